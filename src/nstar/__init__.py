@@ -1,0 +1,57 @@
+"""Bayesian scaling laws: from a ladder of runs to N*(C), D*(C) and a decision."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nstar.cache import use_cache as use_cache
+    from nstar.checks import check_fit as check_fit
+    from nstar.checks import check_plan as check_plan
+    from nstar.comparison import Comparison as Comparison
+    from nstar.comparison import compare as compare
+    from nstar.fitting import Fit as Fit
+    from nstar.fitting import fit as fit
+    from nstar.fitting import load as load
+    from nstar.observations import Observations as Observations
+    from nstar.optima import measured_optima as measured_optima
+    from nstar.planning import Plan as Plan
+    from nstar.planning import plan as plan
+    from nstar.prediction import loss as predict  # noqa: F401  its public name
+    from nstar.reading import read_runs as read_runs
+    from nstar.simulation import simulate as simulate
+    from nstar.types import Response as Response
+
+# name: room, and name there; loaded on first use, since JAX and ArviZ take seconds
+_ROOMS = {
+    "Comparison": ("comparison", "Comparison"),
+    "Fit": ("fitting", "Fit"),
+    "Observations": ("observations", "Observations"),
+    "Plan": ("planning", "Plan"),
+    "Response": ("types", "Response"),
+    "check_fit": ("checks", "check_fit"),
+    "check_plan": ("checks", "check_plan"),
+    "compare": ("comparison", "compare"),
+    "fit": ("fitting", "fit"),
+    "load": ("fitting", "load"),
+    "measured_optima": ("optima", "measured_optima"),
+    "plan": ("planning", "plan"),
+    "predict": ("prediction", "loss"),
+    "read_runs": ("reading", "read_runs"),
+    "simulate": ("simulation", "simulate"),
+    "use_cache": ("cache", "use_cache"),
+}
+__all__ = list(_ROOMS)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its room."""
+    if name not in _ROOMS:
+        msg = f"module 'nstar' has no attribute {name!r}"
+        raise AttributeError(msg)
+    room, inner = _ROOMS[name]
+    return getattr(import_module(f"nstar.{room}"), inner)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)
