@@ -1,0 +1,43 @@
+"""What can be measured of a run: the scale it is modelled on and the values it may take."""
+
+import numpy as np
+
+from nstar.types import Array, Response
+
+
+def _exp(y: Array) -> tuple[Array, ...]:
+    return (np.exp(y),)
+
+
+def _same(y: Array) -> tuple[Array, ...]:
+    return (y,)
+
+
+def _stack_logs(N: Array, D: Array) -> Array:
+    return np.stack([np.log(N), np.log(D)], axis=-1)
+
+
+def _split_exp(y: Array) -> tuple[Array, ...]:
+    return np.exp(y[..., 0]), np.exp(y[..., 1])
+
+
+LOG_LOSS = Response("log_loss", ("L",), "log nats per token", np.log, _exp, lower=0.0)
+LOG_TOKENS = Response(
+    "log_tokens", ("D",), "log tokens", np.log, _exp,
+    lower=0.0, scatter=0.1, noise="normal",
+)  # fmt: skip
+LOG_OPTIMUM = Response(
+    "log_optimum", ("N", "D"), "log parameters, log tokens", _stack_logs, _split_exp,
+    lower=0.0, scatter=0.1, noise="correlated",
+)  # fmt: skip
+NORMALISED_LOSS = Response(  # above a baseline, so it may be negative
+    "normalised_loss", ("L",), "nats per token", np.asarray, _same
+)
+SUCCESSES = Response(
+    "successes", ("successes",), "count", np.asarray, _same,
+    lower=0.0, closed=True, whole=True, noise="binomial",
+)  # fmt: skip
+METRIC = Response(
+    "metric", ("metric",), "fraction", np.asarray, _same,
+    lower=0.0, upper=1.0, closed=True, noise="normal",
+)  # fmt: skip

@@ -1,0 +1,138 @@
+"""The words of the house: laws, noises and costs, as small protocols."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+type Array = Any  # a NumPy or JAX array; laws broadcast plainly
+type Params = Mapping[str, Array]  # one draw of a law's unknowns
+type Inputs = Mapping[str, Array]  # columns of the runs, by our names
+type Prior = Any  # a NumPyro distribution, or a function of earlier unknowns giving one
+
+
+@dataclass(frozen=True)
+class Response:
+    """What was measured of a run, and on which scale laws and noises speak of it."""
+
+    name: str  # the observed variable in ArviZ's groups
+    columns: tuple[str, ...]  # table columns that hold it
+    unit: str
+    link: Callable[..., np.ndarray]  # columns to the scale of `expected`
+    unlink: Callable[[np.ndarray], tuple[np.ndarray, ...]]  # and back
+    lower: float = -np.inf  # allowed values of each column, bounds excluded ...
+    upper: float = np.inf
+    closed: bool = False  # ... unless closed
+    whole: bool = False
+    scatter: float = 0.01  # typical scatter on that scale, the centre of a prior
+    noise: str = "student_t"  # the likelihood unless another is named
+
+
+@runtime_checkable
+class Law(Protocol):
+    """How a response follows from the inputs, written for one draw of the unknowns."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns the formula reads."""
+        ...
+
+    @property
+    def response(self) -> Response:
+        """What it predicts."""
+        ...
+
+    def priors(self) -> dict[str, Prior]:
+        """Priors by name; they may depend on the design, never on the response."""
+        ...
+
+    def expected(self, params: Params, x: Inputs) -> Array:
+        """Location of the response of each run, on the response's scale."""
+        ...
+
+
+@runtime_checkable
+class Centred(Protocol):
+    """A law whose unknowns live at a reference run taken from the design."""
+
+    def at(self, x: Inputs, cost: "Cost") -> Law:
+        """Return the law with its reference at the centre of these runs."""
+        ...
+
+
+@runtime_checkable
+class Surface(Protocol):
+    """A law that knows the loss of any run (N, D)."""
+
+    def loss(self, params: Params, N: Array, D: Array) -> Array:
+        """Loss of a run of N parameters on D tokens, without run noise."""
+        ...
+
+
+@runtime_checkable
+class Allocation(Protocol):
+    """A law that knows the compute-optimal run of a budget."""
+
+    def log_optimum(self, params: Params, C: Array) -> tuple[Array, Array]:
+        """Natural logs of N*(C) and D*(C): the law's line, without scatter."""
+        ...
+
+
+@runtime_checkable
+class Scattered(Protocol):
+    """An allocation law that also knows how measured optima scatter about its line."""
+
+    def draw_optimum(
+        self, key: Array, params: Params, noise: "Noise", C: Array
+    ) -> tuple[Array, Array]:
+        """Logs of N* and D* where the optimum of a new budget would be measured."""
+        ...
+
+
+@runtime_checkable
+class Derives(Protocol):
+    """A law with numbers people know it by, besides its unknowns."""
+
+    def derived(self, params: Params) -> dict[str, Array]:
+        """Return quantities computed from the unknowns, by the field's names."""
+        ...
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A law with unknowns that are arrays, such as one for each budget."""
+
+    def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
+        """Coordinates by dimension, and dimensions by unknown."""
+        ...
+
+
+@runtime_checkable
+class Noise(Protocol):
+    """A likelihood for a response."""
+
+    def priors(self, response: Response) -> dict[str, Prior]:
+        """Priors of the scatter of this response."""
+        ...
+
+    def around(self, expected: Array, params: Params, x: Inputs) -> Any:
+        """Return the distribution of the response about its expectation."""
+        ...
+
+
+@runtime_checkable
+class Cost(Protocol):
+    """Training FLOP of a run of N parameters on D tokens."""
+
+    def flop(self, N: Array, D: Array) -> Array:
+        """FLOP of a run."""
+        ...
+
+    def tokens(self, N: Array, C: Array) -> Array:
+        """Tokens that a budget of C FLOP buys at N parameters."""
+        ...
+
+    def params(self, D: Array, C: Array) -> Array:
+        """Parameters that a budget of C FLOP buys at D tokens."""
+        ...
