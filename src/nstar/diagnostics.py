@@ -1,0 +1,68 @@
+"""Did the sampler do its work?  ArviZ's diagnostics, worst unknown first."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+RHAT = 1.01  # Vehtari et al. (2021, arXiv:1903.08008)
+ESS = 400  # 100 a chain, ibid.; below it quantiles are not to be trusted
+E_BFMI = 0.3  # Betancourt (2016, arXiv:1604.00695)
+
+
+class Diagnostics(NamedTuple):
+    """The worst of each, with the unknown it belongs to."""
+
+    rhat: float
+    rhat_of: str
+    ess_bulk: float
+    ess_bulk_of: str
+    ess_tail: float
+    ess_tail_of: str
+    divergences: int
+    e_bfmi: float
+    deepest: int  # leapfrogs of the longest trajectory
+
+    @property
+    def trouble(self) -> str:
+        """Say what forbids reading the draws, or nothing."""
+        if self.divergences:
+            return f"{self.divergences} divergences"
+        if not self.rhat <= RHAT:
+            return f"R-hat of {self.rhat_of} at {self.rhat:.3f}"
+        if not min(self.ess_bulk, self.ess_tail) >= ESS:
+            return f"{min(self.ess_bulk, self.ess_tail):.0f} effective draws of {self.ess_tail_of}"
+        return ""
+
+
+def diagnose(tree: xr.DataTree, unknowns: list[str]) -> Diagnostics:
+    """Compute rank-normalised R-hat, bulk and tail ESS, E-BFMI and divergences."""
+    import arviz_stats
+
+    posterior = tree["posterior"].dataset[unknowns]
+    stats = tree["sample_stats"].dataset
+    dims = ["chain", "draw"]
+    rhat, rhat_of = _worst(arviz_stats.rhat(posterior, sample_dims=dims), np.nanmax)
+    bulk, bulk_of = _worst(
+        arviz_stats.ess(posterior, sample_dims=dims, method="bulk"), np.nanmin
+    )
+    tail, tail_of = _worst(
+        arviz_stats.ess(posterior, sample_dims=dims, method="tail", prob=(0.05, 0.95)),
+        np.nanmin,
+    )
+    bfmi = float(np.min(arviz_stats.bfmi(tree)["energy"]))
+    return Diagnostics(
+        rhat, rhat_of, bulk, bulk_of, tail, tail_of,
+        int(stats["diverging"].sum()), bfmi, int(stats["n_steps"].max()),
+    )  # fmt: skip
+
+
+def _worst(values: xr.Dataset, pick: Callable[..., Any]) -> tuple[float, str]:
+    """Return the worst value over all unknowns and its name; NaN is worst of all."""
+    worst = {str(n): float(pick(v.to_numpy())) for n, v in values.data_vars.items()}
+    broken = [n for n, v in values.data_vars.items() if np.isnan(v.to_numpy()).any()]
+    if broken:
+        return float("nan"), str(broken[0])
+    value = pick(list(worst.values()))
+    return float(value), next(n for n, v in worst.items() if v == value)

@@ -1,0 +1,172 @@
+"""A fit: a law, a noise, the runs, and draws from the posterior."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from nstar import priors as prior_room
+from nstar import store
+from nstar.asking import ask
+from nstar.diagnostics import diagnose
+from nstar.laws import LAWS
+from nstar.noise import NOISES
+from nstar.observations import Observations
+from nstar.reading import read_runs
+from nstar.samplers import nuts
+from nstar.samplers.density import Data
+from nstar.samplers.nuts import USUAL, Settings
+from nstar.tree import build
+from nstar.types import Centred, Law, Noise, Prior
+from nstar.verdicts import Check, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RETRY = Settings(warmup=1000, draws=2000, target_accept=0.99)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A posterior and all that is needed to read it.
+
+    `tree` holds ArviZ's groups: `posterior` (the law's and the noise's unknowns and
+    what follows from them), `prior`, `log_likelihood`, `sample_stats`,
+    `observed_data` and `constant_data`.
+    """
+
+    law: Law
+    noise: Noise
+    runs: Observations
+    tree: xr.DataTree
+    seed: int
+    priors: Mapping[str, Prior] = field(default_factory=dict)  # those set by the user
+    notes: tuple[Check, ...] = ()
+
+    @property
+    def draws(self) -> dict[str, np.ndarray]:
+        """The posterior's unknowns with chains joined, (draw, ...)."""
+        posterior = self.tree["posterior"].dataset
+        flat = posterior.stack(sample=("chain", "draw")).transpose("sample", ...)
+        return {n: flat[n].to_numpy() for n in unknowns(self.law, self.noise)}
+
+    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
+        """ArviZ's table: equal-tailed intervals of this probability, R-hat, ESS."""
+        import arviz_stats
+
+        return arviz_stats.summary(
+            self.tree, ci_prob=prob, ci_kind="eti", round_to="none"
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit as netCDF, whole or not at all."""
+        return store.write(self.tree, self.runs, self.notes, path)
+
+    def _repr_html_(self) -> str:
+        table = self.summary().to_html(float_format="{:.4g}".format)
+        return f"<p>{self}</p>{table}"
+
+    def __str__(self) -> str:
+        """Name the law, the noise and the data."""
+        return (
+            f"{type(self.law).__name__} law, {type(self.noise).__name__} noise, "
+            f"{len(self.runs)} runs of {self.runs.source}, seed {self.seed}"
+        )
+
+
+def fit(
+    runs: Observations | Any,
+    law: str | Law = "chinchilla",
+    noise: str | Noise | None = None,
+    priors: Mapping[str, Prior | str] | None = None,
+    seed: int = 0,
+    settings: Settings | None = None,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> Fit:
+    """Draw from the posterior of a law given runs.
+
+    Args:
+        runs: what `read_runs` returns, or anything it reads.
+        law: name of a law in `nstar.laws.LAWS`, or a law.
+        noise: name in `nstar.noise.NOISES`, or a noise; the response's usual one.
+        priors: priors by name of unknown, as distributions or as text,
+            `{"alpha1": "Normal(0.5, 0.05)"}`.
+        seed: the same seed gives the same draws.
+        settings: chains, warm-up, draws, acceptance target.
+        tick: called with the blocks of sampling done and their total.
+
+    Raises:
+        ValueError: the law or the noise is unknown, or the runs do not carry it.
+    """
+    if not isinstance(runs, Observations):
+        runs = read_runs(runs)
+    law, noise = named(law, noise)
+    with jax.enable_x64(True):
+        used, x, y = ask(runs, law)
+        if isinstance(law, Centred):
+            law = law.at(x, used.cost)
+        chosen = prior_room.choose(law, noise, priors)
+        data = Data(x, y)
+
+        def attempt(settings: Settings) -> xr.DataTree:
+            key = jax.random.key(seed)
+            draws = nuts.sample(law, noise, chosen, data, key, settings, tick)
+            return build(law, noise, chosen, data, draws, used, seed)
+
+        tree, notes = attempt(settings or USUAL), ()
+        trouble = diagnose(tree, unknowns(law, noise)).trouble
+        if trouble and settings is None:
+            tree, notes = attempt(RETRY), (_second_attempt(trouble),)
+    return Fit(law, noise, used, tree, seed, chosen, notes)
+
+
+def load(path: str | Path, law: Law | None = None, noise: Noise | None = None) -> Fit:
+    """Read a fit back, identical to the one that was saved.
+
+    Args:
+        path: the file.
+        law: the law, where it is one of the user's own.
+        noise: the noise, likewise.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is cut short, edited, no fit, or of a newer format.
+    """
+    return Fit(*store.read(path, law, noise))
+
+
+def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
+    """Find a law and a noise by name; those given as such are returned as they are.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if isinstance(law, str):
+        if law not in LAWS:
+            msg = f"no law {law!r}; there are {', '.join(LAWS)}"
+            raise ValueError(msg)
+        law = LAWS[law]()
+    noise = noise or law.response.noise
+    if isinstance(noise, str):
+        if noise not in NOISES:
+            msg = f"no noise {noise!r}; there are {', '.join(NOISES)}"
+            raise ValueError(msg)
+        noise = NOISES[noise]
+    return law, noise
+
+
+def unknowns(law: Law, noise: Noise) -> list[str]:
+    """Names of what is sampled, the law's first."""
+    return [*law.priors(), *noise.priors(law.response)]
+
+
+def _second_attempt(trouble: str) -> Check:
+    detail = (
+        f"a first attempt had {trouble}; these draws come from a second with smaller steps "
+        f"(acceptance target {RETRY.target_accept}, {RETRY.draws} draws a chain)"
+    )
+    return Check("second attempt", Status.PASS, detail)

@@ -1,0 +1,14 @@
+"""One law, one file.  To add one: copy a file, add a line here."""
+
+from nstar.laws.allocation import Allocation
+from nstar.laws.allocation_free import AllocationFree
+from nstar.laws.chinchilla import Chinchilla
+from nstar.laws.isoflop import IsoFLOP
+from nstar.types import Law
+
+LAWS: dict[str, type[Law]] = {
+    "allocation": Allocation,
+    "allocation_free": AllocationFree,
+    "isoflop": IsoFLOP,
+    "chinchilla": Chinchilla,
+}

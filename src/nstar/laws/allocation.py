@@ -1,0 +1,63 @@
+"""The allocation law, on compute-optimal points, where C = k N D ties N* to D*."""
+
+from dataclasses import dataclass, replace
+
+import jax.numpy as jnp
+
+from nstar.costs import FLOP_PER_PARAM_TOKEN, flop_per_param_token
+from nstar.laws import priors
+from nstar.laws.centre import centre
+from nstar.laws.line import tied
+from nstar.responses import LOG_TOKENS
+from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
+
+
+@dataclass(frozen=True)
+class Allocation:
+    r"""Compute-optimal size and tokens are powers of the budget.
+
+    $$ N^*(C) = A_1 C^{\alpha_1}, \quad D^*(C) = A_2 C^{\alpha_2} $$
+
+    (Kaplan et al. 2020; Hoffmann et al. 2022, eq. 4).  With C = k N D the two are tied:
+    $\alpha_1 + \alpha_2 = 1$ and $A_1 A_2 = 1/k$.  The level lives at the reference
+    budget C0 as tokens per parameter, $D^*(C_0)/N^*(C_0)$.
+    """
+
+    C0: float = 1e21  # FLOP, the reference budget
+    k: float = FLOP_PER_PARAM_TOKEN
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The budget."""
+        return ("C",)
+
+    @property
+    def response(self) -> Response:
+        """The log of the measured optimum's tokens."""
+        return LOG_TOKENS
+
+    def at(self, x: Inputs, cost: Cost) -> "Allocation":
+        """Put the reference budget at the geometric centre of the budgets."""
+        return replace(self, C0=centre(x["C"]), k=flop_per_param_token(cost))
+
+    def priors(self) -> dict[str, Prior]:
+        """Level and exponent."""
+        return {
+            "tokens_per_parameter": priors.tokens_per_parameter(),
+            "alpha1": priors.alpha1(),
+        }
+
+    def expected(self, params: Params, x: Inputs) -> Array:
+        """Log D* of each budget."""
+        return self.log_optimum(params, x["C"])[1]
+
+    def log_optimum(self, params: Params, C: Array) -> tuple[Array, Array]:
+        """Return log N* and log D* on the law's line."""
+        return tied(params, C, self.C0, self.k)
+
+    def draw_optimum(
+        self, key: Array, params: Params, noise: Noise, C: Array
+    ) -> tuple[Array, Array]:
+        """Return log N* and log D* where the optimum of a new budget would be measured."""
+        log_D = noise.around(self.expected(params, {"C": C}), params, {}).sample(key)
+        return jnp.log(C / self.k) - log_D, log_D

@@ -1,0 +1,68 @@
+"""The allocation law where nothing ties N* to D*: their FLOP were counted another way."""
+
+from dataclasses import dataclass, replace
+
+import jax.numpy as jnp
+import numpyro.distributions as dist
+
+from nstar.laws import priors
+from nstar.laws.centre import centre
+from nstar.responses import LOG_OPTIMUM
+from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
+
+
+@dataclass(frozen=True)
+class AllocationFree:
+    r"""N* and D* are two powers of the budget, measured with correlated scatter.
+
+    $$ N^*(C) = A_1 C^{\alpha_1}, \quad D^*(C) = A_2 C^{\alpha_2} $$
+
+    with $\alpha_1 + \alpha_2$ free, as in the fits of Bi et al. (2024, DeepSeek) and
+    Beck et al. (2025, xLSTM), whose budgets count more than 6ND.
+    """
+
+    C0: float = 1e21  # FLOP, the reference budget
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The budget."""
+        return ("C",)
+
+    @property
+    def response(self) -> Response:
+        """The logs of the measured optimum's parameters and tokens."""
+        return LOG_OPTIMUM
+
+    def at(self, x: Inputs, cost: Cost) -> "AllocationFree":
+        """Put the reference budget at the geometric centre of the budgets."""
+        return replace(self, C0=centre(x["C"]))
+
+    def priors(self) -> dict[str, Prior]:
+        """Levels at C0, told as D*/N* and as C0/(N* D*), and both exponents."""
+        return {
+            "tokens_per_parameter": priors.tokens_per_parameter(),
+            "flop_per_param_token": dist.LogNormal(jnp.log(6.0), 0.3),
+            "alpha1": priors.alpha1(),
+            "alpha2": priors.alpha1(),
+        }
+
+    def expected(self, params: Params, x: Inputs) -> Array:
+        """Log N* and log D* of each budget, in the last axis."""
+        return jnp.stack(self.log_optimum(params, x["C"]), axis=-1)
+
+    def log_optimum(self, params: Params, C: Array) -> tuple[Array, Array]:
+        """Return log N* and log D* on the law's two lines."""
+        c = jnp.log(C / self.C0)
+        both = jnp.log(self.C0 / params["flop_per_param_token"])
+        ratio = jnp.log(params["tokens_per_parameter"])
+        return (
+            (both - ratio) / 2 + params["alpha1"] * c,
+            (both + ratio) / 2 + params["alpha2"] * c,
+        )
+
+    def draw_optimum(
+        self, key: Array, params: Params, noise: Noise, C: Array
+    ) -> tuple[Array, Array]:
+        """Return log N* and log D* where the optimum of a new budget would be measured."""
+        y = noise.around(self.expected(params, {"C": C}), params, {}).sample(key)
+        return y[..., 0], y[..., 1]

@@ -1,0 +1,135 @@
+"""All isoFLOP profiles at once: minima on a power law, with scatter between budgets."""
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+
+from nstar.costs import FLOP_PER_PARAM_TOKEN, flop_per_param_token
+from nstar.laws import priors
+from nstar.laws.centre import centre
+from nstar.laws.line import tied
+from nstar.responses import LOG_LOSS
+from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
+
+
+@dataclass(frozen=True)
+class IsoFLOP:
+    r"""One hierarchical model of every profile of loss against tokens at fixed compute.
+
+    $$ \log L = \log(E + F C^{-\gamma}) + \ell_b
+       + \tfrac12 \kappa_b q^2 e^{\chi q}, \qquad q = \log D - \log D^*_b $$
+
+    The minima follow $D^*_b = A_2 C_b^{\alpha_2}$ with scatter between budgets, the
+    curvature $\kappa_b$ and the level $\ell_b$ scatter about their trends, and the skew
+    $\chi$ is common.  Approach 2 of Hoffmann et al. (2022) without its two steps: what
+    a budget does not tell of its minimum, the others do.
+    """
+
+    C0: float = 1e21  # FLOP, the reference budget
+    k: float = FLOP_PER_PARAM_TOKEN
+    budgets: tuple[float, ...] = ()  # FLOP of each budget seen, rising
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The budget a run belongs to, and its tokens."""
+        return ("budget", "D")
+
+    @property
+    def response(self) -> Response:
+        """The log of the loss."""
+        return LOG_LOSS
+
+    def at(self, x: Inputs, cost: Cost) -> "IsoFLOP":
+        """Name the budgets and put the reference at their geometric centre."""
+        budgets = np.unique(np.asarray(x["budget"], dtype=float))
+        return replace(
+            self,
+            C0=centre(budgets),
+            k=flop_per_param_token(cost),
+            budgets=tuple(budgets.tolist()),
+        )
+
+    def priors(self) -> dict[str, Prior]:
+        """Trends of optimum, minimal loss and curvature, and scatter about each."""
+        C, n = jnp.asarray(self.budgets), len(self.budgets)
+        return {
+            "tokens_per_parameter": priors.tokens_per_parameter(),
+            "alpha1": priors.alpha1(),
+            "scatter": dist.LogNormal(jnp.log(0.1), 1.0),
+            "level": priors.level(),
+            "floor_share": priors.floor_share(),
+            # L*(C) of the additive fits falls with alpha beta / (alpha + beta), 0.1 to 0.2
+            "gamma": dist.LogNormal(jnp.log(0.15), 0.5),
+            "level_scatter": dist.LogNormal(jnp.log(0.003), 1.0),
+            # alpha beta times the reducible share of the loss, as the additive law has it
+            "curvature": dist.LogNormal(jnp.log(0.04), 0.7),
+            "curvature_slope": dist.Normal(0.0, 0.1),
+            "curvature_scatter": dist.LogNormal(jnp.log(0.15), 0.7),
+            "skew": dist.Normal(0.0, 0.2),
+            "log_D": lambda p: dist.Normal(self.log_optimum(p, C)[1], p["scatter"]),
+            "curvature_z": dist.Normal(0.0, 1.0).expand([n]),
+            "level_z": dist.Normal(0.0, 1.0).expand([n]),
+        }
+
+    def expected(self, params: Params, x: Inputs) -> Array:
+        """Log loss of each run, about the minimum of its own budget."""
+        b = jnp.searchsorted(jnp.asarray(self.budgets), x["budget"] * (1 - 1e-9))
+        C = jnp.asarray(self.budgets)
+        minimum = jnp.log(self.minimal_loss(params, C)) + (
+            params["level_scatter"] * params["level_z"]
+        )
+        kappa = self.curvature(params, C) * jnp.exp(
+            params["curvature_scatter"] * params["curvature_z"]
+        )
+        q = jnp.log(x["D"]) - params["log_D"][b]
+        return minimum[b] + kappa[b] * self.shape(params, q)
+
+    def shape(self, params: Params, q: Array) -> Array:
+        """Rise of a profile of unit curvature, q from its minimum in log D."""
+        return 0.5 * jnp.square(q) * jnp.exp(params["skew"] * q)
+
+    def minimal_loss(self, params: Params, C: Array) -> Array:
+        """E + F C^-gamma."""
+        share = params["floor_share"]
+        power = jnp.exp(-params["gamma"] * jnp.log(C / self.C0))
+        return params["level"] * (share + (1 - share) * power)
+
+    def curvature(self, params: Params, C: Array) -> Array:
+        """Trend of the second derivative of log L in log D at the minimum."""
+        return params["curvature"] * (C / self.C0) ** params["curvature_slope"]
+
+    def log_optimum(self, params: Params, C: Array) -> tuple[Array, Array]:
+        """Return log N* and log D* on the law's line."""
+        return tied(params, C, self.C0, self.k)
+
+    def draw_optimum(
+        self, key: Array, params: Params, noise: Noise, C: Array
+    ) -> tuple[Array, Array]:
+        """Return log N* and log D* where the optimum of a new budget would be measured."""
+        log_N, log_D = self.log_optimum(params, C)
+        z = jax.random.normal(key, jnp.shape(log_D))
+        return log_N - params["scatter"] * z, log_D + params["scatter"] * z
+
+    def loss(self, params: Params, N: Array, D: Array) -> Array:
+        """Loss of a run of a new budget, on the trends."""
+        C = self.k * N * D
+        q = jnp.log(D) - self.log_optimum(params, C)[1]
+        rise = self.curvature(params, C) * self.shape(params, q)
+        return self.minimal_loss(params, C) * jnp.exp(rise)
+
+    def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
+        """Coordinates and dimensions of the unknowns that each budget has."""
+        per_budget = ("log_D", "curvature_z", "level_z")
+        return {"budget": list(self.budgets)}, {name: ["budget"] for name in per_budget}
+
+    def derived(self, params: Params) -> dict[str, Array]:
+        """Return the floor and the size of the falling term at the reference budget."""
+        return {
+            "E": params["level"] * params["floor_share"],
+            "F": params["level"]
+            * (1 - params["floor_share"])
+            * self.C0 ** params["gamma"],
+        }

@@ -1,0 +1,71 @@
+"""Likelihoods: how a measured response scatters around its law."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpyro.distributions as dist
+
+from nstar.types import Array, Inputs, Noise, Params, Prior, Response
+
+
+@dataclass(frozen=True)
+class Normal:
+    r"""Gaussian scatter; known standard errors `se` add to it in quadrature.
+
+    $$ y_i \sim \mathrm{Normal}(f_i,\ \sqrt{\sigma^2 + se_i^2}) $$
+    """
+
+    def priors(self, response: Response) -> dict[str, Prior]:
+        """Scale within a decade or so of what the response usually shows."""
+        return {"sigma": dist.LogNormal(jnp.log(response.scatter), 1.0)}
+
+    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+        """Return the normal distribution about the law."""
+        return dist.Normal(expected, jnp.hypot(params["sigma"], x.get("se", 0.0)))
+
+
+@dataclass(frozen=True)
+class StudentT:
+    r"""Heavy-tailed scatter: a diverged or misread run barely moves the fit.
+
+    Residuals of the public ladders have $\nu$ near 3.  The prior of $\nu$ is that of
+    Juarez & Steel (2010, doi:10.1198/jbes.2009.07145), Gamma(2, 0.1).
+    """
+
+    def priors(self, response: Response) -> dict[str, Prior]:
+        """Scale as for the normal, and the degrees of freedom."""
+        return Normal().priors(response) | {"nu": dist.Gamma(2.0, 0.1)}
+
+    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+        """Return the Student-t distribution about the law."""
+        scale = jnp.hypot(params["sigma"], x.get("se", 0.0))
+        return dist.StudentT(params["nu"], expected, scale)
+
+
+@dataclass(frozen=True)
+class Correlated:
+    """Gaussian scatter of log N* and log D* together, with their correlation."""
+
+    def priors(self, response: Response) -> dict[str, Prior]:
+        """Scales of both, and a correlation that may be anything."""
+        scale = dist.LogNormal(jnp.log(response.scatter), 1.0)
+        return {
+            "sigma_N": scale,
+            "sigma_D": scale,
+            "correlation": dist.Uniform(-1.0, 1.0),
+        }
+
+    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+        """Return the bivariate normal about both lines."""
+        sd = jnp.stack([params["sigma_N"], params["sigma_D"]])
+        rho = params["correlation"]
+        correlation = jnp.stack([jnp.stack([1.0, rho]), jnp.stack([rho, 1.0])])
+        known = jnp.square(jnp.asarray(x.get("se", 0.0)))[..., None, None] * jnp.eye(2)
+        return dist.MultivariateNormal(expected, sd[:, None] * sd * correlation + known)
+
+
+NOISES: dict[str, Noise] = {
+    "student_t": StudentT(),
+    "normal": Normal(),
+    "correlated": Correlated(),
+}

@@ -1,0 +1,86 @@
+"""Priors a user sets by name, written as `LogNormal(-1.0, 0.5)`."""
+
+import ast
+import difflib
+from collections.abc import Mapping
+
+import numpyro.distributions as dist
+
+from nstar.types import Law, Noise, Prior
+
+FAMILIES = {
+    name: getattr(dist, name)
+    for name in (
+        "Normal", "LogNormal", "StudentT", "HalfNormal", "Gamma", "InverseGamma",
+        "Beta", "Uniform", "Exponential", "Cauchy", "HalfCauchy", "Laplace",
+    )
+}  # fmt: skip
+
+
+def parse(text: str) -> dist.Distribution:
+    """Read a prior such as `Normal(0.5, 0.1)` or `StudentT(4, 0, 1)`; no code is run.
+
+    Raises:
+        ValueError: unknown family, or arguments that are no numbers it accepts.
+    """
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            raise ValueError
+        args = [float(ast.literal_eval(arg)) for arg in call.args]
+        kwargs = {
+            k.arg: float(ast.literal_eval(k.value)) for k in call.keywords if k.arg
+        }
+    except (SyntaxError, ValueError, TypeError):
+        msg = (
+            f"prior {text!r}: expected a family and numbers, as in LogNormal(-1.0, 0.5)"
+        )
+        raise ValueError(msg) from None
+    if call.func.id not in FAMILIES:
+        near = difflib.get_close_matches(call.func.id, FAMILIES, n=3, cutoff=0.3)
+        msg = f"prior {text!r}: no family {call.func.id!r}; did you mean {near or list(FAMILIES)}?"
+        raise ValueError(msg)
+    try:
+        return FAMILIES[call.func.id](*args, **kwargs, validate_args=True)
+    except (TypeError, ValueError) as error:
+        msg = f"prior {text!r}: {error}"
+        raise ValueError(msg) from None
+
+
+def describe(prior: Prior) -> str:
+    """Write a prior as `parse` reads it, as far as its family allows."""
+    if callable(prior) and not isinstance(prior, dist.Distribution):
+        return "given the others"
+    if isinstance(prior, dist.TransformedDistribution) and not isinstance(
+        prior, dist.LogNormal
+    ):
+        maps = " then ".join(type(t).__name__ for t in prior.transforms)
+        return f"{describe(prior.base_dist)} through {maps}"
+    if isinstance(prior, dist.ExpandedDistribution):
+        return describe(prior.base_dist)
+    names = type(prior).reparametrized_params or list(type(prior).arg_constraints)
+    order = [n for n in type(prior).arg_constraints if hasattr(prior, n)] or names
+    numbers = ", ".join(f"{float(getattr(prior, n)):.6g}" for n in order)
+    return f"{type(prior).__name__}({numbers})"
+
+
+def choose(
+    law: Law, noise: Noise, chosen: Mapping[str, Prior | str] | None
+) -> dict[str, Prior]:
+    """Read the user's priors and hold their names against the unknowns.
+
+    Raises:
+        ValueError: a name is no unknown of this law and noise, or a prior is not read.
+    """
+    known = law.priors() | noise.priors(law.response)
+    ready: dict[str, Prior] = {}
+    for name, prior in (chosen or {}).items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.3)
+            msg = (
+                f"prior for {name!r}: no such unknown; did you mean {near or list(known)}? "
+                f"(unknowns: {', '.join(known)})"
+            )
+            raise ValueError(msg)
+        ready[name] = parse(prior) if isinstance(prior, str) else prior
+    return ready

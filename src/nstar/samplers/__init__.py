@@ -1,0 +1,1 @@
+"""From a probability model to draws: density, mode and curvature, NUTS."""

@@ -1,0 +1,117 @@
+"""The posterior of a law and a noise given runs, as NumPyro sees it, ready to be jitted.
+
+Numbers in a law (its reference run, its budgets) are arguments of the compiled
+program, not constants in it: another data set of the same shape does not recompile.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpyro
+from numpyro.distributions import Distribution
+from numpyro.handlers import seed, trace
+from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
+
+from nstar.types import Array, Inputs, Law, Noise, Params, Prior
+
+
+class Data(NamedTuple):
+    """What the likelihood reads."""
+
+    x: Inputs  # inputs by name, (run,)
+    y: Array  # the response on its own scale, (run,) or (run, part)
+
+
+def model(
+    law: Law, noise: Noise, chosen: Mapping[str, Prior], x: Inputs, y: Array | None
+) -> None:
+    """Say the whole probability model, for NumPyro."""
+    params = unknowns(law, noise, chosen)
+    expected = law.expected(params, x)
+    numpyro.sample(law.response.name, noise.around(expected, params, x), obs=y)
+
+
+def unknowns(law: Law, noise: Noise, chosen: Mapping[str, Prior]) -> dict[str, Array]:
+    """Sample every unknown from its prior; some priors depend on unknowns before them."""
+    priors = law.priors() | noise.priors(law.response) | dict(chosen)
+    params: dict[str, Array] = {}
+    for name, prior in priors.items():
+        given = prior if isinstance(prior, Distribution) else prior(params)
+        params[name] = jnp.asarray(numpyro.sample(name, given))
+    return params
+
+
+class Skeleton(NamedTuple):
+    """A law and a noise without their numbers: hashable, so a static argument."""
+
+    law: Law
+    noise: Noise
+    shape: Any
+
+    def fill(self, numbers: list[Array]) -> tuple[Any, Noise]:
+        """Put numbers, possibly traced, back into the law and the noise."""
+        law, noise = jax.tree.unflatten(self.shape, numbers)
+        return _with(self.law, law), _with(self.noise, noise)
+
+
+def split(law: Law, noise: Noise) -> tuple[Skeleton, list[float]]:
+    """Part a law and a noise into what is compiled and what is passed in."""
+    numbers, shape = jax.tree.flatten((_floats(law), _floats(noise)))
+    blank = jax.tree.unflatten(shape, [0.0] * len(numbers))
+    return Skeleton(_with(law, blank[0]), _with(noise, blank[1]), shape), numbers
+
+
+def _floats(part: Law | Noise) -> dict[str, Any]:
+    """Fields holding floats or tuples of floats; all else is compiled in."""
+    if not is_dataclass(part):
+        return {}
+    values = {f.name: getattr(part, f.name) for f in fields(part)}
+    return {
+        name: value
+        for name, value in values.items()
+        if (leaves := jax.tree.leaves(value)) and all(type(v) is float for v in leaves)
+    }
+
+
+def _with(part: Any, numbers: dict[str, Any]) -> Any:
+    return replace(part, **numbers) if numbers else part
+
+
+def prior_draw(law: Law, noise: Noise, chosen: Any, key: Array) -> dict[str, Array]:
+    """Draw the unknowns from their priors."""
+    sites = trace(seed(unknowns, key)).get_trace(law, noise, chosen)
+    return {name: site["value"] for name, site in sites.items()}
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def prior_draws(
+    skeleton: Skeleton, numbers: list, chosen: Any, key: Array, count: int
+) -> dict[str, Array]:
+    """Draw the unknowns many times, (draw, ...) each."""
+    law, noise = skeleton.fill(numbers)
+    keys = jax.random.split(key, count)
+    return jax.vmap(lambda key: prior_draw(law, noise, chosen, key))(keys)
+
+
+def potential(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Array:
+    """Minus log posterior density of the unconstrained unknowns, up to a constant."""
+    return potential_energy(model, (law, noise, chosen, *data), {}, dict(u))
+
+
+def constrain(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Params:
+    """Map unconstrained unknowns to their own supports."""
+    return constrain_fn(model, (law, noise, chosen, *data), {}, dict(u))
+
+
+def unconstrain(law: Law, noise: Noise, chosen: Any, data: Data, p: Params) -> Params:
+    """Map unknowns from their supports to the real line."""
+    return unconstrain_fn(model, (law, noise, chosen, *data), {}, dict(p))
+
+
+def log_likelihood(law: Law, noise: Noise, data: Data, params: Params) -> Array:
+    """Log density of each run's response, (run,)."""
+    return noise.around(law.expected(params, data.x), params, data.x).log_prob(data.y)

@@ -1,0 +1,195 @@
+"""NUTS in coordinates where the posterior is about a standard normal.
+
+NumPyro's kernel inside programs of our own: `prepare` finds the mode and its
+curvature, `advance` runs a block of transitions of one chain, `unpack` turns
+whitened positions into unknowns.  Each compiles once per shape of problem; chains run
+side by side on the cores.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from numpyro.infer.hmc import hmc
+
+from nstar.samplers import density, modes
+from nstar.samplers.density import Data, Skeleton
+from nstar.types import Array, Law, Noise, Params, Prior
+
+PRIOR_DRAWS = 1000  # kept beside the posterior, and where the mode search starts
+BLOCK = 250  # transitions between two ticks of the progress bar
+
+
+class Settings(NamedTuple):
+    """How long and how carefully to sample."""
+
+    chains: int = 4
+    warmup: int = 500
+    draws: int = 1000
+    target_accept: float = 0.9
+    max_tree_depth: int = 10
+
+
+USUAL = Settings()
+
+
+class Draws(NamedTuple):
+    """What came of it; the first two axes are chain and draw, the prior's is draw."""
+
+    posterior: dict[str, np.ndarray]
+    prior: dict[str, np.ndarray]
+    log_likelihood: np.ndarray
+    stats: dict[str, np.ndarray]
+
+
+def sample(
+    law: Law,
+    noise: Noise,
+    chosen: Mapping[str, Prior],
+    data: Data,
+    key: Array,
+    settings: Settings = USUAL,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> Draws:
+    """Draw from the posterior; the same key gives the same draws.
+
+    Args:
+        law: the law, at its reference run.
+        noise: the likelihood of its response.
+        chosen: priors that replace the law's or the noise's own, by name.
+        data: inputs and responses of the runs.
+        key: JAX random key.
+        settings: number of chains, of draws, and the step's acceptance target.
+        tick: called with the blocks done and their total.
+    """
+    skeleton, numbers = density.split(law, noise)
+    problem = (numbers, dict(chosen), data)
+    prior_key, *chain_keys = jax.random.split(key, settings.chains + 1)
+    prior = density.prior_draws(skeleton, numbers, dict(chosen), prior_key, PRIOR_DRAWS)
+    mode = prepare(skeleton, problem, {n: v[: modes.STARTS] for n, v in prior.items()})
+    blocks = -(-settings.warmup // BLOCK), -(-settings.draws // BLOCK)
+    total, done = sum(blocks) * settings.chains, 0
+
+    def chain(chain_key: Array) -> Any:
+        nonlocal done
+        with jax.enable_x64(True):  # the flag is a thread's own
+            state, parts = begin(skeleton, settings, problem, mode, chain_key), []
+            for block in range(sum(blocks)):
+                state, part = advance(skeleton, settings, problem, mode, state)
+                jax.block_until_ready(part)
+                done += 1
+                tick(done, total)
+                if block >= blocks[0]:
+                    parts.append(part)
+            return jax.tree.map(lambda *a: np.concatenate(a)[: settings.draws], *parts)
+
+    with ThreadPoolExecutor(min(settings.chains, os.cpu_count() or 1)) as pool:
+        chains = list(pool.map(chain, chain_keys))
+    z, stats = jax.tree.map(lambda *a: np.stack(a), *chains)
+    posterior, log_likelihood = unpack(skeleton, problem, mode, z)
+    return Draws(
+        {name: np.asarray(value) for name, value in posterior.items()},
+        {name: np.asarray(value) for name, value in prior.items()},
+        np.asarray(log_likelihood),
+        {name: np.asarray(value) for name, value in stats.items()},
+    )
+
+
+def _energy(skeleton: Skeleton, problem: Any) -> tuple[Callable, Callable]:
+    """Minus log density of a flat vector of unknowns, and the map to named ones."""
+    numbers, chosen, data = problem
+    law, noise = skeleton.fill(numbers)
+    shapes = jax.eval_shape(
+        lambda key: density.prior_draw(law, noise, chosen, key), jax.random.key(0)
+    )
+    _, unravel = ravel_pytree(
+        {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
+    )
+    return lambda u: density.potential(law, noise, chosen, data, unravel(u)), unravel
+
+
+@partial(jax.jit, static_argnums=0)
+def prepare(skeleton: Skeleton, problem: Any, starts: Params) -> modes.Mode:
+    """Find the mode from draws of the prior, (start, ...) each."""
+    numbers, chosen, data = problem
+    law, noise = skeleton.fill(numbers)
+    energy, _ = _energy(skeleton, problem)
+
+    def flat(params: Params) -> Array:
+        u = density.unconstrain(law, noise, chosen, data, params)
+        return jnp.nan_to_num(ravel_pytree(u)[0])
+
+    return modes.find(energy, jax.vmap(flat)(starts))
+
+
+def _kernel(
+    skeleton: Skeleton, settings: Settings, problem: Any, mode: modes.Mode
+) -> tuple[Callable, Callable]:
+    energy, _ = _energy(skeleton, problem)
+    init, step = hmc(lambda z: energy(mode.at + mode.width @ z), algo="NUTS")
+    begin = partial(
+        init,
+        num_warmup=-(-settings.warmup // BLOCK) * BLOCK,
+        step_size=0.5,
+        target_accept_prob=settings.target_accept,
+        max_tree_depth=settings.max_tree_depth,
+    )
+    return begin, step
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def begin(
+    skeleton: Skeleton, settings: Settings, problem: Any, mode: modes.Mode, key: Array
+) -> Any:
+    """Start a chain from a draw of the normal approximation."""
+    init, _ = _kernel(skeleton, settings, problem, mode)
+    position, run = jax.random.split(key)
+    return init(jax.random.normal(position, mode.at.shape), rng_key=run)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def advance(
+    skeleton: Skeleton, settings: Settings, problem: Any, mode: modes.Mode, state: Any
+) -> tuple[Any, tuple[Array, dict[str, Array]]]:
+    """Take a block of NUTS transitions."""
+    init, step = _kernel(skeleton, settings, problem, mode)
+    init(state.z, rng_key=state.rng_key)  # tells the kernel its schedule
+
+    def transition(state: Any, _: None) -> tuple[Any, tuple[Array, dict[str, Array]]]:
+        state = step(state)
+        return state, (
+            state.z,
+            {
+                "diverging": state.diverging,
+                "energy": state.energy,
+                "lp": -state.potential_energy,
+                "n_steps": state.num_steps,
+                "acceptance_rate": state.accept_prob,
+                "step_size": state.adapt_state.step_size,
+            },
+        )
+
+    return jax.lax.scan(transition, state, length=BLOCK)
+
+
+@partial(jax.jit, static_argnums=0)
+def unpack(
+    skeleton: Skeleton, problem: Any, mode: modes.Mode, z: Array
+) -> tuple[dict[str, Array], Array]:
+    """Turn whitened positions, (chain, draw, unknown), into unknowns and likelihoods."""
+    numbers, chosen, data = problem
+    law, noise = skeleton.fill(numbers)
+    _, unravel = _energy(skeleton, problem)
+
+    def one(z: Array) -> tuple[dict[str, Array], Array]:
+        u = unravel(mode.at + mode.width @ z)
+        params = dict(density.constrain(law, noise, chosen, data, u))
+        return params, density.log_likelihood(law, noise, data, params)
+
+    return jax.vmap(jax.vmap(one))(z)

@@ -1,0 +1,102 @@
+"""Runs that a law and a noise would give: prior predictive checks, teaching, calibration."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from nstar import priors as prior_room
+from nstar.costs import PerParamToken
+from nstar.fitting import named
+from nstar.observations import Observations
+from nstar.samplers import density
+from nstar.samplers.density import Skeleton
+from nstar.types import Array, Centred, Law, Noise, Prior
+
+
+def simulate(
+    law: str | Law,
+    design: Observations | Mapping[str, Array],
+    params: Mapping[str, Array] | None = None,
+    noise: str | Noise | None = None,
+    *,
+    priors: Mapping[str, Prior | str] | None = None,
+    draws: int = 1,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Draw responses of a design from the law and its noise.
+
+    Args:
+        law: name of a law, or a law; it is put at the centre of the design.
+        design: inputs by name, (run,) each, or observed runs whose inputs are taken.
+        params: one value for every unknown of the law and the noise; drawn from the
+            prior, anew for each draw, unless given.
+        noise: name of a noise, or a noise; the response's usual one.
+        priors: priors by name in place of the law's own.
+        draws: number of simulated tables.
+        seed: the same seed gives the same tables.
+
+    Returns:
+        The response's columns and the unknowns, with dimensions (draw, run) and (draw).
+
+    Raises:
+        ValueError: the design lacks an input, or params an unknown.
+    """
+    law, noise = named(law, noise)
+    cost = design.cost if isinstance(design, Observations) else PerParamToken()
+    missing = [name for name in law.inputs if name not in design]
+    if missing:
+        msg = f"the design lacks {missing}; the {type(law).__name__} law reads {list(law.inputs)}"
+        raise ValueError(msg)
+    x = {name: np.asarray(design[name], dtype=float) for name in law.inputs}
+    with jax.enable_x64(True):
+        law = law.at(x, cost) if isinstance(law, Centred) else law
+        chosen = prior_room.choose(law, noise, priors)
+        skeleton, numbers = density.split(law, noise)
+        key, noise_key = jax.random.split(jax.random.key(seed))
+        if params is None:
+            unknowns = density.prior_draws(skeleton, numbers, chosen, key, draws)
+        else:
+            unknowns = _repeat(law, noise, params, draws)
+        y = np.asarray(_responses(skeleton, numbers, unknowns, x, noise_key))
+    columns = zip(law.response.columns, law.response.unlink(y), strict=True)
+    data: dict[str, Any] = {name: (("draw", "run"), value) for name, value in columns}
+    for name, value in unknowns.items():
+        extra = tuple(f"{name}_dim_{i}" for i in range(np.ndim(value) - 1))
+        data[f"unknown_{name}" if name in data else name] = (
+            ("draw", *extra),
+            np.asarray(value),
+        )
+    coords = {name: ("run", values) for name, values in x.items() if name not in data}
+    return xr.Dataset(data, coords, attrs={"seed": seed, "law": type(law).__name__})
+
+
+def _repeat(
+    law: Law, noise: Noise, params: Mapping[str, Array], draws: int
+) -> dict[str, Any]:
+    names = [*law.priors(), *noise.priors(law.response)]
+    missing = [name for name in names if name not in params]
+    unknown = [name for name in params if name not in names]
+    if missing or unknown:
+        msg = f"params: missing {missing}, not among the unknowns {unknown}; expected {names}"
+        raise ValueError(msg)
+    return {
+        n: np.repeat(np.asarray(params[n], dtype=float)[None], draws, axis=0)
+        for n in names
+    }
+
+
+@partial(jax.jit, static_argnums=0)
+def _responses(
+    skeleton: Skeleton, numbers: Any, unknowns: Any, x: Any, key: Array
+) -> Array:
+    law, noise = skeleton.fill(numbers)
+
+    def one(params: Any, key: Array) -> Array:
+        return noise.around(law.expected(params, x), params, x).sample(key)
+
+    keys = jax.random.split(key, len(jax.tree.leaves(unknowns)[0]))
+    return jax.vmap(one)(unknowns, keys)

@@ -1,0 +1,106 @@
+"""ArviZ's groups of a fit, with names, dimensions and provenance."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from importlib.metadata import version
+from typing import Any
+
+import arviz_base
+import jax
+import numpy as np
+import xarray as xr
+
+from nstar.laws import LAWS
+from nstar.noise import NOISES
+from nstar.observations import Observations
+from nstar.priors import describe
+from nstar.samplers.density import Data
+from nstar.samplers.nuts import Draws
+from nstar.types import Derives, Labelled, Law, Noise, Prior
+
+
+def build(
+    law: Law,
+    noise: Noise,
+    chosen: Mapping[str, Prior],
+    data: Data,
+    draws: Draws,
+    runs: Observations,
+    seed: int,
+) -> xr.DataTree:
+    """Label the draws of a posterior and the prior's beside them."""
+    coords: dict[str, Any] = {"run": runs.rows}
+    dims: dict[str, list[str]] = {name: ["run"] for name in data.x}
+    if isinstance(law, Labelled):
+        own_coords, own_dims = law.labels()
+        coords, dims = coords | own_coords, dims | own_dims
+    response = law.response.name
+    dims[response] = ["run", "part"][: data.y.ndim]
+    groups = {
+        "posterior": _with_derived(law, draws.posterior, 2),
+        "prior": {n: v[None] for n, v in _with_derived(law, draws.prior, 1).items()},
+        "log_likelihood": {response: draws.log_likelihood.astype(np.float32)},
+        "sample_stats": draws.stats,
+        "observed_data": {response: data.y},
+        "constant_data": dict(data.x),
+    }
+    likelihood = {**dims, response: ["run"]}
+    tree = arviz_base.from_dict(
+        {name: group for name, group in groups.items() if name != "log_likelihood"},
+        coords=coords,
+        dims=dims,
+        save_warmup=False,
+    )
+    one = arviz_base.from_dict(
+        {"log_likelihood": groups["log_likelihood"]}, coords=coords, dims=likelihood
+    )
+    tree["log_likelihood"] = one["log_likelihood"]
+    tree.attrs = provenance(law, noise, chosen, runs, seed)
+    return tree
+
+
+def _with_derived(law: Law, params: Mapping[str, Any], batch: int) -> dict[str, Any]:
+    values = {name: np.asarray(value) for name, value in params.items()}
+    if isinstance(law, Derives):
+        derive = law.derived
+        for _ in range(batch):
+            derive = jax.vmap(derive)
+        values |= {name: np.asarray(v) for name, v in derive(dict(params)).items()}
+    return values
+
+
+def provenance(
+    law: Law, noise: Noise, chosen: Mapping[str, Prior], runs: Observations, seed: int
+) -> dict[str, Any]:
+    """Everything needed to make the fit again, as plain attributes of the tree."""
+    all_priors = law.priors() | noise.priors(law.response) | dict(chosen)
+    return {
+        "nstar_version": version("nstar"),
+        "law": json.dumps(spec(law, LAWS)),
+        "noise": json.dumps(spec(noise, {n: type(v) for n, v in NOISES.items()})),
+        "priors": json.dumps({name: describe(p) for name, p in all_priors.items()}),
+        "priors_chosen": json.dumps({name: describe(p) for name, p in chosen.items()}),
+        "seed": seed,
+        "precision": "float64",
+        "jax_version": version("jax"),
+        "numpyro_version": version("numpyro"),
+        "source": runs.source,
+        "sha256": runs.sha256,
+        "cost": str(runs.cost),
+        "flop_per_param_token": runs.cost.k,
+        "params_counted": runs.params_counted,
+        "loss_unit": runs.loss_unit,
+        "derived": runs.derived,
+        "notes": json.dumps([note.as_json() for note in runs.notes]),
+    }
+
+
+def spec(part: Law | Noise, known: Mapping[str, type]) -> dict[str, Any]:
+    """Name a law or a noise and its settings, so that it can be made again."""
+    names = [name for name, kind in known.items() if kind is type(part)]
+    settings = asdict(part) if is_dataclass(part) and not isinstance(part, type) else {}
+    return {
+        "name": names[0] if names else type(part).__qualname__,
+        "settings": settings,
+    }
