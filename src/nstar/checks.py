@@ -1,0 +1,163 @@
+"""May this posterior be believed?  Named checks with a verdict and what to do."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nstar.diagnostics import E_BFMI, ESS, RHAT, diagnose
+from nstar.fitting import Fit, unknowns
+from nstar.misfit import structure
+from nstar.planning import Plan
+from nstar.types import Scattered
+from nstar.verdicts import Check, Status
+
+FAR = 1.0  # decades beyond the data from which an extrapolation is for review
+TOO_FAR = 4.0  # times the data's own range in decades: the data cannot support it
+UNLIKELY = 0.01  # posterior predictive probability below which a misfit is for review
+
+
+def check_fit(fit: Fit) -> list[Check]:
+    """Hold the sampler, the priors and the law against the runs."""
+    return [*_sampler(fit), *fit.notes, *_priors(fit), _misfit(fit), *fit.runs.notes]
+
+
+def check_plan(plan: Plan) -> list[Check]:
+    """Ask how far the plan leaves the runs behind."""
+    return [_extrapolation(plan), *_range(plan)]
+
+
+def _sampler(fit: Fit) -> Iterator[Check]:
+    d = diagnose(fit.tree, unknowns(fit.law, fit.noise))
+    remedy = "do not use these draws: fit again with more warm-up, another seed, or tighter priors"
+    ok = d.rhat <= RHAT
+    yield Check(
+        "convergence",
+        Status.PASS if ok else Status.FAIL,
+        f"R-hat at most {d.rhat:.3f} ({d.rhat_of}); the limit is {RHAT}"
+        + ("" if ok else f"; {remedy}"),
+    )
+    least = min(d.ess_bulk, d.ess_tail)
+    ok = least >= ESS
+    yield Check(
+        "effective draws",
+        Status.PASS if ok else Status.FAIL,
+        f"at least {d.ess_bulk:.0f} in the bulk ({d.ess_bulk_of}) and {d.ess_tail:.0f} in the "
+        f"tails ({d.ess_tail_of}); {ESS} are needed" + ("" if ok else f"; {remedy}"),
+    )
+    yield Check(
+        "divergences",
+        Status.FAIL if d.divergences else Status.PASS,
+        f"{d.divergences} divergent transitions"
+        + (f"; {remedy}" if d.divergences else ""),
+    )
+    ok = d.e_bfmi >= E_BFMI
+    yield Check(
+        "energy",
+        Status.PASS if ok else Status.REVIEW,
+        f"E-BFMI {d.e_bfmi:.2f}; below {E_BFMI} the tails may be missed",
+    )
+
+
+def _priors(fit: Fit) -> Iterator[Check]:
+    """Name unknowns the data say nothing of, and those they pull out of their prior."""
+    idle, torn = [], []
+    prior = fit.tree["prior"].dataset
+    for name, draws in fit.draws.items():
+        if draws.ndim > 1:
+            continue
+        before = prior[name].to_numpy().ravel()
+        low, high = np.quantile(before, [0.005, 0.995])
+        if not low <= np.median(draws) <= high:
+            torn.append(
+                f"{name} (posterior median {np.median(draws):.3g}, prior {low:.3g} to {high:.3g})"
+            )
+        spread, was = (
+            float(np.diff(np.quantile(v, [0.25, 0.75]))[0]) for v in (draws, before)
+        )
+        if spread > 0.8 * was:
+            idle.append(name)
+    if torn:
+        detail = (
+            f"the runs pull {', '.join(torn)} out of the central 99 % of its prior; check "
+            "the units, or set that prior yourself with --prior"
+        )
+        yield Check("prior and runs agree", Status.REVIEW, detail)
+    known = [n for n in idle if n in {"alpha1", "tokens_per_parameter", "level"}]
+    if idle:
+        detail = (
+            f"the runs say little of {', '.join(idle)}: there the posterior is the prior "
+            "(its interquartile range shrank by less than a fifth)"
+        )
+        yield Check(
+            "learned from runs", Status.REVIEW if known else Status.PASS, detail
+        )
+    else:
+        yield Check(
+            "learned from runs", Status.PASS, "every unknown is narrower than its prior"
+        )
+
+
+def _misfit(fit: Fit) -> Check:
+    p = structure(fit)
+    bad = p < UNLIKELY
+    detail = f"residuals grouped by compute and tokens per parameter: posterior predictive p = {p:.3f}"
+    if bad:
+        detail += (
+            "; the law bends away from the runs, so intervals beyond them are too narrow. "
+            "Compare another law or route"
+        )
+    return Check("law fits the runs", Status.REVIEW if bad else Status.PASS, detail)
+
+
+def _extrapolation(plan: Plan) -> Check:
+    C = plan.fit.runs["C"]
+    own = float(np.log10(C.max() / C.min()))
+    beyond = float(plan.decades.max())
+    detail = f"the largest budget lies {max(beyond, 0):.1f} decades beyond the largest run ({C.max():.3g} FLOP; the runs span {own:.1f})"
+    if beyond > TOO_FAR * max(own, 0.1):
+        return Check(
+            "extrapolation",
+            Status.FAIL,
+            f"{detail}: these runs cannot support it; add larger runs",
+        )
+    if beyond > FAR:
+        detail += (
+            "; no hold-out on these runs tests that far, and a law that is a little wrong is "
+            "not in the interval. Add runs nearer the budget, or plan in steps"
+        )
+        return Check("extrapolation", Status.REVIEW, detail)
+    return Check("extrapolation", Status.PASS, detail)
+
+
+def _range(plan: Plan) -> Iterator[Check]:
+    """Say where the recommended run leaves the tokens per parameter that were run."""
+    runs, draws = plan.fit.runs, plan.draws
+    if "N" not in runs or "D" not in runs:
+        return
+    ratios = runs["D"] / runs["N"]
+    low, high = float(ratios.min()), float(ratios.max())
+    median = draws["tokens_per_parameter"].median("draw").to_numpy()
+    outside = [
+        f"{C:.3g} FLOP ({r:.3g})"
+        for C, r in zip(plan.budgets, median, strict=True)
+        if not low <= r <= high
+    ]
+    kind = (
+        "optima"
+        if isinstance(plan.fit.law, Scattered) and "budget" not in plan.fit.law.inputs
+        else "runs"
+    )
+    detail = f"the {kind} have {low:.3g} to {high:.3g} tokens per parameter"
+    if not outside:
+        yield Check(
+            "optimum inside the runs",
+            Status.PASS,
+            f"{detail}; so have the recommended runs",
+        )
+        return
+    detail += f"; the optimum of {', '.join(outside)} lies outside"
+    yield Check(
+        "optimum inside the runs",
+        Status.REVIEW,
+        f"{detail}: nothing was measured there",
+    )

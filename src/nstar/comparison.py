@@ -1,0 +1,122 @@
+"""A posterior beside a published fit, through quantities a decision uses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nstar import published
+from nstar.fitting import Fit
+from nstar.intervals import credible_level, interval
+from nstar.planning import Plan, plan
+from nstar.published import PublishedFit
+from nstar.verdicts import Check, Status
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ours and theirs at the same budgets, with ratios and credible levels."""
+
+    plan: Plan
+    published: PublishedFit
+
+    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+        """One record a budget: for N, D, loss and tokens per parameter both and the ratio."""
+        return [self._record(float(C), prob) for C in self.plan.budgets]
+
+    def _record(self, C: float, prob: float) -> dict[str, Any]:
+        theirs = _theirs(self.published, C, self.plan.fit.runs.cost.k)
+        ours = self.plan.draws.sel(budget=C)
+        record: dict[str, Any] = {"C": C}
+        for name, value in theirs.items():
+            draws = ours[name].to_numpy() if name in ours else None
+            if name == "loss" and not self._same_loss_unit():
+                draws = None
+            record[name] = _beside(draws, value, prob)
+        return record
+
+    def _same_loss_unit(self) -> bool:
+        ours, theirs = (
+            self.plan.fit.runs.loss_unit,
+            self.published.loss_unit or "unknown",
+        )
+        return "unknown" not in {ours, theirs} and ours.split()[0] == theirs.split()[0]
+
+    def exponents(self, prob: float = 0.9) -> dict[str, Any]:
+        """The exponents of N* and D*, ours beside theirs."""
+        theirs = self.published.exponents()
+        draws = {"N": self.plan.draws["alpha1"], "D": self.plan.draws["alpha2"]}
+        return {
+            n: _beside(draws[n].to_numpy(), theirs.get(n), prob) for n in ("N", "D")
+        }
+
+    def sentence(self, prob: float = 0.9) -> str:
+        """Say in words where the published value lies at the largest budget."""
+        last = self.table(prob)[-1]
+        for name, words in (("D", "tokens"), ("N", "parameters")):
+            if (entry := last[name])["published"] is None:
+                continue
+            ours, ratio = entry["posterior"], entry["ratio"]
+            inside = ours["lower"] <= entry["published"] <= ours["upper"]
+            return (
+                f"At {last['C']:.3g} FLOP {self.published.id} gives {entry['published']:.3g} "
+                f"{words}; ours is {ours['median']:.3g} [{ours['lower']:.3g}, {ours['upper']:.3g}], "
+                f"{ratio['median']:.2f} [{ratio['lower']:.2f}, {ratio['upper']:.2f}] times theirs "
+                f"({prob:.0%} equal-tailed credible interval of the law's line). The published "
+                f"value lies {'inside' if inside else 'outside'} it, at credible level "
+                f"{entry['credible_level']:.2f}."
+            )
+        return f"{self.published.id} gives neither N* nor D* at a budget; only its exponents can be compared."
+
+    def checks(self) -> list[Check]:
+        """Conventions that differ, so that numbers are not read as if they did not."""
+        ours, theirs = self.plan.fit.runs.params_counted, self.published.params_counted
+        if "unknown" in {ours, theirs} or ours == theirs:
+            status = Status.PASS if ours == theirs else Status.REVIEW
+            detail = f"parameters counted: ours {ours}, theirs {theirs}"
+            if status is Status.REVIEW:
+                detail += "; where the conventions differ, exponents and N* are not comparable"
+            return [Check("parameter counting", status, detail)]
+        detail = f"parameters are counted as {ours} in the runs and as {theirs} in {self.published.id}: N* and its exponent are not comparable"
+        return [Check("parameter counting", Status.REVIEW, detail)]
+
+
+def compare(
+    fit: Fit, published_id: str | PublishedFit, budgets: float | Sequence[float]
+) -> Comparison:
+    """Hold a fit against a published one at given budgets, under the fit's FLOP convention.
+
+    Raises:
+        ValueError: no such published fit, or a budget is not positive.
+    """
+    theirs = (
+        published.get(published_id) if isinstance(published_id, str) else published_id
+    )
+    return Comparison(plan(fit, budgets), theirs)
+
+
+def _theirs(fit: PublishedFit, C: float, k: float) -> dict[str, float | None]:
+    optimum = fit.optimum(np.array([C]), k)
+    N, D, loss = (None if v is None else float(np.ravel(v)[0]) for v in optimum)
+    ratio = D / N if N and D else None
+    return {"N": N, "D": D, "loss": loss, "tokens_per_parameter": ratio}
+
+
+def _beside(
+    draws: np.ndarray | None, value: float | None, prob: float
+) -> dict[str, Any]:
+    ours = None if draws is None else interval(draws, prob).as_json()
+    if draws is None or value is None:
+        return {
+            "posterior": ours,
+            "published": value,
+            "ratio": None,
+            "credible_level": None,
+        }
+    return {
+        "posterior": ours,
+        "published": value,
+        "ratio": interval(draws / value, prob).as_json(),
+        "credible_level": credible_level(draws, value),
+    }

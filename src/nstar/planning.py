@@ -1,0 +1,179 @@
+"""How to spend a budget: N*, D* and the loss, under every draw, along the cost line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from nstar import prediction
+from nstar.fitting import Fit
+from nstar.intervals import interval
+from nstar.types import Surface
+from nstar.wording import counts, flop, numbers
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Draws of decision quantities by budget, and the recommended run of each.
+
+    `draws` has dimensions (draw, budget): `N` and `D` on the law's line,
+    `N_optimum` and `D_optimum` where the budget's measured optimum would fall,
+    `loss` of the recommended run, `loss_oracle` of each draw's own optimum and their
+    difference `regret`; `alpha1`, `alpha2`, `A1`, `A2` by draw.  What the law cannot
+    give is absent.
+    """
+
+    fit: Fit
+    draws: xr.Dataset
+
+    @property
+    def budgets(self) -> np.ndarray:
+        """FLOP of each budget."""
+        return self.draws["budget"].to_numpy()
+
+    @property
+    def decades(self) -> np.ndarray:
+        """Decades of compute each budget lies beyond the largest run."""
+        return np.log10(self.budgets / self.draws.attrs["C_max"])
+
+    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+        """One record a budget: intervals of every quantity, null where the law has none."""
+        return [self._record(float(C), prob) for C in self.budgets]
+
+    def _record(self, C: float, prob: float) -> dict[str, Any]:
+        at = self.draws.sel(budget=C)
+
+        def read(name: str) -> dict[str, float] | None:
+            return interval(at[name], prob).as_json() if name in at else None
+
+        measured = {"N": read("N_optimum"), "D": read("D_optimum")}
+        return {
+            "C": C,
+            "N": read("N"),
+            "D": read("D"),
+            "loss": read("loss"),
+            "tokens_per_parameter": read("tokens_per_parameter"),
+            "recommended": {
+                "N": float(at["N_recommended"]),
+                "D": float(at["D_recommended"]),
+            },
+            "loss_oracle": read("loss_oracle"),
+            "regret": read("regret"),
+            "optimum": measured if measured["N"] else None,
+            "decades_beyond_data": float(np.log10(C / self.draws.attrs["C_max"])),
+        }
+
+    def exponents(self, prob: float = 0.9) -> dict[str, dict[str, float]]:
+        """Intervals of alpha1 (of N*) and alpha2 (of D*)."""
+        return {
+            "N": interval(self.draws["alpha1"], prob).as_json(),
+            "D": interval(self.draws["alpha2"], prob).as_json(),
+        }
+
+    def coefficients(self, prob: float = 0.9) -> dict[str, dict[str, float]]:
+        """Intervals of A1 and A2, the laws' values at C = 1 FLOP."""
+        return {
+            "A1": interval(self.draws["A1"], prob).as_json(),
+            "A2": interval(self.draws["A2"], prob).as_json(),
+        }
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{flop(r['C'])}</td><td>{counts(r['N'])}</td><td>{counts(r['D'])}</td>"
+            f"<td>{numbers(r['loss'], 4) if r['loss'] else 'none in this law'}</td></tr>"
+            for r in self.table()
+        )
+        head = "<th>budget (FLOP)</th><th>N*</th><th>D*</th><th>loss</th>"
+        note = "median [90% equal-tailed credible interval of the law]"
+        return f"<p>{note}</p><table><tr>{head}</tr>{rows}</table>"
+
+
+def plan(
+    fit: Fit, budget: float | Sequence[float] | np.ndarray, *, seed: int | None = None
+) -> Plan:
+    """Carry every draw to the compute-optimal run of each budget.
+
+    The recommended run is the median of log N* and the tokens the budget then buys:
+    one action for all draws, since nobody can train at each draw's own optimum.
+
+    Args:
+        fit: a fit whose law has an allocation or a loss.
+        budget: training FLOP, one or several.
+        seed: of the scatter of measured optima; the fit's own unless given.
+
+    Raises:
+        ValueError: a budget is not positive and finite, or the law says nothing of it.
+    """
+    C = np.unique(np.atleast_1d(np.asarray(budget, dtype=float)))
+    if not (np.all(np.isfinite(C)) and np.all(C > 0)):
+        msg = f"budget: expected positive finite FLOP such as 3.8e25, got {np.atleast_1d(budget).tolist()}"
+        raise ValueError(msg)
+    N, D = prediction.optima(fit, C)
+    dims = ("draw", "budget")
+    recommended = np.exp(np.median(np.log(N), axis=0))
+    tokens = (
+        fit.runs.cost.tokens(recommended, C)
+        if _tied(N, D)
+        else np.exp(np.median(np.log(D), axis=0))
+    )
+    data: dict[str, Any] = {
+        "N": (dims, N),
+        "D": (dims, D),
+        "tokens_per_parameter": (dims, D / N),
+        "N_recommended": ("budget", recommended),
+        "D_recommended": ("budget", tokens),
+    }
+    measured = prediction.measured_optima(
+        fit, C, seed=fit.seed if seed is None else seed
+    )
+    if measured is not None:
+        data |= {"N_optimum": (dims, measured[0]), "D_optimum": (dims, measured[1])}
+    if isinstance(fit.law, Surface):
+        data |= _losses(fit, C, N, D, recommended, tokens)
+    data |= _exponents(fit)
+    C_max = float(np.max(fit.runs["C"]))
+    return Plan(fit, xr.Dataset(data, {"budget": C}, {"C_max": C_max}))
+
+
+def _tied(N: np.ndarray, D: np.ndarray) -> bool:
+    """Say whether N D is the same under every draw, as it is on a cost line."""
+    return bool(np.allclose(np.ptp(np.log(N * D), axis=0), 0, atol=1e-6))
+
+
+def _losses(
+    fit: Fit,
+    C: np.ndarray,
+    N: np.ndarray,
+    D: np.ndarray,
+    run: np.ndarray,
+    tokens: np.ndarray,
+) -> dict[str, Any]:
+    """Loss of the recommended run, of each draw's optimum, and the regret between."""
+    dims = ("draw", "budget")
+    loss = prediction.loss(fit, run, tokens)["loss"].to_numpy()
+    oracle = prediction.loss_each(fit, N, D)
+    return {
+        "loss": (dims, loss),
+        "loss_oracle": (dims, np.minimum(oracle, loss)),
+        "regret": (dims, np.maximum(loss - oracle, 0.0)),
+    }
+
+
+def _exponents(fit: Fit) -> dict[str, Any]:
+    """Slopes and levels of log N* and log D* in log C, over the range of the runs."""
+    ends = np.array([fit.runs["C"].min(), fit.runs["C"].max()])
+    N, D = prediction.optima(fit, ends)
+    step = np.log(ends[1] / ends[0])
+    alpha1 = np.log(N[:, 1] / N[:, 0]) / step
+    alpha2 = np.log(D[:, 1] / D[:, 0]) / step
+    log_A1 = np.log(N[:, 0]) - alpha1 * np.log(ends[0])
+    log_A2 = np.log(D[:, 0]) - alpha2 * np.log(ends[0])
+    values = {
+        "alpha1": alpha1,
+        "alpha2": alpha2,
+        "A1": np.exp(log_A1),
+        "A2": np.exp(log_A2),
+    }
+    return {name: ("draw", value) for name, value in values.items()}

@@ -1,0 +1,150 @@
+"""What a fit says of runs not yet made, under every draw."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from nstar.cost_line import optimum
+from nstar.fitting import Fit
+from nstar.samplers.density import Skeleton, split
+from nstar.types import Allocation, Array, Cost, Scattered, Surface
+
+
+def loss(fit: Fit, N: Array, D: Array, *, seed: int = 0) -> xr.Dataset:
+    """Loss of runs (N, D): `loss` of the law, `measured` with run noise.
+
+    Args:
+        fit: a fit whose law is a loss surface or knows its profiles.
+        N: parameters, (point,).
+        D: tokens, (point,).
+        seed: of the run noise.
+
+    Returns:
+        Draws with dimensions (draw, point).
+
+    Raises:
+        ValueError: the law has no loss, or N and D are not positive.
+    """
+    law = fit.law
+    if not isinstance(law, Surface):
+        msg = f"the {type(law).__name__} law has no loss; fit a loss surface or isoFLOP profiles"
+        raise ValueError(msg)
+    N, D = np.broadcast_arrays(
+        np.atleast_1d(N).astype(float), np.atleast_1d(D).astype(float)
+    )
+    if not (np.all(N > 0) and np.all(D > 0)):
+        msg = f"N and D must be positive, got N = {N.tolist()}, D = {D.tolist()}"
+        raise ValueError(msg)
+    with jax.enable_x64(True):
+        skeleton, numbers = split(law, fit.noise)
+        key = jax.random.key(seed)
+        values = _loss(skeleton, numbers, fit.draws, N, D, key)
+    dims = ("draw", "point")
+    data = {
+        name: (dims, np.asarray(v))
+        for name, v in zip(("loss", "measured"), values, strict=True)
+    }
+    coords = {"N": ("point", N), "D": ("point", D)}
+    return xr.Dataset(data, coords, attrs={"unit": fit.runs.loss_unit, "seed": seed})
+
+
+@partial(jax.jit, static_argnums=0)
+def _loss(
+    skeleton: Skeleton, numbers: Any, draws: Any, N: Array, D: Array, key: Array
+) -> tuple[Array, Array]:
+    law, noise = skeleton.fill(numbers)
+
+    def one(params: Any, key: Array) -> tuple[Array, Array]:
+        clean = law.loss(params, N, D)
+        noisy = noise.around(jnp.log(clean), params, {}).sample(key)
+        return clean, jnp.exp(noisy)
+
+    n = len(jax.tree.leaves(draws)[0])
+    return jax.vmap(one)(draws, jax.random.split(key, n))
+
+
+def loss_each(fit: Fit, N: Array, D: Array) -> np.ndarray:
+    """Loss where every draw has runs of its own: N, D and the answer are (draw, point)."""
+    with jax.enable_x64(True):
+        skeleton, numbers = split(fit.law, fit.noise)
+        return np.asarray(_loss_each(skeleton, numbers, fit.draws, N, D))
+
+
+@partial(jax.jit, static_argnums=0)
+def _loss_each(
+    skeleton: Skeleton, numbers: Any, draws: Any, N: Array, D: Array
+) -> Array:
+    law, _ = skeleton.fill(numbers)
+    return jax.vmap(law.loss)(draws, N, D)
+
+
+def optima(fit: Fit, C: Array) -> tuple[np.ndarray, np.ndarray]:
+    """N* and D* on the law's line, (draw, budget) each: closed where known, else searched.
+
+    Raises:
+        ValueError: the law has neither an allocation nor a loss.
+    """
+    with jax.enable_x64(True):
+        skeleton, numbers = split(fit.law, fit.noise)
+        if isinstance(fit.law, Allocation):
+            values = _line(skeleton, numbers, fit.draws, jnp.asarray(C))
+        elif isinstance(fit.law, Surface):
+            values = _searched(
+                skeleton, fit.runs.cost, numbers, fit.draws, jnp.asarray(C)
+            )
+        else:
+            msg = f"the {type(fit.law).__name__} law says nothing of N* and D*"
+            raise ValueError(msg)
+        N, D = (np.exp(np.asarray(v)) for v in values)
+    return N, D
+
+
+@partial(jax.jit, static_argnums=0)
+def _line(
+    skeleton: Skeleton, numbers: Any, draws: Any, C: Array
+) -> tuple[Array, Array]:
+    law, _ = skeleton.fill(numbers)
+    return jax.vmap(lambda p: law.log_optimum(p, C))(draws)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _searched(
+    skeleton: Skeleton, cost: Cost, numbers: Any, draws: Any, C: Array
+) -> tuple[Array, Array]:
+    law, _ = skeleton.fill(numbers)
+
+    def one(params: Any) -> tuple[Array, Array]:
+        surface = partial(law.loss, params)
+        return jax.vmap(lambda c: optimum(surface, cost, c))(C)
+
+    return jax.lax.map(one, draws, batch_size=256)
+
+
+def measured_optima(
+    fit: Fit, C: Array, *, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """N* and D* where the optimum of a new budget would be measured, (draw, budget).
+
+    None where the law does not say how measured optima scatter.
+    """
+    if not isinstance(fit.law, Scattered):
+        return None
+    with jax.enable_x64(True):
+        skeleton, numbers = split(fit.law, fit.noise)
+        key = jax.random.key(seed)
+        values = _measured(skeleton, numbers, fit.draws, jnp.asarray(C), key)
+        N, D = (np.exp(np.asarray(v)) for v in values)
+    return N, D
+
+
+@partial(jax.jit, static_argnums=0)
+def _measured(
+    skeleton: Skeleton, numbers: Any, draws: Any, C: Array, key: Array
+) -> tuple[Array, Array]:
+    law, noise = skeleton.fill(numbers)
+    keys = jax.random.split(key, len(jax.tree.leaves(draws)[0]))
+    return jax.vmap(lambda p, k: law.draw_optimum(k, p, noise, C))(draws, keys)

@@ -1,0 +1,1 @@
+"""What the page says, its words, its figures, its template."""

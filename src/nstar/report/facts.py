@@ -1,0 +1,130 @@
+"""Every number and verdict of a report, as the document its page is made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from nstar.comparison import Comparison, compare
+from nstar.report.words import headline
+from nstar.routes import Route, Routes
+from nstar.verdicts import Check, Status, worst
+
+ORDER = (Status.FAIL, Status.REVIEW, Status.PASS)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The report before it is a page."""
+
+    headline: str
+    checks: list[Check]  # worst first
+    comparisons: list[Comparison]
+    document: dict[str, Any]  # the same as plain data
+
+
+def gather(
+    routes: Routes, published: Sequence[str] | None, prob: float, command: str
+) -> Facts:
+    """Read intervals, checks and comparisons off the routes.
+
+    Args:
+        routes: the fitted routes.
+        published: ids of published fits; the usual one for these runs unless given.
+        prob: probability of every interval.
+        command: what the user typed, for the provenance.
+    """
+    names = list(published) if published else usual_published(routes.runs.source)
+    budgets = [float(C) for C in routes.lead.plan.budgets]
+    comparisons = [compare(routes.lead.fit, name, budgets) for name in names]
+    checks = _checks(routes, comparisons, budgets[-1])
+    words = headline(routes, prob, worst(checks))
+    document = {
+        "headline": words,
+        "status": str(worst(checks)),
+        "data": routes.runs.source,
+        "seed": routes.lead.fit.seed,
+        "prob": prob,
+        "interval": "equal-tailed credible interval of the law, without run noise; `optimum` adds the scatter of measured optima",
+        "checks": [check.as_json() for check in checks],
+        "routes": [_route(route, prob) for route in routes.taken],
+        "routes_missing": dict(routes.missing),
+        "published": [_published(held, prob) for held in comparisons],
+        "provenance": _provenance(routes, command),
+    }
+    return Facts(words, checks, comparisons, document)
+
+
+def usual_published(source: str) -> list[str]:
+    """Name the published fit people would hold these runs against."""
+    return ["llama3"] if source.startswith("llama3") else ["chinchilla"]
+
+
+def _checks(routes: Routes, comparisons: list[Comparison], C: float) -> list[Check]:
+    """Collect checks with their route's name; what is said of the table, once."""
+    found = [routes.disagreement(C)]
+    shared = set(routes.runs.notes)
+    found += routes.runs.notes
+    for route in routes.taken:
+        own = [c for c in route.checks() if c not in shared]
+        found += [c._replace(name=f"{route.words}: {c.name}") for c in own]
+    for held in comparisons:
+        found += [
+            c._replace(name=f"{held.published.id}: {c.name}") for c in held.checks()
+        ]
+    return sorted(found, key=lambda check: ORDER.index(check.status))
+
+
+def _route(route: Route, prob: float) -> dict[str, Any]:
+    summary = route.fit.summary(prob)
+    low, high = (n for n in summary.columns if str(n).startswith("eti"))
+    return {
+        "route": route.words,
+        "law": route.name,
+        "noise": type(route.fit.noise).__name__,
+        "runs": len(route.fit.runs),
+        "budgets": route.plan.table(prob),
+        "exponents": route.plan.exponents(prob),
+        "coefficients": route.plan.coefficients(prob),
+        "unknowns": {
+            str(name): {"mean": float(r["mean"]), "sd": float(r["sd"]), "lower": float(r[low]), "upper": float(r[high])}
+            for name, r in summary.iterrows()
+            if "[" not in str(name)
+        },
+    }  # fmt: skip
+
+
+def _published(held: Comparison, prob: float) -> dict[str, Any]:
+    theirs = held.published
+    return {
+        "id": theirs.id,
+        "law_form": theirs.law_form,
+        "citation": theirs.citation,
+        "confidence": theirs.confidence,
+        "notes": list(theirs.notes),
+        "printed": [dict(p) for p in theirs.printed],
+        "sentence": held.sentence(prob),
+        "budgets": held.table(prob),
+        "exponents": held.exponents(prob),
+    }
+
+
+def _provenance(routes: Routes, command: str) -> dict[str, Any]:
+    runs = routes.runs
+    attrs = routes.lead.fit.tree.attrs
+    return {
+        "command": command,
+        "data": runs.source,
+        "data_sha256": runs.sha256,
+        "runs": len(runs),
+        "flop_convention": str(runs.cost),
+        "derived": runs.derived or "nothing",
+        "params_counted": runs.params_counted,
+        "loss_unit": runs.loss_unit,
+        "seed": routes.lead.fit.seed,
+        "precision": attrs["precision"],
+        "nstar": attrs["nstar_version"],
+        "jax": attrs["jax_version"],
+        "numpyro": attrs["numpyro_version"],
+        "arviz_stats": version("arviz-stats"),
+    }

@@ -1,0 +1,85 @@
+"""Sentences of the report, apart from its markup."""
+
+import numpy as np
+
+from nstar.intervals import interval
+from nstar.routes import Routes
+from nstar.verdicts import Status
+from nstar.wording import count, counts, flop
+
+FAR = 1.0  # decades beyond the runs from which the headline starts with the distance
+
+
+def headline(routes: Routes, prob: float, status: Status) -> str:
+    """Say the answer, its interval, what disagrees, and how far it is from the runs."""
+    lead = routes.lead
+    C = float(lead.plan.budgets[-1])
+    at = lead.plan.draws.sel(budget=C)
+    decades = float(lead.plan.decades[-1])
+    largest = float(np.max(lead.fit.runs["C"]))
+    answer = (
+        f"for {flop(C)} FLOP the {lead.words} point to {counts(interval(at['N'], prob))} parameters on "
+        f"{counts(interval(at['D'], prob))} tokens (median [{prob:.0%} credible interval of the law])"
+    )
+    parts = [answer[0].upper() + answer[1:] + _spread(routes, C)]
+    if decades > FAR:
+        parts.insert(
+            0,
+            f"{flop(C)} FLOP lies {decades:.1f} decades beyond the largest run ({flop(largest)} FLOP), "
+            "farther than these runs can test.",
+        )
+    if status is Status.FAIL:
+        parts.insert(0, "FAIL: do not act on these numbers; see the checks.")
+    else:
+        parts.append(
+            f"{status}: see the checks."
+            if status is Status.REVIEW
+            else "All checks PASS."
+        )
+    return " ".join(parts)
+
+
+def _spread(routes: Routes, C: float) -> str:
+    """Name the routes' spread in the same sentence."""
+    if len(routes.taken) == 1:
+        return "; no second route checks it."
+    medians = {
+        route.words: float(np.median(route.plan.draws["D"].sel(budget=C)))
+        for route in routes.taken
+    }
+    low, high = (
+        min(medians, key=medians.__getitem__),
+        max(medians, key=medians.__getitem__),
+    )
+    agree = routes.disagreement(C).status is Status.PASS
+    verb = "the routes agree, with" if agree else "but the routes disagree:"
+    return f"; {verb} median tokens from {count(medians[low])} ({low}) to {count(medians[high])} ({high})."
+
+
+SECTIONS = {
+    "checks": "Can it be trusted?",
+    "answer": "What the budget buys",
+    "allocation": "Compute-optimal tokens against compute",
+    "profiles": "The isoFLOP profiles behind it",
+    "target": "At the budget: loss against model size",
+    "published": "Beside the published fit",
+    "provenance": "Provenance",
+}
+LEADS = {
+    "answer": (
+        "Median and {prob:.0%} equal-tailed credible interval. N* and D* are the law's line; "
+        "“next optimum” adds the scatter with which a new budget's measured optimum would fall. "
+        "The loss is that of the recommended run (the median N*) under every draw, without run "
+        "noise; regret is what it gives away against each draw's own optimum."
+    ),
+    "allocation": (
+        "Bands hold the law's line with {prob:.0%} probability. Points are measured optima, the "
+        "minima of parabolas in log D. The dashed line is the published law."
+    ),
+    "profiles": "Points are runs, curves the {lead} with {prob:.0%} bands, without run noise.",
+    "target": (
+        "The curve is the loss along the line of equal cost with its {prob:.0%} band; the ticks "
+        "below are draws of N*. A flat curve means that a wide interval on N* costs little."
+    ),
+    "published": "The lead route beside the published law at the same budgets and FLOP convention.",
+}

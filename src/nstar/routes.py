@@ -1,0 +1,165 @@
+"""Three routes from a table of runs to N*(C) and D*(C), side by side."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nstar.checks import check_fit, check_plan
+from nstar.fitting import Fit, fit, named, unknowns
+from nstar.observations import Observations
+from nstar.optima import measured_optima
+from nstar.planning import Plan, plan
+from nstar.types import Prior
+from nstar.verdicts import Check, Status
+
+DISAGREE = 1.3  # ratio of two routes' medians from which they are said to disagree
+NARROW = 0.2  # decades of D/N at like compute below which a surface has nothing to hold on to
+WORDS = {
+    "isoflop": "isoFLOP profiles",
+    "allocation": "measured optima",
+    "chinchilla": "loss surface",
+}
+LEAD = ("isoflop", "allocation", "chinchilla")  # whose numbers the headline starts with
+
+
+@dataclass(frozen=True)
+class Route:
+    """One law fitted to these runs, and its plan."""
+
+    name: str  # of the law
+    fit: Fit
+    plan: Plan
+
+    @property
+    def words(self) -> str:
+        """What the route looks at."""
+        return WORDS[self.name]
+
+    def checks(self) -> list[Check]:
+        """Return the fit's and the plan's checks."""
+        return [*check_fit(self.fit), *check_plan(self.plan)]
+
+
+@dataclass(frozen=True)
+class Routes:
+    """The routes these runs allow, the leading one first, and why others are missing."""
+
+    runs: Observations
+    taken: tuple[Route, ...]
+    missing: Mapping[str, str]
+
+    @property
+    def lead(self) -> Route:
+        """Return the route whose numbers the headline starts with."""
+        return self.taken[0]
+
+    def disagreement(self, C: float) -> Check:
+        """Say how far apart the routes put D* at a budget."""
+        medians = {
+            r.words: float(np.median(r.plan.draws["D"].sel(budget=C)))
+            for r in self.taken
+        }
+        low, high = (
+            min(medians, key=medians.__getitem__),
+            max(medians, key=medians.__getitem__),
+        )
+        ratio = medians[high] / medians[low]
+        if len(medians) == 1:
+            detail = f"only one route ({low}) is open to these runs, so none checks it"
+            return Check("routes agree", Status.REVIEW, detail)
+        detail = (
+            f"at {C:.3g} FLOP median D* runs from {medians[low]:.3g} ({low}) to "
+            f"{medians[high]:.3g} tokens ({high}), a factor of {ratio:.2f}"
+        )
+        if ratio > DISAGREE:
+            detail += "; each interval holds only if its own law does, so plan for the whole spread"
+        return Check(
+            "routes agree", Status.REVIEW if ratio > DISAGREE else Status.PASS, detail
+        )
+
+
+def possible(runs: Observations) -> tuple[dict[str, Observations], dict[str, str]]:
+    """Say which laws these runs can carry, on which data, and why not the others."""
+    on: dict[str, Observations] = {}
+    why: dict[str, str] = {}
+    profiles = "budget" in runs and "L" in runs and "D" in runs
+    if profiles:
+        try:
+            on["allocation"] = measured_optima(runs)
+            on["isoflop"] = runs
+        except ValueError as error:
+            why["allocation"] = why["isoflop"] = str(error)
+    elif _are_optima(runs):
+        on["allocation"] = runs
+        why["isoflop"] = "the table holds one optimum a budget, not whole profiles"
+    else:
+        why["isoflop"] = why["allocation"] = "C does not repeat in isoFLOP budgets"
+    if not all(name in runs for name in ("N", "D", "L")):
+        why["chinchilla"] = "the table lacks N, D or L"
+    elif not profiles and _are_optima(runs):
+        why["chinchilla"] = (
+            "the runs lie on one line in (N, D), where size and data cannot be told apart"
+        )
+    else:
+        on["chinchilla"] = runs
+    return on, why
+
+
+def _are_optima(runs: Observations) -> bool:
+    """Say whether the runs look like one compute-optimal point a budget."""
+    if "C" not in runs or "D" not in runs or "N" not in runs or len(runs) < 3:
+        return False
+    c, ratio = np.log10(runs["C"]), np.log10(runs["D"] / runs["N"])
+    if len(np.unique(np.round(c, 3))) < len(c):
+        return False
+    left = ratio - np.polyval(np.polyfit(c, ratio, 1), c)
+    return bool(np.std(left) < NARROW)
+
+
+def routes(
+    runs: Observations,
+    budgets: Sequence[float],
+    *,
+    seed: int = 0,
+    only: Sequence[str] = (),
+    priors: Mapping[str, Prior | str] | None = None,
+    tick: Callable[[str, int, int], None] = lambda name, done, total: None,
+) -> Routes:
+    """Fit every law these runs can carry and plan each budget with each.
+
+    Args:
+        runs: a checked table.
+        budgets: training FLOP.
+        seed: of every fit.
+        only: laws to take, all that are possible unless given.
+        priors: priors by name; each route takes those of its own unknowns.
+        tick: called with the route's name and its progress.
+
+    Raises:
+        ValueError: the runs can carry none of the routes.
+    """
+    on, why = possible(runs)
+    names = [name for name in LEAD if name in on and (not only or name in only)]
+    if not names:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in why.items())
+        msg = f"{runs.source}: no route to N*(C) is open ({reasons})"
+        raise ValueError(msg)
+    taken = []
+    for name in names:
+        own = _own(name, priors or {})
+        fitted = fit(
+            on[name],
+            name,
+            priors=own,
+            seed=seed,
+            tick=lambda d, t, n=name: tick(n, d, t),
+        )
+        taken.append(Route(name, fitted, plan(fitted, budgets)))
+    return Routes(runs, tuple(taken), why)
+
+
+def _own(name: str, priors: Mapping[str, Prior | str]) -> dict[str, Prior | str]:
+    """Priors of the unknowns this law has."""
+    known = unknowns(*named(name, None))
+    return {n: p for n, p in priors.items() if n in known}
