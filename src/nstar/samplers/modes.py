@@ -10,6 +10,8 @@ from nstar.types import Array
 
 STEPS = 100  # Newton steps; typical searches need ten
 STARTS = 24  # draws from the prior the search may start from
+PROBES = 200  # draws from the normal approximation that say how good it is
+TRUSTED = 2.0  # mismatch up to which its curvature is a good guide
 
 
 class Mode(NamedTuple):
@@ -17,7 +19,7 @@ class Mode(NamedTuple):
 
     at: Array  # (unknown,)
     width: Array  # (unknown, unknown): at + width @ z is about normal for standard z
-    energy: Array  # minus log density at the mode
+    mismatch: Array  # sd of log density against that normal, over draws from it
 
 
 def find(energy: Callable[[Array], Array], starts: Array) -> Mode:
@@ -48,8 +50,17 @@ def find(energy: Callable[[Array], Array], starts: Array) -> Mode:
         return (i < STEPS) & ~done & (damping < 1e11)
 
     first = (0, start, energy(start), jnp.asarray(1.0), jnp.asarray(False))
-    _, at, value, _, _ = jax.lax.while_loop(going, step, first)
-    return Mode(at, width(hessian(at)), value)
+    _, at, _, _, _ = jax.lax.while_loop(going, step, first)
+    whitening = width(hessian(at))
+    z = jax.random.normal(jax.random.key(0), (PROBES, at.size))
+    log_ratio = jax.vmap(energy)(at + z @ whitening.T) - jnp.sum(jnp.square(z), 1) / 2
+    mismatch = jnp.std(jnp.nan_to_num(log_ratio, nan=1e6, posinf=1e6))
+    return Mode(at, whitening, mismatch)
+
+
+def scaled(mode: Mode) -> Mode:
+    """Keep only the marginal widths: posterior-sd units, for a curvature not to be trusted."""
+    return mode._replace(width=jnp.diag(jnp.linalg.norm(mode.width, axis=1)))
 
 
 def width(hessian: Array) -> Array:

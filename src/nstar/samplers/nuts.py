@@ -34,6 +34,7 @@ class Settings(NamedTuple):
     draws: int = 1000
     target_accept: float = 0.9
     max_tree_depth: int = 10
+    dense: bool = False  # adapt a full mass matrix; set where the curvature misleads
 
 
 USUAL = Settings()
@@ -73,6 +74,8 @@ def sample(
     prior_key, *chain_keys = jax.random.split(key, settings.chains + 1)
     prior = density.prior_draws(skeleton, numbers, dict(chosen), prior_key, PRIOR_DRAWS)
     mode = prepare(skeleton, problem, {n: v[: modes.STARTS] for n, v in prior.items()})
+    if mode.mismatch > modes.TRUSTED:
+        mode, settings = modes.scaled(mode), settings._replace(dense=True)
     blocks = -(-settings.warmup // BLOCK), -(-settings.draws // BLOCK)
     total, done = sum(blocks) * settings.chains, 0
 
@@ -138,6 +141,7 @@ def _kernel(
         num_warmup=-(-settings.warmup // BLOCK) * BLOCK,
         step_size=0.5,
         target_accept_prob=settings.target_accept,
+        dense_mass=settings.dense,
         max_tree_depth=settings.max_tree_depth,
     )
     return begin, step
