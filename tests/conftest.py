@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nstar
@@ -21,6 +22,7 @@ def data_dir() -> Path:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
+    os.environ["NSTAR_DATA_DIR"] = str(folder)
     return folder
 
 
@@ -53,3 +55,8 @@ def isoflop_fit(llama3: nstar.Observations) -> nstar.Fit:
 @pytest.fixture(scope="session")
 def surface_fit(llama3: nstar.Observations) -> nstar.Fit:
     return nstar.fit(llama3, "chinchilla")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

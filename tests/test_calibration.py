@@ -1,0 +1,72 @@
+"""Simulation-based calibration of every law, and that it sees broken estimators."""
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+from conftest import FALSE_ALARM
+from designs import DESIGNS
+from nstar.calibration import Ranks, calibrate, uniform
+from nstar.laws import LAWS
+
+REPLICATES = 64
+
+
+def worst(ranks: Ranks) -> tuple[float, str]:
+    """Smallest p-value after correction for the number of quantities."""
+    found = ranks.tests()
+    name = min(found, key=found.__getitem__)
+    return min(1.0, found[name] * len(found)), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", LAWS)
+def test_law_is_calibrated(law):
+    ranks = calibrate(law, DESIGNS[law](), replicates=REPLICATES)
+    p, name = worst(ranks)
+    assert p > FALSE_ALARM, f"{name}: {np.sort(ranks.values[name])}"
+    assert {"log likelihood", "N*"} <= set(ranks.values)
+    assert ("L*" in ranks.values) == (law in {"isoflop", "chinchilla"})
+
+
+class WithoutJacobian(dist.LogNormal):
+    """The classic slip: a prior on log sigma used as if it were on sigma."""
+
+    def log_prob(self, value, intermediates=None):
+        return super().log_prob(value) + 2 * jnp.log(value)
+
+
+def wider(posterior):
+    return {n: v.mean(0) + 1.2 * (v - v.mean(0)) for n, v in posterior.items()}
+
+
+BROKEN = {
+    "wrong Jacobian": {"fitted_priors": {"sigma": WithoutJacobian(np.log(0.1), 1.0)}},
+    "sd x 1.2": {"distort": wider},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_variant_fails(fault):
+    """The same law and design pass whole, and fail with the fault."""
+    p, name = worst(
+        calibrate(
+            "allocation", DESIGNS["allocation"](), replicates=600, **BROKEN[fault]
+        )
+    )
+    assert p < FALSE_ALARM, f"{fault} was not seen: p = {p:.2g} ({name})"
+
+
+@pytest.mark.slow
+def test_the_whole_law_passes_at_the_power_that_sees_the_faults():
+    p, name = worst(calibrate("allocation", DESIGNS["allocation"](), replicates=600))
+    assert p > FALSE_ALARM, name
+
+
+def test_uniformity_test_sees_shift_width_and_shape(rng):
+    u = (np.arange(400) + 0.5) / 400
+    assert uniform(u) > 0.5
+    assert uniform(np.clip(u**1.5, 1e-6, 1 - 1e-6)) < 1e-5
+    assert uniform(0.25 + u / 2) < 1e-5
