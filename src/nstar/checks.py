@@ -100,7 +100,7 @@ def _priors(fit: Fit) -> Iterator[Check]:
 def _misfit(fit: Fit) -> Check:
     p = structure(fit)
     bad = p < UNLIKELY
-    detail = f"residuals grouped by compute and tokens per parameter: posterior predictive p = {p:.3f}"
+    detail = f"likeness of neighbouring residuals: posterior predictive p = {p:.3f}"
     if bad:
         detail += (
             "; the law bends away from the runs, so intervals beyond them are too narrow. "

@@ -38,11 +38,18 @@ class Diagnostics(NamedTuple):
 
 def diagnose(tree: xr.DataTree, unknowns: list[str]) -> Diagnostics:
     """Compute rank-normalised R-hat, bulk and tail ESS, E-BFMI and divergences."""
-    import arviz_stats
-
     posterior = tree["posterior"].dataset[unknowns]
     stats = tree["sample_stats"].dataset
     dims = ["chain", "draw"]
+    with np.errstate(divide="ignore", invalid="ignore"):  # draws that stand still
+        return _diagnose(tree, posterior, stats, dims)
+
+
+def _diagnose(
+    tree: xr.DataTree, posterior: xr.Dataset, stats: xr.Dataset, dims: list[str]
+) -> Diagnostics:
+    import arviz_stats
+
     rhat, rhat_of = _worst(arviz_stats.rhat(posterior, sample_dims=dims), np.nanmax)
     bulk, bulk_of = _worst(
         arviz_stats.ess(posterior, sample_dims=dims, method="bulk"), np.nanmin

@@ -6,51 +6,53 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.spatial import KDTree
 
 from nstar.fitting import Fit
 from nstar.samplers.density import Skeleton, split
 from nstar.types import Array
 
 DRAWS = 400  # thinned draws that are replicated
-GROUPS = 6  # of neighbouring runs along each of log C and log D/N
+REPLICATES = 33  # of each run and draw: one is judged, the others say what is usual
+NEIGHBOURS = 4  # of a run, nearest in log C and log D/N
 
 
 def structure(fit: Fit) -> float:
-    """Posterior predictive probability of group means of residuals as far apart.
+    """Posterior predictive probability of residuals as much alike between neighbours.
 
-    Runs are ordered along log C, and along log D/N where they have both, and cut into
-    groups; the statistic is the sum of squared group means of residuals, for the data
-    and for data simulated from the same draw (Gelman, Meng & Stern 1996).
+    The statistic is the correlation of each run's residual with the mean of its
+    neighbours' (Moran's I), for the data and for data simulated from the same draw
+    (Gelman, Meng & Stern 1996); a law that bends away leaves neighbours alike.
     """
     x = {
         name: values.to_numpy()
         for name, values in fit.tree["constant_data"].data_vars.items()
     }
     y = fit.tree["observed_data"][fit.law.response.name].to_numpy()
-    member = _membership(fit)
     total = len(next(iter(fit.draws.values())))
     step = max(total // DRAWS, 1)
     draws = {name: values[::step] for name, values in fit.draws.items()}
     with jax.enable_x64(True):
         skeleton, numbers = split(fit.law, fit.noise)
         key = jax.random.key(fit.seed)
-        return float(_tail(skeleton, numbers, draws, x, y, member, key))
+        tail = _tail(skeleton, numbers, draws, x, y, _neighbours(fit), key)
+        return float(tail)
 
 
-def _membership(fit: Fit) -> np.ndarray:
-    """Averaging weights of the groups, (group, run)."""
+def _neighbours(fit: Fit) -> np.ndarray:
+    """Averaging weights of each run's neighbours, (run, run)."""
     runs = fit.runs
-    orders = [np.log(runs["C"])] if "C" in runs else [np.arange(len(runs), dtype=float)]
+    place = [np.log(runs["C"])] if "C" in runs else [np.arange(len(runs), dtype=float)]
     if "N" in runs and "D" in runs:
-        orders.append(np.log(runs["D"] / runs["N"]))
-    groups = []
-    for order in orders:
-        for part in np.array_split(np.argsort(order, kind="stable"), GROUPS):
-            if part.size:
-                groups.append(
-                    np.bincount(part, minlength=len(runs)) / np.sqrt(part.size)
-                )
-    return np.array(groups)
+        place.append(np.log(runs["D"] / runs["N"]))
+    at = np.stack([p / max(np.std(p), 1e-12) for p in place], axis=1)
+    count = max(min(NEIGHBOURS, len(runs) // 3), 1)
+    _, nearest = KDTree(at).query(at, k=count + 1)
+    weights = np.zeros((len(runs), len(runs)))
+    for i, others in enumerate(nearest):
+        others = [j for j in others if j != i][:count]
+        weights[i, others] = 1 / count
+    return weights
 
 
 @partial(jax.jit, static_argnums=0)
@@ -60,19 +62,20 @@ def _tail(
     draws: Any,
     x: Any,
     y: Array,
-    member: Array,
+    near: Array,
     key: Array,
 ) -> Array:
     law, noise = skeleton.fill(numbers)
 
     def one(params: Any, key: Array) -> Array:
-        expected = law.expected(params, x)
-        around = noise.around(expected, params, x)
-        again = around.sample(key)
+        around = noise.around(law.expected(params, x), params, x)
+        again, *others = around.sample(key, (REPLICATES,))
+        centre = jnp.median(jnp.stack(others), axis=0)  # a Student-t may have no mean
+        scale = jnp.median(jnp.abs(jnp.stack(others) - centre), axis=0)
 
         def statistic(y: Array) -> Array:
-            left = jnp.clip((y - around.mean) / jnp.sqrt(around.variance), -5, 5)
-            return jnp.sum(jnp.square(member @ left))
+            left = jnp.clip((y - centre) / jnp.maximum(scale, 1e-12), -8, 8)
+            return jnp.sum(left * (near @ left)) / jnp.sum(jnp.square(left))
 
         return statistic(again) >= statistic(y)
 

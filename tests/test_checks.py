@@ -1,0 +1,146 @@
+"""Each check says PASS on a sound fit, and can be made to say otherwise."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import nstar
+from nstar.verdicts import Check, Status, worst
+
+
+def status(checks: list[Check], name: str) -> str:
+    return str(next(c.status for c in checks if c.name == name))
+
+
+def tampered(fit, **groups):
+    """The fit with arrays of its tree replaced."""
+    tree = fit.tree.copy(deep=True)
+    for path, value in groups.items():
+        group, name = path.split("__")
+        dataset = tree[group].to_dataset()
+        tree[group] = xr.DataTree(
+            dataset.assign({name: dataset[name].copy(data=value)})
+        )
+    return replace(fit, tree=tree)
+
+
+def test_a_sound_fit_passes(allocation_fit):
+    found = nstar.check_fit(allocation_fit)
+    assert worst(found) is Status.PASS, [c for c in found if c.status != "PASS"]
+
+
+def test_chains_that_disagree_fail(allocation_fit):
+    draws = allocation_fit.tree["posterior"]["alpha1"].to_numpy().copy()
+    draws[0] += 0.1
+    found = nstar.check_fit(tampered(allocation_fit, posterior__alpha1=draws))
+    assert status(found, "convergence") == "FAIL"
+    assert "alpha1" in next(c.detail for c in found if c.name == "convergence")
+
+
+def test_a_chain_that_stands_still_fails(allocation_fit):
+    draws = allocation_fit.tree["posterior"]["alpha1"].to_numpy().copy()
+    draws[:] = draws[:, :1]
+    assert (
+        status(
+            nstar.check_fit(tampered(allocation_fit, posterior__alpha1=draws)),
+            "convergence",
+        )
+        == "FAIL"
+    )
+
+
+def test_sticky_chains_fail_on_effective_draws(allocation_fit):
+    draws = allocation_fit.tree["posterior"]["alpha1"].to_numpy()
+    sticky = np.repeat(draws[:, ::25], 25, axis=1)[:, : draws.shape[1]]
+    found = nstar.check_fit(tampered(allocation_fit, posterior__alpha1=sticky))
+    assert status(found, "effective draws") == "FAIL"
+
+
+def test_one_divergence_fails(allocation_fit):
+    diverging = np.zeros_like(
+        allocation_fit.tree["sample_stats"]["diverging"].to_numpy()
+    )
+    diverging[0, 3] = True
+    assert (
+        status(
+            nstar.check_fit(
+                tampered(allocation_fit, sample_stats__diverging=diverging)
+            ),
+            "divergences",
+        )
+        == "FAIL"
+    )
+
+
+def test_low_energy_information_is_for_review(allocation_fit):
+    energy = allocation_fit.tree["sample_stats"]["energy"].to_numpy()
+    drifting = np.cumsum(energy - energy.mean(), axis=1)
+    assert (
+        status(
+            nstar.check_fit(tampered(allocation_fit, sample_stats__energy=drifting)),
+            "energy",
+        )
+        == "REVIEW"
+    )
+
+
+def test_a_prior_against_the_runs_is_for_review(optima):
+    fit = nstar.fit(
+        optima,
+        "allocation",
+        priors={"alpha1": "Normal(0.8, 0.02)", "sigma": "LogNormal(-2, 0.3)"},
+    )
+    assert status(nstar.check_fit(fit), "prior and runs agree") == "REVIEW"
+
+
+def test_what_the_runs_do_not_tell_is_named():
+    table = {"C": [1e20, 1.1e20, 1.2e20], "D": [1.6e10, 1.7e10, 1.75e10]}
+    found = nstar.check_fit(nstar.fit(table, "allocation"))
+    assert status(found, "learned from runs") == "REVIEW"
+
+
+def test_a_law_that_bends_away_is_for_review():
+    """Runs of a bent surface: an additive law leaves structure behind."""
+    from designs import profiles
+
+    design = profiles()
+    n, d = np.log(design["N"] / 1e9), np.log(design["D"] / 2e10)
+    loss = np.exp(
+        0.9 - 0.06 * n - 0.06 * d + 0.02 * (n - d) ** 2 * np.exp(0.25 * (n + d))
+    )
+    loss *= np.exp(0.002 * np.random.default_rng(0).normal(size=n.size))
+    bent = nstar.check_fit(nstar.fit(design | {"L": loss}, "chinchilla"))
+    assert status(bent, "law fits the runs") == "REVIEW"
+    truth = {"level": 2.6, "floor_share": 0.65, "size_share": 0.5, "alpha1": 0.5,
+             "exponent_sum": 0.7, "sigma": 0.002, "nu": 8.0}  # fmt: skip
+    straight = nstar.simulate("chinchilla", design, truth)["L"].to_numpy()[0]
+    found = nstar.check_fit(nstar.fit(design | {"L": straight}, "chinchilla"))
+    assert status(found, "law fits the runs") == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("budget", "verdict"), [(3e22, "PASS"), (3.8e25, "REVIEW"), (1e36, "FAIL")]
+)
+def test_extrapolation_is_counted_in_decades(allocation_fit, budget, verdict):
+    assert (
+        status(nstar.check_plan(nstar.plan(allocation_fit, budget)), "extrapolation")
+        == verdict
+    )
+
+
+def test_an_optimum_outside_the_runs_is_for_review(allocation_fit):
+    inside = nstar.check_plan(nstar.plan(allocation_fit, 1e21))
+    outside = nstar.check_plan(nstar.plan(allocation_fit, 3.8e25))
+    assert status(inside, "optimum inside the runs") == "PASS"
+    assert status(outside, "optimum inside the runs") == "REVIEW"
+
+
+def test_every_check_says_what_was_seen(surface_fit):
+    for check in [
+        *nstar.check_fit(surface_fit),
+        *nstar.check_plan(nstar.plan(surface_fit, 3.8e25)),
+    ]:
+        assert set(check.as_json()) == {"name", "status", "detail"}
+        assert len(check.detail) > 20

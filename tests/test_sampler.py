@@ -1,0 +1,92 @@
+"""The sampler's promises: same seed same draws, the user's settings left alone."""
+
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import nstar
+from nstar.samplers import nuts
+from nstar.samplers.nuts import Settings
+
+
+def test_same_seed_same_draws_other_seed_others(optima):
+    first, again, other = (nstar.fit(optima, "allocation", seed=s) for s in (7, 7, 8))
+    first, again, other = (f.tree["posterior"].dataset for f in (first, again, other))
+    assert first.equals(again)
+    assert not first.equals(other)
+
+
+def test_chains_do_not_depend_on_how_many_run_at_once(optima, monkeypatch):
+    together = nstar.fit(optima, "allocation").tree["posterior"].dataset
+    monkeypatch.setattr(nuts.os, "cpu_count", lambda: 1)
+    assert nstar.fit(optima, "allocation").tree["posterior"].dataset.equals(together)
+
+
+def test_draws_are_double_and_the_global_flag_is_left_alone(allocation_fit):
+    assert allocation_fit.tree["posterior"]["alpha1"].dtype == np.float64
+    assert jax.numpy.zeros(1).dtype == np.float32
+    assert not jax.config.jax_enable_x64
+
+
+def test_another_table_of_the_same_shape_does_not_recompile(optima):
+    nstar.fit(optima, "allocation")
+    before = nuts.advance._cache_size(), nuts.prepare._cache_size()
+    columns = {"C": 2 * optima["C"], "D": 3 * optima["D"], "se": optima["se"]}
+    nstar.fit(nstar.read_runs(columns), "allocation")
+    assert (nuts.advance._cache_size(), nuts.prepare._cache_size()) == before
+
+
+def test_progress_is_told_to_the_end(optima):
+    seen = []
+    nstar.fit(optima, "allocation", tick=lambda done, total: seen.append((done, total)))
+    assert seen[-1][0] == seen[-1][1]
+    assert [d for d, _ in seen] == sorted(d for d, _ in seen)
+
+
+def test_priors_by_name_take_effect(optima):
+    fit = nstar.fit(optima, "allocation", priors={"alpha1": "Normal(0.3, 0.001)"})
+    assert abs(fit.draws["alpha1"].mean() - 0.3) < 0.005
+    assert "Normal(0.3, 0.001)" in fit.tree.attrs["priors"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_few_draws_are_not_hidden(optima):
+    """Settings of the user's own are kept, and the checks then fail."""
+    fit = nstar.fit(
+        optima, "allocation", settings=Settings(chains=2, warmup=250, draws=50)
+    )
+    assert fit.tree["posterior"].sizes["draw"] == 50
+    failed = {c.name for c in nstar.check_fit(fit) if c.status == "FAIL"}
+    assert "effective draws" in failed
+
+
+def test_use_cache_never_overrules_the_user(tmp_path):
+    code = (
+        "import jax, nstar; jax.config.update('jax_compilation_cache_dir', 'mine');"
+        f"print(nstar.use_cache({str(tmp_path)!r}), jax.config.jax_compilation_cache_dir)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["None", "mine"]
+
+
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")
+def test_arviz_reads_the_tree(isoflop_fit):
+    import arviz_stats
+
+    table = arviz_stats.summary(isoflop_fit.tree, ci_prob=0.9)
+    assert "log_D[1e+22]" in table.index
+    loo = arviz_stats.loo(isoflop_fit.tree)
+    assert loo.n_data_points == 133
+    assert {
+        "posterior",
+        "prior",
+        "log_likelihood",
+        "sample_stats",
+        "observed_data",
+        "constant_data",
+    } <= set(isoflop_fit.tree.children)
