@@ -144,3 +144,27 @@ def test_every_check_says_what_was_seen(surface_fit):
     ]:
         assert set(check.as_json()) == {"name", "status", "detail"}
         assert len(check.detail) > 20
+
+
+def test_profiles_on_one_side_of_their_minimum_and_of_two_runs_are_named(llama3):
+    """The largest budget loses its right side, the next all but two runs."""
+    side = (llama3["C"] == 1e22) & (llama3["D"] > 1.5e11)
+    few = (llama3["C"] == 3e21) & (llama3["D"] > 1.01e11)
+    runs = llama3.take(~side & ~few)
+    fit = nstar.fit(runs, "isoflop")
+    found = nstar.check_fit(fit)
+    assert "1e+22" in next(
+        c.detail for c in found if c.name == "minima inside their runs"
+    )
+    assert "3e+21" in next(c.detail for c in found if c.name == "small budgets")
+    whole = nstar.plan(nstar.fit(llama3, "isoflop"), 1e22).table()[0]["D"]
+    least = nstar.plan(fit, 1e22).table()[0]["D"]
+    assert least["upper"] / least["lower"] > whole["upper"] / whole["lower"]
+
+
+def test_skew_may_differ_between_budgets(llama3):
+    from nstar.laws.isoflop import IsoFLOP
+
+    fit = nstar.fit(llama3, IsoFLOP(skew_per_budget=True))
+    assert fit.draws["skew_z"].shape[1] == 10
+    assert worst(nstar.check_fit(fit)) is not Status.FAIL

@@ -18,7 +18,14 @@ UNLIKELY = 0.01  # posterior predictive probability below which a misfit is for 
 
 def check_fit(fit: Fit) -> list[Check]:
     """Hold the sampler, the priors and the law against the runs."""
-    return [*_sampler(fit), *fit.notes, *_priors(fit), _misfit(fit), *fit.runs.notes]
+    return [
+        *_sampler(fit),
+        *fit.notes,
+        *_priors(fit),
+        _misfit(fit),
+        *_profiles(fit),
+        *fit.runs.notes,
+    ]
 
 
 def check_plan(plan: Plan) -> list[Check]:
@@ -107,6 +114,29 @@ def _misfit(fit: Fit) -> Check:
             "Compare another law or route"
         )
     return Check("law fits the runs", Status.REVIEW if bad else Status.PASS, detail)
+
+
+def _profiles(fit: Fit) -> Iterator[Check]:
+    """Name the isoFLOP budgets whose minimum no run surrounds."""
+    if "budget" not in fit.law.inputs or "log_D" not in fit.draws:
+        return
+    runs = fit.runs
+    outside = []
+    for budget, draws in zip(
+        np.unique(runs["budget"]), fit.draws["log_D"].T, strict=True
+    ):
+        D = runs["D"][runs["budget"] == budget]
+        if not D.min() <= np.exp(np.median(draws)) <= D.max():
+            outside.append(f"{budget:.3g}")
+    if outside:
+        detail = (
+            f"the minimum of budgets {', '.join(outside)} FLOP lies outside their runs and is "
+            "inferred from the other budgets; add runs on the side where the loss still falls"
+        )
+        yield Check("minima inside their runs", Status.REVIEW, detail)
+    else:
+        detail = "every isoFLOP budget has runs on both sides of its minimum"
+        yield Check("minima inside their runs", Status.PASS, detail)
 
 
 def _extrapolation(plan: Plan) -> Check:

@@ -24,13 +24,16 @@ class IsoFLOP:
 
     The minima follow $D^*_b = A_2 C_b^{\alpha_2}$ with scatter between budgets, the
     curvature $\kappa_b$ and the level $\ell_b$ scatter about their trends, and the skew
-    $\chi$ is common.  Approach 2 of Hoffmann et al. (2022) without its two steps: what
+    $\chi$ is common, or scatters too.  Approach 2 of Hoffmann et al. (2022) without its two steps: what
     a budget does not tell of its minimum, the others do.
     """
 
     C0: float = 1e21  # FLOP, the reference budget
     k: float = FLOP_PER_PARAM_TOKEN
     budgets: tuple[float, ...] = ()  # FLOP of each budget seen, rising
+    skew_per_budget: bool = (
+        False  # budgets may differ in skew, shrunk to the common one
+    )
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -55,6 +58,10 @@ class IsoFLOP:
     def priors(self) -> dict[str, Prior]:
         """Trends of optimum, minimal loss and curvature, and scatter about each."""
         C, n = jnp.asarray(self.budgets), len(self.budgets)
+        own_skew = {
+            "skew_scatter": dist.LogNormal(jnp.log(0.05), 0.7),
+            "skew_z": dist.Normal(0.0, 1.0).expand([n]),
+        }
         return {
             "tokens_per_parameter": priors.tokens_per_parameter(),
             "alpha1": priors.alpha1(),
@@ -72,6 +79,7 @@ class IsoFLOP:
             "log_D": lambda p: dist.Normal(self.log_optimum(p, C)[1], p["scatter"]),
             "curvature_z": dist.Normal(0.0, 1.0).expand([n]),
             "level_z": dist.Normal(0.0, 1.0).expand([n]),
+            **(own_skew if self.skew_per_budget else {}),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:
@@ -85,11 +93,14 @@ class IsoFLOP:
             params["curvature_scatter"] * params["curvature_z"]
         )
         q = jnp.log(x["D"]) - params["log_D"][b]
-        return minimum[b] + kappa[b] * self.shape(params, q)
+        skew = params["skew"]
+        if self.skew_per_budget:
+            skew = skew + (params["skew_scatter"] * params["skew_z"])[b]
+        return minimum[b] + kappa[b] * self.shape(skew, q)
 
-    def shape(self, params: Params, q: Array) -> Array:
+    def shape(self, skew: Array, q: Array) -> Array:
         """Rise of a profile of unit curvature, q from its minimum in log D."""
-        return 0.5 * jnp.square(q) * jnp.exp(params["skew"] * q)
+        return 0.5 * jnp.square(q) * jnp.exp(skew * q)
 
     def minimal_loss(self, params: Params, C: Array) -> Array:
         """E + F C^-gamma."""
@@ -117,12 +128,12 @@ class IsoFLOP:
         """Loss of a run of a new budget, on the trends."""
         C = self.k * N * D
         q = jnp.log(D) - self.log_optimum(params, C)[1]
-        rise = self.curvature(params, C) * self.shape(params, q)
+        rise = self.curvature(params, C) * self.shape(params["skew"], q)
         return self.minimal_loss(params, C) * jnp.exp(rise)
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Coordinates and dimensions of the unknowns that each budget has."""
-        per_budget = ("log_D", "curvature_z", "level_z")
+        per_budget = ("log_D", "curvature_z", "level_z", "skew_z")
         return {"budget": list(self.budgets)}, {name: ["budget"] for name in per_budget}
 
     def derived(self, params: Params) -> dict[str, Array]:
