@@ -9,7 +9,9 @@ import pytest
 import nstar
 
 REPO = Path(__file__).parent.parent
-FALSE_ALARM = 1e-5  # of every statistical test: how often it may fail with nothing broken
+FALSE_ALARM = (
+    1e-5  # of every statistical test: how often it may fail with nothing broken
+)
 
 
 @pytest.fixture(scope="session")

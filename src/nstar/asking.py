@@ -2,11 +2,15 @@
 
 import numpy as np
 
+from nstar.allowed import allow, allow_successes, require_finite
+from nstar.columns import ALIASES
 from nstar.observations import Observations
+from nstar.odd_losses import look_at_losses
 from nstar.types import Inputs, Law, Response
 from nstar.verdicts import Check, Status
 
-BITS = 1 / np.log(2)  # bits per nat
+SIZES = ("N", "D", "C")
+OPTIMA = ("log_tokens", "log_optimum")  # responses measured once a budget
 
 
 def ask(runs: Observations, law: Law) -> tuple[Observations, Inputs, np.ndarray]:
@@ -27,12 +31,16 @@ def ask(runs: Observations, law: Law) -> tuple[Observations, Inputs, np.ndarray]
     if "budget" in law.inputs:
         runs = _on_a_budget(runs)
     for name in law.inputs:
-        _require_finite(runs, name)
+        require_finite(runs, name)
     for name in response.columns:
-        _allow(runs, name, response)
+        allow(runs, name, response)
+    if "samples" in law.inputs and "successes" in response.columns:
+        allow_successes(runs)
+    _untied(runs, response)
     _enough(runs, law)
+    runs = runs.noting(*_constant(runs, law), *_not_optima(runs, response))
     if response.columns == ("L",) and response.lower == 0:
-        runs = _look_at_loss(runs)
+        runs = look_at_losses(runs)
     x = {name: runs[name] for name in law.inputs}
     if "se" in runs and np.isfinite(runs["se"]).all() and response.name != "log_loss":
         x["se"] = runs["se"]
@@ -40,15 +48,40 @@ def ask(runs: Observations, law: Law) -> tuple[Observations, Inputs, np.ndarray]
     return runs, x, np.asarray(y, dtype=float)
 
 
+def _untied(runs: Observations, response: Response) -> None:
+    """Refuse N* and D* as two measurements where one follows from the other."""
+    if response.name != "log_optimum" or "C" not in runs:
+        return
+    product = np.log(runs["N"] * runs["D"] / runs["C"])
+    if np.ptp(product) < 1e-3:
+        msg = (
+            f"{runs.source}: N, D and C are tied by {runs.cost} in every row, so N* and D* "
+            "are one measurement, not two with a correlation; use the allocation law"
+        )
+        raise ValueError(msg)
+
+
 def _missing(runs: Observations, law: Law, name: str) -> str:
-    have = ", ".join(runs.columns)
     named = f"{runs.source}: the {type(law).__name__} law needs column {name!r}"
     if name == "budget":
         return (
-            f"{named}, and C does not repeat in at least three budgets of three runs; "
-            f"name the budgets' column with --columns budget=..., or use a loss surface"
+            f"{named}, and C does not repeat in at least three budgets of three runs that "
+            f"differ in D; name the budgets' column with --columns budget=..., or use a "
+            f"loss surface"
         )
-    return f"{named}; the table has {have}. Name it with --columns {name}=..."
+    words = [word for word in (name, *ALIASES.get(name, ())) if len(word) > 1]
+    own = [column for column in runs.columns if column not in ALIASES]
+    alike = [c for c in own if any(word in c.lower() for word in words)][:3]
+    hint = f"did you mean {alike}?" if alike else f"the table has {', '.join(runs.columns)}."  # fmt: skip
+    have = [n for n in SIZES if n in runs]
+    two = (
+        f", or give another of N, D and C beside {have[0]}: any two give the third"
+        if name in SIZES and have
+        else ", or give two of N, D and C: the third follows"
+        if name in SIZES
+        else ""
+    )
+    return f"{named}; {hint} Name it with --columns {name}=...{two}"
 
 
 def _on_a_budget(runs: Observations) -> Observations:
@@ -58,6 +91,18 @@ def _on_a_budget(runs: Observations) -> Observations:
         note = f"{off.sum()} runs belong to no isoFLOP budget and are left out"
         runs = runs.take(~off).noting(Check("budgets", Status.PASS, note))
     budgets, counts = np.unique(runs["budget"], return_counts=True)
+    if budgets.size < 3:
+        msg = (
+            f"{runs.source}: {budgets.size} isoFLOP budgets; the isoFLOP law needs at least "
+            "three to tell a trend. Fit a loss surface, or add budgets"
+        )
+        raise ValueError(msg)
+    if counts.max() < 3:
+        msg = (
+            f"{runs.source}: no isoFLOP budget has three runs, so no profile shows a minimum; "
+            "where each row is the optimum of its budget, fit the allocation law"
+        )
+        raise ValueError(msg)
     few = budgets[counts < 3]
     if few.size:
         detail = (
@@ -65,131 +110,47 @@ def _on_a_budget(runs: Observations) -> Observations:
             "show no minimum of their own; theirs is inferred from the other budgets"
         )
         runs = runs.noting(Check("small budgets", Status.REVIEW, detail))
-    if budgets.size < 3:
-        msg = (
-            f"{runs.source}: {budgets.size} isoFLOP budgets; the isoFLOP law needs at least "
-            "three to tell a trend. Fit a loss surface, or add budgets"
-        )
-        raise ValueError(msg)
     return runs
 
 
-def _require_finite(runs: Observations, name: str) -> None:
-    values = runs[name]
-    if values.dtype.kind not in "fiu":
-        msg = f"{runs.source}, row {runs.rows[0]}, column {name!r}: expected numbers, got {values[0]!r}"
-        raise ValueError(msg)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        msg = f"{runs.source}, row {runs.rows[np.argmax(bad)]}, column {name!r}: expected a finite number, got {values[np.argmax(bad)]} ({bad.sum()} such rows); filter them with --where"
-        raise ValueError(msg)
-
-
-def _allow(runs: Observations, name: str, response: Response) -> None:
-    values = runs[name]
-    _require_finite(runs, name)
-    low, high = response.lower, response.upper
-    ok = (
-        (values >= low) & (values <= high)
-        if response.closed
-        else (values > low) & (values < high)
-    )
-    if response.whole:
-        ok &= values == np.floor(values)
-    if ok.all():
-        return
-    i = int(np.argmax(~ok))
-    span = f"{'[' if response.closed else '('}{low:g}, {high:g}{']' if response.closed else ')'}"
-    kind = "a whole number" if response.whole else "a number"
-    hint = ""
-    if response.name == "log_loss":
-        hint = "; a normalised loss may be negative, but needs a law with response normalised_loss"
-    msg = (
-        f"{runs.source}, row {runs.rows[i]}, column {name!r}: expected {kind} in {span} "
-        f"for {response.name}, got {values[i]:g}{hint}"
-    )
-    raise ValueError(msg)
-
-
 def _enough(runs: Observations, law: Law) -> None:
-    unknowns = [
-        n
-        for n, p in law.priors().items()
-        if not callable(p) and not getattr(p, "batch_shape", ())
-    ]
-    needed = len(unknowns) + 1 if "budget" not in law.inputs else 9
+    priors = law.priors().items()
+    unknowns = [n for n, p in priors if getattr(p, "batch_shape", None) == ()]
+    needed = -(-len(unknowns) // len(law.response.columns)) + 1
+    if "budget" in law.inputs:
+        needed = max(needed, 9)  # three budgets of three runs
     if len(runs) < needed:
         msg = (
             f"{runs.source}: {len(runs)} runs are too few for the {len(unknowns)} unknowns of "
-            f"the {type(law).__name__} law ({', '.join(unknowns)}); it needs at least {needed}"
+            f"the {type(law).__name__} law ({', '.join(unknowns)}); it needs at least {needed}: "
+            "add runs, or loosen --where"
         )
         raise ValueError(msg)
 
 
-def _look_at_loss(runs: Observations) -> Observations:
-    """Note losses that rise with compute, mixed units and diverged runs."""
-    if "N" not in runs or "D" not in runs or len(runs) < 8:
-        return runs
-    log_N, log_D, log_L = np.log(runs["N"]), np.log(runs["D"]), np.log(runs["L"])
-    design = np.stack([np.ones_like(log_N), log_N, log_D, log_N**2, log_D**2], axis=1)
-    if np.corrcoef(log_N + log_D, log_L)[0, 1] > 0.5 and np.ptp(log_N + log_D) > 1:
-        kind = (
-            "; values in [0, 1] look like an accuracy: give 1 - accuracy as an error, with a law for bounded metrics"
-            if runs["L"].max() <= 1
-            else ""
-        )
-        msg = f"{runs.source}, column 'L': the loss rises with compute (correlation {np.corrcoef(log_N + log_D, log_L)[0, 1]:.2f}); expected it to fall{kind}"
-        raise ValueError(msg)
-    residual = _robust_residuals(design, log_L)
-    return runs.noting(*_mixed_units(runs, residual), *_diverged(runs, residual))
-
-
-def _robust_residuals(design: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Residuals about a least-absolute-deviations surface, by reweighting."""
-    weights = np.ones_like(y)
-    residual = y
-    for _ in range(30):
-        root = np.sqrt(weights)[:, None]
-        beta, *_ = np.linalg.lstsq(design * root, y * root[:, 0], rcond=None)
-        residual = y - design @ beta
-        weights = 1 / np.maximum(np.abs(residual), 1e-4)
-    return residual
-
-
-def _mixed_units(runs: Observations, residual: np.ndarray) -> list[Check]:
-    order = np.argsort(residual)
-    gaps = np.diff(residual[order])
-    at = int(np.argmax(gaps))
-    part = order[at + 1 :] if at >= len(order) // 2 else order[: at + 1]
-    rest = np.setdiff1d(order, part)
-    shift = np.median(residual[part]) - np.median(residual[rest])
-    tight = np.median(np.abs(residual[part] - np.median(residual[part]))) < 0.1
-    if len(part) < 3 or gaps[at] < 0.2 or not tight:
+def _constant(runs: Observations, law: Law) -> list[Check]:
+    still = [n for n in law.inputs if n in SIZES and np.ptp(np.log(runs[n])) < 0.05]
+    if not still:
         return []
-    rows = ", ".join(str(r) for r in sorted(runs.rows[part])[:6].copy())
-    factor = float(np.exp(abs(shift)))
-    guess = (
-        " (1.44 is bits beside nats: multiply by 0.6931)"
-        if abs(factor - BITS) < 0.12
-        else ""
-    )
     detail = (
-        f"{len(part)} losses lie {factor:.2f} times {'above' if shift > 0 else 'below'} the others "
-        f"at like N and D (rows {rows}{', ...' if len(part) > 6 else ''}); are they in another "
-        f"unit, bits or per character beside nats per token{guess}? Convert them or leave them out"
+        f"{' and '.join(still)} {'differ' if len(still) > 1 else 'differs'} too little between these runs, so what the law says of "
+        f"{'their' if len(still) > 1 else 'its'} effect is the prior; add runs that differ in it"
     )
-    return [Check("loss units", Status.REVIEW, detail)]
+    return [Check("varied runs", Status.REVIEW, detail)]
 
 
-def _diverged(runs: Observations, residual: np.ndarray) -> list[Check]:
-    spread = 1.4826 * np.median(np.abs(residual))
-    far = (residual > 10 * spread) & (residual > 0.15)
-    if not far.any() or far.sum() > 0.2 * len(runs):
+def _not_optima(runs: Observations, response: Response) -> list[Check]:
+    if response.name not in OPTIMA or "C" not in runs or "D" not in runs:
         return []
-    rows = sorted(runs.rows[far].tolist())
+    budgets, at = np.unique(np.round(np.log10(runs["C"]), 3), return_inverse=True)
+    several = [
+        np.ptp(np.log(runs["D"][at == b])) > 0.7 for b in range(len(budgets))
+    ]  # a factor of two
+    if sum(several) < 2:
+        return []
     detail = (
-        f"{len(rows)} runs lie far above the others at like N and D (rows "
-        f"{', '.join(map(str, rows[:6]))}{', ...' if len(rows) > 6 else ''}): diverged, or far from "
-        "their schedule's end? Student-t noise gives them little weight; leave them out if they failed"
+        f"{sum(several)} budgets hold runs that differ more than twofold in tokens; the "
+        "allocation law takes one compute-optimal run a budget: fit the isoFLOP law, or "
+        "find the optima first with nstar.measured_optima"
     )
-    return [Check("diverged runs", Status.REVIEW, detail)]
+    return [Check("optima", Status.REVIEW, detail)]

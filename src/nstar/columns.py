@@ -1,9 +1,8 @@
-"""Which column is which: our names, their usual aliases, filters, and cells as numbers."""
+"""Which column is which: our names and their usual aliases; and cells as numbers."""
 
-import contextlib
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -12,16 +11,22 @@ from nstar.tables import Table
 ALIASES = {
     "N": ("params", "parameters", "n_params", "num_params", "model_size", "params_opt"),
     "D": ("tokens", "n_tokens", "num_tokens", "train_tokens", "tokens_opt"),
-    "C": ("flops", "flop", "compute", "training_flops", "train_flops"),
+    "C": (
+        "flops", "flop", "compute", "training_flops", "training_flop", "train_flops",
+        "train_flop",
+    ),
     "L": ("loss", "val_loss", "validation_loss", "eval_loss", "final_loss", "loss_opt"),
     "se": ("log_tokens_se",),
+    "log10_D_se": ("log10_tokens_se",),  # in decades; kept in natural logs as `se`
     "budget": ("isoflop_budget", "nominal_flops"),
     "run": ("run_id", "run_name"),
     "corpus": ("dataset",),
     "ladder": ("condition",),
-}
+}  # fmt: skip
 GROUPS = ("ladder", "run", "corpus")
-LOG10_SE = "log10_tokens_se"  # a column in decades; kept in natural logs as `se`
+MEASURED = ("N", "D", "C", "L")  # no two of them can be one column
+EMPTY = {"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "none", "null"}
+SHORT = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 
 def name_columns(
@@ -29,28 +34,31 @@ def name_columns(
 ) -> dict[str, str]:
     """Map our names to the table's, by the user's map first, then by alias.
 
+    Names that are not ours are kept: a law of the user's own may read them.
+
     Raises:
-        ValueError: a named column is missing, or two columns answer to one name.
+        ValueError: a named column is missing, our side of the map is an alias or a
+            misspelling of a name of ours, or two columns answer to one name.
     """
-    have = {name.lower(): name for name in table.columns}
     found: dict[str, str] = {}
     for ours, theirs in (chosen or {}).items():
+        _check_ours(table, ours, theirs)
         if theirs not in table.columns:
-            near = difflib.get_close_matches(theirs, table.columns, n=3, cutoff=0.4)
-            msg = (
-                f"{table.source}: no column {theirs!r} for {ours}; "
-                f"did you mean {near or list(table.columns)}?"
-            )
+            msg = f"{table.source}: no column {theirs!r} for {ours}; {suggest(theirs, table.columns)}"
             raise ValueError(msg)
         found[ours] = theirs
     for ours, aliases in ALIASES.items():
         if ours in found:
             continue
-        if ours in table.columns:
-            found[ours] = ours
-            continue
-        hits = [have[a] for a in aliases if a in have and have[a] not in found.values()]
-        if len(hits) > 1:
+        hits = [
+            name
+            for alias in (ours, *aliases)
+            for name in table.columns
+            if name not in found.values() and _same(name, alias, exact=len(ours) == 1)
+        ]
+        exact = [name for name in hits if name == ours]
+        hits = exact or list(dict.fromkeys(hits))
+        if len(hits) > 1 and ours not in GROUPS:
             msg = (
                 f"{table.source}: columns {hits} could each be {ours}; "
                 f"say which with columns={{{ours!r}: {hits[0]!r}}} or --columns {ours}={hits[0]}"
@@ -58,7 +66,53 @@ def name_columns(
             raise ValueError(msg)
         if hits:
             found[ours] = hits[0]
+    _check_apart(table, found)
     return found
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Ask whether one of the nearest names was meant, or list what there is."""
+    known = list(known)
+    lower = {k.lower(): k for k in reversed(known)}
+    near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.4)
+    if near:
+        return f"did you mean {[lower[n] for n in near]}?"
+    rest = f" and {len(known) - 12} more" if len(known) > 12 else ""
+    return f"there are {known[:12]}{rest}"
+
+
+def _same(name: str, alias: str, *, exact: bool) -> bool:
+    """Hold a header against an alias; `n` may be a number of anything, so not N."""
+    if exact and len(alias) == 1:
+        return name == alias
+    return re.sub(r"[\s-]+", "_", name.strip().lower()) == alias.lower()
+
+
+def _check_ours(table: Table, ours: str, theirs: str) -> None:
+    if ours in ALIASES:
+        return
+    meant = [n for n, aliases in ALIASES.items() if ours.lower() in (n.lower(), *aliases)]  # fmt: skip
+    near = meant or difflib.get_close_matches(ours, ALIASES, n=1, cutoff=0.75)
+    if near:
+        msg = (
+            f"{table.source}: no column of ours is called {ours!r}; did you mean "
+            f"{near[0]}={theirs}? (ours: {', '.join(ALIASES)})"
+        )
+        raise ValueError(msg)
+
+
+def _check_apart(table: Table, found: Mapping[str, str]) -> None:
+    taken: dict[str, str] = {}
+    for ours in MEASURED:
+        theirs = found.get(ours)
+        if theirs in taken:
+            msg = (
+                f"{table.source}: column {theirs!r} cannot be both {taken[theirs]} and "
+                f"{ours}; leave one out of the map"
+            )
+            raise ValueError(msg)
+        if theirs is not None:
+            taken[theirs] = ours
 
 
 def numbers(table: Table, ours: str, theirs: str) -> np.ndarray:
@@ -68,12 +122,12 @@ def numbers(table: Table, ours: str, theirs: str) -> np.ndarray:
         ValueError: a cell is no number, naming its row and value.
     """
     cells = table.columns[theirs]
-    if np.issubdtype(cells.dtype, np.number) and cells.dtype != bool:
+    if cells.dtype.kind in "fiu":
         return cells.astype(float)
     values = np.full(len(cells), np.nan)
     for i, cell in enumerate(cells):
-        text = "" if cell is None else str(cell).strip()
-        if text.lower() in {"", "na", "nan", "none", "null"}:
+        text = _text(cell)
+        if text.lower() in EMPTY:
             continue
         try:
             values[i] = float(text)
@@ -86,59 +140,30 @@ def numbers(table: Table, ours: str, theirs: str) -> np.ndarray:
     return values
 
 
+def texts(table: Table, theirs: str) -> np.ndarray:
+    """Read a column's cells as text; an empty cell is the empty text."""
+    cells = [_text(cell) for cell in table.columns[theirs]]
+    return np.array(["" if c.lower() in EMPTY else c for c in cells], dtype=str)
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return ""
+    return (cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell)).strip()  # fmt: skip
+
+
 def _number_hint(text: str) -> str:
-    if re.fullmatch(r"[\d,]+(\.\d+)?", text):
-        return "; write it without thousands separators"
-    if re.fullmatch(r"[\d.]+\s*[kKmMbBtT]", text):
-        return "; write the plain count, 7e9 for 7B"
+    if re.fullmatch(r"\d{1,3}([ ,'_\u00a0\u202f]\d{3})+(\.\d+)?", text):
+        return f"; write it without thousands separators, {re.sub('[^0-9.]', '', text)}"
+    if re.fullmatch(r"[+-]?\d*,\d+(e[+-]?\d+)?", text.lower()):
+        return f"; write the decimal point as a point, {text.replace(',', '.')}"
+    short = re.fullmatch(r"(\d+\.?\d*)\s*([kmbt])(illions?|n|rillions?)?", text.lower())
+    if short:
+        return f"; write the plain count, {float(short[1]) * SHORT[short[2]]:g}"
+    if re.fullmatch(r"[\d.]+\s*%", text):
+        return "; write it as a fraction of one"
+    if re.fullmatch(r"[\d.]*\s*[x*×]?\s*10(\^|\*\*)\s*\d+", text):
+        return "; write powers of ten as 1e21"
+    if re.match(r"\d{4}-\d\d-\d\d", text) or text in {"True", "False"}:
+        return "; is this the right column? Name another with --columns"
     return ""
-
-
-CONDITION = re.compile(r"^\s*([^=!<>]+?)\s*(==|=|!=|<=|>=|<|>)\s*(.*?)\s*$")
-
-
-def where(table: Table, conditions: list[str]) -> Table:
-    """Keep the rows for which every condition, as in `col=value` or `col<=1e20`, holds.
-
-    Raises:
-        ValueError: a condition cannot be read, names no column, or leaves no row.
-    """
-    for condition in conditions:
-        match = CONDITION.match(condition)
-        if match is None:
-            msg = f"filter {condition!r}: expected col=value, col!=value, col<x, col<=x, col>x or col>=x"
-            raise ValueError(msg)
-        name, sign, value = match.groups()
-        if name not in table.columns:
-            near = difflib.get_close_matches(name, table.columns, n=3, cutoff=0.4)
-            msg = f"filter {condition!r}: {table.source} has no column {name!r}; did you mean {near or list(table.columns)}?"
-            raise ValueError(msg)
-        keep = _holds(table, name, sign, value)
-        if not keep.any():
-            seen = list(dict.fromkeys(str(c) for c in table.columns[name]))[:8]
-            msg = f"filter {condition!r} leaves no row of {table.source}; values seen in {name!r}: {seen}"
-            raise ValueError(msg)
-        table = table.take(keep)
-    return table
-
-
-def _holds(table: Table, name: str, sign: str, value: str) -> np.ndarray:
-    cells = np.array([str(c) for c in table.columns[name]])
-    if sign in {"=", "==", "!="}:
-        equal = cells == value
-        with contextlib.suppress(ValueError):  # text compares as text
-            equal |= numbers(table, name, name) == float(value)
-        return ~equal if sign == "!=" else equal
-    try:
-        bound = float(value)
-    except ValueError:
-        msg = f"filter {name}{sign}{value}: expected a number after {sign}"
-        raise ValueError(msg) from None
-    column = numbers(table, name, name)
-    compare = {
-        "<": np.less,
-        "<=": np.less_equal,
-        ">": np.greater,
-        ">=": np.greater_equal,
-    }
-    return compare[sign](column, bound)

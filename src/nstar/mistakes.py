@@ -1,147 +1,124 @@
-"""The mistakes people make with tables of runs, each with its remedy.
-
-`stop` raises on what cannot be meant; `notice` and `notice_groups` add a REVIEW for
-what a reader should look at before believing the fit.
-"""
+"""What cannot be meant in a table of runs: refused, each with its remedy."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from nstar.observations import Observations
-from nstar.verdicts import Check, Status
 
-C_FACTOR = 1.25  # C may differ from the FLOP convention this much before it is noted
-C_FACTOR_STOP = 20.0  # and this much before it must be a mistake
-PLAIN = {
-    "N": 1e4,
-    "D": 1e5,
-    "C": 1e9,
-}  # plain counts lie above; billions and logs below
+C_FACTOR_STOP = 20.0  # C further from the FLOP convention than this is a mistake
+PLAIN = {"N": 1e4, "D": 1e5, "C": 1e9}  # the largest run has more; units and logs less
+WHAT = {"N": "parameters", "D": "tokens", "C": "FLOP"}
+LOGS = {  # where base-10 and natural logarithms of real runs lie
+    "N": ((5, 14), (11, 33)),
+    "D": ((6, 16), (14, 38)),
+    "C": ((13, 30), (30, 70)),
+}
+TOKENS_PER_PARAMETER = (1e-4, 1e6)  # the median run lies far inside
 
 
 def stop(runs: Observations, named: Mapping[str, str]) -> None:
     """Raise on values no run can have.
 
     Raises:
-        ValueError: N, D or C not positive and finite, in billions or as logarithms; or
-            C far from the FLOP convention.
+        ValueError: N, D, C or a budget not positive and finite, a negative standard
+            error, or N, D or C in billions or as logarithms.
     """
-    for name in ("N", "D", "C", "budget"):
+    for name in ("N", "D", "C", "budget", "se"):
         if name not in runs:
             continue
-        column, values = named.get(name, name), runs[name]
-        gaps = np.isnan(values) if name == "budget" else np.zeros(len(values), bool)
-        bad = ~gaps & ~(np.isfinite(values) & (values > 0))
-        if bad.any():
-            i = int(np.argmax(bad))
-            seen = "an empty cell" if np.isnan(values[i]) else f"{values[i]:g}"
-            msg = (
-                f"{runs.source}, row {runs.rows[i]}, column {column!r} ({name}): expected a "
-                f"positive finite count, got {seen} ({bad.sum()} such rows); correct them or "
-                f"leave them out, as in --where '{column}>0'"
-            )
-            raise ValueError(msg)
+        usual = named.get("log10_D_se", name) if name == "se" else name
+        column, values = named.get(name, usual), runs[name]
+        _stop_values(runs, name, column)
         if name in PLAIN and values.max() < PLAIN[name]:
             raise ValueError(_unit_message(runs, name, column, values))
-    if all(name in runs for name in ("N", "D", "C")):
-        _stop_flop(runs, named)
+
+
+def _stop_values(runs: Observations, name: str, column: str) -> None:
+    values = runs[name]
+    may_be_empty = name in {"budget", "se"}
+    gaps = np.isnan(values) & may_be_empty
+    least = values >= 0 if name == "se" else values > 0
+    bad = ~gaps & ~(np.isfinite(values) & least)
+    if not bad.any():
+        return
+    i = int(np.argmax(bad))
+    seen = "an empty cell" if np.isnan(values[i]) else f"{values[i]:g}"
+    kind = "a standard error, finite and not negative" if name == "se" else "a positive finite count"  # fmt: skip
+    where = f"{column}>=0" if name == "se" else f"{column}>0"
+    msg = (
+        f"{runs.source}, row {runs.rows[i]}, column {column!r} ({name}): expected {kind}, "
+        f"got {seen} ({count(bad, 'such row')}); correct them or leave them out, as in "
+        f"--where '{where}'"
+    )
+    raise ValueError(msg)
+
+
+def count(rows: np.ndarray, noun: str) -> str:
+    """Say how many rows a mask holds."""
+    n = int(rows.sum())
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _unit_message(
     runs: Observations, name: str, column: str, values: np.ndarray
 ) -> str:
-    what = {"N": "parameters", "D": "tokens", "C": "FLOP"}[name]
-    low, high = {"N": (5, 14), "D": (6, 16), "C": (13, 30)}[name]
-    logs = bool(values.min() >= low and values.max() <= high and name == "C") or bool(
-        values.min() >= low and values.max() <= high and np.any(values % 1)
-    )
-    guess = (
-        ("base-10 logarithms", f"give 10**{column}")
-        if logs
-        else (
-            "billions or another unit",
-            f"multiply {column} by 1e9, or by what it stands for",
-        )
-    )
     return (
-        f"{runs.source}, column {column!r} ({name}): expected plain counts of {what}, got "
-        f"values from {values.min():g} to {values.max():g}, which look like {guess[0]}; {guess[1]}"
+        f"{runs.source}, column {column!r} ({name}): expected plain counts of {WHAT[name]}, "
+        f"got values from {values.min():g} to {values.max():g}, which look like "
+        f"{_guess(name, column, values)}"
     )
 
 
-def _stop_flop(runs: Observations, named: Mapping[str, str]) -> None:
-    ratio = runs["C"] / runs.cost.flop(runs["N"], runs["D"])
-    far = np.exp(abs(np.median(np.log(ratio))))
-    if far > C_FACTOR_STOP:
-        i = int(np.argmax(np.abs(np.log(ratio))))
-        msg = (
-            f"{runs.source}, columns {[named.get(n, n) for n in ('N', 'D', 'C')]}: C is "
-            f"{np.median(ratio):.3g} times {runs.cost.k:g} N D in the median (row {runs.rows[i]}: "
-            f"C = {runs['C'][i]:g}, N = {runs['N'][i]:g}, D = {runs['D'][i]:g}); check the units "
-            f"of the three, leave C out, or state the convention with --flop-per-param-token"
-        )
-        raise ValueError(msg)
+def _guess(name: str, column: str, values: np.ndarray) -> str:
+    broken = name == "C" or bool(np.any(values % 1))
+    low, high = values.min(), values.max()
+    kinds = (("base-10 logarithms", f"10**{column}"), ("natural logarithms", f"exp({column})"))  # fmt: skip
+    for (kind, give), (least, most) in zip(kinds, LOGS[name], strict=True):
+        if broken and least <= low and high <= most:
+            return f"{kind}; give {give}, or the plain counts if they are in another unit"  # fmt: skip
+    unit = "petaFLOP-days or another unit" if name == "C" else "billions or another unit"  # fmt: skip
+    factor = "8.64e19" if name == "C" else "1e9"
+    return f"{unit}; multiply {column} by {factor}, or by what its unit stands for"
 
 
-def notice(runs: Observations, named: Mapping[str, str]) -> Observations:
-    """Note runs whose C disagrees with the FLOP convention."""
+def stop_flop(runs: Observations, named: Mapping[str, str]) -> None:
+    """Raise where C and N D cannot be of one run.
+
+    Raises:
+        ValueError: C is far from the FLOP convention.
+    """
     ratio = runs["C"] / runs.cost.flop(runs["N"], runs["D"])
-    off = np.abs(np.log(ratio)) > np.log(C_FACTOR)
-    if not off.any():
-        return runs
+    far = np.abs(np.log(ratio)) > np.log(C_FACTOR_STOP)
+    if not far.any():
+        return
     i = int(np.argmax(np.abs(np.log(ratio))))
-    detail = (
-        f"{off.sum()} of {len(runs)} runs have C more than {C_FACTOR:g} times away from "
-        f"{runs.cost} (worst: row {runs.rows[i]}, factor {ratio[i]:.3g}). N*(C) and D*(C) "
-        f"use {runs.cost}; if C was counted otherwise, state it with --flop-per-param-token "
-        f"or leave {named.get('C', 'C')} out"
+    columns = [named.get(n, n) for n in ("N", "D", "C")]
+    msg = (
+        f"{runs.source}, row {runs.rows[i]}, columns {columns}: C = {runs['C'][i]:g} is "
+        f"{ratio[i]:.3g} times {runs.cost.k:g} N D (N = {runs['N'][i]:g}, D = "
+        f"{runs['D'][i]:g}); {count(far, 'row')} of {len(runs)} differ more than "
+        f"{C_FACTOR_STOP:g} times. Correct the units of the three, leave C out, or state "
+        f"the convention with --flop-per-param-token (the median here is "
+        f"{np.median(ratio) * runs.cost.k:.3g})"
     )
-    return runs.noting(Check("FLOP convention", Status.REVIEW, detail))
+    raise ValueError(msg)
 
 
-def notice_groups(runs: Observations) -> Observations:
-    """Note swapped sizes and tokens, pooled ladders, and checkpoints entered as runs."""
-    notes = [*_swapped(runs), *_pooled(runs), *_checkpoints(runs)]
-    return runs.noting(*notes)
+def stop_sizes(runs: Observations, named: Mapping[str, str]) -> None:
+    """Raise where tokens per parameter show that N, D or C is in another unit.
 
-
-def _swapped(runs: Observations) -> list[Check]:
-    if "N" not in runs or "D" not in runs:
-        return []
-    ratio = np.median(runs["D"] / runs["N"])
-    if ratio >= 0.5:
-        return []
-    detail = (
-        f"the median run has {ratio:.3g} tokens per parameter; language models have 1 to "
-        "1000. If N and D are swapped, map them with --columns N=...,D=..."
+    Raises:
+        ValueError: the median run has absurdly many or few tokens per parameter.
+    """
+    ratio = float(np.median(runs["D"] / runs["N"]))
+    if TOKENS_PER_PARAMETER[0] < ratio < TOKENS_PER_PARAMETER[1]:
+        return
+    given = [f"{n} = {np.median(runs[n]):.3g} ({named[n]!r})" for n in "NDC" if n in named]  # fmt: skip
+    derived = f"; {runs.derived}" if runs.derived else ""
+    msg = (
+        f"{runs.source}: the median run has {ratio:.3g} tokens per parameter, where "
+        f"language models have 1 to 1000 (medians: {', '.join(given)}{derived}); expected "
+        "plain counts, so multiply the column that is in thousands, millions or billions"
     )
-    return [Check("N and D", Status.REVIEW, detail)]
-
-
-def _pooled(runs: Observations) -> list[Check]:
-    notes = []
-    for group in ("ladder", "corpus"):
-        if group in runs and (names := np.unique(runs[group])).size > 1:
-            detail = (
-                f"the table holds {names.size} values of {group} ({', '.join(names[:4])}"
-                f"{', ...' if names.size > 4 else ''}) and one law is fitted to all; a law "
-                f"belongs to one corpus and recipe: choose with --where"
-            )
-            notes.append(Check(f"one {group}", Status.REVIEW, detail))
-    return notes
-
-
-def _checkpoints(runs: Observations) -> list[Check]:
-    if "run" not in runs:
-        return []
-    names, counts = np.unique(runs["run"], return_counts=True)
-    if counts.max() == 1:
-        return []
-    worst = names[np.argmax(counts)]
-    detail = (
-        f"{(counts > 1).sum()} runs appear more than once (run {worst!r}: {counts.max()} rows). "
-        "Checkpoints of one run share its noise and its learning-rate schedule; keep the last "
-        "of each, or intervals come out too narrow"
-    )
-    return [Check("checkpoints", Status.REVIEW, detail)]
+    raise ValueError(msg)

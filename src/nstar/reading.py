@@ -1,19 +1,23 @@
 """From a table to observations: read, named, completed and checked once at the door."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from nstar import datasets, mistakes, tables
-from nstar.columns import GROUPS, LOG10_SE, name_columns, numbers, where
+from nstar import mistakes, notices
+from nstar.columns import ALIASES, GROUPS, name_columns, numbers, texts
 from nstar.costs import FLOP_PER_PARAM_TOKEN, PerParamToken
+from nstar.filters import columns_of, where
 from nstar.observations import Observations
+from nstar.sources import open_source
 from nstar.tables import Table
 from nstar.verdicts import Check, Status
+
+COUNTED = ("total", "non-embedding", "active", "unknown")
+SAME_BUDGET = 0.02  # runs of one budget differ less in log C, whole steps of training
 
 
 def read_runs(
@@ -32,86 +36,91 @@ def read_runs(
             dict of arrays, or a pandas, polars or Arrow frame.
         columns: our names to the table's, as in `{"N": "params_total"}`; usual aliases
             need no mention.
-        where_: filters, as in `["corpus=c4", "C<=1e20"]`, on the table's own names.
+        where_: filters, as in `["corpus=c4", "C<=1e20"]`, on the table's names or ours.
         k: FLOP per parameter and token; C = k N D completes the third of N, D and C.
-        params_counted: "total", "non-embedding" or "unknown".
+        params_counted: "total", "non-embedding", "active" (of a mixture of experts) or
+            "unknown".
         loss_unit: the unit of L, for the record.
 
     Raises:
         ValueError: anything a careful reader would stop at, naming file, row, column,
             value and remedy.
-        FileNotFoundError: no such file.
+        FileNotFoundError: no such file, or a data set that cannot be fetched.
+        TypeError: no table at all.
     """
-    table, chosen, facts, usual = _open(source, columns)
-    if not (np.isfinite(k) and k > 0):
-        msg = f"FLOP per parameter and token must be positive and finite, got {k}"
+    if not (isinstance(k, Real) and np.isfinite(k) and k > 0):
+        msg = (
+            f"FLOP per parameter and token must be a positive finite number, got {k!r}"
+        )
         raise ValueError(msg)
-    said = " ".join(where_)
-    usual = [f"{name}={value}" for name, value in usual.items() if name not in said]
-    table = where(table, [*usual, *where_])
+    if params_counted is not None and params_counted not in COUNTED:
+        msg = f"parameters counted: expected one of {', '.join(COUNTED)}, got {params_counted!r}"
+        raise ValueError(msg)
+    table, chosen, facts, usual = open_source(source, columns)
     named = name_columns(table, chosen)
-    values = {
-        ours: numbers(table, ours, theirs)
-        for ours, theirs in named.items()
-        if ours not in GROUPS
-    }
-    if LOG10_SE in table.columns and "se" not in values:
-        values["se"] = numbers(table, "se", LOG10_SE) * np.log(10)
-    groups = {g: table.columns[named[g]].astype(str) for g in GROUPS if g in named}
-    others = _other_numbers(table, set(named.values()) | {LOG10_SE})
+    asked = [where_] if isinstance(where_, str) else list(where_)
+    said = columns_of(table, asked, named)
+    usual = [f"{name}={value}" for name, value in usual.items() if name not in said]
+    table = where(table, [*usual, *asked], named)
     runs = Observations(
-        values | groups | others,
+        _columns(table, named),
         table.rows,
         table.source,
         table.sha256,
-        PerParamToken(k),
+        PerParamToken(float(k)),
         params_counted or facts.get("params_counted", "unknown"),
         loss_unit or facts.get("loss_unit", "unknown"),
     )
     if usual:
         note = f"rows with {', '.join(usual)}, as this data set is usually read; others with --where"
         runs = runs.noting(Check("rows taken", Status.PASS, note))
+    if facts:
+        runs = _without_gaps(runs)
+    data_unit = facts.get("data_unit", "tokens")
     mistakes.stop(runs, named)
-    return _with_budgets(_complete(_drop_duplicates(runs), named))
+    runs = _complete(_drop_duplicates(runs))
+    if data_unit == "tokens" and all(name in runs for name in ("N", "D", "C")):
+        mistakes.stop_flop(runs, named)
+        mistakes.stop_sizes(runs, named)
+    return notices.notice(_with_budgets(runs), named, data_unit)
 
 
-def _open(
-    source: Any, columns: Mapping[str, str] | None
-) -> tuple[Table, dict[str, str], dict[str, str], Mapping[str, str]]:
-    """Return the table, its column map, and what the registry knows of it."""
-    if not isinstance(source, str | Path):
-        return tables.from_columns(source), dict(columns or {}), {}, {}
-    if Path(source).exists() or str(source) not in datasets.names():
-        if not Path(source).exists() and not Path(source).suffix:
-            near = difflib.get_close_matches(
-                str(source), datasets.names(), n=3, cutoff=0.3
-            )
-            msg = f"{source}: neither a file nor a data set; did you mean {near or datasets.names()}?"
-            raise ValueError(msg)
-        return tables.read(Path(source)), dict(columns or {}), {}, {}
-    entry = datasets.get(str(source))
-    located = datasets.locate(entry)
-    table = tables.read(located.path, entry.name)
-    known = {
-        ours: theirs
-        for ours, theirs in located.columns.items()
-        if theirs in table.columns
+def _columns(table: Table, named: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Columns by our names, then those we have no name for, as numbers or as text."""
+    values = {}
+    for ours, theirs in named.items():
+        if ours in ALIASES and ours not in GROUPS:
+            values[ours] = numbers(table, ours, theirs)
+        elif ours in GROUPS:
+            values[ours] = texts(table, theirs)
+        else:
+            values[ours] = _numbers_or_text(table, theirs)
+    decades = values.pop("log10_D_se", None)
+    if decades is not None and "se" not in values:
+        values["se"] = decades * np.log(10)
+    others = {
+        name: _numbers_or_text(table, name)
+        for name in table.columns
+        if name not in values and name not in named.values()
     }
-    facts = {"params_counted": entry.params_counted, "loss_unit": entry.loss_unit}
-    return table, known | dict(columns or {}), facts, located.where
+    return values | others
 
 
-def _other_numbers(table: Table, taken: set[str]) -> dict[str, np.ndarray]:
-    """Columns we have no name for, kept where every cell is a number or text."""
-    others = {}
-    for name in table.columns:
-        if name in taken:
-            continue
-        try:
-            others[name] = numbers(table, name, name)
-        except ValueError:
-            others[name] = table.columns[name].astype(str)
-    return others
+def _numbers_or_text(table: Table, name: str) -> np.ndarray:
+    try:
+        return numbers(table, name, name)
+    except ValueError:
+        return texts(table, name)
+
+
+def _without_gaps(runs: Observations) -> Observations:
+    """Leave out rows of a registered data set where its authors give no N, D or C."""
+    have = [runs[name] for name in ("N", "D", "C") if name in runs]
+    gaps = np.any([np.isnan(values) for values in have], axis=0)
+    if not np.any(gaps) or np.all(gaps):
+        return runs
+    note = f"{gaps.sum()} rows without N, D or C left out (rows {_some(runs.rows[gaps].tolist())})"
+    return runs.take(~gaps).noting(Check("rows without a size", Status.PASS, note))
 
 
 def _drop_duplicates(runs: Observations) -> Observations:
@@ -127,37 +136,45 @@ def _drop_duplicates(runs: Observations) -> Observations:
     return runs.take(keep).noting(Check("duplicates", Status.PASS, note))
 
 
-def _complete(runs: Observations, named: Mapping[str, str]) -> Observations:
-    """Fill the third of N, D and C by the FLOP convention, or hold it against it."""
+def _complete(runs: Observations) -> Observations:
+    """Fill the third of N, D and C by the FLOP convention."""
     have = [name for name in ("N", "D", "C") if name in runs]
-    if len(have) == 2:
-        cost = runs.cost
-        missing = ({"N", "D", "C"} - set(have)).pop()
-        value = {
-            "N": lambda: cost.params(runs["D"], runs["C"]),
-            "D": lambda: cost.tokens(runs["N"], runs["C"]),
-            "C": lambda: cost.flop(runs["N"], runs["D"]),
-        }[missing]()
-        columns = runs.columns | {missing: value}
-        derived = f"{missing} follows from {have[0]} and {have[1]} by {cost}"
-        return replace(runs, columns=columns, derived=derived)
-    return mistakes.notice(runs, named) if len(have) == 3 else runs
+    if len(have) != 2:
+        return runs
+    cost = runs.cost
+    missing = ({"N", "D", "C"} - set(have)).pop()
+    value = {
+        "N": lambda: cost.params(runs["D"], runs["C"]),
+        "D": lambda: cost.tokens(runs["N"], runs["C"]),
+        "C": lambda: cost.flop(runs["N"], runs["D"]),
+    }[missing]()
+    columns = runs.columns | {missing: value}
+    derived = f"{missing} follows from {have[0]} and {have[1]} by {cost}"
+    return replace(runs, columns=columns, derived=derived)
 
 
 def _with_budgets(runs: Observations) -> Observations:
-    """Name isoFLOP budgets where C repeats: at least three values of three runs or more."""
+    """Name isoFLOP budgets where C repeats: at least three profiles of three runs."""
     if "budget" in runs or "C" not in runs or runs.derived.startswith("C"):
-        return mistakes.notice_groups(runs)
-    budgets, inverse, counts = np.unique(
-        np.round(np.log(runs["C"]), 2), return_inverse=True, return_counts=True
-    )
-    if (counts >= 3).sum() >= 3 and counts[counts >= 3].sum() >= 0.8 * len(runs):
-        nominal = np.array(
-            [np.median(runs["C"][inverse == b]) for b in range(len(budgets))]
-        )
-        budget = np.where(counts[inverse] >= 3, nominal[inverse], np.nan)
-        runs = replace(runs, columns=runs.columns | {"budget": budget})
-    return mistakes.notice_groups(runs)
+        return runs
+    log_C = np.log(runs["C"])
+    order = np.argsort(log_C, kind="stable")
+    group = np.empty(len(runs), dtype=int)
+    group[order] = np.cumsum(np.diff(log_C[order], prepend=-np.inf) > SAME_BUDGET)
+    budget = np.full(len(runs), np.nan)
+    for g in np.unique(group):
+        at = group == g
+        if _is_profile(runs, at) and np.ptp(log_C[at]) < 3 * SAME_BUDGET:
+            budget[at] = np.median(runs["C"][at])
+    on = np.isfinite(budget)
+    if np.unique(budget[on]).size < 3 or on.mean() < 0.8:
+        return runs
+    return replace(runs, columns=runs.columns | {"budget": budget})
+
+
+def _is_profile(runs: Observations, at: np.ndarray) -> bool:
+    """Say whether runs of one budget differ in how they spend it."""
+    return "D" not in runs or np.unique(np.round(np.log(runs["D"][at]), 2)).size >= 3
 
 
 def _some(rows: list[int], most: int = 6) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -38,13 +39,29 @@ class Stored(NamedTuple):
 def write(
     tree: xr.DataTree, runs: Observations, notes: tuple[Check, ...], path: str | Path
 ) -> Path:
-    """Write a fit, with a digest of its contents, and put it in place in one step."""
+    """Write a fit, with a digest of its contents, and put it in place in one step.
+
+    Raises:
+        ValueError: it cannot be written there.
+    """
     path = Path(path)
+    if path.is_dir():
+        msg = f"{path}: is a folder; expected a file name such as ladder.nc"
+        raise ValueError(msg)
     attrs = {**tree.attrs, "nstar_format": FORMAT, "fit_notes": _notes(notes)}
     tree = tree.copy()
     tree["runs"] = xr.DataTree(_runs_dataset(runs))
     tree.attrs = attrs
     tree.attrs["contents_sha256"] = digest(tree)
+    try:
+        _put(tree, path)
+    except OSError as error:
+        msg = f"{path}: cannot be written ({error.strerror or error})"
+        raise ValueError(msg) from error
+    return path
+
+
+def _put(tree: xr.DataTree, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(
         dir=path.parent, prefix=path.name, suffix=".part"
@@ -57,7 +74,6 @@ def write(
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)
         raise
-    return path
 
 
 def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
@@ -73,27 +89,20 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
         ValueError: the file is cut short, edited, no fit, or of a newer format.
     """
     path = Path(path)
-    if not path.is_file():
-        msg = f"{path}: no such file"
-        raise FileNotFoundError(msg)
-    try:
-        with xr.open_datatree(path, engine="h5netcdf") as opened:
-            tree = opened.load()
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        msg = f"{path}: not a readable fit; the file is cut short, damaged or of another kind ({error})"
-        raise ValueError(msg) from error
+    tree = _open(path)
     attrs = tree.attrs
     if attrs.get("nstar_format") is None or "runs" not in tree.children:
         msg = f"{path}: a netCDF file, but not a fit of nstar"
         raise ValueError(msg)
-    if attrs["nstar_format"] > FORMAT:
-        msg = f"{path}: written by a newer nstar ({attrs['nstar_version']}); update to read it"
+    if str(attrs["nstar_format"]).isdigit() and int(attrs["nstar_format"]) > FORMAT:
+        version = attrs.get("nstar_version", "version unknown")
+        msg = f"{path}: written by a newer nstar ({version}); update to read it"
         raise ValueError(msg)
     stated = attrs.pop("contents_sha256", "")
     if stated != digest(tree):
         msg = f"{path}: its contents do not match the digest written with them; the file was edited or damaged, fit again"
         raise ValueError(msg)
-    chosen = {n: parse(p) for n, p in json.loads(attrs["priors_chosen"]).items()}
+    chosen = {n: _prior(p) for n, p in json.loads(attrs["priors_chosen"]).items()}
     runs, notes = _runs(tree), _checks(attrs.pop("fit_notes"))
     attrs.pop("nstar_format")
     del tree["runs"]
@@ -103,6 +112,29 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
         path, "noise", attrs["noise"], {n: type(v) for n, v in NOISES.items()}
     )
     return Stored(law, noise, runs, tree, int(attrs["seed"]), chosen, notes)
+
+
+def _open(path: Path) -> xr.DataTree:
+    if path.is_dir():
+        msg = f"{path}: is a folder; expected the file of a saved fit"
+        raise ValueError(msg)
+    if not path.is_file():
+        msg = f"{path}: no such file"
+        raise FileNotFoundError(msg)
+    try:
+        _walk(path)
+        with xr.open_datatree(path, engine="h5netcdf") as opened:
+            return opened.load()
+    except Exception as error:  # what HDF5 makes of damage has no common class
+        msg = f"{path}: not a readable fit; the file is cut short, damaged or of another kind ({error})"
+        raise ValueError(msg) from error
+
+
+def _walk(path: Path) -> None:
+    """Visit every object, since h5netcdf prints a traceback of its own on a broken one."""
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: dict(item.attrs) and None)
+        dict(file.attrs)
 
 
 def digest(tree: xr.DataTree) -> str:
@@ -124,6 +156,14 @@ def digest(tree: xr.DataTree) -> str:
     return sha.hexdigest()
 
 
+def _prior(text: str) -> Prior | str:
+    """Read a prior back; one of the user's own making stays as it was described."""
+    try:
+        return parse(text)
+    except ValueError:
+        return text
+
+
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
@@ -140,13 +180,22 @@ def _compressed(tree: xr.DataTree) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _runs_dataset(runs: Observations) -> xr.Dataset:
-    columns = {name: ("row", values) for name, values in runs.columns.items()}
+    columns = {_key(name): ("row", values) for name, values in runs.columns.items()}
     return xr.Dataset(columns, coords={"row": runs.rows})
+
+
+def _key(name: str) -> str:
+    """Write a user's column name as netCDF and our own `row` allow."""
+    return "%row" if name == "row" else name.replace("%", "%25").replace("/", "%2F")
+
+
+def _name(key: str) -> str:
+    return "row" if key == "%row" else key.replace("%2F", "/").replace("%25", "%")
 
 
 def _runs(tree: xr.DataTree) -> Observations:
     data, attrs = tree["runs"].dataset, tree.attrs
-    columns = {str(name): data[name].to_numpy() for name in data.data_vars}
+    columns = {_name(str(key)): data[key].to_numpy() for key in data.data_vars}
     return Observations(
         {n: v.astype(str) if v.dtype.kind in "OU" else v for n, v in columns.items()},
         data["row"].to_numpy(),

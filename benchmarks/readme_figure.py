@@ -1,0 +1,27 @@
+"""The picture of the README: D*(C) from the Llama 3 points, beside the published law.
+
+uv run python benchmarks/readme_figure.py
+"""
+
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+import nstar
+from nstar import published
+from nstar.report import figures
+from nstar.report.drawing import STYLE
+from nstar.routes import routes
+
+if __name__ == "__main__":
+    nstar.use_cache()
+    found = routes(nstar.read_runs("llama3"), [3.8e25])
+    out = Path(__file__).parent / "results" / "llama3.svg"
+    out.parent.mkdir(exist_ok=True)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 4.8), layout="constrained")
+        laws = [published.get("llama3")]
+        figures.allocation(figure.subplots(), found, laws, 0.9, "D")
+        figure.savefig(out, metadata={"Date": None})
+    print(out)

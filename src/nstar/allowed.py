@@ -1,0 +1,88 @@
+"""What a response allows: finite, in range, whole, no more successes than samples."""
+
+import numpy as np
+
+from nstar.observations import Observations
+from nstar.types import Response
+
+
+def require_finite(runs: Observations, name: str) -> None:
+    """Hold that every cell of a column is a finite number.
+
+    Raises:
+        ValueError: naming the first that is not.
+    """
+    values = runs[name]
+    if values.dtype.kind not in "fiu":
+        bad = np.array([not _is_number(cell) for cell in values])
+        seen, kind = repr(str(values[np.argmax(bad)])), "a number"
+    else:
+        bad = ~np.isfinite(values)
+        first = values[np.argmax(bad)]
+        seen = "an empty cell" if np.isnan(first) else f"{first:g}"
+        kind = "a finite number"
+    if bad.any():
+        msg = (
+            f"{runs.source}, row {runs.rows[np.argmax(bad)]}, column {name!r}: expected {kind}, "
+            f"got {seen} ({bad.sum()} such row{'s' if bad.sum() > 1 else ''}); correct them, "
+            f"or keep the others with --where, as in '{name}>0'"
+        )
+        raise ValueError(msg)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def allow(runs: Observations, name: str, response: Response) -> None:
+    """Hold that a column has only values this response can take.
+
+    Raises:
+        ValueError: naming the first that it cannot.
+    """
+    values = runs[name]
+    require_finite(runs, name)
+    low, high = response.lower, response.upper
+    ok = (
+        (values >= low) & (values <= high)
+        if response.closed
+        else (values > low) & (values < high)
+    )
+    if response.whole:
+        ok &= values == np.floor(values)
+    if ok.all():
+        return
+    i = int(np.argmax(~ok))
+    span = f"{'[' if response.closed else '('}{low:g}, {high:g}{']' if response.closed else ')'}"
+    kind = "a whole number" if response.whole else "a number"
+    hint = "; correct it or leave the row out"
+    if response.name == "log_loss":
+        hint = "; a normalised loss may be negative, but needs a law with response normalised_loss"
+    elif high == 1 and 1 < values.max() <= 100:
+        hint = "; if these are percent, divide by 100"
+    msg = (
+        f"{runs.source}, row {runs.rows[i]}, column {name!r}: expected {kind} in {span} "
+        f"for {response.name}, got {values[i]:g}{hint}"
+    )
+    raise ValueError(msg)
+
+
+def allow_successes(runs: Observations) -> None:
+    """Hold that no run has more successes than samples.
+
+    Raises:
+        ValueError: naming the first that has.
+    """
+    over = runs["successes"] > runs["samples"]
+    if over.any():
+        i = int(np.argmax(over))
+        msg = (
+            f"{runs.source}, row {runs.rows[i]}, column 'successes': expected at most the "
+            f"{runs['samples'][i]:g} samples of the row, got {runs['successes'][i]:g}; are "
+            "the two columns swapped?"
+        )
+        raise ValueError(msg)

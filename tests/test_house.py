@@ -1,0 +1,111 @@
+"""The house in order: linted, typed, layered, packed, and the README true."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from conftest import REPO
+
+TOOLS = Path(sys.executable).parent
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(
+        command, cwd=REPO, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ruff check .",
+        "ruff format --check .",
+        "ty check --error-on-warning",
+        "lint-imports",
+    ],
+)
+def test_tool_finds_nothing(command):
+    tool, *args = command.split()
+    run(str(TOOLS / tool), *args)
+
+
+def test_public_names_are_what_they_say():
+    """A module of the same name as a function must not take its place once imported."""
+    import nstar.comparison
+    import nstar.fitting
+    import nstar.prediction
+
+    for name in nstar.__all__:
+        assert callable(getattr(nstar, name)), name
+    assert set(nstar.__all__) <= set(dir(nstar))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        nstar.nonsense  # noqa: B018
+
+
+def test_help_does_not_wait_for_jax():
+    code = "import sys, nstar.cli; print([m for m in ('jax', 'numpyro', 'arviz_stats', 'matplotlib', 'xarray') if m in sys.modules])"
+    assert run(sys.executable, "-c", code).strip() == "[]"
+
+
+def test_files_stay_small():
+    """One idea a file: few over 300 lines, none over 400."""
+    long = {
+        p.name: n
+        for p in (REPO / "src").rglob("*.py")
+        if (n := len(p.read_text().splitlines())) > 300
+    }
+    assert not long
+
+
+@pytest.mark.slow
+def test_wheel_carries_its_data(tmp_path):
+    run("uv", "build", "--wheel", "--out-dir", str(tmp_path))
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for name in (
+        "llama3_figure2.csv",
+        "llama3_optima.csv",
+        "published.toml",
+        "datasets.toml",
+        "models.toml",
+    ):
+        assert f"nstar/data/{name}" in names
+    assert "nstar/report/page.html.j2" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_no_measured_table_is_in_the_project(data_dir):
+    """Sets we may not ship stay out, whatever their name."""
+    sizes = {p.stat().st_size for p in data_dir.glob("*.csv")}
+    ours = [
+        p
+        for p in REPO.rglob("*.csv")
+        if ".venv" not in p.parts and p.stat().st_size in sizes
+    ]
+    assert not ours
+
+
+def blocks() -> list[str]:
+    return re.findall(
+        r"```python\n(.*?)```", (REPO / "README.md").read_text(), re.DOTALL
+    )
+
+
+def test_readme_examples_run(tmp_path, monkeypatch, llama3):
+    """Every Python block, on a small ladder written where they look for one."""
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        f"{llama3['N'][i]},{llama3['D'][i]},{llama3['L'][i]}" for i in range(0, 133, 3)
+    ]
+    Path("ladder.csv").write_text("params,tokens,loss\n" + "\n".join(rows) + "\n")
+    shared: dict[str, object] = {}
+    assert len(blocks()) >= 2
+    for block in blocks():
+        exec(compile(block, "README.md", "exec"), shared)  # noqa: S102  our own README
+    assert Path("ladder.nc").is_file()
