@@ -21,6 +21,8 @@ from nstar.calibration import Ranks, calibrate
 from nstar.laws import LAWS
 
 HERE = Path(__file__).parent
+BINS = 20
+SHOWN = ("alpha1", "N*", "L*", "log likelihood", "sigma", "level")
 sys.path.insert(0, str(HERE.parent / "tests"))
 from designs import DESIGNS  # noqa: E402  the designs the tests use
 
@@ -40,30 +42,33 @@ def record(name: str, ranks: Ranks, seconds: float, replicates: int) -> dict:
         "divergences": ranks.divergences,
         "seconds": round(seconds, 1),
         "p": tests,
+        "histogram": {
+            quantity: np.histogram(ranks.values[quantity], BINS, (0, 1))[0].tolist()
+            for quantity in SHOWN
+            if quantity in ranks.values
+        },
     }
 
 
-def histograms(found: dict[str, Ranks]) -> Figure:
-    """Rank histograms of what people read, one row a law."""
-    shown = ["alpha1", "N*", "L*", "log likelihood", "sigma", "level"]
-    figure = Figure(figsize=(11, 1.9 * len(found)), layout="constrained")
-    grid = np.atleast_2d(figure.subplots(len(found), len(shown), sharey="row"))
-    for row, (law, ranks) in zip(grid, found.items(), strict=True):
-        for ax, name in zip(row, shown, strict=True):
-            if name not in ranks.values:
+def histograms(records: list[dict]) -> Figure:
+    """Rank histograms of what people read, one row a law, with 99 % of a bin's range."""
+    figure = Figure(figsize=(11, 1.9 * len(records)), layout="constrained")
+    grid = figure.subplots(len(records), len(SHOWN), sharey="row", squeeze=False)
+    for row, r in zip(grid, records, strict=True):
+        for ax, name in zip(row, SHOWN, strict=True):
+            if name not in r["histogram"]:
                 ax.set_axis_off()
                 continue
-            n = len(ranks.values[name])
-            ax.hist(ranks.values[name], 20, (0, 1), color="#0072B2")
-            ax.axhline(n / 20, color="black", lw=0.8)
+            mean = r["replicates"] / BINS
+            edges = (np.arange(BINS) + 0.5) / BINS
+            ax.bar(edges, r["histogram"][name], 1 / BINS, color="#0072B2")
             ax.axhspan(
-                n / 20 - 2.6 * np.sqrt(n / 20),
-                n / 20 + 2.6 * np.sqrt(n / 20),
+                mean - 2.6 * mean**0.5,
+                mean + 2.6 * mean**0.5,
                 color="#cccccc",
-                alpha=0.5,
-                zorder=0,
+                alpha=0.6,
             )
-            ax.set_title(f"{law}: {name}", fontsize=8)
+            ax.set_title(f"{r['law']}: {name}", fontsize=8)
     return figure
 
 
@@ -75,27 +80,29 @@ if __name__ == "__main__":
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     nstar.use_cache()
-    found, records = {}, []
+    folder = HERE / "results"
+    folder.mkdir(exist_ok=True)
+    file = folder / "calibration.json"
+    kept = json.loads(file.read_text())["laws"] if file.exists() else []
+    records = {r["law"]: r for r in kept}
     for law in options.law or LAWS:
         start = time.perf_counter()
-        found[law] = calibrate(
+        ranks = calibrate(
             law, DESIGNS[law](), replicates=options.replicates, seed=options.seed,
             tick=lambda done, total, law=law: print(f"\r{law} {done}/{total}", end="", file=sys.stderr),
         )  # fmt: skip
-        records.append(
-            record(law, found[law], time.perf_counter() - start, options.replicates)
-        )
         print(file=sys.stderr)
-    folder = HERE / "results"
-    folder.mkdir(exist_ok=True)
-    document = {"seed": options.seed, "laws": records}
-    (folder / "calibration.json").write_text(json.dumps(document, indent=1) + "\n")
+        seconds = time.perf_counter() - start
+        records[law] = record(law, ranks, seconds, options.replicates)
+        document = {"seed": options.seed, "laws": list(records.values())}
+        file.write_text(json.dumps(document, indent=1) + "\n")
     with mpl.rc_context({"svg.hashsalt": "nstar"}):
-        histograms(found).savefig(folder / "calibration.svg", metadata={"Date": None})
+        figure = histograms(document["laws"])
+        figure.savefig(folder / "calibration.svg", metadata={"Date": None})
     if options.json:
         print(json.dumps(document, indent=1))
     else:
-        for r in records:
+        for r in document["laws"]:
             print(
                 f"{r['law']:16s} {r['replicates']} replicates of {r['runs']} runs, {r['quantities']} quantities: worst {r['worst']} p = {r['worst_p']:.3g} ({r['worst_p_corrected']:.2g} corrected), {r['divergences']} divergences, {r['seconds']} s"
             )

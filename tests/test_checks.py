@@ -168,3 +168,12 @@ def test_skew_may_differ_between_budgets(llama3):
     fit = nstar.fit(llama3, IsoFLOP(skew_per_budget=True))
     assert fit.draws["skew_z"].shape[1] == 10
     assert worst(nstar.check_fit(fit)) is not Status.FAIL
+
+
+def test_a_prediction_far_from_the_runs_is_for_review(surface_fit):
+    near = nstar.check_prediction(surface_fit, 1e9, 2e10)
+    far = nstar.check_prediction(surface_fit, np.array([4e11]), np.array([1.5e13]))
+    aside = nstar.check_prediction(surface_fit, 1e7, 1e13)
+    assert worst(near) is Status.PASS
+    assert status(far, "extrapolation") == "REVIEW"
+    assert status(aside, "tokens per parameter") == "REVIEW"

@@ -48,3 +48,12 @@ def test_a_posterior_far_from_the_published_law_is_told_apart(optima):
     at = nstar.compare(fit, "llama3", 1e21).table(0.9)[0]["D"]
     assert not at["posterior"]["lower"] < at["published"] < at["posterior"]["upper"]
     assert at["credible_level"] > 0.99
+
+
+def test_a_table_of_optima_carries_no_surface():
+    """One optimum a budget lies on a line, where size and data cannot be told apart."""
+    from nstar.routes import possible
+
+    on, why = possible(nstar.read_runs("llama3_optima"))
+    assert list(on) == ["allocation"]
+    assert set(why) == {"isoflop", "chinchilla"}

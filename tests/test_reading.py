@@ -99,12 +99,12 @@ def test_a_map_wins_over_a_column_of_our_own_name():
 
 def test_filters_take_our_names_theirs_and_text():
     table = {"params": N, "tokens": D, "loss": L, "set": ["a", "b"] * 15}
-    kept = nstar.read_runs(table, where_=["N<=1e9", "set=a"])
+    kept = nstar.read_runs(table, where=["N<=1e9", "set=a"])
     assert kept["N"].max() <= 1e9
     assert set(kept["set"]) == {"a"}
     assert (kept.rows % 2 == 1).all()
-    assert len(nstar.read_runs(table, where_="set!=a")) == 15
-    assert len(nstar.read_runs(table, where_=f"params={N[0]:.9e}")) == 5
+    assert len(nstar.read_runs(table, where="set!=a")) == 15
+    assert len(nstar.read_runs(table, where=f"params={N[0]:.9e}")) == 5
 
 
 def test_exact_duplicates_are_dropped_and_counted():

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from nstar.cache import use_cache as use_cache
     from nstar.checks import check_fit as check_fit
     from nstar.checks import check_plan as check_plan
+    from nstar.checks import check_prediction as check_prediction
     from nstar.comparison import Comparison as Comparison
     from nstar.comparison import compare as compare
     from nstar.fitting import Fit as Fit
@@ -30,6 +31,7 @@ _ROOMS = {
     "Response": ("types", "Response"),
     "check_fit": ("checks", "check_fit"),
     "check_plan": ("checks", "check_plan"),
+    "check_prediction": ("checks", "check_prediction"),
     "compare": ("comparison", "compare"),
     "fit": ("fitting", "fit"),
     "load": ("fitting", "load"),

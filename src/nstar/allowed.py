@@ -23,7 +23,7 @@ def require_finite(runs: Observations, name: str) -> None:
         kind = "a finite number"
     if bad.any():
         msg = (
-            f"{runs.source}, row {runs.rows[np.argmax(bad)]}, column {name!r}: expected {kind}, "
+            f"{runs.source}, row {runs.rows[np.argmax(bad)]}, column {runs.header(name)}: expected {kind}, "
             f"got {seen} ({bad.sum()} such row{'s' if bad.sum() > 1 else ''}); correct them, "
             f"or keep the others with --where, as in '{name}>0'"
         )
@@ -65,7 +65,7 @@ def allow(runs: Observations, name: str, response: Response) -> None:
     elif high == 1 and 1 < values.max() <= 100:
         hint = "; if these are percent, divide by 100"
     msg = (
-        f"{runs.source}, row {runs.rows[i]}, column {name!r}: expected {kind} in {span} "
+        f"{runs.source}, row {runs.rows[i]}, column {runs.header(name)}: expected {kind} in {span} "
         f"for {response.name}, got {values[i]:g}{hint}"
     )
     raise ValueError(msg)

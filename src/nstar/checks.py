@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nstar.diagnostics import E_BFMI, ESS, RHAT, diagnose
 from nstar.fitting import Fit, unknowns
@@ -31,6 +32,21 @@ def check_fit(fit: Fit) -> list[Check]:
 def check_plan(plan: Plan) -> list[Check]:
     """Ask how far the plan leaves the runs behind."""
     return [_extrapolation(plan), *_range(plan)]
+
+
+def check_prediction(fit: Fit, N: ArrayLike, D: ArrayLike) -> list[Check]:
+    """Ask how far runs to be predicted lie from those that were made."""
+    runs = fit.runs
+    beyond = np.log10(np.max(runs.cost.flop(N, D)) / np.max(runs["C"]))
+    found = [_distance(float(beyond), fit)]
+    low, high = (float(f(runs["D"] / runs["N"])) for f in (np.min, np.max))
+    ratio = np.asarray(D) / np.asarray(N)
+    outside = [f"{r:.3g}" for r in np.ravel(ratio) if not low <= r <= high]
+    detail = f"the runs have {low:.3g} to {high:.3g} tokens per parameter"
+    if outside:
+        detail += f"; {', '.join(outside)} lies outside: nothing was measured there"
+    status = Status.REVIEW if outside else Status.PASS
+    return [*found, Check("tokens per parameter", status, detail)]
 
 
 def _sampler(fit: Fit) -> Iterator[Check]:
@@ -140,9 +156,13 @@ def _profiles(fit: Fit) -> Iterator[Check]:
 
 
 def _extrapolation(plan: Plan) -> Check:
-    C = plan.fit.runs["C"]
+    return _distance(float(plan.decades.max()), plan.fit)
+
+
+def _distance(beyond: float, fit: Fit) -> Check:
+    """Judge decades of compute beyond the largest run."""
+    C = fit.runs["C"]
     own = float(np.log10(C.max() / C.min()))
-    beyond = float(plan.decades.max())
     detail = f"the largest budget lies {max(beyond, 0):.1f} decades beyond the largest run ({C.max():.3g} FLOP; the runs span {own:.1f})"
     if beyond > TOO_FAR * max(own, 0.1):
         return Check(

@@ -17,7 +17,7 @@ COMPARE = {
 }
 
 
-def where(
+def keep_rows(
     table: Table, conditions: Sequence[str], named: Mapping[str, str] | None = None
 ) -> Table:
     """Keep the rows for which every condition, as in `col=value` or `col<=1e20`, holds.

@@ -14,7 +14,7 @@ from nstar import store
 from nstar.asking import ask
 from nstar.diagnostics import diagnose
 from nstar.laws import LAWS
-from nstar.noise import NOISES
+from nstar.noise import NOISES, Correlated
 from nstar.observations import Observations
 from nstar.reading import read_runs
 from nstar.samplers import nuts
@@ -156,6 +156,9 @@ def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
             msg = f"no noise {noise!r}; there are {', '.join(NOISES)}"
             raise ValueError(msg)
         noise = NOISES[noise]
+    if isinstance(noise, Correlated) and len(law.response.columns) < 2:
+        msg = f"correlated noise is for laws of N* and D* together, which {type(law).__name__} is not"
+        raise ValueError(msg)
     return law, noise
 
 

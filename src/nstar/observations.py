@@ -1,6 +1,7 @@
 """Runs by our column names, as every law takes them."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,6 +27,12 @@ class Observations:
     loss_unit: str = "unknown"
     derived: str = ""  # which of N, D, C followed from the others
     notes: tuple[Check, ...] = ()
+    named: Mapping[str, str] = field(default_factory=dict)  # our names to the table's
+
+    def header(self, name: str) -> str:
+        """Name a column as the table does, with our name beside it."""
+        own = self.named.get(name, name)
+        return repr(name) if own == name else f"{own!r} ({name})"
 
     def __len__(self) -> int:
         """Count the runs."""

@@ -19,7 +19,7 @@ def look_at_losses(runs: Observations) -> Observations:
     """
     L = runs["L"]
     if np.ptp(L) == 0:
-        msg = f"{runs.source}, column 'L': every run has the same loss, {L[0]:g}; expected it to fall with compute"
+        msg = f"{runs.source}, column {runs.header('L')}: every run has the same loss, {L[0]:g}; expected it to fall with compute"
         raise ValueError(msg)
     runs = runs.noting(*_perplexity(runs))
     if "N" not in runs or "D" not in runs:
@@ -63,7 +63,7 @@ def _stop_rising(runs: Observations, log_C: np.ndarray) -> None:
     elif runs["L"].max() <= 100 and runs["L"].max() > UNIFORM:
         kind = "; values up to 100 look like an accuracy in percent: give 1 - accuracy / 100 as an error, or use a law for bounded metrics"
     msg = (
-        f"{runs.source}, column 'L': the loss rises with compute (rank correlation "
+        f"{runs.source}, column {runs.header('L')}: the loss rises with compute (rank correlation "
         f"{together:.2f}, from {runs['L'][np.argmin(log_C)]:g} at the least compute to "
         f"{runs['L'][np.argmax(log_C)]:g} at the most); expected it to fall{kind}"
     )

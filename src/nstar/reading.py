@@ -10,7 +10,7 @@ import numpy as np
 from nstar import mistakes, notices
 from nstar.columns import ALIASES, GROUPS, name_columns, numbers, texts
 from nstar.costs import FLOP_PER_PARAM_TOKEN, PerParamToken
-from nstar.filters import columns_of, where
+from nstar.filters import columns_of, keep_rows
 from nstar.observations import Observations
 from nstar.sources import open_source
 from nstar.tables import Table
@@ -23,7 +23,7 @@ SAME_BUDGET = 0.02  # runs of one budget differ less in log C, whole steps of tr
 def read_runs(
     source: Any,
     columns: Mapping[str, str] | None = None,
-    where_: Sequence[str] = (),
+    where: Sequence[str] = (),
     *,
     k: float = FLOP_PER_PARAM_TOKEN,
     params_counted: str | None = None,
@@ -36,7 +36,7 @@ def read_runs(
             dict of arrays, or a pandas, polars or Arrow frame.
         columns: our names to the table's, as in `{"N": "params_total"}`; usual aliases
             need no mention.
-        where_: filters, as in `["corpus=c4", "C<=1e20"]`, on the table's names or ours.
+        where: filters, as in `["corpus=c4", "C<=1e20"]`, on the table's names or ours.
         k: FLOP per parameter and token; C = k N D completes the third of N, D and C.
         params_counted: "total", "non-embedding", "active" (of a mixture of experts) or
             "unknown".
@@ -58,10 +58,10 @@ def read_runs(
         raise ValueError(msg)
     table, chosen, facts, usual = open_source(source, columns)
     named = name_columns(table, chosen)
-    asked = [where_] if isinstance(where_, str) else list(where_)
+    asked = [where] if isinstance(where, str) else list(where)
     said = columns_of(table, asked, named)
     usual = [f"{name}={value}" for name, value in usual.items() if name not in said]
-    table = where(table, [*usual, *asked], named)
+    table = keep_rows(table, [*usual, *asked], named)
     runs = Observations(
         _columns(table, named),
         table.rows,
@@ -70,6 +70,7 @@ def read_runs(
         PerParamToken(float(k)),
         params_counted or facts.get("params_counted", "unknown"),
         loss_unit or facts.get("loss_unit", "unknown"),
+        named=named,
     )
     if usual:
         note = f"rows with {', '.join(usual)}, as this data set is usually read; others with --where"

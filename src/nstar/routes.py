@@ -1,7 +1,7 @@
 """Three routes from a table of runs to N*(C) and D*(C), side by side."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -83,6 +83,7 @@ def possible(runs: Observations) -> tuple[dict[str, Observations], dict[str, str
     """Say which laws these runs can carry, on which data, and why not the others."""
     on: dict[str, Observations] = {}
     why: dict[str, str] = {}
+    runs = _with_profiles(runs)
     profiles = "budget" in runs and "L" in runs and "D" in runs
     if profiles:
         try:
@@ -104,6 +105,17 @@ def possible(runs: Observations) -> tuple[dict[str, Observations], dict[str, str
     else:
         on["chinchilla"] = runs
     return on, why
+
+
+def _with_profiles(runs: Observations) -> Observations:
+    """Drop budgets of one run each, as optima have them: they are no profiles."""
+    if "budget" not in runs:
+        return runs
+    budget = runs["budget"][~np.isnan(runs["budget"])]
+    if len(np.unique(budget)) < len(budget):
+        return runs
+    columns = {name: v for name, v in runs.columns.items() if name != "budget"}
+    return replace(runs, columns=columns)
 
 
 def _are_optima(runs: Observations) -> bool:

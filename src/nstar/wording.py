@@ -1,24 +1,67 @@
-"""Numbers as people read them."""
+"""Numbers, names and unknowns as people read them."""
+
+import re
+import unicodedata
+from typing import Any
 
 from nstar.intervals import Interval
+from nstar.verdicts import Check
 
 SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
+FLOP_FROM = 1e16  # from here on a bare number in a sentence is FLOP, not tokens
+LONGEST_NAME = 80  # letters of a data set's name before it is cut
+UNKNOWNS = {
+    "alpha1": "exponent of N* in C",
+    "alpha2": "exponent of D* in C",
+    "tokens_per_parameter": "D*/N* at the reference budget",
+    "flop_per_param_token": "C/(N* D*) at the reference budget",
+    "level": "loss at the reference run or budget",
+    "floor_share": "share of that loss no run removes",
+    "size_share": "share of the rest that size removes",
+    "exponent_sum": "alpha + beta",
+    "alpha": "exponent of the loss in N",
+    "beta": "exponent of the loss in D",
+    "gamma": "exponent of the least loss in C",
+    "E": "irreducible loss",
+    "A": "size term at N = 1",
+    "B": "data term at D = 1",
+    "F": "falling term at C = 1",
+    "curvature": "curvature of the profiles in log D",
+    "curvature_slope": "exponent of that curvature in C",
+    "curvature_scatter": "its scatter between budgets (log)",
+    "skew": "lean of the profiles",
+    "scatter": "of the budgets' optima in log D",
+    "level_scatter": "of the budgets' least loss (log)",
+    "sigma": "scale of the run noise (log)",
+    "sigma_N": "scatter of log N*",
+    "sigma_D": "scatter of log D*",
+    "correlation": "of the scatter of log N* and log D*",
+    "nu": "Student-t degrees of freedom",
+}
 
 
-def count(value: float) -> str:
-    """Write parameters or tokens with three digits: 406B, 15.6T."""
+def count(value: float, n: int = 3) -> str:
+    """Write parameters or tokens with so many digits: 406B, 15.6T."""
     for scale, letter in SCALES:
-        if value >= scale * 0.9995:
-            return f"{three(value / scale)}{letter}"
-    return three(value)
+        if value >= scale * (1 - 0.5 * 10**-n):
+            return f"{digits(value / scale, n)}{letter}"
+    return digits(value, n)
+
+
+def digits(value: float, n: int) -> str:
+    """Write n significant digits, plainly between 0.0001 and a million."""
+    if value == 0:
+        return "0"
+    text = f"{value:.{n}g}"
+    if 1e-4 <= abs(float(text)) < 1e6:
+        return f"{float(text):.0f}" if "e" in text else text
+    mantissa, exponent = f"{value:.{n - 1}e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def three(value: float) -> str:
-    """Write three significant digits, plainly between 0.001 and 10,000."""
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        text = f"{value:.3g}"
-        return f"{value:.0f}" if "e" in text else text
-    return f"{value:.2e}"
+    """Write three significant digits."""
+    return digits(value, 3)
 
 
 def flop(value: float) -> str:
@@ -33,7 +76,79 @@ def counts(interval: Interval | dict[str, float]) -> str:
     return f"{count(i.median)} [{count(i.lower)}, {count(i.upper)}]"
 
 
-def numbers(interval: Interval | dict[str, float], digits: int = 3) -> str:
+def numbers(interval: Interval | dict[str, float], n: int = 3) -> str:
     """Write a median and its interval with so many significant digits."""
     i = interval if isinstance(interval, Interval) else Interval(**interval)
-    return f"{i.median:.{digits}g} [{i.lower:.{digits}g}, {i.upper:.{digits}g}]"
+    return f"{digits(i.median, n)} [{digits(i.lower, n)}, {digits(i.upper, n)}]"
+
+
+NUMBER = re.compile(r"(?<![\w.-])(\d(?:\.\d+)?e\+\d+)(?=(\s*FLOP)?)")
+
+
+def plain(sentence: str) -> str:
+    """Rewrite 3.8e+25 FLOP as 3.8e25 FLOP and 1.59e+13 tokens as 15.9T tokens."""
+
+    def write(found: re.Match[str]) -> str:
+        value = float(found[1])
+        return flop(value) if found[2] or value >= FLOP_FROM else count(value)
+
+    return NUMBER.sub(write, sentence)
+
+
+def plainly(checks: list[Check]) -> list[Check]:
+    """Rewrite the numbers in what checks say, and say no check twice."""
+    said = (check._replace(detail=plain(check.detail)) for check in checks)
+    return list(dict.fromkeys(said))
+
+
+def visible(text: str) -> str:
+    """Put a sign in place of control and direction marks that names may smuggle in."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}"
+        if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        else letter
+        for letter in text
+    )
+
+
+def shown(name: str) -> str:
+    """Show a name from outside on one line, cut in its middle where it is long."""
+    name = visible(name)
+    if len(name) <= LONGEST_NAME:
+        return name
+    half = LONGEST_NAME // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
+def percent(prob: float) -> str:
+    """Write a probability as people say it: 90%, 99.5%."""
+    return f"{100 * prob:.10g}%"
+
+
+QUANTITIES = {
+    "N": "N* (parameters)",
+    "D": "D* (tokens)",
+    "tokens_per_parameter": "tokens per parameter",
+    "loss": "loss",
+}
+
+
+def beside(budgets: list[dict[str, Any]], exponents: dict[str, Any]) -> list[list[str]]:
+    """Rows of a comparison: budget, quantity, ours, theirs, their ratio, credible level."""
+    entries = [
+        (flop(record["C"]), words, name, record[name])
+        for record in budgets
+        for name, words in QUANTITIES.items()
+    ]
+    entries += [("any", f"exponent of {n}*", "", exponents[n]) for n in ("N", "D")]
+    rows = []
+    for budget, words, name, entry in entries:
+        many, one = (counts, count) if name in {"N", "D"} else (numbers, three)
+        ours, theirs = entry["posterior"], entry["published"]
+        rows.append([
+            budget, words, many(ours) if ours else "–",
+            "not published" if theirs is None else one(theirs),
+            numbers(entry["ratio"]) if entry["ratio"] else "–",
+            f"{entry['credible_level']:.2f}" if entry["ratio"] else "–",
+        ])  # fmt: skip
+    return rows

@@ -1,9 +1,13 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and JSON that every reader can read."""
 
 import contextlib
+import json
+import math
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def write_whole(path: str | Path, text: str) -> Path:
@@ -15,7 +19,7 @@ def write_whole(path: str | Path, text: str) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(
-        dir=path.parent, prefix=path.name, suffix=".part"
+        dir=path.parent, prefix=path.name[:40], suffix=".part"
     )
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -27,3 +31,44 @@ def write_whole(path: str | Path, text: str) -> Path:
             os.unlink(partial)
         raise
     return path
+
+
+def require_writable(path: str | Path, *suffixes: str) -> Path:
+    """Try a place before hours are spent on what goes there.
+
+    Raises:
+        ValueError: its name ends otherwise than expected, or nothing can be written there.
+    """
+    path = Path(path)
+    if suffixes and path.suffix not in suffixes:
+        msg = f"--out {path}: expected a name that ends in {' or '.join(suffixes)}"
+        raise ValueError(msg)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        msg = f"--out {path}: cannot be written ({error.strerror or error})"
+        raise ValueError(msg) from None
+    return path
+
+
+def json_text(document: Any) -> str:
+    """Write strict JSON: arrays as lists, numbers that are not finite as null."""
+    return json.dumps(_strict(document), indent=2, allow_nan=False) + "\n"
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _strict(v) for name, v in value.items()}
+    if isinstance(value, str):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return _strict(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_strict(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, int) else str(value)

@@ -1,28 +1,31 @@
 """The door: `nstar`, and what it says when something is wrong."""
 
+import os
 import sys
 
 import typer
 
-from nstar.cli import fitting, registries, reporting
+from nstar.cli import planning, posterior, predicting, registries, reporting, simulating
 
 app = typer.Typer(
     help="Bayesian scaling laws: what to train with a budget, what it will reach, how sure that is.",
     epilog="Example: nstar report llama3 --budget 3.8e25",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # plain help: rich takes longer to import than all the rest
     pretty_exceptions_enable=False,
 )
-fitting.add(app)
-registries.add(app)
-reporting.add(app)
+for room in (reporting, posterior, predicting, planning, simulating, registries):
+    room.add(app)
 
 
 def main() -> None:
     """Run a command; what a user got wrong is said in a line, with exit code 2."""
     try:
         app()
-    except (ValueError, FileNotFoundError, TypeError) as error:
-        print(f"nstar: {error}", file=sys.stderr)
+    except BrokenPipeError:  # the reader of stdout has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except (ValueError, OSError) as error:
+        print(f"nstar: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

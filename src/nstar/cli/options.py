@@ -1,61 +1,160 @@
-"""Options that commands share."""
+"""Options that commands share, and the checks that need no data."""
 
-from typing import Annotated
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
+
+Command = tuple[Callable[..., None], str]  # and an example of it
+
+
+def hang(app: typer.Typer, *commands: Command) -> None:
+    """Hang commands into the door, each with its example."""
+    for command, example in commands:
+        app.command(epilog=f"Example: {example}")(command)
+
 
 Runs = Annotated[
     str,
     typer.Argument(
-        help="CSV or Parquet file, name of a data set, or a saved fit (.nc)."
+        metavar="RUNS",
+        help="A CSV or Parquet file, the name of a data set (`nstar data`), or a saved fit (.nc).",
     ),
 ]
 Law = Annotated[
     str | None,
-    typer.Option("--law", help="allocation, allocation_free, isoflop or chinchilla."),
+    typer.Option(
+        "--law",
+        metavar="LAW",
+        help="isoflop (profiles of loss at fixed compute), allocation or allocation_free "
+        "(compute-optimal points), or chinchilla (a loss surface). Chosen from the runs, "
+        "and named, unless given.",
+    ),
 ]
 Noise = Annotated[
-    str | None, typer.Option("--noise", help="student_t, normal or correlated.")
+    str | None,
+    typer.Option(
+        "--noise",
+        metavar="NOISE",
+        help="student_t, normal or correlated; the law's usual one unless given.",
+    ),
 ]
 Priors = Annotated[
     list[str] | None,
     typer.Option(
-        "--prior", help="A prior by name: alpha1='Normal(0.5, 0.05)'. Repeatable."
+        "--prior",
+        metavar="NAME=PRIOR",
+        help="A prior of an unknown: alpha1='Normal(0.5, 0.05)'. Repeatable.",
     ),
 ]
 Columns = Annotated[
     str | None,
     typer.Option(
-        "--columns", help="Our names to the table's: N=params,D=tokens,L=loss."
+        "--columns",
+        metavar="MAP",
+        help="Our names to the table's: N=params,D=tokens,L=loss. N is parameters, D "
+        "training tokens, C training FLOP, L loss.",
     ),
 ]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", help="Keep rows: 'corpus=c4', 'C<=1e20'. Repeatable."),
+    typer.Option(
+        "--where",
+        metavar="FILTER",
+        help="Keep rows: 'corpus=c4', 'C<=1e20'. Repeatable.",
+    ),
 ]
 FlopPer = Annotated[
-    float,
-    typer.Option("--flop-per-param-token", help="k of C = k N D."),
+    float | None,
+    typer.Option(
+        "--flop-per-param-token",
+        metavar="K",
+        help="FLOP per parameter and token, k of C = k N D; 6 unless given.",
+    ),
 ]
 Counted = Annotated[
     str | None,
-    typer.Option("--params-counted", help="total, non-embedding or unknown."),
+    typer.Option(
+        "--params-counted",
+        metavar="HOW",
+        help="How N was counted: total, non-embedding or unknown.",
+    ),
 ]
 Seed = Annotated[
-    int, typer.Option("--seed", help="The same seed gives the same draws.")
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="SEED",
+        help="The same seed gives the same draws; 0 unless given.",
+    ),
 ]
 Prob = Annotated[
-    float, typer.Option("--prob", help="Probability of the credible intervals.")
+    float,
+    typer.Option(
+        "--prob", metavar="PROB", help="Probability of the credible intervals."
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Out = Annotated[str | None, typer.Option("--out", "-o", help="Where to write.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout.")
+]
+Out = Annotated[
+    str | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write.")
+]
 Budgets = Annotated[
     list[float],
-    typer.Option("--budget", "-C", help="Training FLOP, as in 3.8e25. Repeatable."),
+    typer.Option(
+        "--budget",
+        "-C",
+        metavar="FLOP",
+        help="Training budget in FLOP, as in 3.8e25. Repeatable.",
+    ),
 ]
 Cache = Annotated[
     bool,
     typer.Option(
-        "--cache/--no-cache", help="Keep compiled programs in the user's cache folder."
+        "--cache/--no-cache",
+        help="Keep compiled programs in the user's cache folder (NSTAR_CACHE).",
     ),
 ]
+
+
+def require_prob(prob: float) -> None:
+    """Refuse what is no probability before anything is sampled.
+
+    Raises:
+        ValueError: it does not lie between 0 and 1.
+    """
+    if not 0 < prob < 1:
+        hint = f"; {prob:g} % is {prob / 100:g}" if 1 < prob < 100 else ""
+        msg = f"--prob {prob:g}: expected a probability between 0 and 1, such as 0.9{hint}"
+        raise ValueError(msg)
+
+
+def require_positive(option: str, values: Sequence[float], example: str) -> None:
+    """Refuse zero, negative and infinite values before anything is sampled.
+
+    Raises:
+        ValueError: one of them is not positive and finite.
+    """
+    for value in values:
+        if not (math.isfinite(value) and value > 0):
+            msg = f"{option} {value:g}: expected a positive number such as {example}"
+            raise ValueError(msg)
+
+
+def pairs(texts: Sequence[str] | None, option: str, example: str) -> dict[str, Any]:
+    """Read options of the form name=value.
+
+    Raises:
+        ValueError: one is no pair, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if not (sign and name and value) or name in found:
+            again = " comes twice" if name in found else ""
+            msg = f"{option} {text!r}{again}: expected name=value, as in {example}"
+            raise ValueError(msg)
+        found[name] = value
+    return found

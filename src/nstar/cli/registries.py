@@ -10,61 +10,68 @@ from nstar.cli import show
 
 def add(app: typer.Typer) -> None:
     """Hang the commands into the door."""
-    for command, example in (
+    o.hang(
+        app,
         (data, "nstar data chinchilla_epoch"),
         (published, "nstar published llama3 --budget 3.8e25"),
-        (models, "nstar models llama3_405b --against llama3"),
-    ):
-        app.command(epilog=f"Example: {example}")(command)
+        (models, "nstar models llama3-405b --against llama3"),
+    )
 
 
 def data(
-    name: Annotated[str | None, typer.Argument(help="A data set; all are listed without one.")] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Find the file and check its hash.")] = False,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A data set; all are listed without one.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Find the file on this machine and check its hash; nothing is fetched.")] = False,
     json: o.Json = False,
 ) -> None:  # fmt: skip
-    """List data sets, or show where one comes from and how its columns read."""
+    """List data sets, or show one and its columns."""
     from nstar import datasets
 
     if name is None:
         entries = [datasets.get(n) for n in datasets.names()]
         if json:
             show.as_json({"datasets": [_record(e) for e in entries]})
-        else:
-            rows = [[e.name, str(e.rows), e.access, e.title] for e in entries]
-            show.table("Data sets", ["name", "rows", "access", "title"], rows)
+            return
+        rows = [[e.name, str(e.rows), e.access, e.title] for e in entries]
+        show.table("Data sets", ["name", "rows", "access", "title"], rows)
+        show.line(
+            "access: shipped with nstar; direct and convert are fetched once and verified; "
+            "manual ones say what to do. `nstar data NAME` shows one."
+        )
         return
-    entry = datasets.get(name)
-    record = _record(entry)
-    if verify:
-        record["verified"] = str(datasets.verify(name))
+    record = _record(datasets.get(name))
+    record["verified"] = str(datasets.verify(name)) if verify else None
     _one(record, json=json)
 
 
 def published(
-    name: Annotated[str | None, typer.Argument(help="A published fit; all are listed without one.")] = None,
-    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", help="Training FLOP. Repeatable.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[ID]", help="A published fit; all are listed without one.")] = None,
+    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="A training budget to read it at. Repeatable.")] = None,
     core: Annotated[bool, typer.Option("--core", help="Only recommended comparisons.")] = False,
     json: o.Json = False,
 ) -> None:  # fmt: skip
-    """List published fits, or show one with its units, source and traps."""
+    """List published fits, or show one with its traps."""
     from nstar import published as registry
 
+    o.require_positive("--budget", budget or (), "3.8e25")
     if name is None:
         entries = [registry.get(n) for n in registry.names(core=core)]
         if json:
             show.as_json({"published": [_record(e) for e in entries]})
-        else:
-            rows = [
-                [e.id, e.modality, e.law_form[:60], e.citation[:40]] for e in entries
-            ]
-            show.table("Published fits", ["id", "modality", "law", "source"], rows)
+            return
+        rows = [
+            [e.id, e.modality, _cut(e.law_form, 50), _cut(e.citation, 44)]
+            for e in entries
+        ]
+        show.table("Published fits", ["id", "modality", "law", "source"], rows)
+        show.line("`nstar published ID` shows one with its units, range and traps.")
         return
     fit = registry.get(name)
-    record = _record(fit) | {"exponents": fit.exponents()}
-    if budget:
-        record["at"] = [_at(fit, C) for C in budget]
-    _one(record, json=json)
+    at = [_at(fit, C) for C in budget or ()]
+    _one(_record(fit) | {"exponents": fit.exponents(), "at": at}, json=json)
+
+
+def _cut(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
 
 
 def _at(fit: Any, C: float) -> dict[str, Any]:
@@ -77,52 +84,54 @@ def _at(fit: Any, C: float) -> dict[str, Any]:
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="A model; all are listed without one.")] = None,
-    against: Annotated[str | None, typer.Option("--against", help="A published fit to hold it against.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A model; all are listed without one.")] = None,
+    against: Annotated[str | None, typer.Option("--against", metavar="ID", help="A published fit to hold it against.")] = None,
     json: o.Json = False,
 ) -> None:  # fmt: skip
-    """List released models, or show one, against a published law where units allow."""
+    """List released models, or hold one against a law."""
     from nstar import models as registry
     from nstar import published as laws
+    from nstar.wording import count, flop
 
+    law = laws.get(against) if against else None
     if name is None:
+        if law is not None:
+            msg = "--against needs a model, as in: nstar models llama3-405b --against llama3"
+            raise ValueError(msg)
         entries = [registry.get(n) for n in registry.names()]
         if json:
             show.as_json({"models": [_record(e) for e in entries]})
-        else:
-            from nstar.wording import count, flop
-
-            rows = [
-                [
-                    n,
-                    count(e.N) if e.N else "-",
-                    count(e.D) if e.D else "-",
-                    flop(e.C) if e.C else "-",
-                ]
-                for n, e in zip(registry.names(), entries, strict=True)
-            ]
-            show.table(
-                "Released models",
-                ["name", "parameters", "tokens or samples", "training FLOP"],
-                rows,
-            )
+            return
+        rows = [
+            [e.name, count(e.N) if e.N else "–", f"{count(e.D)} {e.data_unit}" if e.D else "–",
+             flop(e.C) if e.C else "–"]
+            for e in entries
+        ]  # fmt: skip
+        show.table(
+            "Released models",
+            ["name", "parameters", "training data", "training FLOP"],
+            rows,
+        )
         return
     model = registry.get(name)
-    record = _record(model)
-    if against:
-        record["against"] = registry.against(model, laws.get(against))
-    _one(record, json=json)
+    held = registry.against(model, law) if law else None
+    if json:
+        _one(_record(model) | {"against": held}, json=True)
+        return
+    _one(_record(model), json=False)
+    if held:
+        show.line(f"against {held['fit']}", bold=True)
+        show.entry({k: v for k, v in held.items() if k not in {"model", "fit"}})
 
 
 def _record(entry: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {k: v for k, v in asdict(entry).items() if v not in (None, (), {}, [])}
+    return asdict(entry)
 
 
 def _one(record: dict[str, Any], *, json: bool) -> None:
     if json:
         show.as_json(record)
-        return
-    for key, value in record.items():
-        show.console().print(f"[bold]{show.escape(key)}[/]: {show.escape(str(value))}")
+    else:
+        show.entry(record)

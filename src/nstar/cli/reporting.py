@@ -1,55 +1,101 @@
 """The command that makes a page: report."""
 
+import shlex
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.source import Asked, priors, progress, read
+from nstar.cli.source import Asked, progress, read, tell, use_cache
+
+if TYPE_CHECKING:
+    from nstar.report.facts import Facts
+    from nstar.routes import Routes
 
 
 def add(app: typer.Typer) -> None:
     """Hang the command into the door."""
-    app.command(epilog="Example: nstar report llama3 --budget 3.8e25")(report)
+    o.hang(app, (report, "nstar report llama3 --budget 3.8e25"))
 
 
 def report(
     runs: o.Runs, budget: o.Budgets,
-    published: Annotated[list[str] | None, typer.Option(help="Published fits to show beside. Repeatable.")] = None,
-    law: Annotated[list[str] | None, typer.Option("--law", help="Only these routes. Repeatable.")] = None,
+    published: Annotated[list[str] | None, typer.Option(metavar="ID", help="Published fits to show beside; the usual one unless given. Repeatable.")] = None,
+    law: Annotated[list[str] | None, typer.Option("--law", metavar="LAW", help="Only these routes: isoflop, allocation, chinchilla. Repeatable.")] = None,
     prior: o.Priors = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = 6.0, params_counted: o.Counted = None, seed: o.Seed = 0,
+    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, out: o.Out = None, json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
-    """Fit every route the runs allow; write a page and the same numbers as JSON."""
-    import json as json_text
-    import sys
+    """Write a page: what a budget buys, by every route.
 
+    The page needs no network; a JSON file beside it holds the same numbers.
+    """
     asked = Asked(
-        runs,
-        None,
-        None,
-        prior or (),
-        columns,
-        where or (),
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-    )
-    table = read(asked)
-    if cache:
-        from nstar.cache import use_cache
-
-        use_cache()
+        runs, None, None, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+    )  # fmt: skip
+    page_file = _before(asked, budget, prob, published or (), law or (), out)
+    found = _routes(asked, budget, law or ())
     from nstar.report.facts import gather
     from nstar.report.page import page
-    from nstar.routes import WORDS, routes
-    from nstar.wording import counts, flop, numbers
-    from nstar.writing import write_whole
+    from nstar.writing import json_text, write_whole
 
+    facts = gather(found, published or None, prob, shlex.join(["nstar", *sys.argv[1:]]))
+    write_whole(page_file, page(found, facts))
+    numbers = write_whole(page_file.with_suffix(".json"), json_text(facts.document))
+    if json:
+        tell(f"page {page_file}, numbers {numbers}")
+        show.as_json(facts.document)
+    else:
+        _print(facts, prob)
+        show.line(f"page {page_file}, numbers {numbers}, seed {seed or 0}")
+    show.finish(facts.checks)
+
+
+def _before(
+    asked: Asked,
+    budget: list[float],
+    prob: float,
+    published: list[str] | tuple[()],
+    laws: list[str] | tuple[()],
+    out: str | None,
+) -> Path:
+    """Refuse what cannot be met before anything is sampled; name the page's file."""
+    o.require_prob(prob)
+    o.require_positive("--budget", budget, "3.8e25")
+    if asked.saved:
+        msg = (
+            f"{asked.source} is a saved fit of one law; the report fits every route, so give it "
+            f"the table of runs (or: nstar plan {asked.source} --budget ...)"
+        )
+        raise ValueError(msg)
+    from nstar.writing import require_writable
+
+    name = out or f"{Path(asked.source).stem}-report.html"
+    file = require_writable(name, ".html", ".htm")
+    from nstar import published as registry
+
+    for each in published:
+        registry.get(each)
+    from nstar.cli.choice import require
+    from nstar.routes import LEAD
+
+    for each in laws:
+        if each not in LEAD:
+            msg = f"--law {each}: no route of that name; there are {', '.join(LEAD)}"
+            raise ValueError(msg)
+    require(asked, tuple(laws) or LEAD)
+    return file
+
+
+def _routes(asked: Asked, budget: list[float], laws: list[str] | tuple[()]) -> "Routes":
+    from nstar.routes import WORDS, routes
+
+    table = read(asked)
+    if asked.cache:
+        use_cache()
     with progress() as bar:
         bars = {}
 
@@ -58,20 +104,15 @@ def report(
                 bars[name] = bar(f"sampling: {WORDS[name]}")
             bars[name](done, total)
 
-        found = routes(
-            table, budget, seed=seed, only=law or (), priors=priors(asked), tick=tick
-        )
-    facts = gather(found, published or None, prob, " ".join(["nstar", *sys.argv[1:]]))
-    stem = Path(out or f"{Path(runs).stem}-report.html")
-    html = write_whole(stem, page(found, facts))
-    write_whole(
-        stem.with_suffix(".json"),
-        json_text.dumps(facts.document, indent=2, allow_nan=False) + "\n",
-    )
-    if json:
-        show.as_json(facts.document)
-        show.finish(facts.checks)
-        return
+        return routes(
+            table, budget, seed=asked.seed or 0, only=laws,
+            priors=asked.chosen_priors, tick=tick,
+        )  # fmt: skip
+
+
+def _print(facts: "Facts", prob: float) -> None:
+    from nstar.wording import counts, flop, numbers, percent
+
     show.line(facts.headline, bold=True)
     show.checks(facts.checks)
     rows = [
@@ -79,9 +120,12 @@ def report(
          numbers(b["loss"], 4) if b["loss"] else "none in this law"]
         for r in facts.document["routes"] for b in r["budgets"]
     ]  # fmt: skip
-    title = f"Compute-optimal runs; median [{prob:.0%} equal-tailed credible interval of the law's line]"
-    show.table(title, ["route", "budget", "N*", "D*", "D*/N*", "loss"], rows)
+    show.table(
+        f"Compute-optimal runs; median [{percent(prob)} equal-tailed credible interval] of the law's line",
+        ["route", "budget (FLOP)", "N* (parameters)", "D* (tokens)", "tokens per parameter", "loss"],
+        rows,
+    )  # fmt: skip
+    for law, reason in facts.document["routes_missing"].items():
+        show.line(f"no {law} route: {reason}")
     for held in facts.document["published"]:
         show.line(held["sentence"])
-    show.line(f"seed {seed}; page {html}; numbers {html.with_suffix('.json')}")
-    show.finish(facts.checks)

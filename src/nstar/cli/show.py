@@ -1,70 +1,107 @@
 """What commands print: checks first, then tables; or one JSON document."""
 
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
 
 from nstar.verdicts import Check, Status, worst
+from nstar.writing import json_text
 
 COLOURS = {Status.PASS: "green", Status.REVIEW: "yellow", Status.FAIL: "red"}
+COUNTS = {"N", "D", "N_total", "N_non_embedding", "N_star", "D_star"}
+PIPE_WIDTH = 160  # columns of a table that goes to a file or a pipe
 
 
-def as_json(document: dict[str, Any]) -> None:
+def as_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document on stdout."""
-    sys.stdout.write(
-        json.dumps(document, indent=2, default=_plain, allow_nan=False) + "\n"
-    )
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+    sys.stdout.write(json_text(document))
 
 
 def checks(found: Sequence[Check]) -> None:
     """Print what is not PASS, worst first, then how many passed."""
-    out = console()
     for status in (Status.FAIL, Status.REVIEW):
         for check in found:
             if check.status is status:
-                out.print(
-                    f"[bold {COLOURS[status]}]{status}[/] [bold]{escape(check.name)}[/]: {escape(check.detail)}"
+                name = (
+                    f"[bold {COLOURS[status]}]{status}[/] [bold]{escape(check.name)}[/]"
                 )
+                _print(f"{name}: {escape(check.detail)}")
     passed = sum(check.status is Status.PASS for check in found)
-    out.print(f"[green]{passed} of {len(found)} checks PASS[/]")
+    _print(f"[green]{passed} of {len(found)} checks PASS[/]")
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table that names its columns; the first is left-aligned."""
+    """Print a table; columns of numbers are right-aligned."""
+    from rich import box
     from rich.table import Table
 
-    grid = Table(title=escape(title), title_justify="left", title_style="bold")
+    line(title, bold=True)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
-        grid.add_column(escape(name), justify="left" if i == 0 else "right")
+        numbers = all(row[i][:1].isdigit() or row[i][:1] in "-–" for row in rows)
+        grid.add_column(escape(name), justify="right" if numbers else "left")
     for row in rows:
         grid.add_row(*(escape(cell) for cell in row))
     console().print(grid)
 
 
+def entry(record: Mapping[str, Any]) -> None:
+    """Print what a registry says of one thing; what it does not say is left out."""
+    for key, value in record.items():
+        if value in (None, "", False) or value == [] or value == () or value == {}:
+            continue
+        many = isinstance(value, list | tuple) and any(
+            isinstance(v, dict) or len(str(v)) > 40 for v in value
+        )
+        if many:
+            _print(f"[bold]{escape(key)}[/]:")
+            for part in value:
+                _print(f"  - {escape(_words(part))}")
+        else:
+            _print(f"[bold]{escape(key)}[/]: {escape(_words(value, key))}")
+
+
+def _words(value: Any, key: str = "") -> str:
+    from nstar.wording import count, three
+
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} = {_words(v, k)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_words(v) for v in value)
+    if isinstance(value, float):
+        if key in COUNTS:
+            return count(value, 4)
+        written = f"{value:.10g}"
+        return three(value) if "e" in written or len(written) > 8 else written
+    return "not given" if value is None else str(value)
+
+
 def line(text: str, *, bold: bool = False) -> None:
     """Print a line of words."""
-    console().print(escape(text), style="bold" if bold else None)
+    _print(escape(text), style="bold" if bold else None)
+
+
+def _print(markup: str, style: str | None = None) -> None:
+    console().print(markup, style=style, soft_wrap=not sys.stdout.isatty())
 
 
 def console() -> Any:
-    """Return the console of stdout; at least as wide as our tables in a file or a pipe."""
+    """Return the console of stdout; wide enough for our tables in a file or a pipe."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 132, highlight=False)
+    return Console(
+        width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, emoji=False
+    )
 
 
 def escape(text: str) -> str:
-    """Keep rich from reading markup in data."""
+    """Keep rich from reading markup in data, and the terminal from obeying it."""
     from rich.markup import escape as rich_escape
 
-    return rich_escape(text)
+    visible = "".join(c if c.isprintable() or c == " " else "\ufffd" for c in text)
+    return rich_escape(visible)
 
 
 def finish(found: Sequence[Check]) -> None:

@@ -1,11 +1,13 @@
-"""From what a command names to a fit, with a progress bar on stderr."""
+"""From what a command names to a fit, with progress on stderr."""
 
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from nstar.cli import options as o
 
 if TYPE_CHECKING:
     from nstar.fitting import Fit
@@ -19,73 +21,110 @@ class Asked:
     source: str
     law: str | None = None
     noise: str | None = None
-    priors: Sequence[str] = ()
+    priors: Sequence[str] | None = None
     columns: str | None = None
-    where: Sequence[str] = ()
-    k: float = 6.0
+    where: Sequence[str] | None = None
+    k: float | None = None
     params_counted: str | None = None
-    seed: int = 0
+    seed: int | None = None
     cache: bool = True
+
+    @property
+    def saved(self) -> bool:
+        """Say whether the source is a saved fit."""
+        return Path(self.source).suffix == ".nc"
+
+    @property
+    def chosen_priors(self) -> dict[str, str]:
+        """The priors by name."""
+        return o.pairs(self.priors, "--prior", "alpha1='Normal(0.5, 0.05)'")
+
+
+class Found(NamedTuple):
+    """A fit, and why it is of this law."""
+
+    fit: "Fit"
+    reason: str
 
 
 def read(asked: Asked) -> "Observations":
-    """Read the table of runs."""
+    """Read the table of runs.
+
+    Raises:
+        ValueError: an option or the table is not as it should be.
+    """
+    parts = [part for part in (asked.columns or "").split(",") if part]
+    columns = o.pairs(parts, "--columns", "N=params,D=tokens,L=loss")
+    k = 6.0 if asked.k is None else asked.k
+    o.require_positive("--flop-per-param-token", [k], "6")
     from nstar.reading import read_runs
 
     return read_runs(
         asked.source,
-        pairs(asked.columns, "--columns"),
+        columns,
         list(asked.where or ()),
-        k=asked.k,
+        k=k,
         params_counted=asked.params_counted,
     )
 
 
-def get_fit(asked: Asked) -> "Fit":
-    """Load a saved fit, or read the runs and fit them."""
-    if Path(asked.source).suffix == ".nc":
-        from nstar.fitting import load
+def get_fit(asked: Asked, *, surface: bool = False) -> Found:
+    """Load a saved fit, or read the runs and fit them.
 
-        return load(asked.source)
-    runs = read(asked)
-    if asked.cache:
-        from nstar.cache import use_cache
-
-        use_cache()
-    from nstar.fitting import fit
-    from nstar.routes import possible
-
-    law = asked.law
-    if law is None:
-        law = next(iter(reversed(possible(runs)[0])), "chinchilla")
-    data = runs
-    if law == "allocation" and "L" in runs and "budget" in runs:
-        data = possible(runs)[0].get("allocation", runs)
-    with progress() as bar:
-        tick = bar(f"sampling the {law} law")
-        return fit(data, law, asked.noise, priors(asked), asked.seed, tick=tick)
-
-
-def priors(asked: Asked) -> dict[str, str]:
-    """Read `name=Family(...)` options."""
-    return {n: p for text in asked.priors or () for n, p in [_pair(text, "--prior")]}
-
-
-def pairs(text: str | None, option: str) -> dict[str, str]:
-    """Read `N=params,D=tokens`.
+    Args:
+        asked: the options.
+        surface: whether runs of any (N, D) are asked for, where no law was named.
 
     Raises:
-        ValueError: a part is no pair.
+        ValueError: an option cannot be met.
     """
-    return dict(_pair(part, option) for part in (text or "").split(",") if part)
+    if asked.saved:
+        return _load(asked)
+    from nstar.cli.choice import choose, require
+
+    require(asked)
+    law, runs, reason = choose(read(asked), asked.law, surface=surface)
+    tell(f"law {law}: {reason}")
+    if asked.cache:
+        use_cache()
+    from nstar.fitting import fit
+
+    with progress() as bar:
+        tick = bar(f"sampling the {law} law")
+        made = fit(
+            runs, law, asked.noise, asked.chosen_priors, asked.seed or 0, tick=tick
+        )
+    return Found(made, reason)
 
 
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign or not name.strip() or not value.strip():
-        msg = f"{option} {text!r}: expected name=value"
+def _load(asked: Asked) -> Found:
+    plain = Asked(asked.source, seed=asked.seed, cache=asked.cache)
+    if replace(asked, cache=plain.cache) != plain:
+        msg = (
+            f"{asked.source} is a saved fit, made once and for all: options on the runs, the "
+            "law, the noise or the priors are for a table of runs. Fit the runs again with them"
+        )
         raise ValueError(msg)
-    return name.strip(), value.strip()
+    if asked.cache:
+        use_cache()
+    from nstar.fitting import load
+
+    return Found(load(asked.source), f"as saved in {asked.source}")
+
+
+def use_cache() -> None:
+    """Keep compiled programs, unless their folder cannot be written."""
+    from nstar import cache
+
+    try:
+        cache.use_cache()
+    except OSError as error:
+        tell(f"no cache for compiled programs: {error}")
+
+
+def tell(text: str) -> None:
+    """Say something on stderr that is not the result."""
+    print(text, file=sys.stderr)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Every number and verdict of a report, as the document its page is made from."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -9,6 +10,7 @@ from nstar.comparison import Comparison, compare
 from nstar.report.words import headline
 from nstar.routes import Route, Routes
 from nstar.verdicts import Check, Status, worst
+from nstar.wording import plain, plainly
 
 ORDER = (Status.FAIL, Status.REVIEW, Status.PASS)
 
@@ -45,7 +47,7 @@ def gather(
         "data": routes.runs.source,
         "seed": routes.lead.fit.seed,
         "prob": prob,
-        "interval": "equal-tailed credible interval of the law, without run noise; `optimum` adds the scatter of measured optima",
+        "interval": "equal-tailed",
         "checks": [check.as_json() for check in checks],
         "routes": [_route(route, prob) for route in routes.taken],
         "routes_missing": dict(routes.missing),
@@ -61,18 +63,26 @@ def usual_published(source: str) -> list[str]:
 
 
 def _checks(routes: Routes, comparisons: list[Comparison], C: float) -> list[Check]:
-    """Collect checks with their route's name; what is said of the table, once."""
-    found = [routes.disagreement(C)]
+    """Collect checks with their route's name; what is said twice, once."""
     shared = set(routes.runs.notes)
-    found += routes.runs.notes
+    said: dict[Check, list[str]] = {}
     for route in routes.taken:
-        own = [c for c in route.checks() if c not in shared]
-        found += [c._replace(name=f"{route.words}: {c.name}") for c in own]
+        for check in route.checks():
+            if check not in shared:
+                said.setdefault(check, []).append(route.words)
+    found = [routes.disagreement(C), *routes.runs.notes]
+    found += [_of(check, who, len(routes.taken)) for check, who in said.items()]
     for held in comparisons:
         found += [
             c._replace(name=f"{held.published.id}: {c.name}") for c in held.checks()
         ]
-    return sorted(found, key=lambda check: ORDER.index(check.status))
+    return sorted(plainly(found), key=lambda check: ORDER.index(check.status))
+
+
+def _of(check: Check, who: list[str], routes: int) -> Check:
+    """Name whose check it is."""
+    whose = "every route" if len(who) == routes > 1 else ", ".join(who)
+    return check._replace(name=f"{whose}: {check.name}")
 
 
 def _route(route: Route, prob: float) -> dict[str, Any]:
@@ -81,7 +91,7 @@ def _route(route: Route, prob: float) -> dict[str, Any]:
     return {
         "route": route.words,
         "law": route.name,
-        "noise": type(route.fit.noise).__name__,
+        "noise": json.loads(route.fit.tree.attrs["noise"])["name"],
         "runs": len(route.fit.runs),
         "budgets": route.plan.table(prob),
         "exponents": route.plan.exponents(prob),
@@ -103,7 +113,7 @@ def _published(held: Comparison, prob: float) -> dict[str, Any]:
         "confidence": theirs.confidence,
         "notes": list(theirs.notes),
         "printed": [dict(p) for p in theirs.printed],
-        "sentence": held.sentence(prob),
+        "sentence": plain(held.sentence(prob)),
         "budgets": held.table(prob),
         "exponents": held.exponents(prob),
     }

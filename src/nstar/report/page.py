@@ -6,12 +6,15 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nstar.report import figures
+from nstar.report import figures, spending, tables
+from nstar.report.drawing import svg
 from nstar.report.facts import Facts
 from nstar.report.words import LEADS, SECTIONS
 from nstar.routes import Routes
 from nstar.types import Surface
-from nstar.wording import count, counts, flop, numbers, three
+from nstar.wording import count, flop, percent, shown, visible
+
+SHAPES = ("N", "D")  # of allocation figures, in this order
 
 
 class Picture(NamedTuple):
@@ -32,41 +35,62 @@ def page(routes: Routes, facts: Facts) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "count": count, "counts": counts, "flop": flop, "numbers": numbers, "three": three,
+        "count": count, "flop": flop, "visible": visible, "beside": tables.published,
     }  # fmt: skip
-    prob = facts.document["prob"]
+    document = facts.document
+    budget = float(routes.lead.plan.budgets[-1])
+    prob = percent(document["prob"])
     leads = {
-        name: text.format(prob=prob, lead=routes.lead.words)
+        name: text.format(prob=prob, lead=routes.lead.words, budget=flop(budget))
         for name, text in LEADS.items()
     }
     return environment.get_template("page.html.j2").render(
-        facts=facts.document,
+        name=shown(document["data"]),
+        facts=document,
         sections=SECTIONS,
         leads=leads,
-        pictures=_pictures(routes, facts, prob),
+        pictures=_pictures(routes, facts, budget),
+        open_checks=tables.checks(document, passed=False),
+        passed_checks=tables.checks(document, passed=True),
+        answer=tables.answer(document),
+        lines=tables.lines(document),
+        provenance=tables.provenance(document),
     )
 
 
-def _pictures(routes: Routes, facts: Facts, prob: float) -> dict[str, list[Picture]]:
+def _pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]]:
     published = [held.published for held in facts.comparisons]
-    drawn: dict[str, list[Picture]] = {"allocation": [], "profiles": [], "target": []}
+    prob = facts.document["prob"]
+    drawn: dict[str, list[Picture]] = {"allocation": [], "target": [], "profiles": []}
 
-    def add(section: str, alt: str, draw: Any, *args: Any, height: float = 4.4) -> None:
-        svg = Markup(figures.svg(draw, *args, height=height))  # noqa: S704  our own drawing
-        drawn[section].append(Picture(SECTIONS[section], alt, svg))
+    def add(section: str, title: str, alt: str, draw: Any, *args: Any) -> None:
+        name = f"{section}-{len(drawn[section])}"
+        height = 4.6 if section == "profiles" else 3.9
+        text = svg(name, title, alt, draw, *args, height=height)
+        drawn[section].append(Picture(title, alt, Markup(text)))  # noqa: S704  our own
 
     words = ", ".join(route.words for route in routes.taken)
-    add(
-        "allocation",
-        f"D* against C by {words}, with {prob:.0%} bands, measured optima and the published line.",
-        figures.allocation, routes, published, prob,
-    )  # fmt: skip
+    for what in SHAPES:
+        name = figures.WORDS[what]
+        add(
+            "allocation",
+            f"{name[0].upper()}{name[1:]} against training compute",
+            f"{what}* against C by {words}, with {percent(prob)} bands, measured optima and published lines.",
+            figures.allocation, routes, published, prob, what,
+        )  # fmt: skip
+    if any(isinstance(route.fit.law, Surface) for route in routes.taken):
+        add(
+            "target",
+            f"Loss against parameters at {flop(C)} FLOP",
+            f"Loss along the line of equal cost, with {percent(prob)} bands, recommended runs and draws of N*.",
+            spending.target, routes, published, C, prob,
+        )  # fmt: skip
     for route in routes.taken:
         if "budget" in route.fit.law.inputs:
-            alt = "Loss against tokens for each isoFLOP budget: runs as points, fitted curves with bands."
-            add("profiles", alt, figures.profiles, route.fit, prob, height=5.2)
-        if isinstance(route.fit.law, Surface):
-            C = float(route.plan.budgets[-1])
-            alt = f"Loss against N at {flop(C)} FLOP by the {route.words}, with draws of N* below."
-            add("target", alt, figures.target, route, C, prob, height=3.6)
+            add(
+                "profiles",
+                "Loss against tokens at every measured budget",
+                f"Runs as points, fitted curves with {percent(prob)} bands, one a budget.",
+                figures.profiles, route.fit, prob,
+            )  # fmt: skip
     return drawn

@@ -5,7 +5,7 @@ import numpy as np
 from nstar.intervals import interval
 from nstar.routes import Routes
 from nstar.verdicts import Status
-from nstar.wording import count, counts, flop
+from nstar.wording import count, counts, flop, percent
 
 FAR = 1.0  # decades beyond the runs from which the headline starts with the distance
 
@@ -19,7 +19,7 @@ def headline(routes: Routes, prob: float, status: Status) -> str:
     largest = float(np.max(lead.fit.runs["C"]))
     answer = (
         f"for {flop(C)} FLOP the {lead.words} point to {counts(interval(at['N'], prob))} parameters on "
-        f"{counts(interval(at['D'], prob))} tokens (median [{prob:.0%} credible interval of the law])"
+        f"{counts(interval(at['D'], prob))} tokens (median [{percent(prob)} credible interval of the law])"
     )
     parts = [answer[0].upper() + answer[1:] + _spread(routes, C)]
     if decades > FAR:
@@ -59,27 +59,54 @@ def _spread(routes: Routes, C: float) -> str:
 SECTIONS = {
     "checks": "Can it be trusted?",
     "answer": "What the budget buys",
-    "allocation": "Compute-optimal tokens against compute",
-    "profiles": "The isoFLOP profiles behind it",
+    "allocation": "How to split a budget between size and tokens",
     "target": "At the budget: loss against model size",
+    "profiles": "The isoFLOP profiles behind it",
     "published": "Beside the published fit",
-    "provenance": "Provenance",
+    "provenance": "Provenance: where this comes from, and how to repeat it",
 }
 LEADS = {
     "answer": (
-        "Median and {prob:.0%} equal-tailed credible interval. N* and D* are the law's line; "
-        "“next optimum” adds the scatter with which a new budget's measured optimum would fall. "
+        "Median [{prob} equal-tailed credible interval]. N* and D* are the law's line; “next "
+        "measured D*” adds the scatter with which a new budget's measured optimum would fall. "
         "The loss is that of the recommended run (the median N*) under every draw, without run "
-        "noise; regret is what it gives away against each draw's own optimum."
+        "noise; regret is what it gives away against each draw's own optimum. The second table "
+        "is the line itself: N* = A₁ C^α₁ and D* = A₂ C^α₂, C in FLOP."
     ),
     "allocation": (
-        "Bands hold the law's line with {prob:.0%} probability. Points are measured optima, the "
-        "minima of parabolas in log D. The dashed line is the published law."
+        "Bands hold the law's line with {prob} probability. Dots are measured optima, the "
+        "minima of parabolas in log D. Dashes are the published law, the star its own printed "
+        "prediction. The shaded part lies beyond the largest run."
     ),
-    "profiles": "Points are runs, curves the {lead} with {prob:.0%} bands, without run noise.",
+    "profiles": (
+        "Points are runs, curves the fitted profiles with {prob} bands, without run noise; a "
+        "label is a budget in FLOP. Colours only tell neighbours apart."
+    ),
     "target": (
-        "The curve is the loss along the line of equal cost with its {prob:.0%} band; the ticks "
-        "below are draws of N*. A flat curve means that a wide interval on N* costs little."
+        "At {budget} FLOP: the loss along the line of equal cost with its {prob} band; the dot "
+        "is the recommended run, the ticks below are draws of N*. A flat curve means that a "
+        "wide interval on N* costs little."
     ),
-    "published": "The lead route beside the published law at the same budgets and FLOP convention.",
+    "published": (
+        "The {lead} beside the published law at the same budgets and FLOP convention; median "
+        "[{prob} equal-tailed credible interval]. The credible level is the probability of the "
+        "smallest of our intervals that holds their value: near 0 it lies in our middle, near 1 "
+        "far out."
+    ),
+}
+PROVENANCE = {
+    "command": "command",
+    "data": "data",
+    "data_sha256": "sha256 of the data",
+    "runs": "runs",
+    "flop_convention": "FLOP convention",
+    "derived": "derived columns",
+    "params_counted": "parameters counted",
+    "loss_unit": "loss unit",
+    "seed": "seed",
+    "precision": "precision",
+    "nstar": "nstar",
+    "jax": "JAX",
+    "numpyro": "NumPyro",
+    "arviz_stats": "ArviZ-stats",
 }

@@ -1,0 +1,66 @@
+"""Which law a table is fitted with when none is named, and why."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nstar.cli.source import Asked
+from nstar.fitting import named, unknowns
+from nstar.observations import Observations
+from nstar.priors import choose as choose_priors
+from nstar.routes import LEAD, possible
+
+
+class Choice(NamedTuple):
+    """A law, the runs it takes, and the reason in words."""
+
+    law: str
+    runs: Observations
+    reason: str
+
+
+def require(asked: Asked, laws: tuple[str, ...] = ()) -> None:
+    """Refuse a law, noise or prior that does not exist, before the runs are read.
+
+    Raises:
+        ValueError: naming what there is.
+    """
+    own = [asked.law] if asked.law else list(laws or LEAD)
+    pool = [named(law, asked.noise) for law in own]
+    known = {name for law, noise in pool for name in unknowns(law, noise)}
+    priors = asked.chosen_priors
+    if strange := [name for name in priors if name not in known]:
+        msg = f"--prior {strange[0]}: no unknown of {', '.join(own)}; there are {', '.join(sorted(known))}"
+        raise ValueError(msg)
+    for law, noise in pool:
+        mine = unknowns(law, noise)
+        choose_priors(law, noise, {n: p for n, p in priors.items() if n in mine})
+
+
+def choose(runs: Observations, law: str | None, *, surface: bool = False) -> Choice:
+    """Take the law that was named, or the one these runs can best carry."""
+    on, why = possible(runs)
+    if law is not None:
+        data = runs
+        if law.startswith("allocation") and "allocation" in on:
+            data = on["allocation"]
+        optima = "" if data is runs else ", on the profiles' measured optima"
+        return Choice(law, data, f"asked for{optima}")
+    order = ("chinchilla", "isoflop", "allocation") if surface else LEAD
+    for name in order:
+        if name in on:
+            return Choice(name, on[name], _reason(name, on[name], surface=surface))
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in why.items())
+    msg = f"{runs.source}: no law fits such a table ({reasons}); name one with --law"
+    raise ValueError(msg)
+
+
+def _reason(law: str, runs: Observations, *, surface: bool) -> str:
+    if law == "isoflop":
+        n = len(np.unique(runs["budget"][~np.isnan(runs["budget"])]))
+        return f"the runs are profiles of loss at {n} compute budgets"
+    if law == "allocation":
+        return "the runs are one compute-optimal point a budget"
+    if surface:
+        return "a loss surface speaks of runs of any N and D"
+    return "the runs have N, D and L, and do not repeat compute budgets"

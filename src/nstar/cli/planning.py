@@ -1,0 +1,152 @@
+"""Commands on budgets: plan, compare."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.source import Asked, get_fit
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the commands into the door."""
+    o.hang(
+        app,
+        (plan, "nstar plan llama3 --law isoflop --budget 1e24 --budget 3.8e25"),
+        (compare, "nstar compare llama3 --published llama3 --budget 3.8e25"),
+    )
+
+
+def plan(
+    runs: o.Runs, budget: o.Budgets, law: o.Law = None, noise: o.Noise = None,
+    prior: o.Priors = None, columns: o.Columns = None, where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
+    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
+) -> None:  # fmt: skip
+    """Say what to train with a budget, with intervals."""
+    o.require_prob(prob)
+    o.require_positive("--budget", budget, "3.8e25")
+    asked = Asked(
+        runs, law, noise, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+    )  # fmt: skip
+    found = get_fit(asked)
+    from nstar.checks import check_fit, check_plan
+    from nstar.cli import head
+    from nstar.planning import plan as make_plan
+    from nstar.wording import plainly
+
+    made = make_plan(found.fit, budget, seed=seed)
+    checks = plainly([*check_fit(found.fit), *check_plan(made)])
+    budgets, exponents = made.table(prob), made.exponents(prob)
+    if json:
+        show.as_json(
+            head.head(found, prob)
+            | {
+                "budgets": budgets,
+                "exponents": exponents,
+                "coefficients": made.coefficients(prob),
+                "checks": [c.as_json() for c in checks],
+            }
+        )
+    else:
+        head.title(found)
+        show.checks(checks)
+        _print_plan(budgets, exponents, prob)
+        head.conventions(found)
+    show.finish(checks)
+
+
+def _print_plan(
+    budgets: list[dict[str, Any]], exponents: dict[str, Any], prob: float
+) -> None:
+    from nstar.wording import counts, flop, numbers, percent
+
+    rows = [
+        [
+            flop(r["C"]), counts(r["N"]), counts(r["D"]), numbers(r["tokens_per_parameter"]),
+            numbers(r["loss"], 4) if r["loss"] else "none in this law",
+            numbers(r["regret"], 2) if r["regret"] else "none in this law",
+        ]
+        for r in budgets
+    ]  # fmt: skip
+    show.table(
+        f"Compute-optimal runs; median [{percent(prob)} equal-tailed credible interval] of the law's line",
+        ["budget (FLOP)", "N* (parameters)", "D* (tokens)", "tokens per parameter",
+         "loss of the recommended run", "regret"],
+        rows,
+    )  # fmt: skip
+    if any(r["regret"] for r in budgets):
+        show.line(
+            "The recommended run has the median N*; regret is the loss it gives away, "
+            "draw by draw, to the run that would have been best."
+        )
+    show.line(
+        f"N* grows as C to the {numbers(exponents['N'])}, D* as C to the {numbers(exponents['D'])}"
+    )
+
+
+def compare(
+    runs: o.Runs, budget: o.Budgets,
+    published: Annotated[str, typer.Option(metavar="ID", help="A published fit; `nstar published` lists them.")] = "llama3",
+    law: o.Law = None, noise: o.Noise = None, prior: o.Priors = None, columns: o.Columns = None,
+    where: o.Where = None, flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None,
+    seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
+) -> None:  # fmt: skip
+    """Hold a posterior beside a published fit."""
+    o.require_prob(prob)
+    o.require_positive("--budget", budget, "3.8e25")
+    from nstar import published as registry
+
+    theirs = registry.get(published)
+    asked = Asked(
+        runs, law, noise, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+    )  # fmt: skip
+    found = get_fit(asked)
+    from nstar.checks import check_fit, check_plan
+    from nstar.cli import head
+    from nstar.comparison import compare as hold
+    from nstar.wording import plain, plainly
+
+    held = hold(found.fit, theirs, budget)
+    checks = plainly([*check_fit(found.fit), *check_plan(held.plan), *held.checks()])
+    document: dict[str, Any] = head.head(found, prob) | {
+        "published": {
+            "id": theirs.id, "law_form": theirs.law_form, "citation": theirs.citation,
+            "params_counted": theirs.params_counted, "printed": theirs.printed,
+        },
+        "budgets": held.table(prob),
+        "exponents": held.exponents(prob),
+        "sentence": plain(held.sentence(prob)),
+        "checks": [c.as_json() for c in checks],
+    }  # fmt: skip
+    if json:
+        show.as_json(document)
+    else:
+        show.line(document["sentence"], bold=True)
+        head.title(found)
+        show.checks(checks)
+        _print_beside(document, prob)
+        head.conventions(found)
+    show.finish(checks)
+
+
+def _print_beside(document: dict[str, Any], prob: float) -> None:
+    from nstar.wording import beside, count, flop, percent
+
+    theirs = document["published"]
+    show.table(
+        f"Ours beside {theirs['id']}; median [{percent(prob)} equal-tailed credible interval]",
+        ["budget (FLOP)", "quantity", "ours", "theirs", "ours / theirs", "credible level of theirs"],
+        beside(document["budgets"], document["exponents"]),
+    )  # fmt: skip
+    show.line(
+        "The credible level is the probability of the smallest of our intervals that holds "
+        "their value: near 0 it lies in our middle, near 1 far out."
+    )
+    show.line(f"Theirs: {theirs['law_form']}, {theirs['citation']}")
+    for printed in theirs["printed"]:
+        show.line(
+            f"The source itself prints, for {flop(printed['C'])} FLOP: {count(printed['N'], 4)} "
+            f"parameters on {count(printed['D'], 4)} tokens. {printed.get('note', '')}"
+        )

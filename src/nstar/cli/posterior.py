@@ -1,0 +1,126 @@
+"""Commands on a posterior: fit, summary."""
+
+import json as json_room
+from typing import Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.source import Asked, Found, get_fit
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the commands into the door."""
+    o.hang(
+        app,
+        (fit, "nstar fit ladder.csv --law chinchilla --out ladder.nc"),
+        (summary, "nstar summary ladder.nc --prob 0.9"),
+    )
+
+
+def fit(
+    runs: o.Runs, law: o.Law = None, noise: o.Noise = None, prior: o.Priors = None,
+    columns: o.Columns = None, where: o.Where = None, flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None, seed: o.Seed = None, prob: o.Prob = 0.9,
+    out: o.Out = None, json: o.Json = False, cache: o.Cache = True,
+) -> None:  # fmt: skip
+    """Fit a law to runs and print its posterior.
+
+    With --out the fit is saved, and every other command takes it in place of runs.
+    """
+    asked = Asked(
+        runs, law, noise, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+    )  # fmt: skip
+    if asked.saved:
+        msg = f"{runs} is a saved fit; print it with: nstar summary {runs}"
+        raise ValueError(msg)
+    _summarise(asked, prob, json=json, out=out)
+
+
+def summary(
+    runs: o.Runs, law: o.Law = None, noise: o.Noise = None, prior: o.Priors = None,
+    columns: o.Columns = None, where: o.Where = None, flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None, seed: o.Seed = None, prob: o.Prob = 0.9,
+    json: o.Json = False, cache: o.Cache = True,
+) -> None:  # fmt: skip
+    """Print the posterior of a saved fit or of runs."""
+    asked = Asked(
+        runs, law, noise, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+    )  # fmt: skip
+    _summarise(asked, prob, json=json, out=None)
+
+
+def _summarise(asked: Asked, prob: float, *, json: bool, out: str | None) -> None:
+    from nstar.writing import require_writable
+
+    o.require_prob(prob)
+    if out:
+        require_writable(out, ".nc")
+    found = get_fit(asked)
+    from nstar.checks import check_fit
+    from nstar.cli import head
+    from nstar.wording import plainly
+
+    checks = plainly(check_fit(found.fit))
+    unknowns = _unknowns(found, prob)
+    saved = str(found.fit.save(out)) if out else None
+    if json:
+        show.as_json(
+            head.head(found, prob)
+            | {
+                "unknowns": unknowns,
+                "saved": saved,
+                "checks": [c.as_json() for c in checks],
+            }
+        )
+    else:
+        head.title(found)
+        show.checks(checks)
+        _print(found, unknowns, prob)
+        head.conventions(found)
+        if saved:
+            show.line(f"saved to {saved}")
+    show.finish(checks)
+
+
+def _unknowns(found: Found, prob: float) -> dict[str, dict[str, Any]]:
+    """The summary by unknown, with its prior; null where it follows from others."""
+    table = found.fit.summary(prob)
+    low, high = (str(n) for n in table.columns if str(n).startswith("eti"))
+    priors = json_room.loads(found.fit.tree.attrs["priors"])
+    names = {"mean": "mean", "sd": "sd", "lower": low, "upper": high}
+    names |= {name: name for name in ("r_hat", "ess_bulk", "ess_tail")}
+    return {
+        str(unknown): {name: float(row[theirs]) for name, theirs in names.items()}
+        | {"prior": priors.get(str(unknown).split("[")[0])}
+        for unknown, row in table.iterrows()
+    }
+
+
+def _print(found: Found, unknowns: dict[str, dict[str, Any]], prob: float) -> None:
+    from nstar.wording import UNKNOWNS, percent, three
+
+    each = [name for name in unknowns if "[" in name]
+    rows = [
+        [
+            name, UNKNOWNS.get(name, ""), *(three(u[n]) for n in ("mean", "sd", "lower", "upper")),
+            f"{u['r_hat']:.3f}", f"{min(u['ess_bulk'], u['ess_tail']):.0f}",
+            u["prior"] or "follows from the others",
+        ]
+        for name, u in unknowns.items() if name not in each
+    ]  # fmt: skip
+    show.table(
+        f"Posterior; {percent(prob)} equal-tailed credible intervals of the law's unknowns",
+        ["unknown", "what it is", "mean", "sd", "lower", "upper", "R-hat", "ESS", "prior"],
+        rows,
+    )  # fmt: skip
+    show.line(
+        "R-hat says whether the chains agree (1.01 at most), ESS how many independent draws "
+        "the chains are worth (400 at least)."
+    )
+    if each:
+        kinds = dict.fromkeys(name.split("[")[0] for name in each)
+        show.line(
+            f"Not shown: {', '.join(kinds)}, one for each budget; --json has them."
+        )

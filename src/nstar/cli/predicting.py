@@ -1,0 +1,116 @@
+"""The command that says what runs not yet made will reach: predict."""
+
+import math
+from typing import Annotated, Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.source import Asked, Found, get_fit
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the command into the door."""
+    o.hang(app, (predict, "nstar predict ladder.nc --at 7e9,1.4e11 --at 7e10,1.5e13"))
+
+
+def predict(
+    runs: o.Runs,
+    at: Annotated[list[str], typer.Option("--at", metavar="N,D", help="A run: its parameters and tokens, as in 7e9,1.4e11. Repeatable.")],
+    law: o.Law = None, noise: o.Noise = None, prior: o.Priors = None, columns: o.Columns = None,
+    where: o.Where = None, flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None,
+    seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
+) -> None:  # fmt: skip
+    """Predict the loss of runs not yet made."""
+    o.require_prob(prob)
+    points = [_point(text) for text in at]
+    asked = Asked(
+        runs, law, noise, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+    )  # fmt: skip
+    found = get_fit(asked, surface=True)
+    import numpy as np
+
+    from nstar.checks import check_fit, check_prediction
+    from nstar.cli import head
+    from nstar.wording import plainly
+
+    noise_seed = found.fit.seed if seed is None else seed
+    records = _records(found, points, prob, noise_seed)
+    N, D = (np.array(v) for v in zip(*points, strict=True))
+    checks = plainly([*check_fit(found.fit), *check_prediction(found.fit, N, D)])
+    if json:
+        show.as_json(
+            head.head(found, prob)
+            | {
+                "noise_seed": noise_seed,
+                "predictions": records,
+                "checks": [c.as_json() for c in checks],
+            }
+        )
+    else:
+        head.title(found)
+        show.checks(checks)
+        _print(records, prob)
+        head.conventions(found)
+    show.finish(checks)
+
+
+def _point(text: str) -> tuple[float, float]:
+    try:
+        n, d = (float(part) for part in text.split(","))
+    except ValueError:
+        n = d = math.nan
+    if not (0 < n < math.inf and 0 < d < math.inf):
+        msg = f"--at {text!r}: expected N,D, parameters and tokens, as in 7e9,1.4e11"
+        raise ValueError(msg)
+    return n, d
+
+
+def _records(
+    found: Found, points: list[tuple[float, float]], prob: float, seed: int
+) -> list[dict[str, Any]]:
+    from nstar.intervals import interval
+    from nstar.prediction import loss
+
+    cost, C_max = found.fit.runs.cost, None
+    if "C" in found.fit.runs:
+        C_max = float(found.fit.runs["C"].max())
+    draws = loss(found.fit, *zip(*points, strict=True), seed=seed)
+    return [
+        {
+            "N": n,
+            "D": d,
+            "C": cost.flop(n, d),
+            "loss": interval(draws["loss"][:, i], prob).as_json(),
+            "measured": interval(draws["measured"][:, i], prob).as_json(),
+            "decades_beyond_data": math.log10(cost.flop(n, d) / C_max)
+            if C_max
+            else None,
+        }
+        for i, (n, d) in enumerate(points)
+    ]
+
+
+def _print(records: list[dict[str, Any]], prob: float) -> None:
+    from nstar.wording import count, flop, numbers, percent
+
+    rows = [
+        [
+            count(r["N"]), count(r["D"]), flop(r["C"]), numbers(r["loss"], 4),
+            numbers(r["measured"], 4), _beyond(r["decades_beyond_data"]),
+        ]
+        for r in records
+    ]  # fmt: skip
+    show.table(
+        f"Loss; median [{percent(prob)} equal-tailed credible interval]",
+        ["N (parameters)", "D (tokens)", "C (FLOP)", "loss of the law",
+         "a measured run, with run noise", "beyond the largest run"],
+        rows,
+    )  # fmt: skip
+
+
+def _beyond(decades: float | None) -> str:
+    if decades is None:
+        return "unknown"
+    return f"{decades:.1f} decades" if decades > 0 else "no"

@@ -1,0 +1,98 @@
+"""The command that draws runs from a law: simulate."""
+
+import csv
+import io
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.source import Asked, read, tell
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the command into the door."""
+    o.hang(
+        app,
+        (
+            simulate,
+            "nstar simulate --law chinchilla --design ladder.csv --out simulated.csv",
+        ),
+    )
+
+
+def simulate(
+    design: Annotated[str, typer.Option(metavar="RUNS", help="A table or data set whose inputs (N, D, C, budgets) are taken; its losses are not looked at.")],
+    law: Annotated[str, typer.Option(metavar="LAW", help="The law to draw from: isoflop, allocation, allocation_free or chinchilla.")] = "chinchilla",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An unknown: alpha1=0.5. All or none; none draws them from the prior.")] = None,
+    noise: o.Noise = None, prior: o.Priors = None, columns: o.Columns = None, where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    draws: Annotated[int, typer.Option(metavar="COUNT", min=1, help="How many tables to draw.")] = 1,
+    seed: o.Seed = None, out: o.Out = None, json: o.Json = False,
+) -> None:  # fmt: skip
+    """Draw runs that a law would give, as CSV."""
+    from nstar.writing import require_writable, write_whole
+
+    if out:
+        require_writable(out)
+    asked = Asked(design, law, noise, prior, columns, where, flop_per_param_token)
+    params = {n: _number(n, v) for n, v in o.pairs(set_, "--set", "alpha1=0.5").items()}
+    from nstar.cli.choice import require
+    from nstar.simulation import simulate as draw
+
+    require(asked)
+    runs = read(asked)
+    made = draw(
+        law, runs, params or None, noise,
+        priors=asked.chosen_priors, draws=draws, seed=seed or 0,
+    )  # fmt: skip
+    tables = {
+        str(n): made[n]
+        for n in (*made.coords, *made.data_vars)
+        if "run" in made[n].dims
+    }
+    if json:
+        text = ""
+        unknowns = {str(n): v for n, v in made.data_vars.items() if "run" not in v.dims}
+        show.as_json({
+            "design": runs.source, "law": law, "seed": seed or 0, "draws": draws, "runs": len(runs),
+            "flop_convention": str(runs.cost),
+            "unknowns": {n: v.to_numpy() for n, v in unknowns.items()},
+            "columns": {n: v.to_numpy() for n, v in tables.items()},
+            "saved": out,
+        })  # fmt: skip
+    if out or not json:
+        text = _csv(tables, draws, len(runs))
+    if out:
+        write_whole(out, text)
+        if not json:
+            show.line(
+                f"{draws} table(s) of {len(runs)} runs written to {out}, seed {seed or 0}"
+            )
+    elif not json:
+        tell(f"{law} law on the inputs of {runs.source}, seed {seed or 0}")
+        sys.stdout.write(text)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        msg = f"--set {name}={text}: expected a number"
+        raise ValueError(msg) from None
+
+
+def _csv(tables: dict[str, Any], draws: int, runs: int) -> str:
+    """Every table below the other, the first column saying which."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["table", *tables])
+    for d in range(draws):
+        for i in range(runs):
+            cells = (
+                float(v[d, i] if "draw" in v.dims else v[i]) for v in tables.values()
+            )
+            writer.writerow([d, *cells])
+    return text.getvalue()

@@ -1,0 +1,147 @@
+"""The report's visual language, and Matplotlib's SVG made fit for a page."""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from nstar.wording import count
+
+INK, SOFT, GRID = "#1a1a1a", "#5c5c5c", "#dcdcdc"
+BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # Okabe-Ito
+COLOURS = {"isoflop": BLUE, "allocation": ORANGE, "chinchilla": GREEN}
+THEMED = {INK: "ink", SOFT: "soft", GRID: "line"} | {
+    BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple",
+}  # fmt: skip
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "nstar",
+    "svg.fonttype": "path",
+    "font.size": 10.5,
+    "axes.labelsize": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+}
+WIDTH = 5.8  # inches; at a phone's width its letters are still read
+LINE = 11.0  # points between two labels
+REACH = 50.0  # points to the side within which two labels would meet
+
+
+class Label(NamedTuple):
+    """Words at the end of a curve, in its colour."""
+
+    x: float
+    y: float
+    words: str
+    colour: str
+
+
+def svg(
+    name: str,
+    title: str,
+    alt: str,
+    draw: Callable[..., Axes],
+    *args: Any,
+    height: float,
+) -> str:
+    """Draw one figure as SVG text, the same bytes for the same input.
+
+    Args:
+        name: of the figure on its page; its ids start with it.
+        title: for those who hear the page.
+        alt: what it shows, likewise.
+        draw: draws on axes.
+        args: of `draw`.
+        height: in inches.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        draw(figure.subplots(), *args)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
+    return _for_page(text.getvalue(), name, title, alt)
+
+
+def _for_page(text: str, name: str, title: str, alt: str) -> str:
+    """Drop addresses and metadata, make ids unique, let the page choose the colours."""
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    box = re.search(r'viewBox="([^"]+)"', text)
+    body = text[text.index(">") + 1 :]
+    body = body.replace("xlink:href", "href")
+    body = re.sub(r'\b(?:d|x|y)="[^"]*"', _hundredths, body)
+    body = re.sub(r'\bid="', f'id="{name}-', body)
+    body = re.sub(r'href="#', f'href="#{name}-', body)
+    body = re.sub(r"url\(#", f"url(#{name}-", body)
+    for colour, variable in THEMED.items():
+        body = body.replace(colour, f"var(--{variable})")
+    said = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(alt)}</desc>'
+    head = (
+        f'<svg viewBox="{box[1] if box else ""}" role="img" '
+        f'aria-labelledby="{name}-title {name}-desc">'
+    )
+    return f"{head}{said}{body}"
+
+
+def _hundredths(attribute: re.Match[str]) -> str:
+    """Round the points of a path: nobody sees a thousandth of a point."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", attribute[0])
+
+
+def counted(axis: Any, low: float, high: float) -> None:
+    """Write a log axis of parameters or tokens as 10B, 100B, 1T."""
+    few = np.log10(high / low) < 2.5
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def band(
+    ax: Axes, x: np.ndarray, draws: np.ndarray, prob: float, colour: str
+) -> np.ndarray:
+    """Draw a curve's interval and its median, which is returned."""
+    low, middle, high = np.quantile(
+        draws, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0
+    )
+    ax.fill_between(x, low, high, color=colour, alpha=0.22, lw=0)
+    ax.plot(x, middle, color=colour, lw=1.6)
+    return middle
+
+
+def name_ends(ax: Axes, labels: Sequence[Label]) -> None:
+    """Write words to the right of curves' ends, moved down until none overlap."""
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        return
+    words = [
+        ax.annotate(
+            one.words, (one.x, one.y), color=one.colour, fontsize=9, va="center",
+            xytext=(5, 0), textcoords="offset points", annotation_clip=False,
+        )
+        for one in labels
+    ]  # fmt: skip
+    figure.draw_without_rendering()  # the layout makes room for them first
+    point = figure.dpi / 72
+    place = [ax.transData.transform((one.x, one.y)) / point for one in labels]
+    done: list[tuple[float, float]] = []
+    for i in sorted(range(len(labels)), key=lambda i: -place[i][1]):
+        x, y = place[i]
+        for u, v in sorted(done, key=lambda p: -p[1]):
+            if abs(u - x) < REACH and abs(y - v) < LINE:
+                y = v - LINE
+        done.append((x, y))
+        words[i].xyann = (5, y - place[i][1])

@@ -1,0 +1,57 @@
+"""The figure of one budget: loss against model size, where nothing else can change."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from nstar import prediction
+from nstar.published import PublishedFit
+from nstar.report.drawing import COLOURS, INK, Label, band, counted, name_ends
+from nstar.routes import Routes
+from nstar.types import Surface
+from nstar.wording import count
+
+TICKS = 300  # draws of N* that are shown
+
+
+def target(
+    ax: Axes, routes: Routes, published: list[PublishedFit], C: float, prob: float
+) -> Axes:
+    """Loss along the line of equal cost at a budget, by every route that has a loss."""
+    labels = []
+    taken = [r for r in routes.taken if isinstance(r.fit.law, Surface)]
+    stars = [r.plan.draws["N"].sel(budget=C).to_numpy() for r in taken]
+    ends = np.array([np.quantile(star, [0.005, 0.995]) for star in stars])
+    N = np.geomspace(ends[:, 0].min() / 1.7, ends[:, 1].max() * 1.7, 80)
+    for i, (route, star) in enumerate(zip(taken, stars, strict=True)):
+        colour = COLOURS[route.name]
+        draws = prediction.loss(route.fit, N, route.fit.runs.cost.tokens(N, C))
+        middle = band(ax, N, draws["loss"].to_numpy(), prob, colour)
+        labels.append(Label(N[-1], middle[-1], route.words, colour))
+        thin = star[:: max(len(star) // TICKS, 1)]
+        ax.plot(thin, np.full(len(thin), 0.025 + 0.045 * i), "|", color=colour, alpha=0.35,
+                ms=9, transform=ax.get_xaxis_transform())  # fmt: skip
+        run = float(route.plan.draws["N_recommended"].sel(budget=C))
+        loss = float(np.interp(np.log(run), np.log(N), middle))
+        ax.plot(run, loss, "o", color=colour, ms=6, zorder=5)
+        ax.annotate(count(run), (run, loss), xytext=(-7, 7), textcoords="offset points",
+                    ha="right", fontsize=9, color=colour)  # fmt: skip
+    ax.set(xscale="log", ylabel="loss", xlim=(N[0], N[-1]))
+    ax.set_xlabel("parameters N (the budget sets the tokens)")
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(bottom - 0.12 * (top - bottom), top)
+    counted(ax.xaxis, N[0], N[-1])
+    for fit in published:
+        _printed(ax, fit, C)
+    name_ends(ax, labels)
+    return ax
+
+
+def _printed(ax: Axes, fit: PublishedFit, C: float) -> None:
+    """Mark the size that a source prints for this very budget."""
+    for printed in fit.printed:
+        if np.isclose(printed["C"], C, rtol=1e-3):
+            ax.axvline(printed["N"], color=INK, lw=0.9, ls="--")
+            ax.annotate(
+                f"printed: {count(printed['N'])}", (printed["N"], 0.97), fontsize=9,
+                xycoords=("data", "axes fraction"), xytext=(4, 0), textcoords="offset points", va="top",
+            )  # fmt: skip

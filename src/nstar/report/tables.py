@@ -1,0 +1,69 @@
+"""The report's tables: every number of the document as the text of a cell."""
+
+from typing import Any, NamedTuple
+
+from nstar.report.words import PROVENANCE
+from nstar.wording import beside, counts, flop, numbers, visible
+
+
+class Table(NamedTuple):
+    """A header and rows of text."""
+
+    header: list[str]
+    rows: list[list[str]]
+
+
+def answer(document: dict[str, Any]) -> Table:
+    """What each route says of each budget."""
+    header = [
+        "route", "budget (FLOP)", "N* (parameters)", "D* (tokens)", "next measured D*",
+        "tokens per parameter", "loss", "regret",
+    ]  # fmt: skip
+    rows = [
+        [
+            route["route"], flop(b["C"]), counts(b["N"]), counts(b["D"]),
+            counts(b["optimum"]["D"]) if b["optimum"] else "not in this law",
+            numbers(b["tokens_per_parameter"]),
+            numbers(b["loss"], 4) if b["loss"] else "not in this law",
+            numbers(b["regret"], 2) if b["regret"] else "not in this law",
+        ]
+        for route in document["routes"] for b in route["budgets"]
+    ]  # fmt: skip
+    return Table(header, rows)
+
+
+def lines(document: dict[str, Any]) -> Table:
+    """Exponents and coefficients of each route."""
+    header = ["route", "α₁ of N*", "α₂ of D*", "A₁", "A₂", "noise", "runs"]
+    rows = [
+        [
+            route["route"], numbers(route["exponents"]["N"]), numbers(route["exponents"]["D"]),
+            numbers(route["coefficients"]["A1"]), numbers(route["coefficients"]["A2"]),
+            route["noise"].replace("_", "-"), str(route["runs"]),
+        ]
+        for route in document["routes"]
+    ]  # fmt: skip
+    return Table(header, rows)
+
+
+def published(entry: dict[str, Any]) -> Table:
+    """Ours beside theirs."""
+    header = ["budget (FLOP)", "quantity", "ours", entry["id"], "ours / theirs",
+              "credible level of theirs"]  # fmt: skip
+    return Table(header, beside(entry["budgets"], entry["exponents"]))
+
+
+def checks(document: dict[str, Any], *, passed: bool) -> Table:
+    """Verdicts that are PASS, or those that are not."""
+    rows = [
+        [c["status"], visible(c["name"]), visible(c["detail"])]
+        for c in document["checks"]
+        if (c["status"] == "PASS") == passed
+    ]
+    return Table(["verdict", "check", "what was seen, and what to do"], rows)
+
+
+def provenance(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Where the numbers come from."""
+    said = document["provenance"]
+    return [(PROVENANCE[name], visible(str(value))) for name, value in said.items()]

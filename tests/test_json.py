@@ -1,0 +1,248 @@
+"""The shape of every command's --json: key sets at every level, as others build on them."""
+
+import json
+import sys
+
+import pytest
+
+from nstar import cli
+
+INTERVAL = {"median": float, "lower": float, "upper": float}
+CHECKS = [{"name": str, "status": str, "detail": str}]
+HEAD = {
+    "data": str, "data_sha256": str, "runs": int, "law": str, "law_reason": str, "noise": str,
+    "seed": int, "prob": float, "interval": str, "flop_convention": str, "params_counted": str,
+    "loss_unit": str, "derived": (str, None),
+}  # fmt: skip
+UNKNOWN = {
+    "mean": float, "sd": float, "lower": float, "upper": float, "r_hat": float,
+    "ess_bulk": float, "ess_tail": float, "prior": (str, None),
+}  # fmt: skip
+SUMMARY = HEAD | {"unknowns": {...: UNKNOWN}, "saved": (str, None), "checks": CHECKS}
+PREDICT = HEAD | {
+    "noise_seed": int,
+    "predictions": [
+        {"N": float, "D": float, "C": float, "loss": INTERVAL, "measured": INTERVAL,
+         "decades_beyond_data": (float, None)}
+    ],
+    "checks": CHECKS,
+}  # fmt: skip
+BUDGET = {
+    "C": float, "N": INTERVAL, "D": INTERVAL, "loss": (INTERVAL, None),
+    "tokens_per_parameter": INTERVAL, "recommended": {"N": float, "D": float},
+    "loss_oracle": (INTERVAL, None), "regret": (INTERVAL, None),
+    "optimum": ({"N": INTERVAL, "D": INTERVAL}, None), "decades_beyond_data": float,
+}  # fmt: skip
+EXPONENTS = {"N": INTERVAL, "D": INTERVAL}
+COEFFICIENTS = {"A1": INTERVAL, "A2": INTERVAL}
+PLAN = HEAD | {
+    "budgets": [BUDGET], "exponents": EXPONENTS, "coefficients": COEFFICIENTS, "checks": CHECKS,
+}  # fmt: skip
+BESIDE = {
+    "posterior": (INTERVAL, None), "published": (float, None), "ratio": (INTERVAL, None),
+    "credible_level": (float, None),
+}  # fmt: skip
+BOTH = {"C": float} | dict.fromkeys(("N", "D", "tokens_per_parameter", "loss"), BESIDE)
+PRINTED = [{"C": float, "N": float, "D": float, "note": str}]
+COMPARE = HEAD | {
+    "published": {"id": str, "law_form": str, "citation": str, "params_counted": str, "printed": PRINTED},
+    "budgets": [BOTH], "exponents": {"N": BESIDE, "D": BESIDE}, "sentence": str, "checks": CHECKS,
+}  # fmt: skip
+REPORT = {
+    "headline": str, "status": str, "data": str, "seed": int, "prob": float, "interval": str,
+    "checks": CHECKS,
+    "routes": [{
+        "route": str, "law": str, "noise": str, "runs": int, "budgets": [BUDGET],
+        "exponents": EXPONENTS, "coefficients": COEFFICIENTS,
+        "unknowns": {...: {"mean": float, "sd": float, "lower": float, "upper": float}},
+    }],
+    "routes_missing": {...: str},
+    "published": [{
+        "id": str, "law_form": str, "citation": str, "confidence": str, "notes": [str],
+        "printed": PRINTED, "sentence": str, "budgets": [BOTH],
+        "exponents": {"N": BESIDE, "D": BESIDE},
+    }],
+    "provenance": {
+        "command": str, "data": str, "data_sha256": str, "runs": int, "flop_convention": str,
+        "derived": str, "params_counted": str, "loss_unit": str, "seed": int, "precision": str,
+        "nstar": str, "jax": str, "numpyro": str, "arviz_stats": str,
+    },
+}  # fmt: skip
+ANY = object  # as a registry's entry has it
+SET = dict.fromkeys(
+    ("name", "title", "citation", "licence", "access", "file", "sha256", "rows", "header", "kind",
+     "params_kind", "params_counted", "flops_kind", "loss_unit", "data_unit", "paper", "part",
+     "columns", "upstream_columns", "where", "quirks", "published", "check", "manual", "upstream"), ANY,
+)  # fmt: skip
+PUBLISHED = dict.fromkeys(
+    ("id", "family", "modality", "form", "law_form", "citation", "confidence", "values",
+     "coefficients", "unpublished", "uncertainties", "units", "compute_unit", "compute_scope",
+     "compute_range", "C_range", "params_counted", "loss_unit", "fit_method", "where_in_source",
+     "relevance", "notes", "printed", "table", "variants", "input", "output"), ANY,
+)  # fmt: skip
+OPTIMUM = {"C": float, "N": (float, None), "D": (float, None), "loss": (float, None)}
+MODEL = dict.fromkeys(
+    ("name", "title", "modality", "citation", "data_unit", "N_total", "N_non_embedding", "D", "C",
+     "C_counted", "gpu_hours", "gpu", "architecture", "stages", "notes"), ANY,
+)  # fmt: skip
+AGAINST = dict.fromkeys(
+    ("model", "fit", "C", "N", "D", "data_unit", "params_counted", "tokens_per_parameter", "N_star",
+     "D_star", "tokens_per_parameter_star", "N_ratio", "D_ratio", "loss", "loss_star", "loss_unit",
+     "reason"), ANY,
+)  # fmt: skip
+SIMULATE = {
+    "design": str, "law": str, "seed": int, "draws": int, "runs": int, "flop_convention": str,
+    "unknowns": {...: [float]}, "columns": {...: ANY}, "saved": (str, None),
+}  # fmt: skip
+
+
+def hold(shape, value, at="$"):
+    """Fail where a document is not of this shape; `...` stands for any name."""
+    if isinstance(shape, tuple):
+        shape = None if value is None else shape[0]
+    if shape is None:
+        assert value is None, at
+    elif isinstance(shape, dict):
+        assert isinstance(value, dict), at
+        names = value if ... in shape else shape
+        assert set(value) == set(names), at
+        for name in value:
+            hold(shape.get(name, shape.get(...)), value[name], f"{at}.{name}")
+    elif isinstance(shape, list):
+        assert isinstance(value, list), at
+        for i, one in enumerate(value):
+            hold(shape[0], one, f"{at}[{i}]")
+    elif shape is float:
+        assert isinstance(value, float | int), at
+    else:
+        assert isinstance(value, shape), f"{at}: {value!r}"
+
+
+@pytest.fixture(scope="module")
+def fits(isoflop_fit, allocation_fit, surface_fit, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fits")
+    made = {"isoflop": isoflop_fit, "allocation": allocation_fit}
+    made["chinchilla"] = surface_fit
+    return {name: str(fit.save(folder / f"{name}.nc")) for name, fit in made.items()}
+
+
+@pytest.fixture
+def document(monkeypatch, capsys):
+    """Run a command with --json and read its one document, strictly."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["nstar", *map(str, words), "--json"])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert not left.value.code
+        return json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+
+    return run
+
+
+@pytest.mark.parametrize("law", ["isoflop", "allocation", "chinchilla"])
+def test_plan(document, fits, law):
+    told = document("plan", fits[law], "-C", "1e24", "-C", "3.8e25", "--prob", "0.8")
+    hold(PLAN, told)
+    assert (told["law"], told["seed"], told["prob"]) == (law, 0, 0.8)
+    assert [b["C"] for b in told["budgets"]] == [1e24, 3.8e25]
+    for budget in told["budgets"]:
+        lossless = law == "allocation"
+        for name in ("loss", "loss_oracle", "regret"):
+            assert (budget[name] is None) == lossless
+        assert (budget["optimum"] is None) == (law == "chinchilla")
+        for name in ("N", "D", "tokens_per_parameter"):
+            i = budget[name]
+            assert i["lower"] < i["median"] < i["upper"]
+        product = budget["recommended"]["N"] * budget["recommended"]["D"]
+        assert 6 * product == pytest.approx(budget["C"], rel=1e-6)
+
+
+@pytest.mark.parametrize("law", ["isoflop", "allocation"])
+def test_compare(document, fits, law):
+    told = document("compare", fits[law], "--published", "llama3", "-C", "3.8e25")
+    hold(COMPARE, told)
+    tokens = told["budgets"][0]["D"]
+    ratio = tokens["posterior"]["median"] / tokens["published"]
+    assert tokens["ratio"]["median"] == pytest.approx(ratio, rel=1e-3)
+    assert 0 <= tokens["credible_level"] <= 1
+    assert told["budgets"][0]["loss"]["published"] is None
+
+
+def test_compare_with_a_table_outside_its_rows_is_null(document, fits):
+    told = document(
+        "compare", fits["allocation"], "--published", "chinchilla", "-C", "1e24"
+    )
+    hold(COMPARE, told)
+    assert told["budgets"][0]["loss"]["posterior"] is None
+
+
+def test_summary(document, fits):
+    told = document("summary", fits["isoflop"])
+    hold(SUMMARY, told)
+    assert told["unknowns"]["E"]["prior"] is None
+    assert told["unknowns"]["alpha1"]["prior"]
+
+
+def test_fit(document, tmp_path):
+    file = tmp_path / "fit.nc"
+    told = document("fit", "llama3_optima", "--out", file)
+    hold(SUMMARY, told)
+    assert told["saved"] == str(file)
+
+
+def test_predict(document, fits):
+    told = document("predict", fits["chinchilla"], "--at", "7e9,1.4e11", "--at", "4e11,1.6e13")  # fmt: skip
+    hold(PREDICT, told)
+    for one in told["predictions"]:
+        spread = [one[n]["upper"] - one[n]["lower"] for n in ("loss", "measured")]
+        assert spread[0] < spread[1]
+    assert told["noise_seed"] == 0
+
+
+def test_report(document, tmp_path):
+    file = tmp_path / "page.html"
+    told = document("report", "llama3_optima", "-C", "1e22", "--out", file)
+    hold(REPORT, told)
+    assert [route["law"] for route in told["routes"]] == ["allocation"]
+    assert set(told["routes_missing"]) == {"isoflop", "chinchilla"}
+    assert json.loads(file.with_suffix(".json").read_text(encoding="utf-8")) == told
+    assert file.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_report_of_every_route(isoflop_fit, allocation_fit, surface_fit, llama3):
+    from nstar.planning import plan
+    from nstar.report.facts import gather
+    from nstar.routes import Route, Routes
+    from nstar.writing import json_text
+
+    fits = isoflop_fit, allocation_fit, surface_fit
+    names = "isoflop", "allocation", "chinchilla"
+    taken = (Route(n, f, plan(f, [3.8e25])) for n, f in zip(names, fits, strict=True))
+    facts = gather(Routes(llama3, tuple(taken), {}), None, 0.9, "nstar report")
+    hold(REPORT, json.loads(json_text(facts.document)))
+
+
+def test_registries(document):
+    hold({"datasets": [SET]}, document("data"))
+    hold(SET | {"verified": (str, None)}, document("data", "llama3"))
+    hold(SET | {"verified": (str, None)}, document("data", "llama3", "--verify"))
+    hold({"published": [PUBLISHED]}, document("published"))
+    one = PUBLISHED | {
+        "exponents": {"N": (float, None), "D": (float, None)},
+        "at": [OPTIMUM],
+    }
+    hold(one, document("published", "llama3", "-C", "3.8e25"))
+    hold(one, document("published", "openclip"))
+    hold({"models": [MODEL]}, document("models"))
+    hold(MODEL | {"against": None}, document("models", "dit-xl-2"))
+    told = document("models", "llama3-405b", "--against", "llama3")
+    hold(MODEL | {"against": AGAINST}, told)
+
+
+def test_simulate(document):
+    told = document("simulate", "--design", "llama3", "--seed", "1", "--draws", "2")
+    hold(SIMULATE, told)
+    assert len(told["columns"]["N"]) == 133
+    assert [len(table) for table in told["columns"]["L"]] == [133, 133]
+    assert all(len(values) == 2 for values in told["unknowns"].values())
