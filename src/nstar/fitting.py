@@ -1,6 +1,6 @@
 """A fit: a law, a noise, the runs, and draws from the posterior."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from nstar.diagnostics import diagnose
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
 from nstar.observations import Observations
+from nstar.progress import Tick, progress
 from nstar.reading import read_runs
 from nstar.samplers import nuts
 from nstar.samplers.density import Data
@@ -85,7 +86,7 @@ def fit(
     priors: Mapping[str, Prior | str] | None = None,
     seed: int = 0,
     settings: Settings | None = None,
-    tick: Callable[[int, int], None] = lambda done, total: None,
+    tick: Tick | None = None,
 ) -> Fit:
     """Draw from the posterior of a law given runs.
 
@@ -97,11 +98,16 @@ def fit(
             `{"alpha1": "Normal(0.5, 0.05)"}`.
         seed: the same seed gives the same draws.
         settings: chains, warm-up, draws, acceptance target.
-        tick: called with the blocks of sampling done and their total.
+        tick: called with the blocks of sampling done and their total; a bar on stderr,
+            where that is a terminal, unless given.
 
     Raises:
         ValueError: the law or the noise is unknown, or the runs do not carry it.
     """
+    if tick is None:
+        with progress() as bar:
+            title = f"sampling the {law if isinstance(law, str) else type(law).__name__} law"
+            return fit(runs, law, noise, priors, seed, settings, bar(title))
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
     law, noise = named(law, noise)

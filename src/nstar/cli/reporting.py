@@ -9,7 +9,8 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.source import Asked, progress, read, tell, use_cache
+from nstar.cli.source import Asked, read, tell, use_cache
+from nstar.progress import progress
 
 if TYPE_CHECKING:
     from nstar.report.facts import Facts

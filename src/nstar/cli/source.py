@@ -1,8 +1,7 @@
 """From what a command names to a fit, with progress on stderr."""
 
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -89,11 +88,7 @@ def get_fit(asked: Asked, *, surface: bool = False) -> Found:
         use_cache()
     from nstar.fitting import fit
 
-    with progress() as bar:
-        tick = bar(f"sampling the {law} law")
-        made = fit(
-            runs, law, asked.noise, asked.chosen_priors, asked.seed or 0, tick=tick
-        )
+    made = fit(runs, law, asked.noise, asked.chosen_priors, asked.seed or 0)
     return Found(made, reason)
 
 
@@ -125,24 +120,3 @@ def use_cache() -> None:
 def tell(text: str) -> None:
     """Say something on stderr that is not the result."""
     print(text, file=sys.stderr)
-
-
-@contextmanager
-def progress() -> Generator[Callable[[str], Callable[[int, int], None]]]:
-    """Show a bar on stderr for each titled task; silent where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(
-        *columns, console=console, disable=not sys.stderr.isatty(), transient=True
-    ) as bars:
-
-        def start(title: str) -> Callable[[int, int], None]:
-            task = bars.add_task(f"{title} (compiling)", total=None)
-            return lambda done, total: bars.update(
-                task, completed=done, total=total, description=title
-            )
-
-        yield start

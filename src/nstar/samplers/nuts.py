@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -77,7 +78,7 @@ def sample(
     if mode.mismatch > modes.TRUSTED:
         mode, settings = modes.scaled(mode), settings._replace(dense=True)
     blocks = -(-settings.warmup // BLOCK), -(-settings.draws // BLOCK)
-    total, done = sum(blocks) * settings.chains, 0
+    total, done, counting = sum(blocks) * settings.chains, 0, Lock()
 
     def chain(chain_key: Array) -> Any:
         nonlocal done
@@ -86,8 +87,9 @@ def sample(
             for block in range(sum(blocks)):
                 state, part = advance(skeleton, settings, problem, mode, state)
                 jax.block_until_ready(part)
-                done += 1
-                tick(done, total)
+                with counting:
+                    done += 1
+                    tick(done, total)
                 if block >= blocks[0]:
                     parts.append(part)
             return jax.tree.map(lambda *a: np.concatenate(a)[: settings.draws], *parts)
