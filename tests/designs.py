@@ -1,4 +1,4 @@
-"""Small designs that calibration and property tests share: 30 to 60 runs."""
+"""Small designs that calibration and property tests share: 12 optima, 48 runs."""
 
 import numpy as np
 
@@ -23,4 +23,5 @@ DESIGNS = {
     "allocation_free": optima,
     "isoflop": profiles,
     "chinchilla": profiles,
+    "coupled": profiles,
 }

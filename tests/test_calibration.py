@@ -27,20 +27,21 @@ def test_law_is_calibrated(law):
     p, name = worst(ranks)
     assert p > FALSE_ALARM, f"{name}: {np.sort(ranks.values[name])}"
     assert {"log likelihood", "N*"} <= set(ranks.values)
-    assert ("L*" in ranks.values) == (law in {"isoflop", "chinchilla"})
+    assert ("L*" in ranks.values) == (law in {"isoflop", "chinchilla", "coupled"})
 
 
 class WithoutJacobian(dist.LogNormal):
     """The classic slip: a prior on log sigma used as if it were on sigma."""
 
     def log_prob(self, value, intermediates=None):
-        return super().log_prob(value) + 2 * jnp.log(value)
+        return super().log_prob(value) + jnp.log(value)
 
 
 def wider(posterior):
     return {n: v.mean(0) + 1.2 * (v - v.mean(0)) for n, v in posterior.items()}
 
 
+FEW = {"C": np.geomspace(6e18, 1e22, 6)}  # few runs, so that a prior matters
 BROKEN = {
     "wrong Jacobian": {"fitted_priors": {"sigma": WithoutJacobian(np.log(0.1), 1.0)}},
     "sd x 1.2": {"distort": wider},
@@ -61,7 +62,7 @@ def test_a_broken_variant_fails(fault):
 
 @pytest.mark.slow
 def test_the_whole_law_passes_at_the_power_that_sees_the_faults():
-    p, name = worst(calibrate("allocation", DESIGNS["allocation"](), replicates=600))
+    p, name = worst(calibrate("allocation", FEW, replicates=800))
     assert p > FALSE_ALARM, name
 
 

@@ -68,6 +68,20 @@ REPORT = {
         "nstar": str, "jax": str, "numpyro": str, "arviz_stats": str,
     },
 }  # fmt: skip
+SCORES = {
+    "coverage": dict.fromkeys(("0.5", "0.8", "0.9", "0.95"), float),
+    "interval_score": {"0.9": float}, "crps": float, "rmse": float, "bias": float,
+    "width": {"0.9": float},
+}  # fmt: skip
+SPLIT = SCORES | {
+    "hold_out_decades": float, "n_train": int, "n_test": int,
+    "optima": ({"N": SCORES, "D": SCORES, "budgets": [float]}, None),
+}  # fmt: skip
+BACKTEST = {"data": str, "law": str, "seed": int, "splits": [SPLIT], "checks": CHECKS}
+LADDERS = {
+    "data": str, "law": str, "seed": int, "by": str, "checks": CHECKS,
+    "ladders": [{"ladder": str, "splits": [SPLIT], "checks": CHECKS}],
+}  # fmt: skip
 ANY = object  # as a registry's entry has it
 SET = dict.fromkeys(
     ("name", "title", "citation", "licence", "access", "file", "sha256", "rows", "header", "kind",
@@ -246,3 +260,26 @@ def test_simulate(document):
     assert len(told["columns"]["N"]) == 133
     assert [len(table) for table in told["columns"]["L"]] == [133, 133]
     assert all(len(values) == 2 for values in told["unknowns"].values())
+
+
+def test_backtest(document, tmp_path):
+    file = tmp_path / "held.csv"
+    told = document("backtest", "llama3", "--law", "isoflop", "--predictions", file)
+    hold(BACKTEST, told)
+    assert told["splits"][0]["optima"]["budgets"] == pytest.approx([1e21, 3e21, 1e22])
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 1 + 24
+
+
+def test_backtest_of_several_ladders(document, llama3, tmp_path):
+    table = tmp_path / "two.csv"
+    rows = [
+        f"{llama3['N'][i]},{llama3['D'][i]},{llama3['L'][i] * scale},{name}"
+        for name, scale in (("a", 1.0), ("b", 1.1))
+        for i in range(133)
+    ]
+    table.write_text("N,D,L,recipe\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    told = document("backtest", table, "--by", "recipe")
+    hold(LADDERS, told)
+    assert [ladder["ladder"] for ladder in told["ladders"]] == ["a", "b"]
+    a, b = (ladder["splits"][0]["crps"] for ladder in told["ladders"])
+    assert a == pytest.approx(b, rel=0.05)  # a change of unit is no news

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 import nstar
 from designs import DESIGNS
+from nstar.asking import ask
+from nstar.cost_line import optimum
 from nstar.costs import SIX
 from nstar.fitting import named, unknowns
 from nstar.laws import LAWS
@@ -101,11 +103,10 @@ def test_priors_do_not_look_at_the_response(name, rng):
     shuffled = table | {response: rng.permutation(table[response])}
 
     def priors(columns):
-        runs = nstar.Observations(
-            columns, np.arange(len(columns[response])), "simulated", ""
-        )
         law, noise = named(name, None)
-        law = law.at({n: runs[n] for n in law.inputs}, SIX)
+        rows = np.arange(len(columns[response]))
+        used, x, _ = ask(nstar.Observations(columns, rows, "simulated", ""), law)
+        law = law.at(x, used.cost)
         skeleton, numbers = density.split(law, noise)
         return density.prior_draws(skeleton, numbers, {}, jax.random.key(0), 5)
 
@@ -159,6 +160,32 @@ def test_lines_are_power_laws(name):
         np.testing.assert_allclose(
             np.exp(log_N + log_D), np.broadcast_to(C / 6, log_N.shape), rtol=1e-9
         )
+
+
+def test_coupled_law_is_busbridges_formula_and_keeps_the_optimum():
+    law, *_, draws = prior_draws("coupled", 60)
+    N, D = jnp.geomspace(1e8, 1e11, 7), jnp.geomspace(1e9, 1e12, 7)
+
+    def both(params):
+        v, k = law.derived(params), params["coupling"]
+        size, data = v["A"] * N ** (-v["alpha"] / k), v["B"] * D ** (-v["beta"] / k)
+        return law.loss(params, N, D), v["E"] + (size + data) ** k
+
+    ours, theirs = jax.vmap(both)(draws)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+    def least(params):
+        return optimum(lambda N, D: law.loss(params, N, D), SIX, jnp.asarray(1e21))[0]
+
+    params = {n: v[0] for n, v in draws.items()} | {"alpha1": jnp.asarray(0.5)}
+    step = np.diff(
+        [
+            float(optimum(lambda N, D: law.loss(params, N, D), SIX, jnp.asarray(c))[0])
+            for c in (1e20, 1e22)
+        ]
+    )
+    np.testing.assert_allclose(step / np.log(100), 0.5, rtol=1e-6)
+    assert np.isfinite(jax.vmap(least)(draws)).all()
 
 
 def test_chinchilla_is_hoffmanns_formula_by_its_derived_numbers():

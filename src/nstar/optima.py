@@ -20,20 +20,30 @@ class Line(NamedTuple):
     alpha: float
 
 
-def measured_optima(runs: Observations) -> Observations:
+class Minimum(NamedTuple):
+    """The minimum of one profile."""
+
+    log_D: float
+    L: float
+    unit_se: float  # standard error of log_D when losses scatter with unit sd
+    squares: float  # sum of squared residuals
+    free: int  # runs beyond the parabola's three coefficients
+
+
+def measured_optima(runs: Observations, at_least: int = 3) -> Observations:
     """Fit a parabola of loss in log D to each budget and keep its minimum.
 
     Returns:
         One run a budget: C, D, N, L at the minimum and `se`, the standard error of
-        log D* from the scatter inside the budget (not between budgets).
+        log D* from the scatter inside budgets, pooled over them (not between them).
 
     Raises:
-        ValueError: the runs have no budgets, or fewer than three have a minimum.
+        ValueError: the runs have no budgets, or fewer than `at_least` have a minimum.
     """
     if "budget" not in runs or "L" not in runs or "D" not in runs:
         msg = f"{runs.source}: measured optima need columns budget, D and L"
         raise ValueError(msg)
-    found: list[tuple[float, float, float, float]] = []
+    found: list[tuple[float, Minimum]] = []
     without: list[str] = []
     for budget in np.unique(runs["budget"][~np.isnan(runs["budget"])]):
         at = runs["budget"] == budget
@@ -41,11 +51,16 @@ def measured_optima(runs: Observations) -> Observations:
         if minimum is None:
             without.append(f"{budget:.3g}")
         else:
-            found.append((float(budget), *minimum))
-    if len(found) < 3:
-        msg = f"{runs.source}: {len(found)} budgets show a minimum inside their runs; expected at least three"
+            found.append((float(budget), minimum))
+    if len(found) < at_least:
+        msg = f"{runs.source}: {len(found)} budgets show a minimum inside their runs; expected at least {at_least}"
         raise ValueError(msg)
-    C, log_D, L, se = np.array(found).T
+    C = np.array([budget for budget, _ in found])
+    log_D, L, unit, squares, free = np.array([minimum for _, minimum in found]).T
+    with np.errstate(
+        invalid="ignore"
+    ):  # three runs a budget leave no residual: unknown
+        se = unit * np.sqrt(squares.sum() / np.float64(free.sum()))
     D = np.exp(log_D)
     columns = {
         "C": C,
@@ -67,8 +82,8 @@ def measured_optima(runs: Observations) -> Observations:
     )  # fmt: skip
 
 
-def _parabola(log_D: np.ndarray, L: np.ndarray) -> tuple[float, float, float] | None:
-    """Return place, height and standard error of place of a profile's minimum."""
+def _parabola(log_D: np.ndarray, L: np.ndarray) -> Minimum | None:
+    """Fit a parabola and return its minimum, where it has one inside the runs."""
     if log_D.size < 3:
         return None
     centre = log_D.mean()
@@ -77,14 +92,14 @@ def _parabola(log_D: np.ndarray, L: np.ndarray) -> tuple[float, float, float] | 
     place = -b / (2 * a)
     if a <= 0 or not log_D.min() - centre <= place <= log_D.max() - centre:
         return None
-    free = max(log_D.size - 3, 1)
     residual = L - X @ np.array([a, b, c])
-    covariance = residual @ residual / free * np.linalg.inv(X.T @ X)
     slope = np.array([b / (2 * a**2), -1 / (2 * a), 0.0])
-    return (
-        place + centre,
-        c - b**2 / (4 * a),
-        float(np.sqrt(slope @ covariance @ slope)),
+    return Minimum(
+        float(place + centre),
+        float(c - b**2 / (4 * a)),
+        float(np.sqrt(slope @ np.linalg.inv(X.T @ X) @ slope)),
+        float(residual @ residual) if log_D.size > 3 else 0.0,
+        log_D.size - 3,
     )
 
 

@@ -5,7 +5,15 @@ import sys
 
 import typer
 
-from nstar.cli import planning, posterior, predicting, registries, reporting, simulating
+from nstar.cli import (
+    backtesting,
+    planning,
+    posterior,
+    predicting,
+    registries,
+    reporting,
+    simulating,
+)
 
 app = typer.Typer(
     help="Bayesian scaling laws: what to train with a budget, what it will reach, how sure that is.",
@@ -15,7 +23,15 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich takes longer to import than all the rest
     pretty_exceptions_enable=False,
 )
-for room in (reporting, posterior, predicting, planning, simulating, registries):
+for room in (
+    reporting,
+    posterior,
+    predicting,
+    planning,
+    backtesting,
+    simulating,
+    registries,
+):
     room.add(app)
 
 

@@ -3,6 +3,7 @@
 from nstar.laws.allocation import Allocation
 from nstar.laws.allocation_free import AllocationFree
 from nstar.laws.chinchilla import Chinchilla
+from nstar.laws.coupled import Coupled
 from nstar.laws.isoflop import IsoFLOP
 from nstar.types import Law
 
@@ -11,4 +12,5 @@ LAWS: dict[str, type[Law]] = {
     "allocation_free": AllocationFree,
     "isoflop": IsoFLOP,
     "chinchilla": Chinchilla,
+    "coupled": Coupled,
 }

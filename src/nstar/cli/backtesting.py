@@ -1,0 +1,134 @@
+"""The command that holds out the largest budgets and scores what was said of them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.source import Asked, read, tell, use_cache
+
+if TYPE_CHECKING:
+    from nstar.backtest import Outcome
+    from nstar.observations import Observations
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the command into the door."""
+    o.hang(
+        app, (backtest, "nstar backtest llama3 --law coupled --hold-out 1 --hold-out 2")
+    )
+
+
+def backtest(
+    runs: o.Runs,
+    hold_out: Annotated[list[float] | None, typer.Option("--hold-out", help="Decades of compute held out. Repeatable; 1 unless given.")] = None,
+    test: Annotated[str | None, typer.Option("--test", help="A table to predict, in place of a split.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="A column whose values are ladders of their own.")] = None,
+    predictions: Annotated[str | None, typer.Option("--predictions", help="Write every held-out run with its quantiles (CSV).")] = None,
+    law: o.Law = None, noise: o.Noise = None, columns: o.Columns = None, where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
+    json: o.Json = False, cache: o.Cache = True,
+) -> None:  # fmt: skip
+    """Hold out the largest budgets, predict them, and score that."""
+    law = law or "chinchilla"
+    o.require_positive("--hold-out", hold_out or [1.0], "1")
+    asked = Asked(
+        runs, law, noise, None, columns, where, flop_per_param_token, params_counted, seed, cache
+    )  # fmt: skip
+    whole = read(asked)
+    held = read(replace(asked, source=test)) if test else None
+    if cache:
+        use_cache()
+    from nstar.backtest import backtest as hold, check_backtest  # noqa: I001
+
+    ladders, checks, rows = [], [], []
+    for name, part in _ladders(whole, by):
+        tell(f"ladder {name}: {len(part)} runs")
+        outcomes = hold(
+            part, law, noise, hold_out=hold_out or (1.0,), test=held, seed=seed or 0
+        )
+        found = check_backtest(outcomes)
+        ladders.append((name, [outcome.record() for outcome in outcomes], found))
+        checks += [c._replace(name=f"{name}: {c.name}") if by else c for c in found]
+        rows += _rows(name, outcomes)
+    if predictions:
+        _write(predictions, rows)
+    head = {"data": whole.source, "law": law, "seed": seed or 0}
+    if json and by:
+        each = [
+            {"ladder": n, "splits": s, "checks": [c.as_json() for c in f]}
+            for n, s, f in ladders
+        ]
+        show.as_json(
+            head | {"by": by, "ladders": each, "checks": [c.as_json() for c in checks]}
+        )
+    elif json:
+        show.as_json(
+            head | {"splits": ladders[0][1], "checks": [c.as_json() for c in checks]}
+        )
+    else:
+        show.checks(checks)
+        _print([(name, record) for name, records, _ in ladders for record in records])
+        show.line(
+            f"{law} law, seed {seed or 0}; intervals of a measured run, with run noise"
+        )
+    show.finish(checks)
+
+
+def _ladders(
+    runs: "Observations", by: str | None
+) -> "Iterator[tuple[str, Observations]]":
+    """Part a table by a column.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    if by is None:
+        yield runs.source, runs
+        return
+    name = next((n for n, header in runs.named.items() if header == by), by)
+    if name not in runs:
+        msg = f"--by {by}: {runs.source} has no such column; there are {', '.join(runs.columns)}"
+        raise ValueError(msg)
+    for value in dict.fromkeys(runs[name].tolist()):
+        yield str(value), runs.take(runs[name] == value)
+
+
+def _rows(name: str, outcomes: "list[Outcome]") -> list[dict[str, Any]]:
+    return [
+        {"ladder": name, "hold_out_decades": outcome.split.decades, **row}
+        for outcome in outcomes
+        for row in outcome.predictions()
+    ]
+
+
+def _write(path: str, rows: list[dict[str, Any]]) -> None:
+    import csv
+    import io
+
+    from nstar.writing import write_whole
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())
+
+
+def _print(records: list[tuple[str, dict[str, Any]]]) -> None:
+    from nstar.wording import three
+
+    show.table(
+        "Log loss of held-out runs",
+        ["ladder", "decades held out", "runs: train", "test", "90% coverage", "90% interval score",
+         "90% width", "CRPS", "rms error", "bias"],
+        [
+            [name, f"{r['hold_out_decades']:g}", str(r["n_train"]), str(r["n_test"]),
+             f"{r['coverage']['0.9']:.2f}", three(r["interval_score"]["0.9"]),
+             three(r["width"]["0.9"]), three(r["crps"]), three(r["rmse"]), three(r["bias"])]
+            for name, r in records
+        ],
+    )  # fmt: skip
