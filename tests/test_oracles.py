@@ -199,7 +199,7 @@ def test_posterior_against_pymc(law, data):
 
 
 def test_the_moment_test_can_fail(optima):
-    """A prior pulled aside by a tenth of a posterior sd is seen."""
+    """A prior that pulls sigma aside is seen."""
     reference = json.loads((GOLDEN / "reference_pymc.json").read_text())["laws"][
         "allocation"
     ]

@@ -27,6 +27,72 @@ def test_regret_is_what_the_recommended_run_gives_away(plan):
     assert (plan.draws["loss"] >= plan.draws["loss_oracle"]).all()
 
 
+def test_no_run_of_the_budget_does_better_than_the_oracle(plan):
+    """Unclipped: the oracle is the least loss on a fine grid along the cost line."""
+    from nstar.prediction import loss, loss_each
+
+    at = plan.draws.sel(budget=3.8e25)
+    N, D = at["N"].to_numpy()[:, None], at["D"].to_numpy()[:, None]
+    oracle = loss_each(plan.fit, N, D)[:, 0]
+    run, tokens = float(at["N_recommended"]), float(at["D_recommended"])
+    assert (loss(plan.fit, run, tokens)["loss"][:, 0].to_numpy() - oracle).min() > -1e-9
+    sizes = np.geomspace(N.min() / 2, N.max() * 2, 400)
+    along = loss(plan.fit, sizes, 3.8e25 / 6 / sizes)["loss"].to_numpy().min(axis=1)
+    assert (along - oracle).min() > -1e-9
+    np.testing.assert_allclose(along, oracle, rtol=2e-4)
+    np.testing.assert_allclose(at["loss_oracle"], oracle, rtol=1e-9)
+
+
+def test_exponents_need_no_range_of_compute():
+    """All runs at one budget: the slope is the law's, not rounding of log C."""
+    D = np.geomspace(5e9, 2e11, 30)
+    N = 1e21 / 6 / D
+    L = 1.7 + 0.5 * (N / 1e9) ** -0.35 + 0.5 * (D / 2e10) ** -0.35
+    fit = nstar.fit(
+        {"N": N, "D": D, "L": L * np.exp(0.003 * np.sin(7 * np.arange(30)))}
+    )
+    exponents = nstar.plan(fit, 1e22).exponents()
+    assert 0.3 < exponents["N"]["lower"] < exponents["N"]["upper"] < 0.7
+    assert exponents["N"]["upper"] - exponents["N"]["lower"] > 0.01
+
+
+def test_a_measured_run_of_a_new_budget_has_its_scatter(isoflop_fit, llama3):
+    """Beside the run's noise: with less of it, budgets still scatter."""
+    draws = nstar.predict(isoflop_fit, 6e9, 2.8e11)
+    sigma = np.median(isoflop_fit.draws["sigma"])
+    extra = np.log(draws["measured"]).std() ** 2 - np.log(draws["loss"]).std() ** 2
+    assert float(extra) > 1.5 * sigma**2
+
+
+def test_a_surface_of_normalised_loss_is_predicted_on_its_own_scale(rng):
+    from dataclasses import dataclass
+
+    import numpyro.distributions as dist
+
+    from nstar.responses import NORMALISED_LOSS
+
+    @dataclass(frozen=True)
+    class Below:
+        inputs = ("N",)
+        response = NORMALISED_LOSS
+
+        def priors(self):
+            return {"level": dist.Normal(0.0, 5.0), "slope": dist.Normal(0.0, 1.0)}
+
+        def expected(self, p, x):
+            return p["level"] + p["slope"] * np.log10(1.0) - p["slope"] * (x["N"] / 1e9)
+
+        def loss(self, p, N, D):
+            return self.expected(p, {"N": N})
+
+    N = np.linspace(1e9, 3e9, 40)
+    L = -3.0 - 0.4 * N / 1e9 + 0.05 * rng.normal(size=40)
+    fit = nstar.fit({"N": N, "D": 20 * N, "L": L}, Below(), "normal")
+    draws = nstar.predict(fit, 2e9, 4e10)
+    assert abs(float(draws["measured"].mean()) + 3.8) < 0.05
+    assert 0.03 < float(draws["measured"].std()) < 0.08
+
+
 def test_loss_is_of_one_action(plan):
     """The recommended run is one (N, D) a budget, not each draw's own optimum."""
     for C in BUDGETS:

@@ -44,6 +44,9 @@ def uniform(u: np.ndarray) -> float:
     Kolmogorov-Smirnov sees shape; the mean of normal scores sees bias; the sum of
     their squares sees intervals too wide or too narrow.
     """
+    if not np.all(np.isfinite(u)):
+        msg = "ranks must be finite"
+        raise ValueError(msg)
     z = stats.norm.ppf(u)
     n = z.size
     bias = 2 * stats.norm.sf(abs(z.mean()) * np.sqrt(n))

@@ -13,7 +13,7 @@ from nstar.types import Scattered
 from nstar.verdicts import Check, Status
 
 FAR = 1.0  # decades beyond the data from which an extrapolation is for review
-TOO_FAR = 4.0  # times the data's own range in decades: the data cannot support it
+TOO_FAR = 2.0  # times the data's own range in decades: the data cannot support it
 UNLIKELY = 0.01  # posterior predictive probability below which a misfit is for review
 
 
@@ -37,8 +37,7 @@ def check_plan(plan: Plan) -> list[Check]:
 def check_prediction(fit: Fit, N: ArrayLike, D: ArrayLike) -> list[Check]:
     """Ask how far runs to be predicted lie from those that were made."""
     runs = fit.runs
-    beyond = np.log10(np.max(runs.cost.flop(N, D)) / np.max(runs["C"]))
-    found = [_distance(float(beyond), fit)]
+    found = [_distance(runs.cost.flop(np.asarray(N), np.asarray(D)), fit)]
     low, high = (float(f(runs["D"] / runs["N"])) for f in (np.min, np.max))
     ratio = np.asarray(D) / np.asarray(N)
     outside = [f"{r:.3g}" for r in np.ravel(ratio) if not low <= r <= high]
@@ -116,7 +115,9 @@ def _priors(fit: Fit) -> Iterator[Check]:
         )
     else:
         yield Check(
-            "learned from runs", Status.PASS, "every unknown is narrower than its prior"
+            "learned from runs",
+            Status.PASS,
+            "no single unknown is as wide as its prior",
         )
 
 
@@ -156,20 +157,27 @@ def _profiles(fit: Fit) -> Iterator[Check]:
 
 
 def _extrapolation(plan: Plan) -> Check:
-    return _distance(float(plan.decades.max()), plan.fit)
+    return _distance(plan.budgets, plan.fit)
 
 
-def _distance(beyond: float, fit: Fit) -> Check:
-    """Judge decades of compute beyond the largest run."""
-    C = fit.runs["C"]
-    own = float(np.log10(C.max() / C.min()))
-    detail = f"the largest budget lies {max(beyond, 0):.1f} decades beyond the largest run ({C.max():.3g} FLOP; the runs span {own:.1f})"
+def _distance(C: np.ndarray, fit: Fit) -> Check:
+    """Judge decades of compute beyond the largest run, or below the smallest."""
+    runs = fit.runs["C"]
+    own = float(np.log10(runs.max() / runs.min()))
+    above, below = (
+        float(np.log10(np.max(C) / runs.max())),
+        float(np.log10(runs.min() / np.min(C))),
+    )
+    beyond = max(above, below, 0.0)
+    side = (
+        f"beyond the largest run ({runs.max():.3g} FLOP"
+        if above >= below
+        else f"below the smallest run ({runs.min():.3g} FLOP"
+    )
+    detail = f"the farthest budget lies {beyond:.1f} decades {side}; the runs span {own:.1f})"
     if beyond > TOO_FAR * max(own, 0.1):
-        return Check(
-            "extrapolation",
-            Status.FAIL,
-            f"{detail}: these runs cannot support it; add larger runs",
-        )
+        detail += ": these runs cannot support it; add runs nearer to it"
+        return Check("extrapolation", Status.FAIL, detail)
     if beyond > FAR:
         detail += (
             "; no hold-out on these runs tests that far, and a law that is a little wrong is "
@@ -200,14 +208,14 @@ def _range(plan: Plan) -> Iterator[Check]:
     detail = f"the {kind} have {low:.3g} to {high:.3g} tokens per parameter"
     if not outside:
         yield Check(
-            "optimum inside the runs",
+            "tokens per parameter",
             Status.PASS,
-            f"{detail}; so have the recommended runs",
+            f"{detail}; so have the optima",
         )
         return
     detail += f"; the optimum of {', '.join(outside)} lies outside"
     yield Check(
-        "optimum inside the runs",
+        "tokens per parameter",
         Status.REVIEW,
         f"{detail}: nothing was measured there",
     )

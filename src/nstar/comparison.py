@@ -72,12 +72,15 @@ class Comparison:
     def checks(self) -> list[Check]:
         """Conventions that differ, so that numbers are not read as if they did not."""
         ours, theirs = self.plan.fit.runs.params_counted, self.published.params_counted
-        if "unknown" in {ours, theirs} or ours == theirs:
-            status = Status.PASS if ours == theirs else Status.REVIEW
-            detail = f"parameters counted: ours {ours}, theirs {theirs}"
-            if status is Status.REVIEW:
-                detail += "; where the conventions differ, exponents and N* are not comparable"
-            return [Check("parameter counting", status, detail)]
+        if ours == theirs != "unknown":
+            detail = f"parameters are counted as {ours} in both"
+            return [Check("parameter counting", Status.PASS, detail)]
+        if "unknown" in {ours, theirs}:
+            detail = (
+                f"parameters counted: ours {ours}, theirs {theirs}; where the conventions "
+                "differ, N* and its exponent are not comparable. State it with --params-counted"
+            )
+            return [Check("parameter counting", Status.REVIEW, detail)]
         detail = f"parameters are counted as {ours} in the runs and as {theirs} in {self.published.id}: N* and its exponent are not comparable"
         return [Check("parameter counting", Status.REVIEW, detail)]
 
@@ -98,7 +101,8 @@ def compare(
 
 def _theirs(fit: PublishedFit, C: float, k: float) -> dict[str, float | None]:
     optimum = fit.optimum(np.array([C]), k)
-    N, D, loss = (None if v is None else float(np.ravel(v)[0]) for v in optimum)
+    found = [np.nan if v is None else float(np.ravel(v)[0]) for v in optimum]
+    N, D, loss = (v if np.isfinite(v) else None for v in found)  # NaN outside a table
     ratio = D / N if N and D else None
     return {"N": N, "D": D, "loss": loss, "tokens_per_parameter": ratio}
 

@@ -32,7 +32,10 @@ class Diagnostics(NamedTuple):
         if not self.rhat <= RHAT:
             return f"R-hat of {self.rhat_of} at {self.rhat:.3f}"
         if not min(self.ess_bulk, self.ess_tail) >= ESS:
-            return f"{min(self.ess_bulk, self.ess_tail):.0f} effective draws of {self.ess_tail_of}"
+            least, name = min(
+                (self.ess_bulk, self.ess_bulk_of), (self.ess_tail, self.ess_tail_of)
+            )
+            return f"{least:.0f} effective draws of {name}"
         return ""
 
 

@@ -33,6 +33,8 @@ def interval(draws: ArrayLike, prob: float) -> Interval:
 
 
 def credible_level(draws: ArrayLike, value: float) -> float:
-    """Probability of the smallest equal-tailed interval that holds the value."""
+    """Probability of the smallest equal-tailed interval that holds the value; NaN if none."""
+    if not (np.isfinite(value) and np.all(np.isfinite(np.asarray(draws)))):
+        return float("nan")
     below = float(np.mean(np.asarray(draws) < value))
     return abs(2 * below - 1)

@@ -19,7 +19,8 @@ class Plan:
     """Draws of decision quantities by budget, and the recommended run of each.
 
     `draws` has dimensions (draw, budget): `N` and `D` on the law's line,
-    `N_optimum` and `D_optimum` where the budget's measured optimum would fall,
+    `N_optimum` and `D_optimum` where the budget's optimum would fall, with the scatter
+    between budgets and without the error of measuring it,
     `loss` of the recommended run, `loss_oracle` of each draw's own optimum and their
     difference `regret`; `alpha1`, `alpha2`, `A1`, `A2` by draw.  What the law cannot
     give is absent.
@@ -162,8 +163,9 @@ def _losses(
 
 
 def _exponents(fit: Fit) -> dict[str, Any]:
-    """Slopes and levels of log N* and log D* in log C, over the range of the runs."""
-    ends = np.array([fit.runs["C"].min(), fit.runs["C"].max()])
+    """Slopes and levels of log N* and log D* in log C, over the runs' last decade at least."""
+    C_max = float(fit.runs["C"].max())
+    ends = np.array([min(float(fit.runs["C"].min()), C_max / 10), C_max])
     N, D = prediction.optima(fit, ends)
     step = np.log(ends[1] / ends[0])
     alpha1 = np.log(N[:, 1] / N[:, 0]) / step

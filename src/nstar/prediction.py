@@ -11,11 +11,14 @@ import xarray as xr
 from nstar.cost_line import optimum
 from nstar.fitting import Fit
 from nstar.samplers.density import Skeleton, split
-from nstar.types import Allocation, Array, Cost, Scattered, Surface
+from nstar.types import Allocation, Array, Cost, Scattered, Surface, Varying
 
 
 def loss(fit: Fit, N: Array, D: Array, *, seed: int = 0) -> xr.Dataset:
-    """Loss of runs (N, D): `loss` of the law, `measured` with run noise.
+    """Loss of runs (N, D): `loss` of the law, `measured` as it would be seen.
+
+    `loss` is the law's own, without any scatter; `measured` adds the run's noise and,
+    where the law has it, the scatter of its budget about the trend.
 
     Args:
         fit: a fit whose law is a loss surface or knows its profiles.
@@ -42,7 +45,8 @@ def loss(fit: Fit, N: Array, D: Array, *, seed: int = 0) -> xr.Dataset:
     with jax.enable_x64(True):
         skeleton, numbers = split(law, fit.noise)
         key = jax.random.key(seed)
-        values = _loss(skeleton, numbers, fit.draws, N, D, key)
+        clean, noisy = _loss(skeleton, fit.runs.cost, numbers, fit.draws, N, D, key)
+        values = clean, law.response.unlink(np.asarray(noisy))[0]
     dims = ("draw", "point")
     data = {
         name: (dims, np.asarray(v))
@@ -52,16 +56,27 @@ def loss(fit: Fit, N: Array, D: Array, *, seed: int = 0) -> xr.Dataset:
     return xr.Dataset(data, coords, attrs={"unit": fit.runs.loss_unit, "seed": seed})
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=(0, 1))
 def _loss(
-    skeleton: Skeleton, numbers: Any, draws: Any, N: Array, D: Array, key: Array
+    skeleton: Skeleton,
+    cost: Cost,
+    numbers: Any,
+    draws: Any,
+    N: Array,
+    D: Array,
+    key: Array,
 ) -> tuple[Array, Array]:
+    """Loss of the law, and a measured response on its own scale."""
     law, noise = skeleton.fill(numbers)
+    x = {"N": N, "D": D, "C": cost.flop(N, D)}
 
     def one(params: Any, key: Array) -> tuple[Array, Array]:
-        clean = law.loss(params, N, D)
-        noisy = noise.around(jnp.log(clean), params, {}).sample(key)
-        return clean, jnp.exp(noisy)
+        of_budget, of_run = jax.random.split(key)
+        if isinstance(law, Varying):
+            expected = law.draw_expected(of_budget, params, N, D)
+        else:
+            expected = law.expected(params, x)
+        return law.loss(params, N, D), noise.around(expected, params, {}).sample(of_run)
 
     n = len(jax.tree.leaves(draws)[0])
     return jax.vmap(one)(draws, jax.random.split(key, n))

@@ -54,28 +54,32 @@ class Routes:
         """Return the route whose numbers the headline starts with."""
         return self.taken[0]
 
+    def spread(self, C: float) -> list[tuple[float, str]]:
+        """Median D* of every route at a budget, least first."""
+        return sorted(
+            (float(np.median(r.plan.draws["D"].sel(budget=C))), r.words)
+            for r in self.taken
+        )
+
     def disagreement(self, C: float) -> Check:
         """Say how far apart the routes put D* at a budget."""
-        medians = {
-            r.words: float(np.median(r.plan.draws["D"].sel(budget=C)))
-            for r in self.taken
-        }
-        low, high = (
-            min(medians, key=medians.__getitem__),
-            max(medians, key=medians.__getitem__),
-        )
-        ratio = medians[high] / medians[low]
-        if len(medians) == 1:
-            detail = f"only one route ({low}) is open to these runs, so none checks it"
+        (low, least), *_, (high, most) = [*self.spread(C), *self.spread(C)[-1:]]
+        if len(self.taken) == 1:
+            detail = (
+                f"only one route ({least}) is open to these runs, so none checks it"
+            )
             return Check("routes agree", Status.REVIEW, detail)
+        ratio = high / low
         detail = (
-            f"at {C:.3g} FLOP median D* runs from {medians[low]:.3g} ({low}) to "
-            f"{medians[high]:.3g} tokens ({high}), a factor of {ratio:.2f}"
+            f"at {C:.3g} FLOP median D* runs from {low:.3g} ({least}) to "
+            f"{high:.3g} tokens ({most}), a factor of {ratio:.2f}"
         )
         if ratio > DISAGREE:
             detail += "; each interval holds only if its own law does, so plan for the whole spread"
         return Check(
-            "routes agree", Status.REVIEW if ratio > DISAGREE else Status.PASS, detail
+            "routes agree",
+            Status.REVIEW if ratio > DISAGREE else Status.PASS,
+            detail,
         )
 
 

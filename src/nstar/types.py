@@ -71,6 +71,15 @@ class Surface(Protocol):
 
 
 @runtime_checkable
+class Varying(Protocol):
+    """A surface whose budgets scatter about its trend."""
+
+    def draw_expected(self, key: Array, params: Params, N: Array, D: Array) -> Array:
+        """Expected response of runs of new budgets, each budget scattered anew."""
+        ...
+
+
+@runtime_checkable
 class Allocation(Protocol):
     """A law that knows the compute-optimal run of a budget."""
 

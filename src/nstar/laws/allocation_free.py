@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
+from nstar.costs import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
 from nstar.laws.centre import centre
 from nstar.responses import LOG_OPTIMUM
@@ -22,6 +23,7 @@ class AllocationFree:
     """
 
     C0: float = 1e21  # FLOP, the reference budget
+    k: float = FLOP_PER_PARAM_TOKEN  # as stated; what the optima show is an unknown
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -35,13 +37,13 @@ class AllocationFree:
 
     def at(self, x: Inputs, cost: Cost) -> "AllocationFree":
         """Put the reference budget at the geometric centre of the budgets."""
-        return replace(self, C0=centre(x["C"]))
+        return replace(self, C0=centre(x["C"]), k=flop_per_param_token(cost))
 
     def priors(self) -> dict[str, Prior]:
         """Levels at C0, told as D*/N* and as C0/(N* D*), and both exponents."""
         return {
             "tokens_per_parameter": priors.tokens_per_parameter(),
-            "flop_per_param_token": dist.LogNormal(jnp.log(6.0), 0.3),
+            "flop_per_param_token": dist.LogNormal(jnp.log(self.k), 0.3),
             "alpha1": priors.alpha1(),
             "alpha2": priors.alpha1(),
         }

@@ -131,6 +131,19 @@ class IsoFLOP:
         rise = self.curvature(params, C) * self.shape(params["skew"], q)
         return self.minimal_loss(params, C) * jnp.exp(rise)
 
+    def draw_expected(self, key: Array, params: Params, N: Array, D: Array) -> Array:
+        """Log loss of runs of new budgets: runs of one budget share its scatter."""
+        C = self.k * N * D
+        near = jnp.round(jnp.log(C), 6)
+        _, budget = jnp.unique(near, return_inverse=True, size=near.size)
+        z = jax.random.normal(key, (3, near.size))[:, budget.ravel()].reshape(
+            3, *C.shape
+        )
+        q = jnp.log(D) - self.log_optimum(params, C)[1] - params["scatter"] * z[0]
+        kappa = self.curvature(params, C) * jnp.exp(params["curvature_scatter"] * z[1])
+        minimum = jnp.log(self.minimal_loss(params, C)) + params["level_scatter"] * z[2]
+        return minimum + kappa * self.shape(params["skew"], q)
+
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Coordinates and dimensions of the unknowns that each budget has."""
         per_budget = ("log_D", "curvature_z", "level_z", "skew_z")

@@ -2,12 +2,11 @@
 
 import numpy as np
 
+from nstar.checks import FAR
 from nstar.intervals import interval
 from nstar.routes import Routes
 from nstar.verdicts import Status
 from nstar.wording import count, counts, flop, percent
-
-FAR = 1.0  # decades beyond the runs from which the headline starts with the distance
 
 
 def headline(routes: Routes, prob: float, status: Status) -> str:
@@ -43,17 +42,12 @@ def _spread(routes: Routes, C: float) -> str:
     """Name the routes' spread in the same sentence."""
     if len(routes.taken) == 1:
         return "; no second route checks it."
-    medians = {
-        route.words: float(np.median(route.plan.draws["D"].sel(budget=C)))
-        for route in routes.taken
-    }
-    low, high = (
-        min(medians, key=medians.__getitem__),
-        max(medians, key=medians.__getitem__),
-    )
+    (low, least), *_, (high, most) = routes.spread(C)
     agree = routes.disagreement(C).status is Status.PASS
     verb = "the routes agree, with" if agree else "but the routes disagree:"
-    return f"; {verb} median tokens from {count(medians[low])} ({low}) to {count(medians[high])} ({high})."
+    return (
+        f"; {verb} median tokens from {count(low)} ({least}) to {count(high)} ({most})."
+    )
 
 
 SECTIONS = {
@@ -68,9 +62,10 @@ SECTIONS = {
 LEADS = {
     "answer": (
         "Median [{prob} equal-tailed credible interval]. N* and D* are the law's line; “next "
-        "measured D*” adds the scatter with which a new budget's measured optimum would fall. "
+        "measured D*” adds the scatter between budgets with which a new one's optimum would fall. "
         "The loss is that of the recommended run (the median N*) under every draw, without run "
-        "noise; regret is what it gives away against each draw's own optimum. The second table "
+        "noise or scatter between budgets; regret is what it gives away against each draw's own "
+        "optimum on the law's line. The second table "
         "is the line itself: N* = A₁ C^α₁ and D* = A₂ C^α₂, C in FLOP."
     ),
     "allocation": (
