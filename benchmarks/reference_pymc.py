@@ -83,6 +83,43 @@ def allocation() -> pm.Model:
     return model
 
 
+def isoflop() -> pm.Model:
+    """All Llama 3 profiles at once: one parabola with skew a budget, minima on a line."""
+    N, D, L = points()
+    C = np.round(6 * N * D / 1e18, 3) * 1e18
+    budgets, b = np.unique(C, return_inverse=True)
+    c = np.log(budgets) - np.log(budgets).mean()
+    with pm.Model() as model:
+        ratio = pm.LogNormal("tokens_per_parameter", np.log(20.0), 1.0)
+        logit = pm.StudentT("logit_alpha1", nu=4.0, mu=0.04, sigma=0.35)
+        alpha1 = pm.Deterministic("alpha1", pm.math.sigmoid(logit))
+        scatter = pm.LogNormal("scatter", np.log(0.1), 1.0)
+        level = pm.LogNormal("level", np.log(2.0), 1.0)
+        floor = pm.Beta("floor_share", 3.0, 2.0)
+        gamma = pm.LogNormal("gamma", np.log(0.15), 0.5)
+        level_scatter = pm.LogNormal("level_scatter", np.log(0.003), 1.0)
+        bowl = pm.LogNormal("curvature", np.log(0.04), 0.7)
+        slope = pm.Normal("curvature_slope", 0.0, 0.1)
+        bowl_scatter = pm.LogNormal("curvature_scatter", np.log(0.15), 0.7)
+        skew = pm.Normal("skew", 0.0, 0.2)
+        sigma = pm.LogNormal("sigma", np.log(0.01), 1.0)
+        nu = pm.Gamma("nu", 2.0, 0.1)
+        line = (
+            0.5 * (np.log(budgets).mean() - np.log(6.0) + pm.math.log(ratio))
+            + (1 - alpha1) * c
+        )
+        minimum = pm.Normal("logit_minimum", line, scatter)
+        lowest = pm.math.log(level * (floor + (1 - floor) * pm.math.exp(-gamma * c)))
+        lowest = lowest + level_scatter * pm.Normal("logit_level", shape=len(c))
+        kappa = bowl * pm.math.exp(
+            slope * c + bowl_scatter * pm.Normal("logit_bowl", shape=len(c))
+        )
+        q = np.log(D) - minimum[b]
+        mean = lowest[b] + kappa[b] * 0.5 * q**2 * pm.math.exp(skew * q)
+        pm.StudentT("log_loss", nu=nu, mu=mean, sigma=sigma, observed=np.log(L))
+    return model
+
+
 def summary(model: pm.Model) -> dict[str, Any]:
     """Sample and reduce to means, sds and their Monte-Carlo errors."""
     import arviz as az
@@ -106,6 +143,7 @@ if __name__ == "__main__":
         "laws": {
             "chinchilla": summary(chinchilla()),
             "allocation": summary(allocation()),
+            "isoflop": summary(isoflop()),
         },
     }
     out = REPO / "tests" / "golden" / "reference_pymc.json"

@@ -57,3 +57,11 @@ def test_a_table_of_optima_carries_no_surface():
     on, why = possible(nstar.read_runs("llama3_optima"))
     assert list(on) == ["allocation"]
     assert set(why) == {"isoflop", "chinchilla"}
+
+
+def test_the_report_says_what_normal_noise_would_have_said(llama3):
+    from nstar.routes import routes
+
+    (check,) = routes(llama3, [BUDGET], only=["chinchilla"]).also
+    assert check.status == "REVIEW"
+    assert "Student-t" in check.detail

@@ -185,7 +185,8 @@ def test_surface_against_two_dimensional_quadrature(rng):
 
 
 @pytest.mark.parametrize(
-    ("law", "data"), [("chinchilla", "llama3"), ("allocation", "llama3_optima")]
+    ("law", "data"),
+    [("chinchilla", "llama3"), ("allocation", "llama3_optima"), ("isoflop", "llama3")],
 )
 def test_posterior_against_pymc(law, data):
     """Reference summaries by PyMC from formulas written out by hand; see the file's settings."""

@@ -14,6 +14,7 @@ from nstar.types import Prior
 from nstar.verdicts import Check, Status
 
 DISAGREE = 1.3  # ratio of two routes' medians from which they are said to disagree
+NOISE_MATTERS = 1.15  # ratio of D* under two noises from which the choice is for review
 NARROW = 0.2  # decades of D/N at like compute below which a surface has nothing to hold on to
 WORDS = {
     "isoflop": "isoFLOP profiles",
@@ -48,6 +49,7 @@ class Routes:
     runs: Observations
     taken: tuple[Route, ...]
     missing: Mapping[str, str]
+    also: tuple[Check, ...] = ()  # what another choice of the analyst would have said
 
     @property
     def lead(self) -> Route:
@@ -172,7 +174,29 @@ def routes(
             tick=lambda d, t, n=name: tick(n, d, t),
         )
         taken.append(Route(name, fitted, plan(fitted, budgets)))
-    return Routes(runs, tuple(taken), why)
+    also = ()
+    if "chinchilla" in names:
+        light = fit(
+            on["chinchilla"], "chinchilla", "normal", _own("chinchilla", priors or {}),
+            seed, tick=lambda d, t: tick("chinchilla", d, t),
+        )  # fmt: skip
+        also = (_noise_matters(taken[-1].plan, plan(light, budgets)),)
+    return Routes(runs, tuple(taken), why, also)
+
+
+def _noise_matters(heavy: Plan, light: Plan) -> Check:
+    """Say what the surface would ask for had its noise been normal."""
+    C = float(heavy.budgets[-1])
+    ours, other = (float(np.median(p.draws["D"].sel(budget=C))) for p in (heavy, light))
+    detail = (
+        f"at {C:.3g} FLOP median D* is {ours:.3g} tokens with Student-t noise and "
+        f"{other:.3g} tokens with normal noise, which trusts outlying runs"
+    )
+    far = max(ours / other, other / ours) > NOISE_MATTERS
+    if far:
+        detail += "; look at the runs the Student-t sets aside before believing either"
+    name = f"{WORDS['chinchilla']}: choice of noise"
+    return Check(name, Status.REVIEW if far else Status.PASS, detail)
 
 
 def _own(name: str, priors: Mapping[str, Prior | str]) -> dict[str, Prior | str]:

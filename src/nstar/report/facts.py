@@ -72,6 +72,7 @@ def _checks(routes: Routes, comparisons: list[Comparison], C: float) -> list[Che
                 said.setdefault(check, []).append(route.words)
     found = [routes.disagreement(C), *routes.runs.notes]
     found += [_of(check, who, len(routes.taken)) for check, who in said.items()]
+    found += routes.also
     for held in comparisons:
         found += [
             c._replace(name=f"{held.published.id}: {c.name}") for c in held.checks()
