@@ -101,7 +101,7 @@ def plan(
 
     Args:
         fit: a fit whose law has an allocation or a loss.
-        budget: training FLOP, one or several.
+        budget: training FLOP, one or several; rising and without repeats in the plan.
         seed: of the scatter of measured optima; the fit's own unless given.
 
     Raises:
