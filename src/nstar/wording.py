@@ -19,6 +19,7 @@ UNKNOWNS = {
     "floor_share": "share of that loss no run removes",
     "size_share": "share of the rest that size removes",
     "exponent_sum": "alpha + beta",
+    "coupling": "common power k of the two terms",
     "alpha": "exponent of the loss in N",
     "beta": "exponent of the loss in D",
     "gamma": "exponent of the least loss in C",
