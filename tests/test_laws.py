@@ -18,9 +18,10 @@ from nstar.fitting import named, unknowns
 from nstar.laws import LAWS
 from nstar.samplers import density
 from nstar.tree import spec
-from nstar.types import Allocation, Surface
+from nstar.types import Allocation, Floored, Surface
 
 WITH_LOSS = [name for name in LAWS if isinstance(LAWS[name](), Surface)]
+WITH_FLOOR = [name for name in LAWS if isinstance(LAWS[name](), Floored)]
 WITH_LINE = [name for name in LAWS if isinstance(LAWS[name](), Allocation)]
 
 
@@ -127,6 +128,19 @@ def test_more_size_or_data_never_raises_the_expected_loss(name, size, tokens, se
     here = law.loss(params, N, D)
     assert law.loss(params, 1.3 * N, D) <= here
     assert law.loss(params, N, 1.3 * D) <= here
+
+
+@pytest.mark.parametrize("name", WITH_FLOOR)
+def test_loss_stays_above_its_floor_and_comes_down_to_it(name):
+    """`floor` is what `loss` tends to: a run past all need of size and data has it."""
+    if name == "isoflop":
+        return  # it is above its floor, but tends to it along its line alone
+    law, *_, draws = prior_draws(name, 200)
+    N, D = jnp.geomspace(1e7, 1e13, 9), jnp.geomspace(1e9, 1e14, 9)
+    floor = np.asarray(jax.vmap(law.floor)(draws))
+    assert (np.asarray(jax.vmap(lambda p: law.loss(p, N, D))(draws)) >= floor[:, None]).all()  # fmt: skip
+    endless = jax.vmap(lambda p: law.loss(p, 1e300, 1e300 / 6))(draws)
+    np.testing.assert_allclose(endless, floor, rtol=1e-3)
 
 
 def test_isoflop_minima_lie_on_the_line_and_fall_with_compute():

@@ -71,6 +71,15 @@ class Surface(Protocol):
 
 
 @runtime_checkable
+class Floored(Surface, Protocol):
+    """A surface with a loss that no size and no data removes."""
+
+    def floor(self, params: Params) -> Array:
+        """E, the irreducible loss."""
+        ...
+
+
+@runtime_checkable
 class Varying(Protocol):
     """A surface whose budgets scatter about its trend."""
 

@@ -65,13 +65,17 @@ class Chinchilla:
         ) * jnp.exp(-beta * jnp.log(D / self.D0))
         return params["level"] * (share + (1 - share) * reducible)
 
+    def floor(self, params: Params) -> Array:
+        """E, the irreducible loss."""
+        return params["level"] * params["floor_share"]
+
     def derived(self, params: Params) -> dict[str, Array]:
         """Hoffmann's E, A, B, alpha and beta."""
         beta = params["alpha1"] * params["exponent_sum"]
         alpha = params["exponent_sum"] - beta
         reducible = params["level"] * (1 - params["floor_share"])
         return {
-            "E": params["level"] * params["floor_share"],
+            "E": self.floor(params),
             "A": reducible * params["size_share"] * self.N0**alpha,
             "B": reducible * (1 - params["size_share"]) * self.D0**beta,
             "alpha": alpha,

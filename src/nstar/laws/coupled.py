@@ -65,6 +65,10 @@ class Coupled:
         )
         return params["level"] * (share + (1 - share) * both**k)
 
+    def floor(self, params: Params) -> Array:
+        """E, the irreducible loss."""
+        return params["level"] * params["floor_share"]
+
     def derived(self, params: Params) -> dict[str, Array]:
         """E, A, B, alpha and beta: A and B as the terms' weights at N = D = 1."""
         k = params["coupling"]
@@ -72,7 +76,7 @@ class Coupled:
         alpha = params["exponent_sum"] - beta
         reducible = (params["level"] * (1 - params["floor_share"])) ** (1 / k)
         return {
-            "E": params["level"] * params["floor_share"],
+            "E": self.floor(params),
             "A": reducible * params["size_share"] * self.N0 ** (alpha / k),
             "B": reducible * (1 - params["size_share"]) * self.D0 ** (beta / k),
             "alpha": alpha,

@@ -149,10 +149,14 @@ class IsoFLOP:
         per_budget = ("log_D", "curvature_z", "level_z", "skew_z")
         return {"budget": list(self.budgets)}, {name: ["budget"] for name in per_budget}
 
+    def floor(self, params: Params) -> Array:
+        """E, the irreducible loss."""
+        return params["level"] * params["floor_share"]
+
     def derived(self, params: Params) -> dict[str, Array]:
         """Return the floor and the size of the falling term at the reference budget."""
         return {
-            "E": params["level"] * params["floor_share"],
+            "E": self.floor(params),
             "F": params["level"]
             * (1 - params["floor_share"])
             * self.C0 ** params["gamma"],
