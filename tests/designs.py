@@ -24,4 +24,9 @@ DESIGNS = {
     "isoflop": profiles,
     "chinchilla": profiles,
     "coupled": profiles,
+    "kaplan": profiles,
+    "tied": profiles,
+    "broken": profiles,
+    "farseer": profiles,
+    "compute": optima,
 }

@@ -2,9 +2,14 @@
 
 from nstar.laws.allocation import Allocation
 from nstar.laws.allocation_free import AllocationFree
+from nstar.laws.broken import Broken
 from nstar.laws.chinchilla import Chinchilla
+from nstar.laws.compute import Compute
 from nstar.laws.coupled import Coupled
+from nstar.laws.farseer import Farseer
 from nstar.laws.isoflop import IsoFLOP
+from nstar.laws.kaplan import Kaplan
+from nstar.laws.tied import Tied
 from nstar.types import Law
 
 LAWS: dict[str, type[Law]] = {
@@ -13,4 +18,9 @@ LAWS: dict[str, type[Law]] = {
     "isoflop": IsoFLOP,
     "chinchilla": Chinchilla,
     "coupled": Coupled,
+    "kaplan": Kaplan,
+    "tied": Tied,
+    "broken": Broken,
+    "farseer": Farseer,
+    "compute": Compute,
 }

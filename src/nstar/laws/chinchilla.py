@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
-import numpyro.distributions as dist
 
 from nstar.laws import priors
 from nstar.laws.centre import centre
+from nstar.laws.exponents import exponents
 from nstar.responses import LOG_LOSS
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
@@ -42,13 +42,13 @@ class Chinchilla:
         return replace(self, N0=centre(x["N"]), D0=centre(x["D"]))
 
     def priors(self) -> dict[str, Prior]:
-        """Level, shares and exponents; alpha + beta from 15 untied published fits."""
+        """Level, shares and exponents."""
         return {
             "level": priors.level(),
             "floor_share": priors.floor_share(),
-            "size_share": dist.Beta(2.0, 2.0),
+            "size_share": priors.size_share(),
             "alpha1": priors.alpha1(),
-            "exponent_sum": dist.LogNormal(jnp.log(0.63), 0.5),
+            "exponent_sum": priors.exponent_sum(),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:
@@ -57,8 +57,7 @@ class Chinchilla:
 
     def loss(self, params: Params, N: Array, D: Array) -> Array:
         """Sum the floor and the two reducible terms directly, at the reference scale."""
-        beta = params["alpha1"] * params["exponent_sum"]
-        alpha = params["exponent_sum"] - beta
+        alpha, beta = exponents(params)
         size, share = params["size_share"], params["floor_share"]
         reducible = size * jnp.exp(-alpha * jnp.log(N / self.N0)) + (
             1 - size
@@ -71,8 +70,7 @@ class Chinchilla:
 
     def derived(self, params: Params) -> dict[str, Array]:
         """Hoffmann's E, A, B, alpha and beta."""
-        beta = params["alpha1"] * params["exponent_sum"]
-        alpha = params["exponent_sum"] - beta
+        alpha, beta = exponents(params)
         reducible = params["level"] * (1 - params["floor_share"])
         return {
             "E": self.floor(params),

@@ -7,6 +7,7 @@ import numpyro.distributions as dist
 
 from nstar.laws import priors
 from nstar.laws.centre import centre
+from nstar.laws.exponents import exponents
 from nstar.responses import LOG_LOSS
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
@@ -44,9 +45,9 @@ class Coupled:
         return {
             "level": priors.level(),
             "floor_share": priors.floor_share(),
-            "size_share": dist.Beta(2.0, 2.0),
+            "size_share": priors.size_share(),
             "alpha1": priors.alpha1(),
-            "exponent_sum": dist.LogNormal(jnp.log(0.63), 0.5),
+            "exponent_sum": priors.exponent_sum(),
             "coupling": dist.LogNormal(jnp.log(0.7), 0.4),
         }
 
@@ -57,8 +58,7 @@ class Coupled:
     def loss(self, params: Params, N: Array, D: Array) -> Array:
         """Sum the two terms under their common power, then add the floor."""
         k = params["coupling"]
-        beta = params["alpha1"] * params["exponent_sum"]
-        alpha = params["exponent_sum"] - beta
+        alpha, beta = exponents(params)
         size, share = params["size_share"], params["floor_share"]
         both = size * jnp.exp(-alpha / k * jnp.log(N / self.N0)) + (1 - size) * jnp.exp(
             -beta / k * jnp.log(D / self.D0)
@@ -72,8 +72,7 @@ class Coupled:
     def derived(self, params: Params) -> dict[str, Array]:
         """E, A, B, alpha and beta: A and B as the terms' weights at N = D = 1."""
         k = params["coupling"]
-        beta = params["alpha1"] * params["exponent_sum"]
-        alpha = params["exponent_sum"] - beta
+        alpha, beta = exponents(params)
         reducible = (params["level"] * (1 - params["floor_share"])) ** (1 / k)
         return {
             "E": self.floor(params),

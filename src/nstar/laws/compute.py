@@ -1,0 +1,65 @@
+"""Loss against compute alone, with a floor: for runs that were each made optimally."""
+
+from dataclasses import dataclass, replace
+
+import jax.numpy as jnp
+import numpyro.distributions as dist
+
+from nstar.laws import priors
+from nstar.laws.centre import centre
+from nstar.responses import LOG_LOSS
+from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+
+
+@dataclass(frozen=True)
+class Compute:
+    r"""The least loss of a budget falls to a floor as a power of it.
+
+    $$ L(C) = E + F C^{-\gamma} $$
+
+    (Henighan et al. 2020, arXiv:2010.14701, table 1; Kaplan et al. 2020 with E = 0.)
+    It knows nothing of N and D, so it has no allocation: it is for runs that lie on one
+    line, and for domains where only compute was kept.
+    """
+
+    C0: float = 1e21  # FLOP, the reference budget
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Compute."""
+        return ("C",)
+
+    @property
+    def response(self) -> Response:
+        """The log of the loss."""
+        return LOG_LOSS
+
+    def at(self, x: Inputs, cost: Cost) -> "Compute":
+        """Put the reference budget at the geometric centre of the runs."""
+        return replace(self, C0=centre(x["C"]))
+
+    def priors(self) -> dict[str, Prior]:
+        """Level, floor and exponent.
+
+        L*(C) of the additive fits falls with alpha beta / (alpha + beta), 0.1 to 0.2;
+        Henighan's twelve domains have 0.10 to 0.19 with a floor and 0.05 without.
+        """
+        return {
+            "level": priors.level(),
+            "floor_share": priors.floor_share(),
+            "gamma": dist.LogNormal(jnp.log(0.15), 0.5),
+        }
+
+    def expected(self, params: Params, x: Inputs) -> Array:
+        """Log loss of each run."""
+        share = params["floor_share"]
+        power = jnp.exp(-params["gamma"] * jnp.log(x["C"] / self.C0))
+        return jnp.log(params["level"] * (share + (1 - share) * power))
+
+    def derived(self, params: Params) -> dict[str, Array]:
+        """Return the floor and the falling term at C = 1."""
+        reducible = params["level"] * (1 - params["floor_share"])
+        return {
+            "E": params["level"] * params["floor_share"],
+            "F": reducible * self.C0 ** params["gamma"],
+        }
