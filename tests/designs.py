@@ -18,6 +18,37 @@ def profiles() -> dict[str, np.ndarray]:
     return {"C": C, "budget": C, "D": D, "N": C / (6 * D)}
 
 
+def repeated() -> dict[str, np.ndarray]:
+    """Profiles of 1 to 60 epochs."""
+    x = profiles()
+    return x | {"unique_tokens": x["D"] / np.resize([1.0, 4.0, 60.0, 1.0, 16.0], 48)}
+
+
+def mixtures() -> dict[str, np.ndarray]:
+    """Profiles of dense models and of mixtures with up to 128 times the parameters."""
+    x = profiles()
+    return x | {"total_params": x["N"] * np.resize([1.0, 8.0, 128.0, 2.0, 32.0], 48)}
+
+
+def vocabularies() -> dict[str, np.ndarray]:
+    """Profiles with 1 to 30 percent of the parameters in the vocabulary."""
+    x = profiles()
+    share = np.resize([0.01, 0.08, 0.3, 0.03, 0.15], 48)
+    return x | {"vocabulary_params": x["N"] * share}
+
+
+def quantised() -> dict[str, np.ndarray]:
+    """Profiles in 1 to 16 bits, of weights and of activations."""
+    weights = np.resize([16.0, 2.0, 4.0, 1.0, 3.0], 48)
+    activations = np.resize([16.0, 8.0, 3.0, 16.0, 4.0, 2.0, 1.0], 48)
+    return profiles() | {"weight_bits": weights, "activation_bits": activations}
+
+
+def thinned() -> dict[str, np.ndarray]:
+    """Profiles of dense models and of models with up to 95 percent zeros."""
+    return profiles() | {"sparsity": np.resize([0.0, 0.75, 0.95, 0.5, 0.9], 48)}
+
+
 DESIGNS = {
     "allocation": optima,
     "allocation_free": optima,
@@ -29,4 +60,9 @@ DESIGNS = {
     "broken": profiles,
     "farseer": profiles,
     "compute": optima,
+    "data_constrained": repeated,
+    "experts": mixtures,
+    "vocabulary": vocabularies,
+    "precision": quantised,
+    "sparsity": thinned,
 }

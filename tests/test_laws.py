@@ -1,6 +1,7 @@
 """What every law must obey; a law joins by its line in LAWS and a design here."""
 
 import json
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.flatten_util import ravel_pytree
+from scipy.optimize import least_squares
 
 import nstar
 from designs import DESIGNS
@@ -18,10 +21,12 @@ from nstar.fitting import named, unknowns
 from nstar.laws import LAWS
 from nstar.samplers import density
 from nstar.tree import spec
-from nstar.types import Allocation, Floored, Surface
+from nstar.types import Allocation, Centred, Extended, Floored, Surface
 
 WITH_LOSS = [name for name in LAWS if isinstance(LAWS[name](), Surface)]
 WITH_FLOOR = [name for name in LAWS if isinstance(LAWS[name](), Floored)]
+EXTENDED = [name for name in LAWS if isinstance(LAWS[name](), Extended)]
+MOVES = {"N0": 1.6, "D0": 0.7, "C0": 1.5, "density": 0.8, "share": 1.3}
 WITH_LINE = [name for name in LAWS if isinstance(LAWS[name](), Allocation)]
 
 
@@ -121,13 +126,14 @@ def test_priors_do_not_look_at_the_response(name, rng):
 @given(size=st.floats(7.5, 12), tokens=st.floats(9, 13.5), seed=st.integers(0, 199))
 def test_more_size_or_data_never_raises_the_expected_loss(name, size, tokens, seed):
     if name == "isoflop":
-        return  # profiles rise on both sides of their minimum; see the next test
+        return  # profiles rise on both sides of their minimum; see a later test
     law, *_, draws = prior_draws(name, 200)
     params = {n: v[seed] for n, v in draws.items()}
     N, D = 10.0**size, 10.0**tokens
     here = law.loss(params, N, D)
-    assert law.loss(params, 1.3 * N, D) <= here
     assert law.loss(params, N, 1.3 * D) <= here
+    if name != "farseer":  # where data is short its size may hurt
+        assert law.loss(params, 1.3 * N, D) <= here
 
 
 @pytest.mark.parametrize("name", WITH_FLOOR)
@@ -139,8 +145,52 @@ def test_loss_stays_above_its_floor_and_comes_down_to_it(name):
     N, D = jnp.geomspace(1e7, 1e13, 9), jnp.geomspace(1e9, 1e14, 9)
     floor = np.asarray(jax.vmap(law.floor)(draws))
     assert (np.asarray(jax.vmap(lambda p: law.loss(p, N, D))(draws)) >= floor[:, None]).all()  # fmt: skip
-    endless = jax.vmap(lambda p: law.loss(p, 1e300, 1e300 / 6))(draws)
-    np.testing.assert_allclose(endless, floor, rtol=1e-3)
+    if name == "farseer":
+        return  # zero is below all of its bends, and it may not come down to it
+    endless = np.asarray(jax.vmap(lambda p: law.loss(p, 1e300, 1e300 / 6))(draws))
+    here = np.asarray(jax.vmap(lambda p: law.loss(p, 1e9, 2e10))(draws))
+    np.testing.assert_allclose((endless - floor) / (here - floor), 0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", EXTENDED)
+def test_a_run_as_usual_is_the_surface(name):
+    """`loss` of (N, D) is `expected` of the run that `usual` completes."""
+    law, *_, draws = prior_draws(name, 20)
+    N, D = jnp.geomspace(1e7, 1e12, 6), jnp.geomspace(1e9, 1e13, 6)
+    x = law.usual(N, D)
+    assert set(x) == set(law.inputs)
+    surface = np.asarray(jax.vmap(lambda p: law.loss(p, N, D))(draws))
+    expected = np.asarray(jax.vmap(lambda p: law.expected(p, x))(draws))
+    np.testing.assert_allclose(law.response.link(surface), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [n for n in LAWS if isinstance(LAWS[n](), Centred)])
+def test_another_reference_run_tells_the_same_functions(name):
+    """Whatever the reference, some unknowns give the function: it is not in the law."""
+    law, noise, x, draws = prior_draws(name, 8)
+    places = [f for f in vars(law) if f in MOVES]
+    moved = replace(law, **{f: getattr(law, f) * MOVES[f] for f in places})
+    data = density.Data(x, None)
+
+    def expected(law, params):
+        return jnp.ravel(law.expected(params, x))
+
+    for i in range(3):
+        truth = {n: v[i] for n, v in draws.items()}
+        start, unravel = ravel_pytree(density.unconstrain(law, noise, {}, data, truth))
+        wanted = expected(law, truth)
+
+        def miss(u, wanted=wanted, unravel=unravel):
+            at = density.constrain(moved, noise, {}, data, unravel(u))
+            return expected(moved, at) - wanted
+
+        slope = jax.jit(jax.jacfwd(miss))
+        found = least_squares(
+            jax.jit(miss), np.asarray(start), slope,
+            xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=400,
+        )  # fmt: skip
+        assert np.abs(miss(np.asarray(start))).max() > 1e-3
+        assert np.abs(found.fun).max() < 1e-6, f"prior draw {i}"
 
 
 def test_isoflop_minima_lie_on_the_line_and_fall_with_compute():

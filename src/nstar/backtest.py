@@ -13,7 +13,7 @@ from nstar.optima import measured_optima
 from nstar.prediction import loss as predict_loss
 from nstar.prediction import measured_optima as predict_optima
 from nstar.scores import LEVELS, quantiles, scores
-from nstar.types import Law, Noise
+from nstar.types import Law, Noise, Varying
 from nstar.verdicts import Check, Status
 
 NEAR = 0.75  # decades of D about a profile's minimum that a measured optimum uses
@@ -34,11 +34,14 @@ class Outcome:
 
     split: Split
     fit: Fit
-    draws: np.ndarray  # log loss with run noise, (draw, run)
+    draws: np.ndarray  # response with run noise on the law's scale, (draw, run)
 
     def record(self) -> dict[str, Any]:
-        """Scores in log loss, and of optima where held-out budgets have profiles."""
-        truth = np.log(self.split.test["L"])
+        """Scores in log loss, and of optima where held-out budgets have profiles.
+
+        A law whose response is not the log of the loss is scored on its own scale.
+        """
+        truth = np.asarray(self.fit.law.response.link(self.split.test["L"]))
         return {
             "hold_out_decades": self.split.decades,
             "n_train": len(self.split.train),
@@ -66,10 +69,11 @@ class Outcome:
         for level in LEVELS:
             low, high = quantiles(self.draws, level)
             table |= {f"{(1 - level) / 2:g}": low, f"{(1 + level) / 2:g}": high}
-        test = self.split.test
+        test, unlink = self.split.test, self.fit.law.response.unlink
         return [
-            {"row": int(test.rows[i]), "C": test["C"][i], "N": test["N"][i], "D": test["D"][i], "L": test["L"][i]}
-            | {f"q{q}": float(np.exp(values[i])) for q, values in sorted(table.items(), key=lambda kv: float(kv[0]))}
+            {"row": int(test.rows[i])}
+            | {name: test[name][i] for name in ("C", "N", "D", "L") if name in test}
+            | {f"q{q}": float(unlink(values)[0][i]) for q, values in sorted(table.items(), key=lambda kv: float(kv[0]))}
             for i in range(len(test))
         ]  # fmt: skip
 
@@ -131,11 +135,21 @@ def backtest(
     outcomes = []
     for part in splits:
         fitted = fit(replace(part.train, notes=()), law, noise, seed=seed, tick=tick)
-        draws = predict_loss(fitted, part.test["N"], part.test["D"], seed=seed)[
-            "measured"
-        ]
-        outcomes.append(Outcome(part, fitted, np.log(draws.to_numpy())))
+        outcomes.append(Outcome(part, fitted, _predicted(fitted, part.test, seed)))
     return outcomes
+
+
+def _predicted(fitted: Fit, test: Observations, seed: int) -> np.ndarray:
+    """Draws of the response of held-out runs, each with the inputs of its own row."""
+    law = fitted.law
+    reads = ("N", "D") if isinstance(law, Varying) else law.inputs
+    for name in reads:
+        if name not in test:
+            msg = f"{test.source}: the runs to predict have no column {name!r}, which the {type(law).__name__} law reads"
+            raise ValueError(msg)
+    x = {name: test[name] for name in reads}
+    draws = predict_loss(fitted, x=x, seed=seed)["measured"]
+    return np.asarray(law.response.link(draws.to_numpy()))
 
 
 def check_backtest(outcomes: Sequence[Outcome]) -> list[Check]:

@@ -19,6 +19,12 @@ ALIASES = {
     "se": ("log_tokens_se",),
     "log10_D_se": ("log10_tokens_se",),  # in decades; kept in natural logs as `se`
     "budget": ("isoflop_budget", "nominal_flops"),
+    "unique_tokens": ("tokens_unique", "n_unique_tokens"),
+    "total_params": ("params_total", "total_parameters", "n_total_params"),
+    "vocabulary_params": ("params_vocab", "vocab_params"),
+    "weight_bits": ("w_bits", "bits_weights"),
+    "activation_bits": ("a_bits", "bits_activations"),
+    "sparsity": (),
     "run": ("run_id", "run_name"),
     "corpus": ("dataset",),
     "ladder": ("condition",),

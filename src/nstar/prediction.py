@@ -1,6 +1,8 @@
 """What a fit says of runs not yet made, under every draw."""
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -11,72 +13,105 @@ import xarray as xr
 from nstar.cost_line import optimum
 from nstar.fitting import Fit
 from nstar.samplers.density import Skeleton, split
-from nstar.types import Allocation, Array, Cost, Scattered, Surface, Varying
+from nstar.types import (
+    Allocation,
+    Array,
+    Cost,
+    Extended,
+    Inputs,
+    Scattered,
+    Surface,
+    Varying,
+)
+
+NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
 
 
-def loss(fit: Fit, N: Array, D: Array, *, seed: int = 0) -> xr.Dataset:
+def loss(
+    fit: Fit,
+    N: Array | None = None,
+    D: Array | None = None,
+    *,
+    x: Mapping[str, Array] = NOTHING_ELSE,
+    seed: int = 0,
+) -> xr.Dataset:
     """Loss of runs (N, D): `loss` of the law, `measured` as it would be seen.
 
     `loss` is the law's own, without any scatter; `measured` adds the run's noise and,
     where the law has it, the scatter of its budget about the trend.
 
     Args:
-        fit: a fit whose law is a loss surface or knows its profiles.
+        fit: a fit whose law predicts a loss.
         N: parameters, (point,).
         D: tokens, (point,).
+        x: what else the law reads of a run, by name, (point,) each.  What is not given
+            is as in the law's reference run, and C follows from N and D by the fit's
+            cost; a law that reads neither N nor D needs neither.
         seed: of the run noise.
 
     Returns:
         Draws with dimensions (draw, point).
 
     Raises:
-        ValueError: the law has no loss, or N and D are not positive.
+        ValueError: the law has no loss or lacks an input, or N and D are not positive.
     """
     law = fit.law
-    if not isinstance(law, Surface):
+    if law.response.columns != ("L",):
         msg = f"the {type(law).__name__} law has no loss; fit a loss surface or isoFLOP profiles"
         raise ValueError(msg)
-    N, D = np.broadcast_arrays(
-        np.atleast_1d(N).astype(float), np.atleast_1d(D).astype(float)
-    )
-    if not (np.all(N > 0) and np.all(D > 0)):
-        msg = f"N and D must be positive, got N = {N.tolist()}, D = {D.tolist()}"
-        raise ValueError(msg)
+    inputs = _inputs(fit, N, D, x)
     with jax.enable_x64(True):
         skeleton, numbers = split(law, fit.noise)
         key = jax.random.key(seed)
-        clean, noisy = _loss(skeleton, fit.runs.cost, numbers, fit.draws, N, D, key)
-        values = clean, law.response.unlink(np.asarray(noisy))[0]
+        both = _loss(skeleton, numbers, fit.draws, inputs, key)
+        values = [law.response.unlink(np.asarray(v))[0] for v in both]
     dims = ("draw", "point")
     data = {
-        name: (dims, np.asarray(v))
-        for name, v in zip(("loss", "measured"), values, strict=True)
+        name: (dims, v) for name, v in zip(("loss", "measured"), values, strict=True)
     }
-    coords = {"N": ("point", N), "D": ("point", D)}
+    coords = {name: ("point", inputs[name]) for name in ("N", "D") if name in inputs}
     return xr.Dataset(data, coords, attrs={"unit": fit.runs.loss_unit, "seed": seed})
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+def _inputs(
+    fit: Fit, N: Array | None, D: Array | None, x: Mapping[str, Array]
+) -> dict[str, np.ndarray]:
+    """Complete what the law reads of each run."""
+    law, given = fit.law, {"N": N, "D": D, **x}
+    columns = {n: np.atleast_1d(v).astype(float) for n, v in given.items() if v is not None}  # fmt: skip
+    shape = np.broadcast_shapes(*(v.shape for v in columns.values()))
+    columns = {n: np.broadcast_to(v, shape) for n, v in columns.items()}
+    if "N" in columns and "D" in columns:
+        N, D = columns["N"], columns["D"]
+        if not (np.all(N > 0) and np.all(D > 0)):
+            msg = f"N and D must be positive, got N = {N.tolist()}, D = {D.tolist()}"
+            raise ValueError(msg)
+        usual = law.usual(N, D) if isinstance(law, Extended) else {}
+        usual = {"C": fit.runs.cost.flop(N, D), **usual}
+        columns = {n: np.broadcast_to(v, shape) for n, v in usual.items()} | columns
+    reads = ("N", "D") if isinstance(law, Varying) else law.inputs
+    missing = [name for name in reads if name not in columns]
+    if missing:
+        msg = f"the {type(law).__name__} law needs {', '.join(missing)} of each run to predict its loss"
+        raise ValueError(msg)
+    return {name: np.asarray(v, dtype=float) for name, v in columns.items()}
+
+
+@partial(jax.jit, static_argnums=0)
 def _loss(
-    skeleton: Skeleton,
-    cost: Cost,
-    numbers: Any,
-    draws: Any,
-    N: Array,
-    D: Array,
-    key: Array,
+    skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs, key: Array
 ) -> tuple[Array, Array]:
-    """Loss of the law, and a measured response on its own scale."""
+    """Response of the law, and as it would be measured."""
     law, noise = skeleton.fill(numbers)
-    x = {"N": N, "D": D, "C": cost.flop(N, D)}
 
     def one(params: Any, key: Array) -> tuple[Array, Array]:
         of_budget, of_run = jax.random.split(key)
         if isinstance(law, Varying):
-            expected = law.draw_expected(of_budget, params, N, D)
+            clean = jnp.log(law.loss(params, x["N"], x["D"]))
+            expected = law.draw_expected(of_budget, params, x["N"], x["D"])
         else:
-            expected = law.expected(params, x)
-        return law.loss(params, N, D), noise.around(expected, params, {}).sample(of_run)
+            clean = expected = law.expected(params, x)
+        return clean, noise.around(expected, params, {}).sample(of_run)
 
     n = len(jax.tree.leaves(draws)[0])
     return jax.vmap(one)(draws, jax.random.split(key, n))

@@ -80,6 +80,15 @@ class Floored(Surface, Protocol):
 
 
 @runtime_checkable
+class Extended(Surface, Protocol):
+    """A surface that reads more of a run than N, D and C."""
+
+    def usual(self, N: Array, D: Array) -> Inputs:
+        """Inputs of a run (N, D) that is in all else as the law's reference."""
+        ...
+
+
+@runtime_checkable
 class Varying(Protocol):
     """A surface whose budgets scatter about its trend."""
 

@@ -6,10 +6,15 @@ from nstar.laws.broken import Broken
 from nstar.laws.chinchilla import Chinchilla
 from nstar.laws.compute import Compute
 from nstar.laws.coupled import Coupled
+from nstar.laws.data_constrained import DataConstrained
+from nstar.laws.experts import Experts
 from nstar.laws.farseer import Farseer
 from nstar.laws.isoflop import IsoFLOP
 from nstar.laws.kaplan import Kaplan
+from nstar.laws.precision import Precision
+from nstar.laws.sparsity import Sparsity
 from nstar.laws.tied import Tied
+from nstar.laws.vocabulary import Vocabulary
 from nstar.types import Law
 
 LAWS: dict[str, type[Law]] = {
@@ -23,4 +28,9 @@ LAWS: dict[str, type[Law]] = {
     "broken": Broken,
     "farseer": Farseer,
     "compute": Compute,
+    "data_constrained": DataConstrained,
+    "experts": Experts,
+    "vocabulary": Vocabulary,
+    "precision": Precision,
+    "sparsity": Sparsity,
 }
