@@ -89,6 +89,31 @@ class Farseer:
         """No loss is irreducible: what endless data leaves falls with size."""
         return jnp.zeros_like(params["level"])
 
+    def derived(self, params: Params) -> dict[str, Array]:
+        """Farseer's nine coefficients, with alpha, beta, gamma as q_1, q_2, q_3."""
+        share, exponent, log_D0 = (
+            params["endless_share"],
+            params["beta"],
+            jnp.log(self.D0),
+        )
+        bends = [params[f"{part}_bend"] for part in ("beta", "data", "endless")]
+        slopes = [
+            params["beta_slope"],
+            params["data_slope"] + exponent * params["beta_slope"] * log_D0,
+            -params["endless_slope"],
+        ]
+        values = [
+            jnp.log(exponent),
+            jnp.log(params["level"] * (1 - share)) + exponent * log_D0,
+            jnp.log(params["level"] * share),
+        ]
+        found = {}
+        for i, (q, slope, value) in enumerate(
+            zip(bends, slopes, values, strict=True), 1
+        ):
+            found |= {f"a_{i}": slope / q * self.N0**-q, f"b_{i}": value - slope / q}
+        return found
+
 
 def _bent(n: Array, q: Array) -> Array:
     """(e^(qn) - 1) / q, smooth through q = 0."""
