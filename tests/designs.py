@@ -59,7 +59,7 @@ DESIGNS = {
     "tied": profiles,
     "broken": profiles,
     "farseer": profiles,
-    "compute": optima,
+    "compute": profiles,
     "data_constrained": repeated,
     "experts": mixtures,
     "vocabulary": vocabularies,

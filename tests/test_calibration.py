@@ -12,6 +12,9 @@ from nstar.laws import LAWS
 from nstar.types import Surface
 
 REPLICATES = 64
+FEWER = dict.fromkeys(  # laws of seven unknowns and more, to keep CI short
+    ("broken", "farseer", "data_constrained", "experts", "vocabulary", "precision", "sparsity"), 20
+)  # fmt: skip
 
 
 def worst(ranks: Ranks) -> tuple[float, str]:
@@ -24,7 +27,7 @@ def worst(ranks: Ranks) -> tuple[float, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS)
 def test_law_is_calibrated(law):
-    ranks = calibrate(law, DESIGNS[law](), replicates=REPLICATES)
+    ranks = calibrate(law, DESIGNS[law](), replicates=FEWER.get(law, REPLICATES))
     p, name = worst(ranks)
     assert p > FALSE_ALARM, f"{name}: {np.sort(ranks.values[name])}"
     surface = isinstance(LAWS[law](), Surface)

@@ -25,7 +25,7 @@ def add(app: typer.Typer) -> None:
 
 def simulate(
     design: Annotated[str, typer.Option(metavar="RUNS", help="A table or data set whose inputs (N, D, C, budgets) are taken; its losses are not looked at.")],
-    law: Annotated[str, typer.Option(metavar="LAW", help="The law to draw from: isoflop, allocation, allocation_free or chinchilla.")] = "chinchilla",
+    law: Annotated[str, typer.Option(metavar="LAW", help="The law to draw from, as `fit` names them.")] = "chinchilla",
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An unknown: alpha1=0.5. All or none; none draws them from the prior.")] = None,
     noise: o.Noise = None, prior: o.Priors = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None,
