@@ -206,6 +206,9 @@ ASK = {
     "no samples": (_with(successes=K), Binomial(), ("Binomial law needs column 'samples'",)),
     "accuracy in percent": (_with(metric=K * 10), Accuracy(), ("row 2, column 'metric'", r"in \[0, 1\]", "got 10", "divide by 100")),
     "accuracy below zero": (_with(metric=-K / 20), Accuracy(), ("row 2", r"in \[0, 1\]", "got -0.05")),
+    "no unique tokens": (GOOD, LAWS["data_constrained"](), ("DataConstrained law needs column 'unique_tokens'",)),
+    "no weights left": (_with(sparsity=np.full(30, 1.0)), LAWS["sparsity"](), ("row 1, column 'sparsity'", "from 0 to below 1, got 1", "30 such rows")),
+    "no bits": (_with(w_bits=np.zeros(30), a_bits=np.full(30, 8)), LAWS["precision"](), (r"row 1, column 'w_bits' \(weight_bits\)", "a positive number, got 0")),
     "missing metric": (GOOD, Accuracy(), ("needs column 'metric'",)),
 }  # fmt: skip
 

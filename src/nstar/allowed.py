@@ -30,6 +30,34 @@ def require_finite(runs: Observations, name: str) -> None:
         raise ValueError(msg)
 
 
+RANGES = {  # of what laws read besides N, D and C: (low, high), both excluded ...
+    "unique_tokens": (0.0, np.inf),
+    "total_params": (0.0, np.inf),
+    "vocabulary_params": (0.0, np.inf),
+    "weight_bits": (0.0, np.inf),
+    "activation_bits": (0.0, np.inf),
+    "sparsity": (-1e-12, 1.0),  # ... but a dense model's zero
+}
+
+
+def require_range(runs: Observations, name: str) -> None:
+    """Hold that a further input has values a run can have.
+
+    Raises:
+        ValueError: naming the first that has not.
+    """
+    low, high = RANGES.get(name, (-np.inf, np.inf))
+    bad = (runs[name] <= low) | (runs[name] >= high)
+    if bad.any():
+        i = int(np.argmax(bad))
+        span = "a share from 0 to below 1" if high == 1 else "a positive number"
+        msg = (
+            f"{runs.source}, row {runs.rows[i]}, column {runs.header(name)}: expected "
+            f"{span}, got {runs[name][i]:g} ({bad.sum()} such row{'s' if bad.sum() > 1 else ''})"
+        )
+        raise ValueError(msg)
+
+
 def _is_number(cell: str) -> bool:
     try:
         float(cell)

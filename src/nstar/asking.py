@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nstar.allowed import allow, allow_successes, require_finite
+from nstar.allowed import allow, allow_successes, require_finite, require_range
 from nstar.columns import ALIASES
 from nstar.observations import Observations
 from nstar.odd_losses import look_at_losses
@@ -32,6 +32,7 @@ def ask(runs: Observations, law: Law) -> tuple[Observations, Inputs, np.ndarray]
         runs = _on_a_budget(runs)
     for name in law.inputs:
         require_finite(runs, name)
+        require_range(runs, name)
     for name in response.columns:
         allow(runs, name, response)
     if "samples" in law.inputs and "successes" in response.columns:
