@@ -8,10 +8,13 @@ import numpy as np
 import xarray as xr
 
 from nstar import prediction
+from nstar.discrepancy import Bent
 from nstar.fitting import Fit
 from nstar.intervals import interval
 from nstar.types import Surface
 from nstar.wording import counts, flop, numbers
+
+AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,9 @@ class Plan:
     `N_optimum` and `D_optimum` where the budget's optimum would fall, with the scatter
     between budgets and without the error of measuring it,
     `loss` of the recommended run, `loss_oracle` of each draw's own optimum and their
-    difference `regret`; `alpha1`, `alpha2`, `A1`, `A2` by draw.  What the law cannot
+    difference `regret`; with a discrepancy `N_law` and `D_law`, the optimum of the law
+    without it, and `on_edge`, the share of draws whose optimum lies at an end of the
+    tokens per parameter that were searched; `alpha1`, `alpha2`, `A1`, `A2` by draw.  What the law cannot
     give is absent.
     """
 
@@ -63,6 +68,9 @@ class Plan:
             "loss_oracle": read("loss_oracle"),
             "regret": read("regret"),
             "optimum": measured if measured["N"] else None,
+            "N_law": read("N_law"),
+            "D_law": read("D_law"),
+            "on_edge": float(at["on_edge"]) if "on_edge" in at else None,
             "decades_beyond_data": float(np.log10(C / self.draws.attrs["C_max"])),
         }
 
@@ -131,6 +139,10 @@ def plan(
     )
     if measured is not None:
         data |= {"N_optimum": (dims, measured[0]), "D_optimum": (dims, measured[1])}
+    if isinstance(fit.law, Bent):
+        straight = prediction.straight_optima(fit, C)
+        data |= {"N_law": (dims, straight[0]), "D_law": (dims, straight[1])}
+        data["on_edge"] = ("budget", _on_edge(D / N, prediction.window(fit)))
     if isinstance(fit.law, Surface):
         data |= _losses(fit, C, N, D, recommended, tokens)
     data |= _exponents(fit)
@@ -141,6 +153,13 @@ def plan(
 def _tied(N: np.ndarray, D: np.ndarray) -> bool:
     """Say whether N D is the same under every draw, as it is on a cost line."""
     return bool(np.allclose(np.ptp(np.log(N * D), axis=0), 0, atol=1e-6))
+
+
+def _on_edge(ratio: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Share of draws whose optimum lies at an end of the search, by budget."""
+    low, high = np.log(window)
+    inside = (np.log(ratio) > low + AT_EDGE) & (np.log(ratio) < high - AT_EDGE)
+    return 1 - inside.mean(axis=0)
 
 
 def _losses(
