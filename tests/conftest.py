@@ -56,7 +56,7 @@ def isoflop_fit(llama3: nstar.Observations) -> nstar.Fit:
 
 @pytest.fixture(scope="session")
 def surface_fit(llama3: nstar.Observations) -> nstar.Fit:
-    return nstar.fit(llama3, "chinchilla")
+    return nstar.fit(llama3, "chinchilla", discrepancy="none")
 
 
 @pytest.fixture

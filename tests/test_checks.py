@@ -111,12 +111,16 @@ def test_a_law_that_bends_away_is_for_review():
         0.9 - 0.06 * n - 0.06 * d + 0.02 * (n - d) ** 2 * np.exp(0.25 * (n + d))
     )
     loss *= np.exp(0.002 * np.random.default_rng(0).normal(size=n.size))
-    bent = nstar.check_fit(nstar.fit(design | {"L": loss}, "chinchilla"))
+    bent = nstar.check_fit(
+        nstar.fit(design | {"L": loss}, "chinchilla", discrepancy="none")
+    )
     assert status(bent, "law fits the runs") == "REVIEW"
     truth = {"level": 2.6, "floor_share": 0.65, "size_share": 0.5, "alpha1": 0.5,
              "exponent_sum": 0.7, "sigma": 0.002, "nu": 8.0}  # fmt: skip
     straight = nstar.simulate("chinchilla", design, truth)["L"].to_numpy()[0]
-    found = nstar.check_fit(nstar.fit(design | {"L": straight}, "chinchilla"))
+    found = nstar.check_fit(
+        nstar.fit(design | {"L": straight}, "chinchilla", discrepancy="none")
+    )
     assert status(found, "law fits the runs") == "PASS"
 
 

@@ -278,7 +278,7 @@ def test_backtest_of_several_ladders(document, llama3, tmp_path):
         for i in range(133)
     ]
     table.write_text("N,D,L,recipe\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    told = document("backtest", table, "--by", "recipe")
+    told = document("backtest", table, "--by", "recipe", "--discrepancy", "none")
     hold(LADDERS, told)
     assert [ladder["ladder"] for ladder in told["ladders"]] == ["a", "b"]
     a, b = (ladder["splits"][0]["crps"] for ladder in told["ladders"])

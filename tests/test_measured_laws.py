@@ -25,7 +25,7 @@ def test_repeated_tokens_lose_their_worth():
     """
     runs = nstar.read_runs("datablations", where=["fit182=1"])
     assert len(runs) == 182
-    found = fit(runs, "data_constrained", settings=QUICK)
+    found = fit(runs, "data_constrained", settings=QUICK, discrepancy="none")
     low, high = interval(found, "R_N")
     assert low < 5.309743 < high
     low, high = interval(found, "R_D")
@@ -35,7 +35,12 @@ def test_repeated_tokens_lose_their_worth():
 def test_experts_help_less_the_larger_the_model():
     """Clark et al. (2022), S-BASE: worth 0.4 to 0.5 of an active one, and a fade."""
     where = ["is_final=1", "router_type!=Hash", "router_type!=RL-R"]
-    found = fit(nstar.read_runs("routing_moe", where=where), "experts", settings=QUICK)
+    found = fit(
+        nstar.read_runs("routing_moe", where=where),
+        "experts",
+        settings=QUICK,
+        discrepancy="none",
+    )
     low, high = interval(found, "expert_worth")
     assert 0.4 < low < high < 0.75
     assert interval(found, "expert_fade")[0] > 0.002
@@ -44,7 +49,7 @@ def test_experts_help_less_the_larger_the_model():
 def test_parameters_of_four_bits():
     """QuEST's own fractions at 4 bits of both: 0.69 (its best scheme) and 0.63 (FP4)."""
     runs = nstar.read_runs("quest_precision", where=["w_quant!=ClipQuantizer"])
-    found = fit(runs, "precision", settings=QUICK)
+    found = fit(runs, "precision", settings=QUICK, discrepancy="none")
     low, high = interval(found, "worth_of_4_bits")
     assert 0.5 < low < high < 0.7
 
@@ -56,7 +61,7 @@ def test_upcycled_mixtures_gain_from_idle_parameters(data_dir):
         "N": rows["N_active"] * 1e9, "D": rows["D2"] * 1e9, "L": rows["loss"],
         "sparsity": 1 - 1 / rows["active_ratio_P"],
     })  # fmt: skip
-    found = fit(runs, "sparsity", settings=QUICK)
+    found = fit(runs, "sparsity", settings=QUICK, discrepancy="none")
     assert interval(found, "sparse_share")[0] > 0.003
     assert interval(found, "sigma")[1] < 0.015
 
@@ -64,7 +69,7 @@ def test_upcycled_mixtures_gain_from_idle_parameters(data_dir):
 def test_backtest_gives_each_run_its_own_columns():
     """Held-out runs of few bits are predicted as such: within 10 %, not as if in 16."""
     runs = nstar.read_runs("quest_precision", where=["w_quant!=ClipQuantizer"])
-    (outcome,) = backtest(runs, "precision")
+    (outcome,) = backtest(runs, "precision", discrepancy="none")
     assert outcome.record()["rmse"] < 0.1
     ahead = np.median(outcome.draws, axis=0) - np.log(outcome.split.test["L"])
     few = outcome.split.test["weight_bits"] < 4

@@ -106,9 +106,10 @@ def near_minimum(runs: Observations) -> Observations:
 
 def backtest(
     runs: Observations,
-    law: str | Law = "chinchilla",
+    law: str | Law = "coupled",
     noise: str | Noise | None = None,
     *,
+    discrepancy: str | None = None,
     hold_out: Sequence[float] = (1.0,),
     test: Observations | None = None,
     seed: int = 0,
@@ -120,6 +121,7 @@ def backtest(
         runs: a ladder.
         law: a law with a loss.
         noise: its likelihood.
+        discrepancy: "waves" or "none", as `fit` takes it.
         hold_out: decades of compute below the largest run that are held out.
         test: runs to predict in place of a split; all of `runs` are then learned from.
         seed: of the fits and of the predictive noise.
@@ -134,7 +136,14 @@ def backtest(
         splits = [split(runs, h) for h in hold_out]
     outcomes = []
     for part in splits:
-        fitted = fit(replace(part.train, notes=()), law, noise, seed=seed, tick=tick)
+        fitted = fit(
+            replace(part.train, notes=()),
+            law,
+            noise,
+            seed=seed,
+            tick=tick,
+            discrepancy=discrepancy,
+        )
         outcomes.append(Outcome(part, fitted, _predicted(fitted, part.test, seed)))
     return outcomes
 

@@ -15,6 +15,9 @@ from nstar.verdicts import Check, Status
 FAR = 1.0  # decades beyond the data from which an extrapolation is for review
 TOO_FAR = 2.0  # times the data's own range in decades: the data cannot support it
 UNLIKELY = 0.01  # posterior predictive probability below which a misfit is for review
+EDGE = (
+    0.05  # share of draws with their optimum at an end of the search that is for review
+)
 
 
 def check_fit(fit: Fit) -> list[Check]:
@@ -31,7 +34,7 @@ def check_fit(fit: Fit) -> list[Check]:
 
 def check_plan(plan: Plan) -> list[Check]:
     """Ask how far the plan leaves the runs behind."""
-    return [_extrapolation(plan), *_range(plan)]
+    return [_extrapolation(plan), *_range(plan), *_edge(plan)]
 
 
 def check_prediction(fit: Fit, N: ArrayLike, D: ArrayLike) -> list[Check]:
@@ -185,6 +188,22 @@ def _distance(C: np.ndarray, fit: Fit) -> Check:
         )
         return Check("extrapolation", Status.REVIEW, detail)
     return Check("extrapolation", Status.PASS, detail)
+
+
+def _edge(plan: Plan) -> Iterator[Check]:
+    """Say whether the search for N* ended where it was stopped, under how many draws."""
+    if "on_edge" not in plan.draws:
+        return
+    shares = plan.draws["on_edge"].to_numpy()
+    worst = int(np.argmax(shares))
+    detail = (
+        f"{shares[worst]:.1%} of draws at {plan.budgets[worst]:.3g} FLOP have their optimum at an "
+        "end of the search, twice as far as the runs' own tokens per parameter"
+    )
+    if shares[worst] > EDGE:
+        detail += ": the interval of N* is one-sided there; add runs at more and fewer tokens per parameter"
+    status = Status.REVIEW if shares[worst] > EDGE else Status.PASS
+    yield Check("optimum inside the search", status, detail)
 
 
 def _range(plan: Plan) -> Iterator[Check]:

@@ -13,7 +13,7 @@ from nstar import priors as prior_room
 from nstar import store
 from nstar.asking import ask
 from nstar.diagnostics import diagnose
-from nstar.discrepancy import DISCREPANCIES, Bent, bend
+from nstar.discrepancy import DISCREPANCIES, Bent, bend, bendable
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
 from nstar.observations import Observations
@@ -33,7 +33,9 @@ RETRY = Settings(warmup=1000, draws=2000, target_accept=0.99)
 BENT = Settings(
     target_accept=0.95, trusted=np.inf
 )  # weights outnumber what a mismatch judges
-RETRY_BENT = Settings(warmup=1000, draws=2000, target_accept=0.99, trusted=np.inf)
+RETRY_BENT = Settings(
+    warmup=1000, draws=2000, target_accept=0.98, pilot=500, trusted=np.inf
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def fit(
     settings: Settings | None = None,
     tick: Tick | None = None,
     *,
-    discrepancy: str = "none",
+    discrepancy: str | None = None,
 ) -> Fit:
     """Draw from the posterior of a law given runs.
 
@@ -113,7 +115,8 @@ def fit(
         tick: called with the blocks of sampling done and their total; a bar on stderr,
             where that is a terminal, unless given.
         discrepancy: "waves" lets a loss surface bend smoothly about its form
-            (`nstar.discrepancy`), "none" takes the form as exact.
+            (`nstar.discrepancy`), "none" takes the form as exact; waves unless given,
+            where the law can carry them.
 
     Raises:
         ValueError: the law, the noise or the discrepancy is unknown, or the runs do not
@@ -129,6 +132,7 @@ def fit(
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
     law, noise = named(law, noise)
+    discrepancy = discrepancy or ("waves" if bendable(law) else "none")
     if discrepancy not in DISCREPANCIES:
         msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
         raise ValueError(msg)

@@ -28,15 +28,16 @@ def backtest(
     test: Annotated[str | None, typer.Option("--test", help="A table to predict, in place of a split.")] = None,
     by: Annotated[str | None, typer.Option("--by", help="A column whose values are ladders of their own.")] = None,
     predictions: Annotated[str | None, typer.Option("--predictions", help="Write every held-out run with its quantiles (CSV).")] = None,
-    law: o.Law = None, noise: o.Noise = None, columns: o.Columns = None, where: o.Where = None,
+    law: o.Law = None, noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
     """Hold out the largest budgets, predict them, and score that."""
-    law = law or "chinchilla"
+    law = law or "coupled"
     o.require_positive("--hold-out", hold_out or [1.0], "1")
     asked = Asked(
-        runs, law, noise, None, columns, where, flop_per_param_token, params_counted, seed, cache
+        runs, law, noise, discrepancy, None, columns, where, flop_per_param_token, params_counted, seed, cache
     )  # fmt: skip
     whole = read(asked)
     held = read(replace(asked, source=test)) if test else None
@@ -48,7 +49,13 @@ def backtest(
     for name, part in _ladders(whole, by):
         tell(f"ladder {name}: {len(part)} runs")
         outcomes = hold(
-            part, law, noise, hold_out=hold_out or (1.0,), test=held, seed=seed or 0
+            part,
+            law,
+            noise,
+            discrepancy=discrepancy,
+            hold_out=hold_out or (1.0,),
+            test=held,
+            seed=seed or 0,
         )
         found = check_backtest(outcomes)
         ladders.append((name, [outcome.record() for outcome in outcomes], found))

@@ -17,6 +17,7 @@ def head(found: Found, prob: float) -> dict[str, Any]:
         "law": json.loads(attrs["law"])["name"],
         "law_reason": found.reason,
         "noise": json.loads(attrs["noise"])["name"],
+        "discrepancy": attrs.get("discrepancy", "none"),
         "seed": fit.seed,
         "prob": prob,
         "interval": "equal-tailed",
@@ -31,8 +32,9 @@ def title(found: Found) -> None:
     """Name data, law, noise and seed in a line."""
     fit, attrs = found.fit, found.fit.tree.attrs
     law, noise = (json.loads(attrs[name])["name"] for name in ("law", "noise"))
+    bend = " and smooth discrepancy" if attrs.get("discrepancy") == "waves" else ""
     show.line(
-        f"{law} law with {noise} noise, {len(fit.runs)} runs of {fit.runs.source}, "
+        f"{law} law with {noise} noise{bend}, {len(fit.runs)} runs of {fit.runs.source}, "
         f"seed {fit.seed}",
         bold=True,
     )

@@ -40,6 +40,15 @@ Noise = Annotated[
         help="student_t, normal or correlated; the law's usual one unless given.",
     ),
 ]
+Discrepancy = Annotated[
+    str | None,
+    typer.Option(
+        "--discrepancy",
+        metavar="KIND",
+        help="waves (a loss surface may bend smoothly about its form) or none (its form is "
+        "exact); waves unless given, where the law can carry them.",
+    ),
+]
 Priors = Annotated[
     list[str] | None,
     typer.Option(

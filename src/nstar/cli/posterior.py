@@ -20,7 +20,8 @@ def add(app: typer.Typer) -> None:
 
 
 def fit(
-    runs: o.Runs, law: o.Law = None, noise: o.Noise = None, prior: o.Priors = None,
+    runs: o.Runs, law: o.Law = None, noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None, prior: o.Priors = None,
     columns: o.Columns = None, where: o.Where = None, flop_per_param_token: o.FlopPer = None,
     params_counted: o.Counted = None, seed: o.Seed = None, prob: o.Prob = 0.9,
     out: o.Out = None, json: o.Json = False, cache: o.Cache = True,
@@ -30,7 +31,7 @@ def fit(
     With --out the fit is saved, and every other command takes it in place of runs.
     """
     asked = Asked(
-        runs, law, noise, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache
     )  # fmt: skip
     if asked.saved:
         msg = f"{runs} is a saved fit; print it with: nstar summary {runs}"
@@ -39,14 +40,15 @@ def fit(
 
 
 def summary(
-    runs: o.Runs, law: o.Law = None, noise: o.Noise = None, prior: o.Priors = None,
+    runs: o.Runs, law: o.Law = None, noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None, prior: o.Priors = None,
     columns: o.Columns = None, where: o.Where = None, flop_per_param_token: o.FlopPer = None,
     params_counted: o.Counted = None, seed: o.Seed = None, prob: o.Prob = 0.9,
     json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
     """Print the posterior of a saved fit or of runs."""
     asked = Asked(
-        runs, law, noise, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache
     )  # fmt: skip
     _summarise(asked, prob, json=json, out=None)
 

@@ -37,7 +37,7 @@ def simulate(
 
     if out:
         require_writable(out)
-    asked = Asked(design, law, noise, prior, columns, where, flop_per_param_token)
+    asked = Asked(design, law, noise, None, prior, columns, where, flop_per_param_token)
     params = {n: _number(n, v) for n, v in o.pairs(set_, "--set", "alpha1=0.5").items()}
     from nstar.cli.choice import require
     from nstar.simulation import simulate as draw

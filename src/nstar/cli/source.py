@@ -20,6 +20,7 @@ class Asked:
     source: str
     law: str | None = None
     noise: str | None = None
+    discrepancy: str | None = None
     priors: Sequence[str] | None = None
     columns: str | None = None
     where: Sequence[str] | None = None
@@ -88,7 +89,10 @@ def get_fit(asked: Asked, *, surface: bool = False) -> Found:
         use_cache()
     from nstar.fitting import fit
 
-    made = fit(runs, law, asked.noise, asked.chosen_priors, asked.seed or 0)
+    made = fit(
+        runs, law, asked.noise, asked.chosen_priors, asked.seed or 0,
+        discrepancy=asked.discrepancy,
+    )  # fmt: skip
     return Found(made, reason)
 
 

@@ -58,6 +58,12 @@ def find(energy: Callable[[Array], Array], starts: Array) -> Mode:
     return Mode(at, whitening, mismatch)
 
 
+def about(energy: Callable[[Array], Array], draws: Array) -> Mode:
+    """Centre and width from draws, (draw, unknown): their mean, their mean curvature."""
+    curvature = jnp.mean(jax.lax.map(jax.hessian(energy), draws), axis=0)
+    return Mode(jnp.mean(draws, axis=0), width(curvature), jnp.asarray(jnp.nan))
+
+
 def scaled(mode: Mode) -> Mode:
     """Keep only the marginal widths: posterior-sd units, for a curvature not to be trusted."""
     return mode._replace(width=jnp.diag(jnp.linalg.norm(mode.width, axis=1)))

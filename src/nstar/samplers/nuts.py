@@ -37,6 +37,7 @@ class Settings(NamedTuple):
     max_tree_depth: int = 10
     dense: bool = False  # adapt a full mass matrix; set where the curvature misleads
     trusted: float = modes.TRUSTED  # mismatch up to which the curvature guides
+    pilot: int = 0  # transitions before whitening anew by the curvature about them
 
 
 USUAL = Settings()
@@ -78,26 +79,29 @@ def sample(
     mode = prepare(skeleton, problem, {n: v[: modes.STARTS] for n, v in prior.items()})
     if mode.mismatch > settings.trusted:
         mode, settings = modes.scaled(mode), settings._replace(dense=True)
-    blocks = -(-settings.warmup // BLOCK), -(-settings.draws // BLOCK)
-    total, done, counting = sum(blocks) * settings.chains, 0, Lock()
+    pilot, whole = -(-settings.pilot // BLOCK), sum(_blocks(settings))
+    total = settings.chains * (pilot + whole)
+    done, counting = 0, Lock()
 
-    def chain(chain_key: Array) -> Any:
+    def counted() -> None:
         nonlocal done
-        with jax.enable_x64(True):  # the flag is a thread's own
-            state, parts = begin(skeleton, settings, problem, mode, chain_key), []
-            for block in range(sum(blocks)):
-                state, part = advance(skeleton, settings, problem, mode, state)
-                jax.block_until_ready(part)
-                with counting:
-                    done += 1
-                    tick(done, total)
-                if block >= blocks[0]:
-                    parts.append(part)
-            return jax.tree.map(lambda *a: np.concatenate(a)[: settings.draws], *parts)
+        with counting:
+            done += 1
+            tick(done, total)
 
-    with ThreadPoolExecutor(min(settings.chains, os.cpu_count() or 1)) as pool:
-        chains = list(pool.map(chain, chain_keys))
-    z, stats = jax.tree.map(lambda *a: np.stack(a), *chains)
+    def run(mode: modes.Mode, blocks: int) -> Any:
+        one = partial(_chain, skeleton, settings, problem, mode, counted, blocks)
+        with ThreadPoolExecutor(min(settings.chains, os.cpu_count() or 1)) as pool:
+            chains = list(pool.map(one, chain_keys))
+        return jax.tree.map(lambda *a: np.stack(a), *chains)
+
+    if pilot:
+        z, _ = run(mode, pilot)
+        mode = whiten(skeleton, problem, mode, z[:, BLOCK // 2 :: 8])
+    warm = _blocks(settings)[0] * BLOCK
+    z, stats = jax.tree.map(
+        lambda a: a[:, warm : warm + settings.draws], run(mode, whole)
+    )
     posterior, log_likelihood = unpack(skeleton, problem, mode, z)
     return Draws(
         {name: np.asarray(value) for name, value in posterior.items()},
@@ -105,6 +109,29 @@ def sample(
         np.asarray(log_likelihood),
         {name: np.asarray(value) for name, value in stats.items()},
     )
+
+
+def _blocks(settings: Settings) -> tuple[int, int]:
+    return -(-settings.warmup // BLOCK), -(-settings.draws // BLOCK)
+
+
+def _chain(
+    skeleton: Skeleton,
+    settings: Settings,
+    problem: Any,
+    mode: modes.Mode,
+    counted: Callable[[], None],
+    blocks: int,
+    key: Array,
+) -> Any:
+    """Run a chain from its start for some blocks, warm-up included."""
+    with jax.enable_x64(True):  # the flag is a thread's own
+        state, parts = begin(skeleton, settings, problem, mode, key), []
+        for _ in range(blocks):
+            state, part = advance(skeleton, settings, problem, mode, state)
+            parts.append(jax.block_until_ready(part))
+            counted()
+        return jax.tree.map(lambda *a: np.concatenate(a), *parts)
 
 
 def _energy(skeleton: Skeleton, problem: Any) -> tuple[Callable, Callable]:
@@ -132,6 +159,14 @@ def prepare(skeleton: Skeleton, problem: Any, starts: Params) -> modes.Mode:
         return jnp.nan_to_num(ravel_pytree(u)[0])
 
     return modes.find(energy, jax.vmap(flat)(starts))
+
+
+@partial(jax.jit, static_argnums=0)
+def whiten(skeleton: Skeleton, problem: Any, mode: modes.Mode, z: Array) -> modes.Mode:
+    """Whiten anew by the mean curvature over draws, (chain, draw, unknown)."""
+    energy, _ = _energy(skeleton, problem)
+    u = mode.at + z.reshape(-1, z.shape[-1]) @ mode.width.T
+    return modes.about(energy, u)
 
 
 def _kernel(

@@ -1,0 +1,138 @@
+import jax
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+import nstar
+from designs import profiles
+from nstar.discrepancy import PARTS, bend
+from nstar.laws.coupled import Coupled
+from nstar.laws.kaplan import Kaplan
+from nstar.samplers.nuts import Settings
+
+QUICK = Settings(chains=2, warmup=500, draws=1000, trusted=np.inf)
+LENGTHS = {"along": (5.0, np.inf), "tokens": (2.0, np.inf), "across": (6.0, 3.0)}
+
+
+def design():
+    x = profiles()
+    return x | {"L": np.ones(len(x["N"]))}
+
+
+def matern(r):
+    return (1 + np.sqrt(3) * r) * np.exp(-np.sqrt(3) * r)
+
+
+def distance(part, n, d):
+    """In lengths, between all pairs of runs."""
+    c, t = n + d, d - n
+    first = d if part == "tokens" else c
+    along = (first[:, None] - first) / LENGTHS[part][0]
+    return np.hypot(along, (t[:, None] - t) / LENGTHS[part][1])
+
+
+def covariance(waves, n, d):
+    with jax.enable_x64(True):
+        columns = np.asarray(waves._columns(n, d)) @ waves.turn
+    return columns @ columns.T
+
+
+@pytest.mark.parametrize(("part", "error"), [("along", 0.06), ("tokens", 0.06), ("across", 0.2)])  # fmt: skip
+def test_waves_have_the_covariance_of_a_matern_process(part, error):
+    x = profiles()
+    n, d = np.log(x["N"] / 1e8), np.log(x["D"] / 1e10)
+    waves = getattr(bend(Coupled(), x), part)
+    r = distance(part, n, d)
+    off = np.abs(covariance(waves, n, d) - matern(r))
+    assert off[r < 2].max() < error
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_process_is_as_uncertain_far_away_as_at_the_runs(part):
+    waves = getattr(bend(Coupled(), profiles()), part)
+    far = np.array([0.0, 5.0, 40.0, -100.0])
+    assert np.diag(covariance(waves, far, 2 * far)) == pytest.approx(np.ones(4))
+
+
+def test_turning_and_centring_leave_the_prior_as_it_was():
+    """Whatever is centred, the bend at a run has the amplitude as its prior sd."""
+    law, key, tau = bend(Coupled(), profiles()), jax.random.key(0), 0.11
+    with jax.enable_x64(True):
+        for part in PARTS:
+            waves = getattr(law, part)
+            w = waves.weights(tau).sample(key, (4000,))
+            drawn = jax.vmap(lambda w, v=waves: v.bend(tau, w, 1.0, -2.0))(w)
+            assert np.std(drawn) == pytest.approx(tau, rel=0.06)
+
+
+def test_the_bend_never_crosses_the_floor():
+    law = bend(Coupled(), profiles())
+    params = {n: 0.5 for n in Coupled().priors()} | {f"bend_{p}": 3.0 for p in PARTS}
+    params |= {f"waves_{p}": -2 * np.ones(len(getattr(law, p).known)) for p in PARTS}
+    loss = law.loss(params, np.geomspace(1e6, 1e13, 50), np.geomspace(1e13, 1e6, 50))
+    assert np.all(np.asarray(loss) >= float(law.floor(params)))
+
+
+@pytest.mark.slow
+def test_posterior_is_that_of_the_process_in_closed_form():
+    """Kaplan's law has no floor, so its log loss is the law plus the process, exactly."""
+    x, rng = profiles(), np.random.default_rng(3)
+    tau = {"along": 0.03, "tokens": 0.02, "across": 0.05}
+    truth = {"level": 3.0, "size_share": 0.4, "alpha1": 0.5, "exponent_sum": 0.2}
+    names = list(Kaplan().priors())
+    truth = {n: truth.get(n, 0.5) for n in names}
+    law = bend(Kaplan().at(x, nstar.read_runs(design()).cost), x)
+    n, d = np.log(x["N"]) - law.log_N0, np.log(x["D"]) - law.log_D0
+    new = {"N": np.array([3e9, 1e11]), "D": np.array([1e11, 1e11])}
+    both = {"N": np.r_[x["N"], new["N"]], "D": np.r_[x["D"], new["D"]]}
+    n, d = np.log(both["N"]) - law.log_N0, np.log(both["D"]) - law.log_D0
+    K = sum(tau[p] ** 2 * covariance(getattr(law, p), n, d) for p in PARTS)
+    exact = sum(tau[p] ** 2 * matern(distance(p, n, d)) for p in PARTS)
+    line = np.log(np.asarray(law.law.loss(truth, both["N"], both["D"])))
+    m, sigma = len(x["N"]), 0.01
+    y = line[:m] + np.linalg.cholesky(exact[:m, :m] + sigma**2 * np.eye(m)) @ rng.normal(size=m)  # fmt: skip
+
+    fixed = {k: dist.LogNormal(np.log(v), 1e-4) for k, v in truth.items()}
+    fixed |= {f"bend_{p}": dist.LogNormal(np.log(t), 1e-4) for p, t in tau.items()}
+    fixed |= {"sigma": dist.LogNormal(np.log(sigma), 1e-4)}
+    fit = nstar.fit(x | {"L": np.exp(y)}, "kaplan", "normal", fixed, settings=QUICK)
+    drawn = np.log(nstar.predict(fit, new["N"], new["D"])["loss"].to_numpy())
+
+    def conditional(K):
+        gain = K[m:, :m] @ np.linalg.inv(K[:m, :m] + sigma**2 * np.eye(m))
+        mean = line[m:] + gain @ (y - line[:m])
+        return mean, np.sqrt(np.diag(K[m:, m:] - gain @ K[:m, m:]))
+
+    mean, sd = conditional(K)
+    assert drawn.mean(axis=0) == pytest.approx(mean, abs=0.15 * sd.max())
+    assert drawn.std(axis=0) == pytest.approx(sd, rel=0.12)
+    mean, sd = conditional(exact)  # the process itself, of which the waves are a sample
+    assert np.all(np.abs(drawn.mean(axis=0) - mean) < 0.8 * sd)
+    assert drawn.std(axis=0) == pytest.approx(sd, rel=0.3)
+
+
+def test_it_is_on_by_default_and_off_by_name(tmp_path):
+    tiny = Settings(
+        chains=2, warmup=250, draws=250, max_tree_depth=6, pilot=250, trusted=np.inf
+    )
+    x, rng = profiles(), np.random.default_rng(0)
+    L = 1.7 + 400 / x["N"] ** 0.34 + 410 / x["D"] ** 0.28
+    table = x | {"L": L * np.exp(0.003 * rng.normal(size=len(L)))}
+    bent = nstar.fit(table, "chinchilla", settings=tiny)
+    straight = nstar.fit(table, "chinchilla", settings=tiny, discrepancy="none")
+    assert set(bent.draws) > set(straight.draws)
+    back = nstar.load(bent.save(tmp_path / "bent.nc"))
+    N, D = np.array([1e10]), np.array([3e11])
+    assert np.array_equal(
+        nstar.predict(back, N, D)["loss"], nstar.predict(bent, N, D)["loss"]
+    )
+    at = nstar.plan(bent, 1e22).table()[0]
+    assert at["N_law"] is not None
+    assert 0 <= at["on_edge"] <= 1
+
+
+def test_a_law_that_cannot_bend_says_so():
+    with pytest.raises(ValueError, match="no discrepancy can act on it"):
+        nstar.fit("llama3_optima", "allocation", discrepancy="waves")
+    with pytest.raises(ValueError, match="there are waves, none"):
+        nstar.fit("llama3_optima", "allocation", discrepancy="gp")
