@@ -10,7 +10,7 @@ from nstar import cli
 INTERVAL = {"median": float, "lower": float, "upper": float}
 CHECKS = [{"name": str, "status": str, "detail": str}]
 HEAD = {
-    "data": str, "data_sha256": str, "runs": int, "law": str, "law_reason": str, "noise": str,
+    "data": str, "data_sha256": str, "runs": int, "law": str, "law_reason": str, "noise": str, "discrepancy": str,
     "seed": int, "prob": float, "interval": str, "flop_convention": str, "params_counted": str,
     "loss_unit": str, "derived": (str, None),
 }  # fmt: skip
@@ -31,7 +31,8 @@ BUDGET = {
     "C": float, "N": INTERVAL, "D": INTERVAL, "loss": (INTERVAL, None),
     "tokens_per_parameter": INTERVAL, "recommended": {"N": float, "D": float},
     "loss_oracle": (INTERVAL, None), "regret": (INTERVAL, None),
-    "optimum": ({"N": INTERVAL, "D": INTERVAL}, None), "decades_beyond_data": float,
+    "optimum": ({"N": INTERVAL, "D": INTERVAL}, None), "N_law": (INTERVAL, None),
+    "D_law": (INTERVAL, None), "on_edge": (float, None), "decades_beyond_data": float,
 }  # fmt: skip
 EXPONENTS = {"N": INTERVAL, "D": INTERVAL}
 COEFFICIENTS = {"A1": INTERVAL, "A2": INTERVAL}

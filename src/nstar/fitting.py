@@ -68,11 +68,19 @@ class Fit:
         return {n: flat[n].to_numpy() for n in unknowns(self.law, self.noise)}
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """ArviZ's table: equal-tailed intervals of this probability, R-hat, ESS."""
+        """ArviZ's table: equal-tailed intervals of this probability, R-hat, ESS.
+
+        The weights of a discrepancy are left out; `diagnose` looks at them too.
+        """
         import arviz_stats
 
+        names = [str(n) for n in self.tree["posterior"].data_vars]
         return arviz_stats.summary(
-            self.tree, ci_prob=prob, ci_kind="eti", round_to="none"
+            self.tree,
+            var_names=[n for n in names if not n.startswith("waves_")],
+            ci_prob=prob,
+            ci_kind="eti",
+            round_to="none",
         )
 
     def save(self, path: str | Path) -> Path:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nstar.cli.source import Asked
+from nstar.discrepancy import PARTS, bendable
 from nstar.fitting import named, unknowns
 from nstar.observations import Observations
 from nstar.priors import choose as choose_priors
@@ -28,6 +29,7 @@ def require(asked: Asked, laws: tuple[str, ...] = ()) -> None:
     own = [asked.law] if asked.law else list(laws or LEAD)
     pool = [named(law, asked.noise) for law in own]
     known = {name for law, noise in pool for name in unknowns(law, noise)}
+    known |= {f"bend_{part}" for law, _ in pool if bendable(law) for part in PARTS}
     priors = asked.chosen_priors
     if strange := [name for name in priors if name not in known]:
         msg = f"--prior {strange[0]}: no unknown of {', '.join(own)}; there are {', '.join(sorted(known))}"

@@ -82,6 +82,12 @@ def _print_plan(
             "The recommended run has the median N*; regret is the loss it gives away, "
             "draw by draw, to the run that would have been best."
         )
+    for r in budgets:
+        if r["N_law"]:
+            show.line(
+                f"At {flop(r['C'])} FLOP the law without its discrepancy has N* "
+                f"{counts(r['N_law'])} and D* {counts(r['D_law'])}."
+            )
     show.line(
         f"N* grows as C to the {numbers(exponents['N'])}, D* as C to the {numbers(exponents['D'])}"
     )
