@@ -10,6 +10,7 @@ import xarray as xr
 from nstar import prediction
 from nstar.fitting import Fit
 from nstar.intervals import interval
+from nstar.mixture import Average, components
 from nstar.types import Surface
 from nstar.wording import counts, flop, numbers
 
@@ -23,10 +24,10 @@ class Plan:
     between budgets and without the error of measuring it,
     `loss` of the recommended run, `loss_oracle` of each draw's own optimum and their
     difference `regret`; `alpha1`, `alpha2`, `A1`, `A2` by draw.  What the law cannot
-    give is absent.
+    give is absent.  Where laws are averaged, `law` says which one each draw is of.
     """
 
-    fit: Fit
+    fit: Fit | Average
     draws: xr.Dataset
 
     @property
@@ -38,6 +39,13 @@ class Plan:
     def decades(self) -> np.ndarray:
         """Decades of compute each budget lies beyond the largest run."""
         return np.log10(self.budgets / self.draws.attrs["C_max"])
+
+    @property
+    def tree(self) -> xr.DataTree:
+        """The groups of the fit, or of every law averaged, and these draws as `derived`."""
+        tree = self.fit.tree.copy()
+        tree["derived"] = xr.DataTree(self.draws)
+        return tree
 
     def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """One record a budget: intervals of every quantity, null where the law has none."""
@@ -92,7 +100,10 @@ class Plan:
 
 
 def plan(
-    fit: Fit, budget: float | Sequence[float] | np.ndarray, *, seed: int | None = None
+    fit: Fit | Average,
+    budget: float | Sequence[float] | np.ndarray,
+    *,
+    seed: int | None = None,
 ) -> Plan:
     """Carry every draw to the compute-optimal run of each budget.
 
@@ -100,7 +111,7 @@ def plan(
     one action for all draws, since nobody can train at each draw's own optimum.
 
     Args:
-        fit: a fit whose law has an allocation or a loss.
+        fit: a fit whose law has an allocation or a loss, or an average of such.
         budget: training FLOP, one or several; rising and without repeats in the plan.
         seed: of the scatter of measured optima; the fit's own unless given.
 
@@ -131,11 +142,14 @@ def plan(
     )
     if measured is not None:
         data |= {"N_optimum": (dims, measured[0]), "D_optimum": (dims, measured[1])}
-    if isinstance(fit.law, Surface):
+    if all(isinstance(part.law, Surface) for part in components(fit)):
         data |= _losses(fit, C, N, D, recommended, tokens)
     data |= _exponents(fit)
     C_max = float(np.max(fit.runs["C"]))
-    return Plan(fit, xr.Dataset(data, {"budget": C}, {"C_max": C_max}))
+    coords: dict[str, Any] = {"budget": C}
+    if isinstance(fit, Average):
+        coords["law"] = ("draw", fit.law_of_draw)
+    return Plan(fit, xr.Dataset(data, coords, {"C_max": C_max}))
 
 
 def _tied(N: np.ndarray, D: np.ndarray) -> bool:
@@ -144,7 +158,7 @@ def _tied(N: np.ndarray, D: np.ndarray) -> bool:
 
 
 def _losses(
-    fit: Fit,
+    fit: Fit | Average,
     C: np.ndarray,
     N: np.ndarray,
     D: np.ndarray,
@@ -162,7 +176,7 @@ def _losses(
     }
 
 
-def _exponents(fit: Fit) -> dict[str, Any]:
+def _exponents(fit: Fit | Average) -> dict[str, Any]:
     """Slopes and levels of log N* and log D* in log C, over the runs' last decade at least."""
     C_max = float(fit.runs["C"].max())
     ends = np.array([min(float(fit.runs["C"].min()), C_max / 10), C_max])
