@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -90,6 +92,24 @@ class Average:
     def equal(self) -> "Average":
         """Return the same components with equal weights."""
         return replace(self, weights=(1 / len(self.names),) * len(self.names))
+
+    def summary(self) -> list[dict[str, Any]]:
+        """One record a law: its weight, the equal weight beside, and its draws."""
+        laws = zip(self.names, self.weights, self.counts, strict=True)
+        equal = 1 / len(self.names)
+        return [
+            {"law": name, "weight": weight, "equal_weight": equal, "draws": count}
+            for name, weight, count in laws
+        ]
+
+    def save(self, path: str | Path) -> Path:
+        """Refuse: what is on disk is one law's fit.
+
+        Raises:
+            ValueError: always, with what to do.
+        """
+        msg = f"{path}: an average is not saved as one file; save each of its components, and keep `weights`"
+        raise ValueError(msg)
 
     @property
     def tree(self) -> xr.DataTree:
