@@ -1,6 +1,6 @@
 """Stacking: weights of several laws from what each says beyond the runs it was fitted to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -79,14 +79,14 @@ def average(
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
 
+    def one(runs: Observations, p: Component) -> Fit:
+        own: dict[str, Any] = {"priors": _own(p, noise, priors or {}), **p.options}
+        return fit(
+            runs, p.law, p.noise or noise, seed=seed, settings=settings, tick=tick, **own
+        )  # fmt: skip
+
     def fitted(runs: Observations) -> list[Fit]:
-        return [
-            fit(
-                runs, p.law, p.noise or noise, seed=seed, settings=settings, tick=tick,
-                **{"priors": _own(p, noise, priors or {}), **p.options},
-            )
-            for p in parts
-        ]  # fmt: skip
+        return [one(runs, p) for p in parts]
 
     usual = np.array([USUAL.get(name, 1.0) for name in names])
     usual /= usual.sum()
@@ -137,7 +137,10 @@ def evidence(test: Observations) -> int:
 
 
 def _learned(
-    splits: Sequence[Split], fitted: Any, names: Sequence[str], usual: np.ndarray
+    splits: Sequence[Split],
+    fitted: Callable[[Observations], list[Fit]],
+    names: Sequence[str],
+    usual: np.ndarray,
 ) -> tuple[np.ndarray, Check]:
     """Weights from the splits that all laws can be fitted to, and what to make of them."""
     used, densities, doubts = [], [], []

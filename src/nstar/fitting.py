@@ -13,6 +13,7 @@ from nstar import priors as prior_room
 from nstar import store
 from nstar.asking import ask
 from nstar.diagnostics import diagnose
+from nstar.discrepancy import DISCREPANCIES, Bent, bend
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
 from nstar.observations import Observations
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RETRY = Settings(warmup=1000, draws=2000, target_accept=0.99)
+BENT = Settings(
+    target_accept=0.95, trusted=np.inf
+)  # weights outnumber what a mismatch judges
+RETRY_BENT = Settings(warmup=1000, draws=2000, target_accept=0.99, trusted=np.inf)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,11 @@ class Fit:
     seed: int
     priors: Mapping[str, Prior] = field(default_factory=dict)  # those set by the user
     notes: tuple[Check, ...] = ()
+
+    @property
+    def straight(self) -> Law:
+        """The law without its discrepancy."""
+        return self.law.law if isinstance(self.law, Bent) else self.law
 
     @property
     def draws(self) -> dict[str, np.ndarray]:
@@ -74,7 +84,7 @@ class Fit:
     def __str__(self) -> str:
         """Name the law, the noise and the data."""
         return (
-            f"{type(self.law).__name__} law, {type(self.noise).__name__} noise, "
+            f"{type(self.straight).__name__} law{', bent' * isinstance(self.law, Bent)}, {type(self.noise).__name__} noise, "
             f"{len(self.runs)} runs of {self.runs.source}, seed {self.seed}"
         )
 
@@ -87,6 +97,8 @@ def fit(
     seed: int = 0,
     settings: Settings | None = None,
     tick: Tick | None = None,
+    *,
+    discrepancy: str = "none",
 ) -> Fit:
     """Draw from the posterior of a law given runs.
 
@@ -100,21 +112,33 @@ def fit(
         settings: chains, warm-up, draws, acceptance target.
         tick: called with the blocks of sampling done and their total; a bar on stderr,
             where that is a terminal, unless given.
+        discrepancy: "waves" lets a loss surface bend smoothly about its form
+            (`nstar.discrepancy`), "none" takes the form as exact.
 
     Raises:
-        ValueError: the law or the noise is unknown, or the runs do not carry it.
+        ValueError: the law, the noise or the discrepancy is unknown, or the runs do not
+            carry it.
     """
     if tick is None:
         with progress() as bar:
             title = f"sampling the {law if isinstance(law, str) else type(law).__name__} law"
-            return fit(runs, law, noise, priors, seed, settings, bar(title))
+            return fit(
+                runs, law, noise, priors, seed, settings, bar(title),
+                discrepancy=discrepancy,
+            )  # fmt: skip
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
     law, noise = named(law, noise)
+    if discrepancy not in DISCREPANCIES:
+        msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
+        raise ValueError(msg)
+    usual, again = (USUAL, RETRY) if discrepancy == "none" else (BENT, RETRY_BENT)
     with jax.enable_x64(True):
         used, x, y = ask(runs, law)
         if isinstance(law, Centred):
             law = law.at(x, used.cost)
+        if discrepancy == "waves":
+            law = bend(law, x)
         chosen = prior_room.choose(law, noise, priors)
         data = Data(x, y)
 
@@ -123,10 +147,10 @@ def fit(
             draws = nuts.sample(law, noise, chosen, data, key, settings, tick)
             return build(law, noise, chosen, data, draws, used, seed)
 
-        tree, notes = attempt(settings or USUAL), ()
+        tree, notes = attempt(settings or usual), ()
         trouble = diagnose(tree, unknowns(law, noise)).trouble
         if trouble and settings is None:
-            tree, notes = attempt(RETRY), (_second_attempt(trouble),)
+            tree, notes = attempt(again), (_second_attempt(trouble, again),)
     return Fit(law, noise, used, tree, seed, chosen, notes)
 
 
@@ -173,9 +197,9 @@ def unknowns(law: Law, noise: Noise) -> list[str]:
     return [*law.priors(), *noise.priors(law.response)]
 
 
-def _second_attempt(trouble: str) -> Check:
+def _second_attempt(trouble: str, again: Settings) -> Check:
     detail = (
         f"a first attempt had {trouble}; these draws come from a second with smaller steps "
-        f"(acceptance target {RETRY.target_accept}, {RETRY.draws} draws a chain)"
+        f"(acceptance target {again.target_accept}, {again.draws} draws a chain)"
     )
     return Check("second attempt", Status.PASS, detail)

@@ -8,11 +8,14 @@ import numpy as np
 import xarray as xr
 
 from nstar import prediction
+from nstar.discrepancy import Bent
 from nstar.fitting import Fit
 from nstar.intervals import interval
 from nstar.mixture import Average, components
 from nstar.types import Surface
 from nstar.wording import counts, flop, numbers
+
+AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,11 @@ class Plan:
     `N_optimum` and `D_optimum` where the budget's optimum would fall, with the scatter
     between budgets and without the error of measuring it,
     `loss` of the recommended run, `loss_oracle` of each draw's own optimum and their
-    difference `regret`; `alpha1`, `alpha2`, `A1`, `A2` by draw.  What the law cannot
-    give is absent.  Where laws are averaged, `law` says which one each draw is of.
+    difference `regret`; with a discrepancy `N_law` and `D_law`, the optimum of the law
+    without it, and `on_edge`, the share of draws whose optimum lies at an end of the
+    tokens per parameter that were searched; `alpha1`, `alpha2`, `A1`, `A2` by draw.
+    Where laws are averaged, `law` says which one each draw is of.  What the law cannot
+    give is absent.
     """
 
     fit: Fit | Average
@@ -71,6 +77,9 @@ class Plan:
             "loss_oracle": read("loss_oracle"),
             "regret": read("regret"),
             "optimum": measured if measured["N"] else None,
+            "N_law": read("N_law"),
+            "D_law": read("D_law"),
+            "on_edge": float(at["on_edge"]) if "on_edge" in at else None,
             "decades_beyond_data": float(np.log10(C / self.draws.attrs["C_max"])),
         }
 
@@ -142,7 +151,16 @@ def plan(
     )
     if measured is not None:
         data |= {"N_optimum": (dims, measured[0]), "D_optimum": (dims, measured[1])}
-    if all(isinstance(part.law, Surface) for part in components(fit)):
+    parts = components(fit)
+    bends = [isinstance(part.law, Bent) for part in parts]
+    if any(bends):
+        straight = prediction.straight_optima(fit, C)
+        data |= {"N_law": (dims, straight[0]), "D_law": (dims, straight[1])}
+        counts = fit.counts if isinstance(fit, Average) else len(N)
+        bent = np.repeat(bends, counts)
+        on_edge = _on_edge(D / N, prediction.window(parts[0]), bent)
+        data["on_edge"] = ("budget", on_edge)
+    if all(isinstance(part.law, Surface) for part in parts):
         data |= _losses(fit, C, N, D, recommended, tokens)
     data |= _exponents(fit)
     C_max = float(np.max(fit.runs["C"]))
@@ -155,6 +173,15 @@ def plan(
 def _tied(N: np.ndarray, D: np.ndarray) -> bool:
     """Say whether N D is the same under every draw, as it is on a cost line."""
     return bool(np.allclose(np.ptp(np.log(N * D), axis=0), 0, atol=1e-6))
+
+
+def _on_edge(
+    ratio: np.ndarray, window: tuple[float, float], bent: np.ndarray
+) -> np.ndarray:
+    """Share of all draws that bend and have their optimum at an end of the search."""
+    low, high = np.log(window)
+    inside = (np.log(ratio) > low + AT_EDGE) & (np.log(ratio) < high - AT_EDGE)
+    return (~inside & np.reshape(bent, (-1, 1))).mean(axis=0)
 
 
 def _losses(

@@ -1,6 +1,6 @@
 """What a fit says of runs not yet made, under every draw."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
-from nstar.cost_line import optimum
+from nstar.cost_line import WIDEST, optimum
+from nstar.discrepancy import Bent
 from nstar.fitting import Fit
 from nstar.mixture import Average
 from nstar.observations import Observations
@@ -28,6 +29,7 @@ from nstar.types import (
     Varying,
 )
 
+WIDENED = 2.0  # how far beyond the runs' own tokens per parameter an optimum may lie
 NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
 
 
@@ -191,22 +193,50 @@ def _loss_each(
 def optima(fit: Fit | Average, C: Array) -> tuple[np.ndarray, np.ndarray]:
     """N* and D* on the law's line, (draw, budget) each: closed where known, else searched.
 
+    A surface with a discrepancy is searched within `window(fit)`.
+
     Raises:
         ValueError: the law has neither an allocation nor a loss.
     """
     if isinstance(fit, Average):
-        N, D = zip(*(optima(part, C) for part in fit.parts), strict=True)
-        return np.concatenate(N), np.concatenate(D)
+        return _joined(optima(part, C) for part in fit.parts)
+    span = window(fit) if isinstance(fit.law, Bent) else WIDEST
+    return _optima(fit, fit.law, C, span)
+
+
+def straight_optima(fit: Fit | Average, C: Array) -> tuple[np.ndarray, np.ndarray]:
+    """N* and D* of the law without its discrepancy, (draw, budget) each."""
+    if isinstance(fit, Average):
+        return _joined(straight_optima(part, C) for part in fit.parts)
+    return _optima(fit, fit.straight, C, WIDEST)
+
+
+def _joined(
+    each: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of N* and D* of the laws of an average, one after the other."""
+    N, D = zip(*each, strict=True)
+    return np.concatenate(N), np.concatenate(D)
+
+
+def window(fit: Fit, widened: float = WIDENED) -> tuple[float, float]:
+    """Least and most tokens per parameter of the runs, widened at either end."""
+    ratio = fit.runs["D"] / fit.runs["N"]
+    return float(ratio.min()) / widened, float(ratio.max()) * widened
+
+
+def _optima(
+    fit: Fit, law: Law, C: Array, span: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
     with jax.enable_x64(True):
-        skeleton, numbers = split(fit.law, fit.noise)
-        if isinstance(fit.law, Allocation):
+        skeleton, numbers = split(law, fit.noise)
+        if isinstance(law, Allocation):
             values = _line(skeleton, numbers, fit.draws, jnp.asarray(C))
-        elif isinstance(fit.law, Surface):
-            values = _searched(
-                skeleton, fit.runs.cost, numbers, fit.draws, jnp.asarray(C)
-            )
+        elif isinstance(law, Surface):
+            cost, C = fit.runs.cost, jnp.asarray(C)
+            values = _searched(skeleton, cost, numbers, fit.draws, C, span)
         else:
-            msg = f"the {type(fit.law).__name__} law says nothing of N* and D*"
+            msg = f"the {type(law).__name__} law says nothing of N* and D*"
             raise ValueError(msg)
         N, D = (np.exp(np.asarray(v)) for v in values)
     return N, D
@@ -222,13 +252,18 @@ def _line(
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _searched(
-    skeleton: Skeleton, cost: Cost, numbers: Any, draws: Any, C: Array
+    skeleton: Skeleton,
+    cost: Cost,
+    numbers: Any,
+    draws: Any,
+    C: Array,
+    span: tuple[float, float],
 ) -> tuple[Array, Array]:
     law, _ = skeleton.fill(numbers)
 
     def one(params: Any) -> tuple[Array, Array]:
         surface = partial(law.loss, params)
-        return jax.vmap(lambda c: optimum(surface, cost, c))(C)
+        return jax.vmap(lambda c: optimum(surface, cost, c, span))(C)
 
     return jax.lax.map(one, draws, batch_size=256)
 
@@ -244,8 +279,7 @@ def measured_optima(
         each = [measured_optima(f, C, seed=seed + i) for i, f in enumerate(fit.parts)]
         if any(pair is None for pair in each):
             return None
-        N, D = zip(*(pair for pair in each if pair), strict=True)
-        return np.concatenate(N), np.concatenate(D)
+        return _joined(pair for pair in each if pair)
     if not isinstance(fit.law, Scattered):
         return None
     with jax.enable_x64(True):

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from nstar.costs import PerParamToken
+from nstar.discrepancy import bend
 from nstar.laws import LAWS
 from nstar.noise import NOISES
 from nstar.observations import Observations
@@ -108,6 +109,8 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
     del tree["runs"]
     tree.attrs = attrs
     law = law or _made(path, "law", attrs["law"], LAWS)
+    if attrs.get("discrepancy", "none") == "waves":
+        law = bend(law, {name: runs[name] for name in law.inputs})
     noise = noise or _made(
         path, "noise", attrs["noise"], {n: type(v) for n, v in NOISES.items()}
     )

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from nstar.discrepancy import Bent
 from nstar.laws import LAWS
 from nstar.noise import NOISES
 from nstar.observations import Observations
@@ -77,7 +78,8 @@ def provenance(
     all_priors = law.priors() | noise.priors(law.response) | dict(chosen)
     return {
         "nstar_version": version("nstar"),
-        "law": json.dumps(spec(law, LAWS)),
+        "law": json.dumps(spec(law.law if isinstance(law, Bent) else law, LAWS)),
+        "discrepancy": "waves" if isinstance(law, Bent) else "none",
         "noise": json.dumps(spec(noise, {n: type(v) for n, v in NOISES.items()})),
         "priors": json.dumps({name: describe(p) for name, p in all_priors.items()}),
         "priors_chosen": json.dumps({name: describe(p) for name, p in chosen.items()}),

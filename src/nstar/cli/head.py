@@ -8,9 +8,11 @@ from nstar.cli.source import Found
 
 
 def _named(found: Found, what: str) -> str:
-    """Name the law or the noise, of each component where laws are averaged."""
-    from nstar.mixture import components
+    """Name the law or the noise; where laws are averaged, the laws and all their noises."""
+    from nstar.mixture import Average, components
 
+    if what == "law" and isinstance(found.fit, Average):
+        return ",".join(found.fit.names)
     trees = [part.tree for part in components(found.fit)]
     return ",".join(dict.fromkeys(json.loads(t.attrs[what])["name"] for t in trees))
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 from numpyro.distributions import Distribution
 from numpyro.handlers import seed, trace
@@ -65,20 +66,32 @@ def split(law: Law, noise: Noise) -> tuple[Skeleton, list[float]]:
     return Skeleton(_with(law, blank[0]), _with(noise, blank[1]), shape), numbers
 
 
-def _floats(part: Law | Noise) -> dict[str, Any]:
-    """Fields holding floats or tuples of floats; all else is compiled in."""
+def _floats(part: Any) -> dict[str, Any]:
+    """Fields holding floats, tuples of them or arrays, inner parts too; all else is compiled in."""
     if not is_dataclass(part):
         return {}
-    values = {f.name: getattr(part, f.name) for f in fields(part)}
-    return {
-        name: value
-        for name, value in values.items()
-        if (leaves := jax.tree.leaves(value)) and all(type(v) is float for v in leaves)
-    }
+    found = {}
+    for field in fields(part):
+        value = getattr(part, field.name)
+        leaves = jax.tree.leaves(value)
+        if is_dataclass(value):
+            found[field.name] = _floats(value)
+        elif leaves and all(isinstance(v, float | np.ndarray) for v in leaves):
+            found[field.name] = value
+    return found
 
 
 def _with(part: Any, numbers: dict[str, Any]) -> Any:
-    return replace(part, **numbers) if numbers else part
+    """Put numbers back into the fields they came from."""
+    return replace(
+        part,
+        **{
+            name: _with(getattr(part, name), value)
+            if isinstance(value, dict)
+            else value
+            for name, value in numbers.items()
+        },
+    )
 
 
 def prior_draw(law: Law, noise: Noise, chosen: Any, key: Array) -> dict[str, Array]:

@@ -36,6 +36,7 @@ class Settings(NamedTuple):
     target_accept: float = 0.9
     max_tree_depth: int = 10
     dense: bool = False  # adapt a full mass matrix; set where the curvature misleads
+    trusted: float = modes.TRUSTED  # mismatch up to which the curvature guides
 
 
 USUAL = Settings()
@@ -75,7 +76,7 @@ def sample(
     prior_key, *chain_keys = jax.random.split(key, settings.chains + 1)
     prior = density.prior_draws(skeleton, numbers, dict(chosen), prior_key, PRIOR_DRAWS)
     mode = prepare(skeleton, problem, {n: v[: modes.STARTS] for n, v in prior.items()})
-    if mode.mismatch > modes.TRUSTED:
+    if mode.mismatch > settings.trusted:
         mode, settings = modes.scaled(mode), settings._replace(dense=True)
     blocks = -(-settings.warmup // BLOCK), -(-settings.draws // BLOCK)
     total, done, counting = sum(blocks) * settings.chains, 0, Lock()
