@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nstar.averaging import average as average
     from nstar.cache import use_cache as use_cache
     from nstar.checks import check_fit as check_fit
     from nstar.checks import check_plan as check_plan
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from nstar.fitting import Fit as Fit
     from nstar.fitting import fit as fit
     from nstar.fitting import load as load
+    from nstar.mixture import Average as Average
     from nstar.observations import Observations as Observations
     from nstar.optima import measured_optima as measured_optima
     from nstar.planning import Plan as Plan
@@ -24,11 +26,13 @@ if TYPE_CHECKING:
 
 # name: room, and name there; loaded on first use, since JAX and ArviZ take seconds
 _ROOMS = {
+    "Average": ("mixture", "Average"),
     "Comparison": ("comparison", "Comparison"),
     "Fit": ("fitting", "Fit"),
     "Observations": ("observations", "Observations"),
     "Plan": ("planning", "Plan"),
     "Response": ("types", "Response"),
+    "average": ("averaging", "average"),
     "check_fit": ("checks", "check_fit"),
     "check_plan": ("checks", "check_plan"),
     "check_prediction": ("checks", "check_prediction"),

@@ -2,30 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from nstar.averaging import Component, average
 from nstar.checks import check_fit
 from nstar.fitting import Fit, fit
+from nstar.mixture import Average, components
 from nstar.observations import Observations
 from nstar.optima import measured_optima
 from nstar.prediction import loss as predict_loss
 from nstar.prediction import measured_optima as predict_optima
+from nstar.samplers.nuts import Settings
 from nstar.scores import LEVELS, quantiles, scores
-from nstar.types import Law, Noise, Varying
+from nstar.splits import Split, split
+from nstar.types import Law, Noise, Response, Varying
 from nstar.verdicts import Check, Status
 
 NEAR = 0.75  # decades of D about a profile's minimum that a measured optimum uses
-EDGE = 1e-6  # of a decade: a budget on the boundary is held out
-
-
-class Split(NamedTuple):
-    """Runs to learn from and larger ones to predict."""
-
-    decades: float  # of compute held out
-    train: Observations
-    test: Observations
 
 
 @dataclass(frozen=True)
@@ -33,21 +28,42 @@ class Outcome:
     """What a fit of the training runs said of the others."""
 
     split: Split
-    fit: Fit
+    fit: Fit | Average
     draws: np.ndarray  # response with run noise on the law's scale, (draw, run)
+
+    @property
+    def response(self) -> Response:
+        """What the law, or every law averaged, predicts."""
+        return components(self.fit)[0].law.response
 
     def record(self) -> dict[str, Any]:
         """Scores in log loss, and of optima where held-out budgets have profiles.
 
-        A law whose response is not the log of the loss is scored on its own scale.
+        A law whose response is not the log of the loss is scored on its own scale.  An
+        average has its weights and the scores of equal weights and of each law beside.
         """
-        truth = np.asarray(self.fit.law.response.link(self.split.test["L"]))
+        truth = np.asarray(self.response.link(self.split.test["L"]))
         return {
             "hold_out_decades": self.split.decades,
             "n_train": len(self.split.train),
             "n_test": len(self.split.test),
             **scores(self.draws, truth),
             "optima": self._optima(),
+            **self._beside(truth),
+        }
+
+    def _beside(self, truth: np.ndarray) -> dict[str, Any]:
+        if not isinstance(self.fit, Average):
+            return {}
+
+        def scored(fit: Fit | Average) -> dict[str, Any]:
+            return scores(_predicted(fit, self.split.test, fit.seed), truth)
+
+        laws = dict(zip(self.fit.names, self.fit.components, strict=True))
+        return {
+            "weights": dict(zip(laws, self.fit.weights, strict=True)),
+            "equal_weights": scored(self.fit.equal()),
+            "laws": {name: scored(part) for name, part in laws.items()},
         }
 
     def _optima(self) -> dict[str, Any] | None:
@@ -69,27 +85,13 @@ class Outcome:
         for level in LEVELS:
             low, high = quantiles(self.draws, level)
             table |= {f"{(1 - level) / 2:g}": low, f"{(1 + level) / 2:g}": high}
-        test, unlink = self.split.test, self.fit.law.response.unlink
+        test, unlink = self.split.test, self.response.unlink
         return [
             {"row": int(test.rows[i])}
             | {name: test[name][i] for name in ("C", "N", "D", "L") if name in test}
             | {f"q{q}": float(unlink(values)[0][i]) for q, values in sorted(table.items(), key=lambda kv: float(kv[0]))}
             for i in range(len(test))
         ]  # fmt: skip
-
-
-def split(runs: Observations, decades: float) -> Split:
-    """Hold out the runs with C >= C_max / 10^decades.
-
-    Raises:
-        ValueError: no run is left to learn from.
-    """
-    log_C = np.log10(runs["C"])
-    held = log_C >= log_C.max() - decades - EDGE
-    if held.all():
-        msg = f"{runs.source}: holding out {decades:g} decades leaves no run to learn from (the runs span {np.ptp(log_C):.2f})"
-        raise ValueError(msg)
-    return Split(decades, runs.take(~held), runs.take(held))
 
 
 def near_minimum(runs: Observations) -> Observations:
@@ -106,25 +108,28 @@ def near_minimum(runs: Observations) -> Observations:
 
 def backtest(
     runs: Observations,
-    law: str | Law = "coupled",
+    law: str | Law | Sequence[str | Law | Component] = "coupled",
     noise: str | Noise | None = None,
     *,
     discrepancy: str | None = None,
     hold_out: Sequence[float] = (1.0,),
     test: Observations | None = None,
     seed: int = 0,
+    settings: Settings | None = None,
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Outcome]:
     """Fit the smaller runs and predict the larger ones, for each number of decades.
 
     Args:
         runs: a ladder.
-        law: a law with a loss.
+        law: a law with a loss, or several to be averaged: their weights come from splits
+            of the smaller runs alone.
         noise: its likelihood.
         discrepancy: "waves" or "none", as `fit` takes it.
         hold_out: decades of compute below the largest run that are held out.
         test: runs to predict in place of a split; all of `runs` are then learned from.
         seed: of the fits and of the predictive noise.
+        settings: of the fits.
         tick: progress of the sampling.
 
     Raises:
@@ -136,29 +141,31 @@ def backtest(
         splits = [split(runs, h) for h in hold_out]
     outcomes = []
     for part in splits:
-        fitted = fit(
-            replace(part.train, notes=()),
-            law,
-            noise,
-            seed=seed,
-            tick=tick,
-            discrepancy=discrepancy,
-        )
+        train = replace(part.train, notes=())
+        if isinstance(law, Sequence) and not isinstance(law, str):
+            fitted = average(
+                train, law, noise, None, seed, settings, tick, discrepancy=discrepancy
+            )
+        else:
+            fitted = fit(
+                train, law, noise, None, seed, settings, tick, discrepancy=discrepancy
+            )
         outcomes.append(Outcome(part, fitted, _predicted(fitted, part.test, seed)))
     return outcomes
 
 
-def _predicted(fitted: Fit, test: Observations, seed: int) -> np.ndarray:
+def _predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarray:
     """Draws of the response of held-out runs, each with the inputs of its own row."""
-    law = fitted.law
-    reads = ("N", "D") if isinstance(law, Varying) else law.inputs
-    for name in reads:
-        if name not in test:
-            msg = f"{test.source}: the runs to predict have no column {name!r}, which the {type(law).__name__} law reads"
-            raise ValueError(msg)
-    x = {name: test[name] for name in reads}
+    laws = [part.law for part in components(fitted)]
+    x = {}
+    for law in laws:
+        for name in ("N", "D") if isinstance(law, Varying) else law.inputs:
+            if name not in test:
+                msg = f"{test.source}: the runs to predict have no column {name!r}, which the {type(law).__name__} law reads"
+                raise ValueError(msg)
+            x[name] = test[name]
     draws = predict_loss(fitted, x=x, seed=seed)["measured"]
-    return np.asarray(law.response.link(draws.to_numpy()))
+    return np.asarray(laws[0].response.link(draws.to_numpy()))
 
 
 def check_backtest(outcomes: Sequence[Outcome]) -> list[Check]:
@@ -171,6 +178,9 @@ def check_backtest(outcomes: Sequence[Outcome]) -> list[Check]:
             for c in check_fit(outcome.fit)
             if c.status is Status.FAIL
         ]
+        if isinstance(outcome.fit, Average):
+            how = outcome.fit.how
+            found.append(how._replace(name=f"{name}: {how.name}"))
         record = outcome.record()
         covered, n = record["coverage"]["0.9"], record["n_test"]
         detail = f"90 % intervals of a measured run held {covered:.0%} of {n} runs"

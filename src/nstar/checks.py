@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from nstar.diagnostics import E_BFMI, ESS, RHAT, diagnose
 from nstar.fitting import Fit, unknowns
 from nstar.misfit import structure
+from nstar.mixture import Average, components
 from nstar.planning import Plan
 from nstar.types import Scattered
 from nstar.verdicts import Check, Status
@@ -20,15 +21,27 @@ EDGE = (
 )
 
 
-def check_fit(fit: Fit) -> list[Check]:
-    """Hold the sampler, the priors and the law against the runs."""
+def check_fit(fit: Fit | Average) -> list[Check]:
+    """Hold the sampler, the priors and the law against the runs; each law by its name."""
+    notes = dict.fromkeys(note for part in components(fit) for note in part.runs.notes)
+    if not isinstance(fit, Average):
+        return [*_own(fit), *notes]
+    each = [
+        check._replace(name=f"{name}: {check.name}")
+        for name, part in zip(fit.names, fit.components, strict=True)
+        for check in _own(part)
+    ]
+    return [fit.how, *each, *notes]
+
+
+def _own(fit: Fit) -> list[Check]:
+    """Checks of one law, without what was noticed of the runs."""
     return [
         *_sampler(fit),
         *fit.notes,
         *_priors(fit),
         _misfit(fit),
         *_profiles(fit),
-        *fit.runs.notes,
     ]
 
 
@@ -37,7 +50,7 @@ def check_plan(plan: Plan) -> list[Check]:
     return [_extrapolation(plan), *_range(plan), *_edge(plan)]
 
 
-def check_prediction(fit: Fit, N: ArrayLike, D: ArrayLike) -> list[Check]:
+def check_prediction(fit: Fit | Average, N: ArrayLike, D: ArrayLike) -> list[Check]:
     """Ask how far runs to be predicted lie from those that were made."""
     runs = fit.runs
     found = [_distance(runs.cost.flop(np.asarray(N), np.asarray(D)), fit)]
@@ -163,7 +176,7 @@ def _extrapolation(plan: Plan) -> Check:
     return _distance(plan.budgets, plan.fit)
 
 
-def _distance(C: np.ndarray, fit: Fit) -> Check:
+def _distance(C: np.ndarray, fit: Fit | Average) -> Check:
     """Judge decades of compute beyond the largest run, or below the smallest."""
     runs = fit.runs["C"]
     own = float(np.log10(runs.max() / runs.min()))
@@ -209,6 +222,7 @@ def _edge(plan: Plan) -> Iterator[Check]:
 def _range(plan: Plan) -> Iterator[Check]:
     """Say where the recommended run leaves the tokens per parameter that were run."""
     runs, draws = plan.fit.runs, plan.draws
+    laws = [part.law for part in components(plan.fit)]
     if "N" not in runs or "D" not in runs:
         return
     ratios = runs["D"] / runs["N"]
@@ -221,7 +235,9 @@ def _range(plan: Plan) -> Iterator[Check]:
     ]
     kind = (
         "optima"
-        if isinstance(plan.fit.law, Scattered) and "budget" not in plan.fit.law.inputs
+        if all(
+            isinstance(law, Scattered) and "budget" not in law.inputs for law in laws
+        )
         else "runs"
     )
     detail = f"the {kind} have {low:.3g} to {high:.3g} tokens per parameter"

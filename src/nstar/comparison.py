@@ -9,6 +9,7 @@ import numpy as np
 from nstar import published
 from nstar.fitting import Fit
 from nstar.intervals import credible_level, interval
+from nstar.mixture import Average
 from nstar.planning import Plan, plan
 from nstar.published import PublishedFit
 from nstar.verdicts import Check, Status
@@ -86,7 +87,9 @@ class Comparison:
 
 
 def compare(
-    fit: Fit, published_id: str | PublishedFit, budgets: float | Sequence[float]
+    fit: Fit | Average,
+    published_id: str | PublishedFit,
+    budgets: float | Sequence[float],
 ) -> Comparison:
     """Hold a fit against a published one at given budgets, under the fit's FLOP convention.
 

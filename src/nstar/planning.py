@@ -11,6 +11,7 @@ from nstar import prediction
 from nstar.discrepancy import Bent
 from nstar.fitting import Fit
 from nstar.intervals import interval
+from nstar.mixture import Average, components
 from nstar.types import Surface
 from nstar.wording import counts, flop, numbers
 
@@ -27,11 +28,12 @@ class Plan:
     `loss` of the recommended run, `loss_oracle` of each draw's own optimum and their
     difference `regret`; with a discrepancy `N_law` and `D_law`, the optimum of the law
     without it, and `on_edge`, the share of draws whose optimum lies at an end of the
-    tokens per parameter that were searched; `alpha1`, `alpha2`, `A1`, `A2` by draw.  What the law cannot
+    tokens per parameter that were searched; `alpha1`, `alpha2`, `A1`, `A2` by draw.
+    Where laws are averaged, `law` says which one each draw is of.  What the law cannot
     give is absent.
     """
 
-    fit: Fit
+    fit: Fit | Average
     draws: xr.Dataset
 
     @property
@@ -43,6 +45,13 @@ class Plan:
     def decades(self) -> np.ndarray:
         """Decades of compute each budget lies beyond the largest run."""
         return np.log10(self.budgets / self.draws.attrs["C_max"])
+
+    @property
+    def tree(self) -> xr.DataTree:
+        """The groups of the fit, or of every law averaged, and these draws as `derived`."""
+        tree = self.fit.tree.copy()
+        tree["derived"] = xr.DataTree(self.draws)
+        return tree
 
     def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """One record a budget: intervals of every quantity, null where the law has none."""
@@ -100,7 +109,10 @@ class Plan:
 
 
 def plan(
-    fit: Fit, budget: float | Sequence[float] | np.ndarray, *, seed: int | None = None
+    fit: Fit | Average,
+    budget: float | Sequence[float] | np.ndarray,
+    *,
+    seed: int | None = None,
 ) -> Plan:
     """Carry every draw to the compute-optimal run of each budget.
 
@@ -108,7 +120,7 @@ def plan(
     one action for all draws, since nobody can train at each draw's own optimum.
 
     Args:
-        fit: a fit whose law has an allocation or a loss.
+        fit: a fit whose law has an allocation or a loss, or an average of such.
         budget: training FLOP, one or several; rising and without repeats in the plan.
         seed: of the scatter of measured optima; the fit's own unless given.
 
@@ -139,15 +151,23 @@ def plan(
     )
     if measured is not None:
         data |= {"N_optimum": (dims, measured[0]), "D_optimum": (dims, measured[1])}
-    if isinstance(fit.law, Bent):
+    parts = components(fit)
+    bends = [isinstance(part.law, Bent) for part in parts]
+    if any(bends):
         straight = prediction.straight_optima(fit, C)
         data |= {"N_law": (dims, straight[0]), "D_law": (dims, straight[1])}
-        data["on_edge"] = ("budget", _on_edge(D / N, prediction.window(fit)))
-    if isinstance(fit.law, Surface):
+        counts = fit.counts if isinstance(fit, Average) else len(N)
+        bent = np.repeat(bends, counts)
+        on_edge = _on_edge(D / N, prediction.window(parts[0]), bent)
+        data["on_edge"] = ("budget", on_edge)
+    if all(isinstance(part.law, Surface) for part in parts):
         data |= _losses(fit, C, N, D, recommended, tokens)
     data |= _exponents(fit)
     C_max = float(np.max(fit.runs["C"]))
-    return Plan(fit, xr.Dataset(data, {"budget": C}, {"C_max": C_max}))
+    coords: dict[str, Any] = {"budget": C}
+    if isinstance(fit, Average):
+        coords["law"] = ("draw", fit.law_of_draw)
+    return Plan(fit, xr.Dataset(data, coords, {"C_max": C_max}))
 
 
 def _tied(N: np.ndarray, D: np.ndarray) -> bool:
@@ -155,15 +175,17 @@ def _tied(N: np.ndarray, D: np.ndarray) -> bool:
     return bool(np.allclose(np.ptp(np.log(N * D), axis=0), 0, atol=1e-6))
 
 
-def _on_edge(ratio: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """Share of draws whose optimum lies at an end of the search, by budget."""
+def _on_edge(
+    ratio: np.ndarray, window: tuple[float, float], bent: np.ndarray
+) -> np.ndarray:
+    """Share of all draws that bend and have their optimum at an end of the search."""
     low, high = np.log(window)
     inside = (np.log(ratio) > low + AT_EDGE) & (np.log(ratio) < high - AT_EDGE)
-    return 1 - inside.mean(axis=0)
+    return (~inside & np.reshape(bent, (-1, 1))).mean(axis=0)
 
 
 def _losses(
-    fit: Fit,
+    fit: Fit | Average,
     C: np.ndarray,
     N: np.ndarray,
     D: np.ndarray,
@@ -181,7 +203,7 @@ def _losses(
     }
 
 
-def _exponents(fit: Fit) -> dict[str, Any]:
+def _exponents(fit: Fit | Average) -> dict[str, Any]:
     """Slopes and levels of log N* and log D* in log C, over the runs' last decade at least."""
     C_max = float(fit.runs["C"].max())
     ends = np.array([min(float(fit.runs["C"].min()), C_max / 10), C_max])

@@ -1,6 +1,6 @@
 """What a fit says of runs not yet made, under every draw."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -9,10 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from scipy.special import logsumexp
 
 from nstar.cost_line import WIDEST, optimum
 from nstar.discrepancy import Bent
 from nstar.fitting import Fit
+from nstar.mixture import Average
+from nstar.observations import Observations
 from nstar.samplers.density import Skeleton, split
 from nstar.types import (
     Allocation,
@@ -31,7 +34,7 @@ NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
 
 
 def loss(
-    fit: Fit,
+    fit: Fit | Average,
     N: Array | None = None,
     D: Array | None = None,
     *,
@@ -44,7 +47,7 @@ def loss(
     where the law has it, the scatter of its budget about the trend.
 
     Args:
-        fit: a fit whose law predicts a loss.
+        fit: a fit whose law predicts a loss, or an average of such.
         N: parameters, (point,).
         D: tokens, (point,).
         x: what else the law reads of a run, by name, (point,) each.  What is not given
@@ -53,11 +56,15 @@ def loss(
         seed: of the run noise.
 
     Returns:
-        Draws with dimensions (draw, point).
+        Draws with dimensions (draw, point); those of an average say their `law`.
 
     Raises:
         ValueError: the law has no loss or lacks an input, or N and D are not positive.
     """
+    if isinstance(fit, Average):
+        each = [loss(f, N, D, x=x, seed=seed + i) for i, f in enumerate(fit.parts)]
+        mixed = xr.concat(each, "draw", join="exact", combine_attrs="override")
+        return mixed.assign_coords(law=("draw", fit.law_of_draw))
     law = fit.law
     if law.response.columns != ("L",):
         msg = f"the {type(law).__name__} law has no loss; fit a loss surface or isoFLOP profiles"
@@ -109,19 +116,67 @@ def _loss(
 
     def one(params: Any, key: Array) -> tuple[Array, Array]:
         of_budget, of_run = jax.random.split(key)
+        expected = _expected(law, params, x, of_budget)
         if isinstance(law, Varying):
             clean = jnp.log(law.loss(params, x["N"], x["D"]))
-            expected = law.draw_expected(of_budget, params, x["N"], x["D"])
         else:
-            clean = expected = law.expected(params, x)
+            clean = expected
         return clean, noise.around(expected, params, {}).sample(of_run)
 
     n = len(jax.tree.leaves(draws)[0])
     return jax.vmap(one)(draws, jax.random.split(key, n))
 
 
-def loss_each(fit: Fit, N: Array, D: Array) -> np.ndarray:
+def _expected(law: Law, params: Any, x: Inputs, key: Array) -> Array:
+    """Expected response of new runs, on a budget of their own where the law has budgets."""
+    if isinstance(law, Varying):
+        return law.draw_expected(key, params, x["N"], x["D"])
+    return law.expected(params, x)
+
+
+def log_density(fit: Fit | Average, runs: Observations, *, seed: int = 0) -> np.ndarray:
+    """Log predictive density of runs as they were measured, (run,).
+
+    The noise's density of the response, on the law's scale, averaged over the draws:
+    of each run by itself, though what the law gets wrong is common to many.
+
+    Raises:
+        ValueError: the runs lack what the law reads.
+    """
+    if isinstance(fit, Average):
+        each = [log_density(f, runs, seed=seed) for f in fit.components]
+        return logsumexp(each, axis=0, b=np.array(fit.weights)[:, None])
+    law = fit.law
+    reads = ("N", "D") if isinstance(law, Varying) else law.inputs
+    x = _inputs(fit, None, None, {name: runs[name] for name in reads if name in runs})
+    y = law.response.link(*(runs[name] for name in law.response.columns))
+    with jax.enable_x64(True):
+        skeleton, numbers = split(law, fit.noise)
+        key = jax.random.key(seed)
+        return np.asarray(_log_density(skeleton, numbers, fit.draws, x, y, key))
+
+
+@partial(jax.jit, static_argnums=0)
+def _log_density(
+    skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs, y: Array, key: Array
+) -> Array:
+    law, noise = skeleton.fill(numbers)
+
+    def one(params: Any, key: Array) -> Array:
+        expected = _expected(law, params, x, key)
+        return noise.around(expected, params, {}).log_prob(y)
+
+    keys = jax.random.split(key, len(jax.tree.leaves(draws)[0]))
+    each = jax.vmap(one)(draws, keys)
+    each = jnp.where(jnp.isnan(each), -jnp.inf, each)  # a draw that gives no loss there
+    return jax.nn.logsumexp(each, axis=0) - jnp.log(len(each))
+
+
+def loss_each(fit: Fit | Average, N: Array, D: Array) -> np.ndarray:
     """Loss where every draw has runs of its own: N, D and the answer are (draw, point)."""
+    if isinstance(fit, Average):
+        each = zip(fit.parts, fit.shared_out(N), fit.shared_out(D), strict=True)
+        return np.concatenate([loss_each(*one) for one in each])
     with jax.enable_x64(True):
         skeleton, numbers = split(fit.law, fit.noise)
         return np.asarray(_loss_each(skeleton, numbers, fit.draws, N, D))
@@ -135,7 +190,7 @@ def _loss_each(
     return jax.vmap(law.loss)(draws, N, D)
 
 
-def optima(fit: Fit, C: Array) -> tuple[np.ndarray, np.ndarray]:
+def optima(fit: Fit | Average, C: Array) -> tuple[np.ndarray, np.ndarray]:
     """N* and D* on the law's line, (draw, budget) each: closed where known, else searched.
 
     A surface with a discrepancy is searched within `window(fit)`.
@@ -143,13 +198,25 @@ def optima(fit: Fit, C: Array) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: the law has neither an allocation nor a loss.
     """
+    if isinstance(fit, Average):
+        return _joined(optima(part, C) for part in fit.parts)
     span = window(fit) if isinstance(fit.law, Bent) else WIDEST
     return _optima(fit, fit.law, C, span)
 
 
-def straight_optima(fit: Fit, C: Array) -> tuple[np.ndarray, np.ndarray]:
+def straight_optima(fit: Fit | Average, C: Array) -> tuple[np.ndarray, np.ndarray]:
     """N* and D* of the law without its discrepancy, (draw, budget) each."""
+    if isinstance(fit, Average):
+        return _joined(straight_optima(part, C) for part in fit.parts)
     return _optima(fit, fit.straight, C, WIDEST)
+
+
+def _joined(
+    each: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of N* and D* of the laws of an average, one after the other."""
+    N, D = zip(*each, strict=True)
+    return np.concatenate(N), np.concatenate(D)
 
 
 def window(fit: Fit, widened: float = WIDENED) -> tuple[float, float]:
@@ -202,12 +269,17 @@ def _searched(
 
 
 def measured_optima(
-    fit: Fit, C: Array, *, seed: int = 0
+    fit: Fit | Average, C: Array, *, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """N* and D* where the optimum of a new budget would be measured, (draw, budget).
 
-    None where the law does not say how measured optima scatter.
+    None where the law, or one of an average's, does not say how measured optima scatter.
     """
+    if isinstance(fit, Average):
+        each = [measured_optima(f, C, seed=seed + i) for i, f in enumerate(fit.parts)]
+        if any(pair is None for pair in each):
+            return None
+        return _joined(pair for pair in each if pair)
     if not isinstance(fit.law, Scattered):
         return None
     with jax.enable_x64(True):

@@ -34,7 +34,7 @@ def backtest(
     json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
     """Hold out the largest budgets, predict them, and score that."""
-    law = law or "coupled"
+    laws = o.laws(law := law or "coupled")
     o.require_positive("--hold-out", hold_out or [1.0], "1")
     asked = Asked(
         runs, law, noise, discrepancy, None, columns, where, flop_per_param_token, params_counted, seed, cache
@@ -44,13 +44,16 @@ def backtest(
     if cache:
         use_cache()
     from nstar.backtest import backtest as hold, check_backtest  # noqa: I001
+    from nstar.mixture import require_names
+
+    require_names(laws)
 
     ladders, checks, rows = [], [], []
     for name, part in _ladders(whole, by):
         tell(f"ladder {name}: {len(part)} runs")
         outcomes = hold(
             part,
-            law,
+            laws if len(laws) > 1 else law,
             noise,
             discrepancy=discrepancy,
             hold_out=hold_out or (1.0,),
@@ -133,9 +136,18 @@ def _print(records: list[tuple[str, dict[str, Any]]]) -> None:
         ["ladder", "decades held out", "runs: train", "test", "90% coverage", "90% interval score",
          "90% width", "CRPS", "rms error", "bias"],
         [
-            [name, f"{r['hold_out_decades']:g}", str(r["n_train"]), str(r["n_test"]),
-             f"{r['coverage']['0.9']:.2f}", three(r["interval_score"]["0.9"]),
-             three(r["width"]["0.9"]), three(r["crps"]), three(r["rmse"]), three(r["bias"])]
-            for name, r in records
+            [name + who, f"{r['hold_out_decades']:g}", str(r["n_train"]), str(r["n_test"]),
+             f"{s['coverage']['0.9']:.2f}", three(s["interval_score"]["0.9"]),
+             three(s["width"]["0.9"]), three(s["crps"]), three(s["rmse"]), three(s["bias"])]
+            for name, r in records for who, s in _scored(r).items()
         ],
     )  # fmt: skip
+
+
+def _scored(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Scores by what they are of: the law, or an average with what stands beside it."""
+    if "weights" not in record:
+        return {"": record}
+    weights = ", ".join(f"{n} {w:.2f}" for n, w in record["weights"].items())
+    each = {f", {name} alone": scores for name, scores in record["laws"].items()}
+    return {f", {weights}": record, ", equal weights": record["equal_weights"], **each}

@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nstar.cli import options as o
 from nstar.cli.source import Asked
 from nstar.discrepancy import PARTS, bendable
 from nstar.fitting import named, unknowns
+from nstar.mixture import require_names
 from nstar.observations import Observations
 from nstar.priors import choose as choose_priors
 from nstar.routes import LEAD, possible
@@ -26,7 +28,9 @@ def require(asked: Asked, laws: tuple[str, ...] = ()) -> None:
     Raises:
         ValueError: naming what there is.
     """
-    own = [asked.law] if asked.law else list(laws or LEAD)
+    own = o.laws(asked.law) if asked.law else list(laws or LEAD)
+    if asked.law and len(own) > 1:
+        require_names(own)
     pool = [named(law, asked.noise) for law in own]
     known = {name for law, noise in pool for name in unknowns(law, noise)}
     known |= {f"bend_{part}" for law, _ in pool if bendable(law) for part in PARTS}

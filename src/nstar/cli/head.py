@@ -7,17 +7,44 @@ from nstar.cli import show
 from nstar.cli.source import Found
 
 
+def _named(found: Found, what: str) -> str:
+    """Name the law or the noise; where laws are averaged, the laws and all their noises."""
+    from nstar.mixture import Average, components
+
+    if what == "law" and isinstance(found.fit, Average):
+        return ",".join(found.fit.names)
+    trees = [part.tree for part in components(found.fit)]
+    return ",".join(dict.fromkeys(json.loads(t.attrs[what])["name"] for t in trees))
+
+
+def _discrepancy(found: Found) -> str:
+    """Say whether the law bends; where laws are averaged, whether any does."""
+    from nstar.mixture import components
+
+    kinds = {part.tree.attrs.get("discrepancy") for part in components(found.fit)}
+    return "waves" if "waves" in kinds else "none"
+
+
+def _weights(found: Found) -> dict[str, float]:
+    """Weights by law where laws are averaged, else nothing."""
+    from nstar.mixture import Average
+
+    if not isinstance(found.fit, Average):
+        return {}
+    return dict(zip(found.fit.names, found.fit.weights, strict=True))
+
+
 def head(found: Found, prob: float) -> dict[str, Any]:
-    """What every JSON document about a fit starts with."""
-    fit, attrs = found.fit, found.fit.tree.attrs
+    """What every JSON document about a fit starts with; an average adds its weights."""
+    fit, weights = found.fit, _weights(found)
     return {
         "data": fit.runs.source,
         "data_sha256": fit.runs.sha256,
         "runs": len(fit.runs),
-        "law": json.loads(attrs["law"])["name"],
+        "law": _named(found, "law"),
         "law_reason": found.reason,
-        "noise": json.loads(attrs["noise"])["name"],
-        "discrepancy": attrs.get("discrepancy", "none"),
+        "noise": _named(found, "noise"),
+        "discrepancy": _discrepancy(found),
         "seed": fit.seed,
         "prob": prob,
         "interval": "equal-tailed",
@@ -25,19 +52,22 @@ def head(found: Found, prob: float) -> dict[str, Any]:
         "params_counted": fit.runs.params_counted,
         "loss_unit": fit.runs.loss_unit,
         "derived": fit.runs.derived or None,
-    }
+    } | ({"weights": weights} if weights else {})
 
 
 def title(found: Found) -> None:
     """Name data, law, noise and seed in a line."""
-    fit, attrs = found.fit, found.fit.tree.attrs
-    law, noise = (json.loads(attrs[name])["name"] for name in ("law", "noise"))
-    bend = " and smooth discrepancy" if attrs.get("discrepancy") == "waves" else ""
+    fit, weights = found.fit, _weights(found)
+    law, noise = (_named(found, name) for name in ("law", "noise"))
+    bend = " and smooth discrepancy" if _discrepancy(found) == "waves" else ""
     show.line(
         f"{law} law with {noise} noise{bend}, {len(fit.runs)} runs of {fit.runs.source}, "
         f"seed {fit.seed}",
         bold=True,
     )
+    if weights:
+        said = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+        show.line(f"weights: {said}; equal weights would be {1 / len(weights):.2f}")
 
 
 def conventions(found: Found) -> None:

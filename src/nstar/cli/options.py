@@ -29,7 +29,7 @@ Law = Annotated[
         metavar="LAW",
         help="isoflop (profiles of loss at fixed compute), allocation or allocation_free "
         "(compute-optimal points), or chinchilla (a loss surface). Chosen from the runs, "
-        "and named, unless given.",
+        "and named, unless given. Several, as in chinchilla,coupled, are averaged.",
     ),
 ]
 Noise = Annotated[
@@ -150,6 +150,19 @@ def require_positive(option: str, values: Sequence[float], example: str) -> None
         if not (math.isfinite(value) and value > 0):
             msg = f"{option} {value:g}: expected a positive number such as {example}"
             raise ValueError(msg)
+
+
+def laws(text: str) -> list[str]:
+    """Read one law, or several to be averaged, as in chinchilla,coupled.
+
+    Raises:
+        ValueError: a name is missing between two commas.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        msg = f"--law {text!r}: expected a law, or several to average, as in chinchilla,coupled"
+        raise ValueError(msg)
+    return names
 
 
 def pairs(texts: Sequence[str] | None, option: str, example: str) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """Commands on a posterior: fit, summary."""
 
 import json as json_room
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
 from nstar.cli.source import Asked, Found, get_fit
+
+if TYPE_CHECKING:
+    from nstar.fitting import Fit
 
 
 def add(app: typer.Typer) -> None:
@@ -57,16 +60,21 @@ def _summarise(asked: Asked, prob: float, *, json: bool, out: str | None) -> Non
     from nstar.writing import require_writable
 
     o.require_prob(prob)
+    if len(o.laws(asked.law or "one")) > 1:
+        msg = f"--law {asked.law}: a summary, and a saved fit, is of one law; an average is for plan, predict, compare and backtest"
+        raise ValueError(msg)
     if out:
         require_writable(out, ".nc")
     found = get_fit(asked)
     from nstar.checks import check_fit
     from nstar.cli import head
+    from nstar.mixture import components
     from nstar.wording import plainly
 
-    checks = plainly(check_fit(found.fit))
-    unknowns = _unknowns(found, prob)
-    saved = str(found.fit.save(out)) if out else None
+    (fit,) = components(found.fit)
+    checks = plainly(check_fit(fit))
+    unknowns = _unknowns(fit, prob)
+    saved = str(fit.save(out)) if out else None
     if json:
         show.as_json(
             head.head(found, prob)
@@ -86,11 +94,11 @@ def _summarise(asked: Asked, prob: float, *, json: bool, out: str | None) -> Non
     show.finish(checks)
 
 
-def _unknowns(found: Found, prob: float) -> dict[str, dict[str, Any]]:
+def _unknowns(fit: "Fit", prob: float) -> dict[str, dict[str, Any]]:
     """The summary by unknown, with its prior; null where it follows from others."""
-    table = found.fit.summary(prob)
+    table = fit.summary(prob)
     low, high = (str(n) for n in table.columns if str(n).startswith("eti"))
-    priors = json_room.loads(found.fit.tree.attrs["priors"])
+    priors = json_room.loads(fit.tree.attrs["priors"])
     names = {"mean": "mean", "sd": "sd", "lower": low, "upper": high}
     names |= {name: name for name in ("r_hat", "ess_bulk", "ess_tail")}
     return {

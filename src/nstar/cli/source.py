@@ -10,6 +10,7 @@ from nstar.cli import options as o
 
 if TYPE_CHECKING:
     from nstar.fitting import Fit
+    from nstar.mixture import Average
     from nstar.observations import Observations
 
 
@@ -41,9 +42,9 @@ class Asked:
 
 
 class Found(NamedTuple):
-    """A fit, and why it is of this law."""
+    """A fit, or an average of several, and why it is of this law."""
 
-    fit: "Fit"
+    fit: "Fit | Average"
     reason: str
 
 
@@ -87,13 +88,15 @@ def get_fit(asked: Asked, *, surface: bool = False) -> Found:
     tell(f"law {law}: {reason}")
     if asked.cache:
         use_cache()
+    names, how = o.laws(law), (asked.noise, asked.chosen_priors, asked.seed or 0)
+    if len(names) > 1:
+        from nstar.averaging import average
+
+        made = average(runs, names, *how, discrepancy=asked.discrepancy)
+        return Found(made, reason)
     from nstar.fitting import fit
 
-    made = fit(
-        runs, law, asked.noise, asked.chosen_priors, asked.seed or 0,
-        discrepancy=asked.discrepancy,
-    )  # fmt: skip
-    return Found(made, reason)
+    return Found(fit(runs, law, *how, discrepancy=asked.discrepancy), reason)
 
 
 def _load(asked: Asked) -> Found:
