@@ -36,20 +36,35 @@ def bootstrap(
     Epoch's intervals are of the law; a run's noise is added by drawing residuals of the
     optimum with replacement, independently for each held-out run.
     """
-    rng = np.random.default_rng(seed)
-    log_N, log_D, y = np.log(train["N"]), np.log(train["D"]), np.log(train["L"])
-    n, d = log_N - log_N.mean(), log_D - log_D.mean()
-    best = huber_fit(n, d, y)
-    refits = []
-    for _ in range(REFITS):
-        i = rng.integers(0, len(y), len(y))
-        refits.append(_polish(best, n[i], d[i], y[i])[0])
-    new = np.log(test["N"]) - log_N.mean(), np.log(test["D"]) - log_D.mean()
+    (n, d, y), new = _centred(_columns(train), _columns(test))
+    best, refits = _refits(_columns(train), seed)
     law = np.array([_surface(p, *new)[0] for p in refits])
     if not noise:
         return law
     law = np.repeat(law, REPEATS, axis=0)
-    return law + rng.choice(y - _surface(best, n, d)[0], size=law.shape)
+    residuals = y - _surface(best, n, d)[0]
+    return law + np.random.default_rng(seed).choice(residuals, size=law.shape)
+
+
+def _columns(runs: Observations) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(runs[c].tolist()) for c in ("N", "D", "L"))
+
+
+def _centred(train: tuple, test: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """Log N and log D about their means over the training runs; log loss of those."""
+    x, new = np.log(train), np.log(test[:2])
+    middle = x[:2].mean(axis=1, keepdims=True)
+    return np.concatenate([x[:2] - middle, x[2:]]), new - middle
+
+
+@lru_cache(maxsize=2)
+def _refits(train: tuple, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Optimum of all runs and of each resample, shared by both forecasts."""
+    rng = np.random.default_rng(seed)
+    data, _ = _centred(train, train)
+    best = huber_fit(*data)
+    samples = rng.integers(0, data.shape[1], (REFITS, data.shape[1]))
+    return best, [_polish(best, *data[:, i])[0] for i in samples]
 
 
 def huber_fit(n: np.ndarray, d: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -116,12 +131,8 @@ def simple_scaling_laws(
     there, so that their log exists.
     """
     floor = 0.01 * train["L"].min()
-    each = [_one_form(form, _key(train), _key(test), seed) for form in forms]
+    each = [_one_form(form, _columns(train), _columns(test), seed) for form in forms]
     return np.log(np.maximum(np.concatenate(each), floor))
-
-
-def _key(runs: Observations) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(runs[c].tolist()) for c in ("N", "D", "L"))
 
 
 @lru_cache(maxsize=6)

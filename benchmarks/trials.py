@@ -5,10 +5,10 @@ Matern-3/2 process over (log N, log D), marginalised exactly, with normal noise.
 centre their priors on the mean loss of the runs, a shortcut nstar does not take: a prior
 that looks at the answers cannot be calibrated by simulation.
 
-The posterior is drawn by importance sampling: the best of several mode searches, a
-Student-t of 5 degrees of freedom with the curvature there, its moments matched to the
-weighted draws (weights tempered where few draws hold them) until 450 of 1500 draws are
-effective or fourteen rounds are over, then resampling.
+The posterior is drawn by importance sampling from the best of several mode searches: a
+Student-t of 5 degrees of freedom with the curvature there, then rounds whose moments
+match the weighted draws so far (weights tempered where few draws hold them), all draws
+weighted against the mixture of all rounds (Cornuet et al. 2012, arXiv:0907.1254).
 """
 
 import sys
@@ -20,15 +20,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy import stats
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 from nstar.observations import Observations
 from nstar.types import Array
 
-STARTS = 6  # prior draws from which the mode is sought, besides the prior's centre
-PROPOSALS = 1500  # a round
-ROUNDS = 14  # at most
-ENOUGH = 450  # effective draws of a round, which is then the last
-DRAWS = 2000  # kept, with replacement
+STARTS = 4  # prior draws from which the mode is sought, besides the prior's centre
+PROPOSALS = 500  # a round
+ROUNDS = 16  # at most
+ENOUGH = 1200  # effective draws, and no further round is needed
+DRAWS = 1000  # kept, with replacement
 DF = 5.0  # of the proposal
 JITTER = 1e-10  # on the diagonal of a covariance, in log loss squared
 
@@ -131,13 +132,15 @@ def _draw(
     with jax.enable_x64(True):
         values = jax.jit(lambda t: jax.lax.map(log_density, t, batch_size=50))
         mode, covariance = _mode(log_density, centre, scale, rng)
+        proposals, thetas, targets = [], [], []
         for _ in range(ROUNDS):
-            root = np.linalg.cholesky(covariance)
+            proposals.append((mode, np.linalg.cholesky(covariance)))
             z = rng.normal(size=(PROPOSALS, len(mode)))
             z *= np.sqrt(DF / rng.chisquare(DF, size=(PROPOSALS, 1)))
-            theta = mode + z @ root.T
-            proposal = -(DF + len(mode)) / 2 * np.log1p(np.sum(z**2, axis=1) / DF)
-            log_weight = np.asarray(values(theta)) - proposal
+            thetas.append(mode + z @ proposals[-1][1].T)
+            targets.append(np.asarray(values(thetas[-1])))
+            theta, target = np.concatenate(thetas), np.concatenate(targets)
+            log_weight = target - _log_mixture(theta, proposals)
             log_weight = np.where(np.isfinite(log_weight), log_weight, -np.inf)
             weight, size = _normalised(log_weight)
             if size > ENOUGH:
@@ -148,12 +151,24 @@ def _draw(
                 tempered, _ = _normalised(power * log_weight)
             mode = tempered @ theta
             covariance = np.cov(theta.T, aweights=tempered, ddof=0)
-        if size < 100:
+        if size < 200:
             print(f"  importance sampling: {size:.0f} effective draws", file=sys.stderr)
-        chosen = theta[rng.choice(PROPOSALS, DRAWS, p=weight)]
+        chosen = theta[rng.choice(len(theta), DRAWS, p=weight)]
         keys = jax.random.split(jax.random.key(seed), DRAWS)
         run = jax.jit(lambda t, k: jax.lax.map(lambda a: predict(*a), (t, k), batch_size=25))  # fmt: skip
         return np.asarray(run(chosen, keys))
+
+
+def _log_mixture(
+    theta: np.ndarray, proposals: list[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Log density of all rounds' proposals together, but for a constant."""
+    each = []
+    for middle, root in proposals:
+        z = np.linalg.solve(root, (theta - middle).T)
+        tail = np.log1p(np.sum(z**2, axis=0) / DF)
+        each.append(-(DF + len(z)) / 2 * tail - np.sum(np.log(np.diag(root))))
+    return logsumexp(each, axis=0) - np.log(len(proposals))
 
 
 def _normalised(log_weight: np.ndarray) -> tuple[np.ndarray, float]:
