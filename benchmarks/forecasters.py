@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-import arviz_stats
 import numpy as np
 
 import nstar
@@ -52,6 +51,8 @@ def psis_loo(
     train: Observations, test: Observations, seed: int, *, laws: tuple[str, ...]
 ) -> np.ndarray:
     """Laws mixed by stacking weights of PSIS-LOO on the training runs (ArviZ)."""
+    import arviz_stats  # before numpyro, it would leave numpyro without a module
+
     trees = {law: fitted(law, "student_t", train, seed).tree for law in laws}
     table = arviz_stats.compare(trees, method="stacking")
     rng = np.random.default_rng(seed)
