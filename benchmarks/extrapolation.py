@@ -22,6 +22,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 import extrapolation_tables as tables
@@ -130,6 +131,7 @@ def run(options: argparse.Namespace) -> None:
             record["scores"][name] = found
             print(f"{ladder.name} -{part.decades:g}: {name}: covered {found['coverage']['0.9']:.2f}, score {100 * found['interval_score']['0.9']:.2f}, rms {100 * found['rmse']:.2f}, {found['seconds']:.0f} s", file=sys.stderr, flush=True)  # fmt: skip
             write(records)
+        jax.clear_caches()  # every split has shapes of its own
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ from nstar.types import Array
 
 STARTS = 4  # prior draws from which the mode is sought, besides the prior's centre
 PROPOSALS = 500  # a round
-ROUNDS = 16  # at most
-ENOUGH = 1200  # effective draws, and no further round is needed
-DRAWS = 1000  # kept, with replacement
+ROUNDS = 20  # at most
+ENOUGH = 2000  # effective draws, and no further round is needed
+DRAWS = 2000  # kept, with replacement
 DF = 5.0  # of the proposal
 JITTER = 1e-10  # on the diagonal of a covariance, in log loss squared
 
