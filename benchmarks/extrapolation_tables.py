@@ -193,16 +193,21 @@ def figure(records: Records) -> Figure:
         left.plot(means, at, "|", color="black", ms=14, mew=2, label="mean of sources")
         left.set(xscale="log", yticks=at, yticklabels=names)
         left.set_xlabel(
-            f"90 % interval score, 0.01 in log loss, {h:g} decades held out"
+            f"90 % interval score, 0.01 in log loss; {h:g} decade{'s' * (h != 1)} held out"
         )
         for y, n in zip(at, names, strict=True):
             if (h, n) in rows:
                 right.plot(rows[h, n]["simulated_coverage"], [y, y], color="#999999", lw=5)  # fmt: skip
                 right.plot(rows[h, n]["coverage"], y, "o", color="#D55E00", ms=5)
         right.axvline(0.9, color="black", lw=0.8, ls=":")
-        right.set_xlabel("mean coverage of 90 % intervals; grey: as the forecast simulates")  # fmt: skip
+        right.set_xlabel("mean coverage of 90 %; grey: simulated")  # fmt: skip
     grid[0, 0].invert_yaxis()
-    grid[0, 0].legend(fontsize=7, ncols=2)
+    page.legend(
+        *grid[0, 0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=8,
+        fontsize=8,
+    )
     return page
 
 
