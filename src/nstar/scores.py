@@ -1,6 +1,6 @@
-"""How good was a prediction: coverage, interval score, CRPS, bias, from draws."""
+"""How good was a prediction: coverage, interval, energy score, CRPS, bias, from draws."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,3 +45,50 @@ def crps(draws: np.ndarray, truth: np.ndarray) -> np.ndarray:
     weight = (2 * np.arange(1, n + 1) - n - 1)[:, None]
     spread = np.sum(weight * ordered, axis=0) / n**2
     return np.mean(np.abs(draws - truth), axis=0) - spread
+
+
+def energy_score(draws: np.ndarray, truth: np.ndarray) -> float:
+    """Joint score of all runs: E|X - y| - E|X - X'| / 2 with |.| the root mean square.
+
+    Gneiting & Raftery (2007, eq. 22) in units of one run: their Euclidean norm divided
+    by the root of the number of runs, so a forecast without spread scores its rms error.
+    """
+    n, runs = draws.shape
+    centred = draws - np.mean(draws, axis=0)
+    square = np.sum(np.square(centred), axis=1)
+    apart = square[:, None] + square - 2 * centred @ centred.T
+    np.fill_diagonal(apart, 0.0)
+    spread = np.sum(np.sqrt(np.maximum(apart, 0))) / n**2
+    error = np.mean(np.sqrt(np.sum(np.square(draws - truth), axis=1)))
+    return float((error - spread / 2) / np.sqrt(runs))
+
+
+class Misses(NamedTuple):
+    """Runs outside their intervals, and how many the forecast itself would have."""
+
+    observed: int
+    simulated: np.ndarray  # draws with 0, 1, ... all runs outside, (run + 1,)
+
+    @property
+    def at_least(self) -> float:
+        """Probability of as many misses as came, or more."""
+        return float(np.sum(self.simulated[self.observed :]) / np.sum(self.simulated))
+
+    @property
+    def probability(self) -> float:
+        """Twice the smaller tail with what came in it, at most 1."""
+        at_most = np.sum(self.simulated[: self.observed + 1]) / np.sum(self.simulated)
+        return float(min(1.0, 2 * min(self.at_least, at_most)))
+
+
+def misses(draws: np.ndarray, truth: np.ndarray, level: float = 0.9) -> Misses:
+    """Count runs outside the interval of each, and the same of every joint draw.
+
+    Errors of one ladder go together, so its number of misses is far from binomial: a
+    draw that lies low at one run lies low at the next.  Each draw stands for the truth
+    in turn, against intervals of all the draws.
+    """
+    low, high = quantiles(draws, level)
+    outside = np.sum((draws < low) | (draws > high), axis=1)
+    counts = np.bincount(outside, minlength=draws.shape[1] + 1)
+    return Misses(int(np.sum((truth < low) | (truth > high))), counts)
