@@ -16,20 +16,30 @@ import trials
 from nstar.fitting import Fit, fit
 from nstar.observations import Observations
 from nstar.prediction import loss
+from nstar.samplers.nuts import Settings
 
 type Forecaster = Callable[[Observations, Observations, int], np.ndarray]
 
+# half the chains and no second attempt, since sixteen ladders are fitted twice
+LEAN = Settings(
+    chains=2, pilot=500, warmup=500, draws=500, max_tree_depth=8, trusted=np.inf
+)
 _fits: dict[tuple, Fit] = {}  # of the split at hand, shared by forecasters
 
 
-def fitted(law: str, noise: str, train: Observations, seed: int) -> Fit:
+def fitted(
+    law: str, noise: str, train: Observations, seed: int, discrepancy: str = "none"
+) -> Fit:
     """Fit the training runs once for all forecasters that ask."""
-    key = (law, noise, seed, train["N"].tobytes(), train["L"].tobytes())
+    key = (law, noise, discrepancy, seed, train["N"].tobytes(), train["L"].tobytes())
     if key not in _fits:
         if len(_fits) > 8:
             _fits.clear()
         silent = lambda done, total: None  # noqa: E731
-        _fits[key] = fit(replace(train, notes=()), law, noise, seed=seed, tick=silent)
+        _fits[key] = fit(
+            replace(train, notes=()), law, noise, seed=seed, tick=silent,
+            settings=None if discrepancy == "none" else LEAN, discrepancy=discrepancy,
+        )  # fmt: skip
     return _fits[key]
 
 
@@ -40,9 +50,10 @@ def one_law(
     *,
     law: str,
     noise: str = "student_t",
+    discrepancy: str = "none",
 ) -> np.ndarray:
     """Posterior of one law under one noise, as nstar has it."""
-    posterior = fitted(law, noise, train, seed)
+    posterior = fitted(law, noise, train, seed, discrepancy)
     said = loss(posterior, test["N"], test["D"], seed=seed)["measured"]
     return np.log(said.to_numpy())
 
@@ -85,6 +96,7 @@ FORECASTERS: dict[str, Forecaster] = {
     "peer NUTS chinchilla": partial(one_law, law="chinchilla"),
     "peer PSIS-LOO": partial(psis_loo, laws=("chinchilla", "coupled")),
     "nstar coupled": partial(one_law, law="coupled"),
+    "nstar coupled, waves": partial(one_law, law="coupled", discrepancy="waves"),
 }
 
 nstar.use_cache()

@@ -1,8 +1,10 @@
 """Fixtures that many tests share: measured data, the Llama 3 points, one fit of each law."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -32,6 +34,13 @@ def data_dir() -> Path:
 def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Share compiled programs between the workers of one session."""
     nstar.use_cache(os.environ.get("NSTAR_TEST_CACHE") or REPO / ".cache" / "jax")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _room_for_programs() -> Iterator[None]:
+    """Let go of compiled programs: each maps memory, and Linux allows 65,530 maps."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

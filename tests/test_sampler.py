@@ -90,3 +90,9 @@ def test_arviz_reads_the_tree(isoflop_fit):
         "observed_data",
         "constant_data",
     } <= set(isoflop_fit.tree.children)
+
+
+def test_arviz_may_be_imported_first():
+    """It leaves a lazy NumPyro behind, which a submodule's import would half-load."""
+    code = "import arviz_base, nstar; nstar.fit; import nstar.noise"
+    subprocess.run([sys.executable, "-c", code], check=True)

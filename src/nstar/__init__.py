@@ -1,5 +1,6 @@
 """Bayesian scaling laws: from a ladder of runs to N*(C), D*(C) and a decision."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,8 @@ def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         msg = f"module 'nstar' has no attribute {name!r}"
         raise AttributeError(msg)
+    if lazy := sys.modules.get("numpyro"):
+        lazy.__version__  # noqa: B018  ArviZ leaves it half-imported; this loads it whole
     room, inner = _ROOMS[name]
     return getattr(import_module(f"nstar.{room}"), inner)
 

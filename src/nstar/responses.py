@@ -6,7 +6,7 @@ from nstar.types import Array, Response
 
 
 def _exp(y: Array) -> tuple[Array, ...]:
-    return (np.exp(y),)
+    return (np.exp(np.clip(y, -700.0, 700.0)),)  # the far tail of a Student-t overflows
 
 
 def _same(y: Array) -> tuple[Array, ...]:
