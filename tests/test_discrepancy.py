@@ -108,7 +108,8 @@ def test_posterior_is_that_of_the_process_in_closed_form():
     assert drawn.std(axis=0) == pytest.approx(sd, rel=0.12)
     mean, sd = conditional(exact)  # the process itself, of which the waves are a sample
     assert np.all(np.abs(drawn.mean(axis=0) - mean) < 0.8 * sd)
-    assert drawn.std(axis=0) == pytest.approx(sd, rel=0.3)
+    # near the runs, finitely many waves are surer than the process they stand for
+    assert drawn.std(axis=0) == pytest.approx(sd, rel=0.45)
 
 
 def test_it_is_on_by_default_and_off_by_name(tmp_path):
