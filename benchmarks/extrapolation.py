@@ -121,7 +121,10 @@ def run(options: argparse.Namespace) -> None:
         left = [name for name in chosen if " ssl " in name]
         chosen = [name for name in chosen if name not in left]
         print(f"not installed: simple-scaling-laws; left out: {left}", file=sys.stderr)
-    for ladder, part in splits(options.hold_out, options.ladders):
+    asked = list(splits(options.hold_out, options.ladders))
+    if not asked:
+        sys.exit(f"no ladder has any of {options.ladders} in its name; there are {', '.join(ladder.name for ladder in ladders())}")  # fmt: skip
+    for ladder, part in asked:
         key = {"ladder": ladder.name, "source": ladder.source, "hold_out": part.decades}
         record = next((r for r in records if r.items() >= key.items()), None)
         if record is None:

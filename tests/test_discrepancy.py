@@ -1,13 +1,18 @@
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+import xarray as xr
 
 import nstar
 from designs import profiles
-from nstar.discrepancy import PARTS, bend
+from nstar.checks import _edge
+from nstar.discrepancy import PARTS, bend, bendable
 from nstar.laws.coupled import Coupled
 from nstar.laws.kaplan import Kaplan
+from nstar.planning import _on_edge
 from nstar.samplers.nuts import Settings
 
 QUICK = Settings(chains=2, warmup=500, draws=1000, trusted=np.inf)
@@ -128,8 +133,37 @@ def test_it_is_on_by_default_and_off_by_name(tmp_path):
         nstar.predict(back, N, D)["loss"], nstar.predict(bent, N, D)["loss"]
     )
     at = nstar.plan(bent, 1e22).table()[0]
-    assert at["N_law"] is not None
+    p = bent.tree["posterior"].dataset  # Hoffmann's eq. 4
+    G = (p["alpha"] * p["A"] / (p["beta"] * p["B"])) ** (1 / (p["alpha"] + p["beta"]))
+    line = G * (1e22 / 6) ** (p["beta"] / (p["alpha"] + p["beta"]))
+    assert at["N_law"]["median"] == pytest.approx(np.median(line), rel=1e-6)
     assert 0 <= at["on_edge"] <= 1
+
+
+def test_a_law_is_bent_once():
+    x = profiles()
+    law = bend(Coupled(), x)
+    assert bendable(Coupled())
+    assert not bendable(law)
+    with pytest.raises(ValueError, match="no discrepancy can act on it"):
+        bend(law, x)
+
+
+def test_draws_at_the_ends_of_the_search_are_counted_where_the_law_bends():
+    ratio = np.array([[0.5], [1.0], [20.0], [100.0]])
+    bent = np.array([True, True, True, False])
+    assert _on_edge(ratio, (0.5, 100.0), bent) == pytest.approx([0.25])
+    assert _on_edge(ratio, (0.5, 100.0), ~bent) == pytest.approx([0.25])
+    assert _on_edge(ratio, (0.1, 1e4), ~bent) == pytest.approx([0.0])
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.04, "PASS"), (0.06, "REVIEW")])
+def test_more_than_one_draw_in_twenty_on_the_edge_is_for_review(share, status):
+    draws = xr.Dataset({"on_edge": ("budget", np.array([0.0, share]))})
+    plan = SimpleNamespace(draws=draws, budgets=np.array([1e22, 1e23]))
+    (check,) = _edge(plan)
+    assert check.status.name == status
+    assert ("one-sided" in check.detail) == (status == "REVIEW")
 
 
 def test_a_law_that_cannot_bend_says_so():

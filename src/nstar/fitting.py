@@ -144,13 +144,16 @@ def fit(
     if discrepancy not in DISCREPANCIES:
         msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
         raise ValueError(msg)
-    usual, again = (USUAL, RETRY) if discrepancy == "none" else (BENT, RETRY_BENT)
+    bends = discrepancy == "waves" or isinstance(law, Bent)
+    usual, again = (BENT, RETRY_BENT) if bends else (USUAL, RETRY)
     with jax.enable_x64(True):
         used, x, y = ask(runs, law)
         if isinstance(law, Centred):
             law = law.at(x, used.cost)
         if discrepancy == "waves":
             law = bend(law, x)
+        if settings and isinstance(law, Bent):
+            settings = settings._replace(trusted=np.inf)  # as in BENT
         chosen = prior_room.choose(law, noise, priors)
         data = Data(x, y)
 
