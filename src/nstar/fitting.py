@@ -17,6 +17,7 @@ from nstar.discrepancy import DISCREPANCIES, Bent, bend, bendable
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
 from nstar.observations import Observations
+from nstar.pooling import Pooled, pooled, together
 from nstar.progress import Tick, progress
 from nstar.reading import read_runs
 from nstar.samplers import nuts
@@ -58,7 +59,8 @@ class Fit:
     @property
     def straight(self) -> Law:
         """The law without its discrepancy."""
-        return self.law.law if isinstance(self.law, Bent) else self.law
+        law = self.law.law if isinstance(self.law, Pooled) else self.law
+        return law.law if isinstance(law, Bent) else law
 
     @property
     def draws(self) -> dict[str, np.ndarray]:
@@ -70,14 +72,15 @@ class Fit:
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """ArviZ's table: equal-tailed intervals of this probability, R-hat, ESS.
 
-        The weights of a discrepancy are left out; `diagnose` looks at them too.
+        The weights of a discrepancy and the offsets of groups are left out; `diagnose`
+        looks at them too.
         """
         import arviz_stats
 
         names = [str(n) for n in self.tree["posterior"].data_vars]
         return arviz_stats.summary(
             self.tree,
-            var_names=[n for n in names if not n.startswith("waves_")],
+            var_names=[n for n in names if not n.startswith(("waves_", "offset_"))],
             ci_prob=prob,
             ci_kind="eti",
             round_to="none",
@@ -94,9 +97,15 @@ class Fit:
     def __str__(self) -> str:
         """Name the law, the noise and the data."""
         return (
-            f"{type(self.straight).__name__} law{', bent' * isinstance(self.law, Bent)}, {type(self.noise).__name__} noise, "
+            f"{type(self.straight).__name__} law{self._how()}, {type(self.noise).__name__} noise, "
             f"{len(self.runs)} runs of {self.runs.source}, seed {self.seed}"
         )
+
+    def _how(self) -> str:
+        law, words = self.law, ""
+        if isinstance(law, Pooled):
+            law, words = law.law, f", pooled over {len(law.groups)} groups by {law.over}"
+        return ", bent" * isinstance(law, Bent) + words
 
 
 def fit(
@@ -109,6 +118,7 @@ def fit(
     tick: Tick | None = None,
     *,
     discrepancy: str | None = None,
+    pool: str | None = None,
 ) -> Fit:
     """Draw from the posterior of a law given runs.
 
@@ -125,6 +135,8 @@ def fit(
         discrepancy: "waves" lets a loss surface bend smoothly about its form
             (`nstar.discrepancy`), "none" takes the form as exact; waves unless given,
             where the law can carry them.
+        pool: a column that groups the runs by corpus, recipe, optimiser or family: each
+            group has unknowns of its own about a population's (`nstar.pooling`).
 
     Raises:
         ValueError: the law, the noise or the discrepancy is unknown, or the runs do not
@@ -135,11 +147,13 @@ def fit(
             title = f"sampling the {law if isinstance(law, str) else type(law).__name__} law"
             return fit(
                 runs, law, noise, priors, seed, settings, bar(title),
-                discrepancy=discrepancy,
+                discrepancy=discrepancy, pool=pool,
             )  # fmt: skip
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
     law, noise = named(law, noise)
+    groups = pooled(law, runs, pool) if pool or isinstance(law, Pooled) else None
+    law = groups.law if groups else law
     discrepancy = discrepancy or ("waves" if bendable(law) else "none")
     if discrepancy not in DISCREPANCIES:
         msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
@@ -152,7 +166,9 @@ def fit(
             law = law.at(x, used.cost)
         if discrepancy == "waves":
             law = bend(law, x)
-        if settings and isinstance(law, Bent):
+        if groups:
+            law, x = together(groups, law, used, x)
+        if settings and bends:
             settings = settings._replace(trusted=np.inf)  # as in BENT
         chosen = prior_room.choose(law, noise, priors)
         data = Data(x, y)
