@@ -21,7 +21,17 @@ from nstar.fitting import named
 from nstar.samplers import density, nuts
 from nstar.samplers.density import Data, Skeleton, split
 from nstar.samplers.nuts import Settings
-from nstar.types import Allocation, Array, Centred, Law, Noise, Params, Prior, Surface
+from nstar.types import (
+    Allocation,
+    Array,
+    Centred,
+    Law,
+    Noise,
+    Params,
+    Prior,
+    Sharing,
+    Surface,
+)
 
 QUICK = Settings(chains=2, warmup=500, draws=500)
 THINNED = 100  # draws a truth is ranked among, about independent
@@ -82,7 +92,9 @@ def calibrate(
         tick: called with the replicates done and their total.
     """
     law, noise = named(law, noise)
-    x = {name: np.asarray(design[name], dtype=float) for name in law.inputs}
+    shared = noise.inputs if isinstance(noise, Sharing) else ()
+    reads = (*law.inputs, *shared)
+    x = {name: np.asarray(design[name], dtype=float) for name in reads}
     ranks: dict[str, list[float]] = {}
     divergences = 0
     random = np.random.default_rng(seed)

@@ -16,6 +16,7 @@ from nstar.diagnostics import diagnose
 from nstar.discrepancy import DISCREPANCIES, Bent, bend, bendable
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
+from nstar.noises.shared import Between
 from nstar.observations import Observations
 from nstar.pooling import Pooled, pooled, together
 from nstar.progress import Tick, progress
@@ -24,7 +25,7 @@ from nstar.samplers import nuts
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import USUAL, Settings
 from nstar.tree import build
-from nstar.types import Centred, Law, Noise, Prior
+from nstar.types import Centred, Law, Noise, Prior, Sharing
 from nstar.verdicts import Check, Status
 
 if TYPE_CHECKING:
@@ -104,7 +105,10 @@ class Fit:
     def _how(self) -> str:
         law, words = self.law, ""
         if isinstance(law, Pooled):
-            law, words = law.law, f", pooled over {len(law.groups)} groups by {law.over}"
+            law, words = (
+                law.law,
+                f", pooled over {len(law.groups)} groups by {law.over}",
+            )
         return ", bent" * isinstance(law, Bent) + words
 
 
@@ -125,7 +129,8 @@ def fit(
     Args:
         runs: what `read_runs` returns, or anything it reads.
         law: name of a law in `nstar.laws.LAWS`, or a law.
-        noise: name in `nstar.noise.NOISES`, or a noise; the response's usual one.
+        noise: name in `nstar.noise.NOISES`, or a noise; the response's usual one.  Runs
+            share a part of `between` by budget, or by a column, as in "between:recipe".
         priors: priors by name of unknown, as distributions or as text,
             `{"alpha1": "Normal(0.5, 0.05)"}`.
         seed: the same seed gives the same draws.
@@ -134,9 +139,10 @@ def fit(
             where that is a terminal, unless given.
         discrepancy: "waves" lets a loss surface bend smoothly about its form
             (`nstar.discrepancy`), "none" takes the form as exact; waves unless given,
-            where the law can carry them.
+            where the law can carry them and is not pooled.
         pool: a column that groups the runs by corpus, recipe, optimiser or family: each
-            group has unknowns of its own about a population's (`nstar.pooling`).
+            group has unknowns of its own about a population's (`nstar.pooling`).  Waves,
+            where they are asked for, are common to all groups.
 
     Raises:
         ValueError: the law, the noise or the discrepancy is unknown, or the runs do not
@@ -154,7 +160,7 @@ def fit(
     law, noise = named(law, noise)
     groups = pooled(law, runs, pool) if pool or isinstance(law, Pooled) else None
     law = groups.law if groups else law
-    discrepancy = discrepancy or ("waves" if bendable(law) else "none")
+    discrepancy = discrepancy or ("waves" if bendable(law) and not groups else "none")
     if discrepancy not in DISCREPANCIES:
         msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
         raise ValueError(msg)
@@ -166,6 +172,8 @@ def fit(
             law = law.at(x, used.cost)
         if discrepancy == "waves":
             law = bend(law, x)
+        if isinstance(noise, Sharing):
+            x = {**x, **dict.fromkeys(noise.inputs, noise.shared(used, law))}
         if groups:
             law, x = together(groups, law, used, x)
         if settings and bends:
@@ -213,10 +221,13 @@ def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
         law = LAWS[law]()
     noise = noise or law.response.noise
     if isinstance(noise, str):
-        if noise not in NOISES:
-            msg = f"no noise {noise!r}; there are {', '.join(NOISES)}"
+        name, _, over = noise.partition(":")
+        if name not in NOISES or (over and name != "between"):
+            msg = (
+                f"no noise {noise!r}; there are {', '.join(NOISES)}, and between:COLUMN"
+            )
             raise ValueError(msg)
-        noise = NOISES[noise]
+        noise = Between(over) if over else NOISES[name]
     if isinstance(noise, Correlated) and len(law.response.columns) < 2:
         msg = f"correlated noise is for laws of N* and D* together, which {type(law).__name__} is not"
         raise ValueError(msg)

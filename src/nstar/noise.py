@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
+from nstar.noises.one_sided import OneSided
+from nstar.noises.shared import Between, Repeated
 from nstar.types import Array, Inputs, Noise, Params, Prior, Response
 
 
@@ -68,4 +70,7 @@ NOISES: dict[str, Noise] = {
     "student_t": StudentT(),
     "normal": Normal(),
     "correlated": Correlated(),
+    "between": Between(),
+    "repeated": Repeated(),
+    "one_sided": OneSided(),
 }

@@ -53,7 +53,9 @@ class Pooled:
     groups: tuple[str, ...] = ()
     over: str = "ladder"  # the runs' column that names their group
     common: tuple[str, ...] = ()  # unknowns that all groups share
-    usual: Any = field(default=None, compare=False)  # spreads on the real line, (unknown,)
+    usual: Any = field(
+        default=None, compare=False
+    )  # spreads on the real line, (unknown,)
     known: Any = field(default=None, compare=False)  # 0 to 1, (unknown, group)
 
     @property
@@ -129,7 +131,7 @@ class Pooled:
             return self.law.expected({**centre, **own}, inner)
 
         u = jnp.stack([to[name].inv(centre[name]) for name in names])
-        return np.nan_to_num(np.asarray(jax.jacfwd(expected)(u)))
+        return np.nan_to_num(np.asarray(jax.jit(jax.jacfwd(expected))(u)))
 
     def _to_real(self) -> dict[str, Any]:
         """Map from the real line to each unknown that differs."""
@@ -191,8 +193,12 @@ class Pooled:
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Offsets and unknowns by group have the groups' names."""
         coords, dims = self.law.labels() if isinstance(self.law, Labelled) else ({}, {})
-        each = [n.format(m) for m in self.differing for n in ("offset_{}", "{}_by_group")]
-        return coords | {"group": list(self.groups)}, dims | {n: ["group"] for n in each}
+        each = [
+            n.format(m) for m in self.differing for n in ("offset_{}", "{}_by_group")
+        ]
+        return coords | {"group": list(self.groups)}, dims | {
+            n: ["group"] for n in each
+        }
 
     def number(self, names: Array) -> np.ndarray:
         """Give the number of each named group, as the law's input has it.

@@ -14,7 +14,7 @@ from nstar.fitting import named
 from nstar.observations import Observations
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton
-from nstar.types import Array, Centred, Law, Noise, Prior
+from nstar.types import Array, Centred, Law, Noise, Prior, Sharing
 
 
 def simulate(
@@ -52,6 +52,12 @@ def simulate(
         msg = f"the design lacks {missing}; the {type(law).__name__} law reads {list(law.inputs)}"
         raise ValueError(msg)
     x = {name: np.asarray(design[name], dtype=float) for name in law.inputs}
+    if isinstance(noise, Sharing):  # each run by itself where a design does not say
+        (shared,) = noise.inputs
+        if isinstance(design, Observations):
+            x[shared] = noise.shared(design, law)
+        elif shared in design:
+            x[shared] = np.asarray(design[shared], dtype=float)
     with jax.enable_x64(True):
         law = law.at(x, cost) if isinstance(law, Centred) else law
         chosen = prior_room.choose(law, noise, priors)

@@ -50,6 +50,9 @@ def write(
     if path.is_dir():
         msg = f"{path}: is a folder; expected a file name such as ladder.nc"
         raise ValueError(msg)
+    if "group" in tree.attrs:
+        msg = f"{path}: one group of a pooled fit is not saved by itself; save the pooled fit, and name the group to what reads it"
+        raise ValueError(msg)
     attrs = {**tree.attrs, "nstar_format": FORMAT, "fit_notes": _notes(notes)}
     tree = tree.copy()
     tree["runs"] = xr.DataTree(_runs_dataset(runs))
@@ -227,8 +230,8 @@ def _checks(text: str) -> tuple[Check, ...]:
 
 
 def _pool(law: Law, text: str) -> Pooled:
-    said = {k: v if k == "over" else tuple(v) for k, v in json.loads(text).items()}
-    return Pooled(law, **said)
+    said = json.loads(text)
+    return Pooled(law, tuple(said["groups"]), said["over"], tuple(said["common"]))
 
 
 def _made(path: Path, kind: str, text: str, known: Mapping[str, type]) -> Any:

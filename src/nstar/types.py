@@ -149,6 +149,20 @@ class Noise(Protocol):
 
 
 @runtime_checkable
+class Sharing(Noise, Protocol):
+    """A noise with a part that several runs share."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Name of the input that numbers which runs share it."""
+        ...
+
+    def shared(self, runs: Any, law: Law) -> np.ndarray:
+        """Return those numbers, (run,), from the runs and what the law reads."""
+        ...
+
+
+@runtime_checkable
 class Cost(Protocol):
     """Training FLOP of a run of N parameters on D tokens."""
 

@@ -80,7 +80,19 @@ UNKNOWNS = {
     "sigma_D": "scatter of log D*",
     "correlation": "of the scatter of log N* and log D*",
     "nu": "Student-t degrees of freedom",
+    "between": "scatter that runs of a group share (log)",
+    "misfit": "scatter that repeated runs share (log)",
+    "excess": "mean by which tuning makes a run worse (log)",
 }
+
+
+def unknown(name: str) -> str:
+    """Say what an unknown is; that of a spread between groups follows from the unknown."""
+    own = name.removeprefix("spread_")
+    words = UNKNOWNS.get(own, own)
+    if own == name:
+        return UNKNOWNS.get(name, "")
+    return f"how groups differ in: {words} (sd of its log or logit)"
 
 
 def count(value: float, n: int = 3) -> str:
