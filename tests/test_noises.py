@@ -131,7 +131,7 @@ def test_between_finds_both_scales_and_a_column_of_ones_own(rng):
 
 def test_between_noise_is_saved_by_its_column(optima, tmp_path):
     runs = {n: optima[n] for n in ("C", "D")} | {"paper": np.resize([1.0, 2.0], 10)}
-    tiny = Settings(chains=1, warmup=100, draws=100)
+    tiny = Settings(chains=2, warmup=100, draws=100)
     fit = nstar.fit(runs, "allocation", "between:paper", settings=tiny)
     back = nstar.load(fit.save(tmp_path / "fit.nc"))
     assert back.noise == Between("paper")

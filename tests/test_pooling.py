@@ -1,6 +1,8 @@
 """Partial pooling: the hierarchy is the one it says, and a group borrows from the others."""
 
+import json
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -11,17 +13,21 @@ import pytest
 import nstar
 from conftest import FALSE_ALARM
 from designs import profiles
+from nstar import cli
 from nstar.calibration import calibrate
 from nstar.costs import SIX
+from nstar.discrepancy import bend
+from nstar.groups import check_groups
 from nstar.laws import LAWS
 from nstar.laws.chinchilla import Chinchilla
 from nstar.laws.compute import Compute
 from nstar.observations import Observations
-from nstar.pooling import Pooled
+from nstar.pooling import Pooled, together
 from nstar.responses import NORMALISED_LOSS
 from nstar.samplers import density
 from nstar.samplers.nuts import Settings
 from test_calibration import worst
+from test_json import PLAN, hold
 from test_oracles import assert_moments
 
 QUICK = Settings(chains=2, warmup=500, draws=1000)
@@ -298,21 +304,68 @@ def test_checks_say_who_leans_on_whom():
 
 
 def test_a_bend_is_common_to_all_groups():
-    x, rng = profiles(), np.random.default_rng(0)
-    group = np.resize(np.repeat(["a", "b"], 8), 48)
-    L = np.where(group == "a", 1.0, 1.1) * (1.7 + 400 / x["N"] ** 0.34 + 410 / x["D"] ** 0.28)  # fmt: skip
-    table = x | {"L": L * np.exp(0.003 * rng.normal(size=48)), "recipe": group}
-    tiny = Settings(chains=1, warmup=250, draws=250, max_tree_depth=6, pilot=250)
-    fit = nstar.fit(
-        table, "chinchilla", pool="recipe", settings=tiny, discrepancy="waves"
-    )
-    assert {"bend_along", "waves_across", "offset_level"} <= set(fit.draws)
-    assert "spread_bend_along" not in fit.draws
-    assert type(fit.straight) is Chinchilla
-    plan = nstar.plan(fit, 1e22, group="a").table()[0]
-    assert plan["N_law"]
-    ratio = fit.tree["posterior"]["level_by_group"].mean(("chain", "draw"))
-    assert float(ratio[1] / ratio[0]) == pytest.approx(1.1, rel=0.01)
+    """Where waves are asked for the law's numbers differ between groups, the waves not."""
+    x = profiles()
+    recipe = np.resize(np.repeat(["a", "b"], 8), 48)
+    runs = nstar.read_runs(x | {"L": 2 + 4e3 * x["C"] ** -0.2, "recipe": recipe})
+    bent = bend(Chinchilla().at(x, SIX), x)
+    law, x = together(Pooled(Chinchilla(), over="recipe"), bent, runs, x)
+    assert law.differing == tuple(Chinchilla().priors())
+    assert {"bend_along", "waves_across"} <= set(law.common)
+    drawn = prior_draws(law, 1)
+    params = {n: v[0] for n, v in drawn.items()}
+    with jax.enable_x64(True):
+        both = law.expected(params, x)
+        one = bent.expected(law.one(params, 1), x)
+    np.testing.assert_allclose(both[recipe == "b"], one[recipe == "b"], rtol=1e-12)
+    checks = check_groups(SimpleNamespace(law=law, runs=runs))
+    assert "form of the law" not in {c.name for c in checks}
+    straight = replace(law, law=Chinchilla(), common=())
+    checks = check_groups(SimpleNamespace(law=straight, runs=runs))
+    (said,) = [c for c in checks if c.name == "form of the law"]
+    assert "too narrow" in said.detail
+
+
+def test_one_word_pools_on_the_command_line(tmp_path, monkeypatch, capsys):
+    """Fit, save, plan and compare one group; the JSON names the groups and the one meant."""
+    rng, C = np.random.default_rng(0), np.tile(np.geomspace(6e18, 1e22, 8), 3)
+    corpus = np.repeat(["web", "code", "books"], 8)
+    D = 2.3 * C**0.5 * np.exp(0.1 * rng.normal(size=24))
+    rows = [f"{c!r},{d!r},{name}" for c, d, name in zip(C.tolist(), D.tolist(), corpus, strict=True)]  # fmt: skip
+    (tmp_path / "runs.csv").write_text("\n".join(["C,D,corpus", *rows]))
+
+    def nstar_(*words):
+        monkeypatch.setattr("sys.argv", ["nstar", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        told = capsys.readouterr()
+        return left.value.code or 0, told.out, told.err
+
+    saved = tmp_path / "pooled.nc"
+    fitting = ("fit", tmp_path / "runs.csv", "--law", "allocation", "--pool", "corpus")
+    code, out, _ = nstar_(*fitting, "--out", saved, "--prior", "spread_alpha1=LogNormal(-3, 0.5)")  # fmt: skip
+    assert code == 0
+    assert "pooled over 3 groups by corpus" in out
+    assert "its spread between groups" in out
+    assert "with fewer than 5 their spreads stay near the prior" in out
+    plan = ("plan", saved, "--budget", "1e24")
+    code, out, _ = nstar_(*plan, "--group", "code", "--json")
+    told = json.loads(out)
+    hold(PLAN | {"pool": {"over": str, "groups": [str], "group": str}}, told)
+    assert told["pool"] == {"over": "corpus", "groups": ["books", "code", "web"], "group": "code"}  # fmt: skip
+    wide = json.loads(nstar_(*plan, "--group", "next", "--json")[1])
+    spans = [t["budgets"][0]["D"]["upper"] / t["budgets"][0]["D"]["lower"] for t in (told, wide)]  # fmt: skip
+    assert spans[0] < spans[1]
+    for group in ((), ("--group", "wiki")):
+        code, out, err = nstar_(*plan, *group)
+        assert (code, out) == (2, "")
+        assert "books, code, web" in err
+    code, out, _ = nstar_("compare", saved, "--budget", "1e24", "--group", "web")
+    assert code == 0
+    assert "this is of web" in out
+    code, _, err = nstar_("plan", tmp_path / "runs.csv", "--law", "allocation,isoflop", "--pool", "corpus", "--budget", "1e24")  # fmt: skip
+    assert code == 2
+    assert "--pool is for one law" in err
 
 
 @pytest.mark.slow

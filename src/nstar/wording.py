@@ -87,12 +87,10 @@ UNKNOWNS = {
 
 
 def unknown(name: str) -> str:
-    """Say what an unknown is; that of a spread between groups follows from the unknown."""
-    own = name.removeprefix("spread_")
-    words = UNKNOWNS.get(own, own)
-    if own == name:
-        return UNKNOWNS.get(name, "")
-    return f"how groups differ in: {words} (sd of its log or logit)"
+    """Say what an unknown is; a spread between groups is that of the unknown it names."""
+    if name.startswith("spread_"):
+        return "its spread between groups (sd of a log or logit)"
+    return UNKNOWNS.get(name, "")
 
 
 def count(value: float, n: int = 3) -> str:
