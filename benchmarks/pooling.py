@@ -98,6 +98,6 @@ if __name__ == "__main__":
             if conditions[i] not in stored:
                 stored[str(conditions[i])] = held_out(runs, conditions[i])
                 FILE.write_text(json.dumps(stored, indent=1) + "\n")
-    text = f"# One condition with and without the others\n\nPorian's conditions, the {LAW} law without discrepancy, the top decade of compute of one condition held out: `uv run python benchmarks/pooling.py`.  Scores are of log loss; width, interval score and rms error in percent.\n\n{table(stored)}\n"  # fmt: skip
+    text = f"# One condition with and without the others\n\nPorian's conditions, the {LAW} law without discrepancy, the top decade of compute of one condition held out: `uv run python benchmarks/pooling.py`.  The other conditions keep all their decades, as families trained before a new one do.  Scores are of log loss; width, interval score and rms error in percent.\n\n{table(stored)}\n"  # fmt: skip
     (FOLDER / "pooling.md").write_text(text)
     print(table(stored))
