@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from scipy import stats
 
+from nstar.asking import reads
 from nstar.cost_line import optimum
 from nstar.costs import SIX, PerParamToken
 from nstar.fitting import named
@@ -22,6 +23,7 @@ from nstar.samplers import density, nuts
 from nstar.samplers.density import Data, Skeleton, split
 from nstar.samplers.nuts import Settings
 from nstar.types import (
+    SHARED,
     Allocation,
     Array,
     Centred,
@@ -92,14 +94,15 @@ def calibrate(
         tick: called with the replicates done and their total.
     """
     law, noise = named(law, noise)
-    shared = noise.inputs if isinstance(noise, Sharing) else ()
-    reads = (*law.inputs, *shared)
-    x = {name: np.asarray(design[name], dtype=float) for name in reads}
+    x = {name: np.asarray(design[name], dtype=float) for name in reads(law, noise)}
+    if isinstance(noise, Sharing):
+        x[SHARED] = np.asarray(design[SHARED], dtype=float)
     ranks: dict[str, list[float]] = {}
     divergences = 0
     random = np.random.default_rng(seed)
     with jax.enable_x64(True):
         law = law.at(x, SIX) if isinstance(law, Centred) else law
+        noise = noise.at(x, SIX) if isinstance(noise, Centred) else noise
         skeleton, numbers = split(law, noise)
         key, *keys = jax.random.split(jax.random.key(seed), replicates + 1)
         truths = density.prior_draws(skeleton, numbers, {}, key, replicates)

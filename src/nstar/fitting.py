@@ -25,16 +25,14 @@ from nstar.samplers import nuts
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import USUAL, Settings
 from nstar.tree import build
-from nstar.types import Centred, Law, Noise, Prior, Sharing
+from nstar.types import SHARED, Centred, Law, Noise, Prior, Sharing
 from nstar.verdicts import Check, Status
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RETRY = Settings(warmup=1000, draws=2000, target_accept=0.99)
-BENT = Settings(
-    target_accept=0.95, trusted=np.inf
-)  # weights outnumber what a mismatch judges
+BENT = Settings(pilot=500, trusted=np.inf)  # weights outnumber what a mismatch judges
 RETRY_BENT = Settings(
     warmup=1000, draws=2000, target_accept=0.98, pilot=500, trusted=np.inf
 )
@@ -167,13 +165,15 @@ def fit(
     bends = discrepancy == "waves" or isinstance(law, Bent)
     usual, again = (BENT, RETRY_BENT) if bends else (USUAL, RETRY)
     with jax.enable_x64(True):
-        used, x, y = ask(runs, law)
+        used, x, y = ask(runs, law, noise)
         if isinstance(law, Centred):
             law = law.at(x, used.cost)
+        if isinstance(noise, Centred):
+            noise = noise.at(x, used.cost)
         if discrepancy == "waves":
             law = bend(law, x)
         if isinstance(noise, Sharing):
-            x = {**x, **dict.fromkeys(noise.inputs, noise.shared(used, law))}
+            x = {**x, SHARED: noise.shared(used, law)}
         if groups:
             law, x = together(groups, law, used, x)
         if settings and bends:

@@ -9,12 +9,13 @@ import numpy as np
 import xarray as xr
 
 from nstar import priors as prior_room
+from nstar.asking import reads
 from nstar.costs import PerParamToken
 from nstar.fitting import named
 from nstar.observations import Observations
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton
-from nstar.types import Array, Centred, Law, Noise, Prior, Sharing
+from nstar.types import SHARED, Array, Centred, Law, Noise, Prior, Sharing
 
 
 def simulate(
@@ -47,19 +48,20 @@ def simulate(
     """
     law, noise = named(law, noise)
     cost = design.cost if isinstance(design, Observations) else PerParamToken()
-    missing = [name for name in law.inputs if name not in design]
+    names = reads(law, noise)
+    missing = [name for name in names if name not in design]
     if missing:
-        msg = f"the design lacks {missing}; the {type(law).__name__} law reads {list(law.inputs)}"
+        msg = f"the design lacks {missing}; the {type(law).__name__} law reads {list(names)}"
         raise ValueError(msg)
-    x = {name: np.asarray(design[name], dtype=float) for name in law.inputs}
+    x = {name: np.asarray(design[name], dtype=float) for name in names}
     if isinstance(noise, Sharing):  # each run by itself where a design does not say
-        (shared,) = noise.inputs
         if isinstance(design, Observations):
-            x[shared] = noise.shared(design, law)
-        elif shared in design:
-            x[shared] = np.asarray(design[shared], dtype=float)
+            x[SHARED] = noise.shared(design, law)
+        elif SHARED in design:
+            x[SHARED] = np.asarray(design[SHARED], dtype=float)
     with jax.enable_x64(True):
         law = law.at(x, cost) if isinstance(law, Centred) else law
+        noise = noise.at(x, cost) if isinstance(noise, Centred) else noise
         chosen = prior_room.choose(law, noise, priors)
         skeleton, numbers = density.split(law, noise)
         key, noise_key = jax.random.split(jax.random.key(seed))

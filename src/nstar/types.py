@@ -11,6 +11,8 @@ type Params = Mapping[str, Array]  # one draw of a law's unknowns
 type Inputs = Mapping[str, Array]  # columns of the runs, by our names
 type Prior = Any  # a NumPyro distribution, or a function of earlier unknowns giving one
 
+SHARED = "shared"  # the input that numbers which runs share a part of their scatter
+
 
 @dataclass(frozen=True)
 class Response:
@@ -54,10 +56,20 @@ class Law(Protocol):
 
 @runtime_checkable
 class Centred(Protocol):
-    """A law whose unknowns live at a reference run taken from the design."""
+    """A law or a noise whose unknowns live at a reference run taken from the design."""
 
-    def at(self, x: Inputs, cost: "Cost") -> Law:
-        """Return the law with its reference at the centre of these runs."""
+    def at(self, x: Inputs, cost: "Cost") -> Any:
+        """Return it with its reference at, say, the centre of these runs."""
+        ...
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """A noise that depends on what the runs were, not only on what the law says of them."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns it reads."""
         ...
 
 
@@ -136,6 +148,25 @@ class Labelled(Protocol):
 
 
 @runtime_checkable
+class Led(Protocol):
+    """A law some of whose unknowns, real numbers, the runs pin once the others are given."""
+
+    def led(self, params: Params, x: Inputs, y: Array) -> dict[str, Array]:
+        """Where the runs about put those unknowns, from the others alone.
+
+        The sampler moves in their distance from it, so that the others are free.
+        """
+        ...
+
+    def held(self) -> dict[str, Array]:
+        """Unknowns, by value, that a search for the mode leaves there, as it does the led.
+
+        Jointly with their weights, scales have a mode at zero that says nothing.
+        """
+        ...
+
+
+@runtime_checkable
 class Noise(Protocol):
     """A likelihood for a response."""
 
@@ -152,13 +183,8 @@ class Noise(Protocol):
 class Sharing(Noise, Protocol):
     """A noise with a part that several runs share."""
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Name of the input that numbers which runs share it."""
-        ...
-
     def shared(self, runs: Any, law: Law) -> np.ndarray:
-        """Return those numbers, (run,), from the runs and what the law reads."""
+        """Number which runs share it, (run,): what `around` reads as the input SHARED."""
         ...
 
 

@@ -83,6 +83,7 @@ UNKNOWNS = {
     "between": "scatter that runs of a group share (log)",
     "misfit": "scatter that repeated runs share (log)",
     "excess": "mean by which tuning makes a run worse (log)",
+    "growth": "exponent of the noise's growth toward small compute",
 }
 
 

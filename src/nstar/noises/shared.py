@@ -10,9 +10,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
 from nstar.observations import Observations
-from nstar.types import Array, Inputs, Law, Params, Prior, Response
-
-SHARED = "shared"  # the input that numbers which runs share a part of their scatter
+from nstar.types import SHARED, Array, Inputs, Law, Params, Prior, Response
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,6 @@ class Between:
     """
 
     over: str = "budget"  # the column that names a run's group
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The number of the group."""
-        return (SHARED,)
 
     def shared(self, runs: Observations, law: Law) -> np.ndarray:
         """Number the group of each run, (run,).
@@ -72,11 +65,6 @@ class Repeated:
     and differ by seed alone.  Where few runs are repeated the split is its prior, and
     the sum of both is what the runs tell.  Same joint Student-t as `Between`.
     """
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The number of the set of inputs."""
-        return (SHARED,)
 
     def shared(self, runs: Observations, law: Law) -> np.ndarray:
         """Number the inputs of each run, (run,): same number, same inputs.
