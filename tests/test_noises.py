@@ -83,11 +83,11 @@ def test_draws_have_the_density(name):
     noise = NOISES[name]
     params = {"sigma": 0.3, "between": 0.4, "misfit": 0.4, "excess": 0.5, "nu": 4.0}
     params |= {n: 0.1 for n in noise.priors(LOG_LOSS) if n not in params}
-    around = noise.around(jnp.zeros(3), params, {})
+    around = noise.around(jnp.zeros(3), params, {"C": np.full(3, 1e20)})
     drawn = np.asarray(around.sample(jax.random.key(0), (4000,)))
     assert drawn.shape == (4000, 3)
     grid = np.linspace(-40, 40, 160_001)
-    one = noise.around(jnp.zeros(len(grid)), params, {})
+    one = noise.around(jnp.zeros(len(grid)), params, {"C": np.full(len(grid), 1e20)})
     density = np.exp(np.asarray(one.log_prob(grid)))
     cdf = integrate.cumulative_trapezoid(density, grid, initial=0)
     assert cdf[-1] == pytest.approx(1, abs=2e-4)
