@@ -117,6 +117,6 @@ if __name__ == "__main__":
     if not options.tables:
         run(options)
     said = table(read())
-    text = f"# One law, every noise, one decade out\n\nThe coupled law without discrepancy, `uv run python benchmarks/noises.py`; means within sources, then over sources.  Scores are of log loss, interval score, CRPS and rms error in percent; `between` is by isoFLOP budget.\n\n{said}\n"  # fmt: skip
+    text = f"# One law, every noise, one decade out\n\nThe coupled law without discrepancy, `uv run python benchmarks/noises.py`; means within sources, then over sources.  Scores are of log loss, interval score, CRPS and rms error in percent; `between` is by isoFLOP budget.  Scored so far: {len({r['ladder'] for r in read()})} ladders, one of every source first; the same command scores the rest.\n\n{said}\n"  # fmt: skip
     (FOLDER / "noises.md").write_text(text)
     print(said)
