@@ -90,16 +90,18 @@ def compare(
     fit: Fit | Average,
     published_id: str | PublishedFit,
     budgets: float | Sequence[float],
+    *,
+    group: str | None = None,
 ) -> Comparison:
     """Hold a fit against a published one at given budgets, under the fit's FLOP convention.
 
     Raises:
-        ValueError: no such published fit, or a budget is not positive.
+        ValueError: no such published fit or group, or a budget is not positive.
     """
     theirs = (
         published.get(published_id) if isinstance(published_id, str) else published_id
     )
-    return Comparison(plan(fit, budgets), theirs)
+    return Comparison(plan(fit, budgets, group=group), theirs)
 
 
 def _theirs(fit: PublishedFit, C: float, k: float) -> dict[str, float | None]:
