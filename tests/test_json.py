@@ -23,7 +23,8 @@ PREDICT = HEAD | {
     "noise_seed": int,
     "predictions": [
         {"N": float, "D": float, "C": float, "loss": INTERVAL, "measured": INTERVAL,
-         "decades_beyond_data": (float, None)}
+         "decades_beyond_data": (float, None),
+         "shares": {"parameters": float, "discrepancy": float, "law": float, "noise": float}}
     ],
     "checks": CHECKS,
 }  # fmt: skip

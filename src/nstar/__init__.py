@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nstar.reading import read_runs as read_runs
     from nstar.simulation import simulate as simulate
     from nstar.types import Response as Response
+    from nstar.uncertainty import decompose as decompose
 
 # name: room, and name there; loaded on first use, since JAX and ArviZ take seconds
 _ROOMS = {
@@ -37,6 +38,7 @@ _ROOMS = {
     "check_fit": ("checks", "check_fit"),
     "check_plan": ("checks", "check_plan"),
     "check_prediction": ("checks", "check_prediction"),
+    "decompose": ("uncertainty", "decompose"),
     "compare": ("comparison", "compare"),
     "fit": ("fitting", "fit"),
     "load": ("fitting", "load"),

@@ -80,11 +80,14 @@ def _records(
 ) -> list[dict[str, Any]]:
     from nstar.intervals import interval
     from nstar.prediction import loss
+    from nstar.uncertainty import decompose
 
     cost, C_max = fit.runs.cost, None
     if "C" in fit.runs:
         C_max = float(fit.runs["C"].max())
-    draws = loss(fit, *zip(*points, strict=True), seed=seed)
+    N, D = zip(*points, strict=True)
+    draws = loss(fit, N, D, seed=seed)
+    shares = decompose(fit, N, D, seed=seed)
     return [
         {
             "N": n,
@@ -95,6 +98,7 @@ def _records(
             "decades_beyond_data": math.log10(cost.flop(n, d) / C_max)
             if C_max
             else None,
+            "shares": {name: float(share[i]) for name, share in shares.items()},
         }
         for i, (n, d) in enumerate(points)
     ]
@@ -116,6 +120,14 @@ def _print(records: list[dict[str, Any]], prob: float) -> None:
          "a measured run, with run noise", "beyond the largest run"],
         rows,
     )  # fmt: skip
+    show.table(
+        "Where the variance of a measured run's log loss comes from",
+        ["N (parameters)", "D (tokens)", *records[0]["shares"]],
+        [
+            [count(r["N"]), count(r["D"]), *(f"{s:.0%}" for s in r["shares"].values())]
+            for r in records
+        ],
+    )
 
 
 def _beyond(decades: float | None) -> str:
