@@ -9,14 +9,14 @@ import jax
 import numpy as np
 import xarray as xr
 
-from nstar import priors as prior_room
-from nstar import store
+from nstar import prior_sets, store
 from nstar.asking import ask
 from nstar.diagnostics import diagnose
 from nstar.discrepancy import DISCREPANCIES, Bent, bend, bendable
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
 from nstar.observations import Observations
+from nstar.prior_sets import Priors
 from nstar.progress import Tick, progress
 from nstar.reading import read_runs
 from nstar.samplers import nuts
@@ -52,7 +52,7 @@ class Fit:
     runs: Observations
     tree: xr.DataTree
     seed: int
-    priors: Mapping[str, Prior] = field(default_factory=dict)  # those set by the user
+    priors: Mapping[str, Prior] = field(default_factory=dict)  # in place of the law's
     notes: tuple[Check, ...] = ()
 
     @property
@@ -103,7 +103,7 @@ def fit(
     runs: Observations | Any,
     law: str | Law = "chinchilla",
     noise: str | Noise | None = None,
-    priors: Mapping[str, Prior | str] | None = None,
+    priors: Priors = None,
     seed: int = 0,
     settings: Settings | None = None,
     tick: Tick | None = None,
@@ -116,8 +116,10 @@ def fit(
         runs: what `read_runs` returns, or anything it reads.
         law: name of a law in `nstar.laws.LAWS`, or a law.
         noise: name in `nstar.noise.NOISES`, or a noise; the response's usual one.
-        priors: priors by name of unknown, as distributions or as text,
-            `{"alpha1": "Normal(0.5, 0.05)"}`.
+        priors: "weak" (the laws' own) or "informed" (learned from the public record,
+            less the source of these runs); or priors by name of unknown, as
+            distributions or as text, `{"alpha1": "Normal(0.5, 0.05)"}`; or both,
+            `nstar.informed() | {"alpha1": "Normal(0.5, 0.05)"}`.
         seed: the same seed gives the same draws.
         settings: chains, warm-up, draws, acceptance target.
         tick: called with the blocks of sampling done and their total; a bar on stderr,
@@ -154,7 +156,7 @@ def fit(
             law = bend(law, x)
         if settings and isinstance(law, Bent):
             settings = settings._replace(trusted=np.inf)  # as in BENT
-        chosen = prior_room.choose(law, noise, priors)
+        chosen, kept, said = prior_sets.resolve(priors, law, noise, used)
         data = Data(x, y)
 
         def attempt(settings: Settings) -> xr.DataTree:
@@ -162,10 +164,11 @@ def fit(
             draws = nuts.sample(law, noise, chosen, data, key, settings, tick)
             return build(law, noise, chosen, data, draws, used, seed)
 
-        tree, notes = attempt(settings or usual), ()
+        tree, notes = attempt(settings or usual), said
         trouble = diagnose(tree, unknowns(law, noise)).trouble
         if trouble and settings is None:
-            tree, notes = attempt(again), (_second_attempt(trouble, again),)
+            tree, notes = attempt(again), (*said, _second_attempt(trouble, again))
+    tree.attrs.update(kept)
     return Fit(law, noise, used, tree, seed, chosen, notes)
 
 
