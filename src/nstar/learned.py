@@ -144,8 +144,14 @@ def _parsed(path: Path, key: str, text: Any) -> str:
         msg = f"{path}: {key}: expected a prior such as LogStudentT(4, -0.5, 0.3), got {text!r}"
         raise ValueError(msg)
     try:
-        parse(text)
+        _once(text)
     except ValueError as error:
         msg = f"{path}: {key}: {error}"
         raise ValueError(msg) from None
     return text
+
+
+@cache
+def _once(text: str) -> None:
+    """Read a prior; most are the same whoever is left out."""
+    parse(text)
