@@ -14,7 +14,7 @@ from nstar.calibration import calibrate
 from nstar.discrepancy import bend
 from nstar.laws import LAWS
 from nstar.learned import learned
-from nstar.noise import StudentT
+from nstar.noise import NOISES, Normal, StudentT
 from nstar.power_scaling import log_prior
 from nstar.prior_sets import PriorSet, as_set, resolve
 from nstar.priors import describe
@@ -36,7 +36,7 @@ def informed(optima):
 
 
 def test_weak_is_the_default_and_changes_nothing(optima):
-    law, noise = LAWS["allocation"](), StudentT()
+    law, noise = LAWS["allocation"](), Normal()
     for asked in (None, "weak", {}, PriorSet()):
         assert resolve(asked, law, noise, optima).priors == {}
         assert resolve(asked, law, noise, optima).notes == ()
@@ -76,6 +76,9 @@ def test_a_prior_of_another_meaning_is_left_alone(llama3):
     coupled = resolve("informed", LAWS["coupled"](), StudentT(), llama3).priors
     assert {"coupling", "exponent_sum", "floor_share"} <= set(coupled)
     assert "level" not in coupled  # it has the unit of the loss
+    growing = resolve("informed", LAWS["coupled"](), NOISES["growing"], llama3).priors
+    assert "sigma" not in growing  # there it is the scatter of the largest run alone
+    assert "coupling" in growing
 
 
 def test_a_bent_law_has_amplitudes_and_noise_of_its_own(llama3):
@@ -89,7 +92,7 @@ def test_a_bent_law_has_amplitudes_and_noise_of_its_own(llama3):
 
 
 def test_own_priors_lie_on_top_of_a_set(optima):
-    law, noise = LAWS["allocation"](), StudentT()
+    law, noise = LAWS["allocation"](), Normal()
     asked = nstar.informed(without=["marin"]) | {"alpha1": "Normal(0.5, 0.01)"}
     found = resolve(asked, law, noise, optima)
     assert describe(found.priors["alpha1"]) == "Normal(0.5, 0.01)"

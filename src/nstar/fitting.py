@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RETRY = Settings(warmup=1000, draws=2000, target_accept=0.99)
-BENT = Settings(
-    target_accept=0.95, trusted=np.inf
-)  # weights outnumber what a mismatch judges
+BENT = Settings(pilot=500, trusted=np.inf)  # weights outnumber what a mismatch judges
 RETRY_BENT = Settings(
     warmup=1000, draws=2000, target_accept=0.98, pilot=500, trusted=np.inf
 )
@@ -149,9 +147,11 @@ def fit(
     bends = discrepancy == "waves" or isinstance(law, Bent)
     usual, again = (BENT, RETRY_BENT) if bends else (USUAL, RETRY)
     with jax.enable_x64(True):
-        used, x, y = ask(runs, law)
+        used, x, y = ask(runs, law, noise)
         if isinstance(law, Centred):
             law = law.at(x, used.cost)
+        if isinstance(noise, Centred):
+            noise = noise.at(x, used.cost)
         if discrepancy == "waves":
             law = bend(law, x)
         if settings and isinstance(law, Bent):

@@ -137,10 +137,12 @@ def prior_predictive(
     if discrepancy not in DISCREPANCIES:
         msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
         raise ValueError(msg)
-    used, x, _ = ask(runs, law)
+    used, x, _ = ask(runs, law, noise)
     with jax.enable_x64(True):
         if isinstance(law, Centred):
             law = law.at(x, used.cost)
+        if isinstance(noise, Centred):
+            noise = noise.at(x, used.cost)
         if discrepancy == "waves":
             law = bend(law, x)
         notes = resolve(priors, law, noise, used).notes

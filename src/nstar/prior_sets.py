@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from nstar import priors as prior_room
 from nstar.discrepancy import Bent
 from nstar.learned import Group, learned
+from nstar.noise import Normal, StudentT
 from nstar.observations import Observations
 from nstar.record import of_runs, sources
 from nstar.types import Law, Noise, Prior
@@ -116,7 +117,7 @@ def resolve(
     for name, prior in (law.priors() | noise.priors(law.response)).items():
         if name in own or name not in record.groups:
             continue
-        condition = _condition(record.groups[name], name, law, counted, prior)
+        condition = _condition(record.groups[name], name, law, noise, counted, prior)
         if condition is not None:
             said[name] = record.groups[name][condition].without(out)
             found[name] = prior_room.parse(record.prior(name, condition, out))
@@ -125,17 +126,23 @@ def resolve(
 
 
 def _condition(
-    groups: Mapping[str, Group], name: str, law: Law, counted: str, prior: Prior
+    groups: Mapping[str, Group],
+    name: str,
+    law: Law,
+    noise: Noise,
+    counted: str,
+    prior: Prior,
 ) -> str | None:
     """Which part of the record speaks of this unknown of this law, if any."""
     over = prior_room.describe(prior)
     fitting = [c for c, group in groups.items() if group.over == over]
     straight = law.law if isinstance(law, Bent) else law
     flexible = isinstance(law, Bent) or "budget" in law.inputs
+    scatter = {StudentT: "bent" if flexible else "straight", Normal: "points"}
     wanted = {
         "alpha1": (counted, "unknown"),
-        "sigma": ("bent" if flexible else "straight", "points"),
-        "nu": ("bent" if flexible else "straight",),
+        "sigma": (scatter.get(type(noise)),),  # of other noises it is another number
+        "nu": (scatter.get(type(noise)),),
     }.get(name, (type(straight).__name__.lower(), "chinchilla", "any"))
     return next((c for c in wanted if c in fitting), None)
 

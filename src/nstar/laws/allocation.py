@@ -59,5 +59,7 @@ class Allocation:
         self, key: Array, params: Params, noise: Noise, C: Array
     ) -> tuple[Array, Array]:
         """Return log N* and log D* where the optimum of a new budget would be measured."""
-        log_D = noise.around(self.expected(params, {"C": C}), params, {}).sample(key)
+        log_D = noise.around(self.expected(params, {"C": C}), params, {"C": C}).sample(
+            key
+        )
         return jnp.log(C / self.k) - log_D, log_D

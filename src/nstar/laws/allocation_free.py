@@ -66,5 +66,5 @@ class AllocationFree:
         self, key: Array, params: Params, noise: Noise, C: Array
     ) -> tuple[Array, Array]:
         """Return log N* and log D* where the optimum of a new budget would be measured."""
-        y = noise.around(self.expected(params, {"C": C}), params, {}).sample(key)
+        y = noise.around(self.expected(params, {"C": C}), params, {"C": C}).sample(key)
         return y[..., 0], y[..., 1]
