@@ -220,7 +220,7 @@ def test_the_prior_predictive_sees_a_wrong_unit(llama3):
     percent = replace(llama3, columns=llama3.columns | {"L": llama3["L"] * 100})
     wrong = nstar.prior_predictive(percent, "coupled", draws=400)
     assert wrong.check().status is Status.REVIEW
-    assert "median L is 76" in wrong.check().detail
+    assert "median L is 81.4" in wrong.check().detail
 
 
 def test_informed_priors_expect_less_of_n_star_than_weak_ones(llama3):

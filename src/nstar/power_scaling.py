@@ -19,6 +19,8 @@ THRESHOLD = (
     0.05  # Kallioinen et al. (2024): about a mean shifted by 0.3 sd when doubled
 )
 
+FLAT = 1e-9  # range of a log prior that is the same everywhere: scaling changes nothing
+
 
 class Row(NamedTuple):
     """What one quantity owes to what."""
@@ -73,6 +75,9 @@ def sensitivity(fit: Fit, quantities: Sequence[str] = ()) -> Sensitivity:
     })  # fmt: skip
 
     def moved(group: str, of: list[str] | None = None) -> dict[str, float]:
+        scaled = tree[f"log_{group}"].dataset[of] if of else tree[f"log_{group}"]
+        if not any(np.ptp(v.to_numpy()) > FLAT for v in scaled.data_vars.values()):
+            return dict.fromkeys(map(str, tree["posterior"].data_vars), 0.0)
         found = arviz_stats.psense(tree, group=group, group_var_names=of)
         return {str(n): float(v) for n, v in found.data_vars.items()}
 

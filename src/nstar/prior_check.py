@@ -86,7 +86,8 @@ class PriorPredictive:
             f"least {name}": (value.min(), drawn.min(axis=1)),
             f"largest {name}": (value.max(), drawn.max(axis=1)),
         }
-        if "C" in self.runs and np.ptp(np.log(self.runs["C"])) > 0.5:
+        wide = "C" in self.runs and np.ptp(np.log(self.runs["C"])) > 0.5
+        if wide and (value > 0).all():
             found[f"slope of log {name} on log C"] = (
                 _slope(self.runs["C"], value[None])[0],
                 _slope(self.runs["C"], drawn),
