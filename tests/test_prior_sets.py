@@ -197,7 +197,7 @@ def test_sensitivity_names_the_prior_that_speaks_against_the_runs(optima):
     assert row.prior_of == "alpha1"
     assert bound.check.status is Status.REVIEW
     assert "alpha1 (prior of alpha1)" in bound.check.detail
-    loose = {"alpha1": "Uniform(0.1, 0.9)", "sigma": "LogNormal(-2, 10)", "tokens_per_parameter": "LogNormal(3, 10)"}  # fmt: skip
+    loose = {"alpha1": "Normal(0.5, 1.0)", "sigma": "Uniform(0.001, 3)", "tokens_per_parameter": "Uniform(0.1, 300)"}  # fmt: skip
     free = nstar.sensitivity(
         nstar.fit(optima, "allocation", priors=loose, settings=SHORT, tick=still)
     )
