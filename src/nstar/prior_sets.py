@@ -18,7 +18,7 @@ SETS = {
     "weak": "the law's own, wide enough for any ladder",
     "informed": "learned from public ladders and published fits, less those of the runs' own source",
 }
-DEFAULT = "weak"  # by the scores of benchmarks/results/priors.md
+DEFAULT = "weak"  # informed scores 0.99 of it: benchmarks/results/priors.md
 
 
 @dataclass(frozen=True)
