@@ -40,6 +40,7 @@ BUDGET = 1e21  # FLOP, where published tokens per parameter are read
 COUNTED = ("total", "non-embedding")  # with a prior of alpha1 of their own
 CONVERGED = 1.1  # largest R-hat of a fit whose means and sds are listened to
 ANY = "any"
+FEWEST = 4  # sources; what fewer speak of keeps its weak prior
 
 
 class Statement(NamedTuple):
@@ -122,6 +123,8 @@ def groups(
         by[statement.unknown, statement.condition].append(statement)
     made: dict[str, dict[str, Group]] = {}
     for (unknown, condition), some in by.items():
+        if len({s.said.source for s in some}) < FEWEST:
+            continue
         priors = np.array([s.prior for s in some])
         mean, sd = (float(round(v, 4)) for v in np.nanmean(priors, axis=0))
         scale = "logit" if unknown in ("alpha1", "floor_share") else "log"

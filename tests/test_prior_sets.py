@@ -86,7 +86,8 @@ def test_a_bent_law_has_amplitudes_and_noise_of_its_own(llama3):
     law = LAWS["coupled"]().at(x, llama3.cost)
     straight = resolve("informed", law, StudentT(), llama3).priors
     bent = resolve("informed", bend(law, x), StudentT(), llama3).priors
-    assert {"bend_tokens", "bend_across"} <= set(bent)
+    bends = {"bend_along", "bend_tokens", "bend_across"}
+    assert bends & set(bent) == bends & set(learned().groups)
     assert describe(bent["sigma"]) != describe(straight["sigma"])
     assert describe(bent["coupling"]) == describe(straight["coupling"])
 
