@@ -40,7 +40,7 @@ def _logit(p: np.ndarray) -> np.ndarray:
 
 SCALES: Mapping[str, Callable] = {"alpha1": _logit, "floor_share": _logit} | dict.fromkeys(
     ("exponent_sum", "coupling", "sigma", "nu", "tokens_per_parameter",
-     "bend_along", "bend_tokens", "bend_across"), np.log
+     "bend_along", "bend_tokens", "bend_across", "bend_local"), np.log
 )  # fmt: skip
 
 # source: data set, filters, the column whose values are ladders of their own

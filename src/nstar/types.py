@@ -165,6 +165,15 @@ class Led(Protocol):
 
 
 @runtime_checkable
+class Prepared(Protocol):
+    """A law that can do some of its work on the runs once, before they are fitted."""
+
+    def prepared(self, x: Inputs) -> Any:
+        """Return something whose `expected` is the law's own, for these runs."""
+        ...
+
+
+@runtime_checkable
 class Noise(Protocol):
     """A likelihood for a response."""
 
