@@ -23,7 +23,18 @@ from nstar.prior_sets import Priors, resolve
 from nstar.samplers import density, nuts
 from nstar.samplers.density import Data, Skeleton, split
 from nstar.samplers.nuts import Settings
-from nstar.types import Allocation, Array, Centred, Law, Noise, Params, Prior, Surface
+from nstar.types import (
+    SHARED,
+    Allocation,
+    Array,
+    Centred,
+    Law,
+    Noise,
+    Params,
+    Prior,
+    Sharing,
+    Surface,
+)
 
 QUICK = Settings(chains=2, warmup=500, draws=500)
 THINNED = 100  # draws a truth is ranked among, about independent
@@ -87,6 +98,8 @@ def calibrate(
     """
     law, noise = named(law, noise)
     x = {name: np.asarray(design[name], dtype=float) for name in reads(law, noise)}
+    if isinstance(noise, Sharing):
+        x[SHARED] = np.asarray(design[SHARED], dtype=float)
     ranks: dict[str, list[float]] = {}
     divergences = 0
     random = np.random.default_rng(seed)

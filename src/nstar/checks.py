@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from nstar.diagnostics import E_BFMI, ESS, RHAT, diagnose
 from nstar.fitting import Fit, unknowns
+from nstar.groups import check_groups
 from nstar.misfit import structure
 from nstar.mixture import Average, components
 from nstar.planning import Plan
@@ -42,6 +43,7 @@ def _own(fit: Fit) -> list[Check]:
         *_priors(fit),
         _misfit(fit),
         *_profiles(fit),
+        *check_groups(fit),
     ]
 
 

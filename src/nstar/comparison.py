@@ -95,6 +95,8 @@ def compare(
     fit: Fit | Average,
     published_id: str | PublishedFit,
     budgets: float | Sequence[float],
+    *,
+    group: str | None = None,
 ) -> Comparison:
     """Hold a fit against a published one at given budgets, under the fit's FLOP convention.
 
@@ -102,13 +104,13 @@ def compare(
     re-fits are first taken out of them: the fit is drawn again, and a check says so.
 
     Raises:
-        ValueError: no such published fit, or a budget is not positive.
+        ValueError: no such published fit or group, or a budget is not positive.
     """
     theirs = (
         published.get(published_id) if isinstance(published_id, str) else published_id
     )
     fair, notes = without_published(fit, theirs.id)
-    return Comparison(plan(fair, budgets), theirs, notes)
+    return Comparison(plan(fair, budgets, group=group), theirs, notes)
 
 
 def _theirs(fit: PublishedFit, C: float, k: float) -> dict[str, float | None]:

@@ -136,8 +136,10 @@ def _condition(
     """Which part of the record speaks of this unknown of this law, if any."""
     over = prior_room.describe(prior)
     fitting = [c for c, group in groups.items() if group.over == over]
-    straight = law.law if isinstance(law, Bent) else law
     flexible = isinstance(law, Bent) or "budget" in law.inputs
+    straight = law
+    while (inner := getattr(straight, "law", None)) is not None:  # pooled or bent
+        straight, flexible = inner, flexible or isinstance(inner, Bent)
     scatter = {StudentT: "bent" if flexible else "straight", Normal: "points"}
     wanted = {
         "alpha1": (counted, "unknown"),

@@ -1,8 +1,8 @@
 """The same fit with sources left out of its priors, before it is held beside one of them."""
 
+import json
 from dataclasses import replace
 
-from nstar.discrepancy import Bent
 from nstar.fitting import Fit, fit
 from nstar.mixture import Average, components
 from nstar.prior_sets import of_fit
@@ -56,6 +56,7 @@ def _again(given: Fit, source: str) -> Fit:
     made = fit(
         replace(given.runs, notes=()), given.straight, given.noise,
         replace(priors, without=(*priors.without, source)), given.seed,
-        discrepancy="waves" if isinstance(given.law, Bent) else "none",
+        discrepancy=given.tree.attrs["discrepancy"],
+        pool=json.loads(given.tree.attrs.get("pool", "{}")).get("over"),
     )  # fmt: skip
     return replace(made, runs=given.runs)

@@ -15,7 +15,7 @@ from nstar.observations import Observations
 from nstar.prior_sets import Priors, resolve
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton
-from nstar.types import Array, Centred, Law, Noise
+from nstar.types import SHARED, Array, Centred, Law, Noise, Sharing
 
 
 def simulate(
@@ -54,6 +54,11 @@ def simulate(
         msg = f"the design lacks {missing}; the {type(law).__name__} law reads {list(names)}"
         raise ValueError(msg)
     x = {name: np.asarray(design[name], dtype=float) for name in names}
+    if isinstance(noise, Sharing):  # each run by itself where a design does not say
+        if isinstance(design, Observations):
+            x[SHARED] = noise.shared(design, law)
+        elif SHARED in design:
+            x[SHARED] = np.asarray(design[SHARED], dtype=float)
     with jax.enable_x64(True):
         law = law.at(x, cost) if isinstance(law, Centred) else law
         noise = noise.at(x, cost) if isinstance(noise, Centred) else noise

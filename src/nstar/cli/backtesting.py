@@ -37,7 +37,7 @@ def backtest(
     laws = o.laws(law := law or "coupled")
     o.require_positive("--hold-out", hold_out or [1.0], "1")
     asked = Asked(
-        runs, law, noise, discrepancy, None, columns, where, flop_per_param_token, params_counted, seed, cache, priors
+        runs, law, noise, discrepancy, None, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
     whole = read(asked)
     held = read(replace(asked, source=test)) if test else None

@@ -37,7 +37,9 @@ Noise = Annotated[
     typer.Option(
         "--noise",
         metavar="NOISE",
-        help="student_t, normal or correlated; the law's usual one unless given.",
+        help="student_t, normal, correlated, between (runs of a budget are off together; "
+        "between:COLUMN of another group), repeated (runs made again) or one_sided (tuning only "
+        "ever hurts); the law's usual one unless given.",
     ),
 ]
 Discrepancy = Annotated[
@@ -47,6 +49,23 @@ Discrepancy = Annotated[
         metavar="KIND",
         help="waves (a loss surface may bend smoothly about its form) or none (its form is "
         "exact); waves unless given, where the law can carry them.",
+    ),
+]
+Pool = Annotated[
+    str | None,
+    typer.Option(
+        "--pool",
+        metavar="COLUMN",
+        help="A column that groups the runs (corpus, recipe, optimiser, family): each group "
+        "has unknowns of its own, and borrows from the others.",
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="NAME",
+        help="Of a pooled fit: the group that is meant, or next, one not seen yet.",
     ),
 ]
 Priors = Annotated[

@@ -33,7 +33,7 @@ def prior(
     o.require_prob(prob)
     o.require_positive("--budget", budget or [], "1e21")
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, False, priors
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, False, set_name=priors
     )  # fmt: skip
     if asked.saved:
         msg = f"{runs} is a saved fit; give the table of runs, since the prior is asked before they are fitted"
@@ -76,7 +76,7 @@ def sensitivity(
     draws; a quantity that moves by more than 0.05 per doubling is said to depend on it.
     """
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, priors
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
     if len(o.laws(law or "one")) > 1:
         msg = f"--law {law}: sensitivity is of one law; ask for each in turn"

@@ -35,7 +35,7 @@ def report(
     The page needs no network; a JSON file beside it holds the same numbers.
     """
     asked = Asked(
-        runs, None, None, None, prior, columns, where, flop_per_param_token, params_counted, seed, cache, priors
+        runs, None, None, None, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
     page_file = _before(asked, budget, prob, published or (), law or (), out)
     found = _routes(asked, budget, law or ())

@@ -30,6 +30,7 @@ class Asked:
     params_counted: str | None = None
     seed: int | None = None
     cache: bool = True
+    pool: str | None = None
     set_name: str | None = None
 
     @property
@@ -99,13 +100,17 @@ def get_fit(asked: Asked, *, surface: bool = False) -> Found:
         use_cache()
     names, how = o.laws(law), (asked.noise, asked.prior_set, asked.seed or 0)
     if len(names) > 1:
+        if asked.pool:
+            msg = "--pool is for one law, not yet for an average of several"
+            raise ValueError(msg)
         from nstar.averaging import average
 
         made = average(runs, names, *how, discrepancy=asked.discrepancy)
         return Found(made, reason)
     from nstar.fitting import fit
 
-    return Found(fit(runs, law, *how, discrepancy=asked.discrepancy), reason)
+    made = fit(runs, law, *how, discrepancy=asked.discrepancy, pool=asked.pool)
+    return Found(made, reason)
 
 
 def _load(asked: Asked) -> Found:
