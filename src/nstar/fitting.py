@@ -9,8 +9,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from nstar import priors as prior_room
-from nstar import store
+from nstar import prior_sets, store
 from nstar.asking import ask
 from nstar.diagnostics import diagnose
 from nstar.discrepancy import DISCREPANCIES, Bent, bend, bendable
@@ -19,6 +18,7 @@ from nstar.noise import NOISES, Correlated
 from nstar.noises.shared import Between
 from nstar.observations import Observations
 from nstar.pooling import Pooled, pooled, together
+from nstar.prior_sets import Priors
 from nstar.progress import Tick, progress
 from nstar.reading import read_runs
 from nstar.samplers import nuts
@@ -52,7 +52,7 @@ class Fit:
     runs: Observations
     tree: xr.DataTree
     seed: int
-    priors: Mapping[str, Prior] = field(default_factory=dict)  # those set by the user
+    priors: Mapping[str, Prior] = field(default_factory=dict)  # in place of the law's
     notes: tuple[Check, ...] = ()
 
     @property
@@ -114,7 +114,7 @@ def fit(
     runs: Observations | Any,
     law: str | Law = "chinchilla",
     noise: str | Noise | None = None,
-    priors: Mapping[str, Prior | str] | None = None,
+    priors: Priors = None,
     seed: int = 0,
     settings: Settings | None = None,
     tick: Tick | None = None,
@@ -129,8 +129,10 @@ def fit(
         law: name of a law in `nstar.laws.LAWS`, or a law.
         noise: name in `nstar.noise.NOISES`, or a noise; the response's usual one.  Runs
             share a part of `between` by budget, or by a column, as in "between:recipe".
-        priors: priors by name of unknown, as distributions or as text,
-            `{"alpha1": "Normal(0.5, 0.05)"}`.
+        priors: "weak" (the laws' own) or "informed" (learned from the public record,
+            less the source of these runs); or priors by name of unknown, as
+            distributions or as text, `{"alpha1": "Normal(0.5, 0.05)"}`; or both,
+            `nstar.informed() | {"alpha1": "Normal(0.5, 0.05)"}`.
         seed: the same seed gives the same draws.
         settings: chains, warm-up, draws, acceptance target.
         tick: called with the blocks of sampling done and their total; a bar on stderr,
@@ -178,7 +180,7 @@ def fit(
             law, x = together(groups, law, used, x)
         if settings and bends:
             settings = settings._replace(trusted=np.inf)  # as in BENT
-        chosen = prior_room.choose(law, noise, priors)
+        chosen, kept, said = prior_sets.resolve(priors, law, noise, used)
         data = Data(x, y)
 
         def attempt(settings: Settings) -> xr.DataTree:
@@ -186,10 +188,11 @@ def fit(
             draws = nuts.sample(law, noise, chosen, data, key, settings, tick)
             return build(law, noise, chosen, data, draws, used, seed)
 
-        tree, notes = attempt(settings or usual), ()
+        tree, notes = attempt(settings or usual), said
         trouble = diagnose(tree, unknowns(law, noise)).trouble
         if trouble and settings is None:
-            tree, notes = attempt(again), (_second_attempt(trouble, again),)
+            tree, notes = attempt(again), (*said, _second_attempt(trouble, again))
+    tree.attrs.update(kept)
     return Fit(law, noise, used, tree, seed, chosen, notes)
 
 

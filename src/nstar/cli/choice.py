@@ -36,7 +36,7 @@ def require(asked: Asked, laws: tuple[str, ...] = ()) -> None:
     known |= {f"bend_{part}" for law, _ in pool if bendable(law) for part in PARTS}
     if asked.pool:
         known |= {f"spread_{name}" for name in known}
-    priors = asked.chosen_priors
+    priors = asked.prior_set.own
     if strange := [name for name in priors if name not in known]:
         msg = f"--prior {strange[0]}: no unknown of {', '.join(own)}; there are {', '.join(sorted(known))}"
         raise ValueError(msg)

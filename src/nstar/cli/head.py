@@ -25,6 +25,13 @@ def _discrepancy(found: Found) -> str:
     return "waves" if "waves" in kinds else "none"
 
 
+def _priors(found: Found) -> str:
+    """Name the set of priors."""
+    from nstar.mixture import components
+
+    return components(found.fit)[0].tree.attrs.get("prior_set", "weak")
+
+
 def _weights(found: Found) -> dict[str, float]:
     """Weights by law where laws are averaged, else nothing."""
     from nstar.mixture import Average
@@ -55,6 +62,7 @@ def head(found: Found, prob: float, group: str | None = None) -> dict[str, Any]:
             "law_reason": found.reason,
             "noise": _named(found, "noise"),
             "discrepancy": _discrepancy(found),
+            "priors": _priors(found),
             "seed": fit.seed,
             "prob": prob,
             "interval": "equal-tailed",

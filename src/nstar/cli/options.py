@@ -76,6 +76,15 @@ Priors = Annotated[
         help="A prior of an unknown: alpha1='Normal(0.5, 0.05)'. Repeatable.",
     ),
 ]
+PriorSet = Annotated[
+    str | None,
+    typer.Option(
+        "--priors",
+        metavar="SET",
+        help="weak (the laws' own) or informed (learned from the public record, less the "
+        "source of these runs); --prior changes single ones on top. weak unless given.",
+    ),
+]
 Columns = Annotated[
     str | None,
     typer.Option(

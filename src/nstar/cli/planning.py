@@ -21,7 +21,7 @@ def add(app: typer.Typer) -> None:
 def plan(
     runs: o.Runs, budget: o.Budgets, law: o.Law = None, noise: o.Noise = None,
     discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None, columns: o.Columns = None, where: o.Where = None,
+    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
@@ -30,7 +30,7 @@ def plan(
     o.require_prob(prob)
     o.require_positive("--budget", budget, "3.8e25")
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked)
     from nstar.checks import check_fit, check_plan
@@ -98,7 +98,7 @@ def compare(
     runs: o.Runs, budget: o.Budgets,
     published: Annotated[str, typer.Option(metavar="ID", help="A published fit; `nstar published` lists them.")] = "llama3",
     law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, prior: o.Priors = None, columns: o.Columns = None,
+    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None,
     where: o.Where = None, flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None,
     seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
@@ -110,7 +110,7 @@ def compare(
 
     theirs = registry.get(published)
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked)
     from nstar.checks import check_fit, check_plan

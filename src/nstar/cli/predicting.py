@@ -23,7 +23,7 @@ def predict(
     runs: o.Runs,
     at: Annotated[list[str], typer.Option("--at", metavar="N,D", help="A run: its parameters and tokens, as in 7e9,1.4e11. Repeatable.")],
     law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, prior: o.Priors = None, columns: o.Columns = None,
+    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None,
     where: o.Where = None, flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None,
     seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
@@ -32,7 +32,7 @@ def predict(
     o.require_prob(prob)
     points = [_point(text) for text in at]
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked, surface=True)
     import numpy as np

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nstar.fitting import Fit
     from nstar.mixture import Average
     from nstar.observations import Observations
+    from nstar.prior_sets import PriorSet
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Asked:
     seed: int | None = None
     cache: bool = True
     pool: str | None = None
+    set_name: str | None = None
 
     @property
     def saved(self) -> bool:
@@ -40,6 +42,13 @@ class Asked:
     def chosen_priors(self) -> dict[str, str]:
         """The priors by name."""
         return o.pairs(self.priors, "--prior", "alpha1='Normal(0.5, 0.05)'")
+
+    @property
+    def prior_set(self) -> "PriorSet":
+        """The set of priors, with those chosen by name on top."""
+        from nstar.prior_sets import DEFAULT, PriorSet
+
+        return PriorSet(self.set_name or DEFAULT, self.chosen_priors)
 
 
 class Found(NamedTuple):
@@ -89,7 +98,7 @@ def get_fit(asked: Asked, *, surface: bool = False) -> Found:
     tell(f"law {law}: {reason}")
     if asked.cache:
         use_cache()
-    names, how = o.laws(law), (asked.noise, asked.chosen_priors, asked.seed or 0)
+    names, how = o.laws(law), (asked.noise, asked.prior_set, asked.seed or 0)
     if len(names) > 1:
         if asked.pool:
             msg = "--pool is for one law, not yet for an average of several"
