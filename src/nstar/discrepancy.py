@@ -225,6 +225,6 @@ def _usual() -> Mapping[Literal["along", "tokens", "across", "local"], Waves]:
     return {
         "along": Waves(AMPLITUDE, 0.5, line_C[:, None] * np.array([1.0, 1.0])),
         "tokens": Waves(0.03, 1.0, line_D[:, None] * np.array([0.0, 1.0])),
-        "across": Waves(AMPLITUDE, 0.5, over_plane(24, (6.0, 3.0)) @ to_ND),
-        "local": Waves(0.01, 1.0, over_plane(40, (1.2, 1.2))),
+        "across": Waves(AMPLITUDE, 1.0, over_plane(24, (6.0, 3.0)) @ to_ND),
+        "local": Waves(0.003, 1.0, over_plane(40, (1.2, 1.2))),
     }
