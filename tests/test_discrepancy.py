@@ -79,8 +79,8 @@ def test_a_local_bend_is_wider_for_smaller_runs_and_no_narrower_beyond_the_large
     law = bend(Coupled(), x)
     n, d = np.log(x["N"]) - law.log_N0, np.log(x["D"]) - law.log_D0
     with jax.enable_x64(True):
-        wider = np.asarray(law.faded(0.3, n, d))
-        beyond = float(law.faded(0.3, n.max() + 5, d.max() + 5))
+        wider = np.asarray(law.faded(n, d))
+        beyond = float(law.faded(n.max() + 5, d.max() + 5))
     assert wider == pytest.approx((x["C"] / x["C"].max()) ** -0.3)
     assert beyond == 1.0
 
@@ -89,7 +89,6 @@ def test_the_law_at_known_runs_is_the_law():
     x = profiles()
     law, rng = bend(Coupled(), x), np.random.default_rng(0)
     params = {n: 0.5 for n in Coupled().priors()} | {f"bend_{p}": 0.1 for p in PARTS}
-    params |= {"fade": 0.2}
     params |= {f"waves_{p}": rng.normal(size=getattr(law, p).size) for p in PARTS}
     with jax.enable_x64(True):
         at_runs = law.prepared(x).expected(params, x)
@@ -113,8 +112,7 @@ def test_led_weights_fill_what_the_law_leaves():
 def test_the_bend_never_crosses_the_floor():
     law = bend(Coupled(), profiles())
     params = {n: 0.5 for n in Coupled().priors()} | {f"bend_{p}": 3.0 for p in PARTS}
-    params |= {"fade": 0.2}
-    params |= {f"waves_{p}": -2 * np.ones(len(getattr(law, p).known)) for p in PARTS}
+    params |= {f"waves_{p}": -2 * np.ones(len(getattr(law, p).seen)) for p in PARTS}
     loss = law.loss(params, np.geomspace(1e6, 1e13, 50), np.geomspace(1e13, 1e6, 50))
     assert np.all(np.asarray(loss) >= float(law.floor(params)))
 
@@ -123,7 +121,7 @@ def test_the_bend_never_crosses_the_floor():
 def test_posterior_is_that_of_the_process_in_closed_form():
     """Kaplan's law has no floor, so its log loss is the law plus the process, exactly."""
     x, rng = profiles(), np.random.default_rng(3)
-    tau, fade = {"along": 0.03, "tokens": 0.02, "across": 0.05, "local": 0.004}, 0.1
+    tau = {"along": 0.03, "tokens": 0.02, "across": 0.05, "local": 0.002}
     truth = {"level": 3.0, "size_share": 0.4, "alpha1": 0.5, "exponent_sum": 0.2}
     names = list(Kaplan().priors())
     truth = {n: truth.get(n, 0.5) for n in names}
@@ -132,7 +130,7 @@ def test_posterior_is_that_of_the_process_in_closed_form():
     new = {"N": np.array([3e9, 1e11]), "D": np.array([1e11, 1e11])}
     both = {"N": np.r_[x["N"], new["N"]], "D": np.r_[x["D"], new["D"]]}
     n, d = np.log(both["N"]) - law.log_N0, np.log(both["D"]) - law.log_D0
-    wider = {"local": np.asarray(law.faded(fade, n, d))}
+    wider = {"local": np.asarray(law.faded(n, d))}
     sd = {p: tau[p] * wider.get(p, np.ones(len(n))) for p in PARTS}
     K = sum(np.outer(s, s) * covariance(getattr(law, p), n, d) for p, s in sd.items())
     exact = sum(np.outer(s, s) * matern(distance(p, n, d)) for p, s in sd.items())
@@ -142,7 +140,6 @@ def test_posterior_is_that_of_the_process_in_closed_form():
 
     fixed = {k: dist.LogNormal(np.log(v), 1e-4) for k, v in truth.items()}
     fixed |= {f"bend_{p}": dist.LogNormal(np.log(t), 1e-4) for p, t in tau.items()}
-    fixed |= {"fade": dist.LogNormal(np.log(fade), 1e-4)}
     fixed |= {"sigma": dist.LogNormal(np.log(sigma), 1e-4)}
     fit = nstar.fit(x | {"L": np.exp(y)}, "kaplan", "normal", fixed, settings=QUICK)
     drawn = np.log(nstar.predict(fit, new["N"], new["D"])["loss"].to_numpy())

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
 
 from nstar.types import (
     Array,
@@ -20,10 +19,10 @@ from nstar.types import (
     Prior,
     Response,
 )
-from nstar.waves import SIGNAL, Waves, over_line, over_plane
+from nstar.waves import NOISE, Waves, over_line, over_plane
 
 AMPLITUDE = 0.02  # usual sd of a bend, in log reducible loss
-FADE = 0.3  # usual exponent by which a local bend fades toward large compute
+FADE = 0.3  # exponent by which a local bend fades toward large compute
 LEAST_SHARE = 0.05  # reducible share of the loss below which no weights are led
 DISCREPANCIES = ("waves", "none")
 PARTS = ("along", "tokens", "across", "local")
@@ -34,7 +33,7 @@ class Bent:
     r"""A law whose reducible loss may bend, smoothly and everywhere.
 
     $$ L = E + (f - E)\,e^{\delta}, \qquad \delta = \delta_1(\log C) + \delta_2(\log D)
-       + \delta_3(\log C, \log D/N) + (\min(C, C_0)/C_0)^{-\phi}\,\delta_4(\log N, \log D) $$
+       + \delta_3(\log C, \log D/N) + (\min(C, C_0)/C_0)^{-0.3}\,\delta_4(\log N, \log D) $$
 
     (Kennedy & O'Hagan 2001.)  Acting on the reducible loss it cannot cross the floor.
     The last part is local, and larger for smaller runs: what absurdly shaped or barely
@@ -64,7 +63,7 @@ class Bent:
 
     def priors(self) -> dict[str, Prior]:
         """Those of the law, and an amplitude and weights for each part of the bend."""
-        found = dict(self.law.priors()) | {"fade": dist.HalfNormal(FADE)}
+        found = dict(self.law.priors())
         for part in PARTS:
             found |= {
                 f"bend_{part}": getattr(self, part).amplitude(),
@@ -97,12 +96,12 @@ class Bent:
             waves: Waves = getattr(self, name)
             return waves.bend(params[f"bend_{name}"], params[f"waves_{name}"], n, d)
 
-        local = part("local") * self.faded(params["fade"], n, d)
+        local = part("local") * self.faded(n, d)
         return sum((part(name) for name in PARTS if name != "local"), local)
 
-    def faded(self, fade: Array, n: Array, d: Array) -> Array:
+    def faded(self, n: Array, d: Array) -> Array:
         """How much wider the local part is at a run than at the largest."""
-        return jnp.exp(fade * (self.log_top - jnp.minimum(n + d, self.log_top)))
+        return jnp.exp(FADE * (self.log_top - jnp.minimum(n + d, self.log_top)))
 
     def led(self, params: Params, x: Inputs, y: Array) -> dict[str, Array]:
         """Weights that fill what the law leaves of the runs, by ridge regression.
@@ -124,8 +123,7 @@ class Bent:
 
     def held(self) -> dict[str, Array]:
         """Amplitudes, at their usual values."""
-        usual = {f"bend_{part}": getattr(self, part).usual for part in PARTS}
-        return usual | {"fade": FADE / 2}
+        return {f"bend_{part}": getattr(self, part).usual for part in PARTS}
 
     def floor(self, params: Params) -> Array:
         """The law's floor."""
@@ -164,7 +162,7 @@ class AtRuns:
             tau, w = params[f"bend_{name}"], params[f"waves_{name}"]
             return self.columns[name] @ waves.scaled(tau, w)
 
-        bend = part("local") * bent.faded(params["fade"], self.n, self.d)
+        bend = part("local") * bent.faded(self.n, self.d)
         bend = sum((part(name) for name in PARTS if name != "local"), bend)
         straight = jnp.exp(bent.law.expected(params, x))
         return jnp.log(bent.applied(params, straight, bend))
@@ -200,21 +198,27 @@ def bend(law: Any, x: Inputs) -> Bent:
         raise ValueError(msg)
     log_N, log_D = np.log(x["N"]), np.log(x["D"])
     n, d = log_N - log_N.mean(), log_D - log_D.mean()
-    parts = {name: waves.at(n, d) for name, waves in _usual().items()}
     top = float(np.max(n + d))
+    wider = {"local": np.exp(FADE * (top - n - d))}
+    parts = {
+        name: waves.at(n, d, wider.get(name, 1.0)) for name, waves in _usual().items()
+    }
     bent = Bent(law, float(log_N.mean()), float(log_D.mean()), top, **parts)
     return replace(bent, gain=_gain(bent, n, d))
 
 
 def _gain(bent: Bent, n: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Ridge regression of the runs on all weights, at usual amplitudes and noise."""
+    columns, scales = [], []
     with jax.enable_x64(True):
-        columns = {p: np.asarray(getattr(bent, p).columns(n, d)) for p in PARTS}
-        wider = np.asarray(bent.faded(FADE / 2, n, d))[:, None]
-    columns["local"] = columns["local"] * wider
-    all_columns = np.concatenate([columns[part] for part in PARTS], axis=1)
-    noise = (AMPLITUDE / SIGNAL) ** 2 * np.eye(len(n))
-    return np.linalg.solve(all_columns @ all_columns.T + noise, all_columns).T
+        for part in PARTS:
+            waves: Waves = getattr(bent, part)
+            wider = bent.faded(n, d) if part == "local" else np.ones(len(n))
+            columns.append(waves.usual * wider[:, None] * waves.columns(n, d))
+            scales.append(waves.scale(waves.usual))
+        X, scale = np.concatenate(columns, axis=1), np.concatenate(scales)
+    unseen = X @ X.T + NOISE**2 * np.eye(len(n))
+    return scale[:, None] * np.linalg.solve(unseen, X).T
 
 
 @cache

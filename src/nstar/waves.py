@@ -11,56 +11,63 @@ from scipy import stats
 from nstar.types import Array, Prior
 
 MATERN = 3.0  # degrees of freedom of the spectrum of a Matern-3/2 process
-SIGNAL = 1.6  # reducible share x usual amplitude / run noise, where weights meet runs
+NOISE = 0.006  # of a run on its log reducible loss, about: a guide, no assumption
 
 
 @dataclass(frozen=True)
 class Waves:
     r"""A Gaussian process over (log N, log D) told as waves of fixed frequencies.
 
-    $$ \delta = \tau\,\Phi\,V \left(\tfrac{\tau}{\tau_0}\right)^{-c} w, \qquad
-       w_j \sim \mathrm{Normal}\left(0, (\tau/\tau_0)^{c_j}\right) $$
+    $$ \delta = \tau\,\Phi\,V \frac{w}{s(\tau)}, \qquad
+       w_j \sim \mathrm{Normal}(0, s_j(\tau)), \qquad s_j = \sqrt{1 + (\tau q_j)^2} $$
 
     The columns of $\Phi$ are cosines and sines whose frequencies lie at even quantiles
     of the kernel's spectrum (Rahimi & Recht 2007), so that the process is as uncertain
     far from the runs as anywhere.  $V$ turns them so that each weight is one shape over
-    the runs' design; $c_j$ says how much the runs will know of it: weights they pin are
-    centred, the others are not (Papaspiliopoulos et al. 2007).  Same process, whatever c.
+    the runs' design; $q_j$ is that shape's size over the usual run noise.  A weight the
+    runs pin is as wide as they leave it, one they do not as wide as its prior, whatever
+    the amplitude (Papaspiliopoulos et al. 2007).  Same process, whatever q.
     """
 
-    usual: float  # the prior's median of the amplitude, tau_0
+    usual: float  # the prior's median of the amplitude
     spread: float  # sd of its log
     frequency: Any  # (wave, 2), per e-fold of N and of D
     turn: Any = None  # V, (2 wave, 2 wave)
-    known: Any = None  # c, (2 wave,)
+    seen: Any = None  # q, (2 wave,)
 
     @property
     def size(self) -> int:
         """Number of weights."""
         return 2 * len(self.frequency)
 
-    def at(self, n: np.ndarray, d: np.ndarray) -> "Waves":
-        """Turn the waves to a design, log N and log D about their centre, (run,)."""
+    def at(self, n: np.ndarray, d: np.ndarray, wider: Array = 1.0) -> "Waves":
+        """Turn the waves to a design, log N and log D about their centre, (run,).
+
+        `wider` is what multiplies the process at each run.
+        """
         phase = np.stack([n, d], axis=-1) @ self.frequency.T
         columns = np.concatenate([np.cos(phase), np.sin(phase)], axis=-1)
-        scale = np.sqrt(self.frequency.shape[0])
-        _, size, turn = np.linalg.svd(columns / scale, full_matrices=True)
+        columns *= np.reshape(wider, (-1, 1)) / np.sqrt(len(self.frequency))
+        _, size, turn = np.linalg.svd(columns, full_matrices=True)
         size = np.concatenate([size, np.zeros(len(turn))])[: len(turn)]
-        known = (SIGNAL * size) ** 2 / (1 + (SIGNAL * size) ** 2)
-        return replace(self, turn=turn.T, known=known)
+        return replace(self, turn=turn.T, seen=size / NOISE)
 
     def columns(self, n: Array, d: Array) -> Array:
-        """Values of the process by each weight at the usual amplitude, (run, weight)."""
-        return self.usual * (self._columns(n, d) @ self.turn)
+        """Each weight's shape at unit amplitude, (run, weight)."""
+        return self._columns(n, d) @ self.turn
+
+    def scale(self, tau: Array) -> Array:
+        """How wide each weight is a priori, s."""
+        return jnp.hypot(1.0, tau * self.seen)
 
     def scaled(self, tau: Array, w: Array) -> Array:
-        """What multiplies those columns under an amplitude and weights."""
-        return w * (tau / self.usual) ** (1 - self.known)
+        """What multiplies the columns under an amplitude and weights."""
+        return tau * w / self.scale(tau)
 
     def _columns(self, n: Array, d: Array) -> Array:
         phase = jnp.stack([n, d], axis=-1) @ self.frequency.T
-        scale = np.sqrt(self.frequency.shape[0])
-        return jnp.concatenate([jnp.cos(phase), jnp.sin(phase)], axis=-1) / scale
+        size = np.sqrt(self.frequency.shape[0])
+        return jnp.concatenate([jnp.cos(phase), jnp.sin(phase)], axis=-1) / size
 
     def amplitude(self) -> Prior:
         """Prior of tau."""
@@ -68,12 +75,11 @@ class Waves:
 
     def weights(self, tau: Array) -> Prior:
         """Prior of w given tau."""
-        return dist.Normal(0.0, (tau / self.usual) ** self.known)
+        return dist.Normal(0.0, self.scale(tau))
 
     def bend(self, tau: Array, w: Array, n: Array, d: Array) -> Array:
         """Value of the process."""
-        free = self.turn @ (w * (tau / self.usual) ** -self.known)
-        return tau * (self._columns(n, d) @ free)
+        return self._columns(n, d) @ (self.turn @ self.scaled(tau, w))
 
 
 def over_line(waves: int, length: float) -> np.ndarray:

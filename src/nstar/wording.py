@@ -80,7 +80,6 @@ UNKNOWNS = {
     "sigma_D": "scatter of log D*",
     "correlation": "of the scatter of log N* and log D*",
     "nu": "Student-t degrees of freedom",
-    "fade": "exponent of a local bend's growth toward small compute",
     "between": "scatter that runs of a group share (log)",
     "misfit": "scatter that repeated runs share (log)",
     "excess": "mean by which tuning makes a run worse (log)",
