@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nstar.bending import amplitudes
 from nstar.diagnostics import diagnose
 from nstar.fitting import Fit, fit, named, unknowns
 from nstar.laws import LAWS
@@ -189,5 +190,6 @@ def _own(
     part: Component, noise: str | Noise | None, priors: Mapping[str, Prior | str]
 ) -> dict[str, Prior | str]:
     """Priors of the unknowns this component has."""
-    known = unknowns(*named(part.law, part.noise or noise))
+    law, likelihood = named(part.law, part.noise or noise)
+    known = {*unknowns(law, likelihood)} | amplitudes(law)
     return {name: prior for name, prior in priors.items() if name in known}

@@ -12,8 +12,9 @@ import xarray as xr
 from nstar import priors as prior_room
 from nstar import store
 from nstar.asking import ask
+from nstar.bending import bend, bendable, is_bent, straight
 from nstar.diagnostics import diagnose
-from nstar.discrepancy import DISCREPANCIES, Bent, bend, bendable
+from nstar.discrepancy import DISCREPANCIES, Bent
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
 from nstar.observations import Observations
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RETRY = Settings(warmup=1000, draws=2000, target_accept=0.99)
+LINE = Settings(target_accept=0.95)  # of a line of optima that bends
 BENT = Settings(
     target_accept=0.95, trusted=np.inf
 )  # weights outnumber what a mismatch judges
-RETRY_BENT = Settings(
+RETRY_LINE = Settings(target_accept=0.95)  # of a line of optima that bends
+BENT = Settings(
     warmup=1000, draws=2000, target_accept=0.98, pilot=500, trusted=np.inf
 )
 
@@ -58,7 +61,7 @@ class Fit:
     @property
     def straight(self) -> Law:
         """The law without its discrepancy."""
-        return self.law.law if isinstance(self.law, Bent) else self.law
+        return straight(self.law)
 
     @property
     def draws(self) -> dict[str, np.ndarray]:
@@ -94,7 +97,7 @@ class Fit:
     def __str__(self) -> str:
         """Name the law, the noise and the data."""
         return (
-            f"{type(self.straight).__name__} law{', bent' * isinstance(self.law, Bent)}, {type(self.noise).__name__} noise, "
+            f"{type(self.straight).__name__} law{', bent' * is_bent(self.law)}, {type(self.noise).__name__} noise, "
             f"{len(self.runs)} runs of {self.runs.source}, seed {self.seed}"
         )
 
@@ -123,7 +126,8 @@ def fit(
         tick: called with the blocks of sampling done and their total; a bar on stderr,
             where that is a terminal, unless given.
         discrepancy: "waves" lets a loss surface bend smoothly about its form
-            (`nstar.discrepancy`), "none" takes the form as exact; waves unless given,
+            (`nstar.discrepancy`) and a line of optima about its power law
+            (`nstar.bent_lines`), "none" takes the form as exact; waves unless given,
             where the law can carry them.
 
     Raises:
@@ -144,15 +148,16 @@ def fit(
     if discrepancy not in DISCREPANCIES:
         msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
         raise ValueError(msg)
-    bends = discrepancy == "waves" or isinstance(law, Bent)
-    usual, again = (BENT, RETRY_BENT) if bends else (USUAL, RETRY)
     with jax.enable_x64(True):
         used, x, y = ask(runs, law)
         if isinstance(law, Centred):
             law = law.at(x, used.cost)
         if discrepancy == "waves":
             law = bend(law, x)
-        if settings and isinstance(law, Bent):
+        surface = isinstance(law, Bent)
+        usual = BENT if surface else LINE if is_bent(law) else USUAL
+        again = RETRY_BENT if surface else RETRY
+        if settings and surface:
             settings = settings._replace(trusted=np.inf)  # as in BENT
         chosen = prior_room.choose(law, noise, priors)
         data = Data(x, y)
