@@ -96,7 +96,7 @@ def trials() -> dict[str, dict[str, dict[str, Row]]]:
 
 
 def laws(names: Iterable[str]) -> dict[str, dict]:
-    """nstar's own laws, by NUTS, one decade out; with what the sampler's checks said."""
+    """Nstar's own laws, by NUTS, one decade out; with what the sampler's checks said."""
     found = {}
     for name in names:
         law, discrepancy = LAWS[name]
@@ -130,7 +130,9 @@ def chosen(ladder: Ladder) -> list[HoldOut]:
     parts = list(hold_outs(ladder, DECADES["one decade"]))
     if ladder.source in ALL_SPLITS:
         return parts
-    return [next(p for p in parts if p.C[-1] >= np.log(ladder.optima["C"].max()) - 1e-6)]
+    return [
+        next(p for p in parts if p.C[-1] >= np.log(ladder.optima["C"].max()) - 1e-6)
+    ]
 
 
 def page(document: dict) -> str:

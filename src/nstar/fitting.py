@@ -35,8 +35,7 @@ LINE = Settings(target_accept=0.95)  # of a line of optima that bends
 BENT = Settings(
     target_accept=0.95, trusted=np.inf
 )  # weights outnumber what a mismatch judges
-RETRY_LINE = Settings(target_accept=0.95)  # of a line of optima that bends
-BENT = Settings(
+RETRY_BENT = Settings(
     warmup=1000, draws=2000, target_accept=0.98, pilot=500, trusted=np.inf
 )
 

@@ -14,8 +14,7 @@ from nstar.laws.line import STRAIGHT, HiddenTrend, tied
 from nstar.responses import LOG_LOSS
 from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
 
-
-NEAR = 0.75 * float(np.log(10))  # of the middle: the runs a measured optimum is read from
+NEAR = 1.73  # e-folds of D, 0.75 decades: how far a measured optimum's parabola reads
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,9 @@ class IsoFLOP:
         log_N, log_D = self.log_optimum(params, C)
         of_budget, of_runs = jax.random.split(key)
         off = params["scatter"] * jax.random.normal(of_budget, jnp.shape(log_D))
-        if self.probe:  # a parabola's minimum errs by the slope its runs' noise has there
+        if (
+            self.probe
+        ):  # a parabola's minimum errs by the slope its runs' noise has there
             probe = jnp.asarray(self.probe)
             flat = noise.around(jnp.zeros((*jnp.shape(C), probe.size)), params, {})
             off = off - flat.sample(of_runs) @ probe / self.curvature(params, C)
@@ -185,12 +186,12 @@ class IsoFLOP:
 
 def _probe(x: Inputs) -> tuple[float, ...]:
     """Weights of a usual budget's log losses in a parabola's slope at its middle."""
-    found = []
+    found: list[np.ndarray] = []
     for budget in np.unique(np.asarray(x["budget"], dtype=float)):
         q = np.log(np.asarray(x["D"])[np.asarray(x["budget"]) == budget])
         q = q - (q.min() + q.max()) / 2
         q = q[np.abs(q) <= NEAR]
         if np.unique(np.round(q, 6)).size >= 3:
             found.append(np.linalg.pinv(np.vander(q, 3))[1])
-    found.sort(key=np.linalg.norm)
+    found.sort(key=lambda weights: float(np.linalg.norm(weights)))
     return tuple(found[(len(found) - 1) // 2].tolist()) if found else ()
