@@ -6,15 +6,17 @@ from nstar.allowed import allow, allow_successes, require_finite, require_range
 from nstar.columns import ALIASES
 from nstar.observations import Observations
 from nstar.odd_losses import look_at_losses
-from nstar.types import Inputs, Law, Response
+from nstar.types import Inputs, Law, Noise, Reads, Response
 from nstar.verdicts import Check, Status
 
 SIZES = ("N", "D", "C")
 OPTIMA = ("log_tokens", "log_optimum")  # responses measured once a budget
 
 
-def ask(runs: Observations, law: Law) -> tuple[Observations, Inputs, np.ndarray]:
-    """Take from the runs what the law names.
+def ask(
+    runs: Observations, law: Law, noise: Noise | None = None
+) -> tuple[Observations, Inputs, np.ndarray]:
+    """Take from the runs what the law and the noise name.
 
     Returns:
         The runs that were used with what was noticed, their inputs, (run,) each, and
@@ -25,12 +27,13 @@ def ask(runs: Observations, law: Law) -> tuple[Observations, Inputs, np.ndarray]
             there are too few runs for the law's unknowns.
     """
     response = law.response
-    for name in (*law.inputs, *response.columns):
+    inputs = reads(law, noise)
+    for name in (*inputs, *response.columns):
         if name not in runs:
             raise ValueError(_missing(runs, law, name))
     if "budget" in law.inputs:
         runs = _on_a_budget(runs)
-    for name in law.inputs:
+    for name in inputs:
         require_finite(runs, name)
         require_range(runs, name)
     for name in response.columns:
@@ -42,11 +45,17 @@ def ask(runs: Observations, law: Law) -> tuple[Observations, Inputs, np.ndarray]
     runs = runs.noting(*_constant(runs, law), *_not_optima(runs, response))
     if response.columns == ("L",) and response.lower == 0:
         runs = look_at_losses(runs)
-    x = {name: runs[name] for name in law.inputs}
+    x = {name: runs[name] for name in inputs}
     if "se" in runs and np.isfinite(runs["se"]).all() and response.name != "log_loss":
         x["se"] = runs["se"]
     y = response.link(*(runs[name] for name in response.columns))
     return runs, x, np.asarray(y, dtype=float)
+
+
+def reads(law: Law, noise: Noise | None) -> tuple[str, ...]:
+    """Columns that a law or its noise reads, each once."""
+    own = noise.inputs if isinstance(noise, Reads) else ()
+    return tuple(dict.fromkeys((*law.inputs, *own)))
 
 
 def _untied(runs: Observations, response: Response) -> None:

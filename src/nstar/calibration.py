@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from scipy import stats
 
+from nstar.asking import reads
 from nstar.cost_line import optimum
 from nstar.costs import SIX, PerParamToken
 from nstar.fitting import named
@@ -82,12 +83,13 @@ def calibrate(
         tick: called with the replicates done and their total.
     """
     law, noise = named(law, noise)
-    x = {name: np.asarray(design[name], dtype=float) for name in law.inputs}
+    x = {name: np.asarray(design[name], dtype=float) for name in reads(law, noise)}
     ranks: dict[str, list[float]] = {}
     divergences = 0
     random = np.random.default_rng(seed)
     with jax.enable_x64(True):
         law = law.at(x, SIX) if isinstance(law, Centred) else law
+        noise = noise.at(x, SIX) if isinstance(noise, Centred) else noise
         skeleton, numbers = split(law, noise)
         key, *keys = jax.random.split(jax.random.key(seed), replicates + 1)
         truths = density.prior_draws(skeleton, numbers, {}, key, replicates)

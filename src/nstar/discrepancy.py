@@ -22,9 +22,9 @@ from nstar.types import (
 )
 
 MATERN = 3.0  # degrees of freedom of the spectrum of a Matern-3/2 process
-SIGNAL = (
-    1.6  # reducible share x usual amplitude / run noise, where weights meet the runs
-)
+AMPLITUDE = 0.02  # usual sd of a bend, in log reducible loss
+SIGNAL = 1.6  # reducible share x usual amplitude / run noise, where weights meet runs
+LEAST_SHARE = 0.05  # reducible share of the loss below which no weights are led
 DISCREPANCIES = ("waves", "none")
 
 
@@ -57,6 +57,10 @@ class Waves:
         size = np.concatenate([size, np.zeros(len(turn))])[: len(turn)]
         known = (SIGNAL * size) ** 2 / (1 + (SIGNAL * size) ** 2)
         return replace(self, turn=turn.T, known=known)
+
+    def columns(self, n: np.ndarray, d: np.ndarray) -> np.ndarray:
+        """Values of the process by each weight at the usual amplitude, (run, weight)."""
+        return self.usual * np.asarray(self._columns(n, d)) @ self.turn
 
     def _columns(self, n: Array, d: Array) -> Array:
         phase = jnp.stack([n, d], axis=-1) @ self.frequency.T
@@ -94,6 +98,7 @@ class Bent:
     along: Waves
     tokens: Waves
     across: Waves
+    gain: Any = None  # (weight of any part, run): weights by what the runs lack
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -135,6 +140,23 @@ class Bent:
             getattr(self, p).bend(params[f"bend_{p}"], params[f"waves_{p}"], n, d)
             for p in PARTS
         )
+
+    def led(self, params: Params, x: Inputs, y: Array) -> dict[str, Array]:
+        """Weights that fill what the law leaves of the runs, by ridge regression.
+
+        Another floor or exponent asks for other weights; led by it, they follow at once
+        and the sampler sees the law as it is seen with the waves integrated out.
+        """
+        straight = self.law.expected(params, x)
+        share = 1 - self.law.floor(params) / jnp.exp(straight)
+        lacks = (y - straight) / jnp.maximum(share, LEAST_SHARE)
+        sizes = np.cumsum([len(getattr(self, part).known) for part in PARTS])
+        each = jnp.split(self.gain @ lacks, sizes[:-1])
+        return {f"waves_{part}": w for part, w in zip(PARTS, each, strict=True)}
+
+    def held(self) -> dict[str, Array]:
+        """Amplitudes, at their usual values."""
+        return {f"bend_{part}": getattr(self, part).usual for part in PARTS}
 
     def floor(self, params: Params) -> Array:
         """The law's floor."""
@@ -190,7 +212,12 @@ def bend(law: Any, x: Inputs) -> Bent:
     log_N, log_D = np.log(x["N"]), np.log(x["D"])
     n0, d0 = float(log_N.mean()), float(log_D.mean())
     parts = {name: waves.at(log_N - n0, log_D - d0) for name, waves in _usual().items()}
-    return Bent(law, n0, d0, **parts)
+    columns = np.concatenate(
+        [w.columns(log_N - n0, log_D - d0) for w in parts.values()], axis=1
+    )
+    noise = (AMPLITUDE / SIGNAL) ** 2 * np.eye(len(columns))
+    gain = np.linalg.solve(columns @ columns.T + noise, columns).T
+    return Bent(law, n0, d0, **parts, gain=gain)
 
 
 @cache
@@ -200,9 +227,9 @@ def _usual() -> Mapping[Literal["along", "tokens", "across"], Waves]:
     plane = _plane(24, (6.0, 3.0))
     to_ND = np.array([[1.0, 1.0], [-1.0, 1.0]])  # log C = n + d, log D/N = d - n
     return {
-        "along": Waves(0.02, 0.5, line_C[:, None] * np.array([1.0, 1.0])),
+        "along": Waves(AMPLITUDE, 0.5, line_C[:, None] * np.array([1.0, 1.0])),
         "tokens": Waves(0.03, 1.0, line_D[:, None] * np.array([0.0, 1.0])),
-        "across": Waves(0.02, 0.5, plane @ to_ND),
+        "across": Waves(AMPLITUDE, 0.5, plane @ to_ND),
     }
 
 

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 RETRY = Settings(warmup=1000, draws=2000, target_accept=0.99)
 LINE = Settings(target_accept=0.95)  # of a line of optima that bends
-BENT = Settings(
-    target_accept=0.95, trusted=np.inf
-)  # weights outnumber what a mismatch judges
+BENT = Settings(pilot=500, trusted=np.inf)  # weights outnumber what a mismatch judges
 RETRY_BENT = Settings(
     warmup=1000, draws=2000, target_accept=0.98, pilot=500, trusted=np.inf
 )
@@ -148,9 +146,11 @@ def fit(
         msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
         raise ValueError(msg)
     with jax.enable_x64(True):
-        used, x, y = ask(runs, law)
+        used, x, y = ask(runs, law, noise)
         if isinstance(law, Centred):
             law = law.at(x, used.cost)
+        if isinstance(noise, Centred):
+            noise = noise.at(x, used.cost)
         if discrepancy == "waves":
             law = bend(law, x)
         surface = isinstance(law, Bent)

@@ -1,11 +1,14 @@
 """Likelihoods: how a measured response scatters around its law."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
-from nstar.types import Array, Inputs, Noise, Params, Prior, Response
+from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
+
+GROWTH = 0.3  # sd of the exponent of the scale's growth toward small compute
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,40 @@ class StudentT:
 
 
 @dataclass(frozen=True)
+class Growing:
+    r"""Student-t scatter that is wider for smaller runs.
+
+    $$ s_i = \sigma \left(\min(C_i, C_0) / C_0\right)^{-\eta}, \qquad \eta \ge 0 $$
+
+    Small runs are short, barely tuned and shaped absurdly, and no law is made for them
+    (Porian et al. 2024, arXiv:2406.19146, weigh them down likewise).  C0 is the largest
+    run; beyond it the scatter shrinks no further.
+    """
+
+    C0: float = 1e21  # FLOP, where the scale is sigma
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Compute."""
+        return ("C",)
+
+    def at(self, x: Inputs, cost: Cost) -> "Growing":
+        """Put the reference at the largest run."""
+        return replace(self, C0=float(np.max(x["C"])))
+
+    def priors(self, response: Response) -> dict[str, Prior]:
+        """Those of the Student-t, and a growth that may well be none."""
+        return StudentT().priors(response) | {"growth": dist.HalfNormal(GROWTH)}
+
+    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+        """Return the Student-t distribution about the law."""
+        smaller = jnp.log(jnp.minimum(x["C"] / self.C0, 1.0))
+        scale = params["sigma"] * jnp.exp(-params["growth"] * smaller)
+        scale = jnp.hypot(scale, x.get("se", 0.0))
+        return dist.StudentT(params["nu"], expected, scale)
+
+
+@dataclass(frozen=True)
 class Correlated:
     """Gaussian scatter of log N* and log D* together, with their correlation."""
 
@@ -67,5 +104,6 @@ class Correlated:
 NOISES: dict[str, Noise] = {
     "student_t": StudentT(),
     "normal": Normal(),
+    "growing": Growing(),
     "correlated": Correlated(),
 }

@@ -121,7 +121,7 @@ def _loss(
             clean = jnp.log(law.loss(params, x["N"], x["D"]))
         else:
             clean = expected
-        return clean, noise.around(expected, params, {}).sample(of_run)
+        return clean, noise.around(expected, params, x).sample(of_run)
 
     n = len(jax.tree.leaves(draws)[0])
     return jax.vmap(one)(draws, jax.random.split(key, n))
@@ -164,7 +164,7 @@ def _log_density(
 
     def one(params: Any, key: Array) -> Array:
         expected = _expected(law, params, x, key)
-        return noise.around(expected, params, {}).log_prob(y)
+        return noise.around(expected, params, x).log_prob(y)
 
     keys = jax.random.split(key, len(jax.tree.leaves(draws)[0]))
     each = jax.vmap(one)(draws, keys)

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from nstar import priors as prior_room
+from nstar.asking import reads
 from nstar.costs import PerParamToken
 from nstar.fitting import named
 from nstar.observations import Observations
@@ -47,13 +48,15 @@ def simulate(
     """
     law, noise = named(law, noise)
     cost = design.cost if isinstance(design, Observations) else PerParamToken()
-    missing = [name for name in law.inputs if name not in design]
+    names = reads(law, noise)
+    missing = [name for name in names if name not in design]
     if missing:
-        msg = f"the design lacks {missing}; the {type(law).__name__} law reads {list(law.inputs)}"
+        msg = f"the design lacks {missing}; the {type(law).__name__} law reads {list(names)}"
         raise ValueError(msg)
-    x = {name: np.asarray(design[name], dtype=float) for name in law.inputs}
+    x = {name: np.asarray(design[name], dtype=float) for name in names}
     with jax.enable_x64(True):
         law = law.at(x, cost) if isinstance(law, Centred) else law
+        noise = noise.at(x, cost) if isinstance(noise, Centred) else noise
         chosen = prior_room.choose(law, noise, priors)
         skeleton, numbers = density.split(law, noise)
         key, noise_key = jax.random.split(jax.random.key(seed))

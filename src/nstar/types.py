@@ -54,10 +54,20 @@ class Law(Protocol):
 
 @runtime_checkable
 class Centred(Protocol):
-    """A law whose unknowns live at a reference run taken from the design."""
+    """A law or a noise whose unknowns live at a reference run taken from the design."""
 
-    def at(self, x: Inputs, cost: "Cost") -> Law:
-        """Return the law with its reference at the centre of these runs."""
+    def at(self, x: Inputs, cost: "Cost") -> Any:
+        """Return it with its reference at, say, the centre of these runs."""
+        ...
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """A noise that depends on what the runs were, not only on what the law says of them."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns it reads."""
         ...
 
 
@@ -132,6 +142,25 @@ class Labelled(Protocol):
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Coordinates by dimension, and dimensions by unknown."""
+        ...
+
+
+@runtime_checkable
+class Led(Protocol):
+    """A law some of whose unknowns, real numbers, the runs pin once the others are given."""
+
+    def led(self, params: Params, x: Inputs, y: Array) -> dict[str, Array]:
+        """Where the runs about put those unknowns, from the others alone.
+
+        The sampler moves in their distance from it, so that the others are free.
+        """
+        ...
+
+    def held(self) -> dict[str, Array]:
+        """Unknowns, by value, that a search for the mode leaves there, as it does the led.
+
+        Jointly with their weights, scales have a mode at zero that says nothing.
+        """
         ...
 
 

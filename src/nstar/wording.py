@@ -84,6 +84,7 @@ UNKNOWNS = {
     "sigma_D": "scatter of log D*",
     "correlation": "of the scatter of log N* and log D*",
     "nu": "Student-t degrees of freedom",
+    "growth": "exponent of the noise's growth toward small compute",
 }
 
 

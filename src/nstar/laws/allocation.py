@@ -63,7 +63,7 @@ class Allocation:
         self, key: Array, params: Params, noise: Noise, C: Array
     ) -> tuple[Array, Array]:
         """Return log N* and log D* where the optimum of a new budget would be measured."""
-        line, x = self.expected(params, {"C": C}), {"se": self.se}
+        line, x = self.expected(params, {"C": C}), {"C": C, "se": self.se}
         log_D = noise.around(line, params, x).sample(key)
         return jnp.log(C / self.k) - log_D, log_D
 

@@ -72,7 +72,8 @@ class AllocationFree:
         self, key: Array, params: Params, noise: Noise, C: Array
     ) -> tuple[Array, Array]:
         """Return log N* and log D* where the optimum of a new budget would be measured."""
-        lines, x = self.expected(params, {"C": C}), {"se": jnp.full_like(C, self.se)}
+        lines = self.expected(params, {"C": C})
+        x = {"C": C, "se": jnp.full_like(C, self.se)}
         y = noise.around(lines, params, x).sample(key)
         return y[..., 0], y[..., 1]
 

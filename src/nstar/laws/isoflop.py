@@ -132,14 +132,14 @@ class IsoFLOP:
         self, key: Array, params: Params, noise: Noise, C: Array
     ) -> tuple[Array, Array]:
         """Return log N* and log D* where the optimum of a new budget would be measured."""
+        C = jnp.asarray(C)
         log_N, log_D = self.log_optimum(params, C)
         of_budget, of_runs = jax.random.split(key)
         off = params["scatter"] * jax.random.normal(of_budget, jnp.shape(log_D))
-        if (
-            self.probe
-        ):  # a parabola's minimum errs by the slope its runs' noise has there
+        if self.probe:  # the slope of the runs' noise moves a parabola's minimum
             probe = jnp.asarray(self.probe)
-            flat = noise.around(jnp.zeros((*jnp.shape(C), probe.size)), params, {})
+            x = {"C": jnp.broadcast_to(C[..., None], (*C.shape, probe.size))}
+            flat = noise.around(jnp.zeros(x["C"].shape), params, x)
             off = off - flat.sample(of_runs) @ probe / self.curvature(params, C)
         return log_N - off, log_D + off
 

@@ -17,7 +17,7 @@ from numpyro.distributions import Distribution
 from numpyro.handlers import seed, trace
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
-from nstar.types import Array, Inputs, Law, Noise, Params, Prior
+from nstar.types import Array, Inputs, Law, Led, Noise, Params, Prior
 
 
 class Data(NamedTuple):
@@ -112,17 +112,32 @@ def prior_draws(
 
 def potential(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Array:
     """Minus log posterior density of the unconstrained unknowns, up to a constant."""
-    return potential_energy(model, (law, noise, chosen, *data), {}, dict(u))
+    u = _led(law, noise, chosen, data, u, 1)
+    return potential_energy(model, (law, noise, chosen, *data), {}, u)
 
 
 def constrain(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Params:
     """Map unconstrained unknowns to their own supports."""
-    return constrain_fn(model, (law, noise, chosen, *data), {}, dict(u))
+    u = _led(law, noise, chosen, data, u, 1)
+    return constrain_fn(model, (law, noise, chosen, *data), {}, u)
 
 
 def unconstrain(law: Law, noise: Noise, chosen: Any, data: Data, p: Params) -> Params:
     """Map unknowns from their supports to the real line."""
-    return unconstrain_fn(model, (law, noise, chosen, *data), {}, dict(p))
+    u = unconstrain_fn(model, (law, noise, chosen, *data), {}, dict(p))
+    return _led(law, noise, chosen, data, u, -1)
+
+
+def _led(
+    law: Law, noise: Noise, chosen: Any, data: Data, u: Params, sign: int
+) -> dict[str, Array]:
+    """Move the unknowns that others lead by where they are led: a shift, so no Jacobian."""
+    u = dict(u)
+    if isinstance(law, Led):
+        params = constrain_fn(model, (law, noise, chosen, *data), {}, u)
+        led = law.led(params, data.x, data.y)
+        u |= {name: u[name] + sign * shift for name, shift in led.items()}
+    return u
 
 
 def log_likelihood(law: Law, noise: Noise, data: Data, params: Params) -> Array:

@@ -22,11 +22,14 @@ class Mode(NamedTuple):
     mismatch: Array  # sd of log density against that normal, over draws from it
 
 
-def find(energy: Callable[[Array], Array], starts: Array) -> Mode:
+def find(
+    energy: Callable[[Array], Array], starts: Array, free: Array | float = 1.0
+) -> Mode:
     """Descend from the best of several starts, (start, unknown), to the mode.
 
     Levenberg's damping on the absolute curvature: a step is kept when it lowers the
-    energy, and shortened when it does not.
+    energy, and shortened when it does not.  Unknowns with `free` of zero, (unknown,),
+    stay where they start.
     """
     energies = jax.vmap(energy)(starts)
     start = starts[jnp.argmin(jnp.where(jnp.isfinite(energies), energies, jnp.inf))]
@@ -36,8 +39,11 @@ def find(energy: Callable[[Array], Array], starts: Array) -> Mode:
     def step(state: tuple) -> tuple:
         i, u, value, damping, _ = state
         _, gradient = value_and_grad(u)
-        curvature, axes = jnp.linalg.eigh(hessian(u))
-        move = -axes @ ((axes.T @ gradient) / (jnp.abs(curvature) + damping))
+        still = jnp.diag(jnp.ones(u.size) * (1 - free))
+        curvature, axes = jnp.linalg.eigh(
+            hessian(u) * free * jnp.reshape(free, (-1, 1)) + still
+        )
+        move = -axes @ ((axes.T @ (gradient * free)) / (jnp.abs(curvature) + damping))
         new = energy(u + move)
         better = new < value
         u = jnp.where(better, u + move, u)

@@ -21,7 +21,7 @@ from numpyro.infer.hmc import hmc
 
 from nstar.samplers import density, modes
 from nstar.samplers.density import Data, Skeleton
-from nstar.types import Array, Law, Noise, Params, Prior
+from nstar.types import Array, Law, Led, Noise, Params, Prior
 
 PRIOR_DRAWS = 1000  # kept beside the posterior, and where the mode search starts
 BLOCK = 250  # transitions between two ticks of the progress bar
@@ -37,7 +37,9 @@ class Settings(NamedTuple):
     max_tree_depth: int = 10
     dense: bool = False  # adapt a full mass matrix; set where the curvature misleads
     trusted: float = modes.TRUSTED  # mismatch up to which the curvature guides
-    pilot: int = 0  # transitions before whitening anew by the curvature about them
+    pilot: int = (
+        0  # transitions before; after each block, whitened anew by its curvature
+    )
 
 
 USUAL = Settings()
@@ -79,8 +81,8 @@ def sample(
     mode = prepare(skeleton, problem, {n: v[: modes.STARTS] for n, v in prior.items()})
     if mode.mismatch > settings.trusted:
         mode, settings = modes.scaled(mode), settings._replace(dense=True)
-    pilot, whole = -(-settings.pilot // BLOCK), sum(_blocks(settings))
-    total = settings.chains * (pilot + whole)
+    pilots, whole = -(-settings.pilot // BLOCK), sum(_blocks(settings))
+    total = settings.chains * (pilots + whole)
     done, counting = 0, Lock()
 
     def counted() -> None:
@@ -95,9 +97,9 @@ def sample(
             chains = list(pool.map(one, chain_keys))
         return jax.tree.map(lambda *a: np.stack(a), *chains)
 
-    if pilot:
-        z, _ = run(mode, pilot)
-        mode = whiten(skeleton, problem, mode, z[:, BLOCK // 2 :: 8])
+    for _ in range(pilots):
+        z, _ = run(mode, 1)
+        mode = whiten(skeleton, problem, mode, z[:, BLOCK // 5 :: 8])
     warm = _blocks(settings)[0] * BLOCK
     z, stats = jax.tree.map(
         lambda a: a[:, warm : warm + settings.draws], run(mode, whole)
@@ -154,11 +156,21 @@ def prepare(skeleton: Skeleton, problem: Any, starts: Params) -> modes.Mode:
     law, noise = skeleton.fill(numbers)
     energy, _ = _energy(skeleton, problem)
 
+    def still(params: Params) -> dict[str, Array]:
+        """Unknowns that stay where the search starts."""
+        if not isinstance(law, Led):
+            return {}
+        held = law.held()
+        return held | law.led({**params, **held}, *data)
+
     def flat(params: Params) -> Array:
-        u = density.unconstrain(law, noise, chosen, data, params)
+        start = dict(params) | still(params)
+        u = density.unconstrain(law, noise, chosen, data, start)
         return jnp.nan_to_num(ravel_pytree(u)[0])
 
-    return modes.find(energy, jax.vmap(flat)(starts))
+    one = {name: value[0] for name, value in starts.items()}
+    free = {n: jnp.full(v.shape, n not in still(one), float) for n, v in one.items()}
+    return modes.find(energy, jax.vmap(flat)(starts), ravel_pytree(free)[0])
 
 
 @partial(jax.jit, static_argnums=0)
