@@ -4,6 +4,7 @@ A forecaster sees the training runs whole and of the test runs only N and D, and
 joint predictive draws of their log loss with run noise, (draw, run).
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,7 +14,8 @@ import numpy as np
 import nstar
 import peers
 import trials
-from nstar.fitting import Fit, fit
+from nstar.diagnostics import diagnose
+from nstar.fitting import Fit, fit, unknowns
 from nstar.observations import Observations
 from nstar.prediction import loss
 from nstar.samplers.nuts import Settings
@@ -24,6 +26,7 @@ type Forecaster = Callable[[Observations, Observations, int], np.ndarray]
 LEAN = Settings(
     chains=2, pilot=500, warmup=500, draws=500, max_tree_depth=8, trusted=np.inf
 )
+POOR = 1.05  # R-hat from which a fit is named while it is scored
 _fits: dict[tuple, Fit] = {}  # of the split at hand, shared by forecasters
 
 
@@ -40,6 +43,9 @@ def fitted(
             replace(train, notes=()), law, noise, seed=seed, tick=silent,
             settings=None if discrepancy == "none" else LEAN, discrepancy=discrepancy,
         )  # fmt: skip
+        found = diagnose(_fits[key].tree, unknowns(_fits[key].law, _fits[key].noise))
+        if found.rhat > POOR:
+            print(f"  {law}, {discrepancy}: R-hat {found.rhat:.2f} of {found.rhat_of}, ESS {found.ess_bulk:.0f} of {found.ess_bulk_of}", file=sys.stderr, flush=True)  # fmt: skip
     return _fits[key]
 
 

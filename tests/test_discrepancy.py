@@ -16,7 +16,12 @@ from nstar.planning import _on_edge
 from nstar.samplers.nuts import Settings
 
 QUICK = Settings(chains=2, warmup=500, draws=1000, trusted=np.inf)
-LENGTHS = {"along": (5.0, np.inf), "tokens": (2.0, np.inf), "across": (6.0, 3.0)}
+LENGTHS = {
+    "along": (5.0, np.inf),
+    "tokens": (2.0, np.inf),
+    "across": (6.0, 3.0),
+    "local": (1.2, 1.2),
+}
 
 
 def design():
@@ -30,10 +35,9 @@ def matern(r):
 
 def distance(part, n, d):
     """In lengths, between all pairs of runs."""
-    c, t = n + d, d - n
-    first = d if part == "tokens" else c
+    first, second = {"tokens": (d, n), "local": (n, d)}.get(part, (n + d, d - n))
     along = (first[:, None] - first) / LENGTHS[part][0]
-    return np.hypot(along, (t[:, None] - t) / LENGTHS[part][1])
+    return np.hypot(along, (second[:, None] - second) / LENGTHS[part][1])
 
 
 def covariance(waves, n, d):
@@ -42,7 +46,7 @@ def covariance(waves, n, d):
     return columns @ columns.T
 
 
-@pytest.mark.parametrize(("part", "error"), [("along", 0.06), ("tokens", 0.06), ("across", 0.2)])  # fmt: skip
+@pytest.mark.parametrize(("part", "error"), [("along", 0.06), ("tokens", 0.06), ("across", 0.2), ("local", 0.3)])  # fmt: skip
 def test_waves_have_the_covariance_of_a_matern_process(part, error):
     x = profiles()
     n, d = np.log(x["N"] / 1e8), np.log(x["D"] / 1e10)
@@ -70,9 +74,46 @@ def test_turning_and_centring_leave_the_prior_as_it_was():
             assert np.std(drawn) == pytest.approx(tau, rel=0.06)
 
 
+def test_a_local_bend_is_wider_for_smaller_runs_and_no_narrower_beyond_the_largest():
+    x = profiles()
+    law = bend(Coupled(), x)
+    n, d = np.log(x["N"]) - law.log_N0, np.log(x["D"]) - law.log_D0
+    with jax.enable_x64(True):
+        wider = np.asarray(law.faded(0.3, n, d))
+        beyond = float(law.faded(0.3, n.max() + 5, d.max() + 5))
+    assert wider == pytest.approx((x["C"] / x["C"].max()) ** -0.3)
+    assert beyond == 1.0
+
+
+def test_the_law_at_known_runs_is_the_law():
+    x = profiles()
+    law, rng = bend(Coupled(), x), np.random.default_rng(0)
+    params = {n: 0.5 for n in Coupled().priors()} | {f"bend_{p}": 0.1 for p in PARTS}
+    params |= {"fade": 0.2}
+    params |= {f"waves_{p}": rng.normal(size=getattr(law, p).size) for p in PARTS}
+    with jax.enable_x64(True):
+        at_runs = law.prepared(x).expected(params, x)
+        assert at_runs == pytest.approx(np.asarray(law.expected(params, x)), abs=1e-12)
+
+
+def test_led_weights_fill_what_the_law_leaves():
+    """Whatever the law says, the bend it leads to goes through the runs, about."""
+    x = profiles()
+    law = bend(Coupled().at(x, nstar.read_runs(design()).cost), x)
+    truth = {n: 0.5 for n in Coupled().priors()} | law.held()
+    y = np.log(1.7 + 400 / x["N"] ** 0.34 + 410 / x["D"] ** 0.28)
+    with jax.enable_x64(True):
+        for level in (2.4, 2.6):
+            params = truth | {"level": level, "floor_share": 0.6}
+            straight = np.asarray(law.law.expected(params, x))
+            bent = np.asarray(law.expected(params | law.led(params, x, y), x))
+            assert np.std(y - bent) < 0.15 * np.std(y - straight)
+
+
 def test_the_bend_never_crosses_the_floor():
     law = bend(Coupled(), profiles())
     params = {n: 0.5 for n in Coupled().priors()} | {f"bend_{p}": 3.0 for p in PARTS}
+    params |= {"fade": 0.2}
     params |= {f"waves_{p}": -2 * np.ones(len(getattr(law, p).known)) for p in PARTS}
     loss = law.loss(params, np.geomspace(1e6, 1e13, 50), np.geomspace(1e13, 1e6, 50))
     assert np.all(np.asarray(loss) >= float(law.floor(params)))
@@ -82,7 +123,7 @@ def test_the_bend_never_crosses_the_floor():
 def test_posterior_is_that_of_the_process_in_closed_form():
     """Kaplan's law has no floor, so its log loss is the law plus the process, exactly."""
     x, rng = profiles(), np.random.default_rng(3)
-    tau = {"along": 0.03, "tokens": 0.02, "across": 0.05}
+    tau, fade = {"along": 0.03, "tokens": 0.02, "across": 0.05, "local": 0.004}, 0.1
     truth = {"level": 3.0, "size_share": 0.4, "alpha1": 0.5, "exponent_sum": 0.2}
     names = list(Kaplan().priors())
     truth = {n: truth.get(n, 0.5) for n in names}
@@ -91,14 +132,17 @@ def test_posterior_is_that_of_the_process_in_closed_form():
     new = {"N": np.array([3e9, 1e11]), "D": np.array([1e11, 1e11])}
     both = {"N": np.r_[x["N"], new["N"]], "D": np.r_[x["D"], new["D"]]}
     n, d = np.log(both["N"]) - law.log_N0, np.log(both["D"]) - law.log_D0
-    K = sum(tau[p] ** 2 * covariance(getattr(law, p), n, d) for p in PARTS)
-    exact = sum(tau[p] ** 2 * matern(distance(p, n, d)) for p in PARTS)
+    wider = {"local": np.asarray(law.faded(fade, n, d))}
+    sd = {p: tau[p] * wider.get(p, np.ones(len(n))) for p in PARTS}
+    K = sum(np.outer(s, s) * covariance(getattr(law, p), n, d) for p, s in sd.items())
+    exact = sum(np.outer(s, s) * matern(distance(p, n, d)) for p, s in sd.items())
     line = np.log(np.asarray(law.law.loss(truth, both["N"], both["D"])))
     m, sigma = len(x["N"]), 0.01
     y = line[:m] + np.linalg.cholesky(exact[:m, :m] + sigma**2 * np.eye(m)) @ rng.normal(size=m)  # fmt: skip
 
     fixed = {k: dist.LogNormal(np.log(v), 1e-4) for k, v in truth.items()}
     fixed |= {f"bend_{p}": dist.LogNormal(np.log(t), 1e-4) for p, t in tau.items()}
+    fixed |= {"fade": dist.LogNormal(np.log(fade), 1e-4)}
     fixed |= {"sigma": dist.LogNormal(np.log(sigma), 1e-4)}
     fit = nstar.fit(x | {"L": np.exp(y)}, "kaplan", "normal", fixed, settings=QUICK)
     drawn = np.log(nstar.predict(fit, new["N"], new["D"])["loss"].to_numpy())

@@ -74,6 +74,8 @@ def test_wheel_carries_its_data(tmp_path):
         "published.toml",
         "datasets.toml",
         "models.toml",
+        "sources.toml",
+        "priors.toml",
     ):
         assert f"nstar/data/{name}" in names
     assert "nstar/report/page.html.j2" in names

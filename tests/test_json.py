@@ -11,7 +11,7 @@ INTERVAL = {"median": float, "lower": float, "upper": float}
 CHECKS = [{"name": str, "status": str, "detail": str}]
 HEAD = {
     "data": str, "data_sha256": str, "runs": int, "law": str, "law_reason": str, "noise": str, "discrepancy": str,
-    "seed": int, "prob": float, "interval": str, "flop_convention": str, "params_counted": str,
+    "priors": str, "seed": int, "prob": float, "interval": str, "flop_convention": str, "params_counted": str,
     "loss_unit": str, "derived": (str, None),
 }  # fmt: skip
 UNKNOWN = {
@@ -23,7 +23,8 @@ PREDICT = HEAD | {
     "noise_seed": int,
     "predictions": [
         {"N": float, "D": float, "C": float, "loss": INTERVAL, "measured": INTERVAL,
-         "decades_beyond_data": (float, None)}
+         "decades_beyond_data": (float, None),
+         "shares": {"parameters": float, "discrepancy": float, "law": float, "noise": float}}
     ],
     "checks": CHECKS,
 }  # fmt: skip
@@ -83,6 +84,23 @@ LADDERS = {
     "data": str, "law": str, "seed": int, "by": str, "checks": CHECKS,
     "ladders": [{"ladder": str, "splits": [SPLIT], "checks": CHECKS}],
 }  # fmt: skip
+PRIOR = {
+    "data": str, "law": str, "priors": str, "seed": int, "prob": float, "interval": str,
+    "statistics": [{"statistic": str, "measured": float, "prior": INTERVAL, "probability": float}],
+    "budgets": [{"C": float, "N": INTERVAL, "D": INTERVAL, "loss": INTERVAL}], "checks": CHECKS,
+}  # fmt: skip
+SENSITIVITY = {n: v for n, v in HEAD.items() if n not in ("prob", "interval")} | {
+    "sensitivity": [
+        {
+            "quantity": str,
+            "prior": float,
+            "likelihood": float,
+            "prior_of": str,
+            "says": str,
+        }
+    ],
+    "checks": CHECKS,
+}
 ANY = object  # as a registry's entry has it
 SET = dict.fromkeys(
     ("name", "title", "citation", "licence", "access", "file", "sha256", "rows", "header", "kind",
@@ -213,6 +231,30 @@ def test_predict(document, fits):
         spread = [one[n]["upper"] - one[n]["lower"] for n in ("loss", "measured")]
         assert spread[0] < spread[1]
     assert told["noise_seed"] == 0
+
+
+def test_prior(document):
+    told = document("prior", "llama3", "--law", "coupled", "--priors", "informed", "-C", "1e21")  # fmt: skip
+    hold(PRIOR, told)
+    assert told["priors"] == "informed"
+    assert told["checks"][1]["name"] == "priors"
+    assert "llama3" in told["checks"][1]["detail"]
+
+
+def test_sensitivity(document, fits):
+    told = document("sensitivity", fits["allocation"])
+    hold(SENSITIVITY, told)
+    assert {"alpha1", "sigma"} <= {row["quantity"] for row in told["sensitivity"]}
+    assert all(row["says"] for row in told["sensitivity"])
+
+
+def test_informed_priors_are_named(document):
+    told = document("fit", "llama3_optima", "--priors", "informed", "--prior", "alpha1=Normal(0.5, 0.1)")  # fmt: skip
+    hold(SUMMARY, told)
+    assert told["priors"] == "informed"
+    assert told["unknowns"]["alpha1"]["prior"] == "Normal(0.5, 0.1)"
+    assert told["unknowns"]["sigma"]["prior"].startswith("LogStudentT(4, ")
+    assert any("left out: llama3" in check["detail"] for check in told["checks"])
 
 
 def test_report(document, tmp_path):

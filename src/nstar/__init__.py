@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from nstar.optima import measured_optima as measured_optima
     from nstar.planning import Plan as Plan
     from nstar.planning import plan as plan
+    from nstar.power_scaling import sensitivity as sensitivity
     from nstar.prediction import loss as predict  # noqa: F401  its public name
+    from nstar.prior_check import prior_predictive as prior_predictive
+    from nstar.prior_sets import informed as informed
     from nstar.reading import read_runs as read_runs
     from nstar.simulation import simulate as simulate
     from nstar.types import Response as Response
+    from nstar.uncertainty import decompose as decompose
 
 # name: room, and name there; loaded on first use, since JAX and ArviZ take seconds
 _ROOMS = {
@@ -37,13 +41,17 @@ _ROOMS = {
     "check_fit": ("checks", "check_fit"),
     "check_plan": ("checks", "check_plan"),
     "check_prediction": ("checks", "check_prediction"),
+    "decompose": ("uncertainty", "decompose"),
     "compare": ("comparison", "compare"),
     "fit": ("fitting", "fit"),
+    "informed": ("prior_sets", "informed"),
     "load": ("fitting", "load"),
     "measured_optima": ("optima", "measured_optima"),
     "plan": ("planning", "plan"),
     "predict": ("prediction", "loss"),
+    "prior_predictive": ("prior_check", "prior_predictive"),
     "read_runs": ("reading", "read_runs"),
+    "sensitivity": ("power_scaling", "sensitivity"),
     "simulate": ("simulation", "simulate"),
     "use_cache": ("cache", "use_cache"),
 }

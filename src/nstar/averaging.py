@@ -13,11 +13,12 @@ from nstar.laws import LAWS
 from nstar.mixture import Average, require_names
 from nstar.observations import Observations
 from nstar.prediction import log_density
+from nstar.prior_sets import Priors, PriorSet, as_set
 from nstar.progress import Tick
 from nstar.reading import read_runs
 from nstar.samplers.nuts import Settings
 from nstar.splits import Split, split
-from nstar.types import Law, Noise, Prior
+from nstar.types import Law, Noise
 from nstar.verdicts import Check, Status
 
 INNER = (0.5, 1.0)  # decades of the runs' own compute that are held out in turn
@@ -51,7 +52,7 @@ def average(
     runs: Observations | Any,
     laws: Sequence[str | Law | Component],
     noise: str | Noise | None = None,
-    priors: Mapping[str, Prior | str] | None = None,
+    priors: Priors = None,
     seed: int = 0,
     settings: Settings | None = None,
     tick: Tick | None = None,
@@ -69,7 +70,7 @@ def average(
         runs: what `read_runs` returns, or anything it reads.
         laws: one to five names, laws or `Component`s.
         noise: of the components that name none.
-        priors: by name of unknown; each law takes those of its own.
+        priors: as `fit` takes them; each law takes those of its own unknowns.
         seed: of every fit.
         settings: of every fit.
         tick: progress of each fit in turn.
@@ -85,7 +86,7 @@ def average(
 
     def one(runs: Observations, p: Component) -> Fit:
         own: dict[str, Any] = {
-            "priors": _own(p, noise, priors or {}),
+            "priors": _own(p, noise, priors),
             "discrepancy": discrepancy,
             **p.options,
         }
@@ -186,10 +187,8 @@ def _learned(
     return weights, Check("weights", status, "; ".join([said, *doubts]))
 
 
-def _own(
-    part: Component, noise: str | Noise | None, priors: Mapping[str, Prior | str]
-) -> dict[str, Prior | str]:
+def _own(part: Component, noise: str | Noise | None, priors: Priors) -> PriorSet:
     """Priors of the unknowns this component has."""
     law, likelihood = named(part.law, part.noise or noise)
     known = {*unknowns(law, likelihood)} | amplitudes(law)
-    return {name: prior for name, prior in priors.items() if name in known}
+    return as_set(priors).only(known)

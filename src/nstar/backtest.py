@@ -14,6 +14,7 @@ from nstar.observations import Observations
 from nstar.optima import measured_optima
 from nstar.prediction import loss as predict_loss
 from nstar.prediction import measured_optima as predict_optima
+from nstar.prior_sets import Priors
 from nstar.samplers.nuts import Settings
 from nstar.scores import LEVELS, quantiles, scores
 from nstar.splits import Split, split
@@ -117,6 +118,7 @@ def backtest(
     seed: int = 0,
     settings: Settings | None = None,
     tick: Callable[[int, int], None] = lambda done, total: None,
+    priors: Priors = None,
 ) -> list[Outcome]:
     """Fit the smaller runs and predict the larger ones, for each number of decades.
 
@@ -131,6 +133,7 @@ def backtest(
         seed: of the fits and of the predictive noise.
         settings: of the fits.
         tick: progress of the sampling.
+        priors: as `fit` takes them.
 
     Raises:
         ValueError: a split leaves too few runs, or the law has no loss.
@@ -144,11 +147,11 @@ def backtest(
         train = replace(part.train, notes=())
         if isinstance(law, Sequence) and not isinstance(law, str):
             fitted = average(
-                train, law, noise, None, seed, settings, tick, discrepancy=discrepancy
+                train, law, noise, priors, seed, settings, tick, discrepancy=discrepancy
             )
         else:
             fitted = fit(
-                train, law, noise, None, seed, settings, tick, discrepancy=discrepancy
+                train, law, noise, priors, seed, settings, tick, discrepancy=discrepancy
             )
         outcomes.append(Outcome(part, fitted, _predicted(fitted, part.test, seed)))
     return outcomes

@@ -6,6 +6,7 @@ from nstar import bent_lines, discrepancy
 from nstar.bent_lines import Lined
 from nstar.discrepancy import PARTS, Bent
 from nstar.laws.line import Straight
+from nstar.pooling import Pooled
 from nstar.types import Inputs, Law
 
 
@@ -15,7 +16,8 @@ def bendable(law: Any) -> bool:
 
 
 def is_bent(law: Any) -> bool:
-    """Say whether a law carries a discrepancy."""
+    """Say whether a law, pooled or not, carries a discrepancy."""
+    law = law.law if isinstance(law, Pooled) else law
     lined = isinstance(law, Lined) and not isinstance(law.trend, Straight)
     return lined or isinstance(law, Bent)
 
@@ -32,7 +34,8 @@ def bend(law: Any, x: Inputs) -> Any:
 
 
 def straight(law: Law) -> Law:
-    """Return the law without its discrepancy."""
+    """Return the law without its groups and its discrepancy."""
+    law = law.law if isinstance(law, Pooled) else law
     if isinstance(law, Bent):
         return law.law
     return bent_lines.straighten(law) if isinstance(law, Lined) else law

@@ -8,14 +8,14 @@ import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.linalg import cho_solve, solve_triangular
 
-from nstar.discrepancy import Waves, _line
 from nstar.laws.line import STRAIGHT, Trend, tied
 from nstar.types import Array, Inputs, Params, Prior
+from nstar.waves import Waves, over_line
 
 AMPLITUDE, SPREAD = 0.25, 0.7  # of log tokens; sd of its log
 LENGTH, WAVES = 8.0, 10  # e-folds of compute
 UNKNOWN, WEIGHTS = "bend_optimum", "waves_optimum"
-FREQUENCY = _line(WAVES, LENGTH)
+FREQUENCY = over_line(WAVES, LENGTH)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,22 @@ from nstar.asking import reads
 from nstar.cost_line import optimum
 from nstar.costs import SIX, PerParamToken
 from nstar.fitting import named
+from nstar.prior_sets import Priors, resolve
 from nstar.samplers import density, nuts
 from nstar.samplers.density import Data, Skeleton, split
 from nstar.samplers.nuts import Settings
-from nstar.types import Allocation, Array, Centred, Law, Noise, Params, Prior, Surface
+from nstar.types import (
+    SHARED,
+    Allocation,
+    Array,
+    Centred,
+    Law,
+    Noise,
+    Params,
+    Prior,
+    Sharing,
+    Surface,
+)
 
 QUICK = Settings(chains=2, warmup=500, draws=500)
 THINNED = 100  # draws a truth is ranked among, about independent
@@ -64,6 +76,7 @@ def calibrate(
     replicates: int = 64,
     seed: int = 0,
     settings: Settings = QUICK,
+    priors: Priors = None,
     fitted_priors: Mapping[str, Prior] | None = None,
     distort: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] = dict,
     tick: Callable[[int, int], None] = lambda done, total: None,
@@ -77,6 +90,7 @@ def calibrate(
         replicates: simulated tables.
         seed: of truths, tables and ranks.
         settings: of each fit.
+        priors: of the truths and of the fits, as `fit` takes them.
         fitted_priors: priors the fits use in place of those the truths are drawn from;
             calibration is then expected to fail.
         distort: a change made to every posterior; likewise.
@@ -84,6 +98,8 @@ def calibrate(
     """
     law, noise = named(law, noise)
     x = {name: np.asarray(design[name], dtype=float) for name in reads(law, noise)}
+    if isinstance(noise, Sharing):
+        x[SHARED] = np.asarray(design[SHARED], dtype=float)
     ranks: dict[str, list[float]] = {}
     divergences = 0
     random = np.random.default_rng(seed)
@@ -92,14 +108,15 @@ def calibrate(
         noise = noise.at(x, SIX) if isinstance(noise, Centred) else noise
         skeleton, numbers = split(law, noise)
         key, *keys = jax.random.split(jax.random.key(seed), replicates + 1)
-        truths = density.prior_draws(skeleton, numbers, {}, key, replicates)
+        chosen = resolve(priors, law, noise).priors
+        truths = density.prior_draws(skeleton, numbers, chosen, key, replicates)
         C = 10 * np.max(design["C"]) if "C" in design else None
         for i, key in enumerate(keys):
             truth = {name: np.asarray(values)[i] for name, values in truths.items()}
             of_data, of_fit = jax.random.split(key)
             y = np.asarray(_simulated(skeleton, numbers, truth, x, of_data))
             draws = nuts.sample(
-                law, noise, fitted_priors or {}, Data(x, y), of_fit, settings
+                law, noise, fitted_priors or chosen, Data(x, y), of_fit, settings
             )
             divergences += int(draws.stats["diverging"].sum())
             posterior = distort(

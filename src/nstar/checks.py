@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from nstar.bending import is_bent
 from nstar.diagnostics import E_BFMI, ESS, RHAT, diagnose
 from nstar.fitting import Fit, unknowns
+from nstar.groups import check_groups
 from nstar.misfit import structure
 from nstar.mixture import Average, components
 from nstar.planning import Plan
@@ -45,6 +46,7 @@ def _own(fit: Fit) -> list[Check]:
         _misfit(fit),
         *_profiles(fit),
         *_budgets(fit),
+        *check_groups(fit),
     ]
 
 

@@ -12,6 +12,7 @@ from nstar.intervals import credible_level, interval
 from nstar.mixture import Average
 from nstar.planning import Plan, plan
 from nstar.published import PublishedFit
+from nstar.refitting import without_published
 from nstar.verdicts import Check, Status
 
 
@@ -21,6 +22,7 @@ class Comparison:
 
     plan: Plan
     published: PublishedFit
+    notes: tuple[Check, ...] = ()  # on priors that had seen the published fit
 
     def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """One record a budget: for N, D, loss and tokens per parameter both and the ratio."""
@@ -71,35 +73,44 @@ class Comparison:
         return f"{self.published.id} gives neither N* nor D* at a budget; only its exponents can be compared."
 
     def checks(self) -> list[Check]:
-        """Conventions that differ, so that numbers are not read as if they did not."""
+        """Say whether conventions differ, and what our priors had seen of theirs."""
+        return [self._counting(), *self.notes]
+
+    def _counting(self) -> Check:
         ours, theirs = self.plan.fit.runs.params_counted, self.published.params_counted
         if ours == theirs != "unknown":
             detail = f"parameters are counted as {ours} in both"
-            return [Check("parameter counting", Status.PASS, detail)]
+            return Check("parameter counting", Status.PASS, detail)
         if "unknown" in {ours, theirs}:
             detail = (
                 f"parameters counted: ours {ours}, theirs {theirs}; where the conventions "
                 "differ, N* and its exponent are not comparable. State it with --params-counted"
             )
-            return [Check("parameter counting", Status.REVIEW, detail)]
+            return Check("parameter counting", Status.REVIEW, detail)
         detail = f"parameters are counted as {ours} in the runs and as {theirs} in {self.published.id}: N* and its exponent are not comparable"
-        return [Check("parameter counting", Status.REVIEW, detail)]
+        return Check("parameter counting", Status.REVIEW, detail)
 
 
 def compare(
     fit: Fit | Average,
     published_id: str | PublishedFit,
     budgets: float | Sequence[float],
+    *,
+    group: str | None = None,
 ) -> Comparison:
     """Hold a fit against a published one at given budgets, under the fit's FLOP convention.
 
+    Where the fit's priors are informed by the public record, the published fit and its
+    re-fits are first taken out of them: the fit is drawn again, and a check says so.
+
     Raises:
-        ValueError: no such published fit, or a budget is not positive.
+        ValueError: no such published fit or group, or a budget is not positive.
     """
     theirs = (
         published.get(published_id) if isinstance(published_id, str) else published_id
     )
-    return Comparison(plan(fit, budgets), theirs)
+    fair, notes = without_published(fit, theirs.id)
+    return Comparison(plan(fair, budgets, group=group), theirs, notes)
 
 
 def _theirs(fit: PublishedFit, C: float, k: float) -> dict[str, float | None]:

@@ -9,22 +9,24 @@ import jax
 import numpy as np
 import xarray as xr
 
-from nstar import priors as prior_room
-from nstar import store
+from nstar import prior_sets, store
 from nstar.asking import ask
 from nstar.bending import bend, bendable, is_bent, straight
 from nstar.diagnostics import diagnose
 from nstar.discrepancy import DISCREPANCIES, Bent
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
+from nstar.noises.shared import Between
 from nstar.observations import Observations
+from nstar.pooling import Pooled, pooled, together
+from nstar.prior_sets import Priors
 from nstar.progress import Tick, progress
 from nstar.reading import read_runs
 from nstar.samplers import nuts
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import USUAL, Settings
 from nstar.tree import build
-from nstar.types import Centred, Law, Noise, Prior
+from nstar.types import SHARED, Centred, Law, Noise, Prior, Sharing
 from nstar.verdicts import Check, Status
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class Fit:
     runs: Observations
     tree: xr.DataTree
     seed: int
-    priors: Mapping[str, Prior] = field(default_factory=dict)  # those set by the user
+    priors: Mapping[str, Prior] = field(default_factory=dict)  # in place of the law's
     notes: tuple[Check, ...] = ()
 
     @property
@@ -70,14 +72,15 @@ class Fit:
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """ArviZ's table: equal-tailed intervals of this probability, R-hat, ESS.
 
-        The weights of a discrepancy are left out; `diagnose` looks at them too.
+        The weights of a discrepancy and the offsets of groups are left out; `diagnose`
+        looks at them too.
         """
         import arviz_stats
 
         names = [str(n) for n in self.tree["posterior"].data_vars]
         return arviz_stats.summary(
             self.tree,
-            var_names=[n for n in names if not n.startswith("waves_")],
+            var_names=[n for n in names if not n.startswith(("waves_", "offset_"))],
             ci_prob=prob,
             ci_kind="eti",
             round_to="none",
@@ -94,30 +97,43 @@ class Fit:
     def __str__(self) -> str:
         """Name the law, the noise and the data."""
         return (
-            f"{type(self.straight).__name__} law{', bent' * is_bent(self.law)}, {type(self.noise).__name__} noise, "
+            f"{type(self.straight).__name__} law{self._how()}, {type(self.noise).__name__} noise, "
             f"{len(self.runs)} runs of {self.runs.source}, seed {self.seed}"
         )
+
+    def _how(self) -> str:
+        law, words = self.law, ""
+        if isinstance(law, Pooled):
+            law, words = (
+                law.law,
+                f", pooled over {len(law.groups)} groups by {law.over}",
+            )
+        return ", bent" * is_bent(law) + words
 
 
 def fit(
     runs: Observations | Any,
     law: str | Law = "chinchilla",
     noise: str | Noise | None = None,
-    priors: Mapping[str, Prior | str] | None = None,
+    priors: Priors = None,
     seed: int = 0,
     settings: Settings | None = None,
     tick: Tick | None = None,
     *,
     discrepancy: str | None = None,
+    pool: str | None = None,
 ) -> Fit:
     """Draw from the posterior of a law given runs.
 
     Args:
         runs: what `read_runs` returns, or anything it reads.
         law: name of a law in `nstar.laws.LAWS`, or a law.
-        noise: name in `nstar.noise.NOISES`, or a noise; the response's usual one.
-        priors: priors by name of unknown, as distributions or as text,
-            `{"alpha1": "Normal(0.5, 0.05)"}`.
+        noise: name in `nstar.noise.NOISES`, or a noise; the response's usual one.  Runs
+            share a part of `between` by budget, or by a column, as in "between:recipe".
+        priors: "weak" (the laws' own) or "informed" (learned from the public record,
+            less the source of these runs); or priors by name of unknown, as
+            distributions or as text, `{"alpha1": "Normal(0.5, 0.05)"}`; or both,
+            `nstar.informed() | {"alpha1": "Normal(0.5, 0.05)"}`.
         seed: the same seed gives the same draws.
         settings: chains, warm-up, draws, acceptance target.
         tick: called with the blocks of sampling done and their total; a bar on stderr,
@@ -125,7 +141,10 @@ def fit(
         discrepancy: "waves" lets a loss surface bend smoothly about its form
             (`nstar.discrepancy`) and a line of optima about its power law
             (`nstar.bent_lines`), "none" takes the form as exact; waves unless given,
-            where the law can carry them.
+            where the law can carry them and is not pooled.
+        pool: a column that groups the runs by corpus, recipe, optimiser or family: each
+            group has unknowns of its own about a population's (`nstar.pooling`).  Waves,
+            where they are asked for, are common to all groups.
 
     Raises:
         ValueError: the law, the noise or the discrepancy is unknown, or the runs do not
@@ -136,12 +155,14 @@ def fit(
             title = f"sampling the {law if isinstance(law, str) else type(law).__name__} law"
             return fit(
                 runs, law, noise, priors, seed, settings, bar(title),
-                discrepancy=discrepancy,
+                discrepancy=discrepancy, pool=pool,
             )  # fmt: skip
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
     law, noise = named(law, noise)
-    discrepancy = discrepancy or ("waves" if bendable(law) else "none")
+    groups = pooled(law, runs, pool) if pool or isinstance(law, Pooled) else None
+    law = groups.law if groups else law
+    discrepancy = discrepancy or ("waves" if bendable(law) and not groups else "none")
     if discrepancy not in DISCREPANCIES:
         msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
         raise ValueError(msg)
@@ -156,9 +177,13 @@ def fit(
         surface = isinstance(law, Bent)
         usual = BENT if surface else LINE if is_bent(law) else USUAL
         again = RETRY_BENT if surface else RETRY
+        if isinstance(noise, Sharing):
+            x = {**x, SHARED: noise.shared(used, law)}
+        if groups:
+            law, x = together(groups, law, used, x)
         if settings and surface:
             settings = settings._replace(trusted=np.inf)  # as in BENT
-        chosen = prior_room.choose(law, noise, priors)
+        chosen, kept, said = prior_sets.resolve(priors, law, noise, used)
         data = Data(x, y)
 
         def attempt(settings: Settings) -> xr.DataTree:
@@ -166,10 +191,11 @@ def fit(
             draws = nuts.sample(law, noise, chosen, data, key, settings, tick)
             return build(law, noise, chosen, data, draws, used, seed)
 
-        tree, notes = attempt(settings or usual), ()
+        tree, notes = attempt(settings or usual), said
         trouble = diagnose(tree, unknowns(law, noise)).trouble
         if trouble and settings is None:
-            tree, notes = attempt(again), (_second_attempt(trouble, again),)
+            tree, notes = attempt(again), (*said, _second_attempt(trouble, again))
+    tree.attrs.update(kept)
     return Fit(law, noise, used, tree, seed, chosen, notes)
 
 
@@ -201,10 +227,13 @@ def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
         law = LAWS[law]()
     noise = noise or law.response.noise
     if isinstance(noise, str):
-        if noise not in NOISES:
-            msg = f"no noise {noise!r}; there are {', '.join(NOISES)}"
+        name, _, over = noise.partition(":")
+        if name not in NOISES or (over and name != "between"):
+            msg = (
+                f"no noise {noise!r}; there are {', '.join(NOISES)}, and between:COLUMN"
+            )
             raise ValueError(msg)
-        noise = NOISES[noise]
+        noise = Between(over) if over else NOISES[name]
     if isinstance(noise, Correlated) and len(law.response.columns) < 2:
         msg = f"correlated noise is for laws of N* and D* together, which {type(law).__name__} is not"
         raise ValueError(msg)

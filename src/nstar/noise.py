@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
+from nstar.noises.one_sided import OneSided
+from nstar.noises.shared import Between, Repeated
 from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
 
 GROWTH = 0.3  # sd of the exponent of the scale's growth toward small compute
@@ -106,4 +108,7 @@ NOISES: dict[str, Noise] = {
     "normal": Normal(),
     "growing": Growing(),
     "correlated": Correlated(),
+    "between": Between(),
+    "repeated": Repeated(),
+    "one_sided": OneSided(),
 }

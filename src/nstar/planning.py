@@ -11,6 +11,7 @@ from nstar import prediction
 from nstar.bending import is_bent
 from nstar.discrepancy import Bent
 from nstar.fitting import Fit
+from nstar.groups import in_group
 from nstar.intervals import interval
 from nstar.mixture import Average, components
 from nstar.types import Surface
@@ -121,6 +122,7 @@ def plan(
     budget: float | Sequence[float] | np.ndarray,
     *,
     seed: int | None = None,
+    group: str | None = None,
 ) -> Plan:
     """Carry every draw to the compute-optimal run of each budget.
 
@@ -131,10 +133,13 @@ def plan(
         fit: a fit whose law has an allocation or a loss, or an average of such.
         budget: training FLOP, one or several; rising and without repeats in the plan.
         seed: of the scatter of measured optima; the fit's own unless given.
+        group: of a pooled fit, one of its groups or "next", one not seen yet.
 
     Raises:
-        ValueError: a budget is not positive and finite, or the law says nothing of it.
+        ValueError: a budget is not positive and finite, the law says nothing of it, or
+            there is no such group.
     """
+    fit = in_group(fit, group, seed=seed)
     C = np.unique(np.atleast_1d(np.asarray(budget, dtype=float)))
     if not (np.all(np.isfinite(C)) and np.all(C > 0)):
         msg = f"budget: expected positive finite FLOP such as 3.8e25, got {np.atleast_1d(budget).tolist()}"

@@ -14,6 +14,7 @@ from scipy.special import logsumexp
 from nstar.cost_line import WIDEST, optimum
 from nstar.discrepancy import Bent
 from nstar.fitting import Fit
+from nstar.groups import in_group
 from nstar.mixture import Average
 from nstar.observations import Observations
 from nstar.samplers.density import Skeleton, split
@@ -40,6 +41,7 @@ def loss(
     *,
     x: Mapping[str, Array] = NOTHING_ELSE,
     seed: int = 0,
+    group: str | None = None,
 ) -> xr.Dataset:
     """Loss of runs (N, D): `loss` of the law, `measured` as it would be seen.
 
@@ -48,19 +50,20 @@ def loss(
 
     Args:
         fit: a fit whose law predicts a loss, or an average of such.
-        N: parameters, (point,).
-        D: tokens, (point,).
+        N: parameters, (point,); D: tokens, likewise.
         x: what else the law reads of a run, by name, (point,) each.  What is not given
             is as in the law's reference run, and C follows from N and D by the fit's
             cost; a law that reads neither N nor D needs neither.
         seed: of the run noise.
+        group: of a pooled fit, one of its groups or "next", one not seen yet.
 
     Returns:
         Draws with dimensions (draw, point); those of an average say their `law`.
 
     Raises:
-        ValueError: the law has no loss or lacks an input, or N and D are not positive.
+        ValueError: no loss, no such group, an input lacks, or N and D are not positive.
     """
+    fit = in_group(fit, group)
     if isinstance(fit, Average):
         each = [loss(f, N, D, x=x, seed=seed + i) for i, f in enumerate(fit.parts)]
         mixed = xr.concat(each, "draw", join="exact", combine_attrs="override")
@@ -75,10 +78,8 @@ def loss(
         key = jax.random.key(seed)
         both = _loss(skeleton, numbers, fit.draws, inputs, key)
         values = [law.response.unlink(np.asarray(v))[0] for v in both]
-    dims = ("draw", "point")
-    data = {
-        name: (dims, v) for name, v in zip(("loss", "measured"), values, strict=True)
-    }
+    pairs = zip(("loss", "measured"), values, strict=True)
+    data = {name: (("draw", "point"), v) for name, v in pairs}
     coords = {name: ("point", inputs[name]) for name in ("N", "D") if name in inputs}
     return xr.Dataset(data, coords, attrs={"unit": fit.runs.loss_unit, "seed": seed})
 

@@ -2,19 +2,33 @@
 
 import ast
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpyro.distributions as dist
+from numpyro.distributions.transforms import ExpTransform, SigmoidTransform, Transform
 
 from nstar.types import Law, Noise, Prior
 
-FAMILIES = {
+
+def _through(transform: Transform) -> Callable[..., dist.Distribution]:
+    def family(
+        df: float, loc: float, scale: float, *, validate_args: bool | None = None
+    ) -> dist.Distribution:
+        base = dist.StudentT(df, loc, scale, validate_args=validate_args)
+        return dist.TransformedDistribution(base, transform)
+
+    return family
+
+
+# heavy-tailed on the scale of the log, or of the logit
+THROUGH = {"LogStudentT": ExpTransform(), "LogitStudentT": SigmoidTransform()}
+FAMILIES: dict[str, Callable[..., dist.Distribution]] = {
     name: getattr(dist, name)
     for name in (
         "Normal", "LogNormal", "StudentT", "HalfNormal", "Gamma", "InverseGamma",
         "Beta", "Uniform", "Exponential", "Cauchy", "HalfCauchy", "Laplace",
     )
-}  # fmt: skip
+} | {name: _through(transform) for name, transform in THROUGH.items()}  # fmt: skip
 
 
 def parse(text: str) -> dist.Distribution:
@@ -54,6 +68,11 @@ def describe(prior: Prior) -> str:
     if isinstance(prior, dist.TransformedDistribution) and not isinstance(
         prior, dist.LogNormal
     ):
+        for name, transform in THROUGH.items():
+            if [type(t) for t in prior.transforms] == [type(transform)] and isinstance(
+                prior.base_dist, dist.StudentT
+            ):
+                return f"{name}{describe(prior.base_dist).removeprefix('StudentT')}"
         maps = " then ".join(type(t).__name__ for t in prior.transforms)
         return f"{describe(prior.base_dist)} through {maps}"
     if isinstance(prior, dist.ExpandedDistribution):

@@ -11,7 +11,7 @@ from nstar.fitting import Fit, fit, named, unknowns
 from nstar.observations import Observations
 from nstar.optima import measured_optima
 from nstar.planning import Plan, plan
-from nstar.types import Prior
+from nstar.prior_sets import Priors, PriorSet, as_set
 from nstar.verdicts import Check, Status
 
 DISAGREE = 1.3  # ratio of two routes' medians from which they are said to disagree
@@ -147,7 +147,7 @@ def routes(
     *,
     seed: int = 0,
     only: Sequence[str] = (),
-    priors: Mapping[str, Prior | str] | None = None,
+    priors: Priors = None,
     tick: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> Routes:
     """Fit every law these runs can carry and plan each budget with each.
@@ -157,7 +157,7 @@ def routes(
         budgets: training FLOP.
         seed: of every fit.
         only: laws to take, all that are possible unless given.
-        priors: priors by name; each route takes those of its own unknowns.
+        priors: as `fit` takes them; each route takes those of its own unknowns.
         tick: called with the route's name and its progress.
 
     Raises:
@@ -171,7 +171,7 @@ def routes(
         raise ValueError(msg)
     taken = []
     for name in names:
-        own = _own(name, priors or {})
+        own = _own(name, priors)
         fitted = fit(
             on[name],
             name,
@@ -184,7 +184,7 @@ def routes(
     also = ()
     if "chinchilla" in names:
         light = fit(
-            on["chinchilla"], "chinchilla", "normal", _own("chinchilla", priors or {}),
+            on["chinchilla"], "chinchilla", "normal", _own("chinchilla", priors),
             seed, tick=lambda d, t: tick("chinchilla", d, t), discrepancy="none",
         )  # fmt: skip
         also = (_noise_matters(taken[-1].plan, plan(light, budgets)),)
@@ -206,10 +206,8 @@ def _noise_matters(heavy: Plan, light: Plan) -> Check:
     return Check(name, Status.REVIEW if far else Status.PASS, detail)
 
 
-def _own(name: str, priors: Mapping[str, Prior | str]) -> dict[str, Prior | str]:
+def _own(name: str, priors: Priors) -> PriorSet:
     """Priors of the unknowns this law has."""
     law, noise = named(name, None)
-    known = {*unknowns(law, noise)}
-    if DISCREPANCY[name] == "waves":
-        known |= amplitudes(law)
-    return {n: p for n, p in priors.items() if n in known}
+    bends = amplitudes(law) if DISCREPANCY[name] == "waves" else set()
+    return as_set(priors).only({*unknowns(law, noise)} | bends)

@@ -8,14 +8,14 @@ import jax
 import numpy as np
 import xarray as xr
 
-from nstar import priors as prior_room
 from nstar.asking import reads
 from nstar.costs import PerParamToken
 from nstar.fitting import named
 from nstar.observations import Observations
+from nstar.prior_sets import Priors, resolve
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton
-from nstar.types import Array, Centred, Law, Noise, Prior
+from nstar.types import SHARED, Array, Centred, Law, Noise, Sharing
 
 
 def simulate(
@@ -24,7 +24,7 @@ def simulate(
     params: Mapping[str, Array] | None = None,
     noise: str | Noise | None = None,
     *,
-    priors: Mapping[str, Prior | str] | None = None,
+    priors: Priors = None,
     draws: int = 1,
     seed: int = 0,
 ) -> xr.Dataset:
@@ -36,7 +36,7 @@ def simulate(
         params: one value for every unknown of the law and the noise; drawn from the
             prior, anew for each draw, unless given.
         noise: name of a noise, or a noise; the response's usual one.
-        priors: priors by name in place of the law's own.
+        priors: as `fit` takes them.
         draws: number of simulated tables.
         seed: the same seed gives the same tables.
 
@@ -54,10 +54,16 @@ def simulate(
         msg = f"the design lacks {missing}; the {type(law).__name__} law reads {list(names)}"
         raise ValueError(msg)
     x = {name: np.asarray(design[name], dtype=float) for name in names}
+    if isinstance(noise, Sharing):  # each run by itself where a design does not say
+        if isinstance(design, Observations):
+            x[SHARED] = noise.shared(design, law)
+        elif SHARED in design:
+            x[SHARED] = np.asarray(design[SHARED], dtype=float)
     with jax.enable_x64(True):
         law = law.at(x, cost) if isinstance(law, Centred) else law
         noise = noise.at(x, cost) if isinstance(noise, Centred) else noise
-        chosen = prior_room.choose(law, noise, priors)
+        runs = design if isinstance(design, Observations) else None
+        chosen = resolve(priors, law, noise, runs).priors
         skeleton, numbers = density.split(law, noise)
         key, noise_key = jax.random.split(jax.random.key(seed))
         if params is None:

@@ -18,6 +18,7 @@ from nstar.costs import PerParamToken
 from nstar.laws import LAWS
 from nstar.noise import NOISES
 from nstar.observations import Observations
+from nstar.pooling import Pooled, together
 from nstar.priors import parse
 from nstar.types import Law, Noise, Prior
 from nstar.verdicts import Check, Status
@@ -48,6 +49,9 @@ def write(
     path = Path(path)
     if path.is_dir():
         msg = f"{path}: is a folder; expected a file name such as ladder.nc"
+        raise ValueError(msg)
+    if "group" in tree.attrs:
+        msg = f"{path}: one group of a pooled fit is not saved by itself; save the pooled fit, and name the group to what reads it"
         raise ValueError(msg)
     attrs = {**tree.attrs, "nstar_format": FORMAT, "fit_notes": _notes(notes)}
     tree = tree.copy()
@@ -109,8 +113,11 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
     del tree["runs"]
     tree.attrs = attrs
     law = law or _made(path, "law", attrs["law"], LAWS)
+    x = {name: runs[name] for name in law.inputs if name in runs}
     if attrs.get("discrepancy", "none") == "waves" and not is_bent(law):
-        law = bend(law, {name: runs[name] for name in law.inputs})
+        law = bend(law, x)
+    if "pool" in attrs and not isinstance(law, Pooled):
+        law, _ = together(_pool(law, attrs["pool"]), law, runs, x)
     noise = noise or _made(
         path, "noise", attrs["noise"], {n: type(v) for n, v in NOISES.items()}
     )
@@ -220,6 +227,11 @@ def _checks(text: str) -> tuple[Check, ...]:
     return tuple(
         Check(c["name"], Status(c["status"]), c["detail"]) for c in json.loads(text)
     )
+
+
+def _pool(law: Law, text: str) -> Pooled:
+    said = json.loads(text)
+    return Pooled(law, tuple(said["groups"]), said["over"], tuple(said["common"]))
 
 
 def _made(path: Path, kind: str, text: str, known: Mapping[str, type]) -> Any:

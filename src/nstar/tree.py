@@ -15,6 +15,7 @@ from nstar.bending import is_bent, straight
 from nstar.laws import LAWS
 from nstar.noise import NOISES
 from nstar.observations import Observations
+from nstar.pooling import Pooled
 from nstar.priors import describe
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import Draws
@@ -75,8 +76,10 @@ def provenance(
     law: Law, noise: Noise, chosen: Mapping[str, Prior], runs: Observations, seed: int
 ) -> dict[str, Any]:
     """Everything needed to make the fit again, as plain attributes of the tree."""
+    groups = pool_of(law)
     all_priors = law.priors() | noise.priors(law.response) | dict(chosen)
-    return {
+    law = law.law if isinstance(law, Pooled) else law
+    return groups | {
         "nstar_version": version("nstar"),
         "law": json.dumps(spec(straight(law), LAWS)),
         "discrepancy": "waves" if is_bent(law) else "none",
@@ -96,6 +99,14 @@ def provenance(
         "derived": runs.derived,
         "notes": json.dumps([note.as_json() for note in runs.notes]),
     }
+
+
+def pool_of(law: Law) -> dict[str, str]:
+    """Say over which groups a law is pooled, where it is."""
+    if not isinstance(law, Pooled):
+        return {}
+    said = {"over": law.over, "groups": law.groups, "common": law.common}
+    return {"pool": json.dumps(said)}
 
 
 def spec(part: Law | Noise, known: Mapping[str, type]) -> dict[str, Any]:

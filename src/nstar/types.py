@@ -11,6 +11,8 @@ type Params = Mapping[str, Array]  # one draw of a law's unknowns
 type Inputs = Mapping[str, Array]  # columns of the runs, by our names
 type Prior = Any  # a NumPyro distribution, or a function of earlier unknowns giving one
 
+SHARED = "shared"  # the input that numbers which runs share a part of their scatter
+
 
 @dataclass(frozen=True)
 class Response:
@@ -165,6 +167,15 @@ class Led(Protocol):
 
 
 @runtime_checkable
+class Prepared(Protocol):
+    """A law that can do some of its work on the runs once, before they are fitted."""
+
+    def prepared(self, x: Inputs) -> Any:
+        """Return something whose `expected` is the law's own, for these runs."""
+        ...
+
+
+@runtime_checkable
 class Noise(Protocol):
     """A likelihood for a response."""
 
@@ -174,6 +185,15 @@ class Noise(Protocol):
 
     def around(self, expected: Array, params: Params, x: Inputs) -> Any:
         """Return the distribution of the response about its expectation."""
+        ...
+
+
+@runtime_checkable
+class Sharing(Noise, Protocol):
+    """A noise with a part that several runs share."""
+
+    def shared(self, runs: Any, law: Law) -> np.ndarray:
+        """Number which runs share it, (run,): what `around` reads as the input SHARED."""
         ...
 
 

@@ -84,8 +84,19 @@ UNKNOWNS = {
     "sigma_D": "scatter of log D*",
     "correlation": "of the scatter of log N* and log D*",
     "nu": "Student-t degrees of freedom",
+    "fade": "exponent of a local bend's growth toward small compute",
+    "between": "scatter that runs of a group share (log)",
+    "misfit": "scatter that repeated runs share (log)",
+    "excess": "mean by which tuning makes a run worse (log)",
     "growth": "exponent of the noise's growth toward small compute",
 }
+
+
+def unknown(name: str) -> str:
+    """Say what an unknown is; a spread between groups is that of the unknown it names."""
+    if name.startswith("spread_"):
+        return "its spread between groups (sd of a log or logit)"
+    return UNKNOWNS.get(name, "")
 
 
 def count(value: float, n: int = 3) -> str:

@@ -29,7 +29,7 @@ def backtest(
     by: Annotated[str | None, typer.Option("--by", help="A column whose values are ladders of their own.")] = None,
     predictions: Annotated[str | None, typer.Option("--predictions", help="Write every held-out run with its quantiles (CSV).")] = None,
     law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, columns: o.Columns = None, where: o.Where = None,
+    discrepancy: o.Discrepancy = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
@@ -37,7 +37,7 @@ def backtest(
     laws = o.laws(law := law or "coupled")
     o.require_positive("--hold-out", hold_out or [1.0], "1")
     asked = Asked(
-        runs, law, noise, discrepancy, None, columns, where, flop_per_param_token, params_counted, seed, cache
+        runs, law, noise, discrepancy, None, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
     whole = read(asked)
     held = read(replace(asked, source=test)) if test else None
@@ -59,6 +59,7 @@ def backtest(
             hold_out=hold_out or (1.0,),
             test=held,
             seed=seed or 0,
+            priors=asked.prior_set,
         )
         found = check_backtest(outcomes)
         ladders.append((name, [outcome.record() for outcome in outcomes], found))

@@ -34,7 +34,9 @@ def require(asked: Asked, laws: tuple[str, ...] = ()) -> None:
     pool = [named(law, asked.noise) for law in own]
     known = {name for law, noise in pool for name in unknowns(law, noise)}
     known |= {name for law, _ in pool for name in amplitudes(law)}
-    priors = asked.chosen_priors
+    if asked.pool:
+        known |= {f"spread_{name}" for name in known}
+    priors = asked.prior_set.own
     if strange := [name for name in priors if name not in known]:
         msg = f"--prior {strange[0]}: no unknown of {', '.join(own)}; there are {', '.join(sorted(known))}"
         raise ValueError(msg)

@@ -25,6 +25,13 @@ def _discrepancy(found: Found) -> str:
     return "waves" if "waves" in kinds else "none"
 
 
+def _priors(found: Found) -> str:
+    """Name the set of priors."""
+    from nstar.mixture import components
+
+    return components(found.fit)[0].tree.attrs.get("prior_set", "weak")
+
+
 def _weights(found: Found) -> dict[str, float]:
     """Weights by law where laws are averaged, else nothing."""
     from nstar.mixture import Average
@@ -34,30 +41,44 @@ def _weights(found: Found) -> dict[str, float]:
     return dict(zip(found.fit.names, found.fit.weights, strict=True))
 
 
-def head(found: Found, prob: float) -> dict[str, Any]:
-    """What every JSON document about a fit starts with; an average adds its weights."""
-    fit, weights = found.fit, _weights(found)
-    return {
-        "data": fit.runs.source,
-        "data_sha256": fit.runs.sha256,
-        "runs": len(fit.runs),
-        "law": _named(found, "law"),
-        "law_reason": found.reason,
-        "noise": _named(found, "noise"),
-        "discrepancy": _discrepancy(found),
-        "seed": fit.seed,
-        "prob": prob,
-        "interval": "equal-tailed",
-        "flop_convention": str(fit.runs.cost),
-        "params_counted": fit.runs.params_counted,
-        "loss_unit": fit.runs.loss_unit,
-        "derived": fit.runs.derived or None,
-    } | ({"weights": weights} if weights else {})
+def _pool(found: Found) -> dict[str, Any]:
+    """The column and the groups a law is pooled over, where it is."""
+    said = json.loads(found.fit.tree.attrs.get("pool", "{}"))
+    return {name: said[name] for name in ("over", "groups") if said}
 
 
-def title(found: Found) -> None:
-    """Name data, law, noise and seed in a line."""
-    fit, weights = found.fit, _weights(found)
+def head(found: Found, prob: float, group: str | None = None) -> dict[str, Any]:
+    """What every JSON document about a fit starts with.
+
+    An average adds its weights; a pooled fit its groups, and the one that is meant.
+    """
+    fit, weights, pool = found.fit, _weights(found), _pool(found)
+    return (
+        {
+            "data": fit.runs.source,
+            "data_sha256": fit.runs.sha256,
+            "runs": len(fit.runs),
+            "law": _named(found, "law"),
+            "law_reason": found.reason,
+            "noise": _named(found, "noise"),
+            "discrepancy": _discrepancy(found),
+            "priors": _priors(found),
+            "seed": fit.seed,
+            "prob": prob,
+            "interval": "equal-tailed",
+            "flop_convention": str(fit.runs.cost),
+            "params_counted": fit.runs.params_counted,
+            "loss_unit": fit.runs.loss_unit,
+            "derived": fit.runs.derived or None,
+        }
+        | ({"weights": weights} if weights else {})
+        | ({"pool": pool | {"group": group}} if pool else {})
+    )
+
+
+def title(found: Found, group: str | None = None) -> None:
+    """Name data, law, noise and seed in a line; and of a pooled fit the group."""
+    fit, weights, pool = found.fit, _weights(found), _pool(found)
     law, noise = (_named(found, name) for name in ("law", "noise"))
     bend = " and smooth discrepancy" if _discrepancy(found) == "waves" else ""
     show.line(
@@ -65,6 +86,11 @@ def title(found: Found) -> None:
         f"seed {fit.seed}",
         bold=True,
     )
+    if pool:
+        known = group in pool["groups"]
+        meant = "a group not seen yet" if not known else group
+        of = f"; this is of {meant}" if group else ""
+        show.line(f"pooled over {len(pool['groups'])} groups by {pool['over']}{of}")
     if weights:
         said = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
         show.line(f"weights: {said}; equal weights would be {1 / len(weights):.2f}")

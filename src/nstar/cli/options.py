@@ -37,7 +37,9 @@ Noise = Annotated[
     typer.Option(
         "--noise",
         metavar="NOISE",
-        help="student_t, normal or correlated; the law's usual one unless given.",
+        help="student_t, normal, correlated, between (runs of a budget are off together; "
+        "between:COLUMN of another group), repeated (runs made again) or one_sided (tuning only "
+        "ever hurts); the law's usual one unless given.",
     ),
 ]
 Discrepancy = Annotated[
@@ -49,12 +51,38 @@ Discrepancy = Annotated[
         "none (its form is exact); waves unless given, where the law can carry them.",
     ),
 ]
+Pool = Annotated[
+    str | None,
+    typer.Option(
+        "--pool",
+        metavar="COLUMN",
+        help="A column that groups the runs (corpus, recipe, optimiser, family): each group "
+        "has unknowns of its own, and borrows from the others.",
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="NAME",
+        help="Of a pooled fit: the group that is meant, or next, one not seen yet.",
+    ),
+]
 Priors = Annotated[
     list[str] | None,
     typer.Option(
         "--prior",
         metavar="NAME=PRIOR",
         help="A prior of an unknown: alpha1='Normal(0.5, 0.05)'. Repeatable.",
+    ),
+]
+PriorSet = Annotated[
+    str | None,
+    typer.Option(
+        "--priors",
+        metavar="SET",
+        help="weak (the laws' own) or informed (learned from the public record, less the "
+        "source of these runs); --prior changes single ones on top. weak unless given.",
     ),
 ]
 Columns = Annotated[

@@ -21,15 +21,16 @@ def add(app: typer.Typer) -> None:
 def plan(
     runs: o.Runs, budget: o.Budgets, law: o.Law = None, noise: o.Noise = None,
     discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None, columns: o.Columns = None, where: o.Where = None,
+    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
+    pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
     """Say what to train with a budget, with intervals."""
     o.require_prob(prob)
     o.require_positive("--budget", budget, "3.8e25")
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked)
     from nstar.checks import check_fit, check_plan
@@ -37,12 +38,12 @@ def plan(
     from nstar.planning import plan as make_plan
     from nstar.wording import plainly
 
-    made = make_plan(found.fit, budget, seed=seed)
+    made = make_plan(found.fit, budget, seed=seed, group=group)
     checks = plainly([*check_fit(found.fit), *check_plan(made)])
     budgets, exponents = made.table(prob), made.exponents(prob)
     if json:
         show.as_json(
-            head.head(found, prob)
+            head.head(found, prob, group)
             | {
                 "budgets": budgets,
                 "exponents": exponents,
@@ -51,7 +52,7 @@ def plan(
             }
         )
     else:
-        head.title(found)
+        head.title(found, group)
         show.checks(checks)
         _print_plan(budgets, exponents, prob, made.slope_over)
         head.conventions(found)
@@ -101,9 +102,10 @@ def compare(
     runs: o.Runs, budget: o.Budgets,
     published: Annotated[str, typer.Option(metavar="ID", help="A published fit; `nstar published` lists them.")] = "llama3",
     law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, prior: o.Priors = None, columns: o.Columns = None,
+    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None,
     where: o.Where = None, flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None,
     seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
+    pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
     """Hold a posterior beside a published fit."""
     o.require_prob(prob)
@@ -112,7 +114,7 @@ def compare(
 
     theirs = registry.get(published)
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked)
     from nstar.checks import check_fit, check_plan
@@ -120,9 +122,9 @@ def compare(
     from nstar.comparison import compare as hold
     from nstar.wording import plain, plainly
 
-    held = hold(found.fit, theirs, budget)
+    held = hold(found.fit, theirs, budget, group=group)
     checks = plainly([*check_fit(found.fit), *check_plan(held.plan), *held.checks()])
-    document: dict[str, Any] = head.head(found, prob) | {
+    document: dict[str, Any] = head.head(found, prob, group) | {
         "published": {
             "id": theirs.id, "law_form": theirs.law_form, "citation": theirs.citation,
             "params_counted": theirs.params_counted, "printed": theirs.printed,
@@ -136,7 +138,7 @@ def compare(
         show.as_json(document)
     else:
         show.line(document["sentence"], bold=True)
-        head.title(found)
+        head.title(found, group)
         show.checks(checks)
         _print_beside(document, prob)
         head.conventions(found)

@@ -24,7 +24,7 @@ def add(app: typer.Typer) -> None:
 
 def fit(
     runs: o.Runs, law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, prior: o.Priors = None,
+    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, pool: o.Pool = None,
     columns: o.Columns = None, where: o.Where = None, flop_per_param_token: o.FlopPer = None,
     params_counted: o.Counted = None, seed: o.Seed = None, prob: o.Prob = 0.9,
     out: o.Out = None, json: o.Json = False, cache: o.Cache = True,
@@ -34,7 +34,7 @@ def fit(
     With --out the fit is saved, and every other command takes it in place of runs.
     """
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     if asked.saved:
         msg = f"{runs} is a saved fit; print it with: nstar summary {runs}"
@@ -44,14 +44,14 @@ def fit(
 
 def summary(
     runs: o.Runs, law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, prior: o.Priors = None,
+    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, pool: o.Pool = None,
     columns: o.Columns = None, where: o.Where = None, flop_per_param_token: o.FlopPer = None,
     params_counted: o.Counted = None, seed: o.Seed = None, prob: o.Prob = 0.9,
     json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
     """Print the posterior of a saved fit or of runs."""
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     _summarise(asked, prob, json=json, out=None)
 
@@ -109,12 +109,12 @@ def _unknowns(fit: "Fit", prob: float) -> dict[str, dict[str, Any]]:
 
 
 def _print(found: Found, unknowns: dict[str, dict[str, Any]], prob: float) -> None:
-    from nstar.wording import UNKNOWNS, percent, three
+    from nstar.wording import percent, three, unknown
 
     each = [name for name in unknowns if "[" in name]
     rows = [
         [
-            name, UNKNOWNS.get(name, ""), *(three(u[n]) for n in ("mean", "sd", "lower", "upper")),
+            name, unknown(name), *(three(u[n]) for n in ("mean", "sd", "lower", "upper")),
             f"{u['r_hat']:.3f}", f"{min(u['ess_bulk'], u['ess_tail']):.0f}",
             u["prior"] or "follows from the others",
         ]
@@ -132,5 +132,5 @@ def _print(found: Found, unknowns: dict[str, dict[str, Any]], prob: float) -> No
     if each:
         kinds = dict.fromkeys(name.split("[")[0] for name in each)
         show.line(
-            f"Not shown: {', '.join(kinds)}, one for each budget; --json has them."
+            f"Not shown: {', '.join(kinds)}, one for each budget or group; --json has them."
         )

@@ -1,13 +1,17 @@
 """The command that says what runs not yet made will reach: predict."""
 
 import math
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.source import Asked, Found, get_fit
+from nstar.cli.source import Asked, get_fit
+
+if TYPE_CHECKING:
+    from nstar.fitting import Fit
+    from nstar.mixture import Average
 
 
 def add(app: typer.Typer) -> None:
@@ -19,30 +23,33 @@ def predict(
     runs: o.Runs,
     at: Annotated[list[str], typer.Option("--at", metavar="N,D", help="A run: its parameters and tokens, as in 7e9,1.4e11. Repeatable.")],
     law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, prior: o.Priors = None, columns: o.Columns = None,
+    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None,
     where: o.Where = None, flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None,
     seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
+    pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
     """Predict the loss of runs not yet made."""
     o.require_prob(prob)
     points = [_point(text) for text in at]
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked, surface=True)
     import numpy as np
 
     from nstar.checks import check_fit, check_prediction
     from nstar.cli import head
+    from nstar.groups import in_group
     from nstar.wording import plainly
 
     noise_seed = found.fit.seed if seed is None else seed
-    records = _records(found, points, prob, noise_seed)
+    one = in_group(found.fit, group, seed=seed)
+    records = _records(one, points, prob, noise_seed)
     N, D = (np.array(v) for v in zip(*points, strict=True))
-    checks = plainly([*check_fit(found.fit), *check_prediction(found.fit, N, D)])
+    checks = plainly([*check_fit(found.fit), *check_prediction(one, N, D)])
     if json:
         show.as_json(
-            head.head(found, prob)
+            head.head(found, prob, group)
             | {
                 "noise_seed": noise_seed,
                 "predictions": records,
@@ -50,7 +57,7 @@ def predict(
             }
         )
     else:
-        head.title(found)
+        head.title(found, group)
         show.checks(checks)
         _print(records, prob)
         head.conventions(found)
@@ -69,15 +76,18 @@ def _point(text: str) -> tuple[float, float]:
 
 
 def _records(
-    found: Found, points: list[tuple[float, float]], prob: float, seed: int
+    fit: "Fit | Average", points: list[tuple[float, float]], prob: float, seed: int
 ) -> list[dict[str, Any]]:
     from nstar.intervals import interval
     from nstar.prediction import loss
+    from nstar.uncertainty import decompose
 
-    cost, C_max = found.fit.runs.cost, None
-    if "C" in found.fit.runs:
-        C_max = float(found.fit.runs["C"].max())
-    draws = loss(found.fit, *zip(*points, strict=True), seed=seed)
+    cost, C_max = fit.runs.cost, None
+    if "C" in fit.runs:
+        C_max = float(fit.runs["C"].max())
+    N, D = zip(*points, strict=True)
+    draws = loss(fit, N, D, seed=seed)
+    shares = decompose(fit, N, D, seed=seed)
     return [
         {
             "N": n,
@@ -88,6 +98,7 @@ def _records(
             "decades_beyond_data": math.log10(cost.flop(n, d) / C_max)
             if C_max
             else None,
+            "shares": {name: float(share[i]) for name, share in shares.items()},
         }
         for i, (n, d) in enumerate(points)
     ]
@@ -109,6 +120,14 @@ def _print(records: list[dict[str, Any]], prob: float) -> None:
          "a measured run, with run noise", "beyond the largest run"],
         rows,
     )  # fmt: skip
+    show.table(
+        "Where the variance of a measured run's log loss comes from",
+        ["N (parameters)", "D (tokens)", *records[0]["shares"]],
+        [
+            [count(r["N"]), count(r["D"]), *(f"{s:.0%}" for s in r["shares"].values())]
+            for r in records
+        ],
+    )
 
 
 def _beyond(decades: float | None) -> str:

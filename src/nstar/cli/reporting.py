@@ -26,7 +26,7 @@ def report(
     runs: o.Runs, budget: o.Budgets,
     published: Annotated[list[str] | None, typer.Option(metavar="ID", help="Published fits to show beside; the usual one unless given. Repeatable.")] = None,
     law: Annotated[list[str] | None, typer.Option("--law", metavar="LAW", help="Only these routes: isoflop, allocation, chinchilla. Repeatable.")] = None,
-    prior: o.Priors = None, columns: o.Columns = None, where: o.Where = None,
+    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, out: o.Out = None, json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
@@ -35,7 +35,7 @@ def report(
     The page needs no network; a JSON file beside it holds the same numbers.
     """
     asked = Asked(
-        runs, None, None, None, prior, columns, where, flop_per_param_token, params_counted, seed, cache
+        runs, None, None, None, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
     page_file = _before(asked, budget, prob, published or (), law or (), out)
     found = _routes(asked, budget, law or ())
@@ -107,7 +107,7 @@ def _routes(asked: Asked, budget: list[float], laws: list[str] | tuple[()]) -> "
 
         return routes(
             table, budget, seed=asked.seed or 0, only=laws,
-            priors=asked.chosen_priors, tick=tick,
+            priors=asked.prior_set, tick=tick,
         )  # fmt: skip
 
 

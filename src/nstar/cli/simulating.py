@@ -27,7 +27,7 @@ def simulate(
     design: Annotated[str, typer.Option(metavar="RUNS", help="A table or data set whose inputs (N, D, C, budgets) are taken; its losses are not looked at.")],
     law: Annotated[str, typer.Option(metavar="LAW", help="The law to draw from, as `fit` names them.")] = "chinchilla",
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An unknown: alpha1=0.5. All or none; none draws them from the prior.")] = None,
-    noise: o.Noise = None, prior: o.Priors = None, columns: o.Columns = None, where: o.Where = None,
+    noise: o.Noise = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None,
     draws: Annotated[int, typer.Option(metavar="COUNT", min=1, help="How many tables to draw.")] = 1,
     seed: o.Seed = None, out: o.Out = None, json: o.Json = False,
@@ -37,7 +37,17 @@ def simulate(
 
     if out:
         require_writable(out)
-    asked = Asked(design, law, noise, None, prior, columns, where, flop_per_param_token)
+    asked = Asked(
+        design,
+        law,
+        noise,
+        None,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        set_name=priors,
+    )
     params = {n: _number(n, v) for n, v in o.pairs(set_, "--set", "alpha1=0.5").items()}
     from nstar.cli.choice import require
     from nstar.simulation import simulate as draw
@@ -46,7 +56,7 @@ def simulate(
     runs = read(asked)
     made = draw(
         law, runs, params or None, noise,
-        priors=asked.chosen_priors, draws=draws, seed=seed or 0,
+        priors=asked.prior_set, draws=draws, seed=seed or 0,
     )  # fmt: skip
     tables = {
         str(n): made[n]

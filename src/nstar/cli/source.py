@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nstar.fitting import Fit
     from nstar.mixture import Average
     from nstar.observations import Observations
+    from nstar.prior_sets import PriorSet
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Asked:
     params_counted: str | None = None
     seed: int | None = None
     cache: bool = True
+    pool: str | None = None
+    set_name: str | None = None
 
     @property
     def saved(self) -> bool:
@@ -39,6 +42,13 @@ class Asked:
     def chosen_priors(self) -> dict[str, str]:
         """The priors by name."""
         return o.pairs(self.priors, "--prior", "alpha1='Normal(0.5, 0.05)'")
+
+    @property
+    def prior_set(self) -> "PriorSet":
+        """The set of priors, with those chosen by name on top."""
+        from nstar.prior_sets import DEFAULT, PriorSet
+
+        return PriorSet(self.set_name or DEFAULT, self.chosen_priors)
 
 
 class Found(NamedTuple):
@@ -88,15 +98,19 @@ def get_fit(asked: Asked, *, surface: bool = False) -> Found:
     tell(f"law {law}: {reason}")
     if asked.cache:
         use_cache()
-    names, how = o.laws(law), (asked.noise, asked.chosen_priors, asked.seed or 0)
+    names, how = o.laws(law), (asked.noise, asked.prior_set, asked.seed or 0)
     if len(names) > 1:
+        if asked.pool:
+            msg = "--pool is for one law, not yet for an average of several"
+            raise ValueError(msg)
         from nstar.averaging import average
 
         made = average(runs, names, *how, discrepancy=asked.discrepancy)
         return Found(made, reason)
     from nstar.fitting import fit
 
-    return Found(fit(runs, law, *how, discrepancy=asked.discrepancy), reason)
+    made = fit(runs, law, *how, discrepancy=asked.discrepancy, pool=asked.pool)
+    return Found(made, reason)
 
 
 def _load(asked: Asked) -> Found:

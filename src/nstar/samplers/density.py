@@ -4,7 +4,7 @@ Numbers in a law (its reference run, its budgets) are arguments of the compiled
 program, not constants in it: another data set of the same shape does not recompile.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from numpyro.distributions import Distribution
 from numpyro.handlers import seed, trace
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
-from nstar.types import Array, Inputs, Law, Led, Noise, Params, Prior
+from nstar.types import Array, Inputs, Law, Led, Noise, Params, Prepared, Prior
 
 
 class Data(NamedTuple):
@@ -28,11 +28,16 @@ class Data(NamedTuple):
 
 
 def model(
-    law: Law, noise: Noise, chosen: Mapping[str, Prior], x: Inputs, y: Array | None
+    law: Law,
+    noise: Noise,
+    chosen: Mapping[str, Prior],
+    x: Inputs,
+    y: Array | None,
+    at_runs: Any = None,
 ) -> None:
     """Say the whole probability model, for NumPyro."""
     params = unknowns(law, noise, chosen)
-    expected = law.expected(params, x)
+    expected = (at_runs or law).expected(params, x)
     numpyro.sample(law.response.name, noise.around(expected, params, x), obs=y)
 
 
@@ -110,10 +115,20 @@ def prior_draws(
     return jax.vmap(lambda key: prior_draw(law, noise, chosen, key))(keys)
 
 
-def potential(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Array:
-    """Minus log posterior density of the unconstrained unknowns, up to a constant."""
-    u = _led(law, noise, chosen, data, u, 1)
-    return potential_energy(model, (law, noise, chosen, *data), {}, u)
+def energy(
+    law: Law, noise: Noise, chosen: Any, data: Data
+) -> Callable[[Params], Array]:
+    """Minus log posterior density of the unconstrained unknowns, up to a constant.
+
+    What needs only the runs is worked out here, before the function is called.
+    """
+    at_runs = law.prepared(data.x) if isinstance(law, Prepared) else law
+
+    def potential(u: Params) -> Array:
+        u = _led(law, noise, chosen, data, u, 1)
+        return potential_energy(model, (law, noise, chosen, *data, at_runs), {}, u)
+
+    return potential
 
 
 def constrain(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Params:

@@ -146,7 +146,8 @@ def _energy(skeleton: Skeleton, problem: Any) -> tuple[Callable, Callable]:
     _, unravel = ravel_pytree(
         {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
     )
-    return lambda u: density.potential(law, noise, chosen, data, unravel(u)), unravel
+    energy = density.energy(law, noise, chosen, data)
+    return lambda u: energy(unravel(u)), unravel
 
 
 @partial(jax.jit, static_argnums=0)

@@ -1,0 +1,130 @@
+"""Commands on priors: what they expect of runs, and what an answer owes to them."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.source import Asked, get_fit, read
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the commands into the door."""
+    o.hang(
+        app,
+        (prior, "nstar prior llama3 --law chinchilla --priors informed --budget 1e21"),
+        (sensitivity, "nstar sensitivity ladder.nc"),
+    )
+
+
+def prior(
+    runs: o.Runs, law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
+    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="Also N*, D* and loss at this budget under the prior. Repeatable.")] = None,
+    prob: o.Prob = 0.9, json: o.Json = False,
+) -> None:  # fmt: skip
+    """Show what the prior expects of runs like these, before any is fitted.
+
+    Tables are drawn from the prior at the runs' own inputs; what was measured should lie
+    among them, and N* where someone might train.
+    """
+    o.require_prob(prob)
+    o.require_positive("--budget", budget or [], "1e21")
+    asked = Asked(
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, False, set_name=priors
+    )  # fmt: skip
+    if asked.saved:
+        msg = f"{runs} is a saved fit; give the table of runs, since the prior is asked before they are fitted"
+        raise ValueError(msg)
+    if len(o.laws(law or "one")) > 1:
+        msg = f"--law {law}: a prior is of one law"
+        raise ValueError(msg)
+    from nstar.cli.choice import choose, require
+    from nstar.prior_check import prior_predictive
+    from nstar.wording import plainly
+
+    require(asked)
+    name, table, _ = choose(read(asked), law)
+    made = prior_predictive(
+        table, name, noise, asked.prior_set, budget or (), discrepancy=discrepancy, seed=seed or 0
+    )  # fmt: skip
+    checks = plainly([made.check(), *made.notes])
+    rows, budgets = made.table(prob), made.budgets(prob)
+    if json:
+        show.as_json({
+            "data": made.runs.source, "law": name, "priors": asked.prior_set.name, "seed": seed or 0,
+            "prob": prob, "interval": "equal-tailed", "statistics": rows, "budgets": budgets,
+            "checks": [c.as_json() for c in checks],
+        })  # fmt: skip
+    else:
+        show.checks(checks)
+        _print(name, asked.prior_set.name, rows, budgets, prob)
+    show.finish(checks)
+
+
+def sensitivity(
+    runs: o.Runs, law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
+    json: o.Json = False, cache: o.Cache = True,
+) -> None:  # fmt: skip
+    """Say which answers owe how much to the prior and how much to the runs.
+
+    Prior and likelihood are each made a little stronger and weaker, by re-weighting the
+    draws; a quantity that moves by more than 0.05 per doubling is said to depend on it.
+    """
+    asked = Asked(
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
+    )  # fmt: skip
+    if len(o.laws(law or "one")) > 1:
+        msg = f"--law {law}: sensitivity is of one law; ask for each in turn"
+        raise ValueError(msg)
+    found = get_fit(asked)
+    from nstar.checks import check_fit
+    from nstar.cli import head
+    from nstar.mixture import components
+    from nstar.power_scaling import sensitivity as scale
+    from nstar.wording import UNKNOWNS, plainly, three
+
+    (fit,) = components(found.fit)
+    made = scale(fit)
+    checks = plainly([*check_fit(fit), made.check])
+    if json:
+        front = head.head(found, 0.9)
+        kept = {k: v for k, v in front.items() if k not in ("prob", "interval")}
+        rows = [row.as_json() for row in made.rows]
+        show.as_json(kept | {"sensitivity": rows, "checks": [c.as_json() for c in checks]})  # fmt: skip
+    else:
+        head.title(found)
+        show.checks(checks)
+        show.table(
+            "Power-scaling: distance moved when prior or runs count twice as much (local)",
+            ["quantity", "what it is", "prior", "runs", "prior that matters most", "says"],
+            [[r.quantity, UNKNOWNS.get(r.quantity, ""), three(r.prior), three(r.likelihood), r.prior_of, r.says] for r in made.rows],
+        )  # fmt: skip
+        show.line("Above 0.05 it depends (Kallioinen et al. 2024); both above: they may disagree.")  # fmt: skip
+    show.finish(checks)
+
+
+def _print(
+    law: str,
+    priors: str,
+    rows: list[dict[str, Any]],
+    budgets: list[dict[str, Any]],
+    prob: float,
+) -> None:
+    from nstar.wording import flop, numbers, percent, three
+
+    show.table(
+        f"{law} law, {priors} priors: what they expect of runs with these inputs; median [{percent(prob)} equal-tailed interval]",
+        ["statistic", "measured", "prior expects", "probability of one as extreme"],
+        [[r["statistic"], three(r["measured"]), numbers(r["prior"]), three(r["probability"])] for r in rows],
+    )  # fmt: skip
+    if budgets:
+        names = [n for n in ("N", "D", "loss") if n in budgets[0]]
+        show.table(
+            "Under the prior alone", ["budget (FLOP)", *names],
+            [[flop(b["C"]), *(numbers(b[n]) for n in names)] for b in budgets],
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Likelihoods that need more than a line or two, one a file."""

@@ -1,0 +1,100 @@
+"""What many sources say of an unknown together: the predictive for a source not seen."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import brentq
+
+DF = 4.0  # of the population and of its predictive: one source may lie far off
+NODES = 16  # mixing scales by which a Student-t is told as normals
+MIDDLE = (0.05, 0.95)  # quantiles of the predictive that its Student-t keeps
+SURE = 0.9  # posterior sd over prior's above which a ladder says nothing
+
+
+class Said(NamedTuple):
+    """What one ladder or published fit says, on the log or logit scale."""
+
+    source: str
+    value: float
+    se: float
+
+
+class StudentT(NamedTuple):
+    """Location and scale of a predictive with DF degrees of freedom."""
+
+    loc: float
+    scale: float
+
+
+def likelihood(
+    mean: float, sd: float, prior_mean: float, prior_sd: float
+) -> tuple[float, float] | None:
+    """Take the prior out of a posterior, both as normals: what the runs alone say.
+
+    Returns:
+        Value and standard error; None where the posterior is hardly narrower than the
+        prior, so that the runs say nothing.
+    """
+    if sd > SURE * prior_sd:
+        return None
+    precision = 1 / sd**2 - 1 / prior_sd**2
+    return (mean / sd**2 - prior_mean / prior_sd**2) / precision, precision**-0.5
+
+
+def predictive(said: Sequence[Said], weak: tuple[float, float]) -> StudentT:
+    r"""Summarise sources by a small random-effects model, for a ladder of a new source.
+
+    $$ \theta_i \sim t_4(\mu, \tau), \quad y_i \sim \mathrm{Normal}(\theta_i, se_i),
+       \quad \mu \sim \mathrm{Normal}(m, s), \quad \tau \sim \mathrm{HalfNormal}(s/2) $$
+
+    with (m, s) the weak prior's mean and sd (after Higgins, Thompson & Spiegelhalter
+    2009, doi:10.1111/j.1467-985X.2008.00552.x, with their predictive distribution).  A
+    source is one observation however much it says: each of its n statements counts 1/n,
+    so tau holds what recipes of one source differ by too.  The posterior of (mu, tau) is
+    on a grid, and the predictive of a new theta is told by the Student-t of the same
+    median and 90 % width.  With nothing said it is the weak prior, a little wider.
+
+    Args:
+        said: statements of all sources.
+        weak: mean and sd of the weak prior on the scale of the values.
+    """
+    centre, spread = weak
+    values = np.array([s.value for s in said])
+    reach = max(
+        [6 * spread, *(1.2 * abs(values - centre) + spread)] if said else [6 * spread]
+    )
+    mu = centre + np.linspace(-reach, reach, 241)[:, None]
+    tau = spread * np.geomspace(0.02, 3.0, 40)[None]
+    mixing = stats.gamma(DF / 2, scale=2 / DF).ppf((np.arange(NODES) + 0.5) / NODES)
+    log_post = stats.norm.logpdf(mu, centre, spread)
+    log_post = log_post - (tau / (spread / 2)) ** 2 / 2 + np.log(tau)  # grid is in logs
+    counts = Counter(s.source for s in said)
+    for s in said:
+        var = s.se**2 + tau[..., None] ** 2 / mixing
+        each = np.exp(-((s.value - mu)[..., None] ** 2) / (2 * var)) / np.sqrt(var)
+        log_post = log_post + np.log(each.mean(-1) + 1e-300) / counts[s.source]
+    weight = np.exp(log_post - log_post.max())
+    low, middle, high = _quantiles(mu, tau, weight / weight.sum(), (MIDDLE[0], 0.5, MIDDLE[1]))  # fmt: skip
+    width = stats.t(DF).ppf(MIDDLE[1]) - stats.t(DF).ppf(MIDDLE[0])
+    return StudentT(middle, (high - low) / width)
+
+
+def _quantiles(
+    mu: np.ndarray, tau: np.ndarray, weight: np.ndarray, probs: Sequence[float]
+) -> list[float]:
+    """Quantiles of a mixture of Student-t over the grid."""
+    keep = weight > 1e-6 * weight.max()
+    where, scale = (np.broadcast_to(a, weight.shape)[keep] for a in (mu, tau))
+    share = weight[keep] / weight[keep].sum()
+
+    def below(x: float, prob: float) -> float:
+        z = (x - where) / scale
+        r = z / np.sqrt(4 + z**2)  # the distribution function of 4 degrees of freedom
+        return float(share @ (0.5 + 0.75 * r - 0.25 * r**3)) - prob
+
+    reach = 60 * scale.max() + np.ptp(where)
+    ends = (where.min() - reach, where.max() + reach)
+    return [float(brentq(below, *ends, args=(prob,))) for prob in probs]
