@@ -79,6 +79,7 @@ UNKNOWNS = {
     "bend_along": "how far the log loss bends along compute",
     "bend_tokens": "how far it bends along tokens",
     "bend_across": "how far it bends across compute and D/N",
+    "bend_local": "how far it bends at single runs, at the largest run",
     "sigma": "scale of the run noise (log)",
     "sigma_N": "scatter of log N*",
     "sigma_D": "scatter of log D*",
