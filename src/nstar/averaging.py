@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nstar.bending import amplitudes
 from nstar.diagnostics import diagnose
 from nstar.fitting import Fit, fit, named, unknowns
 from nstar.laws import LAWS
@@ -188,4 +189,6 @@ def _learned(
 
 def _own(part: Component, noise: str | Noise | None, priors: Priors) -> PriorSet:
     """Priors of the unknowns this component has."""
-    return as_set(priors).only(unknowns(*named(part.law, part.noise or noise)))
+    law, likelihood = named(part.law, part.noise or noise)
+    known = {*unknowns(law, likelihood)} | amplitudes(law)
+    return as_set(priors).only(known)

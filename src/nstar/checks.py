@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nstar.bending import is_bent
 from nstar.diagnostics import E_BFMI, ESS, RHAT, diagnose
 from nstar.fitting import Fit, unknowns
 from nstar.groups import check_groups
@@ -17,6 +18,7 @@ from nstar.verdicts import Check, Status
 FAR = 1.0  # decades beyond the data from which an extrapolation is for review
 TOO_FAR = 2.0  # times the data's own range in decades: the data cannot support it
 UNLIKELY = 0.01  # posterior predictive probability below which a misfit is for review
+FEW = 5  # budgets below which their scatter and their bend are what the priors say
 EDGE = (
     0.05  # share of draws with their optimum at an end of the search that is for review
 )
@@ -43,6 +45,7 @@ def _own(fit: Fit) -> list[Check]:
         *_priors(fit),
         _misfit(fit),
         *_profiles(fit),
+        *_budgets(fit),
         *check_groups(fit),
     ]
 
@@ -123,6 +126,8 @@ def _priors(fit: Fit) -> Iterator[Check]:
         )
         yield Check("prior and runs agree", Status.REVIEW, detail)
     known = [n for n in idle if n in {"alpha1", "tokens_per_parameter", "level"}]
+    if is_bent(fit.law):  # its power law alone is nothing that is read
+        known = [n for n in known if n == "level"]
     if idle:
         detail = (
             f"the runs say little of {', '.join(idle)}: there the posterior is the prior "
@@ -172,6 +177,23 @@ def _profiles(fit: Fit) -> Iterator[Check]:
     else:
         detail = "every isoFLOP budget has runs on both sides of its minimum"
         yield Check("minima inside their runs", Status.PASS, detail)
+
+
+def _budgets(fit: Fit) -> Iterator[Check]:
+    """Say where budgets are too few to tell how their optima scatter and bend."""
+    if "budget" in fit.law.inputs:
+        n, what = len(np.unique(fit.runs["budget"])), ["scatter of optima and levels"]
+    elif isinstance(fit.law, Scattered):
+        n, what = len(np.unique(fit.runs["C"])), ["scatter of optima"]
+    else:
+        return
+    what += ["bend of log D*(C)"] * is_bent(fit.law)
+    if n < FEW:
+        detail = (
+            f"{n} budgets say little of the {' and the '.join(what)}: there the posterior is "
+            f"the prior, and so is much of the intervals; {FEW} or more would tell"
+        )
+        yield Check("budgets", Status.REVIEW, detail)
 
 
 def _extrapolation(plan: Plan) -> Check:

@@ -11,8 +11,9 @@ import xarray as xr
 
 from nstar import prior_sets, store
 from nstar.asking import ask
+from nstar.bending import bend, bendable, is_bent, straight
 from nstar.diagnostics import diagnose
-from nstar.discrepancy import DISCREPANCIES, Bent, bend, bendable
+from nstar.discrepancy import DISCREPANCIES, Bent
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
 from nstar.noises.shared import Between
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RETRY = Settings(warmup=1000, draws=2000, target_accept=0.99)
+LINE = Settings(target_accept=0.95)  # of a line of optima that bends
 BENT = Settings(pilot=500, trusted=np.inf)  # weights outnumber what a mismatch judges
 RETRY_BENT = Settings(
     warmup=1000, draws=2000, target_accept=0.98, pilot=500, trusted=np.inf
@@ -58,8 +60,7 @@ class Fit:
     @property
     def straight(self) -> Law:
         """The law without its discrepancy."""
-        law = self.law.law if isinstance(self.law, Pooled) else self.law
-        return law.law if isinstance(law, Bent) else law
+        return straight(self.law)
 
     @property
     def draws(self) -> dict[str, np.ndarray]:
@@ -107,7 +108,7 @@ class Fit:
                 law.law,
                 f", pooled over {len(law.groups)} groups by {law.over}",
             )
-        return ", bent" * isinstance(law, Bent) + words
+        return ", bent" * is_bent(law) + words
 
 
 def fit(
@@ -138,7 +139,8 @@ def fit(
         tick: called with the blocks of sampling done and their total; a bar on stderr,
             where that is a terminal, unless given.
         discrepancy: "waves" lets a loss surface bend smoothly about its form
-            (`nstar.discrepancy`), "none" takes the form as exact; waves unless given,
+            (`nstar.discrepancy`) and a line of optima about its power law
+            (`nstar.bent_lines`), "none" takes the form as exact; waves unless given,
             where the law can carry them and is not pooled.
         pool: a column that groups the runs by corpus, recipe, optimiser or family: each
             group has unknowns of its own about a population's (`nstar.pooling`).  Waves,
@@ -164,8 +166,6 @@ def fit(
     if discrepancy not in DISCREPANCIES:
         msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
         raise ValueError(msg)
-    bends = discrepancy == "waves" or isinstance(law, Bent)
-    usual, again = (BENT, RETRY_BENT) if bends else (USUAL, RETRY)
     with jax.enable_x64(True):
         used, x, y = ask(runs, law, noise)
         if isinstance(law, Centred):
@@ -174,11 +174,14 @@ def fit(
             noise = noise.at(x, used.cost)
         if discrepancy == "waves":
             law = bend(law, x)
+        surface = isinstance(law, Bent)
+        usual = BENT if surface else LINE if is_bent(law) else USUAL
+        again = RETRY_BENT if surface else RETRY
         if isinstance(noise, Sharing):
             x = {**x, SHARED: noise.shared(used, law)}
         if groups:
             law, x = together(groups, law, used, x)
-        if settings and bends:
+        if settings and surface:
             settings = settings._replace(trusted=np.inf)  # as in BENT
         chosen, kept, said = prior_sets.resolve(priors, law, noise, used)
         data = Data(x, y)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from nstar.discrepancy import bendable
+from nstar.bending import bendable
 from nstar.fitting import Fit, unknowns
 from nstar.pooling import NEXT, Pooled, group_names
 from nstar.samplers.density import Skeleton, split

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from nstar import prediction
+from nstar.bending import is_bent
 from nstar.discrepancy import Bent
 from nstar.fitting import Fit
 from nstar.groups import in_group
@@ -24,11 +25,11 @@ class Plan:
     """Draws of decision quantities by budget, and the recommended run of each.
 
     `draws` has dimensions (draw, budget): `N` and `D` on the law's line,
-    `N_optimum` and `D_optimum` where the budget's optimum would fall, with the scatter
-    between budgets and without the error of measuring it,
+    `N_optimum` and `D_optimum` where the budget's optimum would be measured, with the
+    scatter between budgets and, where the runs tell it, the error of measuring,
     `loss` of the recommended run, `loss_oracle` of each draw's own optimum and their
     difference `regret`; with a discrepancy `N_law` and `D_law`, the optimum of the law
-    without it, and `on_edge`, the share of draws whose optimum lies at an end of the
+    without it, and of a surface `on_edge`, the share of draws whose optimum lies at an end of the
     tokens per parameter that were searched; `alpha1`, `alpha2`, `A1`, `A2` by draw.
     Where laws are averaged, `law` says which one each draw is of.  What the law cannot
     give is absent.
@@ -53,6 +54,13 @@ class Plan:
         tree = self.fit.tree.copy()
         tree["derived"] = xr.DataTree(self.draws)
         return tree
+
+    @property
+    def slope_over(self) -> tuple[float, float] | None:
+        """FLOP between which the exponents are slopes; none where lines are straight."""
+        if not any(is_bent(part.law) for part in components(self.fit)):
+            return None
+        return _ends(self.fit)
 
     def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """One record a budget: intervals of every quantity, null where the law has none."""
@@ -85,7 +93,7 @@ class Plan:
         }
 
     def exponents(self, prob: float = 0.9) -> dict[str, dict[str, float]]:
-        """Intervals of alpha1 (of N*) and alpha2 (of D*)."""
+        """Intervals of alpha1 (of N*) and alpha2 (of D*), over `slope_over` where bent."""
         return {
             "N": interval(self.draws["alpha1"], prob).as_json(),
             "D": interval(self.draws["alpha2"], prob).as_json(),
@@ -157,10 +165,11 @@ def plan(
     if measured is not None:
         data |= {"N_optimum": (dims, measured[0]), "D_optimum": (dims, measured[1])}
     parts = components(fit)
-    bends = [isinstance(part.law, Bent) for part in parts]
-    if any(bends):
+    if any(is_bent(part.law) for part in parts):
         straight = prediction.straight_optima(fit, C)
         data |= {"N_law": (dims, straight[0]), "D_law": (dims, straight[1])}
+    bends = [isinstance(part.law, Bent) for part in parts]
+    if any(bends):
         counts = fit.counts if isinstance(fit, Average) else len(N)
         bent = np.repeat(bends, counts)
         on_edge = _on_edge(D / N, prediction.window(parts[0]), bent)
@@ -210,8 +219,7 @@ def _losses(
 
 def _exponents(fit: Fit | Average) -> dict[str, Any]:
     """Slopes and levels of log N* and log D* in log C, over the runs' last decade at least."""
-    C_max = float(fit.runs["C"].max())
-    ends = np.array([min(float(fit.runs["C"].min()), C_max / 10), C_max])
+    ends = np.array(_ends(fit))
     N, D = prediction.optima(fit, ends)
     step = np.log(ends[1] / ends[0])
     alpha1 = np.log(N[:, 1] / N[:, 0]) / step
@@ -225,3 +233,9 @@ def _exponents(fit: Fit | Average) -> dict[str, Any]:
         "A2": np.exp(log_A2),
     }
     return {name: ("draw", value) for name, value in values.items()}
+
+
+def _ends(fit: Fit | Average) -> tuple[float, float]:
+    """FLOP of the smallest and the largest run, a decade apart at least."""
+    C_max = float(fit.runs["C"].max())
+    return min(float(fit.runs["C"].min()), C_max / 10), C_max

@@ -11,9 +11,10 @@ import numpy as np
 import xarray as xr
 
 from nstar.asking import ask
+from nstar.bending import bend, bendable
 from nstar.cost_line import optimum
 from nstar.costs import PerParamToken
-from nstar.discrepancy import DISCREPANCIES, bend, bendable
+from nstar.discrepancy import DISCREPANCIES
 from nstar.fitting import named
 from nstar.intervals import interval
 from nstar.observations import Observations

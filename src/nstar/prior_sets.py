@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from nstar import priors as prior_room
+from nstar.bending import is_bent
 from nstar.discrepancy import Bent
 from nstar.learned import Group, learned
 from nstar.noise import Normal, StudentT
@@ -140,7 +141,8 @@ def _condition(
     straight = law
     while (inner := getattr(straight, "law", None)) is not None:  # pooled or bent
         straight, flexible = inner, flexible or isinstance(inner, Bent)
-    scatter = {StudentT: "bent" if flexible else "straight", Normal: "points"}
+    points = "points" if not is_bent(law) else ""  # a bend takes some of that scatter
+    scatter = {StudentT: "bent" if flexible else "straight", Normal: points}
     wanted = {
         "alpha1": (counted, "unknown"),
         "sigma": (scatter.get(type(noise)),),  # of other noises it is another number

@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 import xarray as xr
 
+from nstar.bending import bend, is_bent
 from nstar.costs import PerParamToken
-from nstar.discrepancy import Bent, bend
 from nstar.laws import LAWS
 from nstar.noise import NOISES
 from nstar.observations import Observations
@@ -114,7 +114,7 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
     tree.attrs = attrs
     law = law or _made(path, "law", attrs["law"], LAWS)
     x = {name: runs[name] for name in law.inputs if name in runs}
-    if attrs.get("discrepancy", "none") == "waves" and not isinstance(law, Bent):
+    if attrs.get("discrepancy", "none") == "waves" and not is_bent(law):
         law = bend(law, x)
     if "pool" in attrs and not isinstance(law, Pooled):
         law, _ = together(_pool(law, attrs["pool"]), law, runs, x)

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from nstar.discrepancy import Bent
+from nstar.bending import is_bent, straight
 from nstar.laws import LAWS
 from nstar.noise import NOISES
 from nstar.observations import Observations
@@ -81,8 +81,8 @@ def provenance(
     law = law.law if isinstance(law, Pooled) else law
     return groups | {
         "nstar_version": version("nstar"),
-        "law": json.dumps(spec(law.law if isinstance(law, Bent) else law, LAWS)),
-        "discrepancy": "waves" if isinstance(law, Bent) else "none",
+        "law": json.dumps(spec(straight(law), LAWS)),
+        "discrepancy": "waves" if is_bent(law) else "none",
         "noise": json.dumps(spec(noise, {n: type(v) for n, v in NOISES.items()})),
         "priors": json.dumps({name: describe(p) for name, p in all_priors.items()}),
         "priors_chosen": json.dumps({name: describe(p) for name, p in chosen.items()}),
@@ -113,6 +113,7 @@ def spec(part: Law | Noise, known: Mapping[str, type]) -> dict[str, Any]:
     """Name a law or a noise and its settings, so that it can be made again."""
     names = [name for name, kind in known.items() if kind is type(part)]
     settings = asdict(part) if is_dataclass(part) and not isinstance(part, type) else {}
+    settings.pop("trend", None)  # told as the discrepancy
     return {
         "name": names[0] if names else type(part).__qualname__,
         "settings": settings,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nstar.discrepancy import Bent
+from nstar.bending import is_bent
 from nstar.fitting import Fit
 from nstar.mixture import Average
 from nstar.prediction import loss
@@ -53,7 +53,7 @@ def _parts(fit: Fit, N: Array, D: Array, seed: int) -> dict[str, np.ndarray]:
     both = np.log(loss(fit, N, D, seed=seed).to_array().to_numpy())
     clean, measured = both
     straight = clean
-    if isinstance(fit.law, Bent):
+    if is_bent(fit.law):
         alone = replace(fit, law=fit.straight)
         straight = np.log(loss(alone, N, D, seed=seed)["loss"].to_numpy())
     each = (straight, clean - straight, measured - clean)

@@ -11,9 +11,9 @@ SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 FLOP_FROM = 1e16  # from here on a bare number in a sentence is FLOP, not tokens
 LONGEST_NAME = 80  # letters of a data set's name before it is cut
 UNKNOWNS = {
-    "alpha1": "exponent of N* in C",
-    "alpha2": "exponent of D* in C",
-    "tokens_per_parameter": "D*/N* at the reference budget",
+    "alpha1": "exponent of N* in C, before any bend",
+    "alpha2": "exponent of D* in C, before any bend",
+    "tokens_per_parameter": "D*/N* at the reference budget, before any bend",
     "flop_per_param_token": "C/(N* D*) at the reference budget",
     "level": "loss at the reference run or budget",
     "floor_share": "share of that loss no run removes",
@@ -75,6 +75,11 @@ UNKNOWNS = {
     "skew": "lean of the profiles",
     "scatter": "of the budgets' optima in log D",
     "level_scatter": "of the budgets' least loss (log)",
+    "bend_optimum": "how far log D* bends from its power law",
+    "bend_along": "how far the log loss bends along compute",
+    "bend_tokens": "how far it bends along tokens",
+    "bend_across": "how far it bends across compute and D/N",
+    "bend_local": "how far it bends at single runs, at the largest run",
     "sigma": "scale of the run noise (log)",
     "sigma_N": "scatter of log N*",
     "sigma_D": "scatter of log D*",

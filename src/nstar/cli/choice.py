@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nstar.bending import amplitudes
 from nstar.cli import options as o
 from nstar.cli.source import Asked
-from nstar.discrepancy import PARTS, bendable
 from nstar.fitting import named, unknowns
 from nstar.mixture import require_names
 from nstar.observations import Observations
@@ -33,7 +33,7 @@ def require(asked: Asked, laws: tuple[str, ...] = ()) -> None:
         require_names(own)
     pool = [named(law, asked.noise) for law in own]
     known = {name for law, noise in pool for name in unknowns(law, noise)}
-    known |= {f"bend_{part}" for law, _ in pool if bendable(law) for part in PARTS}
+    known |= {name for law, _ in pool for name in amplitudes(law)}
     if asked.pool:
         known |= {f"spread_{name}" for name in known}
     priors = asked.prior_set.own

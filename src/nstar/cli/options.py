@@ -47,8 +47,8 @@ Discrepancy = Annotated[
     typer.Option(
         "--discrepancy",
         metavar="KIND",
-        help="waves (a loss surface may bend smoothly about its form) or none (its form is "
-        "exact); waves unless given, where the law can carry them.",
+        help="waves (a loss surface, or the line of optima, may bend smoothly about its form) or "
+        "none (its form is exact); waves unless given, where the law can carry them.",
     ),
 ]
 Pool = Annotated[

@@ -54,13 +54,16 @@ def plan(
     else:
         head.title(found, group)
         show.checks(checks)
-        _print_plan(budgets, exponents, prob)
+        _print_plan(budgets, exponents, prob, made.slope_over)
         head.conventions(found)
     show.finish(checks)
 
 
 def _print_plan(
-    budgets: list[dict[str, Any]], exponents: dict[str, Any], prob: float
+    budgets: list[dict[str, Any]],
+    exponents: dict[str, Any],
+    prob: float,
+    over: tuple[float, float] | None,
 ) -> None:
     from nstar.wording import counts, flop, numbers, percent
 
@@ -89,9 +92,10 @@ def _print_plan(
                 f"At {flop(r['C'])} FLOP the law without its discrepancy has N* "
                 f"{counts(r['N_law'])} and D* {counts(r['D_law'])}."
             )
-    show.line(
-        f"N* grows as C to the {numbers(exponents['N'])}, D* as C to the {numbers(exponents['D'])}"
-    )
+    said = f"N* grows as C to the {numbers(exponents['N'])}, D* as C to the {numbers(exponents['D'])}"
+    if over:
+        said += f" between {flop(over[0])} and {flop(over[1])} FLOP"
+    show.line(said)
 
 
 def compare(

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 
 from nstar.costs import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
-from nstar.laws.centre import centre
-from nstar.laws.line import tied
+from nstar.laws.centre import centre, typical_error
+from nstar.laws.line import STRAIGHT, Trend, tied
 from nstar.responses import LOG_TOKENS
 from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
 
@@ -25,6 +25,8 @@ class Allocation:
 
     C0: float = 1e21  # FLOP, the reference budget
     k: float = FLOP_PER_PARAM_TOKEN
+    se: float = 0.0  # typical standard error of a measured log D*
+    trend: Trend = STRAIGHT  # how log D* leaves its power law
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -37,14 +39,16 @@ class Allocation:
         return LOG_TOKENS
 
     def at(self, x: Inputs, cost: Cost) -> "Allocation":
-        """Put the reference budget at the geometric centre of the budgets."""
-        return replace(self, C0=centre(x["C"]), k=flop_per_param_token(cost))
+        """Put the reference budget at the geometric centre, and note how well optima were measured."""
+        k = flop_per_param_token(cost)
+        return replace(self, C0=centre(x["C"]), k=k, se=typical_error(x))
 
     def priors(self) -> dict[str, Prior]:
-        """Level and exponent."""
+        """Level and exponent, and what the trend adds."""
         return {
             "tokens_per_parameter": priors.tokens_per_parameter(),
             "alpha1": priors.alpha1(),
+            **self.trend.priors(),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:
@@ -53,13 +57,16 @@ class Allocation:
 
     def log_optimum(self, params: Params, C: Array) -> tuple[Array, Array]:
         """Return log N* and log D* on the law's line."""
-        return tied(params, C, self.C0, self.k)
+        return tied(params, C, self.C0, self.k, self.trend)
 
     def draw_optimum(
         self, key: Array, params: Params, noise: Noise, C: Array
     ) -> tuple[Array, Array]:
         """Return log N* and log D* where the optimum of a new budget would be measured."""
-        log_D = noise.around(self.expected(params, {"C": C}), params, {"C": C}).sample(
-            key
-        )
+        line, x = self.expected(params, {"C": C}), {"C": C, "se": self.se}
+        log_D = noise.around(line, params, x).sample(key)
         return jnp.log(C / self.k) - log_D, log_D
+
+    def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
+        """Those of the trend."""
+        return self.trend.labels()

@@ -7,7 +7,8 @@ import numpyro.distributions as dist
 
 from nstar.costs import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
-from nstar.laws.centre import centre
+from nstar.laws.centre import centre, typical_error
+from nstar.laws.line import STRAIGHT, Trend
 from nstar.responses import LOG_OPTIMUM
 from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
 
@@ -24,6 +25,8 @@ class AllocationFree:
 
     C0: float = 1e21  # FLOP, the reference budget
     k: float = FLOP_PER_PARAM_TOKEN  # as stated; what the optima show is an unknown
+    se: float = 0.0  # typical standard error of a measured log N* and log D*
+    trend: Trend = STRAIGHT  # bends D*/N*; N* D* stays a power of C
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -36,16 +39,18 @@ class AllocationFree:
         return LOG_OPTIMUM
 
     def at(self, x: Inputs, cost: Cost) -> "AllocationFree":
-        """Put the reference budget at the geometric centre of the budgets."""
-        return replace(self, C0=centre(x["C"]), k=flop_per_param_token(cost))
+        """Put the reference budget at the geometric centre, and note how well optima were measured."""
+        k = flop_per_param_token(cost)
+        return replace(self, C0=centre(x["C"]), k=k, se=typical_error(x))
 
     def priors(self) -> dict[str, Prior]:
-        """Levels at C0, told as D*/N* and as C0/(N* D*), and both exponents."""
+        """Levels at C0, told as D*/N* and as C0/(N* D*), both exponents, the trend's own."""
         return {
             "tokens_per_parameter": priors.tokens_per_parameter(),
             "flop_per_param_token": dist.LogNormal(jnp.log(self.k), 0.3),
             "alpha1": priors.alpha1(),
             "alpha2": priors.alpha1(),
+            **self.trend.priors(),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:
@@ -57,6 +62,7 @@ class AllocationFree:
         c = jnp.log(C / self.C0)
         both = jnp.log(self.C0 / params["flop_per_param_token"])
         ratio = jnp.log(params["tokens_per_parameter"])
+        ratio = ratio + 2 * self.trend.bend(params, c)
         return (
             (both - ratio) / 2 + params["alpha1"] * c,
             (both + ratio) / 2 + params["alpha2"] * c,
@@ -66,5 +72,11 @@ class AllocationFree:
         self, key: Array, params: Params, noise: Noise, C: Array
     ) -> tuple[Array, Array]:
         """Return log N* and log D* where the optimum of a new budget would be measured."""
-        y = noise.around(self.expected(params, {"C": C}), params, {"C": C}).sample(key)
+        lines = self.expected(params, {"C": C})
+        x = {"C": C, "se": jnp.full_like(C, self.se)}
+        y = noise.around(lines, params, x).sample(key)
         return y[..., 0], y[..., 1]
+
+    def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
+        """Those of the trend."""
+        return self.trend.labels()

@@ -2,9 +2,14 @@
 
 import numpy as np
 
-from nstar.types import Array
+from nstar.types import Array, Inputs
 
 
 def centre(values: Array) -> float:
     """Geometric centre of a design's column."""
     return float(np.exp(np.mean(np.log(np.asarray(values, dtype=float)))))
+
+
+def typical_error(x: Inputs) -> float:
+    """Median standard error of measured optima, log tokens; zero where none is known."""
+    return float(np.median(x["se"])) if "se" in x else 0.0

@@ -10,9 +10,11 @@ import numpyro.distributions as dist
 from nstar.costs import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
 from nstar.laws.centre import centre
-from nstar.laws.line import tied
+from nstar.laws.line import STRAIGHT, HiddenTrend, tied
 from nstar.responses import LOG_LOSS
 from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
+
+NEAR = 1.73  # e-folds of D, 0.75 decades: how far a measured optimum's parabola reads
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class IsoFLOP:
     C0: float = 1e21  # FLOP, the reference budget
     k: float = FLOP_PER_PARAM_TOKEN
     budgets: tuple[float, ...] = ()  # FLOP of each budget seen, rising
+    probe: tuple[float, ...] = ()  # slope at the middle of a usual profile, by its runs
+    trend: HiddenTrend = STRAIGHT  # how log D* leaves its power law
     skew_per_budget: bool = (
         False  # budgets may differ in skew, shrunk to the common one
     )
@@ -53,6 +57,7 @@ class IsoFLOP:
             C0=centre(budgets),
             k=flop_per_param_token(cost),
             budgets=tuple(budgets.tolist()),
+            probe=_probe(x),
         )
 
     def priors(self) -> dict[str, Prior]:
@@ -76,7 +81,8 @@ class IsoFLOP:
             "curvature_slope": dist.Normal(0.0, 0.1),
             "curvature_scatter": dist.LogNormal(jnp.log(0.15), 0.7),
             "skew": dist.Normal(0.0, 0.2),
-            "log_D": lambda p: dist.Normal(self.log_optimum(p, C)[1], p["scatter"]),
+            **self.trend.priors(),
+            "log_D": lambda p: self.trend.scatter(p, tied(p, C, self.C0, self.k)[1]),
             "curvature_z": dist.Normal(0.0, 1.0).expand([n]),
             "level_z": dist.Normal(0.0, 1.0).expand([n]),
             **(own_skew if self.skew_per_budget else {}),
@@ -87,7 +93,7 @@ class IsoFLOP:
         b = jnp.searchsorted(jnp.asarray(self.budgets), x["budget"] * (1 - 1e-9))
         C = jnp.asarray(self.budgets)
         minimum = jnp.log(self.minimal_loss(params, C)) + (
-            params["level_scatter"] * params["level_z"]
+            params["level_scatter"] * self._off_trend(params["level_z"])
         )
         kappa = self.curvature(params, C) * jnp.exp(
             params["curvature_scatter"] * params["curvature_z"]
@@ -97,6 +103,12 @@ class IsoFLOP:
         if self.skew_per_budget:
             skew = skew + (params["skew_scatter"] * params["skew_z"])[b]
         return minimum[b] + kappa[b] * self.shape(skew, q)
+
+    def _off_trend(self, z: Array) -> Array:
+        """Levels of the budgets without what is straight in log C: that is the trend's."""
+        c = jnp.log(jnp.asarray(self.budgets))
+        c, z = c - jnp.mean(c), z - jnp.mean(z)
+        return z - c * (jnp.sum(c * z) / jnp.sum(jnp.square(c)))
 
     def shape(self, skew: Array, q: Array) -> Array:
         """Rise of a profile of unit curvature, q from its minimum in log D."""
@@ -114,15 +126,22 @@ class IsoFLOP:
 
     def log_optimum(self, params: Params, C: Array) -> tuple[Array, Array]:
         """Return log N* and log D* on the law's line."""
-        return tied(params, C, self.C0, self.k)
+        return tied(params, C, self.C0, self.k, self.trend)
 
     def draw_optimum(
         self, key: Array, params: Params, noise: Noise, C: Array
     ) -> tuple[Array, Array]:
         """Return log N* and log D* where the optimum of a new budget would be measured."""
+        C = jnp.asarray(C)
         log_N, log_D = self.log_optimum(params, C)
-        z = jax.random.normal(key, jnp.shape(log_D))
-        return log_N - params["scatter"] * z, log_D + params["scatter"] * z
+        of_budget, of_runs = jax.random.split(key)
+        off = params["scatter"] * jax.random.normal(of_budget, jnp.shape(log_D))
+        if self.probe:  # the slope of the runs' noise moves a parabola's minimum
+            probe = jnp.asarray(self.probe)
+            x = {"C": jnp.broadcast_to(C[..., None], (*C.shape, probe.size))}
+            flat = noise.around(jnp.zeros(x["C"].shape), params, x)
+            off = off - flat.sample(of_runs) @ probe / self.curvature(params, C)
+        return log_N - off, log_D + off
 
     def loss(self, params: Params, N: Array, D: Array) -> Array:
         """Loss of a run of a new budget, on the trends."""
@@ -147,7 +166,9 @@ class IsoFLOP:
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Coordinates and dimensions of the unknowns that each budget has."""
         per_budget = ("log_D", "curvature_z", "level_z", "skew_z")
-        return {"budget": list(self.budgets)}, {name: ["budget"] for name in per_budget}
+        coords, dims = self.trend.labels()
+        own = {name: ["budget"] for name in per_budget}
+        return coords | {"budget": list(self.budgets)}, dims | own
 
     def floor(self, params: Params) -> Array:
         """E, the irreducible loss."""
@@ -161,3 +182,16 @@ class IsoFLOP:
             * (1 - params["floor_share"])
             * self.C0 ** params["gamma"],
         }
+
+
+def _probe(x: Inputs) -> tuple[float, ...]:
+    """Weights of a usual budget's log losses in a parabola's slope at its middle."""
+    found: list[np.ndarray] = []
+    for budget in np.unique(np.asarray(x["budget"], dtype=float)):
+        q = np.log(np.asarray(x["D"])[np.asarray(x["budget"]) == budget])
+        q = q - (q.min() + q.max()) / 2
+        q = q[np.abs(q) <= NEAR]
+        if np.unique(np.round(q, 6)).size >= 3:
+            found.append(np.linalg.pinv(np.vander(q, 3))[1])
+    found.sort(key=lambda weights: float(np.linalg.norm(weights)))
+    return tuple(found[(len(found) - 1) // 2].tolist()) if found else ()

@@ -61,12 +61,15 @@ SECTIONS = {
 }
 LEADS = {
     "answer": (
-        "Median [{prob} equal-tailed credible interval]. N* and D* are the law's line; “next "
-        "measured D*” adds the scatter between budgets with which a new one's optimum would fall. "
+        "Median [{prob} equal-tailed credible interval]. N* and D* are the law's line, which for "
+        "profiles and measured optima may bend smoothly about a power law; “next measured D*” "
+        "adds the scatter between budgets with which a new one's optimum would fall, and the "
+        "error of measuring it. "
         "The loss is that of the recommended run (the median N*) under every draw, without run "
         "noise or scatter between budgets; regret is what it gives away against each draw's own "
         "optimum on the law's line. The second table "
-        "is the line itself: N* = A₁ C^α₁ and D* = A₂ C^α₂, C in FLOP."
+        "is the line itself: N* = A₁ C^α₁ and D* = A₂ C^α₂, C in FLOP; of a line that bends, "
+        "the power law between the smallest and the largest budget of the runs."
     ),
     "allocation": (
         "Bands hold the law's line with {prob} probability. Dots are measured optima, the "
