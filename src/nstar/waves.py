@@ -40,17 +40,19 @@ class Waves:
         """Number of weights."""
         return 2 * len(self.frequency)
 
-    def at(self, n: np.ndarray, d: np.ndarray, wider: Array = 1.0) -> "Waves":
+    def at(
+        self, n: np.ndarray, d: np.ndarray, wider: Array = 1.0, noise: float = NOISE
+    ) -> "Waves":
         """Turn the waves to a design, log N and log D about their centre, (run,).
 
-        `wider` is what multiplies the process at each run.
+        `wider` is what multiplies the process at each run, `noise` what a run scatters.
         """
         phase = np.stack([n, d], axis=-1) @ self.frequency.T
         columns = np.concatenate([np.cos(phase), np.sin(phase)], axis=-1)
         columns *= np.reshape(wider, (-1, 1)) / np.sqrt(len(self.frequency))
         _, size, turn = np.linalg.svd(columns, full_matrices=True)
         size = np.concatenate([size, np.zeros(len(turn))])[: len(turn)]
-        return replace(self, turn=turn.T, seen=size / NOISE)
+        return replace(self, turn=turn.T, seen=size / noise)
 
     def columns(self, n: Array, d: Array) -> Array:
         """Each weight's shape at unit amplitude, (run, weight)."""
