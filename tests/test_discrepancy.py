@@ -8,6 +8,7 @@ import xarray as xr
 
 import nstar
 from designs import profiles
+from nstar import prediction
 from nstar.checks import _edge
 from nstar.discrepancy import PARTS, bend, bendable
 from nstar.laws.coupled import Coupled
@@ -179,6 +180,15 @@ def test_it_is_on_by_default_and_off_by_name(tmp_path):
     line = G * (1e22 / 6) ** (p["beta"] / (p["alpha"] + p["beta"]))
     assert at["N_law"]["median"] == pytest.approx(np.median(line), rel=1e-6)
     assert 0 <= at["on_edge"] <= 1
+    C = np.array([1e22])
+    usual, wide = (
+        np.log(prediction._optima(bent, bent.law, C, prediction.window(bent, by))[0])
+        for by in (prediction.WIDENED, 2 * prediction.WIDENED)
+    )
+    low, high = np.quantile(usual, [0.05, 0.95])
+    assert np.quantile(wide, [0.05, 0.95]) == pytest.approx(
+        [low, high], abs=0.1 * (high - low)
+    )
 
 
 def test_a_law_is_bent_once():
