@@ -249,7 +249,7 @@ def test_sensitivity(document, fits):
 
 
 def test_informed_priors_are_named(document):
-    told = document("fit", "llama3_optima", "--priors", "informed", "--prior", "alpha1=Normal(0.5, 0.1)")  # fmt: skip
+    told = document("fit", "llama3_optima", "--priors", "informed", "--prior", "alpha1=Normal(0.5, 0.1)", "--discrepancy", "none")  # fmt: skip
     hold(SUMMARY, told)
     assert told["priors"] == "informed"
     assert told["unknowns"]["alpha1"]["prior"] == "Normal(0.5, 0.1)"

@@ -31,7 +31,12 @@ def still(done, total):
 @pytest.fixture(scope="module")
 def informed(optima):
     return nstar.fit(
-        optima, "allocation", priors="informed", settings=SHORT, tick=still
+        optima,
+        "allocation",
+        priors="informed",
+        settings=SHORT,
+        tick=still,
+        discrepancy="none",
     )
 
 
@@ -193,7 +198,14 @@ def test_weights_of_a_discrepancy_are_not_scaled(llama3):
 def test_sensitivity_names_the_prior_that_speaks_against_the_runs(optima):
     strong = {"alpha1": dist.Normal(0.6, 0.03)}
     bound = nstar.sensitivity(
-        nstar.fit(optima, "allocation", priors=strong, settings=SHORT, tick=still)
+        nstar.fit(
+            optima,
+            "allocation",
+            priors=strong,
+            settings=SHORT,
+            tick=still,
+            discrepancy="none",
+        )
     )
     row = {r.quantity: r for r in bound.rows}["alpha1"]
     assert row.prior > 0.05
@@ -202,7 +214,14 @@ def test_sensitivity_names_the_prior_that_speaks_against_the_runs(optima):
     assert "alpha1 (prior of alpha1)" in bound.check.detail
     loose = {"alpha1": "Normal(0.5, 1.0)", "sigma": "Uniform(0.001, 3)", "tokens_per_parameter": "Uniform(0.1, 300)"}  # fmt: skip
     free = nstar.sensitivity(
-        nstar.fit(optima, "allocation", priors=loose, settings=SHORT, tick=still)
+        nstar.fit(
+            optima,
+            "allocation",
+            priors=loose,
+            settings=SHORT,
+            tick=still,
+            discrepancy="none",
+        )
     )
     assert free.check.status is Status.PASS
     assert {r.says for r in free.rows} == {"the runs decide"}
