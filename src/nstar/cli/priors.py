@@ -25,7 +25,7 @@ def prior(
     budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="Also N*, D* and loss at this budget under the prior. Repeatable.")] = None,
     prob: o.Prob = 0.9, json: o.Json = False,
 ) -> None:  # fmt: skip
-    """Show what the prior expects of runs like these, before any is fitted.
+    """Show what the prior expects of runs like these.
 
     Tables are drawn from the prior at the runs' own inputs; what was measured should lie
     among them, and N* where someone might train.
@@ -70,7 +70,7 @@ def sensitivity(
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
-    """Say which answers owe how much to the prior and how much to the runs.
+    """Say which answers rest on the prior, which on the runs.
 
     Prior and likelihood are each made a little stronger and weaker, by re-weighting the
     draws; a quantity that moves by more than 0.05 per doubling is said to depend on it.
