@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
@@ -41,6 +42,16 @@ def distance(part, n, d):
     return np.hypot(along, (second[:, None] - second) / LENGTHS[part][1])
 
 
+def pinned(K, pin):
+    """Covariance of a process less its value at the centre, the last of the points."""
+    return (K - K[:, -1:] - K[-1:] + K[-1, -1])[:-1, :-1] if pin else K[:-1, :-1]
+
+
+def process(part, n, d, pin):
+    """The exact process that waves stand for."""
+    return pinned(matern(distance(part, np.r_[n, 0], np.r_[d, 0])), pin)
+
+
 def covariance(waves, n, d):
     with jax.enable_x64(True):
         columns = np.asarray(waves._columns(n, d)) @ waves.turn
@@ -53,26 +64,33 @@ def test_waves_have_the_covariance_of_a_matern_process(part, error):
     n, d = np.log(x["N"] / 1e8), np.log(x["D"] / 1e10)
     waves = getattr(bend(Coupled(), x), part)
     r = distance(part, n, d)
-    off = np.abs(covariance(waves, n, d) - matern(r))
-    assert off[r < 2].max() < error
+    off = np.abs(covariance(waves, n, d) - process(part, n, d, waves.pin))
+    assert off[r < 2].max() < (4 if waves.pin else 1) * error  # of four covariances
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_the_process_is_as_uncertain_far_away_as_at_the_runs(part):
     waves = getattr(bend(Coupled(), profiles()), part)
     far = np.array([0.0, 5.0, 40.0, -100.0])
-    assert np.diag(covariance(waves, far, 2 * far)) == pytest.approx(np.ones(4))
+    drawn = replace(waves, pin=0.0)  # as before its value at the centre is taken off
+    assert np.diag(covariance(drawn, far, 2 * far)) == pytest.approx(np.ones(4))
+    drawn = np.diag(covariance(waves, far, 2 * far))
+    assert drawn[0] == pytest.approx(1.0 - waves.pin)
+    assert drawn[1:] == pytest.approx(
+        np.full(3, 1.0 + waves.pin), abs=0.6 * waves.pin + 1e-9
+    )
 
 
 def test_turning_and_centring_leave_the_prior_as_it_was():
-    """Whatever is centred, the bend at a run has the amplitude as its prior sd."""
+    """Whatever is centred, the bend at a run has its prior sd, in amplitudes."""
     law, key, tau = bend(Coupled(), profiles()), jax.random.key(0), 0.11
     with jax.enable_x64(True):
         for part in PARTS:
             waves = getattr(law, part)
             w = waves.weights(tau).sample(key, (4000,))
             drawn = jax.vmap(lambda w, v=waves: v.bend(tau, w, 1.0, -2.0))(w)
-            assert np.std(drawn) == pytest.approx(tau, rel=0.06)
+            sd = tau * np.sqrt(covariance(waves, np.array([1.0]), np.array([-2.0])).item())  # fmt: skip
+            assert np.std(drawn) == pytest.approx(sd, rel=0.06)
 
 
 def test_a_local_bend_is_wider_for_smaller_runs_and_no_narrower_beyond_the_largest():
@@ -103,9 +121,10 @@ def test_led_weights_fill_what_the_law_leaves():
     truth = {n: 0.5 for n in Coupled().priors()} | law.held()
     y = np.log(1.7 + 400 / x["N"] ** 0.34 + 410 / x["D"] ** 0.28)
     with jax.enable_x64(True):
-        for level in (2.4, 2.6):
-            params = truth | {"level": level, "floor_share": 0.6}
+        for total in (0.4, 0.7):
+            params = truth | {"exponent_sum": total, "floor_share": 0.6}
             straight = np.asarray(law.law.expected(params, x))
+            y = y - y.mean() + straight.mean()  # the level is the law's own
             bent = np.asarray(law.expected(params | law.led(params, x, y), x))
             assert np.std(y - bent) < 0.15 * np.std(y - straight)
 
@@ -134,7 +153,9 @@ def test_posterior_is_that_of_the_process_in_closed_form():
     wider = {"local": np.asarray(law.faded(n, d))}
     sd = {p: tau[p] * wider.get(p, np.ones(len(n))) for p in PARTS}
     K = sum(np.outer(s, s) * covariance(getattr(law, p), n, d) for p, s in sd.items())
-    exact = sum(np.outer(s, s) * matern(distance(p, n, d)) for p, s in sd.items())
+    exact = sum(
+        np.outer(s, s) * process(p, n, d, getattr(law, p).pin) for p, s in sd.items()
+    )
     line = np.log(np.asarray(law.law.loss(truth, both["N"], both["D"])))
     m, sigma = len(x["N"]), 0.01
     y = line[:m] + np.linalg.cholesky(exact[:m, :m] + sigma**2 * np.eye(m)) @ rng.normal(size=m)  # fmt: skip

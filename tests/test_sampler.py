@@ -33,15 +33,18 @@ def test_draws_are_double_and_the_global_flag_is_left_alone(allocation_fit):
 
 def test_another_table_of_the_same_shape_does_not_recompile(optima):
     nstar.fit(optima, "allocation")
-    before = nuts.advance._cache_size(), nuts.prepare._cache_size()
+    before = nuts.advance._cache_size(), nuts._search._cache_size()
     columns = {"C": 2 * optima["C"], "D": 3 * optima["D"], "se": optima["se"]}
     nstar.fit(nstar.read_runs(columns), "allocation")
-    assert (nuts.advance._cache_size(), nuts.prepare._cache_size()) == before
+    assert (nuts.advance._cache_size(), nuts._search._cache_size()) == before
 
 
 def test_progress_is_told_to_the_end(optima):
     seen = []
-    nstar.fit(optima, "allocation", tick=lambda done, total: seen.append((done, total)))
+    nstar.fit(
+        optima, "allocation", settings=Settings(),
+        tick=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
     assert seen[-1][0] == seen[-1][1]
     assert [d for d, _ in seen] == sorted(d for d, _ in seen)
 

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from jax.scipy.linalg import cho_solve, solve_triangular
+from numpyro.distributions import constraints
 
 from nstar.laws.line import STRAIGHT, Trend, tied
 from nstar.types import Array, Inputs, Params, Prior
@@ -67,12 +68,19 @@ class Hidden:
        \quad A = I + \tfrac{\tau^2}{s^2} \Phi^\top\Phi $$
 
     This is the joint distribution of `Bow` told in the other order, in which the sampler
-    meets no funnel: no run speaks of z but through y.
+    meets no funnel: no run speaks of z but through y.  $\Phi = U q V^\top$ once and for
+    all, so every matrix here is diagonal along U or V.
     """
 
     design: tuple[float, ...]  # log(C / C0) of the budgets
     at: float  # C0 ...
     k: float  # ... and FLOP per parameter and token of the law
+    axes: Any = field(compare=False)  # U, (budget, budget)
+    size: Any = field(
+        compare=False
+    )  # q, (budget,) and (2 wave,), zeros beyond the rank
+    seen: Any = field(compare=False)
+    turn: Any = field(compare=False)  # V, (2 wave, 2 wave)
 
     def priors(self) -> dict[str, Prior]:
         """Amplitude tau, and what the optima leave open of the weights."""
@@ -83,23 +91,49 @@ class Hidden:
 
     def scatter(self, params: Params, line: Array) -> Prior:
         """Optima of the budgets, the bend summed out."""
-        waves = params[UNKNOWN] * columns(jnp.asarray(self.design))
-        own = jnp.square(params["scatter"]) * jnp.eye(len(self.design))
-        return dist.MultivariateNormal(line, waves @ waves.T + own)
+        sd = jnp.hypot(params["scatter"], params[UNKNOWN] * self.size)
+        return NormalAlong(line, self.axes, sd)
 
     def bend(self, params: Params, c: Array) -> Array:
         """Departure of log D* from its power law, c = log(C / C0)."""
         tau, s, at = params[UNKNOWN], params["scatter"], jnp.asarray(self.design)
         line = tied(params, self.at * jnp.exp(at), self.at, self.k)[1]
-        waves = (tau / s) * columns(at)
-        root = jnp.linalg.cholesky(jnp.eye(2 * WAVES) + waves.T @ waves)
-        mean = cho_solve((root, True), waves.T @ ((params["log_D"] - line) / s))
-        w = mean + solve_triangular(root.T, params[WEIGHTS], lower=False)
-        return tau * (columns(jnp.asarray(c)) @ w)
+        off = self.axes.T @ (params["log_D"] - line)
+        n = min(len(self.size), 2 * WAVES)
+        off = jnp.zeros(2 * WAVES).at[:n].set(off[:n])
+        spread = 1 + jnp.square(tau / s * self.seen)
+        w = tau * self.seen / s**2 * off / spread + params[WEIGHTS] / jnp.sqrt(spread)
+        return tau * (columns(jnp.asarray(c)) @ (self.turn @ w))
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Weights are numbered."""
         return {"wave": list(range(2 * WAVES))}, {WEIGHTS: ["wave"]}
+
+
+class NormalAlong(dist.Distribution):
+    """A normal whose covariance is diagonal along fixed orthogonal axes."""
+
+    support = constraints.real_vector
+    reparametrized_params = ["loc", "sd"]  # noqa: RUF012  as NumPyro declares them
+
+    def __init__(
+        self, loc: Array, axes: Array, sd: Array, *, validate_args: bool | None = None
+    ) -> None:
+        """Take the mean, the axes as columns, and the sd along each."""
+        self.loc, self.axes, self.sd = loc, axes, sd
+        shape = jnp.shape(loc)
+        super().__init__(shape[:-1], shape[-1:], validate_args=validate_args)
+
+    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draw along each axis."""
+        z = jax.random.normal(key, (*sample_shape, *jnp.shape(self.loc)))
+        return self.loc + (self.sd * z) @ self.axes.T
+
+    def log_prob(self, value: Array, intermediates: Any = None) -> Array:
+        """Log density, the axes' one by one."""
+        return (
+            dist.Normal(0.0, self.sd).log_prob((value - self.loc) @ self.axes).sum(-1)
+        )
 
 
 def columns(c: Array) -> Array:
@@ -126,13 +160,21 @@ def bow(law: Any, x: Inputs) -> Any:
     """
     if "budget" in law.inputs:
         design = np.log(np.asarray(law.budgets) / law.C0)
-        return replace(law, trend=Hidden(tuple(design.tolist()), law.C0, law.k))
+        return replace(law, trend=_hidden(design, law.C0, law.k))
     design = np.unique(np.round(np.log(np.asarray(x["C"]) / law.C0), 9))
     along = np.stack([FREQUENCY, np.zeros(WAVES)], axis=1)
     waves = Waves(AMPLITUDE, SPREAD, along).at(
         design, np.zeros_like(design), noise=SCATTER
     )
     return replace(law, trend=Bow(tuple(design.tolist()), waves))
+
+
+def _hidden(design: np.ndarray, C0: float, k: float) -> Hidden:
+    with jax.enable_x64(True):
+        axes, q, turn = np.linalg.svd(np.asarray(columns(design)))
+    size, seen = np.zeros(len(axes)), np.zeros(len(turn))
+    size[: len(q)], seen[: len(q)] = q, q
+    return Hidden(tuple(design.tolist()), C0, k, axes, size, seen, turn.T)
 
 
 def straighten(law: Any) -> Any:

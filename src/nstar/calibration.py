@@ -109,7 +109,8 @@ def calibrate(
         skeleton, numbers = split(law, noise)
         key, *keys = jax.random.split(jax.random.key(seed), replicates + 1)
         chosen = resolve(priors, law, noise).priors
-        truths = density.prior_draws(skeleton, numbers, chosen, key, replicates)
+        count = max(replicates, nuts.PRIOR_DRAWS)  # the program that the fits use too
+        truths = density.prior_draws(skeleton, numbers, chosen, key, count)
         C = 10 * np.max(design["C"]) if "C" in design else None
         for i, key in enumerate(keys):
             truth = {name: np.asarray(values)[i] for name, values in truths.items()}
@@ -138,7 +139,7 @@ def calibrate(
     )
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def _simulated(
     skeleton: Skeleton, numbers: Any, truth: Params, x: Any, key: Array
 ) -> Array:

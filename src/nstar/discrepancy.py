@@ -37,8 +37,9 @@ class Bent:
 
     (Kennedy & O'Hagan 2001.)  Acting on the reducible loss it cannot cross the floor.
     The last part is local, and larger for smaller runs: what absurdly shaped or barely
-    trained runs do wrong says little of large ones.  C0 is the largest run.  A bent law
-    is itself a law; `law` is the straight one.
+    trained runs do wrong says little of large ones.  C0 is the largest run.  The other
+    parts are zero at the centre of the runs, so that the law's level is the loss there and
+    no amplitude pulls at it.  A bent law is itself a law; `law` is the straight one.
     """
 
     law: Any
@@ -113,8 +114,11 @@ class Bent:
         share = 1 - self.law.floor(params) / jnp.exp(straight)
         lacks = (y - straight) / jnp.maximum(share, LEAST_SHARE)
         ends = np.cumsum([getattr(self, part).size for part in PARTS])
-        each = jnp.split(self.gain @ lacks, ends[:-1])
-        return {f"waves_{part}": w for part, w in zip(PARTS, each, strict=True)}
+        each = zip(PARTS, jnp.split(self.gain @ lacks, ends[:-1]), strict=True)
+        return {
+            f"waves_{part}": w * getattr(self, part).taken(params[f"bend_{part}"])
+            for part, w in each
+        }
 
     def prepared(self, x: Inputs) -> "AtRuns":
         """Work out the waves' columns at runs, once for all draws."""
@@ -224,11 +228,11 @@ def _gain(bent: Bent, n: np.ndarray, d: np.ndarray) -> np.ndarray:
 @cache
 def _usual() -> Mapping[Literal["along", "tokens", "across", "local"], Waves]:
     """Lengths in e-folds: 5 along C, 2 along D; 6 in C and 3 in D/N; 1.2 locally."""
-    line_C, line_D = over_line(10, 5.0), over_line(24, 2.0)
+    line_C, line_D = over_line(20, 5.0), over_line(24, 2.0)
     to_ND = np.array([[1.0, 1.0], [-1.0, 1.0]])  # log C = n + d, log D/N = d - n
     return {
-        "along": Waves(AMPLITUDE, 0.5, line_C[:, None] * np.array([1.0, 1.0])),
-        "tokens": Waves(0.03, 1.0, line_D[:, None] * np.array([0.0, 1.0])),
-        "across": Waves(AMPLITUDE, 1.0, over_plane(24, (6.0, 3.0)) @ to_ND),
+        "along": Waves(AMPLITUDE, 0.5, line_C[:, None] * np.array([1.0, 1.0]), 1.0),
+        "tokens": Waves(0.03, 1.0, line_D[:, None] * np.array([0.0, 1.0]), 1.0),
+        "across": Waves(AMPLITUDE, 1.0, over_plane(24, (6.0, 3.0)) @ to_ND, 1.0),
         "local": Waves(0.003, 1.0, over_plane(40, (1.2, 1.2))),
     }

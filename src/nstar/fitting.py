@@ -32,12 +32,12 @@ from nstar.verdicts import Check, Status
 if TYPE_CHECKING:
     import pandas as pd
 
-RETRY = Settings(warmup=1000, draws=2000, target_accept=0.99)
+RETRY = Settings(draws=2000, target_accept=0.99)
 LINE = Settings(target_accept=0.95)  # of a line of optima that bends
-BENT = Settings(pilot=500, trusted=np.inf)  # weights outnumber what a mismatch judges
-RETRY_BENT = Settings(
-    warmup=1000, draws=2000, target_accept=0.98, pilot=500, trusted=np.inf
-)
+BENT = Settings(
+    target_accept=0.95, pilot=500, trusted=np.inf
+)  # weights outnumber what a mismatch judges
+RETRY_BENT = BENT._replace(draws=2000, target_accept=0.98)
 
 
 @dataclass(frozen=True)

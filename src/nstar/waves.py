@@ -32,6 +32,7 @@ class Waves:
     usual: float  # the prior's median of the amplitude
     spread: float  # sd of its log
     frequency: Any  # (wave, 2), per e-fold of N and of D
+    pin: float = 0.0  # 1 where the process is zero at the centre of the runs
     turn: Any = None  # V, (2 wave, 2 wave)
     seen: Any = None  # q, (2 wave,)
 
@@ -48,7 +49,7 @@ class Waves:
         `wider` is what multiplies the process at each run, `noise` what a run scatters.
         """
         phase = np.stack([n, d], axis=-1) @ self.frequency.T
-        columns = np.concatenate([np.cos(phase), np.sin(phase)], axis=-1)
+        columns = np.concatenate([np.cos(phase) - self.pin, np.sin(phase)], axis=-1)
         columns *= np.reshape(wider, (-1, 1)) / np.sqrt(len(self.frequency))
         _, size, turn = np.linalg.svd(columns, full_matrices=True)
         size = np.concatenate([size, np.zeros(len(turn))])[: len(turn)]
@@ -62,6 +63,10 @@ class Waves:
         """How wide each weight is a priori, s."""
         return jnp.hypot(1.0, tau * self.seen)
 
+    def taken(self, tau: Array) -> Array:
+        """What weights the runs ask for at the usual amplitude become at another."""
+        return tau / self.scale(tau) * (self.scale(self.usual) / self.usual)
+
     def scaled(self, tau: Array, w: Array) -> Array:
         """What multiplies the columns under an amplitude and weights."""
         return tau * w / self.scale(tau)
@@ -69,7 +74,7 @@ class Waves:
     def _columns(self, n: Array, d: Array) -> Array:
         phase = jnp.stack([n, d], axis=-1) @ self.frequency.T
         size = np.sqrt(self.frequency.shape[0])
-        return jnp.concatenate([jnp.cos(phase), jnp.sin(phase)], axis=-1) / size
+        return jnp.concatenate([jnp.cos(phase) - self.pin, jnp.sin(phase)], -1) / size
 
     def amplitude(self) -> Prior:
         """Prior of tau."""

@@ -90,7 +90,15 @@ class IsoFLOP:
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Log loss of each run, about the minimum of its own budget."""
-        b = jnp.searchsorted(jnp.asarray(self.budgets), x["budget"] * (1 - 1e-9))
+        return self.prepared(x).expected(params, x)
+
+    def prepared(self, x: Inputs) -> "AtRuns":
+        """Find each run's budget, once for all draws."""
+        own = jnp.searchsorted(jnp.asarray(self.budgets), x["budget"] * (1 - 1e-9))
+        return AtRuns(self, jax.nn.one_hot(own, len(self.budgets), dtype=float))
+
+    def of_runs(self, params: Params, log_D: Array, own: Array) -> Array:
+        """Log loss of runs, `own` with a one where the budget is theirs, (run, budget)."""
         C = jnp.asarray(self.budgets)
         minimum = jnp.log(self.minimal_loss(params, C)) + (
             params["level_scatter"] * self._off_trend(params["level_z"])
@@ -98,11 +106,11 @@ class IsoFLOP:
         kappa = self.curvature(params, C) * jnp.exp(
             params["curvature_scatter"] * params["curvature_z"]
         )
-        q = jnp.log(x["D"]) - params["log_D"][b]
+        q = log_D - own @ params["log_D"]
         skew = params["skew"]
         if self.skew_per_budget:
-            skew = skew + (params["skew_scatter"] * params["skew_z"])[b]
-        return minimum[b] + kappa[b] * self.shape(skew, q)
+            skew = skew + own @ (params["skew_scatter"] * params["skew_z"])
+        return own @ minimum + (own @ kappa) * self.shape(skew, q)
 
     def _off_trend(self, z: Array) -> Array:
         """Levels of the budgets without what is straight in log C: that is the trend's."""
@@ -182,6 +190,18 @@ class IsoFLOP:
             * (1 - params["floor_share"])
             * self.C0 ** params["gamma"],
         }
+
+
+@dataclass(frozen=True)
+class AtRuns:
+    """The law at runs whose budgets are known, for the sampler's inner loop."""
+
+    law: IsoFLOP
+    own: Array  # one where the budget is the run's, (run, budget)
+
+    def expected(self, params: Params, x: Inputs) -> Array:
+        """As the law's, for these runs only."""
+        return self.law.of_runs(params, jnp.log(x["D"]), self.own)
 
 
 def _probe(x: Inputs) -> tuple[float, ...]:

@@ -19,6 +19,8 @@ from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
 from nstar.types import Array, Inputs, Law, Led, Noise, Params, Prepared, Prior
 
+ONCE = {"xla_backend_optimization_level": 0}  # for a program that runs but once
+
 
 class Data(NamedTuple):
     """What the likelihood reads."""
@@ -105,7 +107,7 @@ def prior_draw(law: Law, noise: Noise, chosen: Any, key: Array) -> dict[str, Arr
     return {name: site["value"] for name, site in sites.items()}
 
 
-@partial(jax.jit, static_argnums=(0, 4))
+@partial(jax.jit, static_argnums=(0, 4), compiler_options=ONCE)
 def prior_draws(
     skeleton: Skeleton, numbers: list, chosen: Any, key: Array, count: int
 ) -> dict[str, Array]:

@@ -25,6 +25,10 @@ from nstar.types import Array, Law, Led, Noise, Params, Prior
 
 PRIOR_DRAWS = 1000  # kept beside the posterior, and where the mode search starts
 BLOCK = 250  # transitions between two ticks of the progress bar
+MISLED = 500  # pilot transitions where the curvature at the mode misleads
+SHALLOW = (
+    6  # depth of trees in pilots and warm-up: a bad scale is left soon, not explored
+)
 
 
 class Settings(NamedTuple):
@@ -34,15 +38,21 @@ class Settings(NamedTuple):
     warmup: int = 500
     draws: int = 1000
     target_accept: float = 0.9
-    max_tree_depth: int = 10
-    dense: bool = False  # adapt a full mass matrix; set where the curvature misleads
-    trusted: float = modes.TRUSTED  # mismatch up to which the curvature guides
+    max_tree_depth: int = 10  # of draws; warm-up grows no deeper than SHALLOW
+    trusted: float = modes.TRUSTED  # mismatch up to which the mode's curvature guides
     pilot: int = (
         0  # transitions before; after each block, whitened anew by its curvature
     )
 
 
 USUAL = Settings()
+
+
+class Compiled(NamedTuple):
+    """What of the settings a program is compiled for."""
+
+    warmup: int
+    depth: int
 
 
 class Draws(NamedTuple):
@@ -78,9 +88,10 @@ def sample(
     problem = (numbers, dict(chosen), data)
     prior_key, *chain_keys = jax.random.split(key, settings.chains + 1)
     prior = density.prior_draws(skeleton, numbers, dict(chosen), prior_key, PRIOR_DRAWS)
-    mode = prepare(skeleton, problem, {n: v[: modes.STARTS] for n, v in prior.items()})
-    if mode.mismatch > settings.trusted:
-        mode, settings = modes.scaled(mode), settings._replace(dense=True)
+    mode = prepare(skeleton, problem, {n: v[: modes.POINTS] for n, v in prior.items()})
+    misled = bool(mode.mismatch > settings.trusted)
+    if misled:
+        mode, settings = modes.scaled(mode), settings._replace(pilot=MISLED)
     pilots, whole = -(-settings.pilot // BLOCK), sum(_blocks(settings))
     total = settings.chains * (pilots + whole)
     done, counting = 0, Lock()
@@ -91,15 +102,21 @@ def sample(
             done += 1
             tick(done, total)
 
+    how = Compiled(_blocks(settings)[0] * BLOCK, settings.max_tree_depth)
+
     def run(mode: modes.Mode, blocks: int) -> Any:
-        one = partial(_chain, skeleton, settings, problem, mode, counted, blocks)
+        asked = jnp.asarray(settings.target_accept)
+        one = partial(_chain, skeleton, how, problem, mode, asked, counted, blocks)
         with ThreadPoolExecutor(min(settings.chains, os.cpu_count() or 1)) as pool:
             chains = list(pool.map(one, chain_keys))
         return jax.tree.map(lambda *a: np.stack(a), *chains)
 
     for _ in range(pilots):
         z, _ = run(mode, 1)
-        mode = whiten(skeleton, problem, mode, z[:, BLOCK // 5 :: 8])
+        if misled:
+            mode = modes.spread(mode, z[:, BLOCK // 5 :])
+        else:
+            mode = whiten(skeleton, problem, mode, z[:, BLOCK // 5 :: 8])
     warm = _blocks(settings)[0] * BLOCK
     z, stats = jax.tree.map(
         lambda a: a[:, warm : warm + settings.draws], run(mode, whole)
@@ -119,18 +136,19 @@ def _blocks(settings: Settings) -> tuple[int, int]:
 
 def _chain(
     skeleton: Skeleton,
-    settings: Settings,
+    how: Compiled,
     problem: Any,
     mode: modes.Mode,
+    accept: Array,
     counted: Callable[[], None],
     blocks: int,
     key: Array,
 ) -> Any:
     """Run a chain from its start for some blocks, warm-up included."""
     with jax.enable_x64(True):  # the flag is a thread's own
-        state, parts = begin(skeleton, settings, problem, mode, key), []
+        state, parts = begin(skeleton, how, problem, mode, accept, key), []
         for _ in range(blocks):
-            state, part = advance(skeleton, settings, problem, mode, state)
+            state, part = advance(skeleton, how, problem, mode, accept, state)
             parts.append(jax.block_until_ready(part))
             counted()
         return jax.tree.map(lambda *a: np.concatenate(a), *parts)
@@ -150,12 +168,22 @@ def _energy(skeleton: Skeleton, problem: Any) -> tuple[Callable, Callable]:
     return lambda u: energy(unravel(u)), unravel
 
 
-@partial(jax.jit, static_argnums=0)
 def prepare(skeleton: Skeleton, problem: Any, starts: Params) -> modes.Mode:
     """Find the mode from draws of the prior, (start, ...) each."""
+    u, free = _starts(skeleton, problem, starts)
+    energies = np.asarray(_energies(skeleton, problem, u))
+    best = np.argmin(np.where(np.isfinite(energies), energies, np.inf))
+    mode = _search(skeleton, problem, u[best], free)
+    at, normal = modes.probes(mode)
+    energies = _energies(skeleton, problem, at)
+    return mode._replace(mismatch=modes.mismatch(energies, normal))
+
+
+@partial(jax.jit, static_argnums=0)
+def _starts(skeleton: Skeleton, problem: Any, starts: Params) -> tuple[Array, Array]:
+    """Flat unknowns of each start, and which of them the search may move."""
     numbers, chosen, data = problem
     law, noise = skeleton.fill(numbers)
-    energy, _ = _energy(skeleton, problem)
 
     def still(params: Params) -> dict[str, Array]:
         """Unknowns that stay where the search starts."""
@@ -171,7 +199,18 @@ def prepare(skeleton: Skeleton, problem: Any, starts: Params) -> modes.Mode:
 
     one = {name: value[0] for name, value in starts.items()}
     free = {n: jnp.full(v.shape, n not in still(one), float) for n, v in one.items()}
-    return modes.find(energy, jax.vmap(flat)(starts), ravel_pytree(free)[0])
+    return jax.vmap(flat)(starts), ravel_pytree(free)[0]
+
+
+@partial(jax.jit, static_argnums=0)
+def _energies(skeleton: Skeleton, problem: Any, u: Array) -> Array:
+    """Minus log density of flat unknowns, (point, unknown)."""
+    return jax.vmap(_energy(skeleton, problem)[0])(u)
+
+
+@partial(jax.jit, static_argnums=0)
+def _search(skeleton: Skeleton, problem: Any, u: Array, free: Array) -> modes.Mode:
+    return modes.find(_energy(skeleton, problem)[0], u, free)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -183,37 +222,46 @@ def whiten(skeleton: Skeleton, problem: Any, mode: modes.Mode, z: Array) -> mode
 
 
 def _kernel(
-    skeleton: Skeleton, settings: Settings, problem: Any, mode: modes.Mode
+    skeleton: Skeleton, how: Compiled, problem: Any, mode: modes.Mode, accept: Array
 ) -> tuple[Callable, Callable]:
     energy, _ = _energy(skeleton, problem)
     init, step = hmc(lambda z: energy(mode.at + mode.width @ z), algo="NUTS")
     begin = partial(
         init,
-        num_warmup=-(-settings.warmup // BLOCK) * BLOCK,
+        num_warmup=how.warmup,
         step_size=0.5,
-        target_accept_prob=settings.target_accept,
-        dense_mass=settings.dense,
-        max_tree_depth=settings.max_tree_depth,
+        target_accept_prob=accept,
+        max_tree_depth=(min(SHALLOW, how.depth), how.depth),
     )
     return begin, step
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def begin(
-    skeleton: Skeleton, settings: Settings, problem: Any, mode: modes.Mode, key: Array
+    skeleton: Skeleton,
+    how: Compiled,
+    problem: Any,
+    mode: modes.Mode,
+    accept: Array,
+    key: Array,
 ) -> Any:
     """Start a chain from a draw of the normal approximation."""
-    init, _ = _kernel(skeleton, settings, problem, mode)
+    init, _ = _kernel(skeleton, how, problem, mode, accept)
     position, run = jax.random.split(key)
     return init(jax.random.normal(position, mode.at.shape), rng_key=run)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def advance(
-    skeleton: Skeleton, settings: Settings, problem: Any, mode: modes.Mode, state: Any
+    skeleton: Skeleton,
+    how: Compiled,
+    problem: Any,
+    mode: modes.Mode,
+    accept: Array,
+    state: Any,
 ) -> tuple[Any, tuple[Array, dict[str, Array]]]:
     """Take a block of NUTS transitions."""
-    init, step = _kernel(skeleton, settings, problem, mode)
+    init, step = _kernel(skeleton, how, problem, mode, accept)
     init(state.z, rng_key=state.rng_key)  # tells the kernel its schedule
 
     def transition(state: Any, _: None) -> tuple[Any, tuple[Array, dict[str, Array]]]:
