@@ -39,10 +39,7 @@ def test_law_is_calibrated(law):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BENT)
 def test_a_law_whose_line_bends_is_calibrated(name):
-    replicates = (
-        16 if name == "isoflop" else REPLICATES
-    )  # a hierarchy takes seconds each
-    ranks = calibrate(bent(name), DESIGNS[name](), replicates=replicates)
+    ranks = calibrate(bent(name), DESIGNS[name](), replicates=REPLICATES)
     p, worst_of = worst(ranks)
     assert p > FALSE_ALARM, f"{worst_of}: {np.sort(ranks.values[worst_of])}"
     assert {"bend_optimum", "waves_optimum[0]", "N*"} <= ranks.values.keys()

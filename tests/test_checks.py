@@ -100,8 +100,18 @@ def test_what_the_runs_do_not_tell_is_named():
     table = {"C": [1e20, 1.1e20, 1.2e20], "D": [1.6e10, 1.7e10, 1.75e10]}
     straight = nstar.fit(table, "allocation", discrepancy="none")
     assert status(nstar.check_fit(straight), "learned from runs") == "REVIEW"
-    bent = nstar.fit(table, "allocation")
-    assert status(nstar.check_fit(bent), "budgets") == "REVIEW"
+    bent = nstar.check_fit(nstar.fit(table, "allocation"))
+    assert status(bent, "learned from runs") == "REVIEW"
+    (detail,) = [c.detail for c in bent if c.name == "learned from runs"]
+    assert "alpha1_bent" in detail  # what is read of a line that bends
+    assert status(bent, "budgets") == "REVIEW"
+
+
+def test_a_narrow_prior_beside_the_runs_is_for_review_where_the_line_bends(optima):
+    priors = {"alpha1": "Normal(0.8, 0.02)", "sigma": "LogNormal(-2, 0.3)"}
+    priors |= {"bend_optimum": "LogNormal(-4, 0.1)"}
+    fit = nstar.fit(optima, "allocation", priors=priors)
+    assert status(nstar.check_fit(fit), "prior and runs agree") == "REVIEW"
 
 
 def test_a_law_that_bends_away_is_for_review():

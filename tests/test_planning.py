@@ -102,13 +102,11 @@ def test_loss_is_of_one_action(plan):
         np.testing.assert_allclose(np.sort(again), np.sort(at["loss"]), rtol=1e-9)
 
 
-def test_exponents_reproduce_the_line_where_it_is_straight(plan):
-    if plan.slope_over:
-        return  # bent: see tests/test_bent_lines.py
-    line = plan.draws["A1"] * plan.draws["budget"] ** plan.draws["alpha1"]
-    np.testing.assert_allclose(
-        line.transpose("draw", "budget"), plan.draws["N"], rtol=1e-6
-    )
+def test_exponents_reproduce_the_line_where_they_are_its_slopes(plan):
+    over = plan.slope_over
+    at = nstar.plan(plan.fit, over).draws if over else plan.draws
+    line = at["A1"] * at["budget"] ** at["alpha1"]
+    np.testing.assert_allclose(line.transpose("draw", "budget"), at["N"], rtol=1e-6)
     np.testing.assert_allclose(
         plan.draws["alpha1"] + plan.draws["alpha2"], 1.0, rtol=1e-9
     )

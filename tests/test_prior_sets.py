@@ -1,6 +1,7 @@
 """Sets of priors by name: what a fit takes, keeps, leaves out and owes to them."""
 
 import json
+import re
 
 import numpy as np
 import numpyro.distributions as dist
@@ -57,7 +58,7 @@ def test_informed_priors_are_those_of_the_file_less_the_runs_own_source(informed
     assert said["tokens_per_parameter"] == record.prior("tokens_per_parameter", "any", out)  # fmt: skip
     (note,) = [n for n in informed.notes if n.name == "priors"]
     assert "left out: llama3" in note.detail
-    assert "15 sources" in note.detail or "sources" in note.detail
+    assert re.search(r"\b\d+ sources", note.detail)
     assert note.status is Status.PASS
 
 

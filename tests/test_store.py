@@ -88,6 +88,7 @@ DAMAGE = {
     "the runs removed": (lambda p: _edit(p, _the_runs), "not a fit of nstar"),
     "the digest removed": (lambda p: _edit(p, lambda f: f.attrs.__delitem__("contents_sha256")), "do not match the digest"),
     "of a later format": (lambda p: _edit(p, lambda f: f.attrs.modify("nstar_format", store.FORMAT + 1)), "newer nstar .*update to read it"),
+    "of an earlier format": (lambda p: _edit(p, lambda f: f.attrs.modify("nstar_format", store.FORMAT - 1)), "older nstar .*fit again"),
     "of a format in words": (lambda p: _edit(p, lambda f: f.attrs.__setitem__("nstar_format", "one")), "do not match the digest"),
 }  # fmt: skip
 

@@ -81,6 +81,7 @@ def average(
     """
     parts = [p if isinstance(p, Component) else Component(p) for p in laws]
     require_names(names := tuple(part.called for part in parts))
+    as_set(priors).require({n for part in parts for n in _known(part, noise)})
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
 
@@ -189,6 +190,9 @@ def _learned(
 
 def _own(part: Component, noise: str | Noise | None, priors: Priors) -> PriorSet:
     """Priors of the unknowns this component has."""
+    return as_set(priors).only(_known(part, noise))
+
+
+def _known(part: Component, noise: str | Noise | None) -> set[str]:
     law, likelihood = named(part.law, part.noise or noise)
-    known = {*unknowns(law, likelihood)} | amplitudes(law)
-    return as_set(priors).only(known)
+    return {*unknowns(law, likelihood)} | amplitudes(law)

@@ -1,6 +1,10 @@
 """Which discrepancy a law can carry: waves on a surface's loss, or on a line's optimum."""
 
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from nstar import bent_lines, discrepancy
 from nstar.bent_lines import Lined
@@ -8,6 +12,8 @@ from nstar.discrepancy import PARTS, Bent
 from nstar.laws.line import Straight
 from nstar.pooling import Pooled
 from nstar.types import Inputs, Law
+
+SHAPES = ("turn", "seen", "axes", "size")  # fields of waves that weights multiply
 
 
 def bendable(law: Any) -> bool:
@@ -39,6 +45,33 @@ def straight(law: Law) -> Law:
     if isinstance(law, Bent):
         return law.law
     return bent_lines.straighten(law) if isinstance(law, Lined) else law
+
+
+def shapes(part: Any, path: str = "") -> dict[str, np.ndarray]:
+    """What a discrepancy's weights multiply, by place in the law: kept with the draws.
+
+    Worked out again elsewhere, another linear algebra may turn or mirror it.
+    """
+    found: dict[str, np.ndarray] = {}
+    for each in fields(part):
+        value, place = getattr(part, each.name), path + each.name
+        if each.name in SHAPES and value is not None:
+            found[place] = np.asarray(value)
+        elif is_dataclass(value):
+            found |= shapes(value, f"{place}.")
+    return found
+
+
+def with_shapes(part: Any, kept: Mapping[str, np.ndarray], path: str = "") -> Any:
+    """Return the law with the shapes that its draws were made with."""
+    changed = {
+        each.name: with_shapes(value, kept, f"{path}{each.name}.")
+        for each in fields(part)
+        if is_dataclass(value := getattr(part, each.name))
+    }
+    own = {each.name: path + each.name for each in fields(part)}
+    changed |= {name: kept[place] for name, place in own.items() if place in kept}
+    return replace(part, **changed)
 
 
 def amplitudes(law: Any) -> set[str]:

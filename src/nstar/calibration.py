@@ -18,7 +18,7 @@ from scipy import stats
 from nstar.asking import reads
 from nstar.cost_line import optimum
 from nstar.costs import SIX, PerParamToken
-from nstar.fitting import named
+from nstar.fitting import named, placed
 from nstar.prior_sets import Priors, resolve
 from nstar.samplers import density, nuts
 from nstar.samplers.density import Data, Skeleton, split
@@ -27,7 +27,6 @@ from nstar.types import (
     SHARED,
     Allocation,
     Array,
-    Centred,
     Law,
     Noise,
     Params,
@@ -98,14 +97,13 @@ def calibrate(
     """
     law, noise = named(law, noise)
     x = {name: np.asarray(design[name], dtype=float) for name in reads(law, noise)}
-    if isinstance(noise, Sharing):
+    if isinstance(noise, Sharing) and SHARED in design:
         x[SHARED] = np.asarray(design[SHARED], dtype=float)
     ranks: dict[str, list[float]] = {}
     divergences = 0
     random = np.random.default_rng(seed)
     with jax.enable_x64(True):
-        law = law.at(x, SIX) if isinstance(law, Centred) else law
-        noise = noise.at(x, SIX) if isinstance(noise, Centred) else noise
+        law, noise = placed(law, noise, x, SIX)
         skeleton, numbers = split(law, noise)
         key, *keys = jax.random.split(jax.random.key(seed), replicates + 1)
         chosen = resolve(priors, law, noise).priors

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nstar.bending import is_bent
+from nstar.bent_lines import READ
 from nstar.diagnostics import E_BFMI, ESS, RHAT, diagnose
 from nstar.fitting import Fit, unknowns
 from nstar.groups import check_groups
@@ -105,9 +106,7 @@ def _priors(fit: Fit) -> Iterator[Check]:
     """Name unknowns the data say nothing of, and those they pull out of their prior."""
     idle, torn = [], []
     prior = fit.tree["prior"].dataset
-    for name, draws in fit.draws.items():
-        if draws.ndim > 1:
-            continue
+    for name, draws in _single(fit).items():
         before = prior[name].to_numpy().ravel()
         low, high = np.quantile(before, [0.005, 0.995])
         if not low <= np.median(draws) <= high:
@@ -125,9 +124,8 @@ def _priors(fit: Fit) -> Iterator[Check]:
             "the units, or set that prior yourself with --prior"
         )
         yield Check("prior and runs agree", Status.REVIEW, detail)
-    known = [n for n in idle if n in {"alpha1", "tokens_per_parameter", "level"}]
-    if is_bent(fit.law):  # its power law alone is nothing that is read
-        known = [n for n in known if n == "level"]
+    read = READ if set(READ) <= set(prior) else ("alpha1", "tokens_per_parameter")
+    known = [n for n in idle if n in {*read, "level"}]
     if idle:
         detail = (
             f"the runs say little of {', '.join(idle)}: there the posterior is the prior "
@@ -142,6 +140,13 @@ def _priors(fit: Fit) -> Iterator[Check]:
             Status.PASS,
             "no single unknown is as wide as its prior",
         )
+
+
+def _single(fit: Fit) -> dict[str, np.ndarray]:
+    """Draws of the single unknowns, and of what is read of a line that bends."""
+    posterior = fit.tree["posterior"].dataset
+    bent = {n: posterior[n].to_numpy().ravel() for n in READ if n in posterior}
+    return {n: v for n, v in fit.draws.items() if v.ndim == 1} | bent
 
 
 def _misfit(fit: Fit) -> Check:

@@ -4,12 +4,20 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nstar.types import Array, Cost
 
 GRID = 257  # sizes tried along the line before the best is refined
 HALVINGS = 60  # of the bracket about the best, to the last bit of log N
 WIDEST = (1e-2, 1e6)  # tokens per parameter searched, far beyond any run
+WIDENED = 2.0  # of a law that bends: the search leaves the runs' own at most so far
+
+
+def of_runs(N: Array, D: Array, widened: float = WIDENED) -> tuple[float, float]:
+    """Least and most tokens per parameter of runs, widened at either end."""
+    ratio = np.asarray(D) / np.asarray(N)
+    return float(ratio.min()) / widened, float(ratio.max()) * widened
 
 
 def optimum(

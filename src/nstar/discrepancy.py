@@ -1,7 +1,7 @@
 """How far the truth may bend away from a law: smooth waves on its reducible loss."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -50,7 +50,9 @@ class Bent:
     tokens: Waves
     across: Waves
     local: Waves
-    gain: Any = None  # (weight of any part, run): weights by what the runs lack
+    gain: Any = field(
+        default=None, compare=False
+    )  # (weight of any part, run): weights by what the runs lack
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -221,8 +223,8 @@ def _gain(bent: Bent, n: np.ndarray, d: np.ndarray) -> np.ndarray:
             columns.append(waves.usual * wider[:, None] * waves.columns(n, d))
             scales.append(waves.scale(waves.usual))
         X, scale = np.concatenate(columns, axis=1), np.concatenate(scales)
-    unseen = X @ X.T + NOISE**2 * np.eye(len(n))
-    return scale[:, None] * np.linalg.solve(unseen, X).T
+    unseen = X.T @ X + NOISE**2 * np.eye(X.shape[1])
+    return scale[:, None] * np.linalg.solve(unseen, X.T)
 
 
 @cache

@@ -16,9 +16,10 @@ from nstar.diagnostics import diagnose
 from nstar.discrepancy import DISCREPANCIES, Bent
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
+from nstar.noises.one_sided import OneSided
 from nstar.noises.shared import Between
 from nstar.observations import Observations
-from nstar.pooling import Pooled, pooled, together
+from nstar.pooling import Pooled, pooled, together, within
 from nstar.prior_sets import Priors
 from nstar.progress import Tick, progress
 from nstar.reading import read_runs
@@ -26,7 +27,7 @@ from nstar.samplers import nuts
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import USUAL, Settings
 from nstar.tree import build
-from nstar.types import SHARED, Centred, Law, Noise, Prior, Sharing
+from nstar.types import SHARED, Centred, Cost, Inputs, Law, Noise, Prior, Sharing
 from nstar.verdicts import Check, Status
 
 if TYPE_CHECKING:
@@ -162,18 +163,10 @@ def fit(
     law, noise = named(law, noise)
     groups = pooled(law, runs, pool) if pool or isinstance(law, Pooled) else None
     law = groups.law if groups else law
-    discrepancy = discrepancy or ("waves" if bendable(law) and not groups else "none")
-    if discrepancy not in DISCREPANCIES:
-        msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
-        raise ValueError(msg)
+    discrepancy = which(discrepancy, "none" if groups else None, law)
     with jax.enable_x64(True):
         used, x, y = ask(runs, law, noise)
-        if isinstance(law, Centred):
-            law = law.at(x, used.cost)
-        if isinstance(noise, Centred):
-            noise = noise.at(x, used.cost)
-        if discrepancy == "waves":
-            law = bend(law, x)
+        law, noise = placed(law, noise, x, used.cost, discrepancy)
         surface = isinstance(law, Bent)
         usual = BENT if surface else LINE if is_bent(law) else USUAL
         again = RETRY_BENT if surface else RETRY
@@ -181,8 +174,9 @@ def fit(
             x = {**x, SHARED: noise.shared(used, law)}
         if groups:
             law, x = together(groups, law, used, x)
-        if settings and surface:
-            settings = settings._replace(trusted=np.inf)  # as in BENT
+            x = {**x, SHARED: within(x[SHARED], x[groups.over])} if SHARED in x else x
+        if settings and surface and settings.trusted == USUAL.trusted:
+            settings = settings._replace(trusted=BENT.trusted)
         chosen, kept, said = prior_sets.resolve(priors, law, noise, used)
         data = Data(x, y)
 
@@ -234,10 +228,35 @@ def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
             )
             raise ValueError(msg)
         noise = Between(over) if over else NOISES[name]
+    if isinstance(noise, OneSided) and law.response.columns != ("L",):
+        msg = f"one_sided noise is of losses, which under-tuned runs have too high; the {type(law).__name__} law is of {', '.join(law.response.columns)}"
+        raise ValueError(msg)
     if isinstance(noise, Correlated) and len(law.response.columns) < 2:
         msg = f"correlated noise is for laws of N* and D* together, which {type(law).__name__} is not"
         raise ValueError(msg)
     return law, noise
+
+
+def which(asked: str | None, usual: str | None, law: Law) -> str:
+    """Name the discrepancy of a law: as asked, as usual, or waves where it can bend.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    found = asked or usual or ("waves" if bendable(law) else "none")
+    if found not in DISCREPANCIES:
+        msg = f"no discrepancy {found!r}; there are {', '.join(DISCREPANCIES)}"
+        raise ValueError(msg)
+    return found
+
+
+def placed(
+    law: Law, noise: Noise, x: Inputs, cost: Cost, discrepancy: str = "none"
+) -> tuple[Law, Noise]:
+    """Put a law and a noise at the centre of runs, and let the law bend where asked."""
+    law = law.at(x, cost) if isinstance(law, Centred) else law
+    noise = noise.at(x, cost) if isinstance(noise, Centred) else noise
+    return bend(law, x) if discrepancy == "waves" else law, noise
 
 
 def unknowns(law: Law, noise: Noise) -> list[str]:

@@ -100,7 +100,7 @@ class Plan:
         }
 
     def coefficients(self, prob: float = 0.9) -> dict[str, dict[str, float]]:
-        """Intervals of A1 and A2, the laws' values at C = 1 FLOP."""
+        """Intervals of A1 and A2, where the lines of `slope_over` meet C = 1 FLOP."""
         return {
             "A1": interval(self.draws["A1"], prob).as_json(),
             "A2": interval(self.draws["A2"], prob).as_json(),

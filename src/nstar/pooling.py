@@ -231,7 +231,7 @@ def group_names(runs: Observations, over: str) -> np.ndarray:
         raise ValueError(msg)
     values = runs[over]
     if values.dtype.kind == "f":
-        names = np.array(["" if np.isnan(v) else f"{v:g}" for v in values])
+        names = np.array(["" if np.isnan(v) else repr(float(v)).removesuffix(".0") for v in values])  # fmt: skip
     else:
         names = values.astype(str)
     title = runs.header(over)
@@ -261,6 +261,12 @@ def pooled(law: Law, runs: Observations, over: str | None = None) -> Pooled:
     made = replace(made, over=over, groups=tuple(str(name) for name in names))
     _ = made.differing  # refuses what cannot be pooled before anything is sampled
     return made
+
+
+def within(shared: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Number what runs share within each group, (run,): another group's is another."""
+    both = np.stack([group, shared])
+    return np.unique(both, axis=1, return_inverse=True)[1].reshape(-1).astype(float)
 
 
 def together(

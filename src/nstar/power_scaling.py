@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpyro.distributions import Distribution
 
+from nstar.bent_lines import READ, UNKNOWN
 from nstar.fitting import Fit
 from nstar.samplers.density import Skeleton, split
 from nstar.types import Array
@@ -56,7 +57,8 @@ def sensitivity(fit: Fit, quantities: Sequence[str] = ()) -> Sensitivity:
 
     Args:
         fit: a posterior.
-        quantities: names in `fit.tree["posterior"]`; all single ones unless given.
+        quantities: names in `fit.tree["posterior"]`; all single ones unless given, less
+            those of a power law that bends, whose bent line stands for them.
 
     Raises:
         ValueError: no such quantity.
@@ -68,8 +70,10 @@ def sensitivity(fit: Fit, quantities: Sequence[str] = ()) -> Sensitivity:
     if strange := [name for name in quantities if name not in single]:
         msg = f"no single quantity {strange[0]!r} in this fit; there are {', '.join(single)}"
         raise ValueError(msg)
+    bent = set(READ) <= set(single)
+    usual = [n for n in single if not (bent and n in {"alpha1", "alpha2", "tokens_per_parameter", UNKNOWN})]  # fmt: skip
     tree = xr.DataTree.from_dict({
-        "posterior": posterior[list(quantities or single)],
+        "posterior": posterior[list(quantities or usual)],
         "log_likelihood": fit.tree["log_likelihood"].dataset.astype(float),
         "log_prior": log_prior(fit),
     })  # fmt: skip

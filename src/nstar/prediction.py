@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
-from nstar.cost_line import WIDEST, optimum
+from nstar.cost_line import WIDENED, WIDEST, of_runs, optimum
 from nstar.discrepancy import Bent
 from nstar.fitting import Fit
 from nstar.groups import in_group
@@ -30,7 +30,6 @@ from nstar.types import (
     Varying,
 )
 
-WIDENED = 2.0  # how far beyond the runs' own tokens per parameter an optimum may lie
 NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
 
 
@@ -222,8 +221,7 @@ def _joined(
 
 def window(fit: Fit, widened: float = WIDENED) -> tuple[float, float]:
     """Least and most tokens per parameter of the runs, widened at either end."""
-    ratio = fit.runs["D"] / fit.runs["N"]
-    return float(ratio.min()) / widened, float(ratio.max()) * widened
+    return of_runs(fit.runs["N"], fit.runs["D"], widened)
 
 
 def _optima(

@@ -11,11 +11,10 @@ import numpy as np
 import xarray as xr
 
 from nstar.asking import ask
-from nstar.bending import bend, bendable
-from nstar.cost_line import optimum
+from nstar.cost_line import WIDEST, of_runs, optimum
 from nstar.costs import PerParamToken
-from nstar.discrepancy import DISCREPANCIES
-from nstar.fitting import named
+from nstar.discrepancy import Bent
+from nstar.fitting import named, placed, which
 from nstar.intervals import interval
 from nstar.observations import Observations
 from nstar.prior_sets import Priors, resolve
@@ -23,7 +22,7 @@ from nstar.reading import read_runs
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton
 from nstar.simulation import simulate
-from nstar.types import Allocation, Array, Centred, Law, Noise, Params, Surface
+from nstar.types import Allocation, Array, Law, Noise, Params, Surface
 from nstar.verdicts import Check, Status
 
 DRAWS = 1000
@@ -135,18 +134,10 @@ def prior_predictive(
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
     law, noise = named(law, noise)
-    discrepancy = discrepancy or ("waves" if bendable(law) else "none")
-    if discrepancy not in DISCREPANCIES:
-        msg = f"no discrepancy {discrepancy!r}; there are {', '.join(DISCREPANCIES)}"
-        raise ValueError(msg)
+    discrepancy = which(discrepancy, None, law)
     used, x, _ = ask(runs, law, noise)
     with jax.enable_x64(True):
-        if isinstance(law, Centred):
-            law = law.at(x, used.cost)
-        if isinstance(noise, Centred):
-            noise = noise.at(x, used.cost)
-        if discrepancy == "waves":
-            law = bend(law, x)
+        law, noise = placed(law, noise, x, used.cost, discrepancy)
         notes = resolve(priors, law, noise, used).notes
         tables = simulate(law, used, None, noise, priors=priors, draws=draws, seed=seed)
         names = [n for n in (*law.priors(), *noise.priors(law.response))]
@@ -156,7 +147,9 @@ def prior_predictive(
         }
         skeleton, numbers = density.split(law, noise)
         C = np.asarray(budgets, dtype=float)
-        found = _plan(skeleton, used.cost, numbers, unknowns, C)
+        bent = isinstance(law, Bent)  # then searched as a plan is
+        span = of_runs(used["N"], used["D"]) if bent else WIDEST
+        found = _plan(skeleton, used.cost, span, numbers, unknowns, C)
     plan = xr.Dataset(
         {n: (("draw", "budget"), np.asarray(v)) for n, v in found.items()},
         {"budget": C},
@@ -164,9 +157,14 @@ def prior_predictive(
     return PriorPredictive(used, law, tables, plan, notes)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1, 2))
 def _plan(
-    skeleton: Skeleton, cost: PerParamToken, numbers: Any, unknowns: Any, budgets: Array
+    skeleton: Skeleton,
+    cost: PerParamToken,
+    span: tuple[float, float],
+    numbers: Any,
+    unknowns: Any,
+    budgets: Array,
 ) -> dict[str, Array]:
     law, _ = skeleton.fill(numbers)
 
@@ -174,7 +172,7 @@ def _plan(
         if isinstance(law, Allocation):
             log_N, log_D = law.log_optimum(params, C)
         elif isinstance(law, Surface):
-            log_N, log_D = optimum(partial(law.loss, params), cost, C)
+            log_N, log_D = optimum(partial(law.loss, params), cost, C, span)
         else:
             return {}
         N, D = jnp.exp(log_N), jnp.exp(log_D)

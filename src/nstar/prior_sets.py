@@ -50,6 +50,16 @@ class PriorSet:
         """Put priors of one's own on top."""
         return replace(self, own={**self.own, **own})
 
+    def require(self, unknowns: Collection[str]) -> None:
+        """Refuse a prior of one's own that is of none of these unknowns.
+
+        Raises:
+            ValueError: naming what there is.
+        """
+        if strange := [name for name in self.own if name not in unknowns]:
+            msg = f"priors: {strange[0]!r} is no unknown of these laws; there are {', '.join(sorted(unknowns))}"
+            raise ValueError(msg)
+
     def only(self, unknowns: Collection[str]) -> "PriorSet":
         """Keep those of one's own that are priors of these unknowns."""
         own = {name: prior for name, prior in self.own.items() if name in unknowns}

@@ -1,10 +1,10 @@
 """The same fit with sources left out of its priors, before it is held beside one of them."""
 
-import json
 from dataclasses import replace
 
 from nstar.fitting import Fit, fit
 from nstar.mixture import Average, components
+from nstar.pooling import Pooled
 from nstar.prior_sets import of_fit
 from nstar.record import of_published, sources
 from nstar.verdicts import Check, Status
@@ -53,10 +53,12 @@ def _has_left_out(given: Fit, source: str) -> bool:
 
 def _again(given: Fit, source: str) -> Fit:
     priors = of_fit(given.tree.attrs, given.priors)
+    law = given.straight
+    if isinstance(given.law, Pooled):
+        law = replace(given.law, law=law)
     made = fit(
-        replace(given.runs, notes=()), given.straight, given.noise,
+        replace(given.runs, notes=()), law, given.noise,
         replace(priors, without=(*priors.without, source)), given.seed,
         discrepancy=given.tree.attrs["discrepancy"],
-        pool=json.loads(given.tree.attrs.get("pool", "{}")).get("over"),
     )  # fmt: skip
     return replace(made, runs=given.runs)

@@ -169,6 +169,7 @@ def routes(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in why.items())
         msg = f"{runs.source}: no route to N*(C) is open ({reasons})"
         raise ValueError(msg)
+    as_set(priors).require({n for name in LEAD for n in _known(name)})
     taken = []
     for name in names:
         own = _own(name, priors)
@@ -208,6 +209,10 @@ def _noise_matters(heavy: Plan, light: Plan) -> Check:
 
 def _own(name: str, priors: Priors) -> PriorSet:
     """Priors of the unknowns this law has."""
+    return as_set(priors).only(_known(name))
+
+
+def _known(name: str) -> set[str]:
     law, noise = named(name, None)
     bends = amplitudes(law) if DISCREPANCY[name] == "waves" else set()
-    return as_set(priors).only({*unknowns(law, noise)} | bends)
+    return {*unknowns(law, noise)} | bends

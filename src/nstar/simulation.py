@@ -10,12 +10,13 @@ import xarray as xr
 
 from nstar.asking import reads
 from nstar.costs import PerParamToken
-from nstar.fitting import named
+from nstar.fitting import named, placed
+from nstar.noises.shared import Between
 from nstar.observations import Observations
 from nstar.prior_sets import Priors, resolve
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton
-from nstar.types import SHARED, Array, Centred, Law, Noise, Sharing
+from nstar.types import SHARED, Array, Law, Noise, Sharing
 
 
 def simulate(
@@ -59,9 +60,11 @@ def simulate(
             x[SHARED] = noise.shared(design, law)
         elif SHARED in design:
             x[SHARED] = np.asarray(design[SHARED], dtype=float)
+        elif isinstance(noise, Between) and noise.over in design:
+            own = np.unique(design[noise.over], return_inverse=True)[1]
+            x[SHARED] = own.astype(float)
     with jax.enable_x64(True):
-        law = law.at(x, cost) if isinstance(law, Centred) else law
-        noise = noise.at(x, cost) if isinstance(noise, Centred) else noise
+        law, noise = placed(law, noise, x, cost)
         runs = design if isinstance(design, Observations) else None
         chosen = resolve(priors, law, noise, runs).priors
         skeleton, numbers = density.split(law, noise)

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from nstar.bending import bend, is_bent
+from nstar.bending import bend, is_bent, with_shapes
 from nstar.costs import PerParamToken
 from nstar.laws import LAWS
 from nstar.noise import NOISES
@@ -23,7 +23,7 @@ from nstar.priors import parse
 from nstar.types import Law, Noise, Prior
 from nstar.verdicts import Check, Status
 
-FORMAT = 1  # raised when older files can no longer be read
+FORMAT = 2  # raised when older files can no longer be read
 
 
 class Stored(NamedTuple):
@@ -99,9 +99,14 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
     if attrs.get("nstar_format") is None or "runs" not in tree.children:
         msg = f"{path}: a netCDF file, but not a fit of nstar"
         raise ValueError(msg)
-    if str(attrs["nstar_format"]).isdigit() and int(attrs["nstar_format"]) > FORMAT:
+    said = str(attrs["nstar_format"])
+    if said.isdigit() and int(said) != FORMAT:
         version = attrs.get("nstar_version", "version unknown")
-        msg = f"{path}: written by a newer nstar ({version}); update to read it"
+        msg = (
+            f"{path}: written by a newer nstar ({version}); update to read it"
+            if int(said) > FORMAT
+            else f"{path}: written by an older nstar ({version}) whose laws meant other things; fit again"
+        )
         raise ValueError(msg)
     stated = attrs.pop("contents_sha256", "")
     if stated != digest(tree):
@@ -118,6 +123,9 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
         law = bend(law, x)
     if "pool" in attrs and not isinstance(law, Pooled):
         law, _ = together(_pool(law, attrs["pool"]), law, runs, x)
+    if "design" in tree.children:
+        kept = tree["design"].dataset
+        law = with_shapes(law, {str(n): v.to_numpy() for n, v in kept.items()})
     noise = noise or _made(
         path, "noise", attrs["noise"], {n: type(v) for n, v in NOISES.items()}
     )

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from nstar.bending import is_bent, straight
+from nstar.bending import is_bent, shapes, straight
 from nstar.laws import LAWS
 from nstar.noise import NOISES
 from nstar.observations import Observations
@@ -58,8 +58,16 @@ def build(
         {"log_likelihood": groups["log_likelihood"]}, coords=coords, dims=likelihood
     )
     tree["log_likelihood"] = one["log_likelihood"]
+    if is_bent(law):
+        tree["design"] = xr.DataTree(_shapes(law))
     tree.attrs = provenance(law, noise, chosen, runs, seed)
     return tree
+
+
+def _shapes(law: Law) -> xr.Dataset:
+    """What the weights of the discrepancy multiply, each with dimensions of its own."""
+    found = shapes(law).items()
+    return xr.Dataset({n: ([f"{n}_{i}" for i in range(v.ndim)], v) for n, v in found})
 
 
 def _with_derived(law: Law, params: Mapping[str, Any], batch: int) -> dict[str, Any]:

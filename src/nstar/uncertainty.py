@@ -19,8 +19,9 @@ def decompose(
 ) -> dict[str, np.ndarray]:
     r"""Share each source has in the variance of a run's log loss, (point,) each.
 
-    A measured log loss is a sum over one draw, $y = \\log f + \\delta + \\epsilon$: the law
-    under its parameters, the bend about it, the run's noise.  A part's share is its
+    A measured response is a sum over one draw, $y = \log f + \delta + \epsilon$ (a loss on
+    the law's own scale where that is no log): the law under its parameters, the bend
+    about it, the run's noise and what its budget scatters.  A part's share is its
     covariance with the sum over the variance of the sum, so that shares add up to one; of
     an average, `law` is the variance between its laws' means (law of total variance).
     Near the runs the bend undoes what the parameters leave open, and a share may then be
@@ -49,13 +50,14 @@ def decompose(
 
 
 def _parts(fit: Fit, N: Array, D: Array, seed: int) -> dict[str, np.ndarray]:
-    """Parts of the log loss under each draw, (draw, point)."""
-    both = np.log(loss(fit, N, D, seed=seed).to_array().to_numpy())
+    """Parts of the response under each draw, (draw, point)."""
+    link = fit.law.response.link
+    both = link(loss(fit, N, D, seed=seed).to_array().to_numpy())
     clean, measured = both
     straight = clean
     if is_bent(fit.law):
         alone = replace(fit, law=fit.straight)
-        straight = np.log(loss(alone, N, D, seed=seed)["loss"].to_numpy())
+        straight = link(loss(alone, N, D, seed=seed)["loss"].to_numpy())
     each = (straight, clean - straight, measured - clean)
     return dict(
         zip(("parameters", "discrepancy", "noise"), map(_pulled_in, each), strict=True)

@@ -1,6 +1,6 @@
 """A smooth random process over (log N, log D), told as waves of fixed frequencies."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -31,10 +31,10 @@ class Waves:
 
     usual: float  # the prior's median of the amplitude
     spread: float  # sd of its log
-    frequency: Any  # (wave, 2), per e-fold of N and of D
+    frequency: Any = field(compare=False)  # (wave, 2), per e-fold of N and of D
     pin: float = 0.0  # 1 where the process is zero at the centre of the runs
-    turn: Any = None  # V, (2 wave, 2 wave)
-    seen: Any = None  # q, (2 wave,)
+    turn: Any = field(default=None, compare=False)  # V, (2 wave, 2 wave)
+    seen: Any = field(default=None, compare=False)  # q, (2 wave,)
 
     @property
     def size(self) -> int:
@@ -51,7 +51,7 @@ class Waves:
         phase = np.stack([n, d], axis=-1) @ self.frequency.T
         columns = np.concatenate([np.cos(phase) - self.pin, np.sin(phase)], axis=-1)
         columns *= np.reshape(wider, (-1, 1)) / np.sqrt(len(self.frequency))
-        _, size, turn = np.linalg.svd(columns, full_matrices=True)
+        _, size, turn = np.linalg.svd(columns, full_matrices=len(n) < self.size)
         size = np.concatenate([size, np.zeros(len(turn))])[: len(turn)]
         return replace(self, turn=turn.T, seen=size / noise)
 

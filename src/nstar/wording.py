@@ -14,6 +14,8 @@ UNKNOWNS = {
     "alpha1": "exponent of N* in C, before any bend",
     "alpha2": "exponent of D* in C, before any bend",
     "tokens_per_parameter": "D*/N* at the reference budget, before any bend",
+    "alpha1_bent": "slope of log N* over the runs, bend included",
+    "tokens_per_parameter_bent": "D*/N* at the reference budget, bend included",
     "flop_per_param_token": "C/(N* D*) at the reference budget",
     "level": "loss at the reference run or budget",
     "floor_share": "share of that loss no run removes",
@@ -192,14 +194,19 @@ QUANTITIES = {
 }
 
 
-def beside(budgets: list[dict[str, Any]], exponents: dict[str, Any]) -> list[list[str]]:
+def beside(
+    budgets: list[dict[str, Any]],
+    exponents: dict[str, Any],
+    over: tuple[float, float] | None = None,
+) -> list[list[str]]:
     """Rows of a comparison: budget, quantity, ours, theirs, their ratio, credible level."""
     entries = [
         (flop(record["C"]), words, name, record[name])
         for record in budgets
         for name, words in QUANTITIES.items()
     ]
-    entries += [("any", f"exponent of {n}*", "", exponents[n]) for n in ("N", "D")]
+    where = f"{flop(over[0])} to {flop(over[1])}" if over else "any"
+    entries += [(where, f"exponent of {n}*", "", exponents[n]) for n in ("N", "D")]
     rows = []
     for budget, words, name, entry in entries:
         many, one = (counts, count) if name in {"N", "D"} else (numbers, three)

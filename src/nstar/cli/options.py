@@ -37,7 +37,7 @@ Noise = Annotated[
     typer.Option(
         "--noise",
         metavar="NOISE",
-        help="student_t, normal, correlated, between (runs of a budget are off together; "
+        help="student_t, normal, correlated, growing (wider for smaller runs), between (runs of a budget are off together; "
         "between:COLUMN of another group), repeated (runs made again) or one_sided (tuning only "
         "ever hurts); the law's usual one unless given.",
     ),
@@ -48,7 +48,7 @@ Discrepancy = Annotated[
         "--discrepancy",
         metavar="KIND",
         help="waves (a loss surface, or the line of optima, may bend smoothly about its form) or "
-        "none (its form is exact); waves unless given, where the law can carry them.",
+        "none (its form is exact); waves unless given, where the law can carry them and is not pooled.",
     ),
 ]
 Pool = Annotated[

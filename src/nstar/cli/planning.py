@@ -47,6 +47,7 @@ def plan(
             | {
                 "budgets": budgets,
                 "exponents": exponents,
+                "exponents_over": made.slope_over,
                 "coefficients": made.coefficients(prob),
                 "checks": [c.as_json() for c in checks],
             }
@@ -123,7 +124,9 @@ def compare(
     from nstar.wording import plain, plainly
 
     held = hold(found.fit, theirs, budget, group=group)
-    checks = plainly([*check_fit(found.fit), *check_plan(held.plan), *held.checks()])
+    checks = plainly(
+        [*check_fit(held.plan.fit), *check_plan(held.plan), *held.checks()]
+    )
     document: dict[str, Any] = head.head(found, prob, group) | {
         "published": {
             "id": theirs.id, "law_form": theirs.law_form, "citation": theirs.citation,
@@ -131,6 +134,7 @@ def compare(
         },
         "budgets": held.table(prob),
         "exponents": held.exponents(prob),
+        "exponents_over": held.plan.slope_over,
         "sentence": plain(held.sentence(prob)),
         "checks": [c.as_json() for c in checks],
     }  # fmt: skip
@@ -152,7 +156,7 @@ def _print_beside(document: dict[str, Any], prob: float) -> None:
     show.table(
         f"Ours beside {theirs['id']}; median [{percent(prob)} equal-tailed credible interval]",
         ["budget (FLOP)", "quantity", "ours", "theirs", "ours / theirs", "credible level of theirs"],
-        beside(document["budgets"], document["exponents"]),
+        beside(document["budgets"], document["exponents"], document["exponents_over"]),
     )  # fmt: skip
     show.line(
         "The credible level is the probability of the smallest of our intervals that holds "

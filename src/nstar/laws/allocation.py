@@ -1,6 +1,7 @@
 """The allocation law, on compute-optimal points, where C = k N D ties N* to D*."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import jax.numpy as jnp
 
@@ -70,3 +71,7 @@ class Allocation:
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Those of the trend."""
         return self.trend.labels()
+
+    def derived(self, params: Params) -> dict[str, Array]:
+        """Numbers of the line with its bend, where it has one."""
+        return self.trend.derived(params, partial(self.log_optimum, params), self.C0)

@@ -1,6 +1,7 @@
 """The allocation law where nothing ties N* to D*: their FLOP were counted another way."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -80,3 +81,7 @@ class AllocationFree:
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Those of the trend."""
         return self.trend.labels()
+
+    def derived(self, params: Params) -> dict[str, Array]:
+        """Numbers of the lines with their bend, where they have one."""
+        return self.trend.derived(params, partial(self.log_optimum, params), self.C0)

@@ -1,6 +1,7 @@
 """All isoFLOP profiles at once: minima on a power law, with scatter between budgets."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -118,6 +119,14 @@ class IsoFLOP:
         c, z = c - jnp.mean(c), z - jnp.mean(z)
         return z - c * (jnp.sum(c * z) / jnp.sum(jnp.square(c)))
 
+    def _taken_by_trend(self, key: Array, C: Array) -> Array:
+        """What is straight in the seen budgets' levels: the trend took it, new ones miss it."""
+        c = jnp.log(jnp.asarray(self.budgets))
+        level, slope = jax.random.normal(key, (2,))
+        level = level / jnp.sqrt(c.size)
+        slope = slope / jnp.linalg.norm(c - jnp.mean(c))
+        return level + slope * (jnp.log(C) - jnp.mean(c))
+
     def shape(self, skew: Array, q: Array) -> Array:
         """Rise of a profile of unit curvature, q from its minimum in log D."""
         return 0.5 * jnp.square(q) * jnp.exp(skew * q)
@@ -163,12 +172,13 @@ class IsoFLOP:
         C = self.k * N * D
         near = jnp.round(jnp.log(C), 6)
         _, budget = jnp.unique(near, return_inverse=True, size=near.size)
-        z = jax.random.normal(key, (3, near.size))[:, budget.ravel()].reshape(
-            3, *C.shape
-        )
+        of_budget, of_trend = jax.random.split(key)
+        z = jax.random.normal(of_budget, (3, near.size))[:, budget.ravel()]
+        z = z.reshape(3, *C.shape)
         q = jnp.log(D) - self.log_optimum(params, C)[1] - params["scatter"] * z[0]
         kappa = self.curvature(params, C) * jnp.exp(params["curvature_scatter"] * z[1])
-        minimum = jnp.log(self.minimal_loss(params, C)) + params["level_scatter"] * z[2]
+        off = z[2] + self._taken_by_trend(of_trend, C)
+        minimum = jnp.log(self.minimal_loss(params, C)) + params["level_scatter"] * off
         return minimum + kappa * self.shape(params["skew"], q)
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
@@ -189,6 +199,7 @@ class IsoFLOP:
             "F": params["level"]
             * (1 - params["floor_share"])
             * self.C0 ** params["gamma"],
+            **self.trend.derived(params, partial(self.log_optimum, params), self.C0),
         }
 
 

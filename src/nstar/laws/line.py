@@ -1,5 +1,6 @@
 """The line all allocation laws share: N* a power of C, and D* what is left."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,6 +8,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 
 from nstar.types import Array, Params, Prior
+
+type Line = Callable[[Array], tuple[Array, Array]]
 
 
 class Trend(Protocol):
@@ -22,6 +25,10 @@ class Trend(Protocol):
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Coordinates by dimension, and dimensions by unknown."""
+        ...
+
+    def derived(self, params: Params, optimum: Line, C0: float) -> dict[str, Array]:
+        """Numbers of the line as it is read, from log N* and log D* of a budget."""
         ...
 
 
@@ -52,6 +59,10 @@ class Straight:
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Nothing to label."""
         return {}, {}
+
+    def derived(self, params: Params, optimum: Line, C0: float) -> dict[str, Array]:
+        """Nothing besides the law's own unknowns."""
+        return {}
 
 
 STRAIGHT = Straight()

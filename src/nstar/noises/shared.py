@@ -33,6 +33,9 @@ class Between:
             ValueError: there is no such column, or no two runs share a group.
         """
         _one_response(runs, law)
+        if self.over == "budget" and "budget" in law.inputs:
+            msg = f"the {type(law).__name__} law has scatter between budgets of its own, so noise between budgets would count it twice; take student_t"
+            raise ValueError(msg)
         over = next((n for n, head in runs.named.items() if head == self.over), self.over)  # fmt: skip
         if over not in runs:
             msg = f"{runs.source}: between-group noise needs column {self.over!r}, and there are {', '.join(runs.columns)}; name another, as in noise='between:run'"

@@ -96,6 +96,7 @@ def _route(route: Route, prob: float) -> dict[str, Any]:
         "runs": len(route.fit.runs),
         "budgets": route.plan.table(prob),
         "exponents": route.plan.exponents(prob),
+        "exponents_over": route.plan.slope_over,
         "coefficients": route.plan.coefficients(prob),
         "unknowns": {
             str(name): {"mean": float(r["mean"]), "sd": float(r["sd"]), "lower": float(r[low]), "upper": float(r[high])}
@@ -117,6 +118,7 @@ def _published(held: Comparison, prob: float) -> dict[str, Any]:
         "sentence": plain(held.sentence(prob)),
         "budgets": held.table(prob),
         "exponents": held.exponents(prob),
+        "exponents_over": held.plan.slope_over,
     }
 
 

@@ -50,7 +50,9 @@ def published(entry: dict[str, Any]) -> Table:
     """Ours beside theirs."""
     header = ["budget (FLOP)", "quantity", "ours", entry["id"], "ours / theirs",
               "credible level of theirs"]  # fmt: skip
-    return Table(header, beside(entry["budgets"], entry["exponents"]))
+    return Table(
+        header, beside(entry["budgets"], entry["exponents"], entry["exponents_over"])
+    )
 
 
 def checks(document: dict[str, Any], *, passed: bool) -> Table:
