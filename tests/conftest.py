@@ -1,7 +1,8 @@
 """Fixtures that many tests share: measured data, the Llama 3 points, one fit of each law."""
 
+import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -54,18 +55,35 @@ def optima(llama3: nstar.Observations) -> nstar.Observations:
 
 
 @pytest.fixture(scope="session")
-def allocation_fit(optima: nstar.Observations) -> nstar.Fit:
-    return nstar.fit(optima, "allocation")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., nstar.Fit]:
+    """Fit once for all workers: who comes second reads what the first has saved."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+    def made(name: str, *given: object, **options: object) -> nstar.Fit:
+        file = folder / f"{name}.nc"
+        with open(folder / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not file.exists():
+                nstar.fit(*given, **options).save(file)
+        return nstar.load(file)
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def isoflop_fit(llama3: nstar.Observations) -> nstar.Fit:
-    return nstar.fit(llama3, "isoflop")
+def allocation_fit(once: Callable, optima: nstar.Observations) -> nstar.Fit:
+    return once("allocation", optima, "allocation")
 
 
 @pytest.fixture(scope="session")
-def surface_fit(llama3: nstar.Observations) -> nstar.Fit:
-    return nstar.fit(llama3, "chinchilla", discrepancy="none")
+def isoflop_fit(once: Callable, llama3: nstar.Observations) -> nstar.Fit:
+    return once("isoflop", llama3, "isoflop")
+
+
+@pytest.fixture(scope="session")
+def surface_fit(once: Callable, llama3: nstar.Observations) -> nstar.Fit:
+    return once("chinchilla", llama3, "chinchilla", discrepancy="none")
 
 
 @pytest.fixture
