@@ -132,7 +132,7 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
         assert next(lines)[1:5] == [numbers(one) for one in both]
     assert not list(answers)
     for i, entry in enumerate(document["published"]):
-        rows = beside(entry["budgets"], entry["exponents"])
+        rows = beside(entry["budgets"], entry["exponents"], entry["exponents_over"])
         assert cells(tree, "published", i) == rows
         text = " ".join(tree.xpath("//section[@id='published']")[0].text_content().split())  # fmt: skip
         assert entry["sentence"] in text

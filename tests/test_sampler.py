@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import nstar
-from nstar.samplers import nuts
+from designs import DESIGNS, profiles
+from nstar.samplers import modes, nuts
 from nstar.samplers.nuts import Settings
+from test_recovery import NOISE, TRUTHS
 
 
 def test_same_seed_same_draws_other_seed_others(optima):
@@ -33,10 +35,59 @@ def test_draws_are_double_and_the_global_flag_is_left_alone(allocation_fit):
 
 def test_another_table_of_the_same_shape_does_not_recompile(optima):
     nstar.fit(optima, "allocation")
-    before = nuts.advance._cache_size(), nuts._search._cache_size()
+    before = nuts.advance._cache_size(), nuts._local._cache_size()
     columns = {"C": 2 * optima["C"], "D": 3 * optima["D"], "se": optima["se"]}
     nstar.fit(nstar.read_runs(columns), "allocation")
-    assert (nuts.advance._cache_size(), nuts._search._cache_size()) == before
+    assert (nuts.advance._cache_size(), nuts._local._cache_size()) == before
+
+
+def test_pilots_and_draws_share_a_program():
+    x = profiles()
+    L = 1.7 + 400 / x["N"] ** 0.34 + 410 / x["D"] ** 0.28
+    before = nuts.advance._cache_size(), nuts._local._cache_size()
+    tiny = Settings(chains=2, warmup=250, draws=250, pilot=250, trusted=np.inf)
+    nstar.fit(x | {"L": L}, "kaplan", settings=tiny)
+    assert (nuts.advance._cache_size(), nuts._local._cache_size()) == (
+        before[0] + 1, before[1] + 1,
+    )  # fmt: skip
+
+
+def two_peaks(masses=(0.5, 0.5)):
+    """As many modes as masses, 10 apart, each of unit width."""
+    return [
+        modes.Found(modes.Mode(np.array([10.0 * i, 0]), np.eye(2)), -np.log(m))
+        for i, m in enumerate(masses)
+    ]
+
+
+def test_chains_start_at_modes_by_their_masses():
+    assert list(modes.shared(two_peaks(), 4)) == [0, 0, 1, 1]
+    assert list(modes.shared(two_peaks((0.95, 0.05)), 4)) == [0, 0, 0, 0]
+    assert list(modes.shared(two_peaks((0.2, 0.8)), 4)) == [0, 1, 1, 1]
+
+
+def test_a_mode_found_twice_is_one():
+    first, second = two_peaks((0.3, 0.7))
+    again = first._replace(mode=first.mode._replace(at=np.array([0.1, 0.2])))
+    kept = modes.apart([first, second, again])
+    assert [f.energy for f in kept] == [second.energy, first.energy]
+
+
+def test_two_modes_are_never_one_interval_that_passes():
+    """A break the one way or the other explains these runs alike: said, not chosen."""
+    design = DESIGNS["broken"]()
+    truth = TRUTHS["broken"] | NOISE
+    made = nstar.simulate("broken", design, truth, seed=1)["L"].to_numpy()[0]
+    found = nstar.fit(
+        design | {"L": made}, "broken", settings=Settings(chains=4, draws=500),
+        discrepancy="none",
+    )  # fmt: skip
+    ratio = found.tree["posterior"]["break_ratio"].mean("draw").to_numpy()
+    assert ratio.min() < 0.8
+    assert ratio.max() > 1.2
+    (check,) = (c for c in nstar.check_fit(found) if c.name == "convergence")
+    assert check.status == "FAIL"
+    assert "mode" in check.detail
 
 
 def test_progress_is_told_to_the_end(optima):

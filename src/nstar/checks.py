@@ -51,6 +51,13 @@ def _own(fit: Fit) -> list[Check]:
     ]
 
 
+MODES = 1.5  # R-hat of chains whose widths no longer overlap, in the main
+APART = (
+    "do not use these draws: chains stay at different modes, which explain the runs "
+    "about alike; exclude one by a prior with reasons, or add runs where they differ"
+)
+
+
 def check_plan(plan: Plan) -> list[Check]:
     """Ask how far the plan leaves the runs behind."""
     return [_extrapolation(plan), *_range(plan), *_edge(plan)]
@@ -78,7 +85,7 @@ def _sampler(fit: Fit) -> Iterator[Check]:
         "convergence",
         Status.PASS if ok else Status.FAIL,
         f"R-hat at most {d.rhat:.3f} ({d.rhat_of}); the limit is {RHAT}"
-        + ("" if ok else f"; {remedy}"),
+        + ("" if ok else f"; {APART if d.rhat > MODES else remedy}"),
     )
     least = min(d.ess_bulk, d.ess_tail)
     ok = least >= ESS

@@ -69,9 +69,10 @@ def _tail(
 
     def one(params: Any, key: Array) -> Array:
         around = noise.around(law.expected(params, x), params, x)
-        again, *others = around.sample(key, (REPLICATES,))
-        centre = jnp.median(jnp.stack(others), axis=0)  # a Student-t may have no mean
-        scale = jnp.median(jnp.abs(jnp.stack(others) - centre), axis=0)
+        made = around.sample(key, (REPLICATES,))
+        again, others = made[0], made[1:]
+        centre = jnp.median(others, axis=0)  # a Student-t may have no mean
+        scale = jnp.median(jnp.abs(others - centre), axis=0)
 
         def statistic(y: Array) -> Array:
             left = jnp.clip((y - centre) / jnp.maximum(scale, 1e-12), -8, 8)

@@ -101,7 +101,7 @@ def _repeat(
     }
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def _responses(
     skeleton: Skeleton, numbers: Any, unknowns: Any, x: Any, key: Array
 ) -> Array:

@@ -7,6 +7,7 @@ program, not constants in it: another data set of the same shape does not recomp
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
+from threading import RLock
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
 from nstar.types import Array, Inputs, Law, Led, Noise, Params, Prepared, Prior
 
+TRACING = RLock()  # NumPyro's handlers are one stack for all threads of a process
 ONCE = {"xla_backend_optimization_level": 0}  # for a program that runs but once
 
 
@@ -103,7 +105,8 @@ def _with(part: Any, numbers: dict[str, Any]) -> Any:
 
 def prior_draw(law: Law, noise: Noise, chosen: Any, key: Array) -> dict[str, Array]:
     """Draw the unknowns from their priors."""
-    sites = trace(seed(unknowns, key)).get_trace(law, noise, chosen)
+    with TRACING:
+        sites = trace(seed(unknowns, key)).get_trace(law, noise, chosen)
     return {name: site["value"] for name, site in sites.items()}
 
 
@@ -128,7 +131,8 @@ def energy(
 
     def potential(u: Params) -> Array:
         u = _led(law, noise, chosen, data, u, 1)
-        return potential_energy(model, (law, noise, chosen, *data, at_runs), {}, u)
+        with TRACING:
+            return potential_energy(model, (law, noise, chosen, *data, at_runs), {}, u)
 
     return potential
 
@@ -136,12 +140,14 @@ def energy(
 def constrain(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Params:
     """Map unconstrained unknowns to their own supports."""
     u = _led(law, noise, chosen, data, u, 1)
-    return constrain_fn(model, (law, noise, chosen, *data), {}, u)
+    with TRACING:
+        return constrain_fn(model, (law, noise, chosen, *data), {}, u)
 
 
 def unconstrain(law: Law, noise: Noise, chosen: Any, data: Data, p: Params) -> Params:
     """Map unknowns from their supports to the real line."""
-    u = unconstrain_fn(model, (law, noise, chosen, *data), {}, dict(p))
+    with TRACING:
+        u = unconstrain_fn(model, (law, noise, chosen, *data), {}, dict(p))
     return _led(law, noise, chosen, data, u, -1)
 
 
@@ -151,7 +157,8 @@ def _led(
     """Move the unknowns that others lead by where they are led: a shift, so no Jacobian."""
     u = dict(u)
     if isinstance(law, Led):
-        params = constrain_fn(model, (law, noise, chosen, *data), {}, u)
+        with TRACING:
+            params = constrain_fn(model, (law, noise, chosen, *data), {}, u)
         led = law.led(params, data.x, data.y)
         u |= {name: u[name] + sign * shift for name, shift in led.items()}
     return u

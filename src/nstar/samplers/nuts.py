@@ -25,6 +25,7 @@ from nstar.types import Array, Law, Led, Noise, Params, Prior
 
 PRIOR_DRAWS = 1000  # kept beside the posterior, and where the mode search starts
 BLOCK = 250  # transitions between two ticks of the progress bar
+SEARCHES = 4  # for modes, each from the best of as many parts of the prior's draws
 MISLED = 500  # pilot transitions where the curvature at the mode misleads
 SHALLOW = (
     6  # depth of trees in pilots and warm-up: a bad scale is left soon, not explored
@@ -88,10 +89,13 @@ def sample(
     problem = (numbers, dict(chosen), data)
     prior_key, *chain_keys = jax.random.split(key, settings.chains + 1)
     prior = density.prior_draws(skeleton, numbers, dict(chosen), prior_key, PRIOR_DRAWS)
-    mode = prepare(skeleton, problem, {n: v[: modes.POINTS] for n, v in prior.items()})
-    misled = bool(mode.mismatch > settings.trusted)
+    starts = {n: v[: modes.POINTS] for n, v in prior.items()}
+    found, mismatch = prepare(skeleton, problem, starts)
+    misled = mismatch > settings.trusted
     if misled:
-        mode, settings = modes.scaled(mode), settings._replace(pilot=MISLED)
+        settings = settings._replace(pilot=MISLED)
+    at = modes.shared(found, settings.chains)
+    frames = [modes.scaled(f.mode) if misled else f.mode for f in found]
     pilots, whole = -(-settings.pilot // BLOCK), sum(_blocks(settings))
     total = settings.chains * (pilots + whole)
     done, counting = 0, Lock()
@@ -104,24 +108,25 @@ def sample(
 
     how = Compiled(_blocks(settings)[0] * BLOCK, settings.max_tree_depth)
 
-    def run(mode: modes.Mode, blocks: int) -> Any:
+    def run(blocks: int) -> Any:
         asked = jnp.asarray(settings.target_accept)
-        one = partial(_chain, skeleton, how, problem, mode, asked, counted, blocks)
+        one = partial(_chain, skeleton, how, problem, asked, counted, blocks)
         with ThreadPoolExecutor(min(settings.chains, os.cpu_count() or 1)) as pool:
-            chains = list(pool.map(one, chain_keys))
+            chains = list(pool.map(one, [frames[i] for i in at], chain_keys))
         return jax.tree.map(lambda *a: np.stack(a), *chains)
 
     for _ in range(pilots):
-        z, _ = run(mode, 1)
-        if misled:
-            mode = modes.spread(mode, z[:, BLOCK // 5 :])
-        else:
-            mode = whiten(skeleton, problem, mode, z[:, BLOCK // 5 :: 8])
+        z = run(1)[0][:, BLOCK // 5 :]
+        for i in np.unique(at):
+            if misled:
+                frames[i] = modes.spread(frames[i], z[at == i])
+            else:
+                u = frames[i].at + np.concatenate(z[at == i, ::8]) @ frames[i].width.T
+                frames[i] = modes.about(partial(_local, skeleton, problem), u)
     warm = _blocks(settings)[0] * BLOCK
-    z, stats = jax.tree.map(
-        lambda a: a[:, warm : warm + settings.draws], run(mode, whole)
-    )
-    posterior, log_likelihood = unpack(skeleton, problem, mode, z)
+    z, stats = jax.tree.map(lambda a: a[:, warm : warm + settings.draws], run(whole))
+    begun = jax.tree.map(lambda *a: np.stack(a), *(frames[i] for i in at))
+    posterior, log_likelihood = unpack(skeleton, problem, begun, z)
     return Draws(
         {name: np.asarray(value) for name, value in posterior.items()},
         {name: np.asarray(value) for name, value in prior.items()},
@@ -138,10 +143,10 @@ def _chain(
     skeleton: Skeleton,
     how: Compiled,
     problem: Any,
-    mode: modes.Mode,
     accept: Array,
     counted: Callable[[], None],
     blocks: int,
+    mode: modes.Mode,
     key: Array,
 ) -> Any:
     """Run a chain from its start for some blocks, warm-up included."""
@@ -168,15 +173,19 @@ def _energy(skeleton: Skeleton, problem: Any) -> tuple[Callable, Callable]:
     return lambda u: energy(unravel(u)), unravel
 
 
-def prepare(skeleton: Skeleton, problem: Any, starts: Params) -> modes.Mode:
-    """Find the mode from draws of the prior, (start, ...) each."""
-    u, free = _starts(skeleton, problem, starts)
+def prepare(
+    skeleton: Skeleton, problem: Any, starts: Params
+) -> tuple[list[modes.Found], float]:
+    """Find the modes from draws of the prior, (start, ...) each, and the best's mismatch."""
+    u, free = map(np.asarray, _starts(skeleton, problem, starts))
     energies = np.asarray(_energies(skeleton, problem, u))
-    best = np.argmin(np.where(np.isfinite(energies), energies, np.inf))
-    mode = _search(skeleton, problem, u[best], free)
-    at, normal = modes.probes(mode)
-    energies = _energies(skeleton, problem, at)
-    return mode._replace(mismatch=modes.mismatch(energies, normal))
+    energies = np.where(np.isfinite(energies), energies, np.inf)
+    parts = np.array_split(np.arange(len(u)), SEARCHES)
+    best = [part[np.argmin(energies[part])] for part in parts]
+    local = partial(_local, skeleton, problem)
+    found = modes.apart([modes.find(local, u[i], free) for i in best])
+    at, normal = modes.probes(found[0].mode)
+    return found, modes.mismatch(_energies(skeleton, problem, at), normal)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -209,16 +218,12 @@ def _energies(skeleton: Skeleton, problem: Any, u: Array) -> Array:
 
 
 @partial(jax.jit, static_argnums=0)
-def _search(skeleton: Skeleton, problem: Any, u: Array, free: Array) -> modes.Mode:
-    return modes.find(_energy(skeleton, problem)[0], u, free)
-
-
-@partial(jax.jit, static_argnums=0)
-def whiten(skeleton: Skeleton, problem: Any, mode: modes.Mode, z: Array) -> modes.Mode:
-    """Whiten anew by the mean curvature over draws, (chain, draw, unknown)."""
-    energy, _ = _energy(skeleton, problem)
-    u = mode.at + z.reshape(-1, z.shape[-1]) @ mode.width.T
-    return modes.about(energy, u)
+def _local(skeleton: Skeleton, problem: Any, u: Array) -> tuple[Array, Array, Array]:
+    """Energy, gradient and curvature at flat unknowns, in one pass."""
+    slopes = jax.value_and_grad(_energy(skeleton, problem)[0])
+    (value, slope), along = jax.linearize(slopes, u)
+    hessian = jax.vmap(along)(jnp.eye(u.size))[1]
+    return value, jnp.nan_to_num(slope), jnp.nan_to_num(hessian)
 
 
 def _kernel(
@@ -236,7 +241,7 @@ def _kernel(
     return begin, step
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1), compiler_options=density.ONCE)
 def begin(
     skeleton: Skeleton,
     how: Compiled,
@@ -285,14 +290,17 @@ def advance(
 def unpack(
     skeleton: Skeleton, problem: Any, mode: modes.Mode, z: Array
 ) -> tuple[dict[str, Array], Array]:
-    """Turn whitened positions, (chain, draw, unknown), into unknowns and likelihoods."""
+    """Turn whitened positions, (chain, draw, unknown), into unknowns and likelihoods.
+
+    Each chain has its own mode.
+    """
     numbers, chosen, data = problem
     law, noise = skeleton.fill(numbers)
     _, unravel = _energy(skeleton, problem)
 
-    def one(z: Array) -> tuple[dict[str, Array], Array]:
+    def one(mode: modes.Mode, z: Array) -> tuple[dict[str, Array], Array]:
         u = unravel(mode.at + mode.width @ z)
         params = dict(density.constrain(law, noise, chosen, data, u))
         return params, density.log_likelihood(law, noise, data, params)
 
-    return jax.vmap(jax.vmap(one))(z)
+    return jax.vmap(jax.vmap(one, (None, 0)))(mode, z)
