@@ -27,9 +27,7 @@ PRIOR_DRAWS = 1000  # kept beside the posterior, and where the mode search start
 BLOCK = 250  # transitions between two ticks of the progress bar
 SEARCHES = 4  # for modes, each from the best of as many parts of the prior's draws
 MISLED = 500  # pilot transitions where the curvature at the mode misleads
-SHALLOW = (
-    6  # depth of trees in pilots and warm-up: a bad scale is left soon, not explored
-)
+SHALLOW = 6  # depth of trees in pilots and warm-up: a bad scale is left soon
 
 
 class Settings(NamedTuple):
@@ -41,9 +39,7 @@ class Settings(NamedTuple):
     target_accept: float = 0.9
     max_tree_depth: int = 10  # of draws; warm-up grows no deeper than SHALLOW
     trusted: float = modes.TRUSTED  # mismatch up to which the mode's curvature guides
-    pilot: int = (
-        0  # transitions before; after each block, whitened anew by its curvature
-    )
+    pilot: int = 0  # transitions before; each block whitens anew by its curvature
 
 
 USUAL = Settings()
