@@ -123,12 +123,7 @@ def sample(
     z, stats = jax.tree.map(lambda a: a[:, warm : warm + settings.draws], run(whole))
     begun = jax.tree.map(lambda *a: np.stack(a), *(frames[i] for i in at))
     posterior, log_likelihood = unpack(skeleton, problem, begun, z)
-    return Draws(
-        {name: np.asarray(value) for name, value in posterior.items()},
-        {name: np.asarray(value) for name, value in prior.items()},
-        np.asarray(log_likelihood),
-        {name: np.asarray(value) for name, value in stats.items()},
-    )
+    return Draws(*jax.tree.map(np.asarray, (posterior, prior, log_likelihood, stats)))
 
 
 def _blocks(settings: Settings) -> tuple[int, int]:
