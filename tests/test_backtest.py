@@ -1,11 +1,16 @@
 """Hold-outs and their scores: closed forms, and what a split may see."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 import nstar
-from nstar.backtest import backtest, check_backtest, near_minimum, split
+from nstar.backtest import Outcome, backtest, check_backtest, near_minimum, split
+from nstar.report.held_out import figure, panel
+from nstar.responses import LOG_LOSS
 from nstar.scores import crps, scores
 
 
@@ -89,3 +94,34 @@ def test_optima_of_held_out_budgets_are_scored(llama3):
     optima = outcome.record()["optima"]
     assert optima["budgets"] == pytest.approx([1e21, 3e21, 1e22])
     assert set(optima["D"]["coverage"]) == {"0.5", "0.8", "0.9", "0.95"}
+
+
+def invented(misses):
+    """What was said of eight runs, of which the first few came out far above."""
+    test = nstar.read_runs({"N": np.geomspace(1e8, 1e9, 8), "D": np.full(8, 1e10), "L": np.full(8, 3.0)})  # fmt: skip
+    draws = np.log(3.0) + 0.01 * np.random.default_rng(0).normal(size=(500, 8))
+    draws[:, :misses] -= 0.05
+    fit = SimpleNamespace(law=SimpleNamespace(response=LOG_LOSS))
+    return Outcome(split_of(test), fit, draws)
+
+
+def split_of(test):
+    return SimpleNamespace(test=test, decades=1.0)
+
+
+def test_a_panel_counts_what_came_inside():
+    ax = panel(Figure().subplots(), "ladder", invented(3))
+    assert ax.get_title() == "ladder, 1 decades: 5 of 8 inside 90%"
+    inside, outside = (line.get_xdata() for line in ax.lines[1:])
+    assert list(outside) == [0, 1, 2]
+    assert len(inside) == 5
+
+
+@pytest.mark.parametrize(("kind", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])  # fmt: skip
+def test_a_figure_has_a_panel_for_each_hold_out(kind, start):
+    held = [("one", invented(0)), ("one", invented(1)), ("two", invented(2)), ("two", invented(8))]  # fmt: skip
+    drawn = figure(held, kind)
+    assert drawn.startswith(start)
+    if kind == "svg":
+        assert drawn == figure(held, kind)
+        assert drawn.count(b'id="axes_') == 4

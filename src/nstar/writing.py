@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 
-def write_whole(path: str | Path, text: str) -> Path:
-    """Write text beside the file and put it in place in one step.
+def write_whole(path: str | Path, text: str | bytes) -> Path:
+    """Write text or bytes beside the file and put them in place in one step.
 
     Raises:
         OSError: the folder cannot be made or written.
@@ -22,8 +22,8 @@ def write_whole(path: str | Path, text: str) -> Path:
         dir=path.parent, prefix=path.name[:40], suffix=".part"
     )
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
         os.chmod(partial, 0o644)
         os.replace(partial, path)
     except BaseException:
@@ -33,7 +33,7 @@ def write_whole(path: str | Path, text: str) -> Path:
     return path
 
 
-def require_writable(path: str | Path, *suffixes: str) -> Path:
+def require_writable(path: str | Path, *suffixes: str, option: str = "--out") -> Path:
     """Try a place before hours are spent on what goes there.
 
     Raises:
@@ -41,7 +41,7 @@ def require_writable(path: str | Path, *suffixes: str) -> Path:
     """
     path = Path(path)
     if suffixes and path.suffix not in suffixes:
-        msg = f"--out {path}: expected a name that ends in {' or '.join(suffixes)}"
+        msg = f"{option} {path}: expected a name that ends in {' or '.join(suffixes)}"
         raise ValueError(msg)
     try:
         if path.is_dir():
@@ -50,7 +50,7 @@ def require_writable(path: str | Path, *suffixes: str) -> Path:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        msg = f"--out {path}: cannot be written ({error.strerror or error})"
+        msg = f"{option} {path}: cannot be written ({error.strerror or error})"
         raise ValueError(msg) from None
     return path
 

@@ -28,6 +28,7 @@ def backtest(
     test: Annotated[str | None, typer.Option("--test", help="A table to predict, in place of a split.")] = None,
     by: Annotated[str | None, typer.Option("--by", help="A column whose values are ladders of their own.")] = None,
     predictions: Annotated[str | None, typer.Option("--predictions", help="Write every held-out run with its quantiles (CSV).")] = None,
+    figure: Annotated[str | None, typer.Option("--figure", help="Draw what was predicted and what came, a panel for each hold-out (.svg, .png, .pdf).")] = None,
     law: o.Law = None, noise: o.Noise = None,
     discrepancy: o.Discrepancy = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
@@ -39,6 +40,7 @@ def backtest(
     asked = Asked(
         runs, law, noise, discrepancy, None, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
+    kind = _kind(figure, predictions)
     whole = read(asked)
     held = read(replace(asked, source=test)) if test else None
     if cache:
@@ -48,7 +50,7 @@ def backtest(
 
     require_names(laws)
 
-    ladders, checks, rows = [], [], []
+    ladders, checks, rows, panels = [], [], [], []
     for name, part in _ladders(whole, by):
         tell(f"ladder {name}: {len(part)} runs")
         outcomes = hold(
@@ -65,8 +67,11 @@ def backtest(
         ladders.append((name, [outcome.record() for outcome in outcomes], found))
         checks += [c._replace(name=f"{name}: {c.name}") if by else c for c in found]
         rows += _rows(name, outcomes)
+        panels += [(name, outcome) for outcome in outcomes]
     if predictions:
         _write(predictions, rows)
+    if figure:
+        _draw(figure, panels, kind)
     head = {"data": whole.source, "law": law, "seed": seed or 0}
     if json and by:
         each = [
@@ -127,6 +132,25 @@ def _write(path: str, rows: list[dict[str, Any]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_whole(path, text.getvalue())
+
+
+def _kind(figure: str | None, predictions: str | None) -> str:
+    """Try where files will go before hours are spent; which kind the figure is."""
+    from nstar.writing import require_writable
+
+    if predictions:
+        require_writable(predictions, option="--predictions")
+    kinds = (".svg", ".png", ".pdf")
+    return (
+        require_writable(figure, *kinds, option="--figure").suffix[1:] if figure else ""
+    )
+
+
+def _draw(path: str, panels: "list[tuple[str, Outcome]]", kind: str) -> None:
+    from nstar.report.held_out import figure
+    from nstar.writing import write_whole
+
+    write_whole(path, figure(panels, kind))
 
 
 def _print(records: list[tuple[str, dict[str, Any]]]) -> None:
