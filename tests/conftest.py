@@ -86,6 +86,11 @@ def surface_fit(once: Callable, llama3: nstar.Observations) -> nstar.Fit:
     return once("chinchilla", llama3, "chinchilla", discrepancy="none")
 
 
+@pytest.fixture(scope="session")
+def bent_fit(once: Callable, llama3: nstar.Observations) -> nstar.Fit:
+    return once("coupled", llama3, "coupled")
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

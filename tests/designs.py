@@ -16,10 +16,10 @@ def optima() -> dict[str, np.ndarray]:
     return {"C": np.geomspace(6e18, 1e22, 12)}
 
 
-def profiles() -> dict[str, np.ndarray]:
-    """Six budgets of eight runs, 1 to 400 tokens per parameter."""
-    C = np.repeat(BUDGETS, 8)
-    ratio = np.tile(np.geomspace(1.0, 400.0, 8), 6)
+def profiles(each: int = 8) -> dict[str, np.ndarray]:
+    """Six budgets of some runs each, 1 to 400 tokens per parameter."""
+    C = np.repeat(BUDGETS, each)
+    ratio = np.tile(np.geomspace(1.0, 400.0, each), 6)
     D = np.sqrt(C * ratio / 6)
     return {"C": C, "budget": C, "D": D, "N": C / (6 * D)}
 

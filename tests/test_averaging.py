@@ -4,13 +4,14 @@ import json
 import sys
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 from scipy.special import logsumexp
 
 import nstar
 from designs import profiles
-from nstar import cli, prediction
+from nstar import cli, prediction, store
 from nstar.averaging import Component, evidence, inner_splits, stack
 from nstar.backtest import Outcome, backtest, check_backtest
 from nstar.mixture import Average
@@ -81,8 +82,30 @@ def test_weights_prefer_the_true_law(averaged):
     assert "top 0.5 decades held out" in averaged.how.detail
     assert "equal weights would be 0.50" in str(averaged)
     assert [r["law"] for r in averaged.summary()] == list(LAWS)
-    with pytest.raises(ValueError, match="save each of its components"):
-        averaged.save("average.nc")
+
+
+def test_an_average_comes_back_from_one_file(averaged, tmp_path, capsys, monkeypatch):
+    file = averaged.save(tmp_path / "average.nc")
+    back = nstar.load(file)
+    assert (back.names, back.weights, back.how) == (
+        averaged.names, averaged.weights, averaged.how,
+    )  # fmt: skip
+    said = (prediction.loss(a, [1e9, 7e9], [2e10, 1e12]) for a in (averaged, back))
+    first, second = said
+    assert first.equals(second)
+    with pytest.raises(ValueError, match="holds an average of 2 laws"):
+        store.read(file, None, None)
+    monkeypatch.setattr(sys, "argv", ["nstar", "summary", str(file), "--json"])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    document = json.loads(capsys.readouterr().out)
+    assert left.value.code == int("FAIL" in {c["status"] for c in document["checks"]})
+    assert list(document["weights"]) == list(LAWS)
+    assert {"chinchilla: alpha1", "coupled: coupling"} <= set(document["unknowns"])
+    with h5py.File(file, "r+") as opened:
+        opened.attrs["nstar_parts"] = opened.attrs["nstar_parts"].replace("0.", "0.1", 1)  # fmt: skip
+    with pytest.raises(ValueError, match="edited or damaged"):
+        nstar.load(file)
 
 
 def test_draws_carry_their_law_in_proportion(averaged):
@@ -200,7 +223,6 @@ def test_components_speak_of_the_same_runs(averaged):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("fit llama3 --law chinchilla,coupled", "is of one law"),
         ("plan llama3 --budget 1e25 --law chinchilla,,coupled", "expected a law"),
         ("plan llama3 --budget 1e25 --law chinchilla,nonsense", "no law 'nonsense'"),
         ("backtest llama3 --law chinchilla,chinchilla", "laws of different names"),

@@ -262,12 +262,12 @@ def test_the_choice_follows_the_table(llama3, optima):
     from nstar.cli.choice import choose
 
     assert choose(llama3, None).law == "isoflop"
-    assert choose(llama3, None, surface=True).law == "chinchilla"
+    assert choose(llama3, None, surface=True).law == "coupled"
     assert choose(package.read_runs("llama3_optima"), None).law == "allocation"
     asked = choose(llama3, "allocation")
     assert asked.runs.source.startswith("optima of")
     columns = {n: v for n, v in llama3.columns.items() if n in {"N", "D", "L"}}
-    assert choose(replace(llama3, columns=columns), None).law == "chinchilla"
+    assert choose(replace(llama3, columns=columns), None).law == "coupled"
     with pytest.raises(ValueError, match="no law fits such a table"):
         choose(replace(llama3, columns={"N": llama3["N"]}), None)
 

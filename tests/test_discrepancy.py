@@ -15,6 +15,7 @@ from nstar.discrepancy import PARTS, bend, bendable
 from nstar.laws.coupled import Coupled
 from nstar.laws.kaplan import Kaplan
 from nstar.planning import _on_edge
+from nstar.samplers import nuts
 from nstar.samplers.nuts import Settings
 
 QUICK = Settings(chains=2, warmup=500, draws=1000, trusted=np.inf)
@@ -172,15 +173,20 @@ def made(K, rng, size):
     return root @ rng.normal(size=(m, size))
 
 
-def test_waves_predict_about_as_the_process_they_stand_for(rng):
-    """Finitely many are surer beside the runs; the 24 pairs of `across` make most of it."""
-    x = profiles()
+@pytest.mark.parametrize(("each", "off_by", "surer"), [(8, 0.7, 0.65), (40, 1.1, 0.5)])
+def test_waves_predict_about_as_the_process_they_stand_for(rng, each, off_by, surer):
+    """Finitely many are surer beside the runs; the 24 pairs of `across` make most of it.
+
+    48 and 240 runs; the more runs, the less the process leaves open, so in its sd's the
+    difference grows.
+    """
+    x = profiles(each)
     waves, exact = covariances(bend(Kaplan(), x), x)
     y = made(exact, rng, 4000)
     (ours, narrow), (theirs, sd) = conditional(waves, y), conditional(exact, y)
     off = np.sqrt(np.mean(np.square(ours - theirs), axis=1)) / sd
-    assert np.all(off < 0.7)
-    assert np.all((narrow / sd > 0.65) & (narrow / sd < 1.05))
+    assert np.all(off < off_by), off
+    assert np.all((narrow / sd > surer) & (narrow / sd < 1.05)), narrow / sd
 
 
 @pytest.mark.slow
@@ -213,7 +219,9 @@ def test_it_is_on_by_default_and_off_by_name(tmp_path):
     x, rng = profiles(), np.random.default_rng(0)
     L = 1.7 + 400 / x["N"] ** 0.34 + 410 / x["D"] ** 0.28
     table = x | {"L": L * np.exp(0.003 * rng.normal(size=len(L)))}
+    compiled = nuts.advance._cache_size()
     bent = nstar.fit(table, "chinchilla", settings=tiny)
+    assert nuts.advance._cache_size() == compiled + 1  # pilots and draws share it
     straight = nstar.fit(table, "chinchilla", settings=tiny, discrepancy="none")
     assert set(bent.draws) > set(straight.draws)
     back = nstar.load(bent.save(tmp_path / "bent.nc"))

@@ -53,13 +53,14 @@ COMPARE = HEAD | {
     "budgets": [BOTH], "exponents": {"N": BESIDE, "D": BESIDE}, "exponents_over": OVER,
     "sentence": str, "checks": CHECKS,
 }  # fmt: skip
+SHARES = dict.fromkeys(("parameters", "discrepancy", "law", "noise"), float)
 REPORT = {
     "headline": str, "status": str, "data": str, "seed": int, "prob": float, "interval": str,
     "checks": CHECKS,
     "routes": [{
         "route": str, "law": str, "noise": str, "runs": int, "budgets": [BUDGET],
         "exponents": EXPONENTS, "exponents_over": OVER, "coefficients": COEFFICIENTS,
-        "unknowns": {...: {"mean": float, "sd": float, "lower": float, "upper": float}},
+        "loss_from": ([SHARES], None), "unknowns": {...: {"mean": float, "sd": float, "lower": float, "upper": float}},
     }],
     "routes_missing": {...: str},
     "published": [{
@@ -265,19 +266,19 @@ def test_report(document, tmp_path):
     told = document("report", "llama3_optima", "-C", "1e22", "--out", file)
     hold(REPORT, told)
     assert [route["law"] for route in told["routes"]] == ["allocation"]
-    assert set(told["routes_missing"]) == {"isoflop", "chinchilla"}
+    assert set(told["routes_missing"]) == {"isoflop", "coupled"}
     assert json.loads(file.with_suffix(".json").read_text(encoding="utf-8")) == told
     assert file.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-def test_report_of_every_route(isoflop_fit, allocation_fit, surface_fit, llama3):
+def test_report_of_every_route(isoflop_fit, allocation_fit, bent_fit, llama3):
     from nstar.planning import plan
     from nstar.report.facts import gather
     from nstar.routes import Route, Routes
     from nstar.writing import json_text
 
-    fits = isoflop_fit, allocation_fit, surface_fit
-    names = "isoflop", "allocation", "chinchilla"
+    fits = isoflop_fit, allocation_fit, bent_fit
+    names = "isoflop", "allocation", "coupled"
     taken = (Route(n, f, plan(f, [3.8e25])) for n, f in zip(names, fits, strict=True))
     facts = gather(Routes(llama3, tuple(taken), {}), None, 0.9, "nstar report")
     hold(REPORT, json.loads(json_text(facts.document)))

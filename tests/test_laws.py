@@ -41,13 +41,7 @@ def placed(name):
 @cache
 def prior_draws(name, count, seed=0):
     law, noise, x = placed(name)
-    skeleton, numbers = density.split(law, noise)
-    return (
-        law,
-        noise,
-        x,
-        density.prior_draws(skeleton, numbers, {}, jax.random.key(seed), count),
-    )
+    return law, noise, x, density.prior_draws(law, noise, {}, jax.random.key(seed), count)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -115,8 +109,7 @@ def test_priors_do_not_look_at_the_response(name, rng):
         rows = np.arange(len(columns[response]))
         used, x, _ = ask(nstar.Observations(columns, rows, "simulated", ""), law)
         law = law.at(x, used.cost)
-        skeleton, numbers = density.split(law, noise)
-        return density.prior_draws(skeleton, numbers, {}, jax.random.key(0), 5)
+        return density.prior_draws(law, noise, {}, jax.random.key(0), 5)
 
     first, second = priors(table), priors(shuffled)
     for unknown in first:

@@ -56,7 +56,7 @@ def test_a_table_of_optima_carries_no_surface():
 
     on, why = possible(nstar.read_runs("llama3_optima"))
     assert list(on) == ["allocation"]
-    assert set(why) == {"isoflop", "chinchilla"}
+    assert set(why) == {"isoflop", "coupled"}
 
 
 def test_the_report_says_what_normal_noise_would_have_said(llama3):

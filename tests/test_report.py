@@ -28,10 +28,10 @@ HOSTILE = {
 
 
 @pytest.fixture(scope="module")
-def taken(llama3, isoflop_fit, allocation_fit, surface_fit):
+def taken(llama3, isoflop_fit, allocation_fit, bent_fit):
     def routes(budgets):
-        fits = isoflop_fit, allocation_fit, surface_fit
-        names = "isoflop", "allocation", "chinchilla"
+        fits = isoflop_fit, allocation_fit, bent_fit
+        names = "isoflop", "allocation", "coupled"
         made = (
             Route(name, fit, plan(fit, budgets))
             for name, fit in zip(names, fits, strict=True)
@@ -154,8 +154,9 @@ def test_the_headline_names_the_spread_and_the_distance(made):
     assert "but the routes disagree: median tokens from" in facts.headline
 
 
-def test_a_failing_check_changes_the_headline(taken):
-    routes = taken([1e40])
+def test_a_failing_check_changes_the_headline(allocation_fit):
+    route = Route("allocation", allocation_fit, plan(allocation_fit, [1e40]))
+    routes = Routes(allocation_fit.runs, (route,), {})
     facts = gather(routes, None, 0.9, COMMAND)
     assert facts.headline.startswith("FAIL: do not act on these numbers")
     assert facts.checks[0].status is Status.FAIL
@@ -168,7 +169,7 @@ def test_a_failing_check_changes_the_headline(taken):
 def test_a_hostile_name_is_text(allocation_fit, name, tmp_path):
     route = Route("allocation", allocation_fit, plan(allocation_fit, [1e22]))
     runs = dataclasses.replace(allocation_fit.runs, source=name)
-    routes = Routes(runs, (route,), {"chinchilla": f"{name} has no loss"})
+    routes = Routes(runs, (route,), {"coupled": f"{name} has no loss"})
     facts = gather(routes, ["llama3"], 0.9, f"nstar report {name}")
     text = page(routes, facts)
     root = html.document_fromstring(text)
@@ -210,14 +211,14 @@ def test_the_words_of_the_page_are_as_stored(made):
 
 def test_a_report_of_one_route_stands_alone(allocation_fit, llama3):
     route = Route("allocation", allocation_fit, plan(allocation_fit, [1e22, 1e21]))
-    missing = {"chinchilla": "the table lacks L"}
+    missing = {"coupled": "the table lacks L"}
     routes = Routes(allocation_fit.runs, (route,), missing)
     facts = gather(routes, ["chinchilla"], 0.8, COMMAND)
     root = html.document_fromstring(page(routes, facts))
     assert "no second route checks it" in facts.headline
     assert "80% equal-tailed" in root.text_content()
     assert len(root.xpath("//figure")) == 2
-    assert "No chinchilla route: the table lacks L." in root.text_content()
+    assert "No coupled route: the table lacks L." in root.text_content()
     assert len(cells(root, "answer")) == 2
 
 

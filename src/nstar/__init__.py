@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from nstar.comparison import compare as compare
     from nstar.fitting import Fit as Fit
     from nstar.fitting import fit as fit
-    from nstar.fitting import load as load
     from nstar.mixture import Average as Average
     from nstar.observations import Observations as Observations
     from nstar.optima import measured_optima as measured_optima
@@ -45,7 +44,7 @@ _ROOMS = {
     "compare": ("comparison", "compare"),
     "fit": ("fitting", "fit"),
     "informed": ("prior_sets", "informed"),
-    "load": ("fitting", "load"),
+    "load": ("mixture", "load"),
     "measured_optima": ("optima", "measured_optima"),
     "plan": ("planning", "plan"),
     "predict": ("prediction", "loss"),

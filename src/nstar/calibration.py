@@ -105,17 +105,20 @@ def calibrate(
     with jax.enable_x64(True):
         law, noise = placed(law, noise, x, SIX)
         skeleton, numbers = split(law, noise)
-        key, *keys = jax.random.split(jax.random.key(seed), replicates + 1)
+        key, of_data, *keys = jax.random.split(jax.random.key(seed), replicates + 2)
         chosen = resolve(priors, law, noise).priors
-        count = max(replicates, nuts.PRIOR_DRAWS)  # the program that the fits use too
-        truths = density.prior_draws(skeleton, numbers, chosen, key, count)
+        count = max(
+            replicates, nuts.PRIOR_DRAWS
+        )  # the operations that the fits use too
+        truths = density.prior_draws(law, noise, chosen, key, count)
+        clean = density.expected(skeleton, numbers, truths, x)
+        made = density.measured(noise, clean, truths, x, of_data)[:, 0]
         C = 10 * np.max(design["C"]) if "C" in design else None
         for i, key in enumerate(keys):
             truth = {name: np.asarray(values)[i] for name, values in truths.items()}
-            of_data, of_fit = jax.random.split(key)
-            y = np.asarray(_simulated(skeleton, numbers, truth, x, of_data))
+            y = np.asarray(made[i])
             draws = nuts.sample(
-                law, noise, fitted_priors or chosen, Data(x, y), of_fit, settings
+                law, noise, fitted_priors or chosen, Data(x, y), key, settings
             )
             divergences += int(draws.stats["diverging"].sum())
             posterior = distort(
@@ -135,14 +138,6 @@ def calibrate(
     return Ranks(
         {name: np.array(values) for name, values in ranks.items()}, divergences
     )
-
-
-@partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
-def _simulated(
-    skeleton: Skeleton, numbers: Any, truth: Params, x: Any, key: Array
-) -> Array:
-    law, noise = skeleton.fill(numbers)
-    return noise.around(law.expected(truth, x), truth, x).sample(key)
 
 
 def _quantities(

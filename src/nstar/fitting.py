@@ -193,21 +193,6 @@ def fit(
     return Fit(law, noise, used, tree, seed, chosen, notes)
 
 
-def load(path: str | Path, law: Law | None = None, noise: Noise | None = None) -> Fit:
-    """Read a fit back, identical to the one that was saved.
-
-    Args:
-        path: the file.
-        law: the law, where it is one of the user's own.
-        noise: the noise, likewise.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is cut short, edited, no fit, or of a newer format.
-    """
-    return Fit(*store.read(path, law, noise))
-
-
 def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
     """Find a law and a noise by name; those given as such are returned as they are.
 

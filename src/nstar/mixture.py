@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from nstar import store
 from nstar.fitting import Fit
 from nstar.observations import Observations
-from nstar.verdicts import Check
+from nstar.types import Law, Noise
+from nstar.verdicts import Check, Status
 
 MOST = 5  # laws of one average
 
@@ -103,13 +105,14 @@ class Average:
         ]
 
     def save(self, path: str | Path) -> Path:
-        """Refuse: what is on disk is one law's fit.
+        """Write every component, and the weights, to one file, whole or not at all.
 
         Raises:
-            ValueError: always, with what to do.
+            ValueError: it cannot be written there.
         """
-        msg = f"{path}: an average is not saved as one file; save each of its components, and keep `weights`"
-        raise ValueError(msg)
+        said = {"names": self.names, "weights": self.weights, "how": self.how.as_json()}
+        parts = [(fit.tree, fit.runs, fit.notes) for fit in self.components]
+        return store.write_parts(parts, json.dumps(said), path)
 
     @property
     def tree(self) -> xr.DataTree:
@@ -128,6 +131,28 @@ class Average:
             f"(equal weights would be {1 / len(self.names):.2f}), "
             f"{len(self.runs)} runs of {self.runs.source}, seed {self.seed}"
         )
+
+
+def load(
+    path: str | Path, law: Law | None = None, noise: Noise | None = None
+) -> Fit | Average:
+    """Read a fit or an average back, identical to the one that was saved.
+
+    Args:
+        path: the file.
+        law: the law of a fit, where it is one of the user's own.
+        noise: the noise, likewise.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is cut short, edited, no fit, or of a newer format.
+    """
+    several = store.read_parts(path)
+    if several is None:
+        return Fit(*store.read(path, law, noise))
+    said, parts = json.loads(several[0]), [Fit(*part) for part in several[1]]
+    how = Check(said["how"]["name"], Status(said["how"]["status"]), said["how"]["detail"])  # fmt: skip
+    return Average(tuple(parts), tuple(said["names"]), tuple(said["weights"]), how)
 
 
 def components(fit: Fit | Average) -> tuple[Fit, ...]:

@@ -17,6 +17,7 @@ from nstar.fitting import Fit
 from nstar.groups import in_group
 from nstar.mixture import Average
 from nstar.observations import Observations
+from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
 from nstar.types import (
     Allocation,
@@ -74,8 +75,10 @@ def loss(
     inputs = _inputs(fit, N, D, x)
     with jax.enable_x64(True):
         skeleton, numbers = split(law, fit.noise)
-        key = jax.random.key(seed)
-        both = _loss(skeleton, numbers, fit.draws, inputs, key)
+        of_budget, of_run = jax.random.split(jax.random.key(seed))
+        clean, expected = _loss(skeleton, numbers, fit.draws, inputs, of_budget)
+        made = density.measured(fit.noise, expected, fit.draws, inputs, of_run)
+        both = clean, made[:, 0]
         values = [law.response.unlink(np.asarray(v))[0] for v in both]
     pairs = zip(("loss", "measured"), values, strict=True)
     data = {name: (("draw", "point"), v) for name, v in pairs}
@@ -111,17 +114,14 @@ def _inputs(
 def _loss(
     skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs, key: Array
 ) -> tuple[Array, Array]:
-    """Response of the law, and as it would be measured."""
-    law, noise = skeleton.fill(numbers)
+    """Response of the law, and what noise is about: that of the run's own budget."""
+    law, _ = skeleton.fill(numbers)
 
     def one(params: Any, key: Array) -> tuple[Array, Array]:
-        of_budget, of_run = jax.random.split(key)
-        expected = _expected(law, params, x, of_budget)
+        expected = _expected(law, params, x, key)
         if isinstance(law, Varying):
-            clean = jnp.log(law.loss(params, x["N"], x["D"]))
-        else:
-            clean = expected
-        return clean, noise.around(expected, params, x).sample(of_run)
+            return jnp.log(law.loss(params, x["N"], x["D"])), expected
+        return expected, expected
 
     n = len(jax.tree.leaves(draws)[0])
     return jax.vmap(one)(draws, jax.random.split(key, n))

@@ -1,7 +1,6 @@
 """Runs that a law and a noise would give: prior predictive checks, teaching, calibration."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,7 +14,6 @@ from nstar.noises.shared import Between
 from nstar.observations import Observations
 from nstar.prior_sets import Priors, resolve
 from nstar.samplers import density
-from nstar.samplers.density import Skeleton
 from nstar.types import SHARED, Array, Law, Noise, Sharing
 
 
@@ -70,10 +68,11 @@ def simulate(
         skeleton, numbers = density.split(law, noise)
         key, noise_key = jax.random.split(jax.random.key(seed))
         if params is None:
-            unknowns = density.prior_draws(skeleton, numbers, chosen, key, draws)
+            unknowns = density.prior_draws(law, noise, chosen, key, draws)
         else:
             unknowns = _repeat(law, noise, params, draws)
-        y = np.asarray(_responses(skeleton, numbers, unknowns, x, noise_key))
+        clean = density.expected(skeleton, numbers, unknowns, x)
+        y = np.asarray(density.measured(noise, clean, unknowns, x, noise_key))[:, 0]
     columns = zip(law.response.columns, law.response.unlink(y), strict=True)
     data: dict[str, Any] = {name: (("draw", "run"), value) for name, value in columns}
     for name, value in unknowns.items():
@@ -99,16 +98,3 @@ def _repeat(
         n: np.repeat(np.asarray(params[n], dtype=float)[None], draws, axis=0)
         for n in names
     }
-
-
-@partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
-def _responses(
-    skeleton: Skeleton, numbers: Any, unknowns: Any, x: Any, key: Array
-) -> Array:
-    law, noise = skeleton.fill(numbers)
-
-    def one(params: Any, key: Array) -> Array:
-        return noise.around(law.expected(params, x), params, x).sample(key)
-
-    keys = jax.random.split(key, len(jax.tree.leaves(unknowns)[0]))
-    return jax.vmap(one)(unknowns, keys)

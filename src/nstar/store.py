@@ -1,16 +1,11 @@
 """A fit on disk: netCDF, written whole or not at all, and refused when it is not whole."""
 
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
-import numpy as np
 import xarray as xr
 
 from nstar.bending import bend, is_bent, with_shapes
@@ -20,10 +15,12 @@ from nstar.noise import NOISES
 from nstar.observations import Observations
 from nstar.pooling import Pooled, together
 from nstar.priors import parse
+from nstar.tree_files import digest, put, take
 from nstar.types import Law, Noise, Prior
 from nstar.verdicts import Check, Status
 
 FORMAT = 2  # raised when older files can no longer be read
+PARTS = "nstar_parts"  # attribute of a file of several fits: what they are together
 
 
 class Stored(NamedTuple):
@@ -47,9 +44,30 @@ def write(
         ValueError: it cannot be written there.
     """
     path = Path(path)
-    if path.is_dir():
-        msg = f"{path}: is a folder; expected a file name such as ladder.nc"
-        raise ValueError(msg)
+    return put(_signed(tree, runs, notes, path), path)
+
+
+def write_parts(
+    parts: Sequence[tuple[xr.DataTree, Observations, tuple[Check, ...]]],
+    said: str,
+    path: str | Path,
+) -> Path:
+    """Write several fits and what they are to each other in one file, each digested.
+
+    Raises:
+        ValueError: it cannot be written there.
+    """
+    path = Path(path)
+    signed = {f"part_{i}": _signed(*part, path) for i, part in enumerate(parts)}
+    tree = xr.DataTree.from_dict(signed)
+    tree.attrs = {PARTS: said, "parts_sha256": _parts_digest(said, tree)}
+    return put(tree, path)
+
+
+def _signed(
+    tree: xr.DataTree, runs: Observations, notes: tuple[Check, ...], path: Path
+) -> xr.DataTree:
+    """Add the runs, the notes and the digest."""
     if "group" in tree.attrs:
         msg = f"{path}: one group of a pooled fit is not saved by itself; save the pooled fit, and name the group to what reads it"
         raise ValueError(msg)
@@ -58,27 +76,12 @@ def write(
     tree["runs"] = xr.DataTree(_runs_dataset(runs))
     tree.attrs = attrs
     tree.attrs["contents_sha256"] = digest(tree)
-    try:
-        _put(tree, path)
-    except OSError as error:
-        msg = f"{path}: cannot be written ({error.strerror or error})"
-        raise ValueError(msg) from error
-    return path
+    return tree
 
 
-def _put(tree: xr.DataTree, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(
-        dir=path.parent, prefix=path.name, suffix=".part"
-    )
-    os.close(handle)
-    try:
-        tree.to_netcdf(partial, engine="h5netcdf", encoding=_compressed(tree))
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise
+def _parts_digest(said: str, tree: xr.DataTree) -> str:
+    each = [part.attrs.get("contents_sha256", "") for part in tree.children.values()]
+    return hashlib.sha256("\n".join([said, *each]).encode()).hexdigest()
 
 
 def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
@@ -94,7 +97,40 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
         ValueError: the file is cut short, edited, no fit, or of a newer format.
     """
     path = Path(path)
-    tree = _open(path)
+    tree = take(path)
+    if PARTS in tree.attrs:
+        msg = f"{path}: holds an average of {len(tree.children)} laws; expected a fit of one"
+        raise ValueError(msg)
+    return _stored(tree, path, law, noise)
+
+
+def read_parts(path: str | Path) -> tuple[str, list[Stored]] | None:
+    """Read several fits of one file, and what was said of them; none if it holds one fit.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is cut short, edited or of a newer format.
+    """
+    path = Path(path)
+    tree = take(path)
+    if PARTS not in tree.attrs:
+        return None
+    said = str(tree.attrs[PARTS])
+    if tree.attrs.get("parts_sha256") != _parts_digest(said, tree):
+        raise _damaged(path)
+    parts = [tree.children[f"part_{i}"].copy() for i in range(len(tree.children))]
+    return said, [_stored(part, path, None, None) for part in parts]
+
+
+def _damaged(path: Path) -> ValueError:
+    return ValueError(
+        f"{path}: its contents do not match the digest written with them; the file was edited or damaged, fit again"
+    )
+
+
+def _stored(
+    tree: xr.DataTree, path: Path, law: Law | None, noise: Noise | None
+) -> Stored:
     attrs = tree.attrs
     if attrs.get("nstar_format") is None or "runs" not in tree.children:
         msg = f"{path}: a netCDF file, but not a fit of nstar"
@@ -110,8 +146,7 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
         raise ValueError(msg)
     stated = attrs.pop("contents_sha256", "")
     if stated != digest(tree):
-        msg = f"{path}: its contents do not match the digest written with them; the file was edited or damaged, fit again"
-        raise ValueError(msg)
+        raise _damaged(path)
     chosen = {n: _prior(p) for n, p in json.loads(attrs["priors_chosen"]).items()}
     runs, notes = _runs(tree), _checks(attrs.pop("fit_notes"))
     attrs.pop("nstar_format")
@@ -132,69 +167,12 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
     return Stored(law, noise, runs, tree, int(attrs["seed"]), chosen, notes)
 
 
-def _open(path: Path) -> xr.DataTree:
-    if path.is_dir():
-        msg = f"{path}: is a folder; expected the file of a saved fit"
-        raise ValueError(msg)
-    if not path.is_file():
-        msg = f"{path}: no such file"
-        raise FileNotFoundError(msg)
-    try:
-        _walk(path)
-        with xr.open_datatree(path, engine="h5netcdf") as opened:
-            return opened.load()
-    except Exception as error:  # what HDF5 makes of damage has no common class
-        msg = f"{path}: not a readable fit; the file is cut short, damaged or of another kind ({error})"
-        raise ValueError(msg) from error
-
-
-def _walk(path: Path) -> None:
-    """Visit every object, since h5netcdf prints a traceback of its own on a broken one."""
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: dict(item.attrs) and None)
-        dict(file.attrs)
-
-
-def digest(tree: xr.DataTree) -> str:
-    """Hash the values, names, coordinates and attributes, whatever the file's layout."""
-    sha = hashlib.sha256()
-    for node in sorted(tree.subtree, key=lambda node: node.path):
-        dataset = node.to_dataset(inherit=False)
-        for name in sorted(str(n) for n in dataset.variables):
-            values = dataset[name].to_numpy()
-            sha.update(f"{node.path}/{name}{dataset[name].dims}{values.shape}".encode())
-            raw = values.astype(str) if values.dtype.kind in "OUS" else values
-            sha.update(
-                repr(raw.tolist()).encode()
-                if raw.dtype.kind == "U"
-                else np.ascontiguousarray(raw).tobytes()
-            )
-    root = {k: _plain(v) for k, v in tree.attrs.items() if k != "contents_sha256"}
-    sha.update(json.dumps(root, sort_keys=True).encode())
-    return sha.hexdigest()
-
-
 def _prior(text: str) -> Prior | str:
     """Read a prior back; one of the user's own making stays as it was described."""
     try:
         return parse(text)
     except ValueError:
         return text
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _compressed(tree: xr.DataTree) -> dict[str, dict[str, dict[str, Any]]]:
-    return {
-        node.path: {
-            str(name): {"zlib": True, "complevel": 4}
-            for name, variable in node.data_vars.items()
-            if variable.dtype.kind in "fiub" and variable.ndim
-        }
-        for node in tree.subtree
-    }
 
 
 def _runs_dataset(runs: Observations) -> xr.Dataset:

@@ -11,7 +11,7 @@ from nstar.fitting import named, unknowns
 from nstar.mixture import require_names
 from nstar.observations import Observations
 from nstar.priors import choose as choose_priors
-from nstar.routes import LEAD, possible
+from nstar.routes import LEAD, SURFACE, possible
 
 
 class Choice(NamedTuple):
@@ -54,7 +54,7 @@ def choose(runs: Observations, law: str | None, *, surface: bool = False) -> Cho
             data = on["allocation"]
         optima = "" if data is runs else ", on the profiles' measured optima"
         return Choice(law, data, f"asked for{optima}")
-    order = ("chinchilla", "isoflop", "allocation") if surface else LEAD
+    order = (SURFACE, *LEAD) if surface else LEAD
     for name in order:
         if name in on:
             return Choice(name, on[name], _reason(name, on[name], surface=surface))
@@ -70,5 +70,7 @@ def _reason(law: str, runs: Observations, *, surface: bool) -> str:
     if law == "allocation":
         return "the runs are one compute-optimal point a budget"
     if surface:
-        return "a loss surface speaks of runs of any N and D"
+        return (
+            "a loss surface speaks of runs of any N and D, and this one predicts best"
+        )
     return "the runs have N, D and L, and do not repeat compute budgets"

@@ -28,7 +28,7 @@ Law = Annotated[
         "--law",
         metavar="LAW",
         help="isoflop (profiles of loss at fixed compute), allocation or allocation_free "
-        "(compute-optimal points), or chinchilla (a loss surface). Chosen from the runs, "
+        "(compute-optimal points), or coupled (a loss surface). Chosen from the runs, "
         "and named, unless given. Several, as in chinchilla,coupled, are averaged.",
     ),
 ]

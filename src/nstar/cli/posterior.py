@@ -60,20 +60,25 @@ def _summarise(asked: Asked, prob: float, *, json: bool, out: str | None) -> Non
     from nstar.writing import require_writable
 
     o.require_prob(prob)
-    if len(o.laws(asked.law or "one")) > 1:
-        msg = f"--law {asked.law}: a summary, and a saved fit, is of one law; an average is for plan, predict, compare and backtest"
-        raise ValueError(msg)
     if out:
         require_writable(out, ".nc")
     found = get_fit(asked)
     from nstar.checks import check_fit
     from nstar.cli import head
-    from nstar.mixture import components
+    from nstar.mixture import Average
     from nstar.wording import plainly
 
-    (fit,) = components(found.fit)
+    fit = found.fit
     checks = plainly(check_fit(fit))
-    unknowns = _unknowns(fit, prob)
+    if isinstance(fit, Average):
+        each = zip(fit.names, fit.components, strict=True)
+        unknowns = {
+            f"{law}: {name}": row
+            for law, part in each
+            for name, row in _unknowns(part, prob).items()
+        }
+    else:
+        unknowns = _unknowns(fit, prob)
     saved = str(fit.save(out)) if out else None
     if json:
         show.as_json(
@@ -114,7 +119,7 @@ def _print(found: Found, unknowns: dict[str, dict[str, Any]], prob: float) -> No
     each = [name for name in unknowns if "[" in name]
     rows = [
         [
-            name, unknown(name), *(three(u[n]) for n in ("mean", "sd", "lower", "upper")),
+            name, unknown(name.split(": ")[-1]), *(three(u[n]) for n in ("mean", "sd", "lower", "upper")),
             f"{u['r_hat']:.3f}", f"{min(u['ess_bulk'], u['ess_tail']):.0f}",
             u["prior"] or "follows from the others",
         ]

@@ -25,7 +25,7 @@ def add(app: typer.Typer) -> None:
 def report(
     runs: o.Runs, budget: o.Budgets,
     published: Annotated[list[str] | None, typer.Option(metavar="ID", help="Published fits to show beside; the usual one unless given. Repeatable.")] = None,
-    law: Annotated[list[str] | None, typer.Option("--law", metavar="LAW", help="Only these routes: isoflop, allocation, chinchilla. Repeatable.")] = None,
+    law: Annotated[list[str] | None, typer.Option("--law", metavar="LAW", help="Only these routes: isoflop, allocation, coupled. Repeatable.")] = None,
     prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, out: o.Out = None, json: o.Json = False, cache: o.Cache = True,

@@ -123,7 +123,7 @@ def _load(asked: Asked) -> Found:
         raise ValueError(msg)
     if asked.cache:
         use_cache()
-    from nstar.fitting import load
+    from nstar.mixture import load
 
     return Found(load(asked.source), f"as saved in {asked.source}")
 

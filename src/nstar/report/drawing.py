@@ -16,7 +16,7 @@ from nstar.wording import count
 
 INK, SOFT, GRID = "#1a1a1a", "#5c5c5c", "#dcdcdc"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # Okabe-Ito
-COLOURS = {"isoflop": BLUE, "allocation": ORANGE, "chinchilla": GREEN}
+COLOURS = {"isoflop": BLUE, "allocation": ORANGE, "coupled": GREEN}
 THEMED = {INK: "ink", SOFT: "soft", GRID: "line"} | {
     BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple",
 }  # fmt: skip

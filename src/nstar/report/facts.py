@@ -9,6 +9,8 @@ from typing import Any
 from nstar.comparison import Comparison, compare
 from nstar.report.words import headline
 from nstar.routes import Route, Routes
+from nstar.types import Surface
+from nstar.uncertainty import decompose
 from nstar.verdicts import Check, Status, worst
 from nstar.wording import plain, plainly
 
@@ -98,12 +100,25 @@ def _route(route: Route, prob: float) -> dict[str, Any]:
         "exponents": route.plan.exponents(prob),
         "exponents_over": route.plan.slope_over,
         "coefficients": route.plan.coefficients(prob),
+        "loss_from": _shares(route),
         "unknowns": {
             str(name): {"mean": float(r["mean"]), "sd": float(r["sd"]), "lower": float(r[low]), "upper": float(r[high])}
             for name, r in summary.iterrows()
             if "[" not in str(name)
         },
     }  # fmt: skip
+
+
+def _shares(route: Route) -> list[dict[str, float]] | None:
+    """Where the variance of the recommended run's log loss comes from, by budget."""
+    if not isinstance(route.fit.law, Surface):
+        return None
+    N, D = (route.plan.draws[f"{n}_recommended"].to_numpy() for n in ("N", "D"))
+    shares = decompose(route.fit, N, D, seed=route.fit.seed)
+    return [
+        {name: float(share[i]) for name, share in shares.items()}
+        for i in range(len(route.plan.budgets))
+    ]
 
 
 def _published(held: Comparison, prob: float) -> dict[str, Any]:

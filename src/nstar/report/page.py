@@ -54,6 +54,7 @@ def page(routes: Routes, facts: Facts) -> str:
         passed_checks=tables.checks(document, passed=True),
         answer=tables.answer(document),
         lines=tables.lines(document),
+        shares=tables.shares(document),
         provenance=tables.provenance(document),
     )
 

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from nstar.report.words import PROVENANCE
-from nstar.wording import beside, counts, flop, numbers, visible
+from nstar.wording import beside, counts, flop, numbers, percent, visible
 
 
 class Table(NamedTuple):
@@ -44,6 +44,17 @@ def lines(document: dict[str, Any]) -> Table:
         for route in document["routes"]
     ]  # fmt: skip
     return Table(header, rows)
+
+
+def shares(document: dict[str, Any]) -> Table:
+    """Where the uncertainty of each surface's loss comes from."""
+    said = [r for r in document["routes"] if r["loss_from"]]
+    parts = [n for n in said[0]["loss_from"][0] if n != "law"] if said else []
+    rows = [
+        [route["route"], flop(b["C"]), *(percent(round(share[n], 2)) for n in parts)]
+        for route in said for b, share in zip(route["budgets"], route["loss_from"], strict=True)
+    ]  # fmt: skip
+    return Table(["route", "budget (FLOP)", *parts], rows)
 
 
 def published(entry: dict[str, Any]) -> Table:

@@ -71,6 +71,13 @@ LEADS = {
         "is the line itself: N* = A₁ C^α₁ and D* = A₂ C^α₂, C in FLOP; of a line that bends, "
         "the power law between the smallest and the largest budget of the runs."
     ),
+    "shares": (
+        "Where the uncertainty of that loss comes from, as a share of the variance of the log "
+        "loss that a run would measure: the law's parameters, the discrepancy with which the "
+        "surface may bend about its form, and the noise of a run. Near the runs the bend undoes "
+        "what the parameters leave open, and a share may be below zero. Another form would add "
+        "its own: see “choice of form” among the checks."
+    ),
     "allocation": (
         "Bands hold the law's line with {prob} probability. Dots are measured optima, the "
         "minima of parabolas in log D. Dashes are the published law, the star its own printed "

@@ -110,12 +110,13 @@ def prior_draw(law: Law, noise: Noise, chosen: Any, key: Array) -> dict[str, Arr
     return {name: site["value"] for name, site in sites.items()}
 
 
-@partial(jax.jit, static_argnums=(0, 4), compiler_options=ONCE)
 def prior_draws(
-    skeleton: Skeleton, numbers: list, chosen: Any, key: Array, count: int
+    law: Law, noise: Noise, chosen: Any, key: Array, count: int
 ) -> dict[str, Array]:
-    """Draw the unknowns many times, (draw, ...) each."""
-    law, noise = skeleton.fill(numbers)
+    """Draw the unknowns many times, (draw, ...) each.
+
+    Operation by operation: laws share those, where each would be a program of its own.
+    """
     keys = jax.random.split(key, count)
     return jax.vmap(lambda key: prior_draw(law, noise, chosen, key))(keys)
 
@@ -162,6 +163,29 @@ def _led(
         led = law.led(params, data.x, data.y)
         u |= {name: u[name] + sign * shift for name, shift in led.items()}
     return u
+
+
+@partial(jax.jit, static_argnums=0, compiler_options=ONCE)
+def expected(skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs) -> Array:
+    """Expected response of each run under each draw, (draw, run)."""
+    law, _ = skeleton.fill(numbers)
+    return jax.vmap(lambda params: law.expected(params, x))(draws)
+
+
+def measured(
+    noise: Noise, expected: Array, draws: Any, x: Inputs, key: Array, count: int = 1
+) -> Array:
+    """Responses scattered about what each draw expects, (draw, count, run).
+
+    Operation by operation, as `prior_draws`: random numbers are long programs, and laws
+    share them.
+    """
+
+    def one(expected: Array, params: Params, key: Array) -> Array:
+        return noise.around(expected, params, x).sample(key, (count,))
+
+    keys = jax.random.split(key, len(expected))
+    return jax.vmap(one)(expected, draws, keys)
 
 
 def log_likelihood(law: Law, noise: Noise, data: Data, params: Params) -> Array:

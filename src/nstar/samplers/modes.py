@@ -1,12 +1,11 @@
 """The mode of a posterior and its curvature there, by Newton's method with trust."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from nstar.types import Array
-
+STEP = 1e-5  # between the gradients whose difference is the curvature
 STEPS = 100  # Newton steps; typical searches need ten
 POINTS = 200  # draws from the prior the search may start from, and from the normal
 # approximation that say how good it is: as many, so that one program serves both
@@ -30,24 +29,34 @@ class Found(NamedTuple):
     energy: float
 
 
-Local = Callable[[Any], tuple[Array, Array, Array]]  # energy, slope, curvature at u
+Slopes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Minus log density, (point,), and its gradient, (point, unknown), at (point, unknown)."""
 
 
-def find(local: Local, start: np.ndarray, free: np.ndarray) -> Found:
+def local(slopes: Slopes, u: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Energy, gradient and curvature at a point, by central differences of the gradient."""
+    apart = STEP * np.eye(len(u))
+    values, slope = slopes(np.concatenate([u[None], u + apart, u - apart]))
+    up, down = np.split(np.nan_to_num(slope[1:]), 2)
+    hessian = (up - down) / (2 * STEP)
+    return float(values[0]), np.nan_to_num(slope[0]), (hessian + hessian.T) / 2
+
+
+def find(slopes: Slopes, start: np.ndarray, free: np.ndarray) -> Found:
     """Descend from a start, (unknown,), to the mode.
 
     Levenberg's damping on the absolute curvature: a step is kept when it lowers the
     energy, and shortened when it does not.  Unknowns with `free` of zero, (unknown,),
     stay where they start.
     """
-    u, (value, slope, hessian) = start, map(np.asarray, local(start))
+    u, (value, slope, hessian) = start, local(slopes, start)
     damping = 1.0
     for _ in range(STEPS):
         curvature, axes = np.linalg.eigh(
             hessian * free * free[:, None] + np.diag(1 - free)
         )
         move = axes @ ((axes.T @ (slope * free)) / (np.abs(curvature) + damping))
-        there = tuple(map(np.asarray, local(u - move)))
+        there = local(slopes, u - move)
         gain = value - there[0]
         if gain > 0:
             u, (value, slope, hessian) = u - move, there
@@ -85,9 +94,9 @@ def mismatch(energies: np.ndarray, normal: np.ndarray) -> float:
     return float(np.std(np.nan_to_num(energies - normal, nan=1e6, posinf=1e6)))
 
 
-def about(local: Local, draws: np.ndarray) -> Mode:
+def about(slopes: Slopes, draws: np.ndarray) -> Mode:
     """Centre and width from draws, (draw, unknown): their mean, their mean curvature."""
-    curvature = np.mean([local(u)[2] for u in draws], axis=0)
+    curvature = np.mean([local(slopes, u)[2] for u in draws], axis=0)
     return Mode(np.mean(draws, axis=0), width(curvature))
 
 

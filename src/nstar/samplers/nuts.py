@@ -1,6 +1,6 @@
 """NUTS in coordinates where the posterior is about a standard normal.
 
-NumPyro's kernel inside programs of our own: `prepare` finds the mode and its
+NumPyro's kernel inside programs of our own: a search finds the modes and their
 curvature, `advance` runs a block of transitions of one chain, `unpack` turns
 whitened positions into unknowns.  Each compiles once per shape of problem; chains run
 side by side on the cores.
@@ -16,16 +16,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from numpyro.infer.hmc import hmc
+from numpyro.infer.util import ParamInfo
 
-from nstar.samplers import density, modes
+from nstar.samplers import density, modes, search
 from nstar.samplers.density import Data, Skeleton
-from nstar.types import Array, Law, Led, Noise, Params, Prior
+from nstar.types import Array, Law, Noise, Prior
 
 PRIOR_DRAWS = 1000  # kept beside the posterior, and where the mode search starts
 BLOCK = 250  # transitions between two ticks of the progress bar
-SEARCHES = 4  # for modes, each from the best of as many parts of the prior's draws
 MISLED = 500  # pilot transitions where the curvature at the mode misleads
 SHALLOW = 6  # depth of trees in pilots and warm-up: a bad scale is left soon
 
@@ -84,9 +83,9 @@ def sample(
     skeleton, numbers = density.split(law, noise)
     problem = (numbers, dict(chosen), data)
     prior_key, *chain_keys = jax.random.split(key, settings.chains + 1)
-    prior = density.prior_draws(skeleton, numbers, dict(chosen), prior_key, PRIOR_DRAWS)
+    prior = density.prior_draws(law, noise, chosen, prior_key, PRIOR_DRAWS)
     starts = {n: v[: modes.POINTS] for n, v in prior.items()}
-    found, mismatch = prepare(skeleton, problem, starts)
+    found, mismatch = search.prepare(skeleton, problem, starts)
     misled = mismatch > settings.trusted
     if misled:
         settings = settings._replace(pilot=MISLED)
@@ -118,7 +117,7 @@ def sample(
                 frames[i] = modes.spread(frames[i], z[at == i])
             else:
                 u = frames[i].at + np.concatenate(z[at == i, ::8]) @ frames[i].width.T
-                frames[i] = modes.about(partial(_local, skeleton, problem), u)
+                frames[i] = modes.about(search.slopes_of(skeleton, problem), u)
     warm = _blocks(settings)[0] * BLOCK
     z, stats = jax.tree.map(lambda a: a[:, warm : warm + settings.draws], run(whole))
     begun = jax.tree.map(lambda *a: np.stack(a), *(frames[i] for i in at))
@@ -150,78 +149,10 @@ def _chain(
         return jax.tree.map(lambda *a: np.concatenate(a), *parts)
 
 
-def _energy(skeleton: Skeleton, problem: Any) -> tuple[Callable, Callable]:
-    """Minus log density of a flat vector of unknowns, and the map to named ones."""
-    numbers, chosen, data = problem
-    law, noise = skeleton.fill(numbers)
-    shapes = jax.eval_shape(
-        lambda key: density.prior_draw(law, noise, chosen, key), jax.random.key(0)
-    )
-    _, unravel = ravel_pytree(
-        {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
-    )
-    energy = density.energy(law, noise, chosen, data)
-    return lambda u: energy(unravel(u)), unravel
-
-
-def prepare(
-    skeleton: Skeleton, problem: Any, starts: Params
-) -> tuple[list[modes.Found], float]:
-    """Find the modes from draws of the prior, (start, ...) each, and the best's mismatch."""
-    u, free = map(np.asarray, _starts(skeleton, problem, starts))
-    energies = np.asarray(_energies(skeleton, problem, u))
-    energies = np.where(np.isfinite(energies), energies, np.inf)
-    parts = np.array_split(np.arange(len(u)), SEARCHES)
-    best = [part[np.argmin(energies[part])] for part in parts]
-    local = partial(_local, skeleton, problem)
-    found = modes.apart([modes.find(local, u[i], free) for i in best])
-    at, normal = modes.probes(found[0].mode)
-    return found, modes.mismatch(_energies(skeleton, problem, at), normal)
-
-
-@partial(jax.jit, static_argnums=0)
-def _starts(skeleton: Skeleton, problem: Any, starts: Params) -> tuple[Array, Array]:
-    """Flat unknowns of each start, and which of them the search may move."""
-    numbers, chosen, data = problem
-    law, noise = skeleton.fill(numbers)
-
-    def still(params: Params) -> dict[str, Array]:
-        """Unknowns that stay where the search starts."""
-        if not isinstance(law, Led):
-            return {}
-        held = law.held()
-        return held | law.led({**params, **held}, *data)
-
-    def flat(params: Params) -> Array:
-        start = dict(params) | still(params)
-        u = density.unconstrain(law, noise, chosen, data, start)
-        return jnp.nan_to_num(ravel_pytree(u)[0])
-
-    one = {name: value[0] for name, value in starts.items()}
-    free = {n: jnp.full(v.shape, n not in still(one), float) for n, v in one.items()}
-    return jax.vmap(flat)(starts), ravel_pytree(free)[0]
-
-
-@partial(jax.jit, static_argnums=0)
-def _energies(skeleton: Skeleton, problem: Any, u: Array) -> Array:
-    """Minus log density of flat unknowns, (point, unknown)."""
-    return jax.vmap(_energy(skeleton, problem)[0])(u)
-
-
-@partial(jax.jit, static_argnums=0)
-def _local(skeleton: Skeleton, problem: Any, u: Array) -> tuple[Array, Array, Array]:
-    """Energy, gradient and curvature at flat unknowns, in one pass."""
-    slopes = jax.value_and_grad(_energy(skeleton, problem)[0])
-    (value, slope), along = jax.linearize(slopes, u)
-    hessian = jax.vmap(along)(jnp.eye(u.size))[1]
-    return value, jnp.nan_to_num(slope), jnp.nan_to_num(hessian)
-
-
 def _kernel(
-    skeleton: Skeleton, how: Compiled, problem: Any, mode: modes.Mode, accept: Array
+    energy: Callable[[Array], Array], how: Compiled, accept: Array
 ) -> tuple[Callable, Callable]:
-    energy, _ = _energy(skeleton, problem)
-    init, step = hmc(lambda z: energy(mode.at + mode.width @ z), algo="NUTS")
+    init, step = hmc(energy, algo="NUTS")
     begin = partial(
         init,
         num_warmup=how.warmup,
@@ -232,7 +163,6 @@ def _kernel(
     return begin, step
 
 
-@partial(jax.jit, static_argnums=(0, 1), compiler_options=density.ONCE)
 def begin(
     skeleton: Skeleton,
     how: Compiled,
@@ -242,9 +172,18 @@ def begin(
     key: Array,
 ) -> Any:
     """Start a chain from a draw of the normal approximation."""
-    init, _ = _kernel(skeleton, how, problem, mode, accept)
     position, run = jax.random.split(key)
-    return init(jax.random.normal(position, mode.at.shape), rng_key=run)
+    z = np.asarray(jax.random.normal(position, mode.at.shape))
+    at = (mode.at + mode.width @ z)[None]
+    (value,), (slope,) = search.slopes_of(skeleton, problem)(at)
+    return _begun(how, ParamInfo(z, value, mode.width.T @ slope), accept, run)
+
+
+@partial(jax.jit, static_argnums=0)
+def _begun(how: Compiled, start: ParamInfo, accept: Array, key: Array) -> Any:
+    """State of a chain; all laws of as many unknowns share this program."""
+    init, _ = _kernel(lambda z: z.sum(), how, accept)  # not called: `start` has it
+    return init(start, rng_key=key)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -257,8 +196,10 @@ def advance(
     state: Any,
 ) -> tuple[Any, tuple[Array, dict[str, Array]]]:
     """Take a block of NUTS transitions."""
-    init, step = _kernel(skeleton, how, problem, mode, accept)
-    init(state.z, rng_key=state.rng_key)  # tells the kernel its schedule
+    energy, _ = search.energy(skeleton, problem)
+    init, step = _kernel(lambda z: energy(mode.at + mode.width @ z), how, accept)
+    at = ParamInfo(state.z, state.potential_energy, state.z_grad)
+    init(at, rng_key=state.rng_key)  # tells the kernel its schedule
 
     def transition(state: Any, _: None) -> tuple[Any, tuple[Array, dict[str, Array]]]:
         state = step(state)
@@ -287,7 +228,7 @@ def unpack(
     """
     numbers, chosen, data = problem
     law, noise = skeleton.fill(numbers)
-    _, unravel = _energy(skeleton, problem)
+    _, unravel = search.energy(skeleton, problem)
 
     def one(mode: modes.Mode, z: Array) -> tuple[dict[str, Array], Array]:
         u = unravel(mode.at + mode.width @ z)

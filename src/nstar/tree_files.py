@@ -1,0 +1,108 @@
+"""Trees on disk: netCDF, written whole or not at all, with a digest of what they hold."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xarray as xr
+
+
+def put(tree: xr.DataTree, path: Path) -> Path:
+    """Write a tree and put it in place in one step.
+
+    Raises:
+        ValueError: it cannot be written there.
+    """
+    if path.is_dir():
+        msg = f"{path}: is a folder; expected a file name such as ladder.nc"
+        raise ValueError(msg)
+    try:
+        _written(tree, path)
+    except OSError as error:
+        msg = f"{path}: cannot be written ({error.strerror or error})"
+        raise ValueError(msg) from error
+    return path
+
+
+def _written(tree: xr.DataTree, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(
+        dir=path.parent, prefix=path.name, suffix=".part"
+    )
+    os.close(handle)
+    try:
+        tree.to_netcdf(partial, engine="h5netcdf", encoding=_compressed(tree))
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        raise
+
+
+def take(path: Path) -> xr.DataTree:
+    """Read a tree into memory.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is a folder, cut short, or no netCDF.
+    """
+    if path.is_dir():
+        msg = f"{path}: is a folder; expected the file of a saved fit"
+        raise ValueError(msg)
+    if not path.is_file():
+        msg = f"{path}: no such file"
+        raise FileNotFoundError(msg)
+    try:
+        _walk(path)
+        with xr.open_datatree(path, engine="h5netcdf") as opened:
+            return opened.load()
+    except Exception as error:  # what HDF5 makes of damage has no common class
+        msg = f"{path}: not a readable fit; the file is cut short, damaged or of another kind ({error})"
+        raise ValueError(msg) from error
+
+
+def _walk(path: Path) -> None:
+    """Visit every object, since h5netcdf prints a traceback of its own on a broken one."""
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: dict(item.attrs) and None)
+        dict(file.attrs)
+
+
+def digest(tree: xr.DataTree) -> str:
+    """Hash the values, names, coordinates and attributes, whatever the file's layout."""
+    sha = hashlib.sha256()
+    for node in sorted(tree.subtree, key=lambda node: node.path):
+        dataset = node.to_dataset(inherit=False)
+        for name in sorted(str(n) for n in dataset.variables):
+            values = dataset[name].to_numpy()
+            sha.update(f"{node.path}/{name}{dataset[name].dims}{values.shape}".encode())
+            raw = values.astype(str) if values.dtype.kind in "OUS" else values
+            sha.update(
+                repr(raw.tolist()).encode()
+                if raw.dtype.kind == "U"
+                else np.ascontiguousarray(raw).tobytes()
+            )
+    root = {k: _plain(v) for k, v in tree.attrs.items() if k != "contents_sha256"}
+    sha.update(json.dumps(root, sort_keys=True).encode())
+    return sha.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _compressed(tree: xr.DataTree) -> dict[str, dict[str, dict[str, Any]]]:
+    return {
+        node.path: {
+            str(name): {"zlib": True, "complevel": 4}
+            for name, variable in node.data_vars.items()
+            if variable.dtype.kind in "fiub" and variable.ndim
+        }
+        for node in tree.subtree
+    }
