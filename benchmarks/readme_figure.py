@@ -22,6 +22,7 @@ if __name__ == "__main__":
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 4.8), layout="constrained")
         laws = [published.get("llama3")]
-        figures.allocation(figure.subplots(), found, laws, 0.9, "D")
+        drawn = figures.lines(found)
+        figures.allocation(figure.subplots(), found, drawn, laws, 0.9, "D")
         figure.savefig(out, metadata={"Date": None})
     print(out)

@@ -59,9 +59,13 @@ def test_a_table_of_optima_carries_no_surface():
     assert set(why) == {"isoflop", "coupled"}
 
 
-def test_the_report_says_what_normal_noise_would_have_said(llama3):
-    from nstar.routes import routes
+def test_the_report_says_what_the_additive_law_would_have_said(bent_fit, surface_fit):
+    from nstar.routes import _form_matters
 
-    (check,) = routes(llama3, [BUDGET], only=["chinchilla"]).also
-    assert check.status == "REVIEW"
-    assert "Student-t" in check.detail
+    ours, additive = (nstar.plan(fit, BUDGET) for fit in (bent_fit, surface_fit))
+    check = _form_matters(ours, additive)
+    medians = [np.median(p.draws["D"]) for p in (ours, additive)]
+    far = max(medians) / min(medians) > 1.3
+    assert check.status == ("REVIEW" if far else "PASS")
+    assert "additive law alone" in check.detail
+    assert _form_matters(additive, additive).status == "PASS"

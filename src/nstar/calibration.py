@@ -111,6 +111,8 @@ def calibrate(
             replicates, nuts.PRIOR_DRAWS
         )  # the operations that the fits use too
         truths = density.prior_draws(law, noise, chosen, key, count)
+        given = fitted_priors or chosen
+        prior = truths if fitted_priors is None else density.prior_draws(law, noise, given, key, count)  # fmt: skip
         clean = density.expected(skeleton, numbers, truths, x)
         made = density.measured(noise, clean, truths, x, of_data)[:, 0]
         C = 10 * np.max(design["C"]) if "C" in design else None
@@ -118,7 +120,7 @@ def calibrate(
             truth = {name: np.asarray(values)[i] for name, values in truths.items()}
             y = np.asarray(made[i])
             draws = nuts.sample(
-                law, noise, fitted_priors or chosen, Data(x, y), key, settings
+                law, noise, given, Data(x, y), key, settings, prior=prior
             )
             divergences += int(draws.stats["diverging"].sum())
             posterior = distort(

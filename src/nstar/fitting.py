@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 RETRY = Settings(draws=2000, target_accept=0.99)
 LINE = Settings(target_accept=0.95)  # of a line of optima that bends
 BENT = Settings(
-    target_accept=0.95, pilot=500, trusted=np.inf
+    target_accept=0.95, pilot=750, trusted=np.inf
 )  # weights outnumber what a mismatch judges
 RETRY_BENT = BENT._replace(draws=2000, target_accept=0.98)
 

@@ -80,7 +80,7 @@ class Average:
     def parts(self) -> tuple[Fit, ...]:
         """Each component with its share of the draws; those without any are left out."""
         pairs = zip(self.components, self.counts, strict=True)
-        return tuple(_thinned(fit, count) for fit, count in pairs if count)
+        return tuple(thinned(fit, count) for fit, count in pairs if count)
 
     @property
     def law_of_draw(self) -> np.ndarray:
@@ -171,7 +171,7 @@ def require_names(names: Sequence[str]) -> None:
         raise ValueError(msg)
 
 
-def _thinned(fit: Fit, count: int) -> Fit:
+def thinned(fit: Fit, count: int) -> Fit:
     """Keep this many draws, evenly spaced over the chains joined."""
     joined = fit.tree["posterior"].dataset.stack(sample=("chain", "draw"))
     at = np.arange(count) * joined.sizes["sample"] // count

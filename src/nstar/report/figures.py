@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from nstar.fitting import Fit
+from nstar.mixture import thinned
 from nstar.optima import measured_optima
-from nstar.planning import plan
+from nstar.planning import Plan, plan
 from nstar.published import PublishedFit
 from nstar.report.drawing import (
     BLUE,
@@ -25,20 +26,35 @@ from nstar.routes import Routes
 from nstar.wording import flop
 
 CURVE_DRAWS = 400  # thinned draws behind a band
+BUDGETS = 30  # points of a curve
 WORDS = {"N": "compute-optimal parameters N*", "D": "compute-optimal tokens D*"}
 
 
+def lines(routes: Routes) -> dict[str, Plan]:
+    """Plan every route, thinned, along compute from the runs to beyond the budgets."""
+    C, largest = (
+        routes.runs["C"],
+        max(float(p.plan.budgets.max()) for p in routes.taken),
+    )
+    C = np.geomspace(C.min() / 1.5, max(largest, C.max()) * 1.5, BUDGETS)
+    return {r.name: plan(thinned(r.fit, CURVE_DRAWS), C) for r in routes.taken}
+
+
 def allocation(
-    ax: Axes, routes: Routes, published: list[PublishedFit], prob: float, what: str
+    ax: Axes,
+    routes: Routes,
+    drawn: dict[str, Plan],
+    published: list[PublishedFit],
+    prob: float,
+    what: str,
 ) -> Axes:
     """N*(C) or D*(C) of every route with its band, measured optima, published lines."""
     runs = routes.runs
-    largest = float(runs["C"].max())
-    top = max(float(routes.lead.plan.budgets.max()), largest) * 1.5
-    C = np.geomspace(float(runs["C"].min()) / 1.5, top, 40)
+    largest, C = float(runs["C"].max()), drawn[routes.lead.name].budgets
+    top = float(C[-1])
     labels = []
     for route in routes.taken:
-        draws = plan(route.fit, C).draws[what].to_numpy()
+        draws = drawn[route.name].draws[what].to_numpy()
         middle = band(ax, C, draws, prob, COLOURS[route.name])
         labels.append(Label(top, middle[-1], route.words, COLOURS[route.name]))
     for fit in published:
@@ -86,7 +102,7 @@ def profiles(ax: Axes, fit: Fit, prob: float) -> Axes:
     """Loss against tokens for every isoFLOP budget, with the fitted curves."""
     runs = fit.runs
     budgets = np.unique(runs["budget"][~np.isnan(runs["budget"])])
-    thin = _thinned(fit)
+    thin = thinned(fit, CURVE_DRAWS).draws
     labels = []
     for i, budget in enumerate(budgets):
         colour, marker = ((BLUE, "o"), (PURPLE, "^"))[i % 2]  # neighbours told apart
@@ -100,11 +116,6 @@ def profiles(ax: Axes, fit: Fit, prob: float) -> Axes:
     counted(ax.xaxis, *ax.get_xlim())
     name_ends(ax, labels)
     return ax
-
-
-def _thinned(fit: Fit) -> dict[str, np.ndarray]:
-    total = len(next(iter(fit.draws.values())))
-    return {n: v[:: max(total // CURVE_DRAWS, 1)] for n, v in fit.draws.items()}
 
 
 def _profile(

@@ -70,6 +70,7 @@ def _pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]
         text = svg(name, title, alt, draw, *args, height=height)
         drawn[section].append(Picture(title, alt, Markup(text)))  # noqa: S704  our own
 
+    lines = figures.lines(routes)
     words = ", ".join(route.words for route in routes.taken)
     for what in SHAPES:
         name = figures.WORDS[what]
@@ -77,7 +78,7 @@ def _pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]
             "allocation",
             f"{name[0].upper()}{name[1:]} against training compute",
             f"{what}* against C by {words}, with {percent(prob)} bands, measured optima and published lines.",
-            figures.allocation, routes, published, prob, what,
+            figures.allocation, routes, lines, published, prob, what,
         )  # fmt: skip
     if any(isinstance(route.fit.law, Surface) for route in routes.taken):
         add(

@@ -68,6 +68,7 @@ def sample(
     key: Array,
     settings: Settings = USUAL,
     tick: Callable[[int, int], None] = lambda done, total: None,
+    prior: Mapping[str, Array] | None = None,
 ) -> Draws:
     """Draw from the posterior; the same key gives the same draws.
 
@@ -79,11 +80,13 @@ def sample(
         key: JAX random key.
         settings: number of chains, of draws, and the step's acceptance target.
         tick: called with the blocks done and their total.
+        prior: draws from the priors, made before for another table of the same law.
     """
     skeleton, numbers = density.split(law, noise)
     problem = (numbers, dict(chosen), data)
     prior_key, *chain_keys = jax.random.split(key, settings.chains + 1)
-    prior = density.prior_draws(law, noise, chosen, prior_key, PRIOR_DRAWS)
+    if prior is None:
+        prior = density.prior_draws(law, noise, chosen, prior_key, PRIOR_DRAWS)
     starts = {n: v[: modes.POINTS] for n, v in prior.items()}
     found, mismatch = search.prepare(skeleton, problem, starts)
     misled = mismatch > settings.trusted
@@ -116,7 +119,7 @@ def sample(
             if misled:
                 frames[i] = modes.spread(frames[i], z[at == i])
             else:
-                u = frames[i].at + np.concatenate(z[at == i, ::8]) @ frames[i].width.T
+                u = frames[i].at + np.concatenate(z[at == i, ::16]) @ frames[i].width.T
                 frames[i] = modes.about(search.slopes_of(skeleton, problem), u)
     warm = _blocks(settings)[0] * BLOCK
     z, stats = jax.tree.map(lambda a: a[:, warm : warm + settings.draws], run(whole))
