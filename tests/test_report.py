@@ -195,7 +195,7 @@ def masked(root):
         else " ".join(block.text_content().split())
         for block in blocks
     )  # fmt: skip
-    unknown = "|".join([*UNKNOWNS, "log_D", "curvature_z", "level_z"])
+    unknown = "|".join([*UNKNOWNS, "log_D", "curvature_z", "level_z", r"waves_\w+"])
     lines = (re.sub(rf"\((?:{unknown})\)", "(an unknown)", line) for line in lines)
     return "\n".join(re.sub(r"-?\d[\d.]*(e-?\d+)?[TBM]?|[0-9a-f]{64}", "#", line) for line in lines) + "\n"  # fmt: skip
 

@@ -33,8 +33,9 @@ def target(
         run = float(route.plan.draws["N_recommended"].sel(budget=C))
         loss = float(np.interp(np.log(run), np.log(N), middle))
         ax.plot(run, loss, "o", color=colour, ms=6, zorder=5)
-        ax.annotate(count(run), (run, loss), xytext=(-7, 7), textcoords="offset points",
-                    ha="right", fontsize=9, color=colour)  # fmt: skip
+        left = run <= 1.001 * min(float(np.median(n)) for n in stars)
+        ax.annotate(count(run), (run, loss), xytext=(-7 if left else 7, 7), textcoords="offset points",
+                    ha="right" if left else "left", fontsize=9, color=colour)  # fmt: skip
     ax.set(xscale="log", ylabel="loss", xlim=(N[0], N[-1]))
     ax.set_xlabel("parameters N (the budget sets the tokens)")
     bottom, top = ax.get_ylim()
