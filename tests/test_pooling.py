@@ -51,8 +51,7 @@ def placed(law=None):
 def prior_draws(law, count=3000, priors=None):
     noise = nstar.fitting.named(law, "normal")[1]
     with jax.enable_x64(True):
-        skeleton, numbers = density.split(law, noise)
-        return density.prior_draws(skeleton, numbers, priors or {}, jax.random.key(0), count)  # fmt: skip
+        return density.prior_draws(law, noise, priors or {}, jax.random.key(0), count)
 
 
 def real(values):
@@ -113,7 +112,7 @@ def test_any_law_of_numbers_is_pooled(name):
         one, two = density.split(law, noise), density.split(replace(law, usual=2 * law.usual), noise)  # fmt: skip
         assert one[0] == two[0]
         assert hash(one[0]) == hash(two[0])
-        draws = density.prior_draws(*one, {}, jax.random.key(0), 3)
+        draws = density.prior_draws(law, noise, {}, jax.random.key(0), 3)
         params = {k: v[0] for k, v in draws.items()}
         y = np.asarray(law.expected(params, x))
         for g in range(3):
