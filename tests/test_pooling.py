@@ -211,7 +211,7 @@ def told(fit, C, group=None):
 def test_a_family_of_four_runs_borrows_from_the_others():
     """A decade and a half beyond its runs: nearer, narrower, and as often right."""
     errors, widths, held = [], [], []
-    for seed in range(24):
+    for seed in range(16):
         table, loss = ladders(seed)
         truth = float(np.log(loss(3e20, 4)))
         small = {n: v[table["recipe"] == "e"] for n, v in table.items()}
@@ -224,7 +224,7 @@ def test_a_family_of_four_runs_borrows_from_the_others():
     rms, width = np.sqrt(np.mean(np.square(errors), axis=0)), np.mean(widths, axis=0)
     assert rms[0] < 0.7 * rms[1]
     assert width[0] < 0.7 * width[1]
-    assert np.mean(held, axis=0)[0] >= 18 / 24  # fewer has probability 0.01 at 90 %
+    assert np.mean(held, axis=0)[0] >= 12 / 16  # fewer has probability 0.02 at 90 %
 
 
 @pytest.fixture(scope="module")
@@ -368,10 +368,10 @@ def test_one_word_pools_on_the_command_line(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("common", [(), ("gamma",)])
-def test_a_pooled_law_is_calibrated(common):
+@pytest.mark.parametrize(("common", "replicates"), [((), 64), (("gamma",), 32)])
+def test_a_pooled_law_is_calibrated(common, replicates):
     law = Pooled(Compute(), NAMES, "recipe", common)
-    ranks = calibrate(law, design(), "normal", replicates=64)
+    ranks = calibrate(law, design(), "normal", replicates=replicates)
     p, name = worst(ranks)
     assert p > FALSE_ALARM, f"{name}: {np.sort(ranks.values[name])}"
     assert "offset_level[4]" in ranks.values

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nstar.averaging import average as average
+    from nstar.batches import Batch as Batch
+    from nstar.batches import fit_batch as fit_batch
     from nstar.cache import use_cache as use_cache
     from nstar.checks import check_fit as check_fit
     from nstar.checks import check_plan as check_plan
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from nstar.prior_check import prior_predictive as prior_predictive
     from nstar.prior_sets import informed as informed
     from nstar.reading import read_runs as read_runs
+    from nstar.resampling import bootstrap as bootstrap
     from nstar.simulation import simulate as simulate
     from nstar.types import Response as Response
     from nstar.uncertainty import decompose as decompose
@@ -31,18 +34,21 @@ if TYPE_CHECKING:
 # name: room, and name there; loaded on first use, since JAX and ArviZ take seconds
 _ROOMS = {
     "Average": ("mixture", "Average"),
+    "Batch": ("batches", "Batch"),
     "Comparison": ("comparison", "Comparison"),
     "Fit": ("fitting", "Fit"),
     "Observations": ("observations", "Observations"),
     "Plan": ("planning", "Plan"),
     "Response": ("types", "Response"),
     "average": ("averaging", "average"),
+    "bootstrap": ("resampling", "bootstrap"),
     "check_fit": ("checks", "check_fit"),
     "check_plan": ("checks", "check_plan"),
     "check_prediction": ("checks", "check_prediction"),
     "decompose": ("uncertainty", "decompose"),
     "compare": ("comparison", "compare"),
     "fit": ("fitting", "fit"),
+    "fit_batch": ("batches", "fit_batch"),
     "informed": ("prior_sets", "informed"),
     "load": ("mixture", "load"),
     "measured_optima": ("optima", "measured_optima"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -158,39 +158,67 @@ def fit(
                 runs, law, noise, priors, seed, settings, bar(title),
                 discrepancy=discrepancy, pool=pool,
             )  # fmt: skip
+    with jax.enable_x64(True):
+        p = problem(runs, law, noise, priors, discrepancy, pool)
+        surface = isinstance(p.law, Bent)
+        usual = BENT if surface else LINE if is_bent(p.law) else USUAL
+        again = RETRY_BENT if surface else RETRY
+        if settings and surface and settings.trusted == USUAL.trusted:
+            settings = settings._replace(trusted=BENT.trusted)
+
+        def attempt(settings: Settings) -> xr.DataTree:
+            key = jax.random.key(seed)
+            draws = nuts.sample(p.law, p.noise, p.chosen, p.data, key, settings, tick)
+            return build(p.law, p.noise, p.chosen, p.data, draws, p.runs, seed)
+
+        tree, notes = attempt(settings or usual), p.notes
+        trouble = diagnose(tree, unknowns(p.law, p.noise)).trouble
+        if trouble and settings is None:
+            tree, notes = attempt(again), (*notes, _second_attempt(trouble, again))
+    tree.attrs.update(p.kept)
+    return Fit(p.law, p.noise, p.runs, tree, seed, p.chosen, notes)
+
+
+class Problem(NamedTuple):
+    """What a sampler is given: a law and a noise where the runs put them, and the runs."""
+
+    law: Law
+    noise: Noise
+    chosen: Mapping[str, Prior]
+    data: Data
+    runs: Observations  # those used
+    kept: Mapping[str, str]  # how the priors came about
+    notes: tuple[Check, ...]
+
+
+def problem(
+    runs: Observations | Any,
+    law: str | Law,
+    noise: str | Noise | None = None,
+    priors: Priors = None,
+    discrepancy: str | None = None,
+    pool: str | None = None,
+) -> Problem:
+    """Put a law and a noise at the centre of runs, as `fit` takes them all.
+
+    Raises:
+        ValueError: as `fit` raises.
+    """
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
     law, noise = named(law, noise)
     groups = pooled(law, runs, pool) if pool or isinstance(law, Pooled) else None
     law = groups.law if groups else law
     discrepancy = which(discrepancy, "none" if groups else None, law)
-    with jax.enable_x64(True):
-        used, x, y = ask(runs, law, noise)
-        law, noise = placed(law, noise, x, used.cost, discrepancy)
-        surface = isinstance(law, Bent)
-        usual = BENT if surface else LINE if is_bent(law) else USUAL
-        again = RETRY_BENT if surface else RETRY
-        if isinstance(noise, Sharing):
-            x = {**x, SHARED: noise.shared(used, law)}
-        if groups:
-            law, x = together(groups, law, used, x)
-            x = {**x, SHARED: within(x[SHARED], x[groups.over])} if SHARED in x else x
-        if settings and surface and settings.trusted == USUAL.trusted:
-            settings = settings._replace(trusted=BENT.trusted)
-        chosen, kept, said = prior_sets.resolve(priors, law, noise, used)
-        data = Data(x, y)
-
-        def attempt(settings: Settings) -> xr.DataTree:
-            key = jax.random.key(seed)
-            draws = nuts.sample(law, noise, chosen, data, key, settings, tick)
-            return build(law, noise, chosen, data, draws, used, seed)
-
-        tree, notes = attempt(settings or usual), said
-        trouble = diagnose(tree, unknowns(law, noise)).trouble
-        if trouble and settings is None:
-            tree, notes = attempt(again), (*said, _second_attempt(trouble, again))
-    tree.attrs.update(kept)
-    return Fit(law, noise, used, tree, seed, chosen, notes)
+    used, x, y = ask(runs, law, noise)
+    law, noise = placed(law, noise, x, used.cost, discrepancy)
+    if isinstance(noise, Sharing):
+        x = {**x, SHARED: noise.shared(used, law)}
+    if groups:
+        law, x = together(groups, law, used, x)
+        x = {**x, SHARED: within(x[SHARED], x[groups.over])} if SHARED in x else x
+    chosen, kept, said = prior_sets.resolve(priors, law, noise, used)
+    return Problem(law, noise, chosen, Data(x, y), used, kept, said)
 
 
 def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 from numpyro.distributions import Distribution
-from numpyro.handlers import seed, trace
+from numpyro.handlers import scale, seed, trace
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
-from nstar.types import Array, Inputs, Law, Led, Noise, Params, Prepared, Prior
+from nstar.types import SHARED, Array, Inputs, Law, Led, Noise, Params, Prepared, Prior
 
 TRACING = RLock()  # NumPyro's handlers are one stack for all threads of a process
 ONCE = {"xla_backend_optimization_level": 0}  # for a program that runs but once
@@ -29,6 +29,27 @@ class Data(NamedTuple):
 
     x: Inputs  # inputs by name, (run,)
     y: Array  # the response on its own scale, (run,) or (run, part)
+    weight: Array | None = None  # times that each run counts, (run,); once unless given
+
+
+def padded(data: Data, rows: int) -> Data:
+    """Fill a table up to so many rows with copies of its first, which count for nothing.
+
+    Copies are of groups of their own, so that they share no scatter with a run.
+    """
+    count = len(data.y)
+    at = np.concatenate([np.arange(count), np.zeros(rows - count, int)])
+    x = {name: np.asarray(values)[at] for name, values in data.x.items()}
+    if SHARED in x:
+        x[SHARED][count:] = x[SHARED].max() + 1 + np.arange(rows - count)
+    weight = np.ones(count) if data.weight is None else data.weight
+    return Data(x, data.y[at], np.where(np.arange(rows) < count, weight[at], 0.0))
+
+
+def size(rows: int) -> int:
+    """Rows that a table is filled up to: four sizes between a power of two and the next."""
+    step = 2 ** max(int(np.log2(rows)) - 2, 0)
+    return -(-rows // step) * step
 
 
 def model(
@@ -37,12 +58,15 @@ def model(
     chosen: Mapping[str, Prior],
     x: Inputs,
     y: Array | None,
+    weight: Array | None = None,
     at_runs: Any = None,
 ) -> None:
     """Say the whole probability model, for NumPyro."""
     params = unknowns(law, noise, chosen)
     expected = (at_runs or law).expected(params, x)
-    numpyro.sample(law.response.name, noise.around(expected, params, x), obs=y)
+    around = noise.around(expected, params, x)
+    with scale(scale=1.0 if weight is None else weight):
+        numpyro.sample(law.response.name, around, obs=y)
 
 
 def unknowns(law: Law, noise: Noise, chosen: Mapping[str, Prior]) -> dict[str, Array]:

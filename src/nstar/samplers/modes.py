@@ -29,41 +29,58 @@ class Found(NamedTuple):
     energy: float
 
 
-Slopes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Minus log density, (point,), and its gradient, (point, unknown), at (point, unknown)."""
+Slopes = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Minus log density, (search, point), and its gradient, (search, point, unknown), at
+(search, point, unknown): of one problem, or each search of a problem of its own.  They
+may be left out of the searches that do not ask, (search,)."""
 
 
-def local(slopes: Slopes, u: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Energy, gradient and curvature at a point, by central differences of the gradient."""
-    apart = STEP * np.eye(len(u))
-    values, slope = slopes(np.concatenate([u[None], u + apart, u - apart]))
-    up, down = np.split(np.nan_to_num(slope[1:]), 2)
+def local(
+    slopes: Slopes, u: np.ndarray, asking: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Energy, gradient and curvature at each point, (search, unknown).
+
+    The curvature is a central difference of gradients.
+    """
+    asking = np.ones(len(u), bool) if asking is None else asking
+    apart = STEP * np.eye(u.shape[1])
+    points = u[:, None] + np.concatenate([0 * apart[:1], apart, -apart])
+    values, slope = slopes(points, asking)
+    slope = np.nan_to_num(slope)
+    up, down = np.split(slope[:, 1:], 2, axis=1)
     hessian = (up - down) / (2 * STEP)
-    return float(values[0]), np.nan_to_num(slope[0]), (hessian + hessian.T) / 2
+    return values[:, 0], slope[:, 0], (hessian + np.swapaxes(hessian, 1, 2)) / 2
 
 
-def find(slopes: Slopes, start: np.ndarray, free: np.ndarray) -> Found:
-    """Descend from a start, (unknown,), to the mode.
+def find(slopes: Slopes, starts: np.ndarray, free: np.ndarray) -> list[Found]:
+    """Descend from each start, (search, unknown), to a mode.
 
     Levenberg's damping on the absolute curvature: a step is kept when it lowers the
     energy, and shortened when it does not.  Unknowns with `free` of zero, (unknown,),
     stay where they start.
     """
-    u, (value, slope, hessian) = start, local(slopes, start)
-    damping = 1.0
+    u, (value, slope, hessian) = starts, local(slopes, starts)
+    damping, searching = np.ones(len(u)), np.ones(len(u), bool)
     for _ in range(STEPS):
         curvature, axes = np.linalg.eigh(
             hessian * free * free[:, None] + np.diag(1 - free)
         )
-        move = axes @ ((axes.T @ (slope * free)) / (np.abs(curvature) + damping))
-        there = local(slopes, u - move)
+        along = np.einsum("kij,ki->kj", axes, slope * free)
+        along /= np.abs(curvature) + damping[:, None]
+        move = np.einsum("kij,kj->ki", axes, along)
+        there = local(slopes, u - move, searching)
         gain = value - there[0]
-        if gain > 0:
-            u, (value, slope, hessian) = u - move, there
-        if 0 < gain < NEAR or damping > 1e11:
+        kept = searching & (gain > 0)
+        u = np.where(kept[:, None], u - move, u)
+        value, slope, hessian = (
+            np.where(kept.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+            for new, old in zip(there, (value, slope, hessian), strict=True)
+        )
+        searching &= ~(((gain > 0) & (gain < NEAR)) | (damping > 1e11))
+        if not searching.any():
             break
-        damping = np.clip(damping / 5 if gain > 0 else damping * 4, 1e-9, 1e12)
-    return Found(Mode(u, width(hessian)), float(value))
+        damping = np.clip(np.where(gain > 0, damping / 5, damping * 4), 1e-9, 1e12)
+    return [Found(Mode(*m), float(v)) for *m, v in zip(u, width(hessian), value, strict=True)]  # fmt: skip
 
 
 def apart(found: list[Found]) -> list[Found]:
@@ -76,10 +93,16 @@ def apart(found: list[Found]) -> list[Found]:
     return kept
 
 
-def shared(found: list[Found], chains: int) -> np.ndarray:
-    """Which mode each chain starts at, (chain,): by their shares of Laplace's masses."""
+def shares(found: list[Found]) -> np.ndarray:
+    """Laplace's mass of each mode, (mode,), as parts of one."""
     mass = np.array([np.linalg.slogdet(m.width)[1] - energy for m, energy in found])
-    share = np.cumsum(np.exp(mass - mass.max()))
+    mass = np.exp(mass - mass.max())
+    return mass / mass.sum()
+
+
+def shared(found: list[Found], chains: int) -> np.ndarray:
+    """Which mode each chain starts at, (chain,): by their shares of the mass."""
+    share = np.cumsum(shares(found))
     return np.searchsorted(share / share[-1], (np.arange(chains) + 0.5) / chains)
 
 
@@ -96,7 +119,7 @@ def mismatch(energies: np.ndarray, normal: np.ndarray) -> float:
 
 def about(slopes: Slopes, draws: np.ndarray) -> Mode:
     """Centre and width from draws, (draw, unknown): their mean, their mean curvature."""
-    curvature = np.mean([local(slopes, u)[2] for u in draws], axis=0)
+    curvature = np.mean(local(slopes, draws)[2], axis=0)
     return Mode(np.mean(draws, axis=0), width(curvature))
 
 
@@ -115,6 +138,10 @@ def scaled(mode: Mode) -> Mode:
 
 
 def width(hessian: np.ndarray) -> np.ndarray:
-    """Inverse square root of the curvature; flat or upward directions get unit width."""
+    """Inverse square root of the curvature, (..., unknown, unknown).
+
+    Flat or upward directions get unit width.
+    """
     curvature, axes = np.linalg.eigh(hessian)
-    return axes * np.where(curvature > 1e-2, np.maximum(curvature, 1e-2) ** -0.5, 1.0)
+    scale = np.where(curvature > 1e-2, np.maximum(curvature, 1e-2) ** -0.5, 1.0)
+    return axes * scale[..., None, :]

@@ -177,8 +177,8 @@ def begin(
     """Start a chain from a draw of the normal approximation."""
     position, run = jax.random.split(key)
     z = np.asarray(jax.random.normal(position, mode.at.shape))
-    at = (mode.at + mode.width @ z)[None]
-    (value,), (slope,) = search.slopes_of(skeleton, problem)(at)
+    at = (mode.at + mode.width @ z)[None, None]
+    ((value,),), ((slope,),) = search.slopes_of(skeleton, problem)(at, search.ONE)
     return _begun(how, ParamInfo(z, value, mode.width.T @ slope), accept, run)
 
 

@@ -13,7 +13,10 @@ from nstar.samplers import density, modes
 from nstar.samplers.density import Skeleton
 from nstar.types import Array, Led, Params
 
+ONE = np.ones(1, bool)
 SEARCHES = 4  # for modes, each from the best of as many parts of the prior's draws
+STARTS, EACH = 64, 2  # of each fit of many: draws of the prior, and searches from them
+RARE = 0.01  # part of the posterior's mass that a second mode may have
 
 
 def energy(skeleton: Skeleton, problem: Any) -> tuple[Callable, Callable]:
@@ -36,13 +39,13 @@ def prepare(
     """Find the modes from draws of the prior, (start, ...) each, and the best's mismatch."""
     u, free = map(np.asarray, _starts(skeleton, problem, starts))
     slopes = slopes_of(skeleton, problem)
-    energies = slopes(u)[0]
+    energies = slopes(u[None], ONE)[0][0]
     energies = np.where(np.isfinite(energies), energies, np.inf)
     parts = np.array_split(np.arange(len(u)), SEARCHES)
     best = [part[np.argmin(energies[part])] for part in parts]
-    found = modes.apart([modes.find(slopes, u[i], free) for i in best])
+    found = modes.apart(modes.find(slopes, u[best], free))
     at, normal = modes.probes(found[0].mode)
-    return found, modes.mismatch(slopes(at)[0], normal)
+    return found, modes.mismatch(slopes(at[None], ONE)[0][0], normal)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -56,7 +59,7 @@ def _starts(skeleton: Skeleton, problem: Any, starts: Params) -> tuple[Array, Ar
         if not isinstance(law, Led):
             return {}
         held = law.held()
-        return held | law.led({**params, **held}, *data)
+        return held | law.led({**params, **held}, data.x, data.y)
 
     def flat(params: Params) -> Array:
         start = dict(params) | still(params)
@@ -75,12 +78,86 @@ def _slopes(skeleton: Skeleton, problem: Any, u: Array) -> tuple[Array, Array]:
 
 
 def slopes_of(skeleton: Skeleton, problem: Any) -> modes.Slopes:
-    """The same at any number of points up to a common one: one program for all."""
+    """The same at any number of points, in equal parts: one program for all."""
 
-    def slopes(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        most = max(modes.POINTS, 2 * u.shape[1] + 1)
-        padded = np.concatenate([u, np.repeat(u[:1], most - len(u), axis=0)])
-        value, slope = _slopes(skeleton, problem, padded)
-        return np.asarray(value)[: len(u)], np.asarray(slope)[: len(u)]
+    def slopes(u: np.ndarray, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        flat = u.reshape(-1, u.shape[-1])
+        most = max(modes.POINTS, 2 * u.shape[-1] + 1)
+        short = -len(flat) % most
+        padded = np.concatenate([flat, np.repeat(flat[:1], short, axis=0)])
+        parts = [_slopes(skeleton, problem, part) for part in np.split(padded, len(padded) // most)]  # fmt: skip
+        value, slope = (np.concatenate(p)[: len(flat)] for p in zip(*parts, strict=True))  # fmt: skip
+        return value.reshape(u.shape[:-1]), slope.reshape(u.shape)
 
     return slopes
+
+
+def starts_each(
+    skeleton: Skeleton, problems: Any, starts: Params
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the searches of each of many problems start: the best of parts of the prior.
+
+    Args:
+        skeleton: the law and the noise.
+        problems: numbers, priors and runs, each with a leading axis of fits.
+        starts: draws of the prior, (start, ...) each.
+
+    Returns:
+        Flat unknowns, (fit, search, unknown), and which of them may move, (unknown,).
+    """
+    one = jax.tree.map(lambda a: a[0], problems)
+    first = {n: v[:STARTS] for n, v in starts.items()}
+    u, free = map(np.asarray, _starts(skeleton, one, first))
+    energies = np.asarray(_energies(skeleton, problems, u))
+    energies = np.where(np.isfinite(energies), energies, np.inf)
+    parts = energies.reshape(len(energies), EACH, -1)
+    return u[np.argmin(parts, axis=2) + np.arange(EACH) * parts.shape[2]], free
+
+
+def prepare_each(
+    skeleton: Skeleton, problems: Any, starts: np.ndarray, free: np.ndarray
+) -> tuple[modes.Mode, np.ndarray]:
+    """Find the mode of each of many problems, and say which have several.
+
+    Returns:
+        The best mode of each, (fit, ...), and whether another mode has a part of the
+        posterior's mass, (fit,).
+    """
+    fits, searches, size = starts.shape
+
+    def slopes(u: np.ndarray, asking: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        points = u.reshape(fits, searches, *u.shape[1:])
+        value, slope = _each(skeleton, problems, points, asking.reshape(fits, searches))
+        return np.asarray(value).reshape(u.shape[:-1]), np.asarray(slope).reshape(u.shape)  # fmt: skip
+
+    found = modes.find(slopes, starts.reshape(-1, size), free)
+    own = [found[i : i + searches] for i in range(0, len(found), searches)]
+    kept = [modes.apart(of_one) for of_one in own]
+    at = jax.tree.map(lambda *a: np.stack(a), *(k[0].mode for k in kept))
+    return at, np.array([modes.shares(k)[0] < 1 - RARE for k in kept])
+
+
+@partial(jax.jit, static_argnums=0)
+def _energies(skeleton: Skeleton, problems: Any, u: Array) -> Array:
+    """Minus log density of each problem, (fit, point), at points, (point, unknown)."""
+    return jax.lax.map(lambda p: jax.vmap(energy(skeleton, p)[0])(u), problems)
+
+
+@partial(jax.jit, static_argnums=0)
+def _each(
+    skeleton: Skeleton, problems: Any, u: Array, asking: Array
+) -> tuple[Array, Array]:
+    """The same and its gradient at (fit, search, point, unknown), zero where not asked."""
+
+    def one(args: Any) -> tuple[Array, Array]:
+        problem, u, asking = args
+        slopes = jax.vmap(jax.value_and_grad(energy(skeleton, problem)[0]))
+
+        def search(args: Any) -> tuple[Array, Array]:
+            u, asking = args
+            none = jnp.zeros(u.shape[:1]), jnp.zeros_like(u)
+            return jax.lax.cond(asking, slopes, lambda _: none, u)
+
+        return jax.lax.map(search, (u, asking))
+
+    return jax.lax.map(one, (problems, u, asking))

@@ -1,0 +1,198 @@
+"""One fit: min-ESS per CPU-second beside other samplers of the same model, in one run.
+
+    uv run --with pymc --with nutpie --with blackjax python benchmarks/speed.py
+    ... [--quick] [--json] [--core 0] [--repeats 3]
+
+Each engine runs in a process of its own on one core; the seeds go round the engines, so
+that a slow minute of the machine falls on all.  "Cold" is from an empty compilation
+cache to the first draws; "warm" is the median of further samplings with other seeds.
+CPU-seconds are the process's own, all threads.  ESS is the smallest over the unknowns of
+bulk and tail.  Writes benchmarks/results/speed.json and .md unless --quick.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+FOLDER = Path(__file__).parent / "results"
+PEERS = ("nutpie low-rank", "nutpie", "NumPyro MCMC", "BlackJAX", "PyMC")
+MODELS = {  # law, table, discrepancy, engines
+    "chinchilla": (
+        "chinchilla", "chinchilla_epoch", "none",
+        ("nstar", *PEERS, *(f"{p}, whitened" for p in PEERS)),
+    ),
+    "isoflop": (
+        "isoflop", "llama3", "none", ("nstar", "nutpie", "nutpie low-rank"),
+    ),
+    "discrepancy": ("coupled", "chinchilla_epoch", "waves", ("nstar",)),
+    "no discrepancy": ("coupled", "chinchilla_epoch", "none", ("nstar",)),
+}  # fmt: skip
+
+
+def measured(name: str, model: str, repeats: int) -> dict[str, Any]:
+    """Sample in this process; what was drawn, and what it cost."""
+    import jax
+    import numpy as np
+    import xarray as xr
+    from arviz_stats import ess, mcse, rhat
+
+    import rivals
+    from nstar import read_runs
+
+    law, table, discrepancy, _ = MODELS[model]
+    runs = read_runs(table)
+    compiled: list[str] = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, took, **_: (
+            compiled.append(event)
+            if event.endswith("backend_compile_duration")
+            else None
+        )
+    )
+    cpu, wall = time.process_time(), time.perf_counter()
+    run = rivals.engine(name, law, runs, discrepancy)
+    run(0)
+    cold = time.process_time() - cpu, time.perf_counter() - wall
+    rows = []
+    for seed in range(1, repeats + 1):
+        cpu, before = time.process_time(), len(compiled)
+        made = run(seed)
+        cpu = time.process_time() - cpu
+        draws = xr.Dataset(
+            {n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v)
+             for n, v in made.draws.items() if not n.startswith(("offset", "waves"))}
+        )  # fmt: skip
+        least = {m: min(float(v.min()) for v in ess(draws, method=m).data_vars.values()) for m in ("bulk", "tail")}  # fmt: skip
+        worst = max(float(v.max()) for v in rhat(draws).data_vars.values())
+        mean, error = draws.mean(("chain", "draw")), mcse(draws, method="mean")
+        rows.append({
+            "seed": seed, "cpu": cpu, "compiles": len(compiled) - before,
+            "ess": min(least.values()), "rhat": worst,
+            "divergences": made.divergences, "leapfrogs": made.leapfrogs,
+            "mean": {n: np.asarray(v).tolist() for n, v in mean.data_vars.items() if v.ndim == 0},
+            "mcse": {n: float(v) for n, v in error.data_vars.items() if v.ndim == 0},
+        })  # fmt: skip
+    return {"cold_cpu": cold[0], "cold_wall": cold[1], "runs": rows}
+
+
+def in_a_process(name: str, model: str, repeats: int, core: int, cache: str) -> Any:
+    """Measure an engine in a fresh process on one core."""
+    command = ["taskset", "-c", str(core), sys.executable, __file__, "--one", name,
+               "--models", model, "--repeats", str(repeats)]  # fmt: skip
+    env = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache, "OMP_NUM_THREADS": "1",
+           "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+           "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0"}  # fmt: skip
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return {"failed": done.stderr.strip().splitlines()[-1:]}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def agreement(row: dict[str, Any], ours: dict[str, Any]) -> float:
+    """Largest difference of a mean from ours, in Monte-Carlo errors of both."""
+    a, b = row["runs"][-1], ours["runs"][-1]
+    both = set(a["mean"]) & set(b["mean"])
+    return max(
+        abs(a["mean"][n] - b["mean"][n]) / (a["mcse"][n] ** 2 + b["mcse"][n] ** 2) ** 0.5
+        for n in both
+    )  # fmt: skip
+
+
+def reduced(rows: dict[str, Any]) -> dict[str, Any]:
+    """Add rates and their ratio to ours to the rows of one model."""
+    for row in rows.values():
+        if "failed" not in row:
+            row["rate"] = median(r["ess"] / r["cpu"] for r in row["runs"])
+            row["cpu"] = median(r["cpu"] for r in row["runs"])
+            row["ess"] = median(r["ess"] for r in row["runs"])
+            row["cold_rate"] = row["ess"] / row["cold_cpu"]
+    ours = rows["nstar"]
+    for row in rows.values():
+        if "failed" not in row:
+            row["ours_to_it"] = ours["rate"] / row["rate"]
+            row["ours_to_it_cold"] = ours["cold_rate"] / row["cold_rate"]
+            row["z"] = agreement(row, ours)
+    return rows
+
+
+HEAD = "| engine | CPU-s | min-ESS | ESS / CPU-s | nstar's rate to it | cold CPU-s | the same with compiling | second process CPU-s | leapfrogs | divergences | R-hat | means apart, MCSE |"
+
+
+def table(rows: dict[str, Any]) -> list[str]:
+    """Lines of markdown."""
+    lines = [HEAD, "|" + " --- |" * (HEAD.count("|") - 1)]
+    for name, row in rows.items():
+        if "failed" in row:
+            lines.append(f"| {name} | failed: {' '.join(row['failed'])} |")
+            continue
+        last = row["runs"]
+        lines.append(
+            f"| {name} | {row['cpu']:.2f} | {row['ess']:.0f} | {row['rate']:.0f} | "
+            f"{row['ours_to_it']:.2f} | {row['cold_cpu']:.1f} | "
+            f"{row['ours_to_it_cold']:.2f} | {row['second_cpu']:.1f} | "
+            f"{median(r['leapfrogs'] for r in last):.0f} | "
+            f"{sum(r['divergences'] for r in last)} | "
+            f"{max(r['rhat'] for r in last):.3f} | {row['z']:.1f} |"
+        )
+    return lines
+
+
+def machine() -> str:
+    """Name the processor and the versions."""
+    from importlib.metadata import version
+
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    cpu = next((v.split(":")[1].strip() for v in lines if v.startswith("model name")), platform.machine())  # fmt: skip
+    packages = ("jax", "numpyro", "blackjax", "pymc", "nutpie")
+    return f"{cpu}, one core; " + ", ".join(f"{p} {version(p)}" for p in packages)
+
+
+def main() -> None:
+    """Run all engines and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--core", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="one repeat, no PyMC")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        warnings.simplefilter("ignore")
+        print(json.dumps(measured(asked.one, asked.models[0], asked.repeats)))
+        return
+    document: dict[str, Any] = {"machine": machine(), "models": {}}
+    for model in asked.models:
+        rows = {}
+        for name in MODELS[model][3]:
+            if asked.quick and name.startswith("PyMC"):
+                continue
+            with tempfile.TemporaryDirectory() as cache:
+                row = in_a_process(name, model, 1 if asked.quick else asked.repeats, asked.core, cache)  # fmt: skip
+                again = in_a_process(name, model, 0, asked.core, cache)
+            row["second_cpu"] = again.get("cold_cpu", float("nan"))
+            print(f"{model}: {name}: {row.get('failed') or [r['cpu'] for r in row['runs']]}", file=sys.stderr)  # fmt: skip
+            rows[name] = row
+        document["models"][model] = reduced(rows)
+    text = [f"{document['machine']}\n"]
+    for model, rows in document["models"].items():
+        law, data, discrepancy, _ = MODELS[model]
+        text += [f"## {model}: {law} on {data}, discrepancy {discrepancy}\n", *table(rows), ""]  # fmt: skip
+    print(json.dumps(document) if asked.json else "\n".join(text))
+    if not asked.quick and set(asked.models) == set(MODELS):
+        (FOLDER / "speed.json").write_text(json.dumps(document, indent=1) + "\n")
+        (FOLDER / "speed.md").write_text("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()

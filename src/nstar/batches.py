@@ -1,0 +1,284 @@
+"""Many fits at once: tables of one law in one compiled program, each with its certificate.
+
+Importance sampling about the mode answers where its weights may be trusted; NUTS answers
+elsewhere.  A fit's draws depend on its own runs and the seed, not on what stands beside
+it in the batch.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import xarray as xr
+
+from nstar import certificates
+from nstar.bending import is_bent
+from nstar.certificates import Certificate
+from nstar.cost_line import WIDEST, of_runs
+from nstar.decisions import decisions
+from nstar.discrepancy import Bent
+from nstar.fitting import Problem, problem
+from nstar.observations import Observations
+from nstar.prior_sets import Priors
+from nstar.progress import Tick, progress
+from nstar.samplers import density, importance, nuts, search
+from nstar.samplers.density import Skeleton
+from nstar.samplers.nuts import Settings
+from nstar.types import Labelled, Law, Noise
+
+CHUNK = 64  # fits that a program takes at a time
+MOST = 20  # unknowns that importance sampling is tried with
+KEPT = 400  # draws of each fit
+SHORT = Settings(warmup=250, draws=500)
+LONG = Settings(draws=2000, target_accept=0.98)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Posteriors of many tables under one law, and how far each may be trusted.
+
+    `draws` has the unknowns and what follows from them, (fit, draw, ...), or with
+    `quantiles` (fit, quantile, ...); failed fits are NaN.  `certificates` has for each
+    fit the method ("importance", "nuts" or "none"), k_hat, ess, r_hat, divergences,
+    whether it passed, and the reason where not.
+    """
+
+    draws: xr.Dataset
+    certificates: xr.Dataset
+
+
+class Asked(NamedTuple):
+    """What is wanted of every fit."""
+
+    seed: int
+    draws: int
+    C: np.ndarray  # FLOP
+    quantiles: tuple[float, ...] | None
+
+
+class Task(NamedTuple):
+    """A fit that waits for its turn."""
+
+    name: str
+    problem: Problem
+    skeleton: Skeleton
+    given: Any  # numbers, priors and runs, as the compiled programs take them
+    near: Any = (
+        None  # modes to search from, (mode, unknown); from the prior unless given
+    )
+
+    @property
+    def shape(self) -> str:
+        """What fits must share to be in one program."""
+        leaves, tree = jax.tree.flatten(self.given)
+        shapes = [np.shape(leaf) for leaf in leaves]
+        return f"{hash(self.skeleton)} {tree} {shapes}"
+
+
+def fit_batch(
+    tables: Mapping[str, Observations | Any],
+    law: str | Law = "chinchilla",
+    noise: str | Noise | None = None,
+    priors: Priors = None,
+    seed: int = 0,
+    *,
+    discrepancy: str = "none",
+    budgets: Sequence[float] = (),
+    quantiles: Sequence[float] | None = None,
+    draws: int = KEPT,
+    tick: Tick | None = None,
+) -> Batch:
+    """Fit one law to many tables.
+
+    Args:
+        tables: runs by name, each as `fit` takes them.
+        law: name of a law in `nstar.laws.LAWS`, or a law.
+        noise: as `fit` takes it.
+        priors: as `fit` takes them.
+        seed: with a table's own numbers it decides the draws of its fit.
+        discrepancy: "none" or "waves"; with waves every fit is by NUTS.
+        budgets: FLOP at which N*, D* and L* are told, (C,).
+        quantiles: keep these quantiles of every quantity in place of draws, so that
+            memory does not grow with draws.
+        draws: draws kept of each fit.
+        tick: called with the fits done and their total; a bar on stderr, where that is a
+            terminal, unless given.
+
+    Returns:
+        Draws or quantiles, and certificates.  A table that cannot be fitted fails alone,
+        with its reason.
+    """
+    if tick is None:
+        with progress() as bar:
+            return fit_batch(
+                tables, law, noise, priors, seed, discrepancy=discrepancy,
+                budgets=budgets, quantiles=quantiles, draws=draws,
+                tick=bar(f"{len(tables)} fits"),
+            )  # fmt: skip
+    asked = Asked(seed, draws, np.asarray(budgets, float), ordered(quantiles))
+    with jax.enable_x64(True):
+        tasks, said = _tasks(tables, law, noise, priors, discrepancy)
+        return run(list(tables), tasks, said, asked, tick)
+
+
+def ordered(values: Sequence[float] | None) -> tuple[float, ...] | None:
+    """Quantiles as a compiled program takes them."""
+    return None if values is None else tuple(map(float, values))
+
+
+def run(
+    names: list[str],
+    tasks: list[Task],
+    said: dict[str, Certificate],
+    asked: Asked,
+    tick: Tick,
+) -> Batch:
+    """Fit all tasks, a chunk at a time; of a chunk only what was asked is kept."""
+    parts = []
+    for chunk in _chunks(tasks):
+        params, found = _fitted(chunk, asked)
+        said |= {t.name: c for t, c in zip(chunk, found, strict=True)}
+        parts.append(_told(chunk, params, asked))
+        tick(len(said), len(names))
+    told = xr.concat(parts, "fit").reindex(fit=names) if parts else xr.Dataset()
+    return Batch(told, certificates.table({n: said[n] for n in names}))
+
+
+def _tasks(
+    tables: Mapping[str, Any], law: Any, noise: Any, priors: Priors, discrepancy: str
+) -> tuple[list[Task], dict[str, Certificate]]:
+    """Put each table before the law; those that cannot be are said to have failed."""
+    tasks, said = [], {}
+    for name, runs in tables.items():
+        try:
+            p = problem(runs, law, noise, priors, discrepancy)
+        except ValueError as error:
+            said[name] = certificates.failed(str(error))
+            continue
+        tasks.append(task_of(name, p))
+    return tasks, said
+
+
+def task_of(name: str, p: Problem) -> Task:
+    """Fill a problem's table up, and part its numbers from what is compiled."""
+    rows = len(p.data.y)  # waves are told at the runs of their own table
+    data = p.data if is_bent(p.law) else density.padded(p.data, density.size(rows))
+    skeleton, numbers = density.split(p.law, p.noise)
+    given = jax.tree.map(np.asarray, (numbers, dict(p.chosen), data))
+    return Task(name, p, skeleton, given)
+
+
+def _chunks(tasks: list[Task]) -> Iterator[list[Task]]:
+    """Fits that share a program, a chunk at a time."""
+    for _, alike in groupby(sorted(tasks, key=lambda t: t.shape), lambda t: t.shape):
+        found = list(alike)
+        for i in range(0, len(found), CHUNK):
+            yield found[i : i + CHUNK]
+
+
+def _fitted(
+    chunk: list[Task], asked: Asked
+) -> tuple[dict[str, np.ndarray], list[Certificate]]:
+    """Draws of each fit's unknowns, (fit, draw, ...), and its certificate."""
+    one, (seed, draws, *_) = chunk[0], asked
+    law, noise = one.problem.law, one.problem.noise
+    prior = density.prior_draws(law, noise, one.problem.chosen, jax.random.key(seed), nuts.PRIOR_DRAWS)  # fmt: skip
+    size = sum(v[0].size for v in prior.values())
+    if size <= MOST:
+        params, found = _by_weights(chunk, seed, draws, prior)
+    else:
+        shapes = {n: (len(chunk), draws, *v.shape[1:]) for n, v in prior.items()}
+        params = {n: np.full(shape, np.nan) for n, shape in shapes.items()}
+        found = [certificates.failed("not tried")] * len(chunk)
+    for i, task in enumerate(chunk):
+        if not found[i].passed:
+            own, certificate = _by_nuts(task, seed, prior)
+            found[i] = certificate._replace(k_hat=found[i].k_hat)
+            picked = np.linspace(0, len(next(iter(own.values()))) - 1, draws).astype(
+                int
+            )
+            for name, values in own.items():
+                params[name][i] = values[picked]
+    return params, found
+
+
+def _by_weights(
+    chunk: list[Task], seed: int, draws: int, prior: Any
+) -> tuple[dict[str, np.ndarray], list[Certificate]]:
+    """Fit a chunk by importance sampling; the last ones are repeated to fill it up."""
+    count = next(n for n in (1, 4, 16, CHUNK) if n >= len(chunk))
+    full = [*chunk, *[chunk[-1]] * (count - len(chunk))]
+    skeleton = chunk[0].skeleton
+    given = jax.tree.map(lambda *a: np.stack(a), *(t.given for t in full))
+    starts, free = search.starts_each(skeleton, given, prior)
+    if chunk[0].near is not None:
+        starts = np.stack([t.near for t in full])
+    at, several = search.prepare_each(skeleton, given, starts, free)
+    numbers = [_number(t, seed) for t in full]
+    keys = jax.vmap(jax.random.key)(np.array(numbers))
+    u, log_weights = importance.weighed(skeleton, given, at, keys)
+    found, picked = [], []
+    for i, weights in enumerate(np.asarray(log_weights)):
+        certificate, smooth = certificates.by_weights(weights, several=several[i])
+        found.append(certificate)
+        rng = np.random.default_rng(numbers[i])
+        picked.append(certificates.resampled(smooth, draws, rng))
+    u = np.take_along_axis(np.asarray(u), np.stack(picked)[..., None], axis=1)
+    params = importance.constrained(skeleton, given, u)
+    return {n: np.array(v)[: len(chunk)] for n, v in params.items()}, found[
+        : len(chunk)
+    ]
+
+
+def _by_nuts(
+    task: Task, seed: int, prior: Any
+) -> tuple[dict[str, np.ndarray], Certificate]:
+    """Fit one table by NUTS, again and longer where the first is not enough."""
+    p, data = task.problem, task.given[2]
+    for settings in (SHORT, LONG):
+        key = jax.random.key(_number(task, seed))
+        made = nuts.sample(p.law, p.noise, p.chosen, data, key, settings, prior=prior)
+        certificate = certificates.by_draws(made.posterior, made.stats)
+        if certificate.passed:
+            break
+    return {
+        n: v.reshape(-1, *v.shape[2:]) for n, v in made.posterior.items()
+    }, certificate
+
+
+def _number(task: Task, seed: int) -> int:
+    """Seed of a fit: told by the seed and the runs' own numbers."""
+    digest = hashlib.sha256(str(seed).encode())
+    for values in jax.tree.leaves(task.given):
+        digest.update(np.ascontiguousarray(values, dtype=float).tobytes())
+    return int.from_bytes(digest.digest()[:4], "big")
+
+
+def _told(chunk: list[Task], params: Any, asked: Asked) -> xr.Dataset:
+    """Label the draws of a chunk and what follows from them."""
+    law, C, quantiles = chunk[0].problem.law, asked.C, asked.quantiles
+    numbers = jax.tree.map(lambda *a: np.stack(a), *(t.given[0] for t in chunk))
+    spans = [_span(t.problem) for t in chunk]
+    cost = chunk[0].problem.runs.cost
+    found = decisions(chunk[0].skeleton, cost, quantiles, numbers, params, C, np.array(spans))  # fmt: skip
+    coords, dims = law.labels() if isinstance(law, Labelled) else ({}, {})
+    dims = dims | {n: ["C"] for n in ("log_N", "log_D", "L")}
+    coords = {n: v for n, v in coords.items() if any(n in d for d in dims.values())}
+    coords |= {"fit": [t.name for t in chunk]} | ({"C": C} if C.size else {})
+    over = "draw" if quantiles is None else "quantile"
+    coords |= {} if quantiles is None else {"quantile": list(quantiles)}
+    data = {
+        n: (("fit", over, *dims.get(n, [f"{n}_{i}" for i in range(v.ndim - 2)])), v)
+        for n, v in jax.tree.map(np.asarray, found).items()
+    }
+    return xr.Dataset(data, coords)
+
+
+def _span(p: Problem) -> tuple[float, float]:
+    if isinstance(p.law, Bent) and "N" in p.runs and "D" in p.runs:
+        return of_runs(p.runs["N"], p.runs["D"])
+    return WIDEST

@@ -1,0 +1,62 @@
+"""What is decided from draws, for many fits in one program: N*, D* and L* of budgets."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nstar.cost_line import optimum
+from nstar.samplers.density import Skeleton
+from nstar.types import Allocation, Array, Cost, Derives, Surface
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def decisions(
+    skeleton: Skeleton,
+    cost: Cost,
+    quantiles: tuple[float, ...] | None,
+    numbers: Any,
+    params: Any,
+    C: Array,
+    spans: Array,
+) -> dict[str, Array]:
+    """Add to each fit's unknowns what follows from them.
+
+    Args:
+        skeleton: the law and the noise.
+        cost: what a run costs.
+        quantiles: kept in place of draws, where given.
+        numbers: the law's numbers, with a leading axis of fits.
+        params: unknowns, (fit, draw, ...) each.
+        C: budgets in FLOP, (C,).
+        spans: least and most tokens per parameter that are searched, (fit, 2).
+
+    Returns:
+        Unknowns, derived quantities, and log N*, log D* and L* of budgets where the law
+        knows them, (fit, draw, ...) or (fit, quantile, ...).
+    """
+
+    def one(args: Any) -> dict[str, Array]:
+        numbers, params, span = args
+        law, _ = skeleton.fill(numbers)
+        found = dict(params)
+        if isinstance(law, Derives):
+            found |= jax.vmap(law.derived)(params)
+        if C.size and isinstance(law, Allocation):
+            N, D = jax.vmap(lambda p: law.log_optimum(p, C))(params)
+            found |= {"log_N": N, "log_D": D}
+        elif C.size and isinstance(law, Surface):
+
+            def best(p: Any) -> tuple[Array, Array]:
+                loss = partial(law.loss, p)
+                return jax.vmap(lambda c: optimum(loss, cost, c, span))(C)
+
+            N, D = jax.lax.map(best, params, batch_size=64)
+            L = jax.vmap(law.loss)(params, jnp.exp(N), jnp.exp(D))
+            found |= {"log_N": N, "log_D": D, "L": L}
+        if quantiles is None:
+            return found
+        return {n: jnp.quantile(v, jnp.array(quantiles), axis=0) for n, v in found.items()}  # fmt: skip
+
+    return jax.lax.map(one, (numbers, params, spans))

@@ -1,0 +1,184 @@
+"""Many fits at once: certificates that can fail, and draws that are the posterior's."""
+
+import jax
+import numpy as np
+import pytest
+
+import nstar
+from nstar import batches, certificates
+from nstar.fitting import problem
+from nstar.prediction import optima
+from nstar.resampling import bootstrap
+from nstar.samplers import density, importance, modes, search
+
+
+def ladder(seed, n=30):
+    rng = np.random.default_rng(seed)
+    N, D = np.exp(rng.uniform([18, 22], [22, 25], (n, 2))).T
+    L = 1.7 + 0.5 * (N / 1e9) ** -0.35 + 0.5 * (D / 2e10) ** -0.35
+    return {"N": N, "D": D, "L": L * np.exp(0.01 * rng.standard_t(4, n))}
+
+
+@pytest.fixture(scope="module")
+def many():
+    tables = {f"t{i}": ladder(i) for i in range(3)} | {"bad": {"N": [1e9], "D": [1e10]}}
+    return batches.fit_batch(tables, budgets=[1e21, 1e22])
+
+
+def test_each_fit_has_its_certificate_and_a_bad_table_fails_alone(many):
+    found = many.certificates
+    assert list(found["fit"].values) == ["t0", "t1", "t2", "bad"]
+    assert found["passed"].values.tolist() == [True, True, True, False]
+    assert found["method"].values[-1] == "none"
+    assert "'L'" in str(found["reason"].values[-1])
+    assert np.isfinite(many.draws["alpha1"].sel(fit=["t0", "t1", "t2"])).all()
+    assert np.isnan(many.draws["alpha1"].sel(fit="bad")).all()
+
+
+def test_draws_are_those_of_nuts(many):
+    fit = nstar.fit(ladder(0), discrepancy="none")
+    assert many.certificates["method"].sel(fit="t0") == "importance"
+    for name in ("alpha1", "level", "exponent_sum", "sigma", "E"):
+        ours = many.draws[name].sel(fit="t0").to_numpy()
+        theirs = fit.tree["posterior"][name].to_numpy().ravel()
+        sd = theirs.std()
+        assert abs(ours.mean() - theirs.mean()) < 4 * sd / np.sqrt(200), name
+        assert 0.8 < ours.std() / sd < 1.25, name
+    log_D = many.draws["log_D"].sel(fit="t0", C=1e22).to_numpy()
+    theirs = np.log(optima(fit, np.array([1e22]))[1][:, 0])
+    assert abs(log_D.mean() - theirs.mean()) < 4 * theirs.std() / np.sqrt(200)
+
+
+def test_neighbours_do_not_matter():
+    one = batches.fit_batch({"a": ladder(0), "b": ladder(1)})
+    other = batches.fit_batch({"b": ladder(1), "c": ladder(2), "a": ladder(0)})
+    both = [b.draws["alpha1"].sel(fit=["a", "b"]).to_numpy() for b in (one, other)]
+    np.testing.assert_array_equal(*both)
+
+
+def test_quantiles_take_the_place_of_draws():
+    tables = {"a": ladder(0)}
+    whole = batches.fit_batch(tables, budgets=[1e22])
+    short = batches.fit_batch(tables, budgets=[1e22], quantiles=[0.05, 0.5])
+    for name in ("alpha1", "log_N", "L"):
+        expected = np.quantile(whole.draws[name].sel(fit="a"), [0.05, 0.5], axis=0)
+        np.testing.assert_allclose(short.draws[name].sel(fit="a"), expected, rtol=1e-9)
+
+
+def energies(p, data, count=5):
+    skeleton, numbers = density.split(p.law, p.noise)
+    draws = density.prior_draws(p.law, p.noise, {}, jax.random.key(0), count)
+    u, _ = search._starts(skeleton, (numbers, {}, data), draws)
+    return search._slopes(skeleton, (numbers, {}, data), u)
+
+
+@pytest.mark.parametrize("noise", ["student_t", "between:group"])
+def test_rows_that_fill_up_count_for_nothing(noise):
+    table = ladder(0) | {"group": np.repeat(np.arange(10.0), 3)}
+    with jax.enable_x64(True):
+        p = problem(nstar.read_runs(table), "chinchilla", noise, discrepancy="none")
+        plain = energies(p, p.data)
+        full = energies(p, density.padded(p.data, 48))
+        for a, b in zip(plain, full, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9)
+
+
+def test_a_weight_of_two_is_a_run_made_twice():
+    table = nstar.read_runs(ladder(0))
+    with jax.enable_x64(True):
+        p = problem(table, "chinchilla", discrepancy="none")
+        weight = np.ones(30)
+        weight[[3, 4]] = [2, 0]
+        rows = np.repeat(np.arange(30), weight.astype(int))
+        x = {n: v[rows] for n, v in p.data.x.items()}
+        twice = energies(p, density.Data(x, p.data.y[rows]))
+        weighed = energies(p, p.data._replace(weight=weight))
+        for a, b in zip(twice, weighed, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 10, 33, 133, 240, 1000])
+def test_tables_of_similar_size_share_a_program(rows):
+    full = density.size(rows)
+    assert rows <= full <= 1.25 * rows
+    assert density.size(full) == full
+
+
+def weighed(width):
+    """Importance weights with the proposal's width multiplied."""
+    with jax.enable_x64(True):
+        p = problem(nstar.read_runs(ladder(0)), "chinchilla", discrepancy="none")
+        skeleton, numbers = density.split(p.law, p.noise)
+        given = jax.tree.map(lambda a: np.asarray(a)[None], (numbers, {}, p.data))
+        prior = density.prior_draws(p.law, p.noise, {}, jax.random.key(0), 200)
+        at, several = search.prepare_each(
+            skeleton, given, *search.starts_each(skeleton, given, prior)
+        )
+        assert not several.any()
+        at = modes.Mode(at.at, at.width * width)
+        keys = jax.random.split(jax.random.key(0), 1)
+        _, log_weights = importance.weighed(skeleton, given, at, keys)
+        return np.asarray(log_weights)[0]
+
+
+def test_a_proposal_in_the_wrong_place_has_no_certificate():
+    good, smooth = certificates.by_weights(weighed(1.0), several=False)
+    assert good.passed
+    assert smooth.sum() == pytest.approx(1)
+    bad, _ = certificates.by_weights(weighed(0.05), several=False)
+    assert not bad.passed
+    assert "k-hat" in bad.reason or "effective" in bad.reason
+
+
+def test_several_modes_and_no_density_have_no_certificate():
+    flat = np.zeros(1000)
+    assert certificates.by_weights(flat, several=False)[0].passed
+    assert certificates.by_weights(flat, several=True)[0].reason == "several modes"
+    none, smooth = certificates.by_weights(np.full(1000, -np.inf), several=False)
+    assert not none.passed
+    assert np.isfinite(smooth).all()
+
+
+def test_chains_that_disagree_or_diverge_have_no_certificate():
+    z = np.random.default_rng(0).normal(size=(4, 1000))
+    still = {"diverging": np.zeros((4, 1000))}
+    assert certificates.by_draws({"a": z}, still).passed
+    apart = certificates.by_draws({"a": z + np.arange(4)[:, None]}, still)
+    assert "R-hat" in apart.reason
+    one = {"diverging": np.eye(4, 1000)}
+    assert certificates.by_draws({"a": z}, one).reason == "4 divergences"
+
+
+def test_resampling_keeps_each_draw_as_often_as_it_weighs():
+    weights = np.array([0.5, 0.25, 0.25, 0.0])
+    picked = certificates.resampled(weights, 400, np.random.default_rng(0))
+    assert np.bincount(picked, minlength=4).tolist() == [200, 100, 100, 0]
+
+
+def test_resamples_spread_as_the_posterior_does():
+    """A bootstrap of well-behaved runs is about as wide as the posterior."""
+    runs = nstar.read_runs(ladder(0, 100))
+    many = bootstrap(runs, count=48, quantiles=[0.5])
+    assert many.certificates["passed"].all()
+    one = batches.fit_batch({"a": runs})
+    ratio = many.draws["level"].std() / one.draws["level"].std()
+    assert 0.5 < float(ratio) < 2.0
+
+
+def test_resamples_by_column_take_whole_groups():
+    table = ladder(0) | {"group": np.repeat(np.arange(10.0), 3)}
+    runs = nstar.read_runs(table)
+    many = bootstrap(runs, count=2, by="group", quantiles=[0.5])
+    assert many.draws.sizes["fit"] == 2
+    with pytest.raises(ValueError, match="no column 'budgets'"):
+        bootstrap(runs, count=2, by="budgets")
+    with pytest.raises(ValueError, match="share scatter"):
+        bootstrap(runs, noise="between:group", count=2)
+
+
+def test_what_weights_cannot_do_nuts_does(monkeypatch):
+    monkeypatch.setattr(batches, "MOST", 2)
+    by_nuts = batches.fit_batch({"a": ladder(0)})
+    assert by_nuts.certificates["method"].item() == "nuts"
+    assert by_nuts.certificates["r_hat"].item() < 1.01
+    assert by_nuts.draws["alpha1"].sizes == {"fit": 1, "draw": batches.KEPT}
