@@ -42,6 +42,7 @@ def measured(name: str, model: str, repeats: int) -> dict[str, Any]:
     """Sample in this process; what was drawn, and what it cost."""
     import jax
     import numpy as np
+    import numpyro  # noqa: F401  before ArviZ, which would import half of it
     import xarray as xr
     from arviz_stats import ess, mcse, rhat
 

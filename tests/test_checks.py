@@ -59,19 +59,19 @@ def test_sticky_chains_fail_on_effective_draws(allocation_fit):
 
 
 def test_one_divergence_fails(allocation_fit):
-    diverging = np.zeros_like(
-        allocation_fit.tree["sample_stats"]["diverging"].to_numpy()
-    )
+    diverging = np.zeros(allocation_fit.tree["sample_stats"]["diverging"].shape)
     diverging[0, 3] = True
-    assert (
-        status(
-            nstar.check_fit(
-                tampered(allocation_fit, sample_stats__diverging=diverging)
-            ),
-            "divergences",
-        )
-        == "FAIL"
-    )
+    made = tampered(allocation_fit, sample_stats__diverging=diverging)
+    found = nstar.check_fit(replace(made, law=made.straight))
+    assert status(found, "divergences") == "FAIL"
+
+
+def test_few_divergences_of_a_bent_law_are_for_review_and_many_fail(bent_fit):
+    diverging = np.zeros(bent_fit.tree["sample_stats"]["diverging"].shape)
+    for count, expected in ((1, "REVIEW"), (diverging.size // 100, "FAIL")):
+        diverging.flat[:count] = 1
+        found = nstar.check_fit(tampered(bent_fit, sample_stats__diverging=diverging))
+        assert status(found, "divergences") == expected
 
 
 def test_low_energy_information_is_for_review(allocation_fit):

@@ -8,7 +8,7 @@ import numpy as np
 STEP = 1e-5  # between the gradients whose difference is the curvature
 STEPS = 100  # Newton steps; typical searches need ten
 POINTS = 200  # draws from the prior the search may start from, and from the normal
-# approximation that say how good it is: as many, so that one program serves both
+# approximation that say how good it is
 NEAR = 1e-9  # a step that gains less is the last
 TRUSTED = 2.0  # mismatch up to which its curvature is a good guide
 

@@ -14,6 +14,7 @@ from nstar.samplers.density import Skeleton
 from nstar.types import Array, Led, Params
 
 ONE = np.ones(1, bool)
+TOGETHER = 32  # points whose slopes are worked out together
 SEARCHES = 4  # for modes, each from the best of as many parts of the prior's draws
 STARTS, EACH = 64, 2  # of each fit of many: draws of the prior, and searches from them
 RARE = 0.01  # part of the posterior's mass that a second mode may have
@@ -78,16 +79,17 @@ def _slopes(skeleton: Skeleton, problem: Any, u: Array) -> tuple[Array, Array]:
 
 
 def slopes_of(skeleton: Skeleton, problem: Any) -> modes.Slopes:
-    """The same at any number of points, in equal parts: one program for all."""
+    """The same at any number of points, a few at a time: one program for all."""
 
-    def slopes(u: np.ndarray, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        flat = u.reshape(-1, u.shape[-1])
-        most = max(modes.POINTS, 2 * u.shape[-1] + 1)
-        short = -len(flat) % most
-        padded = np.concatenate([flat, np.repeat(flat[:1], short, axis=0)])
-        parts = [_slopes(skeleton, problem, part) for part in np.split(padded, len(padded) // most)]  # fmt: skip
-        value, slope = (np.concatenate(p)[: len(flat)] for p in zip(*parts, strict=True))  # fmt: skip
-        return value.reshape(u.shape[:-1]), slope.reshape(u.shape)
+    def slopes(u: np.ndarray, asking: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        value, slope = np.zeros(u.shape[:-1]), np.zeros(u.shape)
+        flat = u[asking].reshape(-1, u.shape[-1])
+        short = -len(flat) % TOGETHER
+        full = np.concatenate([flat, np.repeat(flat[:1], short, axis=0)])
+        parts = [_slopes(skeleton, problem, p) for p in np.split(full, len(full) // TOGETHER)]  # fmt: skip
+        found = (np.concatenate(p)[: len(flat)] for p in zip(*parts, strict=True))
+        value[asking], slope[asking] = (f.reshape(a[asking].shape) for f, a in zip(found, (value, slope), strict=True))  # fmt: skip
+        return value, slope
 
     return slopes
 
