@@ -149,13 +149,18 @@ def table(rows: dict[str, Any]) -> list[str]:
 
 def machine() -> str:
     """Name the processor and the versions."""
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    cpu = next((v.split(":")[1].strip() for v in lines if v.startswith("model name")), platform.machine())  # fmt: skip
-    packages = ("jax", "numpyro", "blackjax", "pymc", "nutpie")
-    return f"{cpu}, one core; " + ", ".join(f"{p} {version(p)}" for p in packages)
+    names = (v.split(":")[1].strip() for v in lines if v.startswith("model name"))
+    said = [next(names, platform.machine()), "one core"]
+    for package in ("jax", "numpyro", "blackjax", "pymc", "nutpie", "scipy"):
+        try:
+            said.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(said)
 
 
 def main() -> None:

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 import nstar
+from designs import DESIGNS
 from nstar import batches, certificates
 from nstar.fitting import problem
 from nstar.prediction import optima
 from nstar.resampling import bootstrap
 from nstar.samplers import density, importance, modes, search
+from test_recovery import NOISE, TRUTHS
 
 
 def ladder(seed, n=30):
@@ -117,24 +119,23 @@ def weighed(width):
         assert not several.any()
         at = modes.Mode(at.at, at.width * width)
         keys = jax.random.split(jax.random.key(0), 1)
-        _, log_weights = importance.weighed(skeleton, given, at, keys)
+        _, log_weights = importance.weighed(skeleton, importance.MANY, given, at, keys)
         return np.asarray(log_weights)[0]
 
 
 def test_a_proposal_in_the_wrong_place_has_no_certificate():
-    good, smooth = certificates.by_weights(weighed(1.0), several=False)
+    good, smooth = certificates.by_weights(weighed(1.0))
     assert good.passed
     assert smooth.sum() == pytest.approx(1)
-    bad, _ = certificates.by_weights(weighed(0.05), several=False)
+    bad, _ = certificates.by_weights(weighed(0.05))
     assert not bad.passed
     assert "k-hat" in bad.reason or "effective" in bad.reason
 
 
-def test_several_modes_and_no_density_have_no_certificate():
+def test_no_density_has_no_certificate():
     flat = np.zeros(1000)
-    assert certificates.by_weights(flat, several=False)[0].passed
-    assert certificates.by_weights(flat, several=True)[0].reason == "several modes"
-    none, smooth = certificates.by_weights(np.full(1000, -np.inf), several=False)
+    assert certificates.by_weights(flat)[0].passed
+    none, smooth = certificates.by_weights(np.full(1000, -np.inf))
     assert not none.passed
     assert np.isfinite(smooth).all()
 
@@ -158,7 +159,7 @@ def test_resampling_keeps_each_draw_as_often_as_it_weighs():
 def test_resamples_spread_as_the_posterior_does():
     """A bootstrap of well-behaved runs is about as wide as the posterior."""
     runs = nstar.read_runs(ladder(0, 100))
-    many = bootstrap(runs, count=48, quantiles=[0.5])
+    many = bootstrap(runs, count=16, quantiles=[0.5])
     assert many.certificates["passed"].all()
     one = batches.fit_batch({"a": runs})
     ratio = many.draws["level"].std() / one.draws["level"].std()
@@ -174,6 +175,23 @@ def test_resamples_by_column_take_whole_groups():
         bootstrap(runs, count=2, by="budgets")
     with pytest.raises(ValueError, match="share scatter"):
         bootstrap(runs, noise="between:group", count=2)
+
+
+def test_a_posterior_of_two_modes_is_not_left_to_weights_about_one(monkeypatch):
+    """A break the one way or the other explains these runs alike."""
+    design = DESIGNS["broken"]()
+    truth = TRUTHS["broken"] | NOISE
+    made = nstar.simulate("broken", design, truth, seed=1)["L"].to_numpy()[0]
+    asked = []
+
+    def by_nuts(task, seed, prior):
+        asked.append(task.name)
+        return {n: v[:9] for n, v in prior.items()}, certificates.failed("not run")
+
+    monkeypatch.setattr(batches, "_by_nuts", by_nuts)
+    monkeypatch.setattr(importance, "weighed", None)  # not asked for
+    batches.fit_batch({"a": design | {"L": made}}, "broken")
+    assert asked == ["a"]
 
 
 def test_what_weights_cannot_do_nuts_does(monkeypatch):

@@ -184,54 +184,67 @@ def _fitted(
     chunk: list[Task], asked: Asked
 ) -> tuple[dict[str, np.ndarray], list[Certificate]]:
     """Draws of each fit's unknowns, (fit, draw, ...), and its certificate."""
-    one, (seed, draws, *_) = chunk[0], asked
-    law, noise = one.problem.law, one.problem.noise
-    prior = density.prior_draws(law, noise, one.problem.chosen, jax.random.key(seed), nuts.PRIOR_DRAWS)  # fmt: skip
-    size = sum(v[0].size for v in prior.values())
-    if size <= MOST:
-        params, found = _by_weights(chunk, seed, draws, prior)
-    else:
-        shapes = {n: (len(chunk), draws, *v.shape[1:]) for n, v in prior.items()}
-        params = {n: np.full(shape, np.nan) for n, shape in shapes.items()}
-        found = [certificates.failed("not tried")] * len(chunk)
+    p = chunk[0].problem
+    key = jax.random.key(asked.seed)
+    prior = density.prior_draws(p.law, p.noise, p.chosen, key, nuts.PRIOR_DRAWS)
+    shapes = {n: (len(chunk), asked.draws, *v.shape[1:]) for n, v in prior.items()}
+    params = {n: np.full(shape, np.nan) for n, shape in shapes.items()}
+    found = [certificates.failed("too many unknowns for weights")] * len(chunk)
+    if sum(v[0].size for v in prior.values()) <= MOST:
+        found = _by_weights(chunk, asked, prior, params)
     for i, task in enumerate(chunk):
         if not found[i].passed:
-            own, certificate = _by_nuts(task, seed, prior)
+            own, certificate = _by_nuts(task, asked.seed, prior)
             found[i] = certificate._replace(k_hat=found[i].k_hat)
-            picked = np.linspace(0, len(next(iter(own.values()))) - 1, draws).astype(
-                int
-            )
+            last = len(next(iter(own.values()))) - 1
+            picked = np.linspace(0, last, asked.draws).astype(int)
             for name, values in own.items():
                 params[name][i] = values[picked]
     return params, found
 
 
 def _by_weights(
-    chunk: list[Task], seed: int, draws: int, prior: Any
-) -> tuple[dict[str, np.ndarray], list[Certificate]]:
-    """Fit a chunk by importance sampling; the last ones are repeated to fill it up."""
-    count = next(n for n in (1, 4, 16, CHUNK) if n >= len(chunk))
-    full = [*chunk, *[chunk[-1]] * (count - len(chunk))]
-    skeleton = chunk[0].skeleton
-    given = jax.tree.map(lambda *a: np.stack(a), *(t.given for t in full))
+    chunk: list[Task], asked: Asked, prior: Any, params: dict[str, np.ndarray]
+) -> list[Certificate]:
+    """Fit a chunk by importance sampling, with more draws where few were not enough.
+
+    Draws of the fits go into `params`, (fit, draw, ...).
+    """
+    skeleton, numbers = chunk[0].skeleton, [_number(t, asked.seed) for t in chunk]
+    given, full = _stacked(chunk)
     starts, free = search.starts_each(skeleton, given, prior)
     if chunk[0].near is not None:
         starts = np.stack([t.near for t in full])
     at, several = search.prepare_each(skeleton, given, starts, free)
-    numbers = [_number(t, seed) for t in full]
-    keys = jax.vmap(jax.random.key)(np.array(numbers))
-    u, log_weights = importance.weighed(skeleton, given, at, keys)
-    found, picked = [], []
-    for i, weights in enumerate(np.asarray(log_weights)):
-        certificate, smooth = certificates.by_weights(weights, several=several[i])
-        found.append(certificate)
-        rng = np.random.default_rng(numbers[i])
-        picked.append(certificates.resampled(smooth, draws, rng))
-    u = np.take_along_axis(np.asarray(u), np.stack(picked)[..., None], axis=1)
-    params = importance.constrained(skeleton, given, u)
-    return {n: np.array(v)[: len(chunk)] for n, v in params.items()}, found[
-        : len(chunk)
-    ]
+    found = [certificates.failed("several modes" if s else "") for s in several][: len(chunk)]  # fmt: skip
+    for counts in (importance.FEW, importance.MANY):
+        left = [i for i, c in enumerate(found) if not (c.passed or several[i])]
+        if not left:
+            break
+        which = left + [left[-1]] * (_filled(len(left)) - len(left))
+        own = jax.tree.map(lambda a, which=which: np.asarray(a)[which], (given, at))
+        keys = jax.vmap(jax.random.key)(np.array([numbers[i] for i in which]))
+        u, log_weights = importance.weighed(skeleton, counts, *own, keys)
+        picked = np.zeros((len(which), asked.draws), int)
+        for j, i in enumerate(left):
+            found[i], smooth = certificates.by_weights(np.asarray(log_weights[j]))
+            rng = np.random.default_rng(numbers[i])
+            picked[j] = certificates.resampled(smooth, asked.draws, rng)
+        u = np.take_along_axis(np.asarray(u), picked[..., None], axis=1)
+        for name, values in importance.constrained(skeleton, own[0], u).items():
+            params[name][left] = np.asarray(values)[: len(left)]
+    return found
+
+
+def _filled(count: int) -> int:
+    """Fits that a program takes for so many: few sizes, so that few programs."""
+    return next(n for n in (1, 4, 16, CHUNK) if n >= count)
+
+
+def _stacked(chunk: list[Task]) -> tuple[Any, list[Task]]:
+    """Put the fits' numbers, priors and runs side by side, the last repeated to fill up."""
+    full = [*chunk, *[chunk[-1]] * (_filled(len(chunk)) - len(chunk))]
+    return jax.tree.map(lambda *a: np.stack(a), *(t.given for t in full)), full
 
 
 def _by_nuts(

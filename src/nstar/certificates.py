@@ -8,7 +8,7 @@ import xarray as xr
 
 from nstar.diagnostics import ESS, RHAT
 
-K_HAT = 0.7  # Pareto shape of the weights: Vehtari et al. (2024, arXiv:1507.02646)
+K_HAT = 0.7  # Pareto shape of many weights: Vehtari et al. (2024, arXiv:1507.02646)
 
 
 class Certificate(NamedTuple):
@@ -28,14 +28,11 @@ def failed(reason: str) -> Certificate:
     return Certificate("none", reason=reason)
 
 
-def by_weights(
-    log_weights: np.ndarray, *, several: bool
-) -> tuple[Certificate, np.ndarray]:
+def by_weights(log_weights: np.ndarray) -> tuple[Certificate, np.ndarray]:
     """Judge importance weights, (draw,), and smooth their tail.
 
     Args:
         log_weights: log of the posterior's density over the proposal's.
-        several: whether the posterior has another mode, which weights about one miss.
 
     Returns:
         The certificate, and smoothed weights that add up to one.
@@ -50,9 +47,9 @@ def by_weights(
     weights = np.exp(smooth - smooth.max())
     weights /= weights.sum()
     ess = float(1 / np.square(weights).sum())
+    most = min(K_HAT, 1 - 1 / np.log10(len(weights)))  # of so many, ibid. eq. 13
     reason = (
-        "several modes" if several
-        else f"k-hat {k_hat:.2f}" if not k_hat < K_HAT
+        f"k-hat {k_hat:.2f}" if not k_hat < most
         else f"{ess:.0f} effective draws" if ess < ESS
         else ""
     )  # fmt: skip

@@ -17,19 +17,25 @@ from nstar.samplers import density, modes, search
 from nstar.samplers.density import Skeleton
 from nstar.types import Array
 
-FIRST, SECOND = 512, 1024  # draws about the mode, and about what their weights tell
+FEW = 256, 512  # draws about the mode, and about what their weights tell
+MANY = 1024, 4096  # for a posterior whose first weights were not good enough
 BLOCK = 64  # draws whose densities are evaluated together
 PAIRS = 4  # half the degrees of freedom of the proposals
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=(0, 1))
 def weighed(
-    skeleton: Skeleton, problems: Any, at: modes.Mode, keys: Array
+    skeleton: Skeleton,
+    counts: tuple[int, int],
+    problems: Any,
+    at: modes.Mode,
+    keys: Array,
 ) -> tuple[Array, Array]:
     """Draw about the mode of each problem, one after another.
 
     Args:
         skeleton: the law and the noise.
+        counts: draws about the mode, and about what their weights tell.
         problems: numbers, priors and runs, each with a leading axis of fits.
         at: the modes, likewise.
         keys: (fit,); a fit's own key decides its draws, whatever stands beside it.
@@ -47,14 +53,14 @@ def weighed(
             blocks = u.reshape(-1, BLOCK, u.shape[-1])
             return jax.lax.map(jax.vmap(flat), blocks).ravel()
 
-        u = _student(mode, first, FIRST)
+        u = _student(mode, first, counts[0])
         energy = energies(u)
         told = _told(mode, u, -energy - _log_student(mode, u))
-        more = _student(told, second, SECOND)
+        more = _student(told, second, counts[1])
         u = jnp.concatenate([u, more])
         energy = jnp.concatenate([energy, energies(more)])
         parts = jnp.stack([_log_student(m, u) for m in (mode, told)])
-        shares = jnp.log(jnp.array([FIRST, SECOND]) / (FIRST + SECOND))
+        shares = jnp.log(jnp.array(counts) / sum(counts))
         log_q = jax.nn.logsumexp(parts + shares[:, None], axis=0)
         log_weight = -energy - log_q
         return u, jnp.where(jnp.isnan(log_weight), -jnp.inf, log_weight)
