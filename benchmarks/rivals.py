@@ -55,9 +55,9 @@ class Problem:
         starts = {n: v[: modes.POINTS] for n, v in prior.items()}
         return search.prepare(self.skeleton, self.given, starts)[0][0].mode
 
-    def energy(self, mode: modes.Mode) -> tuple[Callable, Callable]:
+    def energy(self, mode: modes.Mode, given: Any = None) -> tuple[Callable, Callable]:
         """Minus log density in whitened coordinates, and the map to named unknowns."""
-        flat, unravel = search.energy(self.skeleton, self.given)
+        flat, unravel = search.energy(self.skeleton, given or self.given)
 
         def unknowns(z: Any) -> dict[str, Any]:
             u = unravel(mode.at + mode.width @ z)

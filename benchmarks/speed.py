@@ -85,6 +85,47 @@ def measured(name: str, model: str, repeats: int) -> dict[str, Any]:
     return {"cold_cpu": cold[0], "cold_wall": cold[1], "runs": rows}
 
 
+def limit(model: str) -> dict[str, float]:
+    """Microseconds of a bare gradient and of a NUTS leapfrog, both inside one program."""
+    import jax
+    import jax.numpy as jnp
+
+    import rivals
+    from nstar import read_runs
+    from nstar.samplers import nuts
+
+    law, table, discrepancy, _ = MODELS[model]
+    problem = rivals.Problem(read_runs(table), law, discrepancy)
+    how, accept, key = nuts.Compiled(500, 10), jnp.asarray(0.9), jax.random.key(0)
+    with jax.enable_x64(True):
+        mode = problem.mode()
+
+        @jax.jit
+        def gradients(z: Any, given: Any) -> Any:
+            slope = jax.grad(problem.energy(mode, given)[0])
+            return jax.lax.fori_loop(0, 2000, lambda _, z: z - 1e-9 * slope(z), z)
+
+        z = jnp.zeros(mode.at.size)
+        best = min(_cpu(lambda: gradients(z, problem.given)) for _ in range(6))
+        state = nuts.begin(problem.skeleton, how, problem.given, mode, accept, key)
+        leapfrogs = []
+        for _ in range(6):
+            cpu = time.process_time()
+            state, (_, stats) = jax.block_until_ready(
+                nuts.advance(problem.skeleton, how, problem.given, mode, accept, state)
+            )
+            leapfrogs.append((time.process_time() - cpu) / stats["n_steps"].sum())
+    return {"gradient": best / 2000 * 1e6, "leapfrog": float(min(leapfrogs)) * 1e6}
+
+
+def _cpu(run: Any) -> float:
+    import jax
+
+    cpu = time.process_time()
+    jax.block_until_ready(run())
+    return time.process_time() - cpu
+
+
 def in_a_process(name: str, model: str, repeats: int, core: int, cache: str) -> Any:
     """Measure an engine in a fresh process on one core."""
     command = ["taskset", "-c", str(core), sys.executable, __file__, "--one", name,
@@ -175,25 +216,39 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.one:
         warnings.simplefilter("ignore")
-        print(json.dumps(measured(asked.one, asked.models[0], asked.repeats)))
+        one, model = asked.one, asked.models[0]
+        print(json.dumps(limit(model) if one == "limit" else measured(one, model, asked.repeats)))  # fmt: skip
         return
-    document: dict[str, Any] = {"machine": machine(), "models": {}}
+    limits: dict[str, Any] = {}
+    document: dict[str, Any] = {"machine": machine(), "models": {}, "limits": limits}
     for model in asked.models:
         rows = {}
         for name in MODELS[model][3]:
             if asked.quick and name.startswith("PyMC"):
                 continue
             with tempfile.TemporaryDirectory() as cache:
-                row = in_a_process(name, model, 1 if asked.quick else asked.repeats, asked.core, cache)  # fmt: skip
+                once = asked.quick or model == "discrepancy"  # minutes each
+                row = in_a_process(name, model, 1 if once else asked.repeats, asked.core, cache)  # fmt: skip
                 again = in_a_process(name, model, 0, asked.core, cache)
             row["second_cpu"] = again.get("cold_cpu", float("nan"))
             print(f"{model}: {name}: {row.get('failed') or [r['cpu'] for r in row['runs']]}", file=sys.stderr)  # fmt: skip
             rows[name] = row
         document["models"][model] = reduced(rows)
+        with tempfile.TemporaryDirectory() as cache:
+            limits[model] = in_a_process("limit", model, 0, asked.core, cache)
     text = [f"{document['machine']}\n"]
     for model, rows in document["models"].items():
         law, data, discrepancy, _ = MODELS[model]
         text += [f"## {model}: {law} on {data}, discrepancy {discrepancy}\n", *table(rows), ""]  # fmt: skip
+    text += [
+        "## How far from the limit\n",
+        "Microseconds inside one compiled program; a gradient is the least a leapfrog costs.\n",
+        "| model | bare gradient | NUTS leapfrog | ratio |",
+        "| --- | --- | --- | --- |",
+    ]
+    for model, row in limits.items():
+        if "failed" not in row:
+            text.append(f"| {model} | {row['gradient']:.1f} | {row['leapfrog']:.1f} | {row['leapfrog'] / row['gradient']:.2f} |")  # fmt: skip
     print(json.dumps(document) if asked.json else "\n".join(text))
     if not asked.quick and set(asked.models) == set(MODELS):
         (FOLDER / "speed.json").write_text(json.dumps(document, indent=1) + "\n")

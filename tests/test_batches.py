@@ -1,12 +1,18 @@
 """Many fits at once: certificates that can fail, and draws that are the posterior's."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
 
 import nstar
 from designs import DESIGNS
-from nstar import batches, certificates
+from nstar import batches, certificates, resampling
 from nstar.fitting import problem
 from nstar.prediction import optima
 from nstar.resampling import bootstrap
@@ -21,9 +27,12 @@ def ladder(seed, n=30):
     return {"N": N, "D": D, "L": L * np.exp(0.01 * rng.standard_t(4, n))}
 
 
+TABLES = {f"t{i}": ladder(i) for i in range(3)}
+
+
 @pytest.fixture(scope="module")
 def many():
-    tables = {f"t{i}": ladder(i) for i in range(3)} | {"bad": {"N": [1e9], "D": [1e10]}}
+    tables = TABLES | {"bad": {"N": [1e9], "D": [1e10]}}
     return batches.fit_batch(tables, budgets=[1e21, 1e22])
 
 
@@ -51,20 +60,17 @@ def test_draws_are_those_of_nuts(many):
     assert abs(log_D.mean() - theirs.mean()) < 4 * theirs.std() / np.sqrt(200)
 
 
-def test_neighbours_do_not_matter():
-    one = batches.fit_batch({"a": ladder(0), "b": ladder(1)})
-    other = batches.fit_batch({"b": ladder(1), "c": ladder(2), "a": ladder(0)})
-    both = [b.draws["alpha1"].sel(fit=["a", "b"]).to_numpy() for b in (one, other)]
+def test_neighbours_do_not_matter(many):
+    other = batches.fit_batch({"t2": TABLES["t2"], "new": ladder(7), "t0": TABLES["t0"]})  # fmt: skip
+    both = [b.draws["alpha1"].sel(fit=["t0", "t2"]).to_numpy() for b in (many, other)]
     np.testing.assert_array_equal(*both)
 
 
-def test_quantiles_take_the_place_of_draws():
-    tables = {"a": ladder(0)}
-    whole = batches.fit_batch(tables, budgets=[1e22])
-    short = batches.fit_batch(tables, budgets=[1e22], quantiles=[0.05, 0.5])
+def test_quantiles_take_the_place_of_draws(many):
+    short = batches.fit_batch(TABLES, budgets=[1e21, 1e22], quantiles=[0.05, 0.5])
     for name in ("alpha1", "log_N", "L"):
-        expected = np.quantile(whole.draws[name].sel(fit="a"), [0.05, 0.5], axis=0)
-        np.testing.assert_allclose(short.draws[name].sel(fit="a"), expected, rtol=1e-9)
+        expected = np.quantile(many.draws[name].sel(fit="t0"), [0.05, 0.5], axis=0)
+        np.testing.assert_allclose(short.draws[name].sel(fit="t0"), expected, rtol=1e-9)
 
 
 def energies(p, data, count=5):
@@ -156,21 +162,26 @@ def test_resampling_keeps_each_draw_as_often_as_it_weighs():
     assert np.bincount(picked, minlength=4).tolist() == [200, 100, 100, 0]
 
 
-def test_resamples_spread_as_the_posterior_does():
-    """A bootstrap of well-behaved runs is about as wide as the posterior."""
-    runs = nstar.read_runs(ladder(0, 100))
-    many = bootstrap(runs, count=16, quantiles=[0.5])
-    assert many.certificates["passed"].all()
-    one = batches.fit_batch({"a": runs})
-    ratio = many.draws["level"].std() / one.draws["level"].std()
-    assert 0.5 < float(ratio) < 2.0
+def test_a_resample_is_a_table_of_its_rows():
+    """Weights of the likelihood and repeated rows tell the same posterior."""
+    runs = nstar.read_runs(ladder(0))
+    weighed = bootstrap(runs, count=3, draws=2000)
+    assert weighed.certificates["passed"].all()
+    weights = np.random.default_rng(0).multinomial(30, np.full(30, 1 / 30), 3)
+    tables = {str(i): runs.take(np.repeat(np.arange(30), w)) for i, w in enumerate(weights)}  # fmt: skip
+    repeated = batches.fit_batch(tables, draws=2000)
+    for name in ("sigma", "E", "alpha"):  # levels and shares are told at other runs
+        a, b = (m.draws[name].to_numpy() for m in (weighed, repeated))
+        assert (abs(a.mean(1) - b.mean(1)) < 5 * a.std(1) * np.sqrt(2 / 400)).all()
 
 
 def test_resamples_by_column_take_whole_groups():
     table = ladder(0) | {"group": np.repeat(np.arange(10.0), 3)}
     runs = nstar.read_runs(table)
-    many = bootstrap(runs, count=2, by="group", quantiles=[0.5])
-    assert many.draws.sizes["fit"] == 2
+    p = problem(runs, "chinchilla", discrepancy="none")
+    weights = resampling._resampled(p, "group", 5, 0)
+    assert (weights.reshape(5, 10, 3) == weights.reshape(5, 10, 3)[:, :, :1]).all()
+    assert (weights.sum(1) == 30).all()
     with pytest.raises(ValueError, match="no column 'budgets'"):
         bootstrap(runs, count=2, by="budgets")
     with pytest.raises(ValueError, match="share scatter"):
@@ -196,7 +207,49 @@ def test_a_posterior_of_two_modes_is_not_left_to_weights_about_one(monkeypatch):
 
 def test_what_weights_cannot_do_nuts_does(monkeypatch):
     monkeypatch.setattr(batches, "MOST", 2)
-    by_nuts = batches.fit_batch({"a": ladder(0)})
+    by_nuts = batches.fit_batch({"t0": TABLES["t0"]})
     assert by_nuts.certificates["method"].item() == "nuts"
     assert by_nuts.certificates["r_hat"].item() < 1.01
     assert by_nuts.draws["alpha1"].sizes == {"fit": 1, "draw": batches.KEPT}
+
+
+def test_single_precision_tells_the_same(many):
+    other = batches.fit_batch(TABLES, precision="float32")
+    assert other.certificates["passed"].all()
+    for name in ("alpha1", "level", "sigma", "E"):
+        a, b = (m.draws[name].sel(fit="t0").to_numpy() for m in (many, other))
+        assert abs(a.mean() - b.mean()) < 5 * a.std() * np.sqrt(2 / 300), name
+        assert 0.8 < a.std() / b.std() < 1.25, name
+    with pytest.raises(ValueError, match="no precision 'half'"):
+        batches.fit_batch({}, precision="half")
+    with pytest.raises(ValueError, match="is a probability"):
+        batches.fit_batch({}, quantiles=[5, 95])
+
+
+ON_TWO = """
+import sys
+sys.path.insert(0, {tests!r})
+import jax
+import nstar
+from test_batches import ladder
+nstar.use_cache({cache!r})
+made = nstar.fit_batch({{str(i): ladder(i) for i in range(4)}}, quantiles=[0.5])
+print(len(jax.devices()), made.certificates["ess"].values.tolist())
+print(made.draws["level"].values.ravel().tolist())
+"""
+
+
+@pytest.mark.slow
+def test_devices_share_the_fits(tmp_path):
+    """Forced host devices, one and two: the same answers."""
+    here = str(Path(__file__).parent)
+    code = ON_TWO.format(tests=here, cache=str(tmp_path))
+    told = []
+    for count in (1, 2):
+        flags = f"--xla_force_host_platform_device_count={count}"
+        env = os.environ | {"XLA_FLAGS": flags}
+        run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)  # fmt: skip
+        first, second = run.stdout.splitlines()
+        assert first.startswith(str(count))
+        told.append([*json.loads(first[2:]), *json.loads(second)])
+    np.testing.assert_allclose(*told, rtol=1e-3)

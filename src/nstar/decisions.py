@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from nstar.cost_line import optimum
 from nstar.samplers.density import Skeleton
+from nstar.samplers.devices import each
 from nstar.types import Allocation, Array, Cost, Derives, Surface
 
 
@@ -59,4 +60,4 @@ def decisions(
             return found
         return {n: jnp.quantile(v, jnp.array(quantiles), axis=0) for n, v in found.items()}  # fmt: skip
 
-    return jax.lax.map(one, (numbers, params, spans))
+    return each(one, (numbers, params, spans))

@@ -6,12 +6,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from nstar.batches import KEPT, Asked, Batch, Task, ordered, run, task_of
+from nstar.batches import KEPT, Batch, asked_for, run
 from nstar.fitting import Problem, problem
 from nstar.observations import Observations
 from nstar.prior_sets import Priors
 from nstar.progress import Tick, progress
 from nstar.samplers import density, modes, search
+from nstar.tasks import Task, task_of
 from nstar.types import SHARED, Law, Noise
 
 
@@ -27,6 +28,7 @@ def bootstrap(
     budgets: Sequence[float] = (),
     quantiles: Sequence[float] | None = None,
     draws: int = KEPT,
+    precision: str = "float64",
     tick: Tick | None = None,
 ) -> Batch:
     """Fit one law to resamples of one table: how much hangs on which runs were made.
@@ -43,6 +45,7 @@ def bootstrap(
         budgets: see there.
         quantiles: see there.
         draws: see there.
+        precision: see there.
         tick: see there.
 
     Raises:
@@ -53,9 +56,9 @@ def bootstrap(
         with progress() as bar:
             return bootstrap(
                 runs, law, noise, priors, seed, count=count, by=by, budgets=budgets,
-                quantiles=quantiles, draws=draws, tick=bar(f"{count} resamples"),
+                quantiles=quantiles, draws=draws, precision=precision, tick=bar(f"{count} resamples"),
             )  # fmt: skip
-    asked = Asked(seed, draws, np.asarray(budgets, float), ordered(quantiles))
+    asked = asked_for(seed, draws, budgets, quantiles, precision)
     with jax.enable_x64(True):
         p = problem(runs, law, noise, priors, "none")
         whole = task_of("whole", p)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from nstar.samplers import density, modes, search
 from nstar.samplers.density import Skeleton
+from nstar.samplers.devices import each
 from nstar.types import Array
 
 FEW = 256, 512  # draws about the mode, and about what their weights tell
@@ -65,7 +66,7 @@ def weighed(
         log_weight = -energy - log_q
         return u, jnp.where(jnp.isnan(log_weight), -jnp.inf, log_weight)
 
-    return jax.lax.map(one, (problems, at, keys))
+    return each(one, (problems, at, keys))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -80,7 +81,7 @@ def constrained(skeleton: Skeleton, problems: Any, u: Array) -> dict[str, Array]
         to = partial(density.constrain, law, noise, chosen, data)
         return dict(jax.vmap(lambda u: to(unravel(u)))(u))
 
-    return jax.lax.map(one, (problems, u))
+    return each(one, (problems, u))
 
 
 def _student(mode: modes.Mode, key: Array, count: int) -> Array:

@@ -41,7 +41,7 @@ class Settings(NamedTuple):
     pilot: int = 0  # transitions before; each block whitens anew by its curvature
 
 
-USUAL = Settings()
+USUAL = Settings(warmup=250)  # only a step size is to be learned
 
 
 class Compiled(NamedTuple):

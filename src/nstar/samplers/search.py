@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from nstar.samplers import density, modes
 from nstar.samplers.density import Skeleton
+from nstar.samplers.devices import each
 from nstar.types import Array, Led, Params
 
 ONE = np.ones(1, bool)
@@ -142,7 +143,7 @@ def prepare_each(
 @partial(jax.jit, static_argnums=0)
 def _energies(skeleton: Skeleton, problems: Any, u: Array) -> Array:
     """Minus log density of each problem, (fit, point), at points, (point, unknown)."""
-    return jax.lax.map(lambda p: jax.vmap(energy(skeleton, p)[0])(u), problems)
+    return each(lambda p: jax.vmap(energy(skeleton, p)[0])(u), problems)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -162,4 +163,4 @@ def _each(
 
         return jax.lax.map(search, (u, asking))
 
-    return jax.lax.map(one, (problems, u, asking))
+    return each(one, (problems, u, asking))
