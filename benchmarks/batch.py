@@ -98,20 +98,24 @@ def points(fit: Callable[..., np.ndarray], count: int) -> dict[str, Any]:
     return {"fits": count, "rate": count / (time.process_time() - cpu)}
 
 
-def posteriors(count: int) -> dict[str, Any]:
+def posteriors(count: int, budgets: tuple[float, ...]) -> dict[str, Any]:
     """Rate of our certified posteriors, warm, and what their certificates say."""
     import nstar
+    from nstar import batches
 
     table = runs()
 
     def made(count: int, seed: int) -> Any:
         return nstar.bootstrap(
-            table, "chinchilla", count=count, seed=seed, budgets=[3.8e25],
+            table, "chinchilla", count=count, seed=seed, budgets=budgets,
             quantiles=[0.05, 0.5, 0.95], tick=lambda done, total: None,
         )  # fmt: skip
 
     cpu = time.process_time()
     made(min(count, 64), 1)  # compiles
+    most, batches.MOST = batches.MOST, 0
+    made(1, 2)  # NUTS too, which few fits will ask for
+    batches.MOST = most
     cold = time.process_time() - cpu
     cpu, wall = time.process_time(), time.perf_counter()
     found = made(count, 0).certificates
@@ -170,8 +174,8 @@ def in_a_process(what: str, count: int, core: int) -> Any:
 
 def measured(what: str, count: int) -> dict[str, Any]:
     """Measure one thing by name."""
-    if what == "nstar":
-        return posteriors(count)
+    if what.startswith("nstar"):
+        return posteriors(count, (3.8e25,) if what == "nstar, N* and D*" else ())
     return audit(count) if what == "audit" else points(PEERS[what], count)
 
 
@@ -187,7 +191,7 @@ def page(document: dict[str, Any]) -> str:
         if "failed" in row:
             lines.append(f"| {name} | failed: {' '.join(row['failed'])} | | | |")
             continue
-        what = f"posterior, {row['certified']:.1%} certified, {row['by_weights']:.1%} by weights" if name == "nstar" else "a point"  # fmt: skip
+        what = f"posterior, {row['certified']:.1%} certified, {row['by_weights']:.1%} by weights" if name.startswith("nstar") else "a point"  # fmt: skip
         lines.append(f"| {name} | {row['fits']} | {row['rate']:.0f} | {ours['rate'] / row['rate']:.2f} | {what} |")  # fmt: skip
     a = document["audit"]
     lines += [
@@ -218,14 +222,14 @@ def main() -> None:
 
     sizes = [1, 64, 512] if asked.quick else [1, 16, 128, 1024, 8192]
     many = 512 if asked.quick else 4096
-    engines = {"nstar": in_a_process("nstar", many, asked.core)}
+    engines = {n: in_a_process(n, many, asked.core) for n in ("nstar", "nstar, N* and D*")}  # fmt: skip
     for name in PEERS:
         engines[name] = in_a_process(name, 20 if asked.quick else 200, asked.core)
     document = {
         "machine": machine(),
         "engines": engines,
         "audit": in_a_process("audit", many, asked.core),
-        "growth": [in_a_process("nstar", n, asked.core) for n in sizes],
+        "growth": [in_a_process("nstar, N* and D*", n, asked.core) for n in sizes],
     }
     print(json.dumps(document) if asked.json else page(document))
     if not asked.quick:

@@ -231,25 +231,25 @@ import sys
 sys.path.insert(0, {tests!r})
 import jax
 import nstar
-from test_batches import ladder
+from test_batches import TABLES
 nstar.use_cache({cache!r})
-made = nstar.fit_batch({{str(i): ladder(i) for i in range(4)}}, quantiles=[0.5])
-print(len(jax.devices()), made.certificates["ess"].values.tolist())
-print(made.draws["level"].values.ravel().tolist())
+made = nstar.fit_batch(TABLES)
+print(len(jax.devices()), made.certificates["k_hat"].values.tolist())
+print(made.draws["level"].mean("draw").values.tolist())
 """
 
 
 @pytest.mark.slow
-def test_devices_share_the_fits(tmp_path):
-    """Forced host devices, one and two: the same answers."""
-    here = str(Path(__file__).parent)
-    code = ON_TWO.format(tests=here, cache=str(tmp_path))
-    told = []
-    for count in (1, 2):
-        flags = f"--xla_force_host_platform_device_count={count}"
-        env = os.environ | {"XLA_FLAGS": flags}
-        run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)  # fmt: skip
-        first, second = run.stdout.splitlines()
-        assert first.startswith(str(count))
-        told.append([*json.loads(first[2:]), *json.loads(second)])
-    np.testing.assert_allclose(*told, rtol=1e-3)
+def test_devices_share_the_fits(many):
+    """Two forced host devices tell what one does."""
+    here = Path(__file__).parent
+    code = ON_TWO.format(tests=str(here), cache=str(here.parent / ".cache" / "jax"))
+    env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)  # fmt: skip
+    first, second = run.stdout.splitlines()
+    assert first.startswith("2 ")
+    own = [f"t{i}" for i in range(3)]
+    k_hat = many.certificates["k_hat"].sel(fit=own)
+    level = many.draws["level"].sel(fit=own)
+    np.testing.assert_allclose(json.loads(first[2:]), k_hat, rtol=1e-2)
+    np.testing.assert_allclose(json.loads(second), level.mean("draw"), rtol=1e-3)
