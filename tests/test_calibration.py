@@ -14,8 +14,8 @@ from nstar.types import Surface
 REPLICATES = 64
 FEWER = dict.fromkeys(  # laws of seven unknowns and more, to keep CI short
     ("broken", "farseer", "data_constrained", "experts", "vocabulary", "precision", "sparsity"), 20
-)  # fmt: skip
-FEWER_BENT = {"isoflop": 16, "allocation_free": 32}
+) | {"isoflop": 32}  # fmt: skip
+FEWER_BENT = {"isoflop": 12, "allocation_free": 20}
 
 
 def worst(ranks: Ranks) -> tuple[float, str]:

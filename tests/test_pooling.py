@@ -368,7 +368,7 @@ def test_one_word_pools_on_the_command_line(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("common", "replicates"), [((), 64), (("gamma",), 32)])
+@pytest.mark.parametrize(("common", "replicates"), [((), 40), (("gamma",), 24)])
 def test_a_pooled_law_is_calibrated(common, replicates):
     law = Pooled(Compute(), NAMES, "recipe", common)
     ranks = calibrate(law, design(), "normal", replicates=replicates)
