@@ -138,6 +138,33 @@ def test_a_proposal_in_the_wrong_place_has_no_certificate():
     assert "k-hat" in bad.reason or "effective" in bad.reason
 
 
+def test_tables_that_cost_otherwise_are_told_by_their_own_cost(many):
+    """N* D* is a sixth of the budget, or a twelfth where a token costs twice as much."""
+    dear = nstar.read_runs(ladder(0), k=12.0)
+    both = batches.fit_batch({"t0": TABLES["t0"], "dear": dear}, budgets=[1e22])
+    product = np.exp(both.draws["log_N"] + both.draws["log_D"]).isel(C=0)
+    np.testing.assert_allclose(product.sel(fit="t0"), 1e22 / 6, rtol=1e-6)
+    np.testing.assert_allclose(product.sel(fit="dear"), 1e22 / 12, rtol=1e-6)
+
+
+def test_nothing_to_fit_is_refused():
+    with pytest.raises(ValueError, match="no tables"):
+        batches.fit_batch({})
+    with pytest.raises(ValueError, match="at least one"):
+        bootstrap(ladder(0), count=0)
+
+
+def test_draws_that_nothing_vouches_for_are_not_given(monkeypatch):
+    def by_nuts(task, seed, prior):
+        return {n: v[:9] for n, v in prior.items()}, certificates.failed("R-hat 1.2")
+
+    monkeypatch.setattr(batches, "MOST", 2)
+    monkeypatch.setattr(batches, "_by_nuts", by_nuts)
+    found = batches.fit_batch({"t0": TABLES["t0"]})
+    assert found.certificates["reason"].item() == "R-hat 1.2"
+    assert np.isnan(found.draws["alpha1"]).all()
+
+
 def test_no_density_has_no_certificate():
     flat = np.zeros(1000)
     assert certificates.by_weights(flat)[0].passed

@@ -39,7 +39,7 @@ class Batch:
     """Posteriors of many tables under one law, and how far each may be trusted.
 
     `draws` has the unknowns and what follows from them, (fit, draw, ...), or with
-    `quantiles` (fit, quantile, ...); failed fits are NaN.  `certificates` has for each
+    `quantiles` (fit, quantile, ...); fits that did not pass are NaN.  `certificates` has for each
     fit the method ("importance", "nuts" or "none"), k_hat, ess, r_hat, divergences,
     whether it passed, and the reason where not.
     """
@@ -107,8 +107,8 @@ def fit_batch(
         quantiles: keep these quantiles of every quantity in place of draws, so that
             memory does not grow with draws.
         draws: draws kept of each fit.
-        precision: "float32" works out the weights twice as fast on a CPU, and more so on
-            an accelerator; modes, curvature and answers stay in float64.
+        precision: "float32" works out the weights in single precision; modes, curvature
+            and answers stay in float64.
         tick: called with the fits done and their total; a bar on stderr, where that is a
             terminal, unless given.
 
@@ -117,7 +117,8 @@ def fit_batch(
         with its reason.
 
     Raises:
-        ValueError: a quantile is no probability, or there is no such precision.
+        ValueError: there are no tables, a quantile is no probability, or there is no such
+            precision.
     """
     if tick is None:
         with progress() as bar:
@@ -127,6 +128,9 @@ def fit_batch(
                 tick=bar(f"{len(tables)} fits"),
             )  # fmt: skip
     asked = asked_for(seed, draws, budgets, quantiles, precision)
+    if not tables:
+        msg = "no tables to fit"
+        raise ValueError(msg)
     with jax.enable_x64(True):
         tasks, said = tasks_of(tables, law, noise, priors, discrepancy)
         return run(list(tables), tasks, said, asked, tick)
@@ -170,6 +174,9 @@ def _fitted(
             picked = np.linspace(0, last, asked.draws).astype(int)
             for name, values in own.items():
                 params[name][i] = values[picked]
+    lost = [i for i, certificate in enumerate(found) if not certificate.passed]
+    for values in params.values():
+        values[lost] = np.nan  # no draws that nothing vouches for
     return params, found
 
 

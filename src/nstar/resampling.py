@@ -49,7 +49,7 @@ def bootstrap(
         tick: see there.
 
     Raises:
-        ValueError: as `fit` raises; there is no such column; or runs share scatter that
+        ValueError: as `fit` raises; count is below one; there is no such column; or runs share scatter that
             draws of single runs would tear apart.
     """
     if tick is None:
@@ -58,6 +58,9 @@ def bootstrap(
                 runs, law, noise, priors, seed, count=count, by=by, budgets=budgets,
                 quantiles=quantiles, draws=draws, precision=precision, tick=bar(f"{count} resamples"),
             )  # fmt: skip
+    if count < 1:
+        msg = f"count is {count}: at least one resample is needed"
+        raise ValueError(msg)
     asked = asked_for(seed, draws, budgets, quantiles, precision)
     with jax.enable_x64(True):
         p = problem(runs, law, noise, priors, "none")

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ from nstar.fitting import Problem, problem
 from nstar.prior_sets import Priors
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton
+from nstar.types import Labelled
 
 SIZES = {"cpu": (1, 4, 16, 64)}  # of chunks: fits that a program takes at a time
 WIDE = (1, 16, 256, 4096)  # on accelerators
@@ -32,11 +32,13 @@ class Task(NamedTuple):
     )
 
     @property
-    def shape(self) -> str:
-        """What fits must share to be in one program."""
+    def kind(self) -> tuple[Any, ...]:
+        """What fits must share to be worked out together: program, cost and labels."""
         leaves, tree = jax.tree.flatten(self.given)
-        shapes = [np.shape(leaf) for leaf in leaves]
-        return f"{self.skeleton} {tree} {shapes}"
+        shapes = tuple(np.shape(leaf) for leaf in leaves)
+        law, cost = self.problem.law, self.problem.runs.cost
+        labels = str(law.labels()) if isinstance(law, Labelled) else ""
+        return self.skeleton, tree, shapes, cost, labels
 
 
 def tasks_of(
@@ -65,9 +67,10 @@ def task_of(name: str, p: Problem) -> Task:
 
 def chunks(tasks: list[Task]) -> Iterator[list[Task]]:
     """Fits that share a program, a chunk at a time."""
-    size = _sizes()[-1]
-    for _, alike in groupby(sorted(tasks, key=lambda t: t.shape), lambda t: t.shape):
-        found = list(alike)
+    size, alike = _sizes()[-1], {}
+    for task in tasks:
+        alike.setdefault(task.kind, []).append(task)
+    for found in alike.values():
         for i in range(0, len(found), size):
             yield found[i : i + size]
 
