@@ -76,3 +76,16 @@ def _worst(values: xr.Dataset, pick: Callable[..., Any]) -> tuple[float, str]:
         return float("nan"), str(broken[0])
     value = pick(list(worst.values()))
     return float(value), next(n for n, v in worst.items() if v == value)
+
+
+def in_necks(tree: xr.DataTree) -> bool:
+    """Say whether every divergence lies where an amplitude of a bend is near zero.
+
+    Near zero is below the tenth percentile of its own draws.
+    """
+    diverging = tree["sample_stats"]["diverging"].to_numpy().astype(bool)
+    low = np.zeros_like(diverging)
+    for name, values in tree["posterior"].data_vars.items():
+        if str(name).startswith("bend_") and values.ndim == 2:
+            low |= values.to_numpy() < np.quantile(values, 0.1)
+    return bool(low[diverging].all())
