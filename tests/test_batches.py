@@ -213,6 +213,9 @@ def test_resamples_by_column_take_whole_groups():
         bootstrap(runs, count=2, by="budgets")
     with pytest.raises(ValueError, match="share scatter"):
         bootstrap(runs, noise="between:group", count=2)
+    across = nstar.read_runs(table | {"half": np.resize([0.0, 1.0], 30)})
+    with pytest.raises(ValueError, match="differ in 'half'"):
+        bootstrap(across, noise="between:group", by="half", count=2)
 
 
 def test_a_posterior_of_two_modes_is_not_left_to_weights_about_one(monkeypatch):

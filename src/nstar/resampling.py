@@ -88,6 +88,10 @@ def _resampled(p: Problem, by: str, count: int, seed: int) -> np.ndarray:
     else:
         msg = f"{p.runs.source}: no column {by!r} to resample by; there are {', '.join(p.runs.columns)}"
         raise ValueError(msg)
+    shared = p.data.x.get(SHARED)
+    if shared is not None and len(set(zip(shared, groups, strict=True))) > len(set(shared)):  # fmt: skip
+        msg = f"{p.runs.source}: runs that share scatter differ in {by!r}; draw by the column that the noise is between"
+        raise ValueError(msg)
     n = groups.max() + 1
     return rng.multinomial(n, np.full(n, 1 / n), count)[:, groups].astype(float)
 
