@@ -53,7 +53,8 @@ class Problem:
             self.law, self.noise, {}, jax.random.key(0), nuts.PRIOR_DRAWS
         )
         starts = {n: v[: modes.POINTS] for n, v in prior.items()}
-        return search.prepare(self.skeleton, self.given, starts)[0][0].mode
+        u = np.asarray(search.flat(self.skeleton, self.given, starts))
+        return search.prepare(self.skeleton, self.given, u)[0][0].mode
 
     def energy(self, mode: modes.Mode, given: Any = None) -> tuple[Callable, Callable]:
         """Minus log density in whitened coordinates, and the map to named unknowns."""

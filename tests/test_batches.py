@@ -76,7 +76,7 @@ def test_quantiles_take_the_place_of_draws(many):
 def energies(p, data, count=5):
     skeleton, numbers = density.split(p.law, p.noise)
     draws = density.prior_draws(p.law, p.noise, {}, jax.random.key(0), count)
-    u, _ = search._starts(skeleton, (numbers, {}, data), draws)
+    u = search.flat(skeleton, (numbers, {}, data), draws)
     return search._slopes(skeleton, (numbers, {}, data), u)
 
 
@@ -120,7 +120,7 @@ def weighed(width):
         given = jax.tree.map(lambda a: np.asarray(a)[None], (numbers, {}, p.data))
         prior = density.prior_draws(p.law, p.noise, {}, jax.random.key(0), 200)
         at, several = search.prepare_each(
-            skeleton, given, *search.starts_each(skeleton, given, prior)
+            skeleton, given, search.starts_each(skeleton, given, prior)
         )
         assert not several.any()
         at = modes.Mode(at.at, at.width * width)

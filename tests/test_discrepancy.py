@@ -6,6 +6,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 import xarray as xr
+from jax.flatten_util import ravel_pytree
 
 import nstar
 from designs import profiles
@@ -14,8 +15,10 @@ from nstar.checks import _edge
 from nstar.discrepancy import PARTS, bend, bendable
 from nstar.laws.coupled import Coupled
 from nstar.laws.kaplan import Kaplan
+from nstar.noise import StudentT
 from nstar.planning import _on_edge
-from nstar.samplers import nuts
+from nstar.samplers import density, nuts, search
+from nstar.samplers.density import Data
 from nstar.samplers.nuts import Settings
 
 QUICK = Settings(chains=2, warmup=500, draws=1000, trusted=np.inf)
@@ -55,7 +58,7 @@ def process(part, n, d, pin):
 
 def covariance(waves, n, d):
     with jax.enable_x64(True):
-        columns = np.asarray(waves._columns(n, d)) @ waves.turn
+        columns = np.asarray(waves.columns(n, d))
     return columns @ columns.T
 
 
@@ -82,18 +85,6 @@ def test_the_process_is_as_uncertain_far_away_as_at_the_runs(part):
     )
 
 
-def test_turning_and_centring_leave_the_prior_as_it_was():
-    """Whatever is centred, the bend at a run has its prior sd, in amplitudes."""
-    law, key, tau = bend(Coupled(), profiles()), jax.random.key(0), 0.11
-    with jax.enable_x64(True):
-        for part in PARTS:
-            waves = getattr(law, part)
-            w = waves.weights(tau).sample(key, (4000,))
-            drawn = jax.vmap(lambda w, v=waves: v.bend(tau, w, 1.0, -2.0))(w)
-            sd = tau * np.sqrt(covariance(waves, np.array([1.0]), np.array([-2.0])).item())  # fmt: skip
-            assert np.std(drawn) == pytest.approx(sd, rel=0.06)
-
-
 def test_a_local_bend_is_wider_for_smaller_runs_and_no_narrower_beyond_the_largest():
     x = profiles()
     law = bend(Coupled(), x)
@@ -105,35 +96,82 @@ def test_a_local_bend_is_wider_for_smaller_runs_and_no_narrower_beyond_the_large
     assert beyond == 1.0
 
 
-def test_the_law_at_known_runs_is_the_law():
-    x = profiles()
-    law, rng = bend(Coupled(), x), np.random.default_rng(0)
-    params = {n: 0.5 for n in Coupled().priors()} | {f"bend_{p}": 0.1 for p in PARTS}
-    params |= {f"waves_{p}": rng.normal(size=getattr(law, p).size) for p in PARTS}
-    with jax.enable_x64(True):
-        at_runs = law.prepared(x).expected(params, x)
-        assert at_runs == pytest.approx(np.asarray(law.expected(params, x)), abs=1e-12)
-
-
-def test_led_weights_fill_what_the_law_leaves():
-    """Whatever the law says, the bend it leads to goes through the runs, about."""
-    x = profiles()
+@pytest.fixture(scope="module")
+def told():
+    """A bent law, its runs, and the law told for the sampler before and after a look."""
+    x, key = profiles(), jax.random.key(0)
     law = bend(Coupled().at(x, nstar.read_runs(design()).cost), x)
-    truth = {n: 0.5 for n in Coupled().priors()} | law.held()
+    rng = np.random.default_rng(0)
     y = np.log(1.7 + 400 / x["N"] ** 0.34 + 410 / x["D"] ** 0.28)
+    data = Data(x, y + 0.004 * rng.standard_t(3, size=len(y)))
     with jax.enable_x64(True):
-        for total in (0.4, 0.7):
-            params = truth | {"exponent_sum": total, "floor_share": 0.6}
-            straight = np.asarray(law.law.expected(params, x))
-            y = y - y.mean() + straight.mean()  # the level is the law's own
-            bent = np.asarray(law.expected(params | law.led(params, x, y), x))
-            assert np.std(y - bent) < 0.15 * np.std(y - straight)
+        prior = density.prior_draws(law, StudentT(), {}, key, 200)
+        skeleton, problem, found, _ = nuts.begun(law, StudentT(), {}, data, prior)
+    blank, x = law.summed(x)
+    both = (blank, data._replace(x=x)), (skeleton.fill(problem[0])[0], problem[2])
+    return SimpleNamespace(law=law, y=y, both=both, found=found)
+
+
+@pytest.mark.parametrize("looked", [0, 1])
+def test_the_width_of_what_is_led_is_that_of_the_map(told, looked):
+    """Against the determinant of its derivatives: a change of variables, no other model."""
+    law, data = told.both[looked]
+    with jax.enable_x64(True):
+        u, named = ravel_pytree(search.origin(law, StudentT(), {}))
+        amplitudes = {"across": -2.0, "along": -4.0, "local": -6.0, "tokens": -4.0}
+        at = named(0.5 * jax.random.normal(jax.random.key(1), u.shape))
+        at |= {f"bend_{p}": np.asarray(v) for p, v in amplitudes.items()}
+        at |= {"sigma": np.asarray(-5.5)}
+
+        def real(u):
+            return ravel_pytree(density.led(law, StudentT(), {}, data, named(u))[1])[0]
+
+        u = ravel_pytree(at)[0]
+        by_hand = np.linalg.slogdet(jax.jit(jax.jacfwd(real))(u))[1]
+        width = density.led(law, StudentT(), {}, data, at)[2]
+    assert float(width) == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_the_bend_is_led_to_what_the_law_leaves(told):
+    """Whatever the law says, the bend it leads to goes through the runs, about."""
+    law, data = told.both[1]
+    with jax.enable_x64(True):
+        u = search.origin(law, StudentT(), {})
+        u |= {f"bend_{p}": np.log(0.1) for p in ("along", "across")}
+        u |= {"bend_tokens": np.log(0.03), "bend_local": np.log(0.003), "sigma": np.log(0.003)}  # fmt: skip
+        for name in Coupled().priors():
+            made, real, _ = density.led(law, StudentT(), {}, data, u | {name: 4.0 + 0 * u[name]})  # fmt: skip
+            params = density.on_support(law, StudentT(), {}, data, real)
+            straight = np.asarray(law.law.expected(params, data.x))
+            bent = np.asarray(made.expected(params, data.x))
+            assert np.std(told.y - bent) < max(0.15 * np.std(told.y - straight), 0.006)
+
+
+@pytest.mark.parametrize("looked", [0, 1])
+def test_weights_drawn_apart_bend_the_runs_as_their_sum_did(told, looked):
+    """And drawn from the prior they are the prior's: standard normal, none with another."""
+    law, data = told.both[looked]
+    with jax.enable_x64(True):
+        key = jax.random.key(2)
+        params = density.prior_draws(law, StudentT(), {}, key, 4000)
+        drawn = told.law.drawn(key, law, params, data.x)
+        few = {n: v[:50] for n, v in drawn.items()}, {n: v[:50] for n, v in params.items()}  # fmt: skip
+        apart, sums = (
+            np.asarray(jax.vmap(lambda p, one=one: one.expected(p, data.x))(p))
+            for one, p in zip((told.law, law), few, strict=True)
+        )
+    usual = np.asarray(params["bend_across"][:50]) < 0.1
+    assert np.abs(apart - sums)[usual].max() < 2e-3
+    w = np.concatenate([drawn[f"waves_{p}"] for p in PARTS], axis=1)
+    assert w.mean(axis=0) == pytest.approx(0, abs=0.08)
+    assert w.std(axis=0) == pytest.approx(1, abs=0.06)
+    assert np.abs(np.corrcoef(w.T) - np.eye(w.shape[1])).max() < 0.09
 
 
 def test_the_bend_never_crosses_the_floor():
     law = bend(Coupled(), profiles())
     params = {n: 0.5 for n in Coupled().priors()} | {f"bend_{p}": 3.0 for p in PARTS}
-    params |= {f"waves_{p}": -2 * np.ones(len(getattr(law, p).seen)) for p in PARTS}
+    params |= {f"waves_{p}": -2 * np.ones(getattr(law, p).size) for p in PARTS}
     loss = law.loss(params, np.geomspace(1e6, 1e13, 50), np.geomspace(1e13, 1e6, 50))
     assert np.all(np.asarray(loss) >= float(law.floor(params)))
 
@@ -244,6 +282,20 @@ def test_it_is_on_by_default_and_off_by_name(tmp_path):
     assert np.quantile(wide, [0.05, 0.95]) == pytest.approx(
         [low, high], abs=0.1 * (high - low)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "prior", "words"),
+    [
+        ("bend_local", "Uniform(0, 1)", "not over all positive numbers"),
+        ("waves_local", "Normal(0, 1)", "give the amplitude bend_local another prior"),
+    ],
+)
+def test_priors_that_the_sampler_of_a_bend_cannot_take_are_refused(name, prior, words):
+    x = profiles()
+    L = 1.7 + 400 / x["N"] ** 0.34 + 410 / x["D"] ** 0.28
+    with pytest.raises(ValueError, match=words):
+        nstar.fit(x | {"L": L}, "coupled", priors={name: prior})
 
 
 def test_a_law_is_bent_once():

@@ -189,10 +189,10 @@ def _by_weights(
     """
     skeleton, numbers = chunk[0].skeleton, [number(t, asked.seed) for t in chunk]
     given, full = stacked(chunk)
-    starts, free = search.starts_each(skeleton, given, prior)
+    starts = search.starts_each(skeleton, given, prior)
     if chunk[0].near is not None:
         starts = np.stack([t.near for t in full])
-    at, several = search.prepare_each(skeleton, given, starts, free)
+    at, several = search.prepare_each(skeleton, given, starts)
     found = [certificates.failed("several modes" if s else "") for s in several][: len(chunk)]  # fmt: skip
     for counts in (importance.FEW, importance.MANY):
         left = [i for i, c in enumerate(found) if not (c.passed or several[i])]

@@ -13,7 +13,7 @@ from nstar.laws.line import Straight
 from nstar.pooling import Pooled
 from nstar.types import Inputs, Law
 
-SHAPES = ("turn", "seen", "axes", "size")  # fields of waves that weights multiply
+SHAPES = ("turn", "seen", "axes", "size")  # fields that the weights of a line multiply
 
 
 def bendable(law: Any) -> bool:

@@ -11,7 +11,7 @@ from numpyro.distributions import constraints
 
 from nstar.laws.line import STRAIGHT, Line, Trend, tied
 from nstar.types import Array, Inputs, Params, Prior
-from nstar.waves import Waves, over_line
+from nstar.waves import over_line
 
 AMPLITUDE, SPREAD = 0.25, 0.7  # of log tokens; sd of its log
 LENGTH, WAVES = 8.0, 10  # e-folds of compute
@@ -27,6 +27,12 @@ class Bow:
 
     $$ \log D^* = \log A_2 + \alpha_2 \log C + \delta(\log C), \qquad
        \delta \sim \mathrm{GP}(0, \tau^2, \ell) $$
+    $$ \delta = \tau\,\Phi\,V \frac{w}{s(\tau)}, \qquad
+       w_j \sim \mathrm{Normal}(0, s_j(\tau)), \qquad s_j = \sqrt{1 + (\tau q_j)^2} $$
+
+    V turns the waves so that each weight is one shape over the budgets; q is that shape's
+    size over the usual scatter.  A weight the budgets pin is as wide as they leave it, one
+    they do not as wide as its prior, whatever the amplitude (Papaspiliopoulos et al. 2007).
 
     log N* bends the other way, so that N* D* stays as it was.  The process is stationary:
     far from the runs the bend is as uncertain as before any was seen, and what grows
@@ -38,20 +44,24 @@ class Bow:
     """
 
     design: tuple[float, ...]  # log(C / C0) of the budgets
-    waves: Waves = field(compare=False)  # turned to the budgets
+    turn: Any = field(compare=False)  # V, (2 wave, 2 wave)
+    seen: Any = field(compare=False)  # q, (2 wave,)
 
     def priors(self) -> dict[str, Prior]:
         """Amplitude tau, and the weights of the waves."""
         return {
-            UNKNOWN: self.waves.amplitude(),
-            WEIGHTS: lambda params: self.waves.weights(params[UNKNOWN]),
+            UNKNOWN: dist.LogNormal(jnp.log(AMPLITUDE), SPREAD),
+            WEIGHTS: lambda params: dist.Normal(0.0, self.scale(params[UNKNOWN])),
         }
+
+    def scale(self, tau: Array) -> Array:
+        """How wide each weight is a priori, s."""
+        return jnp.hypot(1.0, tau * self.seen)
 
     def bend(self, params: Params, c: Array) -> Array:
         """Departure of log D* from its power law, c = log(C / C0)."""
-        c = jnp.asarray(c)
         tau, w = params[UNKNOWN], params[WEIGHTS]
-        return self.waves.bend(tau, w, c, jnp.zeros_like(c))
+        return columns(jnp.asarray(c)) @ (self.turn @ (tau * w / self.scale(tau)))
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Weights are numbered."""
@@ -184,11 +194,11 @@ def bow(law: Any, x: Inputs) -> Any:
         design = np.log(np.asarray(law.budgets) / law.C0)
         return replace(law, trend=_hidden(design, law.C0, law.k))
     design = np.unique(np.round(np.log(np.asarray(x["C"]) / law.C0), 9))
-    along = np.stack([FREQUENCY, np.zeros(WAVES)], axis=1)
-    waves = Waves(AMPLITUDE, SPREAD, along).at(
-        design, np.zeros_like(design), noise=SCATTER
-    )
-    return replace(law, trend=Bow(tuple(design.tolist()), waves))
+    with jax.enable_x64(True):
+        shapes = np.asarray(columns(design))
+    _, size, turn = np.linalg.svd(shapes, full_matrices=len(design) < shapes.shape[1])
+    size = np.concatenate([size, np.zeros(len(turn))])[: len(turn)]
+    return replace(law, trend=Bow(tuple(design.tolist()), turn.T, size / SCATTER))
 
 
 def _hidden(design: np.ndarray, C0: float, k: float) -> Hidden:

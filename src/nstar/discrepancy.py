@@ -1,7 +1,7 @@
 """How far the truth may bend away from a law: smooth waves on its reducible loss."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nstar.summed import BASIS, SUMMED, Guide, Look, Summed, apart
 from nstar.types import (
     Array,
     Extended,
@@ -19,11 +20,16 @@ from nstar.types import (
     Prior,
     Response,
 )
-from nstar.waves import NOISE, Waves, over_line, over_plane
+from nstar.waves import Waves, over_line, over_plane
 
 AMPLITUDE = 0.02  # usual sd of a bend, in log reducible loss
 FADE = 0.3  # exponent by which a local bend fades toward large compute
-LEAST_SHARE = 0.05  # reducible share of the loss below which no weights are led
+NOISE = 0.003  # of a run's log loss, about: a guide for the search, no assumption
+SHARE = 0.5  # of it that is reducible, likewise
+WIDE = 2.0  # sds above its median up to which an amplitude's bends are told whole
+UNSEEN = 0.5  # ... but for what is smaller than so much of all runs' noise together
+LEAST_SEEN = 0.01  # weight of a run in that, over the median's
+ROUND = 4  # coordinates come in so many, so that similar tables share a program
 DISCREPANCIES = ("waves", "none")
 PARTS = ("along", "tokens", "across", "local")
 
@@ -50,9 +56,6 @@ class Bent:
     tokens: Waves
     across: Waves
     local: Waves
-    gain: Any = field(
-        default=None, compare=False
-    )  # (weight of any part, run): weights by what the runs lack
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -70,7 +73,7 @@ class Bent:
         for part in PARTS:
             found |= {
                 f"bend_{part}": getattr(self, part).amplitude(),
-                f"waves_{part}": _weights(part, getattr(self, part)),
+                f"waves_{part}": getattr(self, part).weights(),
             }
         return found
 
@@ -106,30 +109,63 @@ class Bent:
         """How much wider the local part is at a run than at the largest."""
         return jnp.exp(FADE * (self.log_top - jnp.minimum(n + d, self.log_top)))
 
-    def led(self, params: Params, x: Inputs, y: Array) -> dict[str, Array]:
-        """Weights that fill what the law leaves of the runs, by ridge regression.
+    def columns(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
+        """Log factor at runs of each weight at unit amplitude, and the weight's part.
 
-        Another floor or exponent asks for other weights; led by it, they follow at once
-        and the sampler sees the law as it is seen with the waves integrated out.
+        (run, weight) and (weight,).
         """
-        straight = self.law.expected(params, x)
-        share = 1 - self.law.floor(params) / jnp.exp(straight)
-        lacks = (y - straight) / jnp.maximum(share, LEAST_SHARE)
-        ends = np.cumsum([getattr(self, part).size for part in PARTS])
-        each = zip(PARTS, jnp.split(self.gain @ lacks, ends[:-1]), strict=True)
-        return {
-            f"waves_{part}": w * getattr(self, part).taken(params[f"bend_{part}"])
-            for part, w in each
-        }
+        n, d = np.log(x["N"]) - self.log_N0, np.log(x["D"]) - self.log_D0
+        with jax.enable_x64(True):
+            each = [np.array(getattr(self, part).columns(n, d)) for part in PARTS]
+            each[PARTS.index("local")] *= np.asarray(self.faded(n, d))[:, None]
+        part = np.repeat(np.arange(len(PARTS)), [c.shape[1] for c in each])
+        return np.concatenate(each, axis=1), part
 
-    def prepared(self, x: Inputs) -> "AtRuns":
-        """Work out the waves' columns at runs, once for all draws."""
-        n, d = jnp.log(x["N"]) - self.log_N0, jnp.log(x["D"]) - self.log_D0
-        return AtRuns(self, n, d, {p: getattr(self, p).columns(n, d) for p in PARTS})
+    def summed(self, x: Inputs, look: Look | None = None) -> tuple[Summed, Inputs]:
+        """Tell this law for the sampler.
 
-    def held(self) -> dict[str, Array]:
-        """Amplitudes, at their usual values."""
-        return {f"bend_{part}": getattr(self, part).usual for part in PARTS}
+        Args:
+            x: inputs of the runs.
+            look: at the runs from about the mode, where one was taken.
+
+        Returns:
+            The law with its waves summed out, and inputs with the basis of what is left.
+        """
+        columns, part = self.columns(x)
+        waves = [getattr(self, name) for name in PARTS]
+        wide = np.array([w.usual * np.exp(WIDE * w.spread) for w in waves])[part]
+        seen = np.full(len(columns), (SHARE / NOISE) ** 2)
+        if look is not None:
+            seen = np.nan_to_num(np.asarray(look.seen), posinf=0.0)
+            middle = np.median(seen[seen > 0]) if (seen > 0).any() else 1.0
+            seen = np.maximum(seen, LEAST_SEEN * middle)
+        axes, size, _ = np.linalg.svd(
+            np.sqrt(seen)[:, None] * columns * wide, full_matrices=False
+        )
+        left = _rounded(int(np.sum(size > UNSEEN)), len(size))
+        to = axes[:, :left].T * np.sqrt(seen)
+        basis = axes[:, :left] / np.sqrt(seen)[:, None]
+        shown = to @ columns
+        shapes = np.stack([shown[:, part == p] @ shown[:, part == p].T for p in range(len(PARTS))])  # fmt: skip
+        usual, spread = zip(*((w.usual, w.spread) for w in waves), strict=True)
+        names = tuple(f"bend_{name}" for name in PARTS)
+        guide = _guide(to, seen, look) if look else _blank(to, len(self.law.priors()))
+        made = Summed(self.law, names, usual, spread, shapes, guide)
+        return made, {**x, BASIS: basis}
+
+    def drawn(
+        self, key: Array, told: Summed, params: Params, x: Inputs
+    ) -> dict[str, Array]:
+        """Unknowns of this law from draws of the summed one, (draw, ...) each."""
+        columns, part = self.columns(x)
+        shown = np.asarray(told.guide.to) @ columns
+        keys = jax.random.split(key, len(params[SUMMED]))
+        tau = jnp.stack([params[name] for name in told.names], axis=1)
+        w = apart(keys, tau, params[SUMMED], told.shapes, shown, part)
+        ends = np.flatnonzero(np.diff(part)) + 1
+        each = zip(PARTS, np.split(np.asarray(w), ends, axis=1), strict=True)
+        found = {name: value for name, value in params.items() if name != SUMMED}
+        return found | {f"waves_{name}": value for name, value in each}
 
     def floor(self, params: Params) -> Array:
         """The law's floor."""
@@ -148,34 +184,6 @@ class Bent:
         own = self.law.labels() if isinstance(self.law, Labelled) else ({}, {})
         coords = {f"wave_{p}": list(range(getattr(self, p).size)) for p in PARTS}
         return own[0] | coords, own[1] | {f"waves_{p}": [f"wave_{p}"] for p in PARTS}
-
-
-@dataclass(frozen=True)
-class AtRuns:
-    """A bent law at runs that are known, for the sampler's inner loop."""
-
-    bent: Bent
-    n: Array  # log N and log D of the runs, (run,)
-    d: Array
-    columns: Mapping[str, Array]  # of each part, (run, weight)
-
-    def expected(self, params: Params, x: Inputs) -> Array:
-        """As the bent law's, for these runs only."""
-        bent = self.bent
-
-        def part(name: str) -> Array:
-            waves: Waves = getattr(bent, name)
-            tau, w = params[f"bend_{name}"], params[f"waves_{name}"]
-            return self.columns[name] @ waves.scaled(tau, w)
-
-        bend = part("local") * bent.faded(self.n, self.d)
-        bend = sum((part(name) for name in PARTS if name != "local"), bend)
-        straight = jnp.exp(bent.law.expected(params, x))
-        return jnp.log(bent.applied(params, straight, bend))
-
-
-def _weights(part: str, waves: Waves) -> Prior:
-    return lambda params: waves.weights(params[f"bend_{part}"])
 
 
 def bendable(law: Any) -> bool:
@@ -205,26 +213,27 @@ def bend(law: Any, x: Inputs) -> Bent:
     log_N, log_D = np.log(x["N"]), np.log(x["D"])
     n, d = log_N - log_N.mean(), log_D - log_D.mean()
     top = float(np.max(n + d))
-    wider = {"local": np.exp(FADE * (top - n - d))}
-    parts = {
-        name: waves.at(n, d, wider.get(name, 1.0)) for name, waves in _usual().items()
-    }
-    bent = Bent(law, float(log_N.mean()), float(log_D.mean()), top, **parts)
-    return replace(bent, gain=_gain(bent, n, d))
+    return Bent(law, float(log_N.mean()), float(log_D.mean()), top, **_usual())
 
 
-def _gain(bent: Bent, n: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """Ridge regression of the runs on all weights, at usual amplitudes and noise."""
-    columns, scales = [], []
-    with jax.enable_x64(True):
-        for part in PARTS:
-            waves: Waves = getattr(bent, part)
-            wider = bent.faded(n, d) if part == "local" else np.ones(len(n))
-            columns.append(waves.usual * wider[:, None] * waves.columns(n, d))
-            scales.append(waves.scale(waves.usual))
-        X, scale = np.concatenate(columns, axis=1), np.concatenate(scales)
-    unseen = X.T @ X + NOISE**2 * np.eye(X.shape[1])
-    return scale[:, None] * np.linalg.solve(unseen, X.T)
+def _rounded(seen: int, most: int) -> int:
+    return min(-(-max(seen, 1) // ROUND) * ROUND, most)
+
+
+def _blank(to: np.ndarray, unknowns: int) -> Guide:
+    """Lead the bend alone: the law's unknowns stay as they are."""
+    none = np.zeros(unknowns)
+    still, slopes = np.stack([none, none + 1]), np.zeros((len(to), unknowns + 1))
+    return Guide(
+        to, np.full(to.shape[1], SHARE), NOISE, none, still, np.diag(none), none, slopes
+    )
+
+
+def _guide(to: np.ndarray, seen: np.ndarray, look: Look) -> Guide:
+    slopes, rest = np.asarray(look.slopes), np.asarray(look.rest)
+    pulled, shown = slopes.T * seen, to @ np.column_stack([slopes, rest])
+    at, prior = np.asarray(look.at), np.asarray(look.prior)
+    return Guide(to, np.asarray(look.share), float(look.sigma), at, prior, pulled @ slopes, pulled @ rest, shown)  # fmt: skip
 
 
 @cache

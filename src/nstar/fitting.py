@@ -14,12 +14,13 @@ from nstar.asking import ask
 from nstar.bending import bend, bendable, is_bent, straight
 from nstar.diagnostics import diagnose
 from nstar.discrepancy import DISCREPANCIES, Bent
+from nstar.grouping import within
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
 from nstar.noises.one_sided import OneSided
 from nstar.noises.shared import Between
 from nstar.observations import Observations
-from nstar.pooling import Pooled, pooled, together, within
+from nstar.pooling import Pooled, pooled, together
 from nstar.prior_sets import Priors
 from nstar.progress import Tick, progress
 from nstar.reading import read_runs
@@ -35,10 +36,8 @@ if TYPE_CHECKING:
 
 RETRY = Settings(draws=2000, target_accept=0.99)
 LINE = Settings(target_accept=0.95)  # of a line of optima that bends
-BENT = Settings(
-    target_accept=0.95, pilot=750, trusted=np.inf
-)  # weights outnumber what a mismatch judges
-RETRY_BENT = BENT._replace(draws=2000, target_accept=0.98)
+BENT = USUAL._replace(target_accept=0.8, trusted=np.inf)  # led, and so well scaled
+RETRY_BENT = BENT._replace(draws=2000, target_accept=0.95, pilot=500)
 
 
 @dataclass(frozen=True)

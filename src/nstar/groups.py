@@ -11,7 +11,8 @@ import xarray as xr
 
 from nstar.bending import bendable
 from nstar.fitting import Fit, unknowns
-from nstar.pooling import NEXT, Pooled, group_names
+from nstar.grouping import NEXT, group_names
+from nstar.pooling import Pooled
 from nstar.samplers.density import Skeleton, split
 from nstar.types import Array, Derives, Labelled, Law
 from nstar.verdicts import Check, Status

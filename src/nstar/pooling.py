@@ -10,7 +10,9 @@ import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions import biject_to
 
+from nstar.grouping import NEXT, group_names
 from nstar.observations import Observations
+from nstar.summed import SUMMED, Summed
 from nstar.types import (
     Array,
     Centred,
@@ -22,11 +24,11 @@ from nstar.types import (
     Params,
     Prior,
     Response,
+    Summable,
 )
 
 SPREAD = 0.2  # usual spread between groups, in sds of the unknown's own prior
 FACTOR = 0.7  # sd of its log: 90 % lies within a factor of 3.2
-NEXT = "next"  # the group to come; no group of the runs may be called so
 DRAWS = 2000  # of the prior, that measure its width
 
 
@@ -185,6 +187,44 @@ class Pooled:
             own, inner
         )
 
+    def summed(self, x: Inputs, look: Any = None) -> tuple["Pooled", Inputs]:
+        """Tell this law for the sampler: what bends it, if anything, summed out."""
+        if not isinstance(self.law, Summable):
+            return self, x
+        told, x = self.law.summed(x, look)
+        shared = [n for n in told.priors() if n in (*self.common, SUMMED)]
+        return replace(self, law=told, common=tuple(shared)), x
+
+    def drawn(
+        self, key: Array, told: "Pooled", params: Params, x: Inputs
+    ) -> dict[str, Array]:
+        """Unknowns of this law from draws of the one told for the sampler."""
+        if not isinstance(self.law, Summable):
+            return dict(params)
+        return self.law.drawn(key, told.law, params, x)
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """The bend alone: groups differ in the law's unknowns."""
+        return (SUMMED,) if isinstance(self.law, Summed) else ()
+
+    def settled(self, params: Params) -> "Pooled":
+        """Work out what amplitudes decide."""
+        bent = isinstance(self.law, Summed)
+        return replace(self, law=self.law.settled(params)) if bent else self
+
+    def lead(
+        self, u: Params, constrain: Any, x: Inputs, y: Array
+    ) -> tuple["Pooled", dict[str, Array], Array]:
+        """Give the bend its width under the amplitudes; where it lies, groups decide."""
+        if not isinstance(self.law, Summed):
+            return self, dict(u), jnp.zeros(())
+        c, width = self.law.bend_led(u, jnp.zeros(u[SUMMED].shape))
+        return self, {**u, SUMMED: c}, width
+
+    def looked(self, *at: Any) -> None:
+        """Say nothing: the guide is the same wherever the mode is."""
+
     def derived(self, params: Params) -> dict[str, Array]:
         """Give the law's own numbers for the population, and the unknowns by group."""
         law = self.law.derived(params) if isinstance(self.law, Derives) else {}
@@ -220,34 +260,6 @@ def _share(slope: np.ndarray, usual: np.ndarray) -> np.ndarray:
     return np.clip(1 - np.diag(np.linalg.inv(both)) / usual**2, 0.0, 1.0)
 
 
-def group_names(runs: Observations, over: str) -> np.ndarray:
-    """Name the group of each run, (run,).
-
-    Raises:
-        ValueError: there is no such column, a run has no group, or they are no groups.
-    """
-    if over not in runs:
-        msg = f"{runs.source}: no column {over!r} to pool over; there are {', '.join(runs.columns)}"
-        raise ValueError(msg)
-    values = runs[over]
-    if values.dtype.kind == "f":
-        names = np.array(["" if np.isnan(v) else repr(float(v)).removesuffix(".0") for v in values])  # fmt: skip
-    else:
-        names = values.astype(str)
-    title = runs.header(over)
-    if (names == "").any():
-        msg = f"{runs.source}, row {runs.rows[names == ''][0]}: column {title} names no group; leave such runs out with --where"
-        raise ValueError(msg)
-    groups = np.unique(names)
-    if not 2 <= len(groups) <= len(runs) / 2:
-        msg = f"{runs.source}: column {title} has {len(groups)} values in {len(runs)} runs; expected two groups at least, of two runs on average"
-        raise ValueError(msg)
-    if NEXT in groups:
-        msg = f"{runs.source}: column {title} names a group {NEXT!r}, which is our word for a group not seen yet; rename it"
-        raise ValueError(msg)
-    return names
-
-
 def pooled(law: Law, runs: Observations, over: str | None = None) -> Pooled:
     """Pool a law over a column, by our name or the table's; or name a pooled law's groups.
 
@@ -261,12 +273,6 @@ def pooled(law: Law, runs: Observations, over: str | None = None) -> Pooled:
     made = replace(made, over=over, groups=tuple(str(name) for name in names))
     _ = made.differing  # refuses what cannot be pooled before anything is sampled
     return made
-
-
-def within(shared: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Number what runs share within each group, (run,): another group's is another."""
-    both = np.stack([group, shared])
-    return np.unique(both, axis=1, return_inverse=True)[1].reshape(-1).astype(float)
 
 
 def together(

@@ -5,6 +5,7 @@ import difflib
 from collections.abc import Callable, Mapping
 
 import numpyro.distributions as dist
+from numpyro.distributions import constraints
 from numpyro.distributions.transforms import ExpTransform, SigmoidTransform, Transform
 
 from nstar.types import Law, Noise, Prior
@@ -102,4 +103,16 @@ def choose(
             )
             raise ValueError(msg)
         ready[name] = parse(prior) if isinstance(prior, str) else prior
+        _of_a_bend(name, ready[name])
     return ready
+
+
+def _of_a_bend(name: str, prior: Prior) -> None:
+    """Hold the prior of a discrepancy's unknown against what its sampler can do."""
+    if name.startswith("waves_"):
+        msg = f"prior for {name!r}: weights of waves are standard normal by what they are; give the amplitude bend_{name[6:]} another prior"
+        raise ValueError(msg)
+    support = getattr(prior, "support", None)
+    if name.startswith("bend_") and support is not constraints.positive:
+        msg = f"prior for {name!r}: {describe(prior)} is not over all positive numbers, as an amplitude's must be; expected, say, LogNormal(-4, 1)"
+        raise ValueError(msg)

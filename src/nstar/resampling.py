@@ -100,5 +100,6 @@ def _near(task: Task, seed: int) -> np.ndarray:
     """Modes of a table, (mode, unknown): where its resamples' modes are looked for."""
     p = task.problem
     prior = density.prior_draws(p.law, p.noise, p.chosen, jax.random.key(seed), modes.POINTS)  # fmt: skip
-    found, _ = search.prepare(task.skeleton, task.given, prior)
+    u = np.asarray(search.flat(task.skeleton, task.given, prior))
+    found, _ = search.prepare(task.skeleton, task.given, u)
     return np.stack([f.mode.at for f in found])

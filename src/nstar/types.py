@@ -148,21 +148,54 @@ class Labelled(Protocol):
 
 
 @runtime_checkable
-class Led(Protocol):
-    """A law some of whose unknowns, real numbers, the runs pin once the others are given."""
+class Summable(Protocol):
+    """A law with many unknowns of which runs tell but sums, and is sampled as another."""
 
-    def led(self, params: Params, x: Inputs, y: Array) -> dict[str, Array]:
-        """Where the runs about put those unknowns, from the others alone.
+    def summed(self, x: Inputs, look: Any = None) -> tuple[Any, Inputs]:
+        """Tell the law for the sampler, and its inputs; a look tells where the mode is."""
+        ...
 
-        The sampler moves in their distance from it, so that the others are free.
+    def drawn(
+        self, key: Array, told: Any, params: Params, x: Inputs
+    ) -> dict[str, Array]:
+        """Unknowns of this law from draws of the other, (draw, ...) each."""
+        ...
+
+
+@runtime_checkable
+class Leading(Protocol):
+    """A law some of whose unknowns, real numbers, the runs about pin given the others."""
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """Names of those unknowns."""
+        ...
+
+    def settled(self, params: Params) -> Any:
+        """Return the law with what the others decide worked out."""
+        ...
+
+    def lead(
+        self, u: Params, constrain: Callable[[Params], Params], x: Inputs, y: Array
+    ) -> tuple[Any, dict[str, Array], Array]:
+        """Unknowns on the real line from the sampler's, and the log of their width.
+
+        With the law as it is there.
+        The sampler moves in their distance from where the runs put them, in units of how
+        far they leave them free.
         """
         ...
 
-    def held(self) -> dict[str, Array]:
-        """Unknowns, by value, that a search for the mode leaves there, as it does the led.
-
-        Jointly with their weights, scales have a mode at zero that says nothing.
-        """
+    def looked(
+        self,
+        u: Params,
+        constrain: Callable[[Params], Params],
+        likelihood: Callable[[Array, Params], Array],
+        x: Inputs,
+        y: Array,
+        draws: Params,
+    ) -> Any:
+        """Look at the runs from a mode: what `Summable.summed` leads by, or nothing."""
         ...
 
 

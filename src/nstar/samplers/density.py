@@ -18,7 +18,17 @@ from numpyro.distributions import Distribution
 from numpyro.handlers import scale, seed, trace
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
-from nstar.types import SHARED, Array, Inputs, Law, Led, Noise, Params, Prepared, Prior
+from nstar.types import (
+    SHARED,
+    Array,
+    Inputs,
+    Law,
+    Leading,
+    Noise,
+    Params,
+    Prepared,
+    Prior,
+)
 
 TRACING = RLock()  # NumPyro's handlers are one stack for all threads of a process
 ONCE = {"xla_backend_optimization_level": 0}  # for a program that runs but once
@@ -155,38 +165,58 @@ def energy(
     at_runs = law.prepared(data.x) if isinstance(law, Prepared) else law
 
     def potential(u: Params) -> Array:
-        u = _led(law, noise, chosen, data, u, 1)
+        settled, u, width = led(law, noise, chosen, data, u)
+        told = (law, noise, chosen, *data, settled or at_runs)
         with TRACING:
-            return potential_energy(model, (law, noise, chosen, *data, at_runs), {}, u)
+            return potential_energy(model, told, {}, u) - width
 
     return potential
 
 
-def constrain(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Params:
-    """Map unconstrained unknowns to their own supports."""
-    u = _led(law, noise, chosen, data, u, 1)
+def led(
+    law: Law, noise: Noise, chosen: Any, data: Data, u: Params
+) -> tuple[Any, dict[str, Array], Array]:
+    """Unknowns on the real line from the sampler's, and the log of their width.
+
+    With the law as it is where the others are, if it leads any.
+    """
+    if not isinstance(law, Leading):
+        return None, dict(u), jnp.zeros(())
+    real = partial(on_support, law, noise, chosen, data)
+    return law.settled(real(u)).lead(u, real, data.x, data.y)
+
+
+def on_support(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Params:
+    """Map unknowns from the real line to their own supports."""
     with TRACING:
-        return constrain_fn(model, (law, noise, chosen, *data), {}, u)
+        return constrain_fn(model, (law, noise, chosen, *data), {}, dict(u))
+
+
+def constrain(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Params:
+    """Map the sampler's unknowns to their own supports."""
+    return on_support(law, noise, chosen, data, led(law, noise, chosen, data, u)[1])
 
 
 def unconstrain(law: Law, noise: Noise, chosen: Any, data: Data, p: Params) -> Params:
-    """Map unknowns from their supports to the real line."""
+    """Map unknowns from their supports to the real line, without what leads them."""
     with TRACING:
-        u = unconstrain_fn(model, (law, noise, chosen, *data), {}, dict(p))
-    return _led(law, noise, chosen, data, u, -1)
+        return unconstrain_fn(model, (law, noise, chosen, *data), {}, dict(p))
 
 
-def _led(
-    law: Law, noise: Noise, chosen: Any, data: Data, u: Params, sign: int
-) -> dict[str, Array]:
-    """Move the unknowns that others lead by where they are led: a shift, so no Jacobian."""
-    u = dict(u)
-    if isinstance(law, Led):
-        with TRACING:
-            params = constrain_fn(model, (law, noise, chosen, *data), {}, u)
-        led = law.led(params, data.x, data.y)
-        u |= {name: u[name] + sign * shift for name, shift in led.items()}
-    return u
+def looked(
+    law: Law, noise: Noise, chosen: Any, data: Data, u: Params, draws: Params
+) -> Any:
+    """Look at the runs from unknowns of the sampler, beside draws of the prior's."""
+    if not isinstance(law, Leading):
+        return None
+    settled, u, _ = led(law, noise, chosen, data, u)
+    weight = 1.0 if data.weight is None else data.weight
+
+    def likelihood(expected: Array, params: Params) -> Array:
+        return weight * noise.around(expected, params, data.x).log_prob(data.y)
+
+    real = partial(on_support, law, noise, chosen, data)
+    return settled.looked(u, real, likelihood, data.x, data.y, draws)
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=ONCE)

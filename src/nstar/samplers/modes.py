@@ -52,20 +52,17 @@ def local(
     return values[:, 0], slope[:, 0], (hessian + np.swapaxes(hessian, 1, 2)) / 2
 
 
-def find(slopes: Slopes, starts: np.ndarray, free: np.ndarray) -> list[Found]:
+def find(slopes: Slopes, starts: np.ndarray) -> list[Found]:
     """Descend from each start, (search, unknown), to a mode.
 
     Levenberg's damping on the absolute curvature: a step is kept when it lowers the
-    energy, and shortened when it does not.  Unknowns with `free` of zero, (unknown,),
-    stay where they start.
+    energy, and shortened when it does not.
     """
     u, (value, slope, hessian) = starts, local(slopes, starts)
     damping, searching = np.ones(len(u)), np.ones(len(u), bool)
     for _ in range(STEPS):
-        curvature, axes = np.linalg.eigh(
-            hessian * free * free[:, None] + np.diag(1 - free)
-        )
-        along = np.einsum("kij,ki->kj", axes, slope * free)
+        curvature, axes = np.linalg.eigh(hessian)
+        along = np.einsum("kij,ki->kj", axes, slope)
         along /= np.abs(curvature) + damping[:, None]
         move = np.einsum("kij,kj->ki", axes, along)
         there = local(slopes, u - move, searching)

@@ -18,10 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
+from threadpoolctl import threadpool_limits
 
 from nstar.samplers import density, modes, search
 from nstar.samplers.density import Data, Skeleton
-from nstar.types import Array, Law, Noise, Prior
+from nstar.types import Array, Law, Noise, Prior, Summable
 
 PRIOR_DRAWS = 1000  # kept beside the posterior, and where the mode search starts
 BLOCK = 250  # transitions between two ticks of the progress bar
@@ -60,6 +61,7 @@ class Draws(NamedTuple):
     stats: dict[str, np.ndarray]
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # small matrices, and chains beside
 def sample(
     law: Law,
     noise: Noise,
@@ -82,13 +84,10 @@ def sample(
         tick: called with the blocks done and their total.
         prior: draws from the priors, made before for another table of the same law.
     """
-    skeleton, numbers = density.split(law, noise)
-    problem = (numbers, dict(chosen), data)
-    prior_key, *chain_keys = jax.random.split(key, settings.chains + 1)
+    prior_key, apart_key, *chain_keys = jax.random.split(key, settings.chains + 2)
     if prior is None:
         prior = density.prior_draws(law, noise, chosen, prior_key, PRIOR_DRAWS)
-    starts = {n: v[: modes.POINTS] for n, v in prior.items()}
-    found, mismatch = search.prepare(skeleton, problem, starts)
+    skeleton, problem, found, mismatch = begun(law, noise, chosen, data, prior)
     misled = mismatch > settings.trusted
     if misled:
         settings = settings._replace(pilot=MISLED)
@@ -123,9 +122,49 @@ def sample(
                 frames[i] = modes.about(search.slopes_of(skeleton, problem), u)
     warm = _blocks(settings)[0] * BLOCK
     z, stats = jax.tree.map(lambda a: a[:, warm : warm + settings.draws], run(whole))
-    begun = jax.tree.map(lambda *a: np.stack(a), *(frames[i] for i in at))
-    posterior, log_likelihood = unpack(skeleton, problem, begun, z)
+    whitened = jax.tree.map(lambda *a: np.stack(a), *(frames[i] for i in at))
+    posterior, log_likelihood = unpack(skeleton, problem, whitened, z)
+    if isinstance(law, Summable):
+        told = skeleton.fill(problem[0])[0]
+        posterior = _drawn(law, told, apart_key, posterior, data.x)
     return Draws(*jax.tree.map(np.asarray, (posterior, prior, log_likelihood, stats)))
+
+
+def begun(
+    law: Law, noise: Noise, chosen: Any, data: Data, prior: Mapping[str, Array]
+) -> tuple[Skeleton, Any, list[modes.Found], float]:
+    """Tell a problem as it is sampled, and find its modes and how well they guide.
+
+    Where the law leads some of its unknowns, a look at the runs from the first search's
+    mode says how, and the search goes on from there.
+    """
+    starts = {n: v[: modes.POINTS] for n, v in prior.items()}
+
+    def told(look: Any = None) -> tuple[Skeleton, Any]:
+        own, x = law.summed(data.x, look) if isinstance(law, Summable) else (law, data.x)  # fmt: skip
+        skeleton, numbers = density.split(own, noise)
+        return skeleton, (numbers, dict(chosen), data._replace(x=x))
+
+    skeleton, problem = told()
+    draws = np.asarray(search.flat(skeleton, problem, starts))
+    found, mismatch = search.prepare(skeleton, problem, draws)
+    at = found[0].mode.at
+    if (look := search.look(skeleton, problem, at, draws)) is not None:
+        there = search.real(skeleton, problem, at)
+        skeleton, problem = told(look)
+        start = search.leading(skeleton, problem, there)
+        found, mismatch = search.prepare(skeleton, problem, start[None])
+    return skeleton, problem, found, mismatch
+
+
+def _drawn(
+    law: Summable, told: Any, key: Array, posterior: Mapping[str, Array], x: Any
+) -> dict[str, np.ndarray]:
+    """Unknowns of a law from draws of the one sampled in its place, (chain, draw, ...)."""
+    shape = next(iter(posterior.values())).shape[:2]
+    joined = {n: v.reshape(-1, *v.shape[2:]) for n, v in posterior.items()}
+    drawn = law.drawn(key, told, joined, x)
+    return {n: np.asarray(v).reshape(*shape, *v.shape[1:]) for n, v in drawn.items()}
 
 
 def _blocks(settings: Settings) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 from nstar.samplers import density, modes
 from nstar.samplers.density import Skeleton
 from nstar.samplers.devices import each
-from nstar.types import Array, Led, Params
+from nstar.types import Array, Law, Leading, Noise, Params
 
 ONE = np.ones(1, bool)
 TOGETHER = 32  # points whose slopes are worked out together
@@ -25,58 +25,82 @@ def energy(skeleton: Skeleton, problem: Any) -> tuple[Callable, Callable]:
     """Minus log density of a flat vector of unknowns, and the map to named ones."""
     numbers, chosen, data = problem
     law, noise = skeleton.fill(numbers)
-    shapes = jax.eval_shape(
-        lambda key: density.prior_draw(law, noise, chosen, key), jax.random.key(0)
-    )
-    _, unravel = ravel_pytree(
-        {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
-    )
+    _, unravel = ravel_pytree(origin(law, noise, chosen))
     of_named = density.energy(law, noise, chosen, data)
     return lambda u: of_named(unravel(u)), unravel
 
 
+def origin(law: Law, noise: Noise, chosen: Any) -> dict[str, Array]:
+    """Every unknown at zero on the real line."""
+    shapes = jax.eval_shape(
+        lambda key: density.prior_draw(law, noise, chosen, key), jax.random.key(0)
+    )
+    return {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
+
+
 def prepare(
-    skeleton: Skeleton, problem: Any, starts: Params
+    skeleton: Skeleton, problem: Any, u: np.ndarray
 ) -> tuple[list[modes.Found], float]:
-    """Find the modes from draws of the prior, (start, ...) each, and the best's mismatch."""
-    u, free = map(np.asarray, _starts(skeleton, problem, starts))
+    """Find the modes from flat unknowns, (start, unknown), and the best's mismatch."""
     slopes = slopes_of(skeleton, problem)
     energies = slopes(u[None], ONE)[0][0]
     energies = np.where(np.isfinite(energies), energies, np.inf)
-    parts = np.array_split(np.arange(len(u)), SEARCHES)
+    parts = np.array_split(np.arange(len(u)), min(SEARCHES, len(u)))
     best = [part[np.argmin(energies[part])] for part in parts]
-    found = modes.apart(modes.find(slopes, u[best], free))
+    found = modes.apart(modes.find(slopes, u[best]))
     at, normal = modes.probes(found[0].mode)
     return found, modes.mismatch(slopes(at[None], ONE)[0][0], normal)
 
 
 @partial(jax.jit, static_argnums=0)
-def _starts(skeleton: Skeleton, problem: Any, starts: Params) -> tuple[Array, Array]:
-    """Flat unknowns of each start, and which of them the search may move."""
+def flat(skeleton: Skeleton, problem: Any, draws: Params) -> Array:
+    """Flat unknowns of draws of the prior, (draw, unknown); those they lack are zero."""
     numbers, chosen, data = problem
     law, noise = skeleton.fill(numbers)
+    zero = origin(law, noise, chosen)
 
-    def still(params: Params) -> dict[str, Array]:
-        """Unknowns that stay where the search starts."""
-        if not isinstance(law, Led):
-            return {}
-        held = law.held()
-        return held | law.led({**params, **held}, data.x, data.y)
-
-    def flat(params: Params) -> Array:
-        start = dict(params) | still(params)
-        u = density.unconstrain(law, noise, chosen, data, start)
+    def real(params: Params) -> Array:
+        whole = {n: params.get(n, none) for n, none in zero.items()}
+        u = density.unconstrain(law, noise, chosen, data, whole)
         return jnp.nan_to_num(ravel_pytree(u)[0])
 
-    one = {name: value[0] for name, value in starts.items()}
-    free = {n: jnp.full(v.shape, n not in still(one), float) for n, v in one.items()}
-    return jax.vmap(flat)(starts), ravel_pytree(free)[0]
+    return jax.vmap(real)(draws)
+
+
+@partial(jax.jit, static_argnums=0)
+def real(skeleton: Skeleton, problem: Any, u: Array) -> dict[str, Array]:
+    """Named unknowns on the real line from flat ones of the sampler."""
+    numbers, chosen, data = problem
+    law, noise = skeleton.fill(numbers)
+    named = energy(skeleton, problem)[1](u)
+    return density.led(law, noise, chosen, data, named)[1]
+
+
+def leading(skeleton: Skeleton, problem: Any, named: Params) -> np.ndarray:
+    """Flat unknowns at real ones, (unknown,), but for what the law leads: led to."""
+    numbers, chosen, _ = problem
+    law, noise = skeleton.fill(numbers)
+    u = origin(law, noise, chosen)
+    u |= {name: value for name, value in named.items() if name not in law.leads}
+    return np.asarray(ravel_pytree(u)[0])
+
+
+@partial(jax.jit, static_argnums=0)
+def look(skeleton: Skeleton, problem: Any, u: Array, draws: Array) -> Any:
+    """Look at the runs from flat unknowns, beside flat draws of the prior, (draw, ...)."""
+    numbers, chosen, data = problem
+    law, noise = skeleton.fill(numbers)
+    _, named = energy(skeleton, problem)
+    return density.looked(law, noise, chosen, data, named(u), jax.vmap(named)(draws))
 
 
 @partial(jax.jit, static_argnums=0)
 def _slopes(skeleton: Skeleton, problem: Any, u: Array) -> tuple[Array, Array]:
     """Minus log density and its gradient at flat unknowns, (point, unknown)."""
-    return jax.vmap(jax.value_and_grad(energy(skeleton, problem)[0]))(u)
+    slopes = jax.value_and_grad(energy(skeleton, problem)[0])
+    if isinstance(skeleton.law, Leading):  # small matrices, slow side by side on a CPU
+        return each(slopes, u)
+    return jax.vmap(slopes)(u)
 
 
 def slopes_of(skeleton: Skeleton, problem: Any) -> modes.Slopes:
@@ -95,9 +119,7 @@ def slopes_of(skeleton: Skeleton, problem: Any) -> modes.Slopes:
     return slopes
 
 
-def starts_each(
-    skeleton: Skeleton, problems: Any, starts: Params
-) -> tuple[np.ndarray, np.ndarray]:
+def starts_each(skeleton: Skeleton, problems: Any, starts: Params) -> np.ndarray:
     """Where the searches of each of many problems start: the best of parts of the prior.
 
     Args:
@@ -106,19 +128,19 @@ def starts_each(
         starts: draws of the prior, (start, ...) each.
 
     Returns:
-        Flat unknowns, (fit, search, unknown), and which of them may move, (unknown,).
+        Flat unknowns, (fit, search, unknown).
     """
     one = jax.tree.map(lambda a: a[0], problems)
     first = {n: v[:STARTS] for n, v in starts.items()}
-    u, free = map(np.asarray, _starts(skeleton, one, first))
+    u = np.asarray(flat(skeleton, one, first))
     energies = np.asarray(_energies(skeleton, problems, u))
     energies = np.where(np.isfinite(energies), energies, np.inf)
     parts = energies.reshape(len(energies), EACH, -1)
-    return u[np.argmin(parts, axis=2) + np.arange(EACH) * parts.shape[2]], free
+    return u[np.argmin(parts, axis=2) + np.arange(EACH) * parts.shape[2]]
 
 
 def prepare_each(
-    skeleton: Skeleton, problems: Any, starts: np.ndarray, free: np.ndarray
+    skeleton: Skeleton, problems: Any, starts: np.ndarray
 ) -> tuple[modes.Mode, np.ndarray]:
     """Find the mode of each of many problems, and say which have several.
 
@@ -133,7 +155,7 @@ def prepare_each(
         value, slope = _each(skeleton, problems, points, asking.reshape(fits, searches))
         return np.asarray(value).reshape(u.shape[:-1]), np.asarray(slope).reshape(u.shape)  # fmt: skip
 
-    found = modes.find(slopes, starts.reshape(-1, size), free)
+    found = modes.find(slopes, starts.reshape(-1, size))
     own = [found[i : i + searches] for i in range(0, len(found), searches)]
     kept = [modes.apart(of_one) for of_one in own]
     at = jax.tree.map(lambda *a: np.stack(a), *(k[0].mode for k in kept))
