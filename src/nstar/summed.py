@@ -32,7 +32,7 @@ from nstar.types import Array, Inputs, Params, Prior, Response
 
 BASIS = "basis"  # input of a summed law: each run's row of U
 SUMMED = "bend_runs"  # its unknown c
-LEAST_SHARE = 0.05  # reducible share of the loss below which no bend is led
+LEAST_SHARE = 1e-3  # of a loss that is taken for reducible, where a law says it is not
 JITTER = 1e3  # of machine precision, on the diagonal of K
 
 

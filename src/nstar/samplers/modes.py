@@ -52,15 +52,15 @@ def local(
     return values[:, 0], slope[:, 0], (hessian + np.swapaxes(hessian, 1, 2)) / 2
 
 
-def find(slopes: Slopes, starts: np.ndarray) -> list[Found]:
+def find(slopes: Slopes, starts: np.ndarray, steps: int = STEPS) -> list[Found]:
     """Descend from each start, (search, unknown), to a mode.
 
     Levenberg's damping on the absolute curvature: a step is kept when it lowers the
-    energy, and shortened when it does not.
+    energy, and shortened when it does not; there are no more than `steps`.
     """
     u, (value, slope, hessian) = starts, local(slopes, starts)
     damping, searching = np.ones(len(u)), np.ones(len(u), bool)
-    for _ in range(STEPS):
+    for _ in range(steps):
         curvature, axes = np.linalg.eigh(hessian)
         along = np.einsum("kij,ki->kj", axes, slope)
         along /= np.abs(curvature) + damping[:, None]

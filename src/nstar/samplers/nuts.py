@@ -22,11 +22,12 @@ from threadpoolctl import threadpool_limits
 
 from nstar.samplers import density, modes, search
 from nstar.samplers.density import Data, Skeleton
-from nstar.types import Array, Law, Noise, Prior, Summable
+from nstar.types import Array, Law, Leading, Noise, Prior, Summable
 
 PRIOR_DRAWS = 1000  # kept beside the posterior, and where the mode search starts
 BLOCK = 250  # transitions between two ticks of the progress bar
 MISLED = 500  # pilot transitions where the curvature at the mode misleads
+ROUGH = 12  # steps of a search that is only to look at the runs from where it ends
 SHALLOW = 6  # depth of trees in pilots and warm-up: a bad scale is left soon
 
 
@@ -147,7 +148,8 @@ def begun(
 
     skeleton, problem = told()
     draws = np.asarray(search.flat(skeleton, problem, starts))
-    found, mismatch = search.prepare(skeleton, problem, draws)
+    steps = ROUGH if isinstance(skeleton.law, Leading) else modes.STEPS
+    found, mismatch = search.prepare(skeleton, problem, draws, steps)
     at = found[0].mode.at
     if (look := search.look(skeleton, problem, at, draws)) is not None:
         there = search.real(skeleton, problem, at)

@@ -39,7 +39,7 @@ def origin(law: Law, noise: Noise, chosen: Any) -> dict[str, Array]:
 
 
 def prepare(
-    skeleton: Skeleton, problem: Any, u: np.ndarray
+    skeleton: Skeleton, problem: Any, u: np.ndarray, steps: int = modes.STEPS
 ) -> tuple[list[modes.Found], float]:
     """Find the modes from flat unknowns, (start, unknown), and the best's mismatch."""
     slopes = slopes_of(skeleton, problem)
@@ -47,7 +47,7 @@ def prepare(
     energies = np.where(np.isfinite(energies), energies, np.inf)
     parts = np.array_split(np.arange(len(u)), min(SEARCHES, len(u)))
     best = [part[np.argmin(energies[part])] for part in parts]
-    found = modes.apart(modes.find(slopes, u[best]))
+    found = modes.apart(modes.find(slopes, u[best], steps))
     at, normal = modes.probes(found[0].mode)
     return found, modes.mismatch(slopes(at[None], ONE)[0][0], normal)
 
