@@ -23,9 +23,7 @@ from nstar.samplers.nuts import Settings
 type Forecaster = Callable[[Observations, Observations, int], np.ndarray]
 
 # half the chains and no second attempt, since sixteen ladders are fitted twice
-LEAN = Settings(
-    chains=2, pilot=500, warmup=500, draws=500, max_tree_depth=8, trusted=np.inf
-)
+LEAN = Settings(chains=2, warmup=500, draws=500, max_tree_depth=8)
 POOR = 1.05  # R-hat from which a fit is named while it is scored
 _fits: dict[tuple, Fit] = {}  # of the split at hand, shared by forecasters
 

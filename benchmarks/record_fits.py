@@ -28,7 +28,7 @@ from nstar.samplers.nuts import Settings
 
 OUT = Path(__file__).parent / "results" / "record_fits.json"
 QUICK = Settings(chains=2, warmup=500, draws=500)
-BENT = Settings(chains=2, warmup=250, draws=250, pilot=250, max_tree_depth=8, trusted=np.inf)  # fmt: skip
+BENT = Settings(chains=2, warmup=250, draws=250, pilot=250, max_tree_depth=8)  # fmt: skip
 FEWEST = 12  # runs of a ladder that a surface is fitted to
 HEAD = "non-embedding and head"  # Porian's standard and attention counts
 

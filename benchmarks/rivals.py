@@ -52,9 +52,9 @@ class Problem:
         prior = density.prior_draws(
             self.law, self.noise, {}, jax.random.key(0), nuts.PRIOR_DRAWS
         )
-        starts = {n: v[: modes.POINTS] for n, v in prior.items()}
-        u = np.asarray(search.flat(self.skeleton, self.given, starts))
-        return search.prepare(self.skeleton, self.given, u)[0][0].mode
+        begun = nuts.begun(self.law, self.noise, {}, self.data, prior)
+        self.skeleton, self.given = begun.skeleton, begun.problem
+        return begun.found[0].mode
 
     def energy(self, mode: modes.Mode, given: Any = None) -> tuple[Callable, Callable]:
         """Minus log density in whitened coordinates, and the map to named unknowns."""

@@ -7,7 +7,8 @@ Each engine runs in a process of its own on one core; the seeds go round the eng
 that a slow minute of the machine falls on all.  "Cold" is from an empty compilation
 cache to the first draws; "warm" is the median of further samplings with other seeds.
 CPU-seconds are the process's own, all threads.  ESS is the smallest over the unknowns of
-bulk and tail.  Writes benchmarks/results/speed.json and .md unless --quick.
+bulk and tail.  Writes benchmarks/results/speed.json and .md unless --quick; with --models
+only those are measured, and take the place of what the file had of them.
 """
 
 import argparse
@@ -36,6 +37,29 @@ MODELS = {  # law, table, discrepancy, engines
     "discrepancy": ("coupled", "chinchilla_epoch", "waves", ("nstar",)),
     "no discrepancy": ("coupled", "chinchilla_epoch", "none", ("nstar",)),
 }  # fmt: skip
+SIZES = (100, 300, 1000, 3000, 10000)
+GROWTH = {
+    f"{n} runs, {discrepancy}": ("chinchilla", n, discrepancy, ("nstar",))
+    for n in SIZES
+    for discrepancy in ("none", "waves")
+}
+MODELS |= GROWTH
+
+
+def ladder(table: str | int) -> Any:
+    """Runs of a data set, or so many simulated about Hoffmann's law, 1e18 to 1e22 FLOP."""
+    import numpy as np
+
+    from nstar import read_runs
+
+    if isinstance(table, str):
+        return read_runs(table)
+    rng = np.random.default_rng(0)
+    C = 10 ** rng.uniform(18, 22, table)
+    D = np.sqrt(C / 6 * 20) * 10 ** rng.normal(0, 0.35, table)
+    L = 1.8 + 482 * (C / 6 / D) ** -0.348 + 2085 * D**-0.366
+    L = L * np.exp(0.004 * rng.standard_t(4, table))
+    return read_runs({"N": C / 6 / D, "D": D, "L": L})
 
 
 def measured(name: str, model: str, repeats: int) -> dict[str, Any]:
@@ -47,10 +71,9 @@ def measured(name: str, model: str, repeats: int) -> dict[str, Any]:
     from arviz_stats import ess, mcse, rhat
 
     import rivals
-    from nstar import read_runs
 
     law, table, discrepancy, _ = MODELS[model]
-    runs = read_runs(table)
+    runs = ladder(table)
     compiled: list[str] = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, took, **_: (
@@ -91,11 +114,10 @@ def limit(model: str) -> dict[str, float]:
     import jax.numpy as jnp
 
     import rivals
-    from nstar import read_runs
     from nstar.samplers import nuts
 
     law, table, discrepancy, _ = MODELS[model]
-    problem = rivals.Problem(read_runs(table), law, discrepancy)
+    problem = rivals.Problem(ladder(table), law, discrepancy)
     how, accept, key = nuts.Compiled(500, 10), jnp.asarray(0.9), jax.random.key(0)
     with jax.enable_x64(True):
         mode = problem.mode()
@@ -188,6 +210,24 @@ def table(rows: dict[str, Any]) -> list[str]:
     return lines
 
 
+def growth(models: dict[str, Any]) -> list[str]:
+    """Lines of markdown: cost against the number of runs."""
+    lines = [
+        "",
+        "## Cost against the number of runs: chinchilla, simulated\n",
+        "| runs | discrepancy | CPU-s | min-ESS | CPU-ms per effective draw | divergences |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for model in (m for m in GROWTH if m in models):
+        row, (_, n, discrepancy, _) = models[model]["nstar"], GROWTH[model]
+        if "failed" in row:
+            lines.append(f"| {n} | {discrepancy} | failed: {' '.join(row['failed'])} |")
+            continue
+        diverged = sum(r["divergences"] for r in row["runs"])
+        lines.append(f"| {n} | {discrepancy} | {row['cpu']:.2f} | {row['ess']:.0f} | {1000 / row['rate']:.2f} | {diverged} |")  # fmt: skip
+    return lines
+
+
 def machine() -> str:
     """Name the processor and the versions."""
     from importlib.metadata import PackageNotFoundError, version
@@ -219,26 +259,33 @@ def main() -> None:
         one, model = asked.one, asked.models[0]
         print(json.dumps(limit(model) if one == "limit" else measured(one, model, asked.repeats)))  # fmt: skip
         return
-    limits: dict[str, Any] = {}
-    document: dict[str, Any] = {"machine": machine(), "models": {}, "limits": limits}
+    record, here = FOLDER / "speed.json", machine()
+    document: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
+    if asked.quick or document.get("machine") != here:
+        document = {"machine": here, "models": {}, "limits": {}}
+    limits = document["limits"]
     for model in asked.models:
         rows = {}
         for name in MODELS[model][3]:
             if asked.quick and name.startswith("PyMC"):
                 continue
             with tempfile.TemporaryDirectory() as cache:
-                once = asked.quick or model == "discrepancy"  # minutes each
-                row = in_a_process(name, model, 1 if once else asked.repeats, asked.core, cache)  # fmt: skip
+                repeats = 1 if asked.quick else asked.repeats
+                row = in_a_process(name, model, repeats, asked.core, cache)
                 again = in_a_process(name, model, 0, asked.core, cache)
             row["second_cpu"] = again.get("cold_cpu", float("nan"))
             print(f"{model}: {name}: {row.get('failed') or [r['cpu'] for r in row['runs']]}", file=sys.stderr)  # fmt: skip
             rows[name] = row
         document["models"][model] = reduced(rows)
+        if model in GROWTH:
+            continue
         with tempfile.TemporaryDirectory() as cache:
             limits[model] = in_a_process("limit", model, 0, asked.core, cache)
     text = [f"{document['machine']}\n"]
     for model, rows in document["models"].items():
         law, data, discrepancy, _ = MODELS[model]
+        if model in GROWTH:
+            continue
         text += [f"## {model}: {law} on {data}, discrepancy {discrepancy}\n", *table(rows), ""]  # fmt: skip
     text += [
         "## How far from the limit\n",
@@ -249,9 +296,10 @@ def main() -> None:
     for model, row in limits.items():
         if "failed" not in row:
             text.append(f"| {model} | {row['gradient']:.1f} | {row['leapfrog']:.1f} | {row['leapfrog'] / row['gradient']:.2f} |")  # fmt: skip
+    text += growth(document["models"])
     print(json.dumps(document) if asked.json else "\n".join(text))
-    if not asked.quick and set(asked.models) == set(MODELS):
-        (FOLDER / "speed.json").write_text(json.dumps(document, indent=1) + "\n")
+    if not asked.quick:
+        record.write_text(json.dumps(document, indent=1) + "\n")
         (FOLDER / "speed.md").write_text("\n".join(text))
 
 

@@ -21,7 +21,7 @@ from nstar.samplers import density, nuts, search
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import Settings
 
-QUICK = Settings(chains=2, warmup=500, draws=1000, trusted=np.inf)
+QUICK = Settings(chains=2, warmup=500, draws=1000)
 LENGTHS = {
     "along": (5.0, np.inf),
     "tokens": (2.0, np.inf),
@@ -106,10 +106,10 @@ def told():
     data = Data(x, y + 0.004 * rng.standard_t(3, size=len(y)))
     with jax.enable_x64(True):
         prior = density.prior_draws(law, StudentT(), {}, key, 200)
-        skeleton, problem, found, _ = nuts.begun(law, StudentT(), {}, data, prior)
+        begun = nuts.begun(law, StudentT(), {}, data, prior)
     blank, x = law.summed(x)
-    both = (blank, data._replace(x=x)), (skeleton.fill(problem[0])[0], problem[2])
-    return SimpleNamespace(law=law, y=y, both=both, found=found)
+    looked = begun.skeleton.fill(begun.problem[0])[0], begun.problem[2]
+    return SimpleNamespace(law=law, y=y, both=((blank, data._replace(x=x)), looked))
 
 
 @pytest.mark.parametrize("looked", [0, 1])
@@ -251,9 +251,7 @@ def test_posterior_is_that_of_the_waves_in_closed_form():
 
 
 def test_it_is_on_by_default_and_off_by_name(tmp_path):
-    tiny = Settings(
-        chains=2, warmup=250, draws=250, max_tree_depth=6, pilot=250, trusted=np.inf
-    )
+    tiny = Settings(chains=2, warmup=250, draws=250, max_tree_depth=6, pilot=250)
     x, rng = profiles(), np.random.default_rng(0)
     L = 1.7 + 400 / x["N"] ** 0.34 + 410 / x["D"] ** 0.28
     table = x | {"L": L * np.exp(0.003 * rng.normal(size=len(L)))}

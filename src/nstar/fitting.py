@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 RETRY = Settings(draws=2000, target_accept=0.99)
 LINE = Settings(target_accept=0.95)  # of a line of optima that bends
-BENT = USUAL._replace(target_accept=0.8, trusted=np.inf)  # led, and so well scaled
+BENT = USUAL._replace(target_accept=0.8)  # led, and so well scaled
 RETRY_BENT = BENT._replace(draws=2000, target_accept=0.95, pilot=500)
 
 
@@ -162,8 +162,6 @@ def fit(
         surface = isinstance(p.law, Bent)
         usual = BENT if surface else LINE if is_bent(p.law) else USUAL
         again = RETRY_BENT if surface else RETRY
-        if settings and surface and settings.trusted == USUAL.trusted:
-            settings = settings._replace(trusted=BENT.trusted)
 
         def attempt(settings: Settings) -> xr.DataTree:
             key = jax.random.key(seed)

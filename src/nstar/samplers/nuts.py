@@ -88,8 +88,8 @@ def sample(
     prior_key, apart_key, *chain_keys = jax.random.split(key, settings.chains + 2)
     if prior is None:
         prior = density.prior_draws(law, noise, chosen, prior_key, PRIOR_DRAWS)
-    skeleton, problem, found, mismatch = begun(law, noise, chosen, data, prior)
-    misled = mismatch > settings.trusted
+    skeleton, problem, found, mismatch, led = begun(law, noise, chosen, data, prior)
+    misled = mismatch > settings.trusted and not led
     if misled:
         settings = settings._replace(pilot=MISLED)
     at = modes.shared(found, settings.chains)
@@ -131,9 +131,19 @@ def sample(
     return Draws(*jax.tree.map(np.asarray, (posterior, prior, log_likelihood, stats)))
 
 
+class Begun(NamedTuple):
+    """A problem as it is sampled, and where."""
+
+    skeleton: Skeleton
+    problem: Any  # numbers, priors and runs
+    found: list[modes.Found]
+    mismatch: float  # of the best mode's curvature
+    led: bool  # by a look at the runs, which makes up for some mismatch
+
+
 def begun(
     law: Law, noise: Noise, chosen: Any, data: Data, prior: Mapping[str, Array]
-) -> tuple[Skeleton, Any, list[modes.Found], float]:
+) -> Begun:
     """Tell a problem as it is sampled, and find its modes and how well they guide.
 
     Where the law leads some of its unknowns, a look at the runs from the first search's
@@ -156,7 +166,7 @@ def begun(
         skeleton, problem = told(look)
         start = search.leading(skeleton, problem, there)
         found, mismatch = search.prepare(skeleton, problem, start[None])
-    return skeleton, problem, found, mismatch
+    return Begun(skeleton, problem, found, mismatch, look is not None)
 
 
 def _drawn(
