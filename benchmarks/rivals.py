@@ -19,6 +19,7 @@ import nstar
 from nstar.asking import ask
 from nstar.fitting import BENT, named, placed
 from nstar.samplers import density, modes, nuts, search
+from nstar.samplers.telling import tell
 
 UNKNOWNS = ("alpha1", "exponent_sum", "floor_share", "level", "nu", "sigma", "size_share")  # fmt: skip
 CHAINS, WARMUP, DRAWS = 4, 1000, 1000  # of the peers: what each has unless told
@@ -52,9 +53,9 @@ class Problem:
         prior = density.prior_draws(
             self.law, self.noise, {}, jax.random.key(0), nuts.PRIOR_DRAWS
         )
-        begun = nuts.begun(self.law, self.noise, {}, self.data, prior)
-        self.skeleton, self.given = begun.skeleton, begun.problem
-        return begun.found[0].mode
+        told = tell(self.law, self.noise, {}, self.data, prior)
+        self.skeleton, self.given = told.skeleton, told.problem
+        return told.found[0].mode
 
     def energy(self, mode: modes.Mode, given: Any = None) -> tuple[Callable, Callable]:
         """Minus log density in whitened coordinates, and the map to named unknowns."""

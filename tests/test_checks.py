@@ -51,6 +51,16 @@ def test_a_chain_that_stands_still_fails(allocation_fit):
     )
 
 
+def test_a_bend_at_the_runs_that_stands_still_fails(bent_fit):
+    """Weights of waves are drawn anew given it, and would hide it."""
+    assert worst(nstar.check_fit(bent_fit)) is not Status.FAIL
+    stats = bent_fit.tree["sample_stats"]["bend_runs"].to_numpy().copy()
+    stats[..., 0] = stats[:, :1, 0]
+    found = nstar.check_fit(tampered(bent_fit, sample_stats__bend_runs=stats))
+    convergence = next(c for c in found if c.name == "convergence")
+    assert (convergence.status, "bend_runs" in convergence.detail) == ("FAIL", True)
+
+
 def test_sticky_chains_fail_on_effective_draws(allocation_fit):
     draws = allocation_fit.tree["posterior"]["alpha1"].to_numpy()
     sticky = np.repeat(draws[:, ::25], 25, axis=1)[:, : draws.shape[1]]

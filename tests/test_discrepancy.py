@@ -20,6 +20,7 @@ from nstar.planning import _on_edge
 from nstar.samplers import density, nuts, search
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import Settings
+from nstar.samplers.telling import tell
 
 QUICK = Settings(chains=2, warmup=500, draws=1000)
 LENGTHS = {
@@ -106,7 +107,7 @@ def told():
     data = Data(x, y + 0.004 * rng.standard_t(3, size=len(y)))
     with jax.enable_x64(True):
         prior = density.prior_draws(law, StudentT(), {}, key, 200)
-        begun = nuts.begun(law, StudentT(), {}, data, prior)
+        begun = tell(law, StudentT(), {}, data, prior)
     blank, x = law.summed(x)
     looked = begun.skeleton.fill(begun.problem[0])[0], begun.problem[2]
     return SimpleNamespace(law=law, y=y, both=((blank, data._replace(x=x)), looked))

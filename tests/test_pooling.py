@@ -24,8 +24,9 @@ from nstar.laws.compute import Compute
 from nstar.observations import Observations
 from nstar.pooling import Pooled, together
 from nstar.responses import NORMALISED_LOSS
-from nstar.samplers import density
+from nstar.samplers import density, search
 from nstar.samplers.nuts import Settings
+from nstar.samplers.telling import tell
 from test_calibration import worst
 from test_json import PLAN, hold
 from test_oracles import assert_moments
@@ -60,6 +61,28 @@ def real(values):
         n: np.log(v) - (np.log1p(-v) if n == "floor_share" else 0)
         for n, v in values.items()
     }
+
+
+@pytest.mark.parametrize("bent", [False, True])
+def test_the_search_ends_at_a_mode(bent):
+    """A pooled law leads its bend, or nothing; neither is left where a rough search ends."""
+    law, x = placed()
+    if bent:
+        x = x | profiles() | {"recipe": np.arange(len(profiles()["N"])) % 5.0}
+        inner = Chinchilla().at(x, SIX)
+        law = Pooled(bend(inner, x), NAMES, "recipe")
+        common = tuple(n for n in law.law.priors() if n not in inner.priors())
+        law = replace(law, common=common).about(x)
+    noise = nstar.fitting.named(law, "student_t")[1]
+    with jax.enable_x64(True):
+        prior = density.prior_draws(law, noise, {}, jax.random.key(0), 200)
+        y = law.expected({n: v[0] for n, v in prior.items()}, x)
+        y = np.asarray(y) + np.random.default_rng(0).normal(0, 0.003, len(y))
+        begun = tell(law, noise, {}, density.Data(x, y), prior)
+        mode = begun.found[0].mode
+        slopes = search.slopes_of(begun.skeleton, begun.problem)
+        slope = slopes(mode.at[None, None], search.ONE)[1][0, 0]
+    assert np.abs(mode.width.T @ slope).max() < 0.05
 
 
 def test_groups_scatter_about_the_population_as_the_spread_says():

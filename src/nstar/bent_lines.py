@@ -43,7 +43,7 @@ class Bow:
     alone; a plan's are slopes of the bent line over the runs.
     """
 
-    design: tuple[float, ...]  # log(C / C0) of the budgets
+    ends: tuple[float, float]  # least and largest log(C / C0) of the budgets
     turn: Any = field(compare=False)  # V, (2 wave, 2 wave)
     seen: Any = field(compare=False)  # q, (2 wave,)
 
@@ -69,7 +69,7 @@ class Bow:
 
     def derived(self, params: Params, optimum: Line, C0: float) -> dict[str, Array]:
         """Exponent and tokens per parameter of the line with its bend."""
-        return _read(self.design, optimum, C0)
+        return _read(self.ends, optimum, C0)
 
 
 @dataclass(frozen=True)
@@ -126,19 +126,19 @@ class Hidden:
 
     def derived(self, params: Params, optimum: Line, C0: float) -> dict[str, Array]:
         """Exponent and tokens per parameter of the line with its bend."""
-        return _read(self.design, optimum, C0)
+        return _read((min(self.design), max(self.design)), optimum, C0)
 
 
 def _labels() -> tuple[dict[str, list], dict[str, list[str]]]:
     return {"wave": list(range(2 * WAVES))}, {WEIGHTS: ["wave"]}
 
 
-def _read(design: tuple[float, ...], optimum: Line, C0: float) -> dict[str, Array]:
+def _read(ends: tuple[float, float], optimum: Line, C0: float) -> dict[str, Array]:
     """Slope of log N* over the budgets, D*/N* at the reference budget."""
-    ends = jnp.asarray([min(design), max(design)])
-    log_N, _ = optimum(C0 * jnp.exp(ends))
+    low, high = ends
+    log_N, _ = optimum(C0 * jnp.exp(jnp.asarray(ends)))
     n, d = optimum(jnp.asarray(C0))
-    slope = (log_N[1] - log_N[0]) / (ends[1] - ends[0])
+    slope = (log_N[1] - log_N[0]) / (high - low)
     return dict(zip(READ, (slope, jnp.exp(d - n)), strict=True))
 
 
@@ -198,7 +198,9 @@ def bow(law: Any, x: Inputs) -> Any:
         shapes = np.asarray(columns(design))
     _, size, turn = np.linalg.svd(shapes, full_matrices=len(design) < shapes.shape[1])
     size = np.concatenate([size, np.zeros(len(turn))])[: len(turn)]
-    return replace(law, trend=Bow(tuple(design.tolist()), turn.T, size / SCATTER))
+    return replace(
+        law, trend=Bow((float(design[0]), float(design[-1])), turn.T, size / SCATTER)
+    )
 
 
 def _hidden(design: np.ndarray, C0: float, k: float) -> Hidden:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from nstar.diagnostics import ESS, RHAT
+from nstar.diagnostics import ESS, RHAT, sampled
 
 K_HAT = 0.7  # Pareto shape of many weights: Vehtari et al. (2024, arXiv:1507.02646)
 
@@ -74,7 +74,7 @@ def by_draws(
     from arviz_stats.base import array_stats
 
     r_hat, ess = [], []
-    for values in posterior.values():
+    for values in (*posterior.values(), *sampled(stats).values()):
         for one in np.moveaxis(values.reshape(*values.shape[:2], -1), -1, 0):
             r_hat.append(array_stats.rhat(one, chain_axis=0, draw_axis=1))
             for method, prob in (("bulk", None), ("tail", (0.05, 0.95))):

@@ -1,6 +1,6 @@
 """Did the sampler do its work?  ArviZ's diagnostics, worst unknown first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,8 +41,8 @@ class Diagnostics(NamedTuple):
 
 def diagnose(tree: xr.DataTree, unknowns: list[str]) -> Diagnostics:
     """Compute rank-normalised R-hat, bulk and tail ESS, E-BFMI and divergences."""
-    posterior = tree["posterior"].dataset[unknowns]
     stats = tree["sample_stats"].dataset
+    posterior = tree["posterior"].dataset[unknowns].assign(sampled(stats))
     dims = ["chain", "draw"]
     with np.errstate(divide="ignore", invalid="ignore"):  # draws that stand still
         return _diagnose(tree, posterior, stats, dims)
@@ -66,6 +66,14 @@ def _diagnose(
         rhat, rhat_of, bulk, bulk_of, tail, tail_of,
         int(stats["diverging"].sum()), bfmi, int(stats["n_steps"].max()),
     )  # fmt: skip
+
+
+def sampled(stats: Mapping[Any, Any]) -> dict[str, Any]:
+    """What moved in the place of unknowns that were drawn given it, (chain, draw, ...).
+
+    Those would hide a chain that stands still behind fresh draws of their own.
+    """
+    return {str(name): values for name, values in stats.items() if values.ndim > 2}
 
 
 def _worst(values: xr.Dataset, pick: Callable[..., Any]) -> tuple[float, str]:

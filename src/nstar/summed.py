@@ -11,10 +11,10 @@ $$ c \mid t \approx A^{-1} R^\top h(t) + L^{-\top} z, \qquad A = I + R^\top R = 
 $$ t \approx P^{-1} g + T^{-\top} z, \qquad
    P = \Lambda + J^\top W J / s^2 - V^\top V = T T^\top, \qquad V = L^{-1} R^\top U^\top W J / s $$
 
-with h what the law leaves of the runs and J its slopes.  Runs see a bend by the share of their loss that is
-reducible; the sampler's amplitudes are of what is seen, as the noise is.  The sampler moves in z, which
-would be standard normal were the law straight and the noise normal: no amplitude makes a
-funnel.  A change of variables with its Jacobian, so the posterior is the same whatever the
+with h what the law leaves of the runs and J its slopes.  Runs see a bend by the share of
+their loss that is reducible; the sampler's amplitudes are of what is seen, as the noise
+is.  The sampler moves in z, which would be standard normal were the law straight and the
+noise normal: no amplitude makes a funnel.  A change of variables with its Jacobian, so the posterior is the same whatever the
 guide (Rue et al. 2009, doi:10.1111/j.1467-9868.2008.00700.x, sum out by the same normal).
 """
 

@@ -163,7 +163,7 @@ class Summable(Protocol):
 
 
 @runtime_checkable
-class Leading(Protocol):
+class Leading(Law, Protocol):
     """A law some of whose unknowns, real numbers, the runs about pin given the others."""
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -173,6 +173,11 @@ def energy(
     return potential
 
 
+def leads(law: Law) -> TypeGuard[Leading]:
+    """Say whether the law leads any unknown."""
+    return isinstance(law, Leading) and bool(law.leads)
+
+
 def led(
     law: Law, noise: Noise, chosen: Any, data: Data, u: Params
 ) -> tuple[Any, dict[str, Array], Array]:
@@ -180,7 +185,7 @@ def led(
 
     With the law as it is where the others are, if it leads any.
     """
-    if not isinstance(law, Leading):
+    if not leads(law):
         return None, dict(u), jnp.zeros(())
     real = partial(on_support, law, noise, chosen, data)
     return law.settled(real(u)).lead(u, real, data.x, data.y)
@@ -207,7 +212,7 @@ def looked(
     law: Law, noise: Noise, chosen: Any, data: Data, u: Params, draws: Params
 ) -> Any:
     """Look at the runs from unknowns of the sampler, beside draws of the prior's."""
-    if not isinstance(law, Leading):
+    if not leads(law):
         return None
     settled, u, _ = led(law, noise, chosen, data, u)
     weight = 1.0 if data.weight is None else data.weight

@@ -22,12 +22,12 @@ from threadpoolctl import threadpool_limits
 
 from nstar.samplers import density, modes, search
 from nstar.samplers.density import Data, Skeleton
-from nstar.types import Array, Law, Leading, Noise, Prior, Summable
+from nstar.samplers.telling import given_back, tell
+from nstar.types import Array, Law, Noise, Prior, Summable
 
 PRIOR_DRAWS = 1000  # kept beside the posterior, and where the mode search starts
 BLOCK = 250  # transitions between two ticks of the progress bar
 MISLED = 500  # pilot transitions where the curvature at the mode misleads
-ROUGH = 12  # steps of a search that is only to look at the runs from where it ends
 SHALLOW = 6  # depth of trees in pilots and warm-up: a bad scale is left soon
 
 
@@ -59,7 +59,7 @@ class Draws(NamedTuple):
     posterior: dict[str, np.ndarray]
     prior: dict[str, np.ndarray]
     log_likelihood: np.ndarray
-    stats: dict[str, np.ndarray]
+    stats: dict[str, np.ndarray]  # also what was sampled in an unknown's place
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # small matrices, and chains beside
@@ -75,6 +75,9 @@ def sample(
 ) -> Draws:
     """Draw from the posterior; the same key gives the same draws.
 
+    Tables are filled up to few sizes by runs that count for nothing, so that another of
+    about as many runs is sampled by the same programs.
+
     Args:
         law: the law, at its reference run.
         noise: the likelihood of its response.
@@ -85,15 +88,16 @@ def sample(
         tick: called with the blocks done and their total.
         prior: draws from the priors, made before for another table of the same law.
     """
+    runs, data = len(data.y), density.padded(data, density.size(len(data.y)))
     prior_key, apart_key, *chain_keys = jax.random.split(key, settings.chains + 2)
     if prior is None:
         prior = density.prior_draws(law, noise, chosen, prior_key, PRIOR_DRAWS)
-    skeleton, problem, found, mismatch, led = begun(law, noise, chosen, data, prior)
+    skeleton, problem, peaks, mismatch, led = tell(law, noise, chosen, data, prior)
     misled = mismatch > settings.trusted and not led
     if misled:
         settings = settings._replace(pilot=MISLED)
-    at = modes.shared(found, settings.chains)
-    frames = [modes.scaled(f.mode) if misled else f.mode for f in found]
+    at = modes.shared(peaks, settings.chains)
+    frames = [modes.scaled(f.mode) if misled else f.mode for f in peaks]
     pilots, whole = -(-settings.pilot // BLOCK), sum(_blocks(settings))
     total = settings.chains * (pilots + whole)
     done, counting = 0, Lock()
@@ -127,56 +131,11 @@ def sample(
     posterior, log_likelihood = unpack(skeleton, problem, whitened, z)
     if isinstance(law, Summable):
         told = skeleton.fill(problem[0])[0]
-        posterior = _drawn(law, told, apart_key, posterior, data.x)
-    return Draws(*jax.tree.map(np.asarray, (posterior, prior, log_likelihood, stats)))
-
-
-class Begun(NamedTuple):
-    """A problem as it is sampled, and where."""
-
-    skeleton: Skeleton
-    problem: Any  # numbers, priors and runs
-    found: list[modes.Found]
-    mismatch: float  # of the best mode's curvature
-    led: bool  # by a look at the runs, which makes up for some mismatch
-
-
-def begun(
-    law: Law, noise: Noise, chosen: Any, data: Data, prior: Mapping[str, Array]
-) -> Begun:
-    """Tell a problem as it is sampled, and find its modes and how well they guide.
-
-    Where the law leads some of its unknowns, a look at the runs from the first search's
-    mode says how, and the search goes on from there.
-    """
-    starts = {n: v[: modes.POINTS] for n, v in prior.items()}
-
-    def told(look: Any = None) -> tuple[Skeleton, Any]:
-        own, x = law.summed(data.x, look) if isinstance(law, Summable) else (law, data.x)  # fmt: skip
-        skeleton, numbers = density.split(own, noise)
-        return skeleton, (numbers, dict(chosen), data._replace(x=x))
-
-    skeleton, problem = told()
-    draws = np.asarray(search.flat(skeleton, problem, starts))
-    steps = ROUGH if isinstance(skeleton.law, Leading) else modes.STEPS
-    found, mismatch = search.prepare(skeleton, problem, draws, steps)
-    at = found[0].mode.at
-    if (look := search.look(skeleton, problem, at, draws)) is not None:
-        there = search.real(skeleton, problem, at)
-        skeleton, problem = told(look)
-        start = search.leading(skeleton, problem, there)
-        found, mismatch = search.prepare(skeleton, problem, start[None])
-    return Begun(skeleton, problem, found, mismatch, look is not None)
-
-
-def _drawn(
-    law: Summable, told: Any, key: Array, posterior: Mapping[str, Array], x: Any
-) -> dict[str, np.ndarray]:
-    """Unknowns of a law from draws of the one sampled in its place, (chain, draw, ...)."""
-    shape = next(iter(posterior.values())).shape[:2]
-    joined = {n: v.reshape(-1, *v.shape[2:]) for n, v in posterior.items()}
-    drawn = law.drawn(key, told, joined, x)
-    return {n: np.asarray(v).reshape(*shape, *v.shape[1:]) for n, v in drawn.items()}
+        drawn = given_back(law, told, apart_key, posterior, data.x)
+        stats |= {n: v for n, v in posterior.items() if n not in drawn}
+        posterior = drawn
+    found = (posterior, prior, log_likelihood[..., :runs], stats)
+    return Draws(*jax.tree.map(np.asarray, found))
 
 
 def _blocks(settings: Settings) -> tuple[int, int]:

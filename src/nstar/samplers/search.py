@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 from nstar.samplers import density, modes
 from nstar.samplers.density import Skeleton
 from nstar.samplers.devices import each
-from nstar.types import Array, Law, Leading, Noise, Params
+from nstar.types import Array, Law, Noise, Params
 
 ONE = np.ones(1, bool)
 TOGETHER = 32  # points whose slopes are worked out together
@@ -98,7 +98,7 @@ def look(skeleton: Skeleton, problem: Any, u: Array, draws: Array) -> Any:
 def _slopes(skeleton: Skeleton, problem: Any, u: Array) -> tuple[Array, Array]:
     """Minus log density and its gradient at flat unknowns, (point, unknown)."""
     slopes = jax.value_and_grad(energy(skeleton, problem)[0])
-    if isinstance(skeleton.law, Leading):  # small matrices, slow side by side on a CPU
+    if density.leads(skeleton.law):  # small matrices, slow side by side on a CPU
         return each(slopes, u)
     return jax.vmap(slopes)(u)
 
