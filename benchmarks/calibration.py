@@ -2,7 +2,8 @@
 
     uv run python benchmarks/calibration.py [--replicates 1000] [--law chinchilla] [--json]
 
-takes laws as they stand and, as "isoflop bent", those whose line of optima bends;
+takes laws as they stand and, as "isoflop bent", those that bend by default: lines of optima,
+and a surface;
 
 prints, for every ranked quantity, the probability of ranks as far from uniform, and
 writes the table and rank histograms to benchmarks/results/calibration.{json,svg}.
@@ -28,7 +29,7 @@ SHOWN = ("alpha1", "N*", "L*", "log likelihood", "sigma", "level")
 sys.path.insert(0, str(HERE.parent / "tests"))
 from designs import BENT, DESIGNS, bent  # noqa: E402  the designs the tests use
 
-NAMES = [*LAWS, *(f"{name} bent" for name in BENT)]
+NAMES = [*LAWS, *(f"{name} bent" for name in (*BENT, "coupled"))]
 
 
 def record(name: str, ranks: Ranks, seconds: float, replicates: int) -> dict:

@@ -290,6 +290,10 @@ def engine(name: str, law: str, runs: Any, discrepancy: str) -> Engine:
         return numpyro_mcmc(problem, whitened=whitened)
     if kind == "BlackJAX":
         return blackjax_nuts(problem, whitened=whitened)
+    if kind == "Stan":
+        from rivals_stan import stan_nuts
+
+        return stan_nuts(problem, whitened=whitened)
     model = pymc_model(problem, law, whitened=whitened)
     names = tuple(n for n in problem_names(problem) if n in {v.name for v in model.unobserved_RVs})  # fmt: skip
     if kind == "PyMC":

@@ -1,14 +1,14 @@
 """One fit: min-ESS per CPU-second beside other samplers of the same model, in one run.
 
-    uv run --with pymc --with nutpie --with blackjax python benchmarks/speed.py
+    uv run --group bench --with pymc --with nutpie --with blackjax --with pystan \
+        python benchmarks/speed.py
     ... [--quick] [--json] [--core 0] [--repeats 3]
 
-Each engine runs in a process of its own on one core; the seeds go round the engines, so
-that a slow minute of the machine falls on all.  "Cold" is from an empty compilation
+Each engine runs in a process of its own on one core.  "Cold" is from an empty compilation
 cache to the first draws; "warm" is the median of further samplings with other seeds.
-CPU-seconds are the process's own, all threads.  ESS is the smallest over the unknowns of
-bulk and tail.  Writes benchmarks/results/speed.json and .md unless --quick; with --models
-only those are measured, and take the place of what the file had of them.
+CPU-seconds are of all threads and child processes.  ESS is the smallest over the unknowns
+of bulk and tail.  Writes benchmarks/results/speed.json and .md unless --quick; with
+--models only those are measured, and take the place of what the file had of them.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from statistics import median
 from typing import Any
 
 FOLDER = Path(__file__).parent / "results"
-PEERS = ("nutpie low-rank", "nutpie", "NumPyro MCMC", "BlackJAX", "PyMC")
+PEERS = ("nutpie low-rank", "nutpie", "NumPyro MCMC", "BlackJAX", "PyMC", "Stan")
 MODELS = {  # law, table, discrepancy, engines
     "chinchilla": (
         "chinchilla", "chinchilla_epoch", "none",
@@ -82,15 +82,15 @@ def measured(name: str, model: str, repeats: int) -> dict[str, Any]:
             else None
         )
     )
-    cpu, wall = time.process_time(), time.perf_counter()
+    cpu, wall = cpu_seconds(), time.perf_counter()
     run = rivals.engine(name, law, runs, discrepancy)
     run(0)
-    cold = time.process_time() - cpu, time.perf_counter() - wall
+    cold = cpu_seconds() - cpu, time.perf_counter() - wall
     rows = []
     for seed in range(1, repeats + 1):
-        cpu, before = time.process_time(), len(compiled)
+        cpu, before = cpu_seconds(), len(compiled)
         made = run(seed)
-        cpu = time.process_time() - cpu
+        cpu = cpu_seconds() - cpu
         draws = xr.Dataset(
             {n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v)
              for n, v in made.draws.items() if not n.startswith(("offset", "waves"))}
@@ -106,6 +106,15 @@ def measured(name: str, model: str, repeats: int) -> dict[str, Any]:
             "mcse": {n: float(v) for n, v in error.data_vars.items() if v.ndim == 0},
         })  # fmt: skip
     return {"cold_cpu": cold[0], "cold_wall": cold[1], "runs": rows}
+
+
+def cpu_seconds() -> float:
+    """Of this process, of its children that have ended, and of those that run."""
+    import psutil
+
+    me = psutil.Process()
+    each = [me, *me.children(recursive=True)]
+    return sum(sum(process.cpu_times()[:4]) for process in each)
 
 
 def limit(model: str) -> dict[str, float]:
@@ -152,7 +161,8 @@ def in_a_process(name: str, model: str, repeats: int, core: int, cache: str) -> 
     """Measure an engine in a fresh process on one core."""
     command = ["taskset", "-c", str(core), sys.executable, __file__, "--one", name,
                "--models", model, "--repeats", str(repeats)]  # fmt: skip
-    env = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache, "OMP_NUM_THREADS": "1",
+    env = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache, "XDG_CACHE_HOME": cache,
+           "OMP_NUM_THREADS": "1",
            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0"}  # fmt: skip
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -236,7 +246,7 @@ def machine() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = (v.split(":")[1].strip() for v in lines if v.startswith("model name"))
     said = [next(names, platform.machine()), "one core"]
-    for package in ("jax", "numpyro", "blackjax", "pymc", "nutpie", "scipy"):
+    for package in ("jax", "numpyro", "blackjax", "pymc", "nutpie", "pystan", "scipy"):
         try:
             said.append(f"{package} {version(package)}")
         except PackageNotFoundError:
