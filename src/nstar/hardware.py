@@ -1,0 +1,57 @@
+"""Accelerators by name: what they could do at most, by precision."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from nstar.data_files import read_toml
+
+USUAL_PRECISION = ("bf16", "fp16")  # the first that the accelerator has
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """An accelerator; `peak` is in FLOP per second of dense products, by precision."""
+
+    name: str
+    title: str
+    peak: Mapping[str, float]
+    memory: float  # bytes
+    source: str
+
+    def flop_per_second(self, precision: str | None = None) -> float:
+        """Peak at a precision, bfloat16 unless given.
+
+        Raises:
+            ValueError: the accelerator has no figure at that precision.
+        """
+        usual = next((p for p in USUAL_PRECISION if p in self.peak), "")
+        chosen = precision or usual
+        if chosen not in self.peak:
+            msg = f"{self.name} has no peak at {chosen!r}; there are {', '.join(self.peak)}"
+            raise ValueError(msg)
+        return self.peak[chosen]
+
+
+@cache
+def _registry() -> Mapping[str, Hardware]:
+    return {e["name"]: Hardware(**e) for e in read_toml("hardware.toml")["hardware"]}
+
+
+def names() -> list[str]:
+    """List the accelerators."""
+    return list(_registry())
+
+
+def get(name: str) -> Hardware:
+    """Find an accelerator by its name, in any case.
+
+    Raises:
+        ValueError: there is none; the message names the nearest.
+    """
+    if found := _registry().get(name.lower()):
+        return found
+    near = difflib.get_close_matches(name.lower(), _registry(), n=3, cutoff=0.4)
+    msg = f"no hardware named {name!r}; nearest: {', '.join(near or _registry())}"
+    raise ValueError(msg)
