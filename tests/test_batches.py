@@ -13,8 +13,8 @@ import pytest
 import nstar
 from designs import DESIGNS
 from nstar import batches, certificates, resampling
+from nstar.allocating import optima
 from nstar.fitting import problem
-from nstar.prediction import optima
 from nstar.resampling import bootstrap
 from nstar.samplers import density, importance, modes, search
 from test_recovery import NOISE, TRUTHS

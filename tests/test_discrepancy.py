@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 import nstar
 from designs import profiles
-from nstar import prediction
+from nstar import allocating
 from nstar.checks import _edge
 from nstar.discrepancy import PARTS, bend, bendable
 from nstar.laws.coupled import Coupled
@@ -274,8 +274,8 @@ def test_it_is_on_by_default_and_off_by_name(tmp_path):
     assert 0 <= at["on_edge"] <= 1
     C = np.array([1e22])
     usual, wide = (
-        np.log(prediction._optima(bent, bent.law, C, prediction.window(bent, by))[0])
-        for by in (prediction.WIDENED, 2 * prediction.WIDENED)
+        np.log(allocating._optima(bent, bent.law, C, allocating.window(bent, by))[0])
+        for by in (allocating.WIDENED, 2 * allocating.WIDENED)
     )
     low, high = np.quantile(usual, [0.05, 0.95])
     assert np.quantile(wide, [0.05, 0.95]) == pytest.approx(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nstar.allocating import measured_optima as predict_optima
 from nstar.averaging import Component, average
 from nstar.checks import check_fit
 from nstar.fitting import Fit, fit
@@ -13,7 +14,6 @@ from nstar.mixture import Average, components
 from nstar.observations import Observations
 from nstar.optima import measured_optima
 from nstar.prediction import loss as predict_loss
-from nstar.prediction import measured_optima as predict_optima
 from nstar.prior_sets import Priors
 from nstar.samplers.nuts import Settings
 from nstar.scores import LEVELS, quantiles, scores

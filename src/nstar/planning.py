@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from nstar import prediction
+from nstar import allocating, prediction
 from nstar.bending import is_bent
+from nstar.choosing import choose
 from nstar.discrepancy import Bent
 from nstar.fitting import Fit
 from nstar.groups import in_group
@@ -126,8 +127,9 @@ def plan(
 ) -> Plan:
     """Carry every draw to the compute-optimal run of each budget.
 
-    The recommended run is the median of log N* and the tokens the budget then buys:
-    one action for all draws, since nobody can train at each draw's own optimum.
+    The recommended run is one action for all draws, since nobody can train at each
+    draw's own optimum: that of least expected loss where the law has a loss, else the
+    median of log N* and the tokens the budget then buys.
 
     Args:
         fit: a fit whose law has an allocation or a loss, or an average of such.
@@ -144,38 +146,32 @@ def plan(
     if not (np.all(np.isfinite(C)) and np.all(C > 0)):
         msg = f"budget: expected positive finite FLOP such as 3.8e25, got {np.atleast_1d(budget).tolist()}"
         raise ValueError(msg)
-    N, D = prediction.optima(fit, C)
+    N, D = allocating.optima(fit, C)
     dims = ("draw", "budget")
-    recommended = np.exp(np.median(np.log(N), axis=0))
-    tokens = (
-        fit.runs.cost.tokens(recommended, C)
-        if _tied(N, D)
-        else np.exp(np.median(np.log(D), axis=0))
-    )
+    parts = components(fit)
     data: dict[str, Any] = {
         "N": (dims, N),
         "D": (dims, D),
         "tokens_per_parameter": (dims, D / N),
-        "N_recommended": ("budget", recommended),
-        "D_recommended": ("budget", tokens),
     }
-    measured = prediction.measured_optima(
+    if all(isinstance(part.law, Surface) for part in parts):
+        data |= _losses(fit, C, N, D)
+    else:
+        data |= _middle(fit, C, N, D)
+    measured = allocating.measured_optima(
         fit, C, seed=fit.seed if seed is None else seed
     )
     if measured is not None:
         data |= {"N_optimum": (dims, measured[0]), "D_optimum": (dims, measured[1])}
-    parts = components(fit)
     if any(is_bent(part.law) for part in parts):
-        straight = prediction.straight_optima(fit, C)
+        straight = allocating.straight_optima(fit, C)
         data |= {"N_law": (dims, straight[0]), "D_law": (dims, straight[1])}
     bends = [isinstance(part.law, Bent) for part in parts]
     if any(bends):
         counts = fit.counts if isinstance(fit, Average) else len(N)
         bent = np.repeat(bends, counts)
-        on_edge = _on_edge(D / N, prediction.window(parts[0]), bent)
+        on_edge = _on_edge(D / N, allocating.window(parts[0]), bent)
         data["on_edge"] = ("budget", on_edge)
-    if all(isinstance(part.law, Surface) for part in parts):
-        data |= _losses(fit, C, N, D, recommended, tokens)
     data |= _exponents(fit)
     C_max = float(np.max(fit.runs["C"]))
     coords: dict[str, Any] = {"budget": C}
@@ -198,29 +194,37 @@ def _on_edge(
     return (~inside & np.reshape(bent, (-1, 1))).mean(axis=0)
 
 
-def _losses(
-    fit: Fit | Average,
-    C: np.ndarray,
-    N: np.ndarray,
-    D: np.ndarray,
-    run: np.ndarray,
-    tokens: np.ndarray,
+def _middle(
+    fit: Fit | Average, C: np.ndarray, N: np.ndarray, D: np.ndarray
 ) -> dict[str, Any]:
-    """Loss of the recommended run, of each draw's optimum, and the regret between."""
+    """The run at the median of log N*."""
+    run = np.exp(np.median(np.log(N), axis=0))
+    tokens = np.exp(np.median(np.log(D), axis=0))
+    if _tied(N, D):
+        tokens = fit.runs.cost.tokens(run, C)
+    return {"N_recommended": ("budget", run), "D_recommended": ("budget", tokens)}
+
+
+def _losses(
+    fit: Fit | Average, C: np.ndarray, N: np.ndarray, D: np.ndarray
+) -> dict[str, Any]:
+    """The run of least expected loss, its loss, each draw's least, and the regret."""
     dims = ("draw", "budget")
-    loss = prediction.loss(fit, run, tokens)["loss"].to_numpy()
+    run = choose(fit, C, fit.runs.cost, N=N)
     oracle = prediction.loss_each(fit, N, D)
     return {
-        "loss": (dims, loss),
-        "loss_oracle": (dims, np.minimum(oracle, loss)),
-        "regret": (dims, np.maximum(loss - oracle, 0.0)),
+        "N_recommended": ("budget", run.N),
+        "D_recommended": ("budget", run.D),
+        "loss": (dims, run.loss),
+        "loss_oracle": (dims, np.minimum(oracle, run.loss)),
+        "regret": (dims, np.maximum(run.loss - oracle, 0.0)),
     }
 
 
 def _exponents(fit: Fit | Average) -> dict[str, Any]:
     """Slopes and levels of log N* and log D* in log C, over the runs' last decade at least."""
     ends = np.array(_ends(fit))
-    N, D = prediction.optima(fit, ends)
+    N, D = allocating.optima(fit, ends)
     step = np.log(ends[1] / ends[0])
     alpha1 = np.log(N[:, 1] / N[:, 0]) / step
     alpha2 = np.log(D[:, 1] / D[:, 0]) / step

@@ -1,6 +1,6 @@
 """What a fit says of runs not yet made, under every draw."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -11,8 +11,6 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
-from nstar.cost_line import WIDENED, WIDEST, of_runs, optimum
-from nstar.discrepancy import Bent
 from nstar.fitting import Fit
 from nstar.groups import in_group
 from nstar.mixture import Average
@@ -20,14 +18,10 @@ from nstar.observations import Observations
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
 from nstar.types import (
-    Allocation,
     Array,
-    Cost,
     Extended,
     Inputs,
     Law,
-    Scattered,
-    Surface,
     Varying,
 )
 
@@ -177,122 +171,31 @@ def loss_each(fit: Fit | Average, N: Array, D: Array) -> np.ndarray:
     if isinstance(fit, Average):
         each = zip(fit.parts, fit.shared_out(N), fit.shared_out(D), strict=True)
         return np.concatenate([loss_each(*one) for one in each])
+    return _law_loss(fit, N, D, 0)
+
+
+def law_loss(fit: Fit | Average, N: Array, D: Array) -> np.ndarray:
+    """Loss of runs (N, D), (point,) each, without any scatter: (draw, point)."""
+    if isinstance(fit, Average):
+        return np.concatenate([law_loss(part, N, D) for part in fit.parts])
+    return _law_loss(fit, N, D, None)
+
+
+def _law_loss(fit: Fit, N: Array, D: Array, of_draws: int | None) -> np.ndarray:
     with jax.enable_x64(True):
         skeleton, numbers = split(fit.law, fit.noise)
-        return np.asarray(_loss_each(skeleton, numbers, fit.draws, N, D))
-
-
-@partial(jax.jit, static_argnums=0)
-def _loss_each(
-    skeleton: Skeleton, numbers: Any, draws: Any, N: Array, D: Array
-) -> Array:
-    law, _ = skeleton.fill(numbers)
-    return jax.vmap(law.loss)(draws, N, D)
-
-
-def optima(fit: Fit | Average, C: Array) -> tuple[np.ndarray, np.ndarray]:
-    """N* and D* on the law's line, (draw, budget) each: closed where known, else searched.
-
-    A surface with a discrepancy is searched within `window(fit)`.
-
-    Raises:
-        ValueError: the law has neither an allocation nor a loss.
-    """
-    if isinstance(fit, Average):
-        return _joined(optima(part, C) for part in fit.parts)
-    span = window(fit) if isinstance(fit.law, Bent) else WIDEST
-    return _optima(fit, fit.law, C, span)
-
-
-def straight_optima(fit: Fit | Average, C: Array) -> tuple[np.ndarray, np.ndarray]:
-    """N* and D* of the law without its discrepancy, (draw, budget) each."""
-    if isinstance(fit, Average):
-        return _joined(straight_optima(part, C) for part in fit.parts)
-    return _optima(fit, fit.straight, C, WIDEST)
-
-
-def _joined(
-    each: Iterable[tuple[np.ndarray, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draws of N* and D* of the laws of an average, one after the other."""
-    N, D = zip(*each, strict=True)
-    return np.concatenate(N), np.concatenate(D)
-
-
-def window(fit: Fit, widened: float = WIDENED) -> tuple[float, float]:
-    """Least and most tokens per parameter of the runs, widened at either end."""
-    return of_runs(fit.runs["N"], fit.runs["D"], widened)
-
-
-def _optima(
-    fit: Fit, law: Law, C: Array, span: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    with jax.enable_x64(True):
-        skeleton, numbers = split(law, fit.noise)
-        if isinstance(law, Allocation):
-            values = _line(skeleton, numbers, fit.draws, jnp.asarray(C))
-        elif isinstance(law, Surface):
-            cost, C = fit.runs.cost, jnp.asarray(C)
-            values = _searched(skeleton, cost, numbers, fit.draws, C, span)
-        else:
-            msg = f"the {type(law).__name__} law says nothing of N* and D*"
-            raise ValueError(msg)
-        N, D = (np.exp(np.asarray(v)) for v in values)
-    return N, D
-
-
-@partial(jax.jit, static_argnums=0)
-def _line(
-    skeleton: Skeleton, numbers: Any, draws: Any, C: Array
-) -> tuple[Array, Array]:
-    law, _ = skeleton.fill(numbers)
-    return jax.vmap(lambda p: law.log_optimum(p, C))(draws)
+        N, D = jnp.asarray(N, dtype=float), jnp.asarray(D, dtype=float)
+        return np.asarray(_loss_at(skeleton, of_draws, numbers, fit.draws, N, D))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _searched(
+def _loss_at(
     skeleton: Skeleton,
-    cost: Cost,
+    of_draws: int | None,
     numbers: Any,
     draws: Any,
-    C: Array,
-    span: tuple[float, float],
-) -> tuple[Array, Array]:
+    N: Array,
+    D: Array,
+) -> Array:
     law, _ = skeleton.fill(numbers)
-
-    def one(params: Any) -> tuple[Array, Array]:
-        surface = partial(law.loss, params)
-        return jax.vmap(lambda c: optimum(surface, cost, c, span))(C)
-
-    return jax.lax.map(one, draws, batch_size=256)
-
-
-def measured_optima(
-    fit: Fit | Average, C: Array, *, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """N* and D* where the optimum of a new budget would be measured, (draw, budget).
-
-    None where the law, or one of an average's, does not say how measured optima scatter.
-    """
-    if isinstance(fit, Average):
-        each = [measured_optima(f, C, seed=seed + i) for i, f in enumerate(fit.parts)]
-        if any(pair is None for pair in each):
-            return None
-        return _joined(pair for pair in each if pair)
-    if not isinstance(fit.law, Scattered):
-        return None
-    with jax.enable_x64(True):
-        skeleton, numbers = split(fit.law, fit.noise)
-        key = jax.random.key(seed)
-        values = _measured(skeleton, numbers, fit.draws, jnp.asarray(C), key)
-        N, D = (np.exp(np.asarray(v)) for v in values)
-    return N, D
-
-
-@partial(jax.jit, static_argnums=0)
-def _measured(
-    skeleton: Skeleton, numbers: Any, draws: Any, C: Array, key: Array
-) -> tuple[Array, Array]:
-    law, noise = skeleton.fill(numbers)
-    keys = jax.random.split(key, len(jax.tree.leaves(draws)[0]))
-    return jax.vmap(lambda p, k: law.draw_optimum(k, p, noise, C))(draws, keys)
+    return jax.vmap(law.loss, (0, of_draws, of_draws))(draws, N, D)

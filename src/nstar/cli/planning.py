@@ -84,8 +84,8 @@ def _print_plan(
     )  # fmt: skip
     if any(r["regret"] for r in budgets):
         show.line(
-            "The recommended run has the median N*; regret is the loss it gives away, "
-            "draw by draw, to the run that would have been best."
+            "The recommended run is that of least expected loss; regret is the loss it gives "
+            "away, draw by draw, to the run that would have been best."
         )
     for r in budgets:
         if r["N_law"]:

@@ -65,7 +65,7 @@ LEADS = {
         "profiles and measured optima may bend smoothly about a power law; “next measured D*” "
         "adds the scatter between budgets with which a new one's optimum would fall, and the "
         "error of measuring it. "
-        "The loss is that of the recommended run (the median N*) under every draw, without run "
+        "The loss is that of the recommended run (of least expected loss) under every draw, without run "
         "noise or scatter between budgets; regret is what it gives away against each draw's own "
         "optimum on the law's line. The second table "
         "is the line itself: N* = A₁ C^α₁ and D* = A₂ C^α₂, C in FLOP; of a line that bends, "

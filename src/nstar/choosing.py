@@ -1,0 +1,108 @@
+"""The run of least expected loss that a budget buys: one action for all draws."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nstar.actions import ANY, Limits
+from nstar.allocating import optima
+from nstar.fitting import Fit
+from nstar.mixture import Average, components, thinned
+from nstar.prediction import law_loss
+from nstar.types import Cost
+
+SIZES = 65  # tried along each budget
+TAIL = 0.005  # of the draws' optima that lies outside the sizes tried, at either end
+BEYOND = 1.3  # how far the sizes tried go beyond those optima
+GUIDES = 4  # budgets of a line whose optima are searched, straight between
+FEW = 400  # draws of each law that say where those optima are
+
+
+class Line(NamedTuple):
+    """What each of some budgets would reach under every draw."""
+
+    N: np.ndarray  # of the run of least expected loss, (budget,)
+    D: np.ndarray  # likewise
+    loss: np.ndarray  # of that run, (draw, budget)
+    least: np.ndarray  # of each draw's own best run, (draw, budget)
+
+
+def tried(N: np.ndarray) -> np.ndarray:
+    """Sizes about the optima of all draws, N (draw,)."""
+    low, high = np.quantile(N, [TAIL, 1 - TAIL])
+    return np.geomspace(low / BEYOND, high * BEYOND, SIZES)
+
+
+def choose(
+    fit: Fit | Average,
+    C: np.ndarray,
+    cost: Cost,
+    limits: Limits = ANY,
+    N: np.ndarray | None = None,
+) -> Line:
+    """Find the run of least expected loss of each budget.
+
+    Nobody can train at each draw's own optimum; the loss is not symmetrical about it, so
+    neither its mean nor its median is the best size.
+
+    Args:
+        fit: a fit of a loss, or an average.
+        C: budgets, FLOP, (budget,), rising.
+        cost: what a run costs.
+        limits: on size and tokens; what tokens there are may cost less than the budget.
+        N: sizes of each draw's optimum, (draw, budget), where they are known.
+    """
+    low, high = _ends(fit, C, cost, N)
+    grids = [limits.sizes(np.geomspace(a, b, SIZES)) for a, b in zip(low, high, strict=True)]  # fmt: skip
+    tokens = [limits.tokens(n, c, cost) for n, c in zip(grids, C, strict=True)]
+    edges = np.cumsum([len(n) for n in grids])[:-1]
+    table = law_loss(fit, np.concatenate(grids), np.concatenate(tokens))
+    each = np.split(table, edges, axis=1)
+    pairs = list(zip(grids, each, strict=True))
+    free = limits == ANY
+    best = np.array([_least(n, t.mean(axis=0), free=free) for n, t in pairs])
+    least = np.stack([_vertex(t) if free else t.min(axis=1) for n, t in pairs], axis=1)  # fmt: skip
+    D = np.array([float(limits.tokens(n, c, cost)) for n, c in zip(best, C, strict=True)])  # fmt: skip
+    loss = law_loss(fit, best, D)
+    return Line(best, D, loss, np.minimum(least, loss))
+
+
+def _ends(
+    fit: Fit | Average, C: np.ndarray, cost: Cost, N: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest size to try at each budget."""
+    guides = C if N is not None else np.geomspace(C[0], C[-1], min(GUIDES, len(C)))
+    if N is None:
+        some = [thinned(part, min(FEW, _draws(part))) for part in components(fit)]
+        N = np.concatenate([optima(part, guides, cost)[0] for part in some])
+    low, high = np.quantile(np.log(N), [TAIL, 1 - TAIL], axis=0)
+    ends = (np.interp(np.log(C), np.log(guides), e) for e in (low, high))
+    low, high = (np.exp(e) for e in ends)
+    return low / BEYOND, high * BEYOND
+
+
+def _draws(fit: Fit) -> int:
+    return fit.tree["posterior"].sizes["chain"] * fit.tree["posterior"].sizes["draw"]
+
+
+def _least(N: np.ndarray, mean: np.ndarray, *, free: bool) -> float:
+    """Size of least mean loss; where any size is allowed, by the parabola about it."""
+    i = int(np.argmin(mean))
+    if not free or i in (0, len(N) - 1):
+        return float(N[i])
+    x, y = np.log(N[i - 1 : i + 2]), mean[i - 1 : i + 2]
+    bow, slope, _ = np.polyfit(x - x[1], y - y[1], 2)
+    move = -slope / (2 * bow) if bow > 0 else 0.0
+    return float(N[i] * np.exp(np.clip(move, x[0] - x[1], x[2] - x[1])))
+
+
+def _vertex(losses: np.ndarray) -> np.ndarray:
+    """Least loss of each draw, (draw,), by the parabola about the least of the sizes."""
+    i = np.clip(np.argmin(losses, axis=1), 1, losses.shape[1] - 2)
+    rows = np.arange(len(losses))
+    left, middle, right = (losses[rows, i + k] for k in (-1, 0, 1))
+    bow, slope = left - 2 * middle + right, (right - left) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gain = np.where(bow > 0, slope**2 / (2 * bow), 0.0)
+    inside = np.abs(slope) <= np.abs(bow)  # the vertex lies between the neighbours
+    return np.minimum(losses.min(axis=1), np.where(inside, middle - gain, np.inf))
