@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from nstar.simulation import simulate as simulate
     from nstar.types import Response as Response
     from nstar.uncertainty import decompose as decompose
+    from nstar.weighing import Risk as Risk
+    from nstar.weighing import weigh as weigh
 
 # name: room, and name there; loaded on first use, since JAX and ArviZ take seconds
 _ROOMS = {
@@ -40,6 +42,7 @@ _ROOMS = {
     "Observations": ("observations", "Observations"),
     "Plan": ("planning", "Plan"),
     "Response": ("types", "Response"),
+    "Risk": ("weighing", "Risk"),
     "average": ("averaging", "average"),
     "bootstrap": ("resampling", "bootstrap"),
     "check_fit": ("checks", "check_fit"),
@@ -59,6 +62,7 @@ _ROOMS = {
     "sensitivity": ("power_scaling", "sensitivity"),
     "simulate": ("simulation", "simulate"),
     "use_cache": ("cache", "use_cache"),
+    "weigh": ("weighing", "weigh"),
 }
 __all__ = list(_ROOMS)
 

@@ -16,7 +16,8 @@ import numpyro.distributions as dist
 from numpy.typing import ArrayLike
 
 from nstar.hardware import Hardware
-from nstar.priors import describe
+from nstar.priors import describe, parse
+from nstar.wording import flop
 
 MFU = dist.Uniform(0.38, 0.43)  # Llama 3 405B: arXiv:2407.21783, table 4
 GOODPUT = 0.9  # "higher than 90 %" of the time, ibid. sec. 3.3.4
@@ -61,28 +62,45 @@ class Bill:
 
     def of(self, C: ArrayLike, seed: int = 0) -> Billed:
         """Bill compute, (draw, ...); what is uncertain is one draw for a whole row."""
-        flop = np.asarray(C, dtype=float)
-        rows = flop.shape[:1] or (1,)
+        compute = np.asarray(C, dtype=float)
+        rows = compute.shape[:1] or (1,)
         keys = jax.random.split(jax.random.key(seed), 3)
-        shape = rows + (1,) * max(flop.ndim - 1, 0)
+        shape = rows + (1,) * max(compute.ndim - 1, 0)
 
         def drawn(value: Guess, key: Any) -> np.ndarray:
             return _draws(value, key, rows[0]).reshape(shape)
 
         rate = self.hardware.flop_per_second(self.precision)
         rate = rate * drawn(self.mfu, keys[0]) * drawn(self.goodput, keys[1])
-        hours = flop / rate / HOUR
+        hours = compute / rate / HOUR
         money = None if self.price is None else hours * drawn(self.price, keys[2])
         return Billed(hours, money)
 
     def words(self) -> str:
         """Say what it is made of."""
-        precision = self.precision or "bf16"
+        precision = self.hardware.usual(self.precision)
         text = (
-            f"{self.hardware.title}, {precision} peak {self.hardware.flop_per_second(self.precision):.4g} FLOP/s, "
+            f"{self.hardware.title}, {precision} peak {flop(self.hardware.flop_per_second(self.precision))} FLOP/s, "
             f"MFU {said(self.mfu)}, goodput {said(self.goodput)}"
         )
         return text if self.price is None else f"{text}, {said(self.price)} {self.currency} an hour"  # fmt: skip
+
+
+def guess(text: str, what: str) -> Guess:
+    """Read 0.4 or Uniform(0.38, 0.43).
+
+    Raises:
+        ValueError: it is neither a number nor a distribution.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return parse(text)
+    except ValueError as error:
+        msg = f"{what} {text!r}: expected a number or a distribution such as Uniform(0.38, 0.43) ({error})"
+        raise ValueError(msg) from None
 
 
 def said(value: Guess) -> str:

@@ -20,14 +20,17 @@ class Hardware:
     memory: float  # bytes
     source: str
 
+    def usual(self, precision: str | None = None) -> str:
+        """Name the precision that is meant: bfloat16 unless given, where it has that."""
+        return precision or next(p for p in (*USUAL_PRECISION, *self.peak) if p in self.peak)  # fmt: skip
+
     def flop_per_second(self, precision: str | None = None) -> float:
-        """Peak at a precision, bfloat16 unless given.
+        """Peak at a precision, the usual one unless given.
 
         Raises:
             ValueError: the accelerator has no figure at that precision.
         """
-        usual = next((p for p in USUAL_PRECISION if p in self.peak), "")
-        chosen = precision or usual
+        chosen = self.usual(precision)
         if chosen not in self.peak:
             msg = f"{self.name} has no peak at {chosen!r}; there are {', '.join(self.peak)}"
             raise ValueError(msg)

@@ -19,11 +19,13 @@ from nstar.intervals import interval
 from nstar.mixture import Average, components
 from nstar.prediction import law_loss, loss_each
 from nstar.types import Surface
-from nstar.wording import count, digits, percent
+from nstar.verdicts import Check, Status
+from nstar.wording import count, digits, share
 
 RECOMMENDED = "recommended"
 WRONG = {"half the size": 0.5, "twice the size": 2.0}  # prices of being wrong by two
 FRONTIER = 41  # budgets between which the compute of a loss is read off
+OVER = 1.01  # of the budget from which an action is said to cost more
 DEEP = 1e-4  # of the largest action's compute: the least budget of those
 
 
@@ -106,11 +108,27 @@ class Risk:
                 record["wasted_cost"] = interval(lost, prob).as_json()
         return record
 
+    def checks(self) -> list[Check]:
+        """Say which actions leave what was measured, or the budget."""
+        runs, found = self.fit.runs, []
+        if "N" in runs and "D" in runs:
+            ratios = runs["D"] / runs["N"]
+            low, high = float(ratios.min()), float(ratios.max())
+            far = [f"{r['name']} ({r['D'] / r['N']:.3g})" for r in self.table() if not low <= r["D"] / r["N"] <= high]  # fmt: skip
+            detail = f"the runs have {low:.3g} to {high:.3g} tokens per parameter"
+            detail += f"; {', '.join(far)} lies outside, where the law alone speaks" if far else "; so have all actions"  # fmt: skip
+            found.append(Check("actions among the runs", Status.REVIEW if far else Status.PASS, detail))  # fmt: skip
+        dear = [f"{r['name']} ({r['C'] / self.C:.3g} times)" for r in self.table() if r["C"] > OVER * self.C]  # fmt: skip
+        if dear:
+            detail = f"{', '.join(dear)} costs more than the budget: its regret is against what the budget buys"
+            found.append(Check("actions within the budget", Status.REVIEW, detail))
+        return found
+
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{r['name']}</td><td>{count(r['N'])}</td><td>{count(r['D'])}</td>"
             f"<td>{digits(r['loss']['median'], 4)}</td><td>{digits(r['expected_regret'], 2)}</td>"
-            f"<td>{percent(r['wasted_share']['median'])}</td></tr>"
+            f"<td>{share(r['wasted_share']['median'])}</td></tr>"
             for r in self.table()
         )
         head = "<th>action</th><th>N</th><th>D</th><th>loss (median)</th><th>expected regret</th><th>compute wasted (median)</th>"

@@ -1,5 +1,6 @@
 """Numbers, names and unknowns as people read them."""
 
+import math
 import re
 import unicodedata
 from typing import Any
@@ -123,6 +124,23 @@ def digits(value: float, n: int) -> str:
 def three(value: float) -> str:
     """Write three significant digits."""
     return digits(value, 3)
+
+
+def share(value: float) -> str:
+    """Write a part of a whole: 32%, 0.3%, 99.96%, as near to an end as it is."""
+    near = 100 * min(value, 1 - value)
+    if near <= 0:
+        return "0%" if value < 0.5 else "100%"
+    places = max(0, -math.floor(math.log10(near)))
+    if places > 3:
+        return "<0.001%" if value < 0.5 else ">99.999%"
+    return f"{100 * value:.{places}f}%"
+
+
+def shares(interval: Interval | dict[str, float]) -> str:
+    """Write a median part of a whole and its interval: 32% [0.3%, 97%]."""
+    i = interval if isinstance(interval, Interval) else Interval(**interval)
+    return f"{share(i.median)} [{share(i.lower)}, {share(i.upper)}]"
 
 
 def flop(value: float) -> str:

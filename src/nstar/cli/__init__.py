@@ -13,6 +13,7 @@ from nstar.cli import (
     priors,
     registries,
     reporting,
+    risking,
     simulating,
 )
 
@@ -29,6 +30,7 @@ for room in (
     posterior,
     predicting,
     planning,
+    risking,
     priors,
     backtesting,
     simulating,

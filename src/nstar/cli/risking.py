@@ -1,0 +1,262 @@
+"""Commands on what a choice risks and what compute takes: risk, cost."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.source import Asked, get_fit
+
+if TYPE_CHECKING:
+    from nstar.bills import Bill
+    from nstar.weighing import Risk
+
+Candidates = Annotated[list[str] | None, typer.Option("--candidates", metavar="RUNS", help="Runs to weigh: 8B,70B,405B@15.6T, NAME=N@D, or a model of `nstar models`; what the budget buys where no tokens are said. Repeatable.")]  # fmt: skip
+Target = Annotated[float | None, typer.Option("--target-loss", metavar="LOSS", help="A loss whose probability of being missed is asked.")]  # fmt: skip
+Hardware = Annotated[str | None, typer.Option("--hardware", metavar="NAME", help="Accelerator that turns FLOP into hours: h100, a100, tpu-v5p, ...")]  # fmt: skip
+Precision = Annotated[str | None, typer.Option("--precision", metavar="NAME", help="Of the accelerator's peak: bf16 unless given.")]  # fmt: skip
+Mfu = Annotated[str | None, typer.Option("--mfu", metavar="SHARE", help="Model FLOP utilisation, a number or a distribution: 0.4, 'Uniform(0.38, 0.43)', which is Llama 3's and meant unless given.")]  # fmt: skip
+Goodput = Annotated[str | None, typer.Option("--goodput", metavar="SHARE", help="Share of the booked time in which steps count, likewise; 0.9 unless given.")]  # fmt: skip
+Price = Annotated[str | None, typer.Option("--price", metavar="MONEY", help="Of an accelerator-hour, a number or a distribution: 2.5, 'Uniform(2, 3)'.")]  # fmt: skip
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the commands into the door."""
+    o.hang(
+        app,
+        (risk, "nstar risk llama3 --budget 3.8e25 --candidates 8B,70B,405B --hardware h100 --price 2.5"),
+        (cost, "nstar cost llama3-405b --tokens 15.6T --hardware h100 --price 2.5"),
+    )  # fmt: skip
+
+
+def risk(
+    runs: o.Runs, budget: Annotated[float, typer.Option("--budget", "-C", metavar="FLOP", help="Training budget in FLOP, as in 3.8e25.")],
+    candidates: Candidates = None, target_loss: Target = None,
+    level: Annotated[float, typer.Option("--level", metavar="PROB", help="Of value at risk and expected shortfall.")] = 0.9,
+    multiple_of: Annotated[str | None, typer.Option("--multiple-of", metavar="N", help="Recommend sizes that are multiples of this: 1B.")] = None,
+    max_params: Annotated[str | None, typer.Option("--max-params", metavar="N", help="Largest size that may be recommended: 500B.")] = None,
+    max_tokens: Annotated[str | None, typer.Option("--max-tokens", metavar="D", help="Most tokens there are: 15T.")] = None,
+    hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
+    law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
+    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
+    pool: o.Pool = None, group: o.Group = None,
+) -> None:  # fmt: skip
+    """Weigh what a budget could buy: regret, wasted compute and money, chances, under every draw."""
+    o.require_prob(prob)
+    o.require_positive("--budget", [budget], "3.8e25")
+    if not 0 < level < 1:
+        msg = f"--level {level:g}: expected a probability between 0 and 1, such as 0.9"
+        raise ValueError(msg)
+    if target_loss is not None:
+        o.require_positive("--target-loss", [target_loss], "1.9")
+    from nstar.actions import Limits, amount, read_all
+
+    named = read_all(candidates or [])
+    most = {n: amount(v, f"--{n.replace('_', '-')}") for n, v in (("multiple_of", multiple_of), ("max_params", max_params), ("max_tokens", max_tokens)) if v}  # fmt: skip
+    limits, bill = Limits(**most), bill_of(hardware, precision, mfu, goodput, price)
+    asked = Asked(
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
+    )  # fmt: skip
+    found = get_fit(asked)
+    from nstar.checks import check_fit, check_plan
+    from nstar.cli import head
+    from nstar.planning import plan as make_plan
+    from nstar.weighing import weigh
+    from nstar.wording import plainly
+
+    weighed = weigh(
+        found.fit, budget, named, limits=limits, target=target_loss, level=level,
+        bill=bill, group=group, seed=seed,
+    )  # fmt: skip
+    made = make_plan(found.fit, budget, seed=seed, group=group)
+    checks = plainly([*check_fit(found.fit), *check_plan(made), *weighed.checks()])
+    document = head.head(found, prob, group) | as_document(weighed, prob)
+    document["N"], document["checks"] = made.table(prob)[0]["N"], [c.as_json() for c in checks]  # fmt: skip
+    if json:
+        show.as_json(document)
+    else:
+        head.title(found, group)
+        show.checks(checks)
+        _print(document, prob)
+        head.conventions(found)
+    show.finish(checks)
+
+
+def bill_of(
+    hardware: str | None,
+    precision: str | None,
+    mfu: str | None,
+    goodput: str | None,
+    price: str | None,
+) -> "Bill | None":
+    """Read where compute is spent.
+
+    Raises:
+        ValueError: an option is not as it should be, or says something of no hardware.
+    """
+    given = {"--precision": precision, "--mfu": mfu, "--goodput": goodput, "--price": price}  # fmt: skip
+    if hardware is None:
+        for option, value in given.items():
+            if value is not None:
+                msg = f"{option} {value}: of which hardware? give --hardware too, as in --hardware h100"
+                raise ValueError(msg)
+        return None
+    from nstar import bills
+    from nstar.hardware import get
+
+    def guess(option: str, usual: Any) -> Any:
+        text = given[option]
+        return usual if text is None else bills.guess(text, option)
+
+    return bills.Bill(
+        get(hardware), precision, guess("--mfu", bills.MFU), guess("--goodput", bills.GOODPUT), guess("--price", None)
+    )  # fmt: skip
+
+
+def as_document(weighed: "Risk", prob: float) -> dict[str, Any]:
+    """Every number of the answer as plain data."""
+    return {
+        "budget": weighed.C,
+        "target_loss": weighed.target,
+        "level": weighed.level,
+        "bill": weighed.bill.words() if weighed.bill else None,
+        "currency": weighed.bill.currency if weighed.bill else None,
+        "perfect_information": weighed.perfect_information,
+        "repaired": weighed.draws.attrs["repaired"],
+        "actions": weighed.table(prob),
+    }
+
+
+def _print(document: dict[str, Any], prob: float) -> None:
+    from nstar.wording import count, counts, digits, flop, numbers, percent, shares
+
+    first = document["actions"][0]
+    show.line(
+        f"Least expected loss at {flop(document['budget'])} FLOP: {count(first['N'])} parameters on {count(first['D'])} tokens. "
+        f"N* is {counts(document['N'])}, and yet this run gives away {digits(first['expected_regret'], 2)} of loss on average "
+        f"[{digits(first['regret']['lower'], 2)}, {digits(first['regret']['upper'], 2)}]: what knowing the law would be worth.",
+        bold=True,
+    )  # fmt: skip
+    rows = [
+        [r["name"], count(r["N"]), count(r["D"]), flop(r["C"]), numbers(r["loss"], 4), digits(r["expected_regret"], 2), shares(r["wasted_share"])]
+        for r in document["actions"]
+    ]  # fmt: skip
+    show.table(
+        f"Median [{percent(prob)} equal-tailed credible interval of the law, without run noise]",
+        ["action", "N", "D", "FLOP", "loss", "expected regret", "compute wasted"], rows,
+    )  # fmt: skip
+    show.line(
+        "Regret is loss given away against each draw's own best run of the budget; compute wasted is the part "
+        "of an action's FLOP that the draw's best run would not need for the same loss."
+    )  # fmt: skip
+    _print_chances(document)
+    if document["bill"]:
+        _print_bill(document["actions"], document["bill"], document["currency"], prob)
+
+
+def _print_chances(document: dict[str, Any]) -> None:
+    from nstar.wording import digits, percent, share
+
+    level, target = percent(document["level"]), document["target_loss"]
+    header = ["action", "P(best of these)", f"loss at risk, {level}", f"expected shortfall, {level}"]  # fmt: skip
+    rows = [
+        [r["name"], "" if r["best_probability"] is None else share(r["best_probability"]),
+         digits(r["value_at_risk"], 4), digits(r["expected_shortfall"], 4)]
+        for r in document["actions"]
+    ]  # fmt: skip
+    if target is not None:
+        header.append(f"P(loss > {target:g})")
+        rows = [[*row, share(r["miss_probability"])] for row, r in zip(rows, document["actions"], strict=True)]  # fmt: skip
+    show.table("What can go wrong", header, rows)
+    show.line(f"The loss exceeds its value at risk in one draw of {1 / (1 - document['level']):.3g}; the shortfall is its mean there.")  # fmt: skip
+
+
+def _print_bill(
+    actions: Sequence[dict[str, Any]], words: str, currency: str, prob: float
+) -> None:
+    from nstar.wording import counts, percent
+
+    priced = actions[0]["cost"] is not None
+    header = ["action", "accelerator-hours", *([f"cost ({currency})", f"wasted ({currency})"] if priced else [])]  # fmt: skip
+    rows = [
+        [r["name"], counts(r["hours"]), *([counts(r["cost"]), counts(r["wasted_cost"])] if priced else [])]
+        for r in actions
+    ]  # fmt: skip
+    show.table(f"What it takes; median [{percent(prob)} equal-tailed interval]", header, rows)  # fmt: skip
+    show.line(words)
+
+
+def cost(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of `nstar models`, or a size such as 8B.")],
+    tokens: Annotated[str | None, typer.Option("--tokens", metavar="D", help="Training tokens: 15.6T; the model's own unless given.")] = None,
+    context: Annotated[int, typer.Option("--context", metavar="TOKENS", help="Of a sequence, for exact counts.")] = 8192,
+    hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
+    prob: o.Prob = 0.9, json: o.Json = False,
+) -> None:  # fmt: skip
+    """Say what a run takes: FLOP by every convention, accelerator-hours, money."""
+    o.require_prob(prob)
+    o.require_positive("--context", [context], "8192")
+    from nstar import models
+    from nstar.actions import Action, amount, read
+    from nstar.transformers import conventions, of_catalogue
+
+    run: Action = read(model)
+    D = amount(tokens, "--tokens") if tokens else run.D
+    if D is None:
+        msg = f"{model}: how many tokens? give --tokens, as in --tokens 15.6T"
+        raise ValueError(msg)
+    bill = bill_of(hardware, precision, mfu, goodput, price)
+    known = models.get(model) if model in models.names() else None
+    shape = of_catalogue(known.architecture) if known else None
+    each = conventions(shape, context) if shape else {"6ND": 6.0 * run.N}
+    document: dict[str, Any] = {
+        "model": run.name, "N": run.N, "D": D, "context": context, "prob": prob, "interval": "equal-tailed",
+        "flop": {name: per * D for name, per in each.items()},
+        "parts": {n: v * D for n, v in shape.flop_per_token(context).items()} if shape else None,
+        "bill": bill.words() if bill else None, "currency": bill.currency if bill else None, "takes": None,
+        "published_hours": known.gpu_hours if known else None,
+    }  # fmt: skip
+    if bill:
+        document["takes"] = {n: taken(bill, C, prob) for n, C in document["flop"].items()}  # fmt: skip
+    if json:
+        show.as_json(document)
+    else:
+        _print_cost(document, prob)
+
+
+def taken(bill: "Bill", C: float, prob: float) -> dict[str, Any]:
+    """Intervals of hours and money of a number of FLOP."""
+    import numpy as np
+
+    from nstar.intervals import interval
+
+    billed = bill.of(np.full(4000, C))
+    money = None if billed.money is None else interval(billed.money, prob).as_json()
+    return {"hours": interval(billed.hours, prob).as_json(), "cost": money}
+
+
+def _print_cost(document: dict[str, Any], prob: float) -> None:
+    from nstar.wording import count, counts, flop, percent, share
+
+    show.line(f"{document['model']}: {count(document['N'], 4)} parameters on {count(document['D'])} tokens", bold=True)  # fmt: skip
+    header = ["convention", "training FLOP"]
+    rows = [[name, flop(C)] for name, C in document["flop"].items()]
+    if takes := document["takes"]:
+        header.append("accelerator-hours")
+        rows = [[*row, counts(takes[row[0]]["hours"])] for row in rows]
+        if takes[rows[0][0]]["cost"]:
+            header.append(f"cost ({document['currency']})")
+            rows = [[*row, counts(takes[row[0]]["cost"])] for row in rows]
+    show.table(f"Median [{percent(prob)} equal-tailed interval of utilisation, goodput and price]", header, rows)  # fmt: skip
+    if document["parts"]:
+        whole = sum(document["parts"].values())
+        said = ", ".join(f"{n} {share(v / whole)}" for n, v in document["parts"].items())  # fmt: skip
+        show.line(f"Of the exact count at {document['context']} tokens of context: {said}. Forwards 2 and backwards 4 FLOP a weight and token.")  # fmt: skip
+    if document["published_hours"]:
+        show.line(f"Published: {count(document['published_hours'], 4)} accelerator-hours")  # fmt: skip
+    if document["bill"]:
+        show.line(document["bill"])

@@ -1,0 +1,143 @@
+"""`nstar risk` and `nstar cost`: what they print, their JSON, and what they refuse."""
+
+import json
+import sys
+
+import pytest
+
+from nstar import cli
+from nstar.wording import share
+from test_json import CHECKS, HEAD, INTERVAL, hold
+
+ACTION = {
+    "name": str, "N": float, "D": float, "C": float, "loss": INTERVAL, "regret": INTERVAL,
+    "expected_regret": float, "wasted": INTERVAL, "expected_wasted": float,
+    "wasted_share": INTERVAL, "beyond_frontier": float, "value_at_risk": float,
+    "expected_shortfall": float, "best_probability": (float, None),
+    "miss_probability": (float, None), "hours": (INTERVAL, None), "cost": (INTERVAL, None),
+    "cost_shortfall": (float, None), "wasted_cost": (INTERVAL, None),
+}  # fmt: skip
+RISK = HEAD | {
+    "budget": float, "target_loss": (float, None), "level": float, "bill": (str, None),
+    "currency": (str, None), "perfect_information": float, "repaired": float,
+    "actions": [ACTION], "N": INTERVAL, "checks": CHECKS,
+}  # fmt: skip
+TAKES = {"hours": INTERVAL, "cost": (INTERVAL, None)}
+COST = {
+    "model": str, "N": float, "D": float, "context": int, "prob": float, "interval": str,
+    "flop": {...: float}, "parts": ({...: float}, None), "bill": (str, None),
+    "currency": (str, None), "takes": ({...: TAKES}, None), "published_hours": (float, None),
+}  # fmt: skip
+LLAMA = ("--candidates", "8B,70B", "--candidates", "llama3-405b")
+H100 = ("--hardware", "h100", "--price", "Uniform(2, 3)")
+
+
+@pytest.fixture(scope="module")
+def saved(surface_fit, allocation_fit, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("risk")
+    made = {"surface": surface_fit, "optima": allocation_fit}
+    return {name: str(fit.save(folder / f"{name}.nc")) for name, fit in made.items()}
+
+
+@pytest.fixture
+def nstar(monkeypatch, capsys):
+    """Run a command; its exit code, stdout and stderr."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["nstar", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        told = capsys.readouterr()
+        return left.value.code or 0, told.out, told.err
+
+    return run
+
+
+def test_risk_as_json(nstar, saved):
+    asked = ("risk", saved["surface"], "-C", "3.8e25", *LLAMA, *H100, "--target-loss", "0.6", "--json")  # fmt: skip
+    code, out, _ = nstar(*asked)
+    told = json.loads(out)
+    assert code == 0
+    hold(RISK, told)
+    names = [a["name"] for a in told["actions"]]
+    assert names == ["recommended", "half the size", "twice the size", "8B", "70B", "Llama 3.1 405B"]  # fmt: skip
+    regret = {a["name"]: a["expected_regret"] for a in told["actions"]}
+    assert min(regret, key=regret.get) == "recommended"
+    assert told["perfect_information"] == pytest.approx(regret["recommended"])
+    rivals = [a["best_probability"] for a in told["actions"] if a["best_probability"] is not None]  # fmt: skip
+    assert sum(rivals) == pytest.approx(1.0)
+    assert {c["name"]: c["status"] for c in told["checks"]}["actions among the runs"] == "REVIEW"  # fmt: skip
+
+
+def test_risk_in_words_shows_regret_beside_the_interval_of_n(nstar, saved):
+    code, out, _ = nstar("risk", saved["surface"], "-C", "3.8e25", *LLAMA, *H100)
+    assert code == 0
+    assert "Least expected loss at 3.8e25 FLOP" in out
+    assert "and yet this run gives away" in out
+    assert "wasted (USD)" in out
+    assert "Uniform(2, 3) USD an hour" in out
+    assert "P(loss" not in out
+    bare = nstar("risk", saved["surface"], "-C", "3.8e25")[1]
+    assert "accelerator-hours" not in bare
+
+
+def test_a_candidate_dearer_than_the_budget_is_named(nstar, saved):
+    _, out, _ = nstar("risk", saved["surface"], "-C", "1e24", "--candidates", "big=70B@15T")  # fmt: skip
+    assert "actions within the budget" in out
+    assert "big (6.3 times)" in out
+
+
+def test_cost_as_json(nstar):
+    code, out, _ = nstar("cost", "llama3-405b", *H100, "--json")
+    told = json.loads(out)
+    assert code == 0
+    hold(COST, told)
+    assert told["flop"]["6ND"] == pytest.approx(3.8e25, rel=1e-3)
+    assert sum(told["parts"].values()) == pytest.approx(told["flop"]["exact, causal attention"])  # fmt: skip
+    hours = told["takes"]["6ND"]["hours"]
+    assert hours["lower"] < told["published_hours"] < hours["upper"]
+
+
+def test_cost_in_words(nstar):
+    out = nstar("cost", "8B", "--tokens", "15T")[1]
+    assert "7.2e23" in out
+    assert "accelerator-hours" not in out
+    assert "attention scores" in nstar("cost", "llama3-8b", "--context", "131072")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-C", "0"], "--budget 0: expected a positive number"),
+        (["-C", "1e24", "--candidates", "8X"], "candidate '8X': expected a positive number such as 8B"),
+        (["-C", "1e24", "--price", "3"], "--price 3: of which hardware?"),
+        (["-C", "1e24", "--hardware", "h10"], "no hardware named 'h10'"),
+        (["-C", "1e24", "--hardware", "h100", "--mfu", "Unifrom(0.3, 0.4)"], "--mfu 'Unifrom(0.3, 0.4)': expected a number or a distribution"),
+        (["-C", "1e24", "--hardware", "h100", "--mfu", "40"], "mfu: expected between 0 and 1, got 40"),
+        (["-C", "1e24", "--level", "90"], "--level 90: expected a probability"),
+        (["-C", "1e24", "--target-loss", "-1"], "--target-loss -1: expected a positive number"),
+        (["-C", "1e24", "--multiple-of", "big"], "--multiple-of: expected a positive number"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_before_anything_is_fitted(nstar, words, said):
+    code, out, err = nstar("risk", "llama3", *words)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_law_without_a_loss_says_what_to_do(nstar, saved):
+    code, _, err = nstar("risk", saved["optima"], "-C", "1e24")
+    assert code == 2
+    assert "fit a loss surface or isoFLOP profiles" in err
+
+
+def test_cost_says_what_it_lacks(nstar):
+    assert "give --tokens" in nstar("cost", "8B")[2]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0.322, "32%"), (0.00343, "0.3%"), (0.9996, "99.96%"), (0.0, "0%"), (1.0, "100%"), (1e-7, "<0.001%"), (1 - 1e-7, ">99.999%")],
+)  # fmt: skip
+def test_shares_are_written_as_near_to_an_end_as_they_are(value, written):
+    assert share(value) == written
