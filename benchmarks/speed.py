@@ -254,6 +254,27 @@ def machine() -> str:
     return ", ".join(said)
 
 
+def written(document: dict[str, Any]) -> list[str]:
+    """Lines of markdown: every table."""
+    text = [f"{document['machine']}\n"]
+    for model, rows in document["models"].items():
+        law, data, discrepancy, _ = MODELS[model]
+        if model in GROWTH:
+            continue
+        text += [f"## {model}: {law} on {data}, discrepancy {discrepancy}\n", *table(rows), ""]  # fmt: skip
+    text += [
+        "## How far from the limit\n",
+        "Microseconds inside one compiled program; a gradient is the least a leapfrog costs.\n",
+        "| model | bare gradient | NUTS leapfrog | ratio |",
+        "| --- | --- | --- | --- |",
+    ]
+    for model, row in document["limits"].items():
+        if "failed" not in row:
+            text.append(f"| {model} | {row['gradient']:.1f} | {row['leapfrog']:.1f} | {row['leapfrog'] / row['gradient']:.2f} |")  # fmt: skip
+    text += growth(document["models"])
+    return text
+
+
 def main() -> None:
     """Run all engines and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -291,22 +312,7 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as cache:
             limits[model] = in_a_process("limit", model, 0, asked.core, cache)
-    text = [f"{document['machine']}\n"]
-    for model, rows in document["models"].items():
-        law, data, discrepancy, _ = MODELS[model]
-        if model in GROWTH:
-            continue
-        text += [f"## {model}: {law} on {data}, discrepancy {discrepancy}\n", *table(rows), ""]  # fmt: skip
-    text += [
-        "## How far from the limit\n",
-        "Microseconds inside one compiled program; a gradient is the least a leapfrog costs.\n",
-        "| model | bare gradient | NUTS leapfrog | ratio |",
-        "| --- | --- | --- | --- |",
-    ]
-    for model, row in limits.items():
-        if "failed" not in row:
-            text.append(f"| {model} | {row['gradient']:.1f} | {row['leapfrog']:.1f} | {row['leapfrog'] / row['gradient']:.2f} |")  # fmt: skip
-    text += growth(document["models"])
+    text = written(document)
     print(json.dumps(document) if asked.json else "\n".join(text))
     if not asked.quick:
         record.write_text(json.dumps(document, indent=1) + "\n")
