@@ -28,6 +28,22 @@ COST = {
     "flop": {...: float}, "parts": ({...: float}, None), "bill": (str, None),
     "currency": (str, None), "takes": ({...: TAKES}, None), "published_hours": (float, None),
 }  # fmt: skip
+SOMETIMES = {"median": (float, None), "lower": (float, None), "upper": (float, None)}
+TARGET = HEAD | {
+    "target": float, "chance": float, "up_to": float, "budget": (float, None), "N": (float, None),
+    "D": (float, None), "crossing": SOMETIMES, "crossing_oracle": SOMETIMES, "reached": float,
+    "below_floor": float, "before": float, "repaired": float,
+    "decades_beyond_data": (float, None), "checks": CHECKS,
+}  # fmt: skip
+CHOICE = {
+    "N": float, "D": float, "training": float, "serving": INTERVAL, "lifetime": INTERVAL,
+    "loss": INTERVAL,
+}  # fmt: skip
+SERVE = HEAD | {
+    "budget": float, "served_tokens": INTERVAL, "expected_served_tokens": float,
+    "training_alone": CHOICE, "lifetime": CHOICE, "saved": INTERVAL, "expected_saved": float,
+    "loss_given_up": INTERVAL, "checks": CHECKS,
+}  # fmt: skip
 LLAMA = ("--candidates", "8B,70B", "--candidates", "llama3-405b")
 H100 = ("--hardware", "h100", "--price", "Uniform(2, 3)")
 
@@ -85,6 +101,37 @@ def test_a_candidate_dearer_than_the_budget_is_named(nstar, saved):
     _, out, _ = nstar("risk", saved["surface"], "-C", "1e24", "--candidates", "big=70B@15T")  # fmt: skip
     assert "actions within the budget" in out
     assert "big (6.3 times)" in out
+
+
+def test_target_as_json_and_in_words(nstar, saved):
+    code, out, _ = nstar("target", saved["surface"], "--loss", "0.65", "--chance", "0.8", "--json")  # fmt: skip
+    told = json.loads(out)
+    assert code == 0
+    hold(TARGET, told)
+    assert told["crossing"]["lower"] < told["budget"] < told["crossing"]["upper"]
+    words = nstar("target", saved["surface"], "--loss", "0.65", "--chance", "0.8")[1]
+    assert "Loss 0.65 with probability 80%" in words
+
+
+def test_a_target_that_is_not_reached_fails(nstar, saved):
+    code, out, _ = nstar("target", saved["surface"], "--loss", "0.2", "--json")
+    told = json.loads(out)
+    hold(TARGET, told)
+    assert (code, told["budget"], told["below_floor"]) == (1, None, 1.0)
+    words = nstar("target", saved["surface"], "--loss", "0.2")[1]
+    assert "with probability 100% no run ever does" in words
+    assert "beyond 1e26" in words
+
+
+def test_serve_as_json_and_in_words(nstar, saved):
+    asked = ("serve", saved["surface"], "-C", "3.8e25", "--tokens")
+    code, out, _ = nstar(*asked, "Uniform(2e13, 4e13)", "--json")
+    told = json.loads(out)
+    assert code == 0
+    hold(SERVE, told)
+    assert told["lifetime"]["N"] < told["training_alone"]["N"]
+    assert "Serving 30T tokens: train" in nstar(*asked, "30T")[1]
+    assert "expected a positive number" in nstar(*asked, "30x")[2]
 
 
 def test_cost_as_json(nstar):

@@ -1,0 +1,182 @@
+"""Commands on plans that start elsewhere than at a budget: target, serve."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.source import Asked, get_fit
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the commands into the door."""
+    o.hang(
+        app,
+        (target, "nstar target llama3 --loss 0.65 --chance 0.8"),
+        (serve, "nstar serve llama3 --budget 3.8e25 --tokens 'Uniform(1e13, 2e13)'"),
+    )
+
+
+def target(
+    runs: o.Runs, loss: Annotated[float, typer.Option("--loss", metavar="LOSS", help="The loss to reach.")],
+    chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="Probability with which it is to be reached.")] = 0.9,
+    up_to: Annotated[float | None, typer.Option("--up-to", metavar="FLOP", help="Look no farther; four decades beyond the runs unless given.")] = None,
+    max_params: Annotated[str | None, typer.Option("--max-params", metavar="N", help="Largest size that may be recommended: 500B.")] = None,
+    max_tokens: Annotated[str | None, typer.Option("--max-tokens", metavar="D", help="Most tokens there are: 15T.")] = None,
+    law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
+    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
+    pool: o.Pool = None, group: o.Group = None,
+) -> None:  # fmt: skip
+    """Say the cheapest budget whose recommended run reaches a loss, with a chance."""
+    o.require_prob(prob)
+    o.require_positive("--loss", [loss], "1.9")
+    o.require_positive("--up-to", [up_to] if up_to is not None else [], "1e26")
+    if not 0 < chance < 1:
+        msg = (
+            f"--chance {chance:g}: expected a probability between 0 and 1, such as 0.9"
+        )
+        raise ValueError(msg)
+    from nstar.actions import Limits, amount
+
+    most = {n: amount(v, f"--{n.replace('_', '-')}") for n, v in (("max_params", max_params), ("max_tokens", max_tokens)) if v}  # fmt: skip
+    asked = Asked(
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
+    )  # fmt: skip
+    found = get_fit(asked)
+    from nstar.checks import check_fit
+    from nstar.cli import head
+    from nstar.targets import reach
+    from nstar.wording import plainly
+
+    reached = reach(found.fit, loss, chance, up_to=up_to, limits=Limits(**most), group=group)  # fmt: skip
+    checks = plainly([*reached.checks(), *check_fit(found.fit)])
+    document = head.head(found, prob, group) | reached.as_json(prob)
+    document["checks"] = [c.as_json() for c in checks]
+    if json:
+        show.as_json(document)
+    else:
+        head.title(found, group)
+        show.checks(checks)
+        _print_target(document, prob)
+        head.conventions(found)
+    show.finish(checks)
+
+
+def _print_target(told: dict[str, Any], prob: float) -> None:
+    from nstar.wording import count, flop, percent, share
+
+    chance = percent(told["chance"])
+    if told["budget"] is None:
+        show.line(
+            f"No budget up to {flop(told['up_to'])} FLOP reaches loss {told['target']:g} with probability {chance}: "
+            f"the chance there is {share(told['reached'])}, and with probability {share(told['below_floor'])} no run ever does.",
+            bold=True,
+        )  # fmt: skip
+    else:
+        show.line(
+            f"Loss {told['target']:g} with probability {chance}: {flop(told['budget'])} FLOP, "
+            f"{count(told['N'])} parameters on {count(told['D'])} tokens.",
+            bold=True,
+        )
+    rows = [
+        [name, *(flop(told[key][n]) if told[key][n] else f"beyond {flop(told['up_to'])}" for n in ("lower", "median", "upper"))]
+        for name, key in (("the recommended run", "crossing"), ("each draw's own best run", "crossing_oracle"))
+    ]  # fmt: skip
+    tail = (1 - prob) / 2
+    show.table(
+        f"FLOP at which loss {told['target']:g} is first reached, quantiles of the law, without run noise",
+        ["by", percent(round(tail, 6)), "50%", percent(round(1 - tail, 6))],
+        rows,
+    )
+    if told["repaired"]:
+        show.line(f"In {share(told['repaired'])} of draws the loss rises somewhere with the budget; there it is held where it was.")  # fmt: skip
+
+
+def serve(
+    runs: o.Runs, budget: Annotated[float, typer.Option("--budget", "-C", metavar="FLOP", help="Training FLOP whose recommended run sets the quality.")],
+    tokens: Annotated[str, typer.Option("--tokens", metavar="T", help="Tokens served over the lifetime, a number or a distribution: 15T, 'Uniform(1e13, 2e13)'.")],
+    law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
+    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
+    pool: o.Pool = None, group: o.Group = None,
+) -> None:  # fmt: skip
+    """Say which run of the same quality takes least compute over training and serving."""
+    o.require_prob(prob)
+    o.require_positive("--budget", [budget], "3.8e25")
+    demand = _demand(tokens)
+    asked = Asked(
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
+    )  # fmt: skip
+    found = get_fit(asked)
+    from nstar.checks import check_fit, check_plan
+    from nstar.cli import head
+    from nstar.planning import plan
+    from nstar.serving import serve as make
+    from nstar.wording import plainly
+
+    made = make(found.fit, budget, demand, group=group, seed=seed)
+    checks = plainly([*check_fit(found.fit), *check_plan(plan(found.fit, budget, group=group, seed=seed)), *made.checks()])  # fmt: skip
+    document = head.head(found, prob, group) | made.as_json(prob)
+    document["checks"] = [c.as_json() for c in checks]
+    if json:
+        show.as_json(document)
+    else:
+        head.title(found, group)
+        show.checks(checks)
+        _print_served(document, prob)
+        head.conventions(found)
+    show.finish(checks)
+
+
+def _demand(text: str) -> Any:
+    """Read 15T or a distribution."""
+    if "(" in text:
+        from nstar.bills import guess
+
+        return guess(text, "--tokens")
+    from nstar.actions import amount
+
+    return amount(text, "--tokens")
+
+
+def _print_served(told: dict[str, Any], prob: float) -> None:
+    from nstar.wording import count, digits, flop, numbers, percent, share
+
+    after = told["lifetime"]
+    show.line(
+        f"Serving {count(told['expected_served_tokens'])} tokens: train {count(after['N'])} parameters on {count(after['D'])} tokens, "
+        f"which saves {share(max(told['expected_saved'], 0.0))} of the lifetime's compute at the same expected loss.",
+        bold=True,
+    )  # fmt: skip
+    rows = [
+        [name, count(r["N"]), count(r["D"]), flop(r["training"]), *(_flops(r[n]) for n in ("serving", "lifetime")), numbers(r["loss"], 4)]
+        for name, r in (("training alone", told["training_alone"]), ("lifetime", after))
+    ]  # fmt: skip
+    show.table(
+        f"Median [{percent(prob)} equal-tailed interval of demand and law]",
+        [
+            "choice for",
+            "N",
+            "D",
+            "training FLOP",
+            "serving FLOP",
+            "lifetime FLOP",
+            "loss",
+        ],
+        rows,
+    )
+    gap = told["loss_given_up"]
+    show.line(
+        f"The two are as good in expectation; draw by draw the lifetime choice is worse by {digits(gap['median'], 2)} "
+        f"[{digits(gap['lower'], 2)}, {digits(gap['upper'], 2)}] of loss. Serving is counted as 2 FLOP a parameter and token."
+    )  # fmt: skip
+
+
+def _flops(interval: dict[str, float]) -> str:
+    from nstar.wording import flop
+
+    return f"{flop(interval['median'])} [{flop(interval['lower'])}, {flop(interval['upper'])}]"  # fmt: skip
