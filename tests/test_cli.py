@@ -14,6 +14,7 @@ from nstar import cli
 REPO = Path(__file__).parent.parent
 COMMANDS = (
     "report", "fit", "summary", "predict", "plan", "compare", "simulate", "data", "published", "models",
+    "risk", "cost", "target", "serve",
 )  # fmt: skip
 
 

@@ -54,6 +54,18 @@ COMPARE = HEAD | {
     "sentence": str, "checks": CHECKS,
 }  # fmt: skip
 SHARES = dict.fromkeys(("parameters", "discrepancy", "law", "noise"), float)
+ACTION = {
+    "name": str, "N": float, "D": float, "C": float, "loss": INTERVAL, "regret": INTERVAL,
+    "expected_regret": float, "wasted": INTERVAL, "expected_wasted": float,
+    "wasted_share": INTERVAL, "beyond_frontier": float, "value_at_risk": float,
+    "expected_shortfall": float, "best_probability": (float, None),
+    "miss_probability": (float, None), "hours": (INTERVAL, None), "cost": (INTERVAL, None),
+    "cost_shortfall": (float, None), "wasted_cost": (INTERVAL, None),
+}  # fmt: skip
+WEIGHED = {
+    "budget": float, "target_loss": (float, None), "level": float, "bill": (str, None),
+    "currency": (str, None), "perfect_information": float, "repaired": float, "actions": [ACTION],
+}  # fmt: skip
 REPORT = {
     "headline": str, "status": str, "data": str, "seed": int, "prob": float, "interval": str,
     "checks": CHECKS,
@@ -62,7 +74,7 @@ REPORT = {
         "exponents": EXPONENTS, "exponents_over": OVER, "coefficients": COEFFICIENTS,
         "loss_from": ([SHARES], None), "unknowns": {...: {"mean": float, "sd": float, "lower": float, "upper": float}},
     }],
-    "routes_missing": {...: str},
+    "routes_missing": {...: str}, "risk": [WEIGHED | {"route": str}],
     "published": [{
         "id": str, "law_form": str, "citation": str, "confidence": str, "notes": [str],
         "printed": PRINTED, "sentence": str, "budgets": [BOTH],

@@ -9,12 +9,26 @@ from pathlib import Path
 import pytest
 from lxml import html
 
+from nstar import hardware
+from nstar.actions import read_all
+from nstar.bills import Bill
 from nstar.planning import plan
-from nstar.report.facts import gather
+from nstar.report.facts import Question, gather
 from nstar.report.page import page
 from nstar.routes import Route, Routes
 from nstar.verdicts import Status
-from nstar.wording import UNKNOWNS, beside, count, counts, flop, numbers, visible
+from nstar.wording import (
+    UNKNOWNS,
+    beside,
+    count,
+    counts,
+    digits,
+    flop,
+    numbers,
+    share,
+    shares,
+    visible,
+)
 
 GOLDEN = Path(__file__).parent / "golden" / "llama3_report.txt"
 COMMAND = "nstar report llama3 --budget 3.8e25"
@@ -85,7 +99,7 @@ def test_ids_are_unique_and_what_is_named_exists(tree):
 
 def test_every_figure_has_a_title_and_a_text_alternative(tree):
     figures = tree.xpath("//figure")
-    assert len(figures) == 4  # N*, D*, the loss at the budget, the profiles
+    assert len(figures) == 5  # N*, D*, the loss at the budget, regret, the profiles
     for figure in figures:
         (drawing,) = figure.xpath("svg")
         assert drawing.get("role") == "img"
@@ -131,6 +145,16 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
         both = power["N"], power["D"], level["A1"], level["A2"]
         assert next(lines)[1:5] == [numbers(one) for one in both]
     assert not list(answers)
+    risks = iter(cells(tree, "risk", 0))
+    for entry in document["risk"]:
+        for a in entry["actions"]:
+            row = next(risks)
+            assert row[:6] == [
+                entry["route"], a["name"], count(a["N"]), count(a["D"]),
+                numbers(a["loss"], 4), digits(a["expected_regret"], 2),
+            ]  # fmt: skip
+            assert row[6] == shares(a["wasted_share"])
+    assert not list(risks)
     for i, entry in enumerate(document["published"]):
         rows = beside(entry["budgets"], entry["exponents"], entry["exponents_over"])
         assert cells(tree, "published", i) == rows
@@ -141,6 +165,26 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
     assert document["headline"] in tree.xpath("//p[contains(@class, 'headline')]")[0].text_content()  # fmt: skip
     told = [one.text_content() for one in tree.xpath("//dl/dd")]
     assert told == [visible(str(v)) for v in document["provenance"].values()]
+
+
+def test_candidates_and_their_bill_are_on_the_page(surface_fit):
+    route = Route("coupled", surface_fit, plan(surface_fit, [3.8e25]))
+    routes = Routes(surface_fit.runs, (route,), {})
+    named = read_all(["8B", "<b>ours</b>=405B@15.6T"])
+    question = Question(named, target=0.6, bill=Bill(hardware.get("h100"), price=2.5))
+    facts = gather(routes, None, 0.9, COMMAND, question)
+    (told,) = facts.document["risk"]
+    root = html.document_fromstring(page(routes, facts))
+    rows, money = cells(root, "risk", 0), cells(root, "risk", 1)
+    names = ["recommended", "half the size", "twice the size", "8B", "<b>ours</b>"]
+    assert [row[1] for row in rows] == [row[1] for row in money] == names
+    assert [row[-1] for row in rows] == [share(a["miss_probability"]) for a in told["actions"]]  # fmt: skip
+    assert [row[3] for row in money] == [counts(a["hours"]) for a in told["actions"]]
+    assert [row[4] for row in money] == [counts(a["cost"]) for a in told["actions"]]
+    assert "The run of least expected loss by the loss surface" in facts.headline
+    assert told["bill"] in root.xpath("//section[@id='risk']")[0].text_content()
+    check = next(c for c in facts.checks if "actions among the runs" in c.name)
+    assert "8B" in check.detail
 
 
 def test_no_number_is_written_for_machines(tree):

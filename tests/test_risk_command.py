@@ -7,21 +7,9 @@ import pytest
 
 from nstar import cli
 from nstar.wording import share
-from test_json import CHECKS, HEAD, INTERVAL, hold
+from test_json import CHECKS, HEAD, INTERVAL, WEIGHED, hold
 
-ACTION = {
-    "name": str, "N": float, "D": float, "C": float, "loss": INTERVAL, "regret": INTERVAL,
-    "expected_regret": float, "wasted": INTERVAL, "expected_wasted": float,
-    "wasted_share": INTERVAL, "beyond_frontier": float, "value_at_risk": float,
-    "expected_shortfall": float, "best_probability": (float, None),
-    "miss_probability": (float, None), "hours": (INTERVAL, None), "cost": (INTERVAL, None),
-    "cost_shortfall": (float, None), "wasted_cost": (INTERVAL, None),
-}  # fmt: skip
-RISK = HEAD | {
-    "budget": float, "target_loss": (float, None), "level": float, "bill": (str, None),
-    "currency": (str, None), "perfect_information": float, "repaired": float,
-    "actions": [ACTION], "N": INTERVAL, "checks": CHECKS,
-}  # fmt: skip
+RISK = HEAD | WEIGHED | {"N": INTERVAL, "checks": CHECKS}
 TAKES = {"hours": INTERVAL, "cost": (INTERVAL, None)}
 COST = {
     "model": str, "N": float, "D": float, "context": int, "prob": float, "interval": str,
@@ -184,7 +172,7 @@ def test_cost_says_what_it_lacks(nstar):
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(0.322, "32%"), (0.00343, "0.3%"), (0.9996, "99.96%"), (0.0, "0%"), (1.0, "100%"), (1e-7, "<0.001%"), (1 - 1e-7, ">99.999%")],
+    [(0.322, "32%"), (0.00343, "0.3%"), (0.9996, "99.96%"), (0.0, "0%"), (1.0, "100%"), (1e-7, "<0.001%"), (1 - 1e-7, ">99.999%"), (0.9999, "99.99%")],
 )  # fmt: skip
 def test_shares_are_written_as_near_to_an_end_as_they_are(value, written):
     assert share(value) == written

@@ -56,7 +56,9 @@ class Risk:
 
     @property
     def best_probability(self) -> dict[str, float]:
-        """Probability that each of the rivals is the best of them; they add up to one."""
+        """Probability that each rival is the best of them, one in all; none of one alone."""
+        if not self.named:
+            return {}
         losses = self.draws["loss"].sel(action=self.rivals).to_numpy()
         return dict(
             zip(self.rivals, risk.best_probability(losses).tolist(), strict=True)
@@ -107,6 +109,19 @@ class Risk:
                 record["cost_shortfall"] = float(risk.expected_shortfall(whole, self.level))  # fmt: skip
                 record["wasted_cost"] = interval(lost, prob).as_json()
         return record
+
+    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+        """Every number of the answer as plain data."""
+        return {
+            "budget": self.C,
+            "target_loss": self.target,
+            "level": self.level,
+            "bill": self.bill.words() if self.bill else None,
+            "currency": self.bill.currency if self.bill else None,
+            "perfect_information": self.perfect_information,
+            "repaired": self.draws.attrs["repaired"],
+            "actions": self.table(prob),
+        }
 
     def checks(self) -> list[Check]:
         """Say which actions leave what was measured, or the budget."""

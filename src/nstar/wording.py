@@ -131,7 +131,7 @@ def share(value: float) -> str:
     near = 100 * min(value, 1 - value)
     if near <= 0:
         return "0%" if value < 0.5 else "100%"
-    places = max(0, -math.floor(math.log10(near)))
+    places = max(0, -math.floor(math.log10(near) + 1e-9))
     if places > 3:
         return "<0.001%" if value < 0.5 else ">99.999%"
     return f"{100 * value:.{places}f}%"

@@ -30,7 +30,10 @@ def target(
     prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
-    """Say the cheapest budget whose recommended run reaches a loss, with a chance."""
+    """Say the cheapest budget that reaches a loss, with a chance.
+
+    It is the recommended run that reaches it, not each draw's own best.
+    """
     o.require_prob(prob)
     o.require_positive("--loss", [loss], "1.9")
     o.require_positive("--up-to", [up_to] if up_to is not None else [], "1e26")
@@ -104,7 +107,11 @@ def serve(
     prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
-    """Say which run of the same quality takes least compute over training and serving."""
+    """Choose size and tokens for training and serving together.
+
+    Of all runs with the expected loss that the budget would buy, the one of least
+    compute over training and the lifetime's demand.
+    """
     o.require_prob(prob)
     o.require_positive("--budget", [budget], "3.8e25")
     demand = _demand(tokens)

@@ -9,11 +9,22 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
+from nstar.cli.risking import (
+    Candidates,
+    Goodput,
+    Hardware,
+    Mfu,
+    Precision,
+    Price,
+    Target,
+    bill_of,
+)
 from nstar.cli.source import Asked, read, tell, use_cache
 from nstar.progress import progress
 
 if TYPE_CHECKING:
-    from nstar.report.facts import Facts
+    from nstar.bills import Bill
+    from nstar.report.facts import Facts, Question
     from nstar.routes import Routes
 
 
@@ -25,6 +36,8 @@ def add(app: typer.Typer) -> None:
 def report(
     runs: o.Runs, budget: o.Budgets,
     published: Annotated[list[str] | None, typer.Option(metavar="ID", help="Published fits to show beside; the usual one unless given. Repeatable.")] = None,
+    candidates: Candidates = None, target_loss: Target = None,
+    hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
     law: Annotated[list[str] | None, typer.Option("--law", metavar="LAW", help="Only these routes: isoflop, allocation, coupled. Repeatable.")] = None,
     prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
@@ -37,13 +50,15 @@ def report(
     asked = Asked(
         runs, None, None, None, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
+    question = _question(candidates, target_loss, bill_of(hardware, precision, mfu, goodput, price))  # fmt: skip
     page_file = _before(asked, budget, prob, published or (), law or (), out)
     found = _routes(asked, budget, law or ())
     from nstar.report.facts import gather
     from nstar.report.page import page
     from nstar.writing import json_text, write_whole
 
-    facts = gather(found, published or None, prob, shlex.join(["nstar", *sys.argv[1:]]))
+    command = shlex.join(["nstar", *sys.argv[1:]])
+    facts = gather(found, published or None, prob, command, question)
     write_whole(page_file, page(found, facts))
     numbers = write_whole(page_file.with_suffix(".json"), json_text(facts.document))
     if json:
@@ -53,6 +68,18 @@ def report(
         _print(facts, prob)
         show.line(f"page {page_file}, numbers {numbers}, seed {seed or 0}")
     show.finish(facts.checks)
+
+
+def _question(
+    candidates: list[str] | None, target: float | None, bill: "Bill | None"
+) -> "Question":
+    """Read what is asked besides the budget, before anything is sampled."""
+    if target is not None:
+        o.require_positive("--target-loss", [target], "1.9")
+    from nstar.actions import read_all
+    from nstar.report.facts import Question
+
+    return Question(read_all(candidates or []), target=target, bill=bill)
 
 
 def _before(

@@ -11,7 +11,6 @@ from nstar.cli.source import Asked, get_fit
 
 if TYPE_CHECKING:
     from nstar.bills import Bill
-    from nstar.weighing import Risk
 
 Candidates = Annotated[list[str] | None, typer.Option("--candidates", metavar="RUNS", help="Runs to weigh: 8B,70B,405B@15.6T, NAME=N@D, or a model of `nstar models`; what the budget buys where no tokens are said. Repeatable.")]  # fmt: skip
 Target = Annotated[float | None, typer.Option("--target-loss", metavar="LOSS", help="A loss whose probability of being missed is asked.")]  # fmt: skip
@@ -45,7 +44,11 @@ def risk(
     prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
-    """Weigh what a budget could buy: regret, wasted compute and money, chances, under every draw."""
+    """Weigh what a budget could buy: regret, waste and chances.
+
+    Every action is read under every draw, in loss, in compute and, with --hardware and
+    --price, in money.
+    """
     o.require_prob(prob)
     o.require_positive("--budget", [budget], "3.8e25")
     if not 0 < level < 1:
@@ -74,7 +77,7 @@ def risk(
     )  # fmt: skip
     made = make_plan(found.fit, budget, seed=seed, group=group)
     checks = plainly([*check_fit(found.fit), *check_plan(made), *weighed.checks()])
-    document = head.head(found, prob, group) | as_document(weighed, prob)
+    document = head.head(found, prob, group) | weighed.as_json(prob)
     document["N"], document["checks"] = made.table(prob)[0]["N"], [c.as_json() for c in checks]  # fmt: skip
     if json:
         show.as_json(document)
@@ -117,20 +120,6 @@ def bill_of(
     )  # fmt: skip
 
 
-def as_document(weighed: "Risk", prob: float) -> dict[str, Any]:
-    """Every number of the answer as plain data."""
-    return {
-        "budget": weighed.C,
-        "target_loss": weighed.target,
-        "level": weighed.level,
-        "bill": weighed.bill.words() if weighed.bill else None,
-        "currency": weighed.bill.currency if weighed.bill else None,
-        "perfect_information": weighed.perfect_information,
-        "repaired": weighed.draws.attrs["repaired"],
-        "actions": weighed.table(prob),
-    }
-
-
 def _print(document: dict[str, Any], prob: float) -> None:
     from nstar.wording import count, counts, digits, flop, numbers, percent, shares
 
@@ -162,12 +151,15 @@ def _print_chances(document: dict[str, Any]) -> None:
     from nstar.wording import digits, percent, share
 
     level, target = percent(document["level"]), document["target_loss"]
-    header = ["action", "P(best of these)", f"loss at risk, {level}", f"expected shortfall, {level}"]  # fmt: skip
+    header = ["action", f"loss at risk, {level}", f"expected shortfall, {level}"]
     rows = [
-        [r["name"], "" if r["best_probability"] is None else share(r["best_probability"]),
-         digits(r["value_at_risk"], 4), digits(r["expected_shortfall"], 4)]
+        [r["name"], digits(r["value_at_risk"], 4), digits(r["expected_shortfall"], 4)]
         for r in document["actions"]
-    ]  # fmt: skip
+    ]
+    best = [r["best_probability"] for r in document["actions"]]
+    if any(chance is not None for chance in best):
+        header.append("P(best of these)")
+        rows = [[*row, "" if p is None else share(p)] for row, p in zip(rows, best, strict=True)]  # fmt: skip
     if target is not None:
         header.append(f"P(loss > {target:g})")
         rows = [[*row, share(r["miss_probability"])] for row, r in zip(rows, document["actions"], strict=True)]  # fmt: skip
@@ -197,7 +189,7 @@ def cost(
     hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
     prob: o.Prob = 0.9, json: o.Json = False,
 ) -> None:  # fmt: skip
-    """Say what a run takes: FLOP by every convention, accelerator-hours, money."""
+    """Say what a run takes: FLOP by every convention, hours, money."""
     o.require_prob(prob)
     o.require_positive("--context", [context], "8192")
     from nstar import models

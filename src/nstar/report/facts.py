@@ -4,17 +4,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
+from nstar.actions import ANY, Action, Limits
+from nstar.bills import Bill
 from nstar.comparison import Comparison, compare
 from nstar.report.words import headline
 from nstar.routes import Route, Routes
 from nstar.types import Surface
 from nstar.uncertainty import decompose
 from nstar.verdicts import Check, Status, worst
+from nstar.weighing import Risk, weigh
 from nstar.wording import plain, plainly
 
 ORDER = (Status.FAIL, Status.REVIEW, Status.PASS)
+
+
+class Question(NamedTuple):
+    """What was asked besides the budget."""
+
+    candidates: Sequence[Action] = ()
+    limits: Limits = ANY
+    target: float | None = None  # loss
+    bill: Bill | None = None
 
 
 @dataclass(frozen=True)
@@ -24,11 +36,16 @@ class Facts:
     headline: str
     checks: list[Check]  # worst first
     comparisons: list[Comparison]
+    risks: list[tuple[Route, Risk]]  # of routes that have a loss
     document: dict[str, Any]  # the same as plain data
 
 
 def gather(
-    routes: Routes, published: Sequence[str] | None, prob: float, command: str
+    routes: Routes,
+    published: Sequence[str] | None,
+    prob: float,
+    command: str,
+    question: Question = Question(),  # noqa: B008  nothing in it changes
 ) -> Facts:
     """Read intervals, checks and comparisons off the routes.
 
@@ -37,12 +54,18 @@ def gather(
         published: ids of published fits; the usual one for these runs unless given.
         prob: probability of every interval.
         command: what the user typed, for the provenance.
+        question: candidates, limits, a target and a bill.
     """
     names = list(published) if published else usual_published(routes.runs.source)
     budgets = [float(C) for C in routes.lead.plan.budgets]
     comparisons = [compare(routes.lead.fit, name, budgets) for name in names]
-    checks = _checks(routes, comparisons, budgets[-1])
-    words = headline(routes, prob, worst(checks))
+    risks = [
+        (route, weigh(route.fit, budgets[-1], question.candidates, limits=question.limits, target=question.target, bill=question.bill))
+        for route in routes.taken
+        if isinstance(route.fit.law, Surface)
+    ]  # fmt: skip
+    checks = _checks(routes, comparisons, risks, budgets[-1])
+    words = headline(routes, prob, worst(checks), risks)
     document = {
         "headline": words,
         "status": str(worst(checks)),
@@ -53,10 +76,11 @@ def gather(
         "checks": [check.as_json() for check in checks],
         "routes": [_route(route, prob) for route in routes.taken],
         "routes_missing": dict(routes.missing),
+        "risk": [{"route": route.words} | risk.as_json(prob) for route, risk in risks],
         "published": [_published(held, prob) for held in comparisons],
         "provenance": _provenance(routes, command),
     }
-    return Facts(words, checks, comparisons, document)
+    return Facts(words, checks, comparisons, risks, document)
 
 
 def usual_published(source: str) -> list[str]:
@@ -64,7 +88,12 @@ def usual_published(source: str) -> list[str]:
     return ["llama3"] if source.startswith("llama3") else ["chinchilla"]
 
 
-def _checks(routes: Routes, comparisons: list[Comparison], C: float) -> list[Check]:
+def _checks(
+    routes: Routes,
+    comparisons: list[Comparison],
+    risks: list[tuple[Route, Risk]],
+    C: float,
+) -> list[Check]:
     """Collect checks with their route's name; what is said twice, once."""
     shared = set(routes.runs.notes)
     said: dict[Check, list[str]] = {}
@@ -72,6 +101,9 @@ def _checks(routes: Routes, comparisons: list[Comparison], C: float) -> list[Che
         for check in route.checks():
             if check not in shared:
                 said.setdefault(check, []).append(route.words)
+    for route, risk in risks:
+        for check in risk.checks():
+            said.setdefault(check, []).append(route.words)
     found = [routes.disagreement(C), *routes.runs.notes]
     found += [_of(check, who, len(routes.taken)) for check, who in said.items()]
     found += routes.also

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nstar.report import figures, spending, tables
+from nstar.report import figures, regret, spending, tables
 from nstar.report.drawing import svg
 from nstar.report.facts import Facts
 from nstar.report.words import LEADS, SECTIONS
+from nstar.risk import LEVEL
 from nstar.routes import Routes
 from nstar.types import Surface
-from nstar.wording import count, flop, percent, shown, visible
+from nstar.wording import count, flop, percent, share, shown, visible
 
 SHAPES = ("N", "D")  # of allocation figures, in this order
 
@@ -40,10 +41,8 @@ def page(routes: Routes, facts: Facts) -> str:
     document = facts.document
     budget = float(routes.lead.plan.budgets[-1])
     prob = percent(document["prob"])
-    leads = {
-        name: text.format(prob=prob, lead=routes.lead.words, budget=flop(budget))
-        for name, text in LEADS.items()
-    }
+    said = {"lead": routes.lead.words, "budget": flop(budget), "tail": share(1 - LEVEL)}
+    leads = {name: text.format(prob=prob, **said) for name, text in LEADS.items()}
     return environment.get_template("page.html.j2").render(
         name=shown(document["data"]),
         facts=document,
@@ -55,6 +54,8 @@ def page(routes: Routes, facts: Facts) -> str:
         answer=tables.answer(document),
         lines=tables.lines(document),
         shares=tables.shares(document),
+        risk=tables.risk(document),
+        money=tables.money(document),
         provenance=tables.provenance(document),
     )
 
@@ -62,7 +63,12 @@ def page(routes: Routes, facts: Facts) -> str:
 def _pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]]:
     published = [held.published for held in facts.comparisons]
     prob = facts.document["prob"]
-    drawn: dict[str, list[Picture]] = {"allocation": [], "target": [], "profiles": []}
+    drawn: dict[str, list[Picture]] = {
+        "allocation": [],
+        "target": [],
+        "risk": [],
+        "profiles": [],
+    }
 
     def add(section: str, title: str, alt: str, draw: Any, *args: Any) -> None:
         name = f"{section}-{len(drawn[section])}"
@@ -86,6 +92,13 @@ def _pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]
             f"Loss against parameters at {flop(C)} FLOP",
             f"Loss along the line of equal cost, with {percent(prob)} bands, recommended runs and draws of N*.",
             spending.target, routes, published, C, prob,
+        )  # fmt: skip
+    if facts.risks:
+        add(
+            "risk",
+            f"Loss given away by size at {flop(C)} FLOP",
+            "Mean regret against model size by each route, what one draw in twenty exceeds, and the actions weighed.",
+            regret.curve, facts.risks,
         )  # fmt: skip
     for route in routes.taken:
         if "budget" in route.fit.law.inputs:

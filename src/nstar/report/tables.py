@@ -3,7 +3,18 @@
 from typing import Any, NamedTuple
 
 from nstar.report.words import PROVENANCE
-from nstar.wording import beside, counts, flop, numbers, percent, visible
+from nstar.wording import (
+    beside,
+    count,
+    counts,
+    digits,
+    flop,
+    numbers,
+    percent,
+    visible,
+)
+from nstar.wording import share as part
+from nstar.wording import shares as parts
 
 
 class Table(NamedTuple):
@@ -55,6 +66,47 @@ def shares(document: dict[str, Any]) -> Table:
         for route in said for b, share in zip(route["budgets"], route["loss_from"], strict=True)
     ]  # fmt: skip
     return Table(["route", "budget (FLOP)", *parts], rows)
+
+
+def risk(document: dict[str, Any]) -> Table:
+    """Every action of each route that has a loss."""
+    said = document["risk"]
+    target = said[0]["target_loss"] if said else None
+    rivals = any(a["best_probability"] is not None for e in said for a in e["actions"])
+    header = ["route", "action", "N", "D", "loss", "mean regret", "compute wasted", "shortfall"]  # fmt: skip
+    header += ["P(best)"] if rivals else []
+    header += [] if target is None else [f"P(loss > {target:g})"]
+    rows = [
+        [
+            entry["route"], visible(a["name"]), count(a["N"]), count(a["D"]), numbers(a["loss"], 4),
+            digits(a["expected_regret"], 2), parts(a["wasted_share"]),
+            digits(a["expected_shortfall"], 4),
+            *([_best(a["best_probability"])] if rivals else []),
+            *([] if target is None else [part(a["miss_probability"])]),
+        ]
+        for entry in said for a in entry["actions"]
+    ]  # fmt: skip
+    return Table(header, rows)
+
+
+def _best(probability: float | None) -> str:
+    return "not a rival" if probability is None else part(probability)
+
+
+def money(document: dict[str, Any]) -> Table:
+    """What each action takes, where a bill was asked for."""
+    said = [entry for entry in document["risk"] if entry["bill"]]
+    priced = bool(said) and said[0]["actions"][0]["cost"] is not None
+    header = ["route", "action", "FLOP", "accelerator-hours"]
+    header += [f"cost ({said[0]['currency']})", "of it wasted", "cost shortfall"] if priced else []  # fmt: skip
+    rows = [
+        [
+            entry["route"], visible(a["name"]), flop(a["C"]), counts(a["hours"]),
+            *([counts(a["cost"]), counts(a["wasted_cost"]), count(a["cost_shortfall"])] if priced else []),
+        ]
+        for entry in said for a in entry["actions"]
+    ]  # fmt: skip
+    return Table(header, rows)
 
 
 def published(entry: dict[str, Any]) -> Table:

@@ -1,15 +1,23 @@
 """Sentences of the report, apart from its markup."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nstar.checks import FAR
 from nstar.intervals import interval
-from nstar.routes import Routes
+from nstar.routes import Route, Routes
 from nstar.verdicts import Status
-from nstar.wording import count, counts, flop, percent
+from nstar.weighing import Risk
+from nstar.wording import count, counts, digits, flop, numbers, percent
 
 
-def headline(routes: Routes, prob: float, status: Status) -> str:
+def headline(
+    routes: Routes,
+    prob: float,
+    status: Status,
+    risks: Sequence[tuple[Route, Risk]] = (),
+) -> str:
     """Say the answer, its interval, what disagrees, and how far it is from the runs."""
     lead = routes.lead
     C = float(lead.plan.budgets[-1])
@@ -21,6 +29,8 @@ def headline(routes: Routes, prob: float, status: Status) -> str:
         f"{counts(interval(at['D'], prob))} tokens (median [{percent(prob)} credible interval of the law])"
     )
     parts = [answer[0].upper() + answer[1:] + _spread(routes, C)]
+    if risks:
+        parts.append(_recommended(*risks[0], prob))
     if decades > FAR:
         parts.insert(
             0,
@@ -36,6 +46,15 @@ def headline(routes: Routes, prob: float, status: Status) -> str:
             else "All checks PASS."
         )
     return " ".join(parts)
+
+
+def _recommended(route: Route, risk: Risk, prob: float) -> str:
+    """Say what to train, what it reaches, and what it gives away."""
+    run = risk.table(prob)[0]
+    return (
+        f"The run of least expected loss by the {route.words} has {count(run['N'])} parameters on {count(run['D'])} tokens: "
+        f"loss {numbers(run['loss'], 4)}, of which not knowing the law costs {digits(run['expected_regret'], 2)} on average."
+    )
 
 
 def _spread(routes: Routes, C: float) -> str:
@@ -55,6 +74,7 @@ SECTIONS = {
     "answer": "What the budget buys",
     "allocation": "How to split a budget between size and tokens",
     "target": "At the budget: loss against model size",
+    "risk": "What a choice risks",
     "profiles": "The isoFLOP profiles behind it",
     "published": "Beside the published fit",
     "provenance": "Provenance: where this comes from, and how to repeat it",
@@ -82,6 +102,16 @@ LEADS = {
         "Bands hold the law's line with {prob} probability. Dots are measured optima, the "
         "minima of parabolas in log D. Dashes are the published law, the star its own printed "
         "prediction. The shaded part lies beyond the largest run."
+    ),
+    "risk": (
+        "At {budget} FLOP, under every draw: nobody can train at each draw's own optimum, so the "
+        "recommended run is that of least expected loss. Regret is the loss an action gives away "
+        "against each draw's own best run, and the recommended one's mean regret is what knowing "
+        "the law would be worth; compute wasted is the part of the action's FLOP that the best "
+        "run would not need for the same loss. Median [{prob} equal-tailed credible interval], "
+        "without run noise; the shortfall is the mean loss in the worst {tail} of the draws. The "
+        "figure has the mean regret of every size the budget could buy, and dotted what one draw "
+        "in twenty exceeds; ticks on top are actions."
     ),
     "profiles": (
         "Points are runs, curves the fitted profiles with {prob} bands, without run noise; a "
