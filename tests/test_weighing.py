@@ -113,6 +113,12 @@ def test_laws_that_bend_are_weighed_too(name, request):
     assert "recommended" in found._repr_html_()
 
 
+def test_a_hostile_name_is_text_in_a_notebook(surface_fit):
+    shown = weigh(surface_fit, C, [Action("<script>x</script>", 8e9)])._repr_html_()
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+
+
 def test_an_average_is_weighed_draw_by_draw_of_its_laws(surface_fit, bent_fit):
     how = Check("weights", Status.PASS, "as told")
     both = Average((surface_fit, bent_fit), ("chinchilla", "coupled"), (0.5, 0.5), how)

@@ -63,11 +63,6 @@ class Limits:
 ANY = Limits()
 
 
-def in_memory(memory: float, bytes_per_param: float = 2.0) -> float:
-    """Most parameters whose weights fit in so many bytes."""
-    return memory / bytes_per_param
-
-
 def amount(text: str, what: str = "amount") -> float:
     """Read 8B, 15.6T or 3.8e25.
 

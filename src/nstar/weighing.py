@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ class Risk:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{r['name']}</td><td>{count(r['N'])}</td><td>{count(r['D'])}</td>"
+            f"<tr><td>{escape(r['name'])}</td><td>{count(r['N'])}</td><td>{count(r['D'])}</td>"
             f"<td>{digits(r['loss']['median'], 4)}</td><td>{digits(r['expected_regret'], 2)}</td>"
             f"<td>{share(r['wasted_share']['median'])}</td></tr>"
             for r in self.table()
