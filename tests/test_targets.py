@@ -66,6 +66,12 @@ def test_a_crossing_far_beyond_the_runs_is_for_review(surface_fit):
     assert statuses(near)["target within reach of the runs"] is Status.PASS
 
 
+def test_a_target_that_less_would_reach_says_so(surface_fit, reached):
+    easy = reach(surface_fit, 2.0)
+    assert statuses(easy)["target above the search"] is Status.REVIEW
+    assert "target above the search" not in statuses(reached)
+
+
 @pytest.mark.parametrize("name", ["isoflop_fit", "bent_fit"])
 def test_draws_that_rise_are_counted(name, request):
     found = reach(request.getfixturevalue(name), 0.65, 0.5)

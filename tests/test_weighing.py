@@ -144,6 +144,19 @@ def test_limits_are_kept(surface_fit):
         assert limited.loss.mean() >= free.loss.mean() - 1e-12
 
 
+def test_knowing_the_law_would_not_lift_a_limit(surface_fit):
+    """Scarce tokens: regret is against the best run that has no more of them."""
+    limits = Limits(max_tokens=2e12)
+    found = weigh(surface_fit, C, limits=limits).draws
+    assert float(found["D"].max()) <= 2e12
+    N = np.geomspace(1e11, 2e13, 3000)
+    D = np.minimum(C / 6 / N, 2e12)
+    table = law_loss(surface_fit, N, D)
+    assert float(found["loss"].sel(action="recommended").mean()) == pytest.approx(table.mean(axis=0).min(), rel=1e-4)  # fmt: skip
+    regret = table.mean(axis=0).min() - table.min(axis=1).mean()
+    assert float(found["regret"].sel(action="recommended").mean()) == pytest.approx(regret, abs=2e-5)  # fmt: skip
+
+
 def test_a_law_without_a_loss_is_refused(allocation_fit):
     with pytest.raises(ValueError, match="has no loss to weigh"):
         weigh(allocation_fit, C)

@@ -23,9 +23,9 @@ class Action:
     N: float  # parameters
     D: float | None = None  # tokens
 
-    def at(self, C: float, cost: Cost) -> "Action":
+    def at(self, C: float, cost: Cost, limits: "Limits") -> "Action":
         """Give it the tokens that a budget buys, where it has none of its own."""
-        tokens = float(cost.tokens(self.N, C)) if self.D is None else self.D
+        tokens = float(limits.tokens(self.N, C, cost)) if self.D is None else self.D
         return Action(self.name, self.N, tokens)
 
 
@@ -55,7 +55,7 @@ class Limits:
             return np.unique(steps) * self.multiple_of
         return np.unique(np.minimum(allowed, self.max_params))
 
-    def tokens(self, N: np.ndarray, C: float, cost: Cost) -> np.ndarray:
+    def tokens(self, N: ArrayLike, C: float, cost: Cost) -> np.ndarray:
         """Tokens a budget buys at each size, no more than there are."""
         return np.minimum(cost.tokens(N, C), self.max_tokens)
 

@@ -9,7 +9,7 @@ from nstar.allocating import optima
 from nstar.fitting import Fit
 from nstar.mixture import Average, components, thinned
 from nstar.prediction import law_loss
-from nstar.types import Cost
+from nstar.types import Cost, Surface
 
 SIZES = 65  # tried along each budget
 TAIL = 0.005  # of the draws' optima that lies outside the sizes tried, at either end
@@ -53,6 +53,10 @@ def choose(
         N: sizes of each draw's optimum, (draw, budget), where they are known.
     """
     low, high = _ends(fit, C, cost, N)
+    if np.isfinite(
+        limits.max_tokens
+    ):  # then the best run may be larger than any optimum
+        high = np.maximum(high, BEYOND * cost.params(limits.max_tokens, C))
     grids = [limits.sizes(np.geomspace(a, b, SIZES)) for a, b in zip(low, high, strict=True)]  # fmt: skip
     tokens = [limits.tokens(n, c, cost) for n, c in zip(grids, C, strict=True)]
     edges = np.cumsum([len(n) for n in grids])[:-1]
@@ -79,6 +83,18 @@ def _ends(
     ends = (np.interp(np.log(C), np.log(guides), e) for e in (low, high))
     low, high = (np.exp(e) for e in ends)
     return low / BEYOND, high * BEYOND
+
+
+def require_loss(fit: Fit | Average) -> None:
+    """Refuse a fit, or an average with one, that says nothing of losses.
+
+    Raises:
+        ValueError: a law has no loss.
+    """
+    for part in components(fit):
+        if not isinstance(part.law, Surface):
+            msg = f"the {type(part.law).__name__} law has no loss to weigh; fit a loss surface or isoFLOP profiles"
+            raise ValueError(msg)
 
 
 def _draws(fit: Fit) -> int:

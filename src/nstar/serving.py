@@ -15,13 +15,12 @@ import jax
 import numpy as np
 import numpyro.distributions as dist
 
-from nstar.choosing import choose
+from nstar.choosing import choose, require_loss
 from nstar.fitting import Fit
 from nstar.groups import in_group
 from nstar.intervals import interval
-from nstar.mixture import Average, components
+from nstar.mixture import Average
 from nstar.prediction import law_loss
-from nstar.types import Surface
 from nstar.verdicts import Check, Status
 
 PER_TOKEN = 2.0  # FLOP a parameter and served token, a forward pass without attention
@@ -108,10 +107,7 @@ def serve(
         ValueError: the law has no loss, or the demand is not positive and finite.
     """
     fit = in_group(fit, group, seed=seed)
-    for part in components(fit):
-        if not isinstance(part.law, Surface):
-            msg = f"the {type(part.law).__name__} law has no loss; fit a loss surface or isoFLOP profiles"
-            raise ValueError(msg)
+    require_loss(fit)
     cost = fit.runs.cost
     run = choose(fit, np.array([C]), cost)
     count, N0, D0 = len(run.loss), float(run.N[0]), float(run.D[0])
@@ -123,7 +119,8 @@ def serve(
         spent = cost.flop(N, D) + PER_TOKEN * N * demand.mean()
         i = int(np.argmin(spent))
         ends = N[max(i - 1, 0)], N[min(i + 1, SIZES - 1)]
-    after = float(N[i]), float(D[i])
+    alone = float(cost.flop(N0, D0) + PER_TOKEN * N0 * demand.mean())
+    after = (float(N[i]), float(D[i])) if spent[i] < alone else (N0, D0)
     loss = law_loss(fit, np.array([N0, after[0]]), np.array([D0, after[1]]))
     return Served(fit, C, demand, (N0, D0), after, loss)
 

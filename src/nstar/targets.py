@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from nstar.actions import ANY, Limits
-from nstar.choosing import choose
+from nstar.choosing import choose, require_loss
 from nstar.crossings import Crossings, crossings
 from nstar.fitting import Fit
 from nstar.groups import in_group
-from nstar.mixture import Average, components
-from nstar.types import Floored, Surface
+from nstar.mixture import Average
+from nstar.types import Floored
 from nstar.verdicts import Check, Status
 
 BUDGETS = 65  # tried between the least and the most
@@ -67,10 +67,16 @@ class Reach:
         if self.below_floor:
             sure += f", and lies below the irreducible loss with probability {self.below_floor:.3g}"
         met = np.isfinite(self.C)
+        if self.found.below > 1 - self.chance:
+            detail = f"{self.found.below:.3g} of draws have reached it at the least budget looked at, {self.found.C.min():.3g} FLOP: less may do"
+            early = [Check("target above the search", Status.REVIEW, detail)]
+        else:
+            early = []
         if not met:
             sure += f"; no budget reaches it with probability {self.chance:g}: ask for a higher loss or a smaller chance"
         found = [
             Check("target reached", Status.PASS if met else Status.FAIL, sure),
+            *early,
         ]
         if met:
             decades = float(np.log10(self.C / self.fit.runs["C"].max()))
@@ -111,10 +117,7 @@ def reach(
         msg = f"chance must lie between 0 and 1, got {chance}"
         raise ValueError(msg)
     fit = in_group(fit, group)
-    for part in components(fit):
-        if not isinstance(part.law, Surface):
-            msg = f"the {type(part.law).__name__} law has no loss; fit a loss surface or isoFLOP profiles"
-            raise ValueError(msg)
+    require_loss(fit)
     most = float(fit.runs["C"].max())
     last = up_to or UP * most
     C = np.geomspace(min(DOWN * most, last / 10), last, BUDGETS)

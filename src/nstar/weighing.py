@@ -12,14 +12,13 @@ from nstar import risk
 from nstar.actions import ANY, Action, Limits
 from nstar.allocating import optima
 from nstar.bills import Bill
-from nstar.choosing import choose, tried
+from nstar.choosing import choose, require_loss, tried
 from nstar.crossings import crossings
 from nstar.fitting import Fit
 from nstar.groups import in_group
 from nstar.intervals import interval
-from nstar.mixture import Average, components
+from nstar.mixture import Average
 from nstar.prediction import law_loss, loss_each
-from nstar.types import Surface
 from nstar.verdicts import Check, Status
 from nstar.wording import count, digits, share
 
@@ -27,6 +26,7 @@ RECOMMENDED = "recommended"
 WRONG = {"half the size": 0.5, "twice the size": 2.0}  # prices of being wrong by two
 FRONTIER = 41  # budgets between which the compute of a loss is read off
 OVER = 1.01  # of the budget from which an action is said to cost more
+RARE = 0.005  # share of draws from which a bound is said to be one
 DEEP = 1e-4  # of the largest action's compute: the least budget of those
 
 
@@ -134,6 +134,10 @@ class Risk:
             detail = f"the runs have {low:.3g} to {high:.3g} tokens per parameter"
             detail += f"; {', '.join(far)} lies outside, where the law alone speaks" if far else "; so have all actions"  # fmt: skip
             found.append(Check("actions among the runs", Status.REVIEW if far else Status.PASS, detail))  # fmt: skip
+        bound = [f"{name} ({share(float(part))} of draws)" for name, part in zip(self.draws["action"].to_numpy(), self.draws["below"].to_numpy(), strict=True) if part > RARE]  # fmt: skip
+        if bound:
+            detail = f"of {', '.join(bound)} the best run needs less than {DEEP:g} of the dearest action's FLOP: what is said to be wasted is the least that is"
+            found.append(Check("compute wasted", Status.PASS, detail))
         dear = [f"{r['name']} ({r['C'] / self.C:.3g} times)" for r in self.table() if r["C"] > OVER * self.C]  # fmt: skip
         if dear:
             detail = f"{', '.join(dear)} costs more than the budget: its regret is against what the budget buys"
@@ -170,7 +174,7 @@ def weigh(
         C: the budget, FLOP.  Regret is against the best run of this budget, also for
             candidates that would cost another; one that is better has none.
         candidates: runs; those without tokens get what the budget buys.
-        limits: on the recommended run.
+        limits: on what the budget may buy: knowing the law would not lift them.
         target: loss whose probability of being missed is asked.
         level: of value at risk and expected shortfall.
         bill: where compute turns into hours and money.
@@ -181,10 +185,7 @@ def weigh(
         ValueError: the law has no loss, or a candidate has the name of another action.
     """
     fit = in_group(fit, group, seed=seed)
-    for part in components(fit):
-        if not isinstance(part.law, Surface):
-            msg = f"the {type(part.law).__name__} law has no loss to weigh; fit a loss surface or isoFLOP profiles"
-            raise ValueError(msg)
+    require_loss(fit)
     cost, budget = fit.runs.cost, np.array([C])
     N, D = optima(fit, budget)
     run = choose(fit, budget, cost, limits, N)
@@ -194,15 +195,16 @@ def weigh(
         if any(c.name == name for c in candidates):
             msg = f"candidate {name!r}: give it a name of its own, as in mine={name}"
             raise ValueError(msg)
-    actions = tuple(a.at(C, cost) for a in (recommended, *wrong, *candidates))
+    actions = tuple(a.at(C, cost, limits) for a in (recommended, *wrong, *candidates))
     sizes, tokens = (np.array([getattr(a, n) for a in actions]) for n in ("N", "D"))
-    along = tried(N[:, 0])
-    losses = law_loss(fit, np.concatenate([sizes, along]), np.concatenate([tokens, cost.tokens(along, C)]))  # fmt: skip
-    least = np.minimum(loss_each(fit, N, D)[:, 0], losses[:, len(sizes) :].min(axis=1))
+    along = limits.sizes(tried(N[:, 0]))
+    losses = law_loss(fit, np.concatenate([sizes, along]), np.concatenate([tokens, limits.tokens(along, C, cost)]))  # fmt: skip
+    least = loss_each(fit, N, D)[:, 0] if limits == ANY else run.least[:, 0]
+    least = np.minimum(least, losses[:, len(sizes) :].min(axis=1))
     of_budget = np.minimum(least, losses[:, 0])
     regret = np.maximum(losses - of_budget[:, None], 0.0)
     spent = cost.flop(sizes, tokens)
-    wasted, below, repaired = _wasted(fit, spent, losses[:, : len(sizes)])
+    wasted, below, repaired = _wasted(fit, spent, losses[:, : len(sizes)], limits)
     dims, k = ("draw", "action"), len(sizes)
     data: dict[str, Any] = {
         "loss": (dims, losses[:, :k]),
@@ -222,7 +224,7 @@ def weigh(
 
 
 def _wasted(
-    fit: Fit | Average, spent: np.ndarray, losses: np.ndarray
+    fit: Fit | Average, spent: np.ndarray, losses: np.ndarray, limits: Limits
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """FLOP of actions beyond what their losses need at best, (draw, action).
 
@@ -230,7 +232,7 @@ def _wasted(
     and the share whose frontier rose and was repaired.
     """
     C = np.geomspace(DEEP * spent.max(), spent.max(), FRONTIER)
-    line = choose(fit, C, fit.runs.cost)
+    line = choose(fit, C, fit.runs.cost, limits)
     each = [crossings(C, line.least, losses[:, i]) for i in range(len(spent))]
     need = np.stack([np.minimum(found.C, c) for found, c in zip(each, spent, strict=True)], axis=1)  # fmt: skip
     return spent - need, np.array([found.below for found in each]), each[0].repaired

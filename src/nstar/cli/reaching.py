@@ -156,7 +156,7 @@ def _print_served(told: dict[str, Any], prob: float) -> None:
     after = told["lifetime"]
     show.line(
         f"Serving {count(told['expected_served_tokens'])} tokens: train {count(after['N'])} parameters on {count(after['D'])} tokens, "
-        f"which saves {share(max(told['expected_saved'], 0.0))} of the lifetime's compute at the same expected loss.",
+        f"which saves {share(told['expected_saved'])} of the lifetime's compute at the same expected loss.",
         bold=True,
     )  # fmt: skip
     rows = [
