@@ -22,6 +22,7 @@ from nstar.wording import flop
 MFU = dist.Uniform(0.38, 0.43)  # Llama 3 405B: arXiv:2407.21783, table 4
 GOODPUT = 0.9  # "higher than 90 %" of the time, ibid. sec. 3.3.4
 HOUR = 3600.0
+CHECKED = 100_000  # draws that show whether a guess stays where it may be
 
 type Guess = float | dist.Distribution
 
@@ -54,7 +55,7 @@ class Bill:
         for name, value, most in (("mfu", self.mfu, 1), ("goodput", self.goodput, 1), ("price", self.price, np.inf)):  # fmt: skip
             if value is None:
                 continue
-            draws = _draws(value, jax.random.key(0), 1000)
+            draws = _draws(value, jax.random.key(0), CHECKED)
             if not np.all((draws > 0) & (draws <= most)):
                 to = "between 0 and 1" if most == 1 else "positive"
                 msg = f"{name}: expected {to}, got {said(value)}"

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from nstar.actions import Limits
 
 Command = tuple[Callable[..., None], str]  # and an example of it
 
@@ -147,6 +150,18 @@ Budgets = Annotated[
         help="Training budget in FLOP, as in 3.8e25. Repeatable.",
     ),
 ]
+MaxParams = Annotated[
+    str | None,
+    typer.Option(
+        "--max-params",
+        metavar="N",
+        help="Largest size that may be recommended: 500B.",
+    ),
+]
+MaxTokens = Annotated[
+    str | None,
+    typer.Option("--max-tokens", metavar="D", help="Most tokens there are: 15T."),
+]
 Cache = Annotated[
     bool,
     typer.Option(
@@ -208,3 +223,17 @@ def pairs(texts: Sequence[str] | None, option: str, example: str) -> dict[str, A
             raise ValueError(msg)
         found[name] = value
     return found
+
+
+def limits(**texts: str | None) -> "Limits":
+    """Read limits on a run, as in max_tokens="15T"; those not given are none.
+
+    Raises:
+        ValueError: one is no positive number, or no run meets them.
+    """
+    from nstar.actions import Limits, amount
+
+    given = {name: text for name, text in texts.items() if text}
+    return Limits(
+        **{n: amount(t, f"--{n.replace('_', '-')}") for n, t in given.items()}
+    )

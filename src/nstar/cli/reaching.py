@@ -22,8 +22,8 @@ def target(
     runs: o.Runs, loss: Annotated[float, typer.Option("--loss", metavar="LOSS", help="The loss to reach.")],
     chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="Probability with which it is to be reached.")] = 0.9,
     up_to: Annotated[float | None, typer.Option("--up-to", metavar="FLOP", help="Look no farther; four decades beyond the runs unless given.")] = None,
-    max_params: Annotated[str | None, typer.Option("--max-params", metavar="N", help="Largest size that may be recommended: 500B.")] = None,
-    max_tokens: Annotated[str | None, typer.Option("--max-tokens", metavar="D", help="Most tokens there are: 15T.")] = None,
+    max_params: o.MaxParams = None,
+    max_tokens: o.MaxTokens = None,
     law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
     prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
@@ -42,9 +42,7 @@ def target(
             f"--chance {chance:g}: expected a probability between 0 and 1, such as 0.9"
         )
         raise ValueError(msg)
-    from nstar.actions import Limits, amount
-
-    most = {n: amount(v, f"--{n.replace('_', '-')}") for n, v in (("max_params", max_params), ("max_tokens", max_tokens)) if v}  # fmt: skip
+    limits = o.limits(max_params=max_params, max_tokens=max_tokens)
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
@@ -54,7 +52,7 @@ def target(
     from nstar.targets import reach
     from nstar.wording import plainly
 
-    reached = reach(found.fit, loss, chance, up_to=up_to, limits=Limits(**most), group=group)  # fmt: skip
+    reached = reach(found.fit, loss, chance, up_to=up_to, limits=limits, group=group)  # fmt: skip
     checks = plainly([*reached.checks(), *check_fit(found.fit)])
     document = head.head(found, prob, group) | reached.as_json(prob)
     document["checks"] = [c.as_json() for c in checks]

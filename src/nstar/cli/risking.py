@@ -35,8 +35,8 @@ def risk(
     candidates: Candidates = None, target_loss: Target = None,
     level: Annotated[float, typer.Option("--level", metavar="PROB", help="Of value at risk and expected shortfall.")] = 0.9,
     multiple_of: Annotated[str | None, typer.Option("--multiple-of", metavar="N", help="Recommend sizes that are multiples of this: 1B.")] = None,
-    max_params: Annotated[str | None, typer.Option("--max-params", metavar="N", help="Largest size that may be recommended: 500B.")] = None,
-    max_tokens: Annotated[str | None, typer.Option("--max-tokens", metavar="D", help="Most tokens there are: 15T.")] = None,
+    max_params: o.MaxParams = None,
+    max_tokens: o.MaxTokens = None,
     hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
     law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
     prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
@@ -56,11 +56,13 @@ def risk(
         raise ValueError(msg)
     if target_loss is not None:
         o.require_positive("--target-loss", [target_loss], "1.9")
-    from nstar.actions import Limits, amount, read_all
+    from nstar.actions import read_all
 
     named = read_all(candidates or [])
-    most = {n: amount(v, f"--{n.replace('_', '-')}") for n, v in (("multiple_of", multiple_of), ("max_params", max_params), ("max_tokens", max_tokens)) if v}  # fmt: skip
-    limits, bill = Limits(**most), bill_of(hardware, precision, mfu, goodput, price)
+    limits, bill = (
+        o.limits(multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens),
+        bill_of(hardware, precision, mfu, goodput, price),
+    )
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
