@@ -185,7 +185,8 @@ def test_a_saved_fit_takes_no_options_of_a_table(nstar, fits):
         assert code == 2 or extra[0] == "--seed"
         assert "is a saved fit" in err or extra[0] == "--seed"
     assert "nstar summary" in nstar("fit", fits["allocation"])[2]
-    assert "saved fit of one law" in nstar("report", fits["isoflop"], "-C", "1e24")[2]
+    told = nstar("report", fits["isoflop"], "-C", "1e24", "--law", "isoflop")[2]
+    assert "is a saved fit, whose laws are as they are" in told
 
 
 def test_a_law_without_loss_says_so(nstar, fits):

@@ -66,6 +66,19 @@ WEIGHED = {
     "budget": float, "target_loss": (float, None), "level": float, "bill": (str, None),
     "currency": (str, None), "perfect_information": float, "repaired": float, "actions": [ACTION],
 }  # fmt: skip
+CROSSING = {"median": (float, None), "lower": (float, None), "upper": (float, None)}
+REACHED = {
+    "target": float, "chance": float, "up_to": float, "budget": (float, None), "N": (float, None),
+    "D": (float, None), "crossing": CROSSING, "crossing_oracle": CROSSING, "reached": float,
+    "below_floor": float, "before": float, "repaired": float, "decades_beyond_data": (float, None),
+}  # fmt: skip
+LIVED = {
+    "N": float, "D": float, "training": float, "serving": INTERVAL, "lifetime": INTERVAL, "loss": INTERVAL,
+}  # fmt: skip
+SERVED = {
+    "budget": float, "served_tokens": INTERVAL, "expected_served_tokens": float, "training_alone": LIVED,
+    "lifetime": LIVED, "saved": INTERVAL, "expected_saved": float, "loss_given_up": INTERVAL,
+}  # fmt: skip
 REPORT = {
     "headline": str, "status": str, "data": str, "seed": int, "prob": float, "interval": str,
     "checks": CHECKS,
@@ -79,6 +92,30 @@ REPORT = {
         "id": str, "law_form": str, "citation": str, "confidence": str, "notes": [str],
         "printed": PRINTED, "sentence": str, "budgets": [BOTH],
         "exponents": {"N": BESIDE, "D": BESIDE}, "exponents_over": OVER,
+    }],
+    "decision": {
+        "by": str, "weights": {...: float}, "budget": float, "N": float, "D": float, "N_star": INTERVAL,
+        "D_star": INTERVAL, "loss": (INTERVAL, None), "regret": (INTERVAL, None), "expected_regret": (float, None),
+    },
+    "held_out": [{
+        "route": str, "hold_out_decades": float, "n_train": int, "n_test": int, "coverage": {...: float},
+        "interval_score": {...: float}, "crps": float, "rmse": float, "bias": float, "width": {...: float},
+        "log_density": float, "trouble": (str, None),
+    }],
+    "not_tested": (str, None),
+    "loss_by_budget": ([{"C": float, "N": float, "D": float, "median": float, "bands": {...: [float]}}], None),
+    "target": (REACHED, None), "serving": (SERVED, None),
+    "placed": [{"route": str, "name": str, "N": float, "below": float}],
+    "universes": [{
+        "kind": str, "name": str, "N": (INTERVAL, None), "D": (INTERVAL, None), "loss": (INTERVAL, None),
+        "regret": (INTERVAL, None), "expected_regret": (float, None), "trouble": (str, None),
+    }],
+    "released": [{
+        "name": str, "N": float, "D": float, "C": float, "citation": str, "N_star": INTERVAL, "D_star": INTERVAL,
+        "ratio": INTERVAL, "level": float,
+    }],
+    "next_runs": [{
+        "N": float, "D": float, "C": float, "saved": float, "worth": float, "regret": float, "expected": INTERVAL,
     }],
     "provenance": {
         "command": str, "data": str, "data_sha256": str, "runs": int, "flop_convention": str,
@@ -284,15 +321,18 @@ def test_report(document, tmp_path):
 
 
 def test_report_of_every_route(isoflop_fit, allocation_fit, bent_fit, llama3):
+    from nstar.actions import read_all
     from nstar.planning import plan
-    from nstar.report.facts import gather
+    from nstar.report.facts import Question, gather
     from nstar.routes import Route, Routes
     from nstar.writing import json_text
 
     fits = isoflop_fit, allocation_fit, bent_fit
     names = "isoflop", "allocation", "coupled"
     taken = (Route(n, f, plan(f, [3.8e25])) for n, f in zip(names, fits, strict=True))
-    facts = gather(Routes(llama3, tuple(taken), {}), None, 0.9, "nstar report")
+    asked = Question(read_all(["8B"]), target=0.62, served=1e13, quick=True)
+    routes = Routes(llama3, tuple(taken), {})
+    facts = gather(routes, None, 0.9, "nstar report", asked)
     hold(REPORT, json.loads(json_text(facts.document)))
 
 

@@ -13,7 +13,10 @@ from nstar.discrepancy import Bent
 from nstar.fitting import Fit
 from nstar.mixture import Average
 from nstar.samplers.density import Skeleton, split
+from nstar.tiling import tiled
 from nstar.types import Allocation, Array, Cost, Law, Scattered, Surface
+
+BUDGETS = (4,)  # searched at a time
 
 
 def optima(
@@ -66,8 +69,12 @@ def _optima(
         if isinstance(law, Allocation) and own:
             values = _line(skeleton, numbers, fit.draws, jnp.asarray(C))
         elif isinstance(law, Surface):
-            on, C = cost or fit.runs.cost, jnp.asarray(C)
-            values = _searched(skeleton, on, numbers, fit.draws, C, span)
+            on = cost or fit.runs.cost
+
+            def search(draws: Any, C: Array) -> tuple[Array, Array]:
+                return _searched(skeleton, on, numbers, draws, C, span)
+
+            values = tiled(search, fit.draws, C, sizes=BUDGETS)
         else:
             msg = f"the {type(law).__name__} law says nothing of N* and D*"
             raise ValueError(msg)

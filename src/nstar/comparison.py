@@ -97,11 +97,19 @@ def compare(
     budgets: float | Sequence[float],
     *,
     group: str | None = None,
+    planned: Plan | None = None,
 ) -> Comparison:
     """Hold a fit against a published one at given budgets, under the fit's FLOP convention.
 
     Where the fit's priors are informed by the public record, the published fit and its
     re-fits are first taken out of them: the fit is drawn again, and a check says so.
+
+    Args:
+        fit: the fit, or an average.
+        published_id: the published fit, or its name.
+        budgets: FLOP.
+        group: of a pooled fit.
+        planned: the fit's own plan of these budgets, where it is made already.
 
     Raises:
         ValueError: no such published fit or group, or a budget is not positive.
@@ -110,7 +118,9 @@ def compare(
         published.get(published_id) if isinstance(published_id, str) else published_id
     )
     fair, notes = without_published(fit, theirs.id)
-    return Comparison(plan(fair, budgets, group=group), theirs, notes)
+    if planned is None or fair is not fit:
+        planned = plan(fair, budgets, group=group)
+    return Comparison(planned, theirs, notes)
 
 
 def _theirs(fit: PublishedFit, C: float, k: float) -> dict[str, float | None]:

@@ -9,7 +9,8 @@ import numpy as np
 from nstar.types import Array, Cost
 
 GRID = 257  # sizes tried along the line before the best is refined
-HALVINGS = 60  # of the bracket about the best, to the last bit of log N
+STEPS = 14  # toward the root of the slope: smooth surfaces need about eight
+HALVINGS = 60  # toward an end of the span, to the last bit of log N
 WIDEST = (1e-2, 1e6)  # tokens per parameter searched, far beyond any run
 WIDENED = 2.0  # of a law that bends: the search leaves the runs' own at most so far
 
@@ -28,7 +29,7 @@ def optimum(
 ) -> tuple[Array, Array]:
     """Return log N* and log D* of one budget under one draw.
 
-    A grid over log N brackets the least loss; bisection on the derivative along the
+    A grid over log N brackets the least loss; the root of the derivative along the
     line refines it, so that the answer is good to rounding and any smooth surface with
     any cost is served.  Where the least loss lies at an end of the span, so does the
     answer.
@@ -47,17 +48,8 @@ def optimum(
         return loss(N, cost.tokens(N, C))
 
     best = jnp.argmin(jax.vmap(along)(sizes))
-    slope = jax.grad(along)
-
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        left, right = ends
-        middle = (left + right) / 2
-        rising = slope(middle) > 0
-        return jnp.where(rising, left, middle), jnp.where(rising, middle, right)
-
-    bracket = sizes[jnp.maximum(best - 1, 0)], sizes[jnp.minimum(best + 1, GRID - 1)]
-    left, right = jax.lax.fori_loop(0, HALVINGS, halve, bracket)
-    log_N = (left + right) / 2
+    left, right = sizes[jnp.maximum(best - 1, 0)], sizes[jnp.minimum(best + 1, GRID - 1)]  # fmt: skip
+    log_N = _root(jax.grad(along), left, right)
     return log_N, jnp.log(cost.tokens(jnp.exp(log_N), C))
 
 
@@ -78,3 +70,28 @@ def _ends(cost: Cost, C: Array, span: tuple[float, float]) -> tuple[Array, Array
         return (left + right) / 2
 
     return size(span[1]), size(span[0])
+
+
+def _root(slope: Callable[[Array], Array], left: Array, right: Array) -> Array:
+    """Where a rising slope is zero, by the Illinois rule; the end it does not cross.
+
+    (Dowell & Jarratt 1971, doi:10.1007/BF01934364: false position, where an end that
+    stays twice in a row counts half.)
+    """
+    below, above = jax.vmap(slope)(jnp.stack([left, right]))
+
+    def step(_: int, at: tuple[Array, ...]) -> tuple[Array, ...]:
+        low, high, f_low, f_high, stayed, _ = at
+        apart = f_high - f_low
+        share = jnp.where(apart > 0, f_high / jnp.where(apart > 0, apart, 1.0), 0.5)
+        middle = high - jnp.clip(share, 0.0, 1.0) * (high - low)
+        f = slope(middle)
+        up = f > 0
+        now = jnp.where(up, 1, -1)
+        f_low = jnp.where(up, jnp.where(stayed == 1, f_low / 2, f_low), f)
+        f_high = jnp.where(up, f, jnp.where(stayed == -1, f_high / 2, f_high))
+        return jnp.where(up, low, middle), jnp.where(up, middle, high), f_low, f_high, now, middle  # fmt: skip
+
+    start = (left, right, below, above, jnp.zeros_like(left, int), (left + right) / 2)
+    found = jax.lax.fori_loop(0, STEPS, step, start)[-1]
+    return jnp.where(below >= 0, left, jnp.where(above <= 0, right, found))

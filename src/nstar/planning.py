@@ -146,7 +146,10 @@ def plan(
     if not (np.all(np.isfinite(C)) and np.all(C > 0)):
         msg = f"budget: expected positive finite FLOP such as 3.8e25, got {np.atleast_1d(budget).tolist()}"
         raise ValueError(msg)
-    N, D = allocating.optima(fit, C)
+    ends = np.array(_ends(fit))
+    N, D = allocating.optima(fit, np.concatenate([C, ends]))
+    slopes = _exponents(ends, N[:, -2:], D[:, -2:])
+    N, D = N[:, :-2], D[:, :-2]
     dims = ("draw", "budget")
     parts = components(fit)
     data: dict[str, Any] = {
@@ -172,7 +175,7 @@ def plan(
         bent = np.repeat(bends, counts)
         on_edge = _on_edge(D / N, allocating.window(parts[0]), bent)
         data["on_edge"] = ("budget", on_edge)
-    data |= _exponents(fit)
+    data |= slopes
     C_max = float(np.max(fit.runs["C"]))
     coords: dict[str, Any] = {"budget": C}
     if isinstance(fit, Average):
@@ -221,10 +224,8 @@ def _losses(
     }
 
 
-def _exponents(fit: Fit | Average) -> dict[str, Any]:
-    """Slopes and levels of log N* and log D* in log C, over the runs' last decade at least."""
-    ends = np.array(_ends(fit))
-    N, D = allocating.optima(fit, ends)
+def _exponents(ends: np.ndarray, N: np.ndarray, D: np.ndarray) -> dict[str, Any]:
+    """Slopes and levels of log N* and log D* in log C between two budgets, (draw, 2)."""
     step = np.log(ends[1] / ends[0])
     alpha1 = np.log(N[:, 1] / N[:, 0]) / step
     alpha2 = np.log(D[:, 1] / D[:, 0]) / step

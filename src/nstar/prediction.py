@@ -17,6 +17,7 @@ from nstar.mixture import Average
 from nstar.observations import Observations
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
+from nstar.tiling import tiled
 from nstar.types import (
     Array,
     Extended,
@@ -25,6 +26,7 @@ from nstar.types import (
     Varying,
 )
 
+POINTS = (8, 128)  # whose losses are worked out at a time
 NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
 
 
@@ -182,10 +184,12 @@ def law_loss(fit: Fit | Average, N: Array, D: Array) -> np.ndarray:
 
 
 def _law_loss(fit: Fit, N: Array, D: Array, of_draws: int | None) -> np.ndarray:
-    with jax.enable_x64(True):
-        skeleton, numbers = split(fit.law, fit.noise)
-        N, D = jnp.asarray(N, dtype=float), jnp.asarray(D, dtype=float)
-        return np.asarray(_loss_at(skeleton, of_draws, numbers, fit.draws, N, D))
+    skeleton, numbers = split(fit.law, fit.noise)
+
+    def program(draws: Any, N: Array, D: Array) -> tuple[Array]:
+        return (_loss_at(skeleton, of_draws, numbers, draws, N, D),)
+
+    return tiled(program, fit.draws, N, D, sizes=POINTS)[0]
 
 
 @partial(jax.jit, static_argnums=(0, 1))

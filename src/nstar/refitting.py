@@ -1,13 +1,20 @@
-"""The same fit with sources left out of its priors, before it is held beside one of them."""
+"""The same fit made again with one thing otherwise: its runs, its noise or its priors."""
 
 from dataclasses import replace
 
-from nstar.fitting import Fit, fit
+from nstar.bending import amplitudes
+from nstar.discrepancy import Bent
+from nstar.fitting import BENT, Fit, fit, named, unknowns
 from nstar.mixture import Average, components
+from nstar.observations import Observations
 from nstar.pooling import Pooled
-from nstar.prior_sets import of_fit
+from nstar.prior_sets import Priors, of_fit
+from nstar.progress import Tick
 from nstar.record import of_published, sources
+from nstar.types import Noise
 from nstar.verdicts import Check, Status
+
+BRIEF = 500  # draws a chain of a bent surface that is only made for comparison
 
 
 def without_published(
@@ -53,12 +60,42 @@ def _has_left_out(given: Fit, source: str) -> bool:
 
 def _again(given: Fit, source: str) -> Fit:
     priors = of_fit(given.tree.attrs, given.priors)
-    law = given.straight
+    return again(given, priors=replace(priors, without=(*priors.without, source)))
+
+
+def again(
+    given: Fit,
+    *,
+    runs: Observations | None = None,
+    noise: str | Noise | None = None,
+    priors: Priors = None,
+    brief: bool = False,
+    tick: Tick | None = None,
+) -> Fit:
+    """Fit once more, with what is named otherwise and all else as it was.
+
+    Args:
+        given: the fit.
+        runs: in place of its own, such as the smaller ones.
+        noise: in place of its own.
+        priors: likewise.
+        brief: fewer draws of a surface that bends, and no second attempt.
+        tick: progress of the sampling.
+
+    Raises:
+        ValueError: the runs do not carry the law.
+    """
+    law, own = given.straight, given.runs
     if isinstance(given.law, Pooled):
         law = replace(given.law, law=law)
+    usual = of_fit(given.tree.attrs, given.priors)
+    if noise is not None:
+        usual = usual.only({*unknowns(*named(law, noise))} | amplitudes(law))
+    short = brief and isinstance(given.law, Bent)
     made = fit(
-        replace(given.runs, notes=()), law, given.noise,
-        replace(priors, without=(*priors.without, source)), given.seed,
+        replace(own if runs is None else runs, notes=()), law, noise or given.noise,
+        usual if priors is None else priors, given.seed,
+        BENT._replace(draws=BRIEF, rows=len(own)) if short else None, tick,
         discrepancy=given.tree.attrs["discrepancy"],
     )  # fmt: skip
-    return replace(made, runs=given.runs)
+    return replace(made, runs=own) if runs is None else made

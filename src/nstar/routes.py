@@ -1,17 +1,21 @@
 """Three routes from a table of runs to N*(C) and D*(C), side by side."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from nstar.bending import amplitudes
-from nstar.checks import check_fit, check_plan
 from nstar.fitting import Fit, fit, named, unknowns
+from nstar.kept import Kept, of_runs
+from nstar.laws import LAWS
+from nstar.mixture import Average, components
 from nstar.observations import Observations
 from nstar.optima import measured_optima
 from nstar.planning import Plan, plan
+from nstar.pooling import Pooled
 from nstar.prior_sets import Priors, PriorSet, as_set
+from nstar.priors import describe
 from nstar.verdicts import Check, Status
 
 DISAGREE = 1.3  # ratio of two routes' medians from which they are said to disagree
@@ -23,6 +27,7 @@ WORDS = {
     "coupled": "loss surface",
 }
 LEAD = ("isoflop", "allocation", "coupled")  # whose numbers the headline starts with
+ADDITIVE = "chinchilla"  # what most people fit
 SURFACE = "coupled"  # bent, it scores best: benchmarks/results/extrapolation.md
 
 
@@ -37,11 +42,7 @@ class Route:
     @property
     def words(self) -> str:
         """What the route looks at."""
-        return WORDS[self.name]
-
-    def checks(self) -> list[Check]:
-        """Return the fit's and the plan's checks."""
-        return [*check_fit(self.fit), *check_plan(self.plan)]
+        return WORDS.get(self.name, f"{self.name} law")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Routes:
     taken: tuple[Route, ...]
     missing: Mapping[str, str]
     also: tuple[Check, ...] = ()  # what another choice of the analyst would have said
+    other: Mapping[str, Fit] = field(default_factory=dict)  # fits of that choice
+    average: Average | None = None  # of the routes, where their weights are given
 
     @property
     def lead(self) -> Route:
@@ -144,6 +147,7 @@ def routes(
     seed: int = 0,
     only: Sequence[str] = (),
     priors: Priors = None,
+    kept: Kept = Kept(),  # noqa: B008  nothing in it changes
     tick: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> Routes:
     """Fit every law these runs can carry and plan each budget with each.
@@ -154,6 +158,7 @@ def routes(
         seed: of every fit.
         only: laws to take, all that are possible unless given.
         priors: as `fit` takes them; each route takes those of its own unknowns.
+        kept: where fits lie that were made before.
         tick: called with the route's name and its progress.
 
     Raises:
@@ -166,25 +171,49 @@ def routes(
         msg = f"{runs.source}: no route to N*(C) is open ({reasons})"
         raise ValueError(msg)
     as_set(priors).require({n for name in LEAD for n in _known(name)})
-    taken = []
-    for name in names:
+
+    def made(name: str, part: Observations, discrepancy: str | None = None) -> Fit:
         own = _own(name, priors)
-        fitted = fit(
-            on[name],
-            name,
-            priors=own,
-            seed=seed,
-            tick=lambda d, t, n=name: tick(n, d, t),
-        )
-        taken.append(Route(name, fitted, plan(fitted, budgets)))
-    also = ()
-    if SURFACE in names:
-        additive = fit(
-            on[SURFACE], "chinchilla", None, _own("chinchilla", priors),
-            seed, tick=lambda d, t: tick(SURFACE, d, t), discrepancy="none",
+        told = {n: p if isinstance(p, str) else describe(p) for n, p in own.own.items()}
+        return kept.fit(
+            ["route", name, of_runs(part), part.notes, own.name, own.without, told, seed, discrepancy],
+            lambda: fit(
+                part, name, None, own, seed, tick=lambda d, t: tick(name, d, t),
+                discrepancy=discrepancy,
+            ),
         )  # fmt: skip
-        also = (_form_matters(taken[-1].plan, plan(additive, budgets)),)
-    return Routes(runs, tuple(taken), why, also)
+
+    fits = {name: made(name, on[name]) for name in names}
+    taken = tuple(Route(name, f, plan(f, budgets)) for name, f in fits.items())
+    if SURFACE not in fits:
+        return Routes(runs, taken, why)
+    additive = made(ADDITIVE, on[SURFACE], "none")
+    also = (_form_matters(taken[-1].plan, plan(additive, budgets)),)
+    return Routes(runs, taken, why, also, {"additive law, exact": additive})
+
+
+def of_saved(saved: Fit | Average, budgets: Sequence[float]) -> Routes:
+    """Take a saved fit as the one route there is, or the laws of an average as routes.
+
+    Raises:
+        ValueError: the fit is of groups, of which one is to be named.
+    """
+    parts = components(saved)
+    if any(isinstance(part.law, Pooled) for part in parts):
+        msg = "a pooled fit has a plan for each group: nstar plan, risk and target take --group"
+        raise ValueError(msg)
+    names = saved.names if isinstance(saved, Average) else (_called(parts[0]),)
+    taken = [Route(n, f, plan(f, budgets)) for n, f in zip(names, parts, strict=True)]
+    average = saved if isinstance(saved, Average) else None
+    if average is not None:  # by the words of the page
+        average = replace(average, names=tuple(route.words for route in taken))
+    return Routes(saved.runs, tuple(taken), {}, average=average)
+
+
+def _called(fit: Fit) -> str:
+    """Name a law as it is asked for."""
+    kinds = [name for name, kind in LAWS.items() if kind is type(fit.straight)]
+    return (kinds or [type(fit.straight).__name__])[0]
 
 
 def _form_matters(ours: Plan, additive: Plan) -> Check:

@@ -6,7 +6,6 @@ from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from typing import Any
 
-import arviz_base
 import jax
 import numpy as np
 import xarray as xr
@@ -32,6 +31,8 @@ def build(
     seed: int,
 ) -> xr.DataTree:
     """Label the draws of a posterior and the prior's beside them."""
+    import arviz_base  # slow to import, and a fit that is loaded needs it not
+
     coords: dict[str, Any] = {"run": runs.rows}
     dims: dict[str, list[str]] = {name: ["run"] for name in data.x}
     if isinstance(law, Labelled):

@@ -18,6 +18,7 @@ from nstar.fitting import Fit
 from nstar.groups import in_group
 from nstar.intervals import interval
 from nstar.mixture import Average
+from nstar.planning import Plan
 from nstar.prediction import law_loss, loss_each
 from nstar.verdicts import Check, Status
 from nstar.wording import count, digits, share
@@ -166,6 +167,7 @@ def weigh(
     bill: Bill | None = None,
     group: str | None = None,
     seed: int | None = None,
+    planned: Plan | None = None,
 ) -> Risk:
     """Weigh the runs a budget could buy, and those the user names, under every draw.
 
@@ -180,6 +182,7 @@ def weigh(
         bill: where compute turns into hours and money.
         group: of a pooled fit, one of its groups or "next".
         seed: of the scatter of a group not seen; the fit's own unless given.
+        planned: the fit's own plan of the budget, where it is made already.
 
     Raises:
         ValueError: the law has no loss, or a candidate has the name of another action.
@@ -187,7 +190,7 @@ def weigh(
     fit = in_group(fit, group, seed=seed)
     require_loss(fit)
     cost, budget = fit.runs.cost, np.array([C])
-    N, D = optima(fit, budget)
+    N, D = optima(fit, budget) if planned is None else _planned(planned, budget)
     run = choose(fit, budget, cost, limits, N)
     recommended = Action(RECOMMENDED, float(run.N[0]), float(run.D[0]))
     wrong = [Action(name, recommended.N * by) for name, by in WRONG.items()]
@@ -221,6 +224,12 @@ def weigh(
         coords["law"] = ("draw", fit.law_of_draw)
     draws = xr.Dataset(data, coords, {"repaired": repaired})
     return Risk(fit, C, actions, draws, len(candidates), target, level, bill)
+
+
+def _planned(plan: Plan, budget: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Optima of a budget as a plan has them, (draw, budget) each."""
+    at = plan.draws.sel(budget=budget)
+    return at["N"].to_numpy(), at["D"].to_numpy()
 
 
 def _wasted(

@@ -171,7 +171,7 @@ Cache = Annotated[
 ]
 
 
-def require_prob(prob: float) -> None:
+def require_prob(prob: float, option: str = "--prob") -> None:
     """Refuse what is no probability before anything is sampled.
 
     Raises:
@@ -179,7 +179,7 @@ def require_prob(prob: float) -> None:
     """
     if not 0 < prob < 1:
         hint = f"; {prob:g} % is {prob / 100:g}" if 1 < prob < 100 else ""
-        msg = f"--prob {prob:g}: expected a probability between 0 and 1, such as 0.9{hint}"
+        msg = f"{option} {prob:g}: expected a probability between 0 and 1, such as 0.9{hint}"
         raise ValueError(msg)
 
 

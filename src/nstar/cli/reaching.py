@@ -112,7 +112,7 @@ def serve(
     """
     o.require_prob(prob)
     o.require_positive("--budget", [budget], "3.8e25")
-    demand = _demand(tokens)
+    demand = demand_of(tokens, "--tokens")
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
@@ -137,15 +137,15 @@ def serve(
     show.finish(checks)
 
 
-def _demand(text: str) -> Any:
+def demand_of(text: str, option: str) -> Any:
     """Read 15T or a distribution."""
     if "(" in text:
         from nstar.bills import guess
 
-        return guess(text, "--tokens")
+        return guess(text, option)
     from nstar.actions import amount
 
-    return amount(text, "--tokens")
+    return amount(text, option)
 
 
 def _print_served(told: dict[str, Any], prob: float) -> None:

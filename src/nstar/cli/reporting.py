@@ -9,6 +9,7 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
+from nstar.cli.reaching import demand_of
 from nstar.cli.risking import (
     Candidates,
     Goodput,
@@ -19,7 +20,7 @@ from nstar.cli.risking import (
     Target,
     bill_of,
 )
-from nstar.cli.source import Asked, read, tell, use_cache
+from nstar.cli.source import Asked, get_fit, read, tell, use_cache
 from nstar.progress import progress
 
 if TYPE_CHECKING:
@@ -37,28 +38,31 @@ def report(
     runs: o.Runs, budget: o.Budgets,
     published: Annotated[list[str] | None, typer.Option(metavar="ID", help="Published fits to show beside; the usual one unless given. Repeatable.")] = None,
     candidates: Candidates = None, target_loss: Target = None,
+    chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="With which the target loss is to be reached.")] = 0.9,
+    serve_tokens: Annotated[str | None, typer.Option("--serve-tokens", metavar="TOKENS", help="Served over the model's lifetime, a number or a distribution: 15T, 'LogNormal(30, 0.5)'.")] = None,
     hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs other fits: hold-out, other laws, priors and noises.")] = False,
     law: Annotated[list[str] | None, typer.Option("--law", metavar="LAW", help="Only these routes: isoflop, allocation, coupled. Repeatable.")] = None,
     prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, out: o.Out = None, json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
-    """Write a page: what a budget buys, by every route.
+    """Write a page: what to train, what it reaches, what can go wrong.
 
-    The page needs no network; a JSON file beside it holds the same numbers.
+    RUNS is a table, a data set or a saved fit.  The page needs no network; a JSON file
+    beside it holds the same numbers.
     """
     asked = Asked(
         runs, None, None, None, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
-    question = _question(candidates, target_loss, bill_of(hardware, precision, mfu, goodput, price))  # fmt: skip
+    question = _question(
+        candidates, target_loss, chance, serve_tokens, bill_of(hardware, precision, mfu, goodput, price), quick=quick
+    )  # fmt: skip
     page_file = _before(asked, budget, prob, published or (), law or (), out)
-    found = _routes(asked, budget, law or ())
-    from nstar.report.facts import gather
     from nstar.report.page import page
     from nstar.writing import json_text, write_whole
 
-    command = shlex.join(["nstar", *sys.argv[1:]])
-    facts = gather(found, published or None, prob, command, question)
+    found, facts = _answered(asked, budget, law or (), published, prob, question)
     write_whole(page_file, page(found, facts))
     numbers = write_whole(page_file.with_suffix(".json"), json_text(facts.document))
     if json:
@@ -71,15 +75,23 @@ def report(
 
 
 def _question(
-    candidates: list[str] | None, target: float | None, bill: "Bill | None"
+    candidates: list[str] | None,
+    target: float | None,
+    chance: float,
+    served: str | None,
+    bill: "Bill | None",
+    *,
+    quick: bool,
 ) -> "Question":
     """Read what is asked besides the budget, before anything is sampled."""
     if target is not None:
         o.require_positive("--target-loss", [target], "1.9")
-    from nstar.actions import read_all
+    o.require_prob(chance, "--chance")
+    from nstar.actions import ANY, read_all
     from nstar.report.facts import Question
 
-    return Question(read_all(candidates or []), target=target, bill=bill)
+    tokens = None if served is None else demand_of(served, "--serve-tokens")
+    return Question(read_all(candidates or []), ANY, target, bill, chance, tokens, quick)  # fmt: skip
 
 
 def _before(
@@ -93,11 +105,8 @@ def _before(
     """Refuse what cannot be met before anything is sampled; name the page's file."""
     o.require_prob(prob)
     o.require_positive("--budget", budget, "3.8e25")
-    if asked.saved:
-        msg = (
-            f"{asked.source} is a saved fit of one law; the report fits every route, so give it "
-            f"the table of runs (or: nstar plan {asked.source} --budget ...)"
-        )
+    if asked.saved and laws:
+        msg = f"--law {laws[0]}: {asked.source} is a saved fit, whose laws are as they are"
         raise ValueError(msg)
     from nstar.writing import require_writable
 
@@ -118,10 +127,23 @@ def _before(
     return file
 
 
-def _routes(asked: Asked, budget: list[float], laws: list[str] | tuple[()]) -> "Routes":
-    from nstar.routes import WORDS, routes
+def _answered(
+    asked: Asked,
+    budget: list[float],
+    laws: list[str] | tuple[()],
+    published: list[str] | None,
+    prob: float,
+    question: "Question",
+) -> tuple["Routes", "Facts"]:
+    """Fit the routes, or load them, and gather what the page says, with progress on stderr."""
+    from nstar.kept import Kept, usual_folder
+    from nstar.report.facts import gather
+    from nstar.routes import WORDS, of_saved, routes
 
-    table = read(asked)
+    kept = Kept(usual_folder() if asked.cache else None)
+    command = shlex.join(["nstar", *sys.argv[1:]])
+    saved = get_fit(asked).fit if asked.saved else None
+    table = None if asked.saved else read(asked)
     if asked.cache:
         use_cache()
     with progress() as bar:
@@ -129,13 +151,17 @@ def _routes(asked: Asked, budget: list[float], laws: list[str] | tuple[()]) -> "
 
         def tick(name: str, done: int, total: int) -> None:
             if name not in bars:
-                bars[name] = bar(f"sampling: {WORDS[name]}")
+                bars[name] = bar(f"sampling: {WORDS.get(name, name)}")
             bars[name](done, total)
 
-        return routes(
-            table, budget, seed=asked.seed or 0, only=laws,
-            priors=asked.prior_set, tick=tick,
-        )  # fmt: skip
+        if saved is not None:
+            found = of_saved(saved, budget)
+        elif table is not None:
+            found = routes(
+                table, budget, seed=asked.seed or 0, only=laws,
+                priors=asked.prior_set, kept=kept, tick=tick,
+            )  # fmt: skip
+        return found, gather(found, published or None, prob, command, question, kept, tick)  # fmt: skip
 
 
 def _print(facts: "Facts", prob: float) -> None:

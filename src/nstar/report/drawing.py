@@ -16,7 +16,7 @@ from nstar.wording import count
 
 INK, SOFT, GRID = "#1a1a1a", "#5c5c5c", "#dcdcdc"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # Okabe-Ito
-COLOURS = {"isoflop": BLUE, "allocation": ORANGE, "coupled": GREEN}
+COLOURS = {"isoflop": BLUE, "allocation": ORANGE, "coupled": GREEN, "mixture": INK}
 THEMED = {INK: "ink", SOFT: "soft", GRID: "line"} | {
     BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple",
 }  # fmt: skip
@@ -36,9 +36,13 @@ STYLE: dict[Any, Any] = {
     "xtick.color": SOFT,
     "ytick.color": SOFT,
 }
-WIDTH = 5.8  # inches; at a phone's width its letters are still read
 LINE = 11.0  # points between two labels
 REACH = 50.0  # points to the side within which two labels would meet
+
+
+def colour(name: str) -> str:
+    """Give a law or a mixture its colour on every figure."""
+    return COLOURS.get(name, PURPLE)
 
 
 class Label(NamedTuple):
@@ -56,7 +60,7 @@ def svg(
     alt: str,
     draw: Callable[..., Axes],
     *args: Any,
-    height: float,
+    size: tuple[float, float],
 ) -> str:
     """Draw one figure as SVG text, the same bytes for the same input.
 
@@ -66,10 +70,10 @@ def svg(
         alt: what it shows, likewise.
         draw: draws on axes.
         args: of `draw`.
-        height: in inches.
+        size: width and height, in inches.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         draw(figure.subplots(), *args)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)

@@ -1,23 +1,33 @@
 """Every number and verdict of a report, as the document its page is made from."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from nstar.actions import ANY, Action, Limits
 from nstar.bills import Bill
+from nstar.checks import check_fit, check_plan
 from nstar.comparison import Comparison, compare
-from nstar.report.words import headline
+from nstar.hindsight import Trial, check_trials, trials, weights
+from nstar.kept import Kept, of_fit
+from nstar.mixture import Average, components
+from nstar.next_runs import next_runs
+from nstar.report import records
+from nstar.report.buying import Line, bought
+from nstar.report.deciding import Decision, decided
+from nstar.report.headline import headline
 from nstar.routes import Route, Routes
+from nstar.serving import Served, serve
+from nstar.targets import Reach, reach
 from nstar.types import Surface
-from nstar.uncertainty import decompose
+from nstar.universes import universes, weighed
 from nstar.verdicts import Check, Status, worst
 from nstar.weighing import Risk, weigh
-from nstar.wording import plain, plainly
+from nstar.wording import plainly
 
 ORDER = (Status.FAIL, Status.REVIEW, Status.PASS)
+UNTESTED = "the re-fits that would test it were left out (--quick)"
+type Ticks = Callable[[str, int, int], None]
 
 
 class Question(NamedTuple):
@@ -27,6 +37,9 @@ class Question(NamedTuple):
     limits: Limits = ANY
     target: float | None = None  # loss
     bill: Bill | None = None
+    chance: float = 0.9  # with which the target is to be reached
+    served: Any = None  # tokens over the lifetime, a number or a distribution
+    quick: bool = False  # leaves out whatever needs another fit
 
 
 @dataclass(frozen=True)
@@ -36,8 +49,14 @@ class Facts:
     headline: str
     checks: list[Check]  # worst first
     comparisons: list[Comparison]
-    risks: list[tuple[Route, Risk]]  # of routes that have a loss
+    decision: Decision
+    risks: list[tuple[str, Risk]]  # by what is believed; the decision's own first
+    held: list[Trial]
+    line: Line | None
     document: dict[str, Any]  # the same as plain data
+    reach: Reach | None = None
+    served: Served | None = None
+    also: list[Check] = field(default_factory=list)
 
 
 def gather(
@@ -46,26 +65,51 @@ def gather(
     prob: float,
     command: str,
     question: Question = Question(),  # noqa: B008  nothing in it changes
+    kept: Kept = Kept(),  # noqa: B008
+    tick: Ticks = lambda name, done, total: None,
 ) -> Facts:
-    """Read intervals, checks and comparisons off the routes.
+    """Read intervals, checks and comparisons off the routes, and test them on their own runs.
 
     Args:
         routes: the fitted routes.
         published: ids of published fits; the usual one for these runs unless given.
         prob: probability of every interval.
         command: what the user typed, for the provenance.
-        question: candidates, limits, a target and a bill.
+        question: candidates, limits, a target, a bill, a lifetime.
+        kept: where re-fits lie that were made before.
+        tick: progress of the re-fits.
     """
     names = list(published) if published else usual_published(routes.runs.source)
     budgets = [float(C) for C in routes.lead.plan.budgets]
-    comparisons = [compare(routes.lead.fit, name, budgets) for name in names]
+    C = budgets[-1]
+    fits = {r.words: r.fit for r in routes.taken if isinstance(r.fit.law, Surface)}
+    held = [] if question.quick else trials(fits or {routes.lead.words: routes.lead.fit}, kept, tick)  # fmt: skip
+    checks = _tested(routes, held, question)
+    believed, how = _believed(routes, fits, held)
+    checks += [how] if how else []
+    decision = decided(routes, believed, question.limits)
+    comparisons = [
+        compare(routes.lead.fit, n, budgets, planned=routes.lead.plan) for n in names
+    ]
+
+    plans = {route.words: route.plan for route in routes.taken} | {decision.by: decision.plan}  # fmt: skip
+    beliefs = {decision.by: believed} if believed else {}
     risks = [
-        (route, weigh(route.fit, budgets[-1], question.candidates, limits=question.limits, target=question.target, bill=question.bill))
-        for route in routes.taken
-        if isinstance(route.fit.law, Surface)
+        (name, weigh(fit, C, question.candidates, limits=question.limits, target=question.target, bill=question.bill, planned=plans[name]))
+        for name, fit in (beliefs | fits).items()
     ]  # fmt: skip
-    checks = _checks(routes, comparisons, risks, budgets[-1])
-    words = headline(routes, prob, worst(checks), risks)
+    line = reached = served = None
+    if believed:
+        line = bought(believed, budgets, question.limits)
+        if question.target is not None:
+            reached = reach(believed, question.target, question.chance, limits=question.limits)  # fmt: skip
+        if question.served is not None:
+            served = serve(believed, C, question.served)
+    told = _otherwise(routes, fits, decision, question, prob, kept, tick)
+    after = _next(believed, C, prob, kept) if believed else []
+    checks += [_asked(check) for found in (reached, served) if found for check in found.checks()]  # fmt: skip
+    checks = _checks(routes, comparisons, risks, C, checks, kept)
+    words = headline(routes, decision, prob, worst(checks), dict(risks))
     document = {
         "headline": words,
         "status": str(worst(checks)),
@@ -74,13 +118,23 @@ def gather(
         "prob": prob,
         "interval": "equal-tailed",
         "checks": [check.as_json() for check in checks],
-        "routes": [_route(route, prob) for route in routes.taken],
+        "decision": decision.as_json(prob),
+        "held_out": [trial.as_json() for trial in held],
+        "not_tested": UNTESTED if question.quick else None,
+        "loss_by_budget": line.as_json() if line else None,
+        "target": reached.as_json(prob) if reached else None,
+        "serving": served.as_json(prob) if served else None,
+        "routes": [_route(route, prob, kept) for route in routes.taken],
         "routes_missing": dict(routes.missing),
-        "risk": [{"route": route.words} | risk.as_json(prob) for route, risk in risks],
-        "published": [_published(held, prob) for held in comparisons],
-        "provenance": _provenance(routes, command),
+        "risk": [{"route": name} | risk.as_json(prob) for name, risk in risks],
+        "placed": records.placed(routes.taken, question.candidates, C),
+        "universes": told,
+        "published": [records.published(one, prob) for one in comparisons],
+        "released": records.released(believed or routes.lead.fit, C, prob),
+        "next_runs": after,
+        "provenance": records.provenance(routes, command),
     }
-    return Facts(words, checks, comparisons, risks, document)
+    return Facts(words, checks, comparisons, decision, risks, held, line, document, reached, served)  # fmt: skip
 
 
 def usual_published(source: str) -> list[str]:
@@ -88,23 +142,76 @@ def usual_published(source: str) -> list[str]:
     return ["llama3"] if source.startswith("llama3") else ["chinchilla"]
 
 
+def _believed(
+    routes: Routes, fits: dict[str, Any], held: list[Trial]
+) -> tuple[Any, Check | None]:
+    """What the decision rests on: the routes that have a loss, by their hold-out scores."""
+    if routes.average is not None:
+        return routes.average, None
+    if len(fits) < 2:
+        return next(iter(fits.values()), None), None
+    shares, how = weights(list(fits), held)
+    return Average(tuple(fits.values()), tuple(fits), shares, how), how
+
+
+def _tested(routes: Routes, held: list[Trial], question: Question) -> list[Check]:
+    if question.quick:
+        return [Check("held-out runs", Status.REVIEW, f"not tested: {UNTESTED}")]
+    return check_trials(held, len(routes.runs))
+
+
+def _route(route: Route, prob: float, kept: Kept) -> dict[str, Any]:
+    """One route's record; its unknowns do not change with what is asked."""
+    made_of = ["unknowns", of_fit(route.fit), prob]
+    unknowns = kept.answer(made_of, lambda: records.unknowns(route.fit, prob))
+    return records.route(route, prob) | {"unknowns": unknowns}
+
+
+def _next(believed: Any, C: float, prob: float, kept: Kept) -> list[dict[str, Any]]:
+    """Runs to make first, most worth per FLOP first."""
+    weights = getattr(believed, "weights", ())
+    made_of = ["next", [of_fit(part) for part in components(believed)], weights, C, prob]  # fmt: skip
+    return kept.answer(made_of, lambda: [run.as_json() for run in next_runs(believed, C, prob)])  # fmt: skip
+
+
+def _otherwise(
+    routes: Routes,
+    fits: dict[str, Any],
+    decision: Decision,
+    question: Question,
+    prob: float,
+    kept: Kept,
+    tick: Ticks,
+) -> list[dict[str, Any]]:
+    """The decision in other universes; none where re-fits are left out."""
+    if question.quick:
+        return []
+    laws = {r.words: r.fit for r in routes.taken} | dict(routes.other)
+    lead = max(fits, key=lambda name: decision.weights.get(name, 0.0)) if fits else routes.lead.words  # fmt: skip
+    action, C = Action("recommended", decision.N, decision.D), decision.C
+    found = universes(laws, lead, kept, tick)
+    return [weighed(one, action, C, prob, kept) for one in found]
+
+
 def _checks(
     routes: Routes,
     comparisons: list[Comparison],
-    risks: list[tuple[Route, Risk]],
+    risks: list[tuple[str, Risk]],
     C: float,
+    also: list[Check],
+    kept: Kept,
 ) -> list[Check]:
     """Collect checks with their route's name; what is said twice, once."""
     shared = set(routes.runs.notes)
     said: dict[Check, list[str]] = {}
     for route in routes.taken:
-        for check in route.checks():
+        for check in [*_of_fit(route, kept), *check_plan(route.plan)]:
             if check not in shared:
                 said.setdefault(check, []).append(route.words)
-    for route, risk in risks:
+    for name, risk in risks[:1]:
         for check in risk.checks():
-            said.setdefault(check, []).append(route.words)
-    found = [routes.disagreement(C), *routes.runs.notes]
+            said.setdefault(check, []).append(name)
+    found = [routes.disagreement(C), *routes.runs.notes, *also]
     found += [_of(check, who, len(routes.taken)) for check, who in said.items()]
     found += routes.also
     for held in comparisons:
@@ -114,77 +221,19 @@ def _checks(
     return sorted(plainly(found), key=lambda check: ORDER.index(check.status))
 
 
+def _asked(check: Check) -> Check:
+    """What is not reached is no fault of the numbers: they may be acted on, by not trying."""
+    return check._replace(status=min(check.status, Status.REVIEW, key=ORDER[::-1].index))  # fmt: skip
+
+
+def _of_fit(route: Route, kept: Kept) -> list[Check]:
+    """Checks of a fit, which do not change with what is asked of it."""
+    made_of = ["checks", of_fit(route.fit)]
+    told = kept.answer(made_of, lambda: [c.as_json() for c in check_fit(route.fit)])
+    return [Check(c["name"], Status(c["status"]), c["detail"]) for c in told]
+
+
 def _of(check: Check, who: list[str], routes: int) -> Check:
     """Name whose check it is."""
     whose = "every route" if len(who) == routes > 1 else ", ".join(who)
     return check._replace(name=f"{whose}: {check.name}")
-
-
-def _route(route: Route, prob: float) -> dict[str, Any]:
-    summary = route.fit.summary(prob)
-    low, high = (n for n in summary.columns if str(n).startswith("eti"))
-    return {
-        "route": route.words,
-        "law": route.name,
-        "noise": json.loads(route.fit.tree.attrs["noise"])["name"],
-        "runs": len(route.fit.runs),
-        "budgets": route.plan.table(prob),
-        "exponents": route.plan.exponents(prob),
-        "exponents_over": route.plan.slope_over,
-        "coefficients": route.plan.coefficients(prob),
-        "loss_from": _shares(route),
-        "unknowns": {
-            str(name): {"mean": float(r["mean"]), "sd": float(r["sd"]), "lower": float(r[low]), "upper": float(r[high])}
-            for name, r in summary.iterrows()
-            if "[" not in str(name)
-        },
-    }  # fmt: skip
-
-
-def _shares(route: Route) -> list[dict[str, float]] | None:
-    """Where the variance of the recommended run's log loss comes from, by budget."""
-    if not isinstance(route.fit.law, Surface):
-        return None
-    N, D = (route.plan.draws[f"{n}_recommended"].to_numpy() for n in ("N", "D"))
-    shares = decompose(route.fit, N, D, seed=route.fit.seed)
-    return [
-        {name: float(share[i]) for name, share in shares.items()}
-        for i in range(len(route.plan.budgets))
-    ]
-
-
-def _published(held: Comparison, prob: float) -> dict[str, Any]:
-    theirs = held.published
-    return {
-        "id": theirs.id,
-        "law_form": theirs.law_form,
-        "citation": theirs.citation,
-        "confidence": theirs.confidence,
-        "notes": list(theirs.notes),
-        "printed": [dict(p) for p in theirs.printed],
-        "sentence": plain(held.sentence(prob)),
-        "budgets": held.table(prob),
-        "exponents": held.exponents(prob),
-        "exponents_over": held.plan.slope_over,
-    }
-
-
-def _provenance(routes: Routes, command: str) -> dict[str, Any]:
-    runs = routes.runs
-    attrs = routes.lead.fit.tree.attrs
-    return {
-        "command": command,
-        "data": runs.source,
-        "data_sha256": runs.sha256,
-        "runs": len(runs),
-        "flop_convention": str(runs.cost),
-        "derived": runs.derived or "nothing",
-        "params_counted": runs.params_counted,
-        "loss_unit": runs.loss_unit,
-        "seed": routes.lead.fit.seed,
-        "precision": attrs["precision"],
-        "nstar": attrs["nstar_version"],
-        "jax": attrs["jax_version"],
-        "numpyro": attrs["numpyro_version"],
-        "arviz_stats": version("arviz-stats"),
-    }

@@ -1,24 +1,24 @@
 """Figures of a whole ladder; each draws on Matplotlib axes and returns them."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from matplotlib.axes import Axes
 
+from nstar.allocating import optima
 from nstar.fitting import Fit
 from nstar.mixture import thinned
 from nstar.optima import measured_optima
-from nstar.planning import Plan, plan
 from nstar.published import PublishedFit
 from nstar.report.drawing import (
     BLUE,
-    COLOURS,
     INK,
     PURPLE,
     SOFT,
     Label,
     band,
+    colour,
     counted,
     name_ends,
 )
@@ -26,37 +26,46 @@ from nstar.routes import Routes
 from nstar.wording import flop
 
 CURVE_DRAWS = 400  # thinned draws behind a band
-BUDGETS = 30  # points of a curve
+BUDGETS = 20  # points of a curve
 WORDS = {"N": "compute-optimal parameters N*", "D": "compute-optimal tokens D*"}
 
 
-def lines(routes: Routes) -> dict[str, Plan]:
-    """Plan every route, thinned, along compute from the runs to beyond the budgets."""
+class Along(NamedTuple):
+    """N* and D* of a route along compute."""
+
+    C: np.ndarray  # FLOP, (budget,)
+    N: np.ndarray  # (draw, budget)
+    D: np.ndarray
+
+
+def lines(routes: Routes) -> dict[str, Along]:
+    """Follow every route, thinned, along compute from the runs to beyond the budgets."""
     C, largest = (
         routes.runs["C"],
         max(float(p.plan.budgets.max()) for p in routes.taken),
     )
     C = np.geomspace(C.min() / 1.5, max(largest, C.max()) * 1.5, BUDGETS)
-    return {r.name: plan(thinned(r.fit, CURVE_DRAWS), C) for r in routes.taken}
+    found = {r.name: optima(thinned(r.fit, CURVE_DRAWS), C) for r in routes.taken}
+    return {name: Along(C, *both) for name, both in found.items()}
 
 
 def allocation(
     ax: Axes,
     routes: Routes,
-    drawn: dict[str, Plan],
+    drawn: dict[str, Along],
     published: list[PublishedFit],
     prob: float,
     what: str,
 ) -> Axes:
     """N*(C) or D*(C) of every route with its band, measured optima, published lines."""
     runs = routes.runs
-    largest, C = float(runs["C"].max()), drawn[routes.lead.name].budgets
+    largest, C = float(runs["C"].max()), drawn[routes.lead.name].C
     top = float(C[-1])
     labels = []
     for route in routes.taken:
-        draws = drawn[route.name].draws[what].to_numpy()
-        middle = band(ax, C, draws, prob, COLOURS[route.name])
-        labels.append(Label(top, middle[-1], route.words, COLOURS[route.name]))
+        draws = drawn[route.name].N if what == "N" else drawn[route.name].D
+        middle = band(ax, C, draws, prob, colour(route.name))
+        labels.append(Label(top, middle[-1], route.words, colour(route.name)))
     for fit in published:
         line = getattr(fit.optimum(C, runs.cost.k), what)
         if line is not None and np.isfinite(line).any():
@@ -105,12 +114,12 @@ def profiles(ax: Axes, fit: Fit, prob: float) -> Axes:
     thin = thinned(fit, CURVE_DRAWS).draws
     labels = []
     for i, budget in enumerate(budgets):
-        colour, marker = ((BLUE, "o"), (PURPLE, "^"))[i % 2]  # neighbours told apart
+        own, marker = ((BLUE, "o"), (PURPLE, "^"))[i % 2]  # neighbours told apart
         at = runs["budget"] == budget
         D = np.geomspace(runs["D"][at].min() / 1.15, runs["D"][at].max() * 1.15, 60)
-        middle = band(ax, D, _profile(thin, fit, float(budget), D), prob, colour)
-        ax.plot(runs["D"][at], runs["L"][at], marker, color=colour, ms=3)
-        labels.append(Label(D[-1], middle[-1], flop(float(budget)), colour))
+        middle = band(ax, D, _profile(thin, fit, float(budget), D), prob, own)
+        ax.plot(runs["D"][at], runs["L"][at], marker, color=own, ms=3)
+        labels.append(Label(D[-1], middle[-1], flop(float(budget)), own))
     ax.set(xscale="log", xlabel="training tokens D", ylabel="loss")
     ax.set_title("labels: budget in FLOP", loc="right", fontsize=9, color=SOFT)
     counted(ax.xaxis, *ax.get_xlim())

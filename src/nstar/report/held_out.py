@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -9,12 +10,42 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nstar.backtest import Outcome
+from nstar.hindsight import Trial
 from nstar.report.drawing import BLUE, INK, ORANGE, STYLE
 from nstar.scores import quantiles
 
 ACROSS = 3  # panels side by side
 PANEL = (3.6, 2.7)  # inches
 PROB = 0.9
+
+
+class Held(NamedTuple):
+    """What was said of held-out runs, least compute first, and what came; (run,) each."""
+
+    title: str
+    came: np.ndarray
+    median: np.ndarray
+    half: tuple[np.ndarray, np.ndarray]  # ends of the 50 % interval
+    most: tuple[np.ndarray, np.ndarray]  # of that of `PROB`
+
+
+def of_outcome(name: str, outcome: Outcome) -> Held:
+    """Read a backtest's outcome."""
+    test, said = outcome.split.test, outcome.draws
+    truth = np.asarray(outcome.response.link(test["L"]))
+    order = np.argsort(test.columns.get("C", truth), kind="stable")
+    said, truth = said[:, order], truth[order]
+    title = f"{name}, {outcome.split.decades:.3g} decades"
+    return Held(title, truth, np.median(said, axis=0), quantiles(said, 0.5), quantiles(said, PROB))  # fmt: skip
+
+
+def of_trial(trial: Trial) -> Held:
+    """Read what a route said of its own ladder's larger runs."""
+    order = np.argsort(trial.runs["C"], kind="stable")
+    read = {name: np.asarray(values)[order] for name, values in trial.runs.items()}
+    half, most = (read["q0.25"], read["q0.75"]), (read["q0.05"], read["q0.95"])
+    title = f"{trial.route}, {trial.decades:.3g} decades"
+    return Held(title, read["came"], read["median"], half, most)
 
 
 def figure(held: Sequence[tuple[str, Outcome]], kind: str) -> bytes:
@@ -31,7 +62,7 @@ def figure(held: Sequence[tuple[str, Outcome]], kind: str) -> bytes:
         drawn = Figure(figsize=size, layout="constrained")
         panels = drawn.subplots(down, across, squeeze=False).ravel()
         for ax, (name, outcome) in zip(panels, held, strict=False):
-            panel(ax, name, outcome)
+            panel(ax, of_outcome(name, outcome))
         for ax in panels[len(held) :]:
             ax.remove()
         drawn.supxlabel("held-out runs, least compute first", fontsize=10)
@@ -43,27 +74,25 @@ def figure(held: Sequence[tuple[str, Outcome]], kind: str) -> bytes:
     return out.getvalue()
 
 
-def panel(ax: Axes, name: str, outcome: Outcome) -> Axes:
+def panel(ax: Axes, held: Held) -> Axes:
     """Each run's 50 % and 90 % intervals, and what came: orange where it lies outside."""
-    test, said = outcome.split.test, outcome.draws
-    truth = np.asarray(outcome.response.link(test["L"]))
-    order = np.argsort(test.columns.get("C", truth), kind="stable")
-    said, truth = said[:, order], truth[order]
-    middle, at = np.median(said, axis=0), np.arange(len(order))
-
-    for level, width in ((PROB, 1.0), (0.5, 2.6)):
-        ends = (100 * (end - middle) for end in quantiles(said, level))
-        ax.vlines(at, *ends, color=BLUE, alpha=0.6, lw=width)
-    low, high = quantiles(said, PROB)
-    inside = (truth >= low) & (truth <= high)
-    came = 100 * (truth - middle)
+    at = np.arange(len(held.came))
+    for ends, width in ((held.most, 1.0), (held.half, 2.6)):
+        ax.vlines(at, *(100 * (end - held.median) for end in ends), color=BLUE, alpha=0.6, lw=width)  # fmt: skip
+    inside = (held.came >= held.most[0]) & (held.came <= held.most[1])
+    came = 100 * (held.came - held.median)
     ax.axhline(0, color=INK, lw=0.6)
     ax.plot(at[inside], came[inside], "o", ms=2.8, color=INK)
     ax.plot(at[~inside], came[~inside], "D", ms=3.4, color=ORANGE)
     ax.set_title(
-        f"{name}, {outcome.split.decades:.3g} decades: {inside.sum()} of {len(inside)} "
-        f"inside {PROB:.0%}",
-        fontsize=9,
+        f"{held.title}: {inside.sum()} of {len(inside)} inside {PROB:.0%}", fontsize=9
     )
     ax.set_xticks([])
+    return ax
+
+
+def alone(ax: Axes, held: Held) -> Axes:
+    """Draw a panel that stands by itself, with what its axes are."""
+    panel(ax, held)
+    ax.set(xlabel="held-out runs, least compute first", ylabel="measured less predicted, 0.01 of the log")  # fmt: skip
     return ax

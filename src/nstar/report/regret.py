@@ -1,34 +1,35 @@
 """The figure of what sizes give away: flat near the best, whatever the interval of N*."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from nstar.report.drawing import COLOURS, INK, Label, counted, name_ends
-from nstar.routes import Route
+from nstar.report.drawing import INK, Label, counted, name_ends
 from nstar.weighing import WRONG, Risk
 
 OFTEN = 0.95  # of the draws lie below the dotted line
 HIGH = 3.0  # times the mean regret of being wrong by two that the axis shows
 
 
-def curve(ax: Axes, risks: Sequence[tuple[Route, Risk]]) -> Axes:
-    """Mean regret of every size a budget could buy, by route, and the actions weighed."""
+def curve(
+    ax: Axes, risks: Sequence[tuple[str, Risk]], colours: Mapping[str, str]
+) -> Axes:
+    """Mean regret of every size a budget could buy, by what is believed, and the actions weighed."""
     lines, tops, ends = [], [], []
-    for route, risk in risks:
-        colour = COLOURS[route.name]
+    for name, risk in risks:
+        own = colours[name]
         along = risk.draws["regret_along"]
         N, mean = along["size"].to_numpy(), along.mean("draw").to_numpy()
         worst = along.quantile(OFTEN, "draw").to_numpy()
-        ax.plot(N, mean, color=colour, lw=1.8)
-        ax.plot(N, worst, color=colour, lw=1.1, ls=":")
+        ax.plot(N, mean, color=own, lw=1.8)
+        ax.plot(N, worst, color=own, lw=1.1, ls=":")
         at = risk.draws["regret"].mean("draw")
         run = float(at["N"].sel(action="recommended"))
-        ax.plot(run, float(at.sel(action="recommended")), "o", color=colour, ms=6, zorder=5)  # fmt: skip
+        ax.plot(run, float(at.sel(action="recommended")), "o", color=own, ms=6, zorder=5)  # fmt: skip
         tops.append(HIGH * float(at.isel(action=slice(1, 3)).max()))
         ends += [N[0], N[-1]]
-        lines.append((N, mean, route.words, colour))
+        lines.append((N, mean, name, own))
     ax.set(xscale="log", xlim=(min(ends), max(ends)), ylim=(0, max(tops)))
     ax.set(xlabel="parameters N (the budget sets the tokens)", ylabel="regret: loss given away")  # fmt: skip
     counted(ax.xaxis, min(ends), max(ends))
@@ -40,8 +41,8 @@ def curve(ax: Axes, risks: Sequence[tuple[Route, Risk]]) -> Axes:
                 action.name, (action.N, 0.92), xycoords=("data", "axes fraction"), fontsize=9,
                 ha="center", va="top", color=INK,
             )  # fmt: skip
-    for N, mean, words, colour in lines:
+    for N, mean, words, own in lines:
         last = np.flatnonzero(mean < max(tops))[-1]
-        labels.append(Label(N[last], mean[last], words, colour))
+        labels.append(Label(N[last], mean[last], words, own))
     name_ends(ax, labels)
     return ax

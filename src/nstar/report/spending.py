@@ -3,9 +3,9 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from nstar import prediction
+from nstar.prediction import law_loss
 from nstar.published import PublishedFit
-from nstar.report.drawing import COLOURS, INK, Label, band, counted, name_ends
+from nstar.report.drawing import INK, Label, band, colour, counted, name_ends
 from nstar.routes import Routes
 from nstar.types import Surface
 from nstar.wording import count
@@ -23,19 +23,19 @@ def target(
     ends = np.array([np.quantile(star, [0.005, 0.995]) for star in stars])
     N = np.geomspace(ends[:, 0].min() / 1.7, ends[:, 1].max() * 1.7, 80)
     for i, (route, star) in enumerate(zip(taken, stars, strict=True)):
-        colour = COLOURS[route.name]
-        draws = prediction.loss(route.fit, N, route.fit.runs.cost.tokens(N, C))
-        middle = band(ax, N, draws["loss"].to_numpy(), prob, colour)
-        labels.append(Label(N[-1], middle[-1], route.words, colour))
+        own = colour(route.name)
+        draws = law_loss(route.fit, N, route.fit.runs.cost.tokens(N, C))
+        middle = band(ax, N, draws, prob, own)
+        labels.append(Label(N[-1], middle[-1], route.words, own))
         thin = star[:: max(len(star) // TICKS, 1)]
-        ax.plot(thin, np.full(len(thin), 0.025 + 0.045 * i), "|", color=colour, alpha=0.35,
+        ax.plot(thin, np.full(len(thin), 0.025 + 0.045 * i), "|", color=own, alpha=0.35,
                 ms=9, transform=ax.get_xaxis_transform())  # fmt: skip
         run = float(route.plan.draws["N_recommended"].sel(budget=C))
         loss = float(np.interp(np.log(run), np.log(N), middle))
-        ax.plot(run, loss, "o", color=colour, ms=6, zorder=5)
+        ax.plot(run, loss, "o", color=own, ms=6, zorder=5)
         left = run <= 1.001 * min(float(np.median(n)) for n in stars)
         ax.annotate(count(run), (run, loss), xytext=(-7 if left else 7, 7), textcoords="offset points",
-                    ha="right" if left else "left", fontsize=9, color=colour)  # fmt: skip
+                    ha="right" if left else "left", fontsize=9, color=own)  # fmt: skip
     ax.set(xscale="log", ylabel="loss", xlim=(N[0], N[-1]))
     ax.set_xlabel("parameters N (the budget sets the tokens)")
     bottom, top = ax.get_ylim()

@@ -1,85 +1,27 @@
 """Sentences of the report, apart from its markup."""
 
-from collections.abc import Sequence
-
-import numpy as np
-
-from nstar.checks import FAR
-from nstar.intervals import interval
-from nstar.routes import Route, Routes
-from nstar.verdicts import Status
-from nstar.weighing import Risk
-from nstar.wording import count, counts, digits, flop, numbers, percent
-
-
-def headline(
-    routes: Routes,
-    prob: float,
-    status: Status,
-    risks: Sequence[tuple[Route, Risk]] = (),
-) -> str:
-    """Say the answer, its interval, what disagrees, and how far it is from the runs."""
-    lead = routes.lead
-    C = float(lead.plan.budgets[-1])
-    at = lead.plan.draws.sel(budget=C)
-    decades = float(lead.plan.decades[-1])
-    largest = float(np.max(lead.fit.runs["C"]))
-    answer = (
-        f"for {flop(C)} FLOP the {lead.words} point to {counts(interval(at['N'], prob))} parameters on "
-        f"{counts(interval(at['D'], prob))} tokens (median [{percent(prob)} credible interval of the law])"
-    )
-    parts = [answer[0].upper() + answer[1:] + _spread(routes, C)]
-    if risks:
-        parts.append(_recommended(*risks[0], prob))
-    if decades > FAR:
-        parts.insert(
-            0,
-            f"{flop(C)} FLOP lies {decades:.1f} decades beyond the largest run ({flop(largest)} FLOP), "
-            "farther than these runs can test.",
-        )
-    if status is Status.FAIL:
-        parts.insert(0, "FAIL: do not act on these numbers; see the checks.")
-    else:
-        parts.append(
-            f"{status}: see the checks."
-            if status is Status.REVIEW
-            else "All checks PASS."
-        )
-    return " ".join(parts)
-
-
-def _recommended(route: Route, risk: Risk, prob: float) -> str:
-    """Say what to train, what it reaches, and what it gives away."""
-    run = risk.table(prob)[0]
-    return (
-        f"The run of least expected loss by the {route.words} has {count(run['N'])} parameters on {count(run['D'])} tokens: "
-        f"loss {numbers(run['loss'], 4)}, of which not knowing the law costs {digits(run['expected_regret'], 2)} on average."
-    )
-
-
-def _spread(routes: Routes, C: float) -> str:
-    """Name the routes' spread in the same sentence."""
-    if len(routes.taken) == 1:
-        return "; no second route checks it."
-    (low, least), *_, (high, most) = routes.spread(C)
-    agree = routes.disagreement(C).status is Status.PASS
-    verb = "the routes agree, with" if agree else "but the routes disagree:"
-    return (
-        f"; {verb} median tokens from {count(low)} ({least}) to {count(high)} ({most})."
-    )
-
-
 SECTIONS = {
-    "checks": "Can it be trusted?",
-    "answer": "What the budget buys",
-    "allocation": "How to split a budget between size and tokens",
-    "target": "At the budget: loss against model size",
-    "risk": "What a choice risks",
-    "profiles": "The isoFLOP profiles behind it",
-    "published": "Beside the published fit",
+    "decision": "The decision",
+    "trust": "Can it be trusted?",
+    "buys": "What the budget buys",
+    "spend": "How to spend it",
+    "wrong": "What can go wrong",
+    "money": "Money and time",
+    "published": "Beside the published fits and released models",
+    "next": "What to run next",
     "provenance": "Provenance: where this comes from, and how to repeat it",
 }
 LEADS = {
+    "decision": (
+        "Each figure has the draws of the posterior, the line its median, the shade its central {prob}. "
+        "N* is where the loss is least under a draw; the run to train is one for all draws."
+    ),
+    "held_out": (
+        "The same routes fitted to the smaller of these very runs, and what they said of the larger "
+        "ones: intervals are of measured runs, with their noise; errors and widths are in the log of the loss, "
+        "so 0.01 is one percent. A 90% interval should hold about nine runs of ten, but runs of one "
+        "budget err together."
+    ),
     "answer": (
         "Median [{prob} equal-tailed credible interval]. N* and D* are the law's line, which for "
         "profiles and measured optima may bend smoothly about a power law; “next measured D*” "
@@ -87,40 +29,60 @@ LEADS = {
         "error of measuring it. "
         "The loss is that of the recommended run (of least expected loss) under every draw, without run "
         "noise or scatter between budgets; regret is what it gives away against each draw's own "
-        "optimum on the law's line. The second table "
-        "is the line itself: N* = A₁ C^α₁ and D* = A₂ C^α₂, C in FLOP; of a line that bends, "
-        "the power law between the smallest and the largest budget of the runs."
+        "optimum on the law's line."
+    ),
+    "line": (
+        "The loss of the recommended run of every budget, by the {by}: median and bands of 50%, 80% and "
+        "95% probability, without run noise. The shaded part lies beyond the largest run."
     ),
     "shares": (
         "Where the uncertainty of that loss comes from, as a share of the variance of the log "
         "loss that a run would measure: the law's parameters, the discrepancy with which the "
         "surface may bend about its form, and the noise of a run. Near the runs the bend undoes "
         "what the parameters leave open, and a share may be below zero. Another form would add "
-        "its own: see “choice of form” among the checks."
+        "its own: see “What can go wrong”."
     ),
     "allocation": (
         "Bands hold the law's line with {prob} probability. Dots are measured optima, the "
         "minima of parabolas in log D. Dashes are the published law, the star its own printed "
         "prediction. The shaded part lies beyond the largest run."
     ),
-    "risk": (
-        "At {budget} FLOP, under every draw: nobody can train at each draw's own optimum, so the "
-        "recommended run is that of least expected loss. Regret is the loss an action gives away "
-        "against each draw's own best run, and the recommended one's mean regret is what knowing "
-        "the law would be worth; compute wasted is the part of the action's FLOP that the best "
-        "run would not need for the same loss. Median [{prob} equal-tailed credible interval], "
-        "without run noise; the shortfall is the mean loss in the worst {tail} of the draws. The "
-        "figure has the mean regret of every size the budget could buy, and dotted what one draw "
-        "in twenty exceeds; ticks on top are actions."
+    "target": (
+        "At {budget} FLOP: on the left the loss along the line of equal cost with its {prob} band; the dot "
+        "is the recommended run, the ticks below are draws of N*. A flat curve means that a "
+        "wide interval on N* costs little: on the right the mean regret of every size the budget "
+        "could buy, and dotted what one draw in twenty exceeds; ticks on top are actions."
+    ),
+    "candidates": (
+        "Nobody can train at each draw's own optimum, so the recommended run is that of least "
+        "expected loss. Regret is the loss an action gives away against each draw's own best run; "
+        "compute wasted is the part of the action's FLOP that the best run would not need for the "
+        "same loss. Median [{prob} equal-tailed credible interval], without run noise."
+    ),
+    "by_route": (
+        "How that changes with the route: the same, each route believed alone, and where the size "
+        "lies among the draws of its N*."
+    ),
+    "lines": (
+        "The line itself: N* = A₁ C^α₁ and D* = A₂ C^α₂, C in FLOP; of a line that bends, the "
+        "power law between the smallest and the largest budget of the runs."
     ),
     "profiles": (
         "Points are runs, curves the fitted profiles with {prob} bands, without run noise; a "
         "label is a budget in FLOP. Colours only tell neighbours apart."
     ),
-    "target": (
-        "At {budget} FLOP: the loss along the line of equal cost with its {prob} band; the dot "
-        "is the recommended run, the ticks below are draws of N*. A flat curve means that a "
-        "wide interval on N* costs little."
+    "serving": (
+        "A model that is served costs 2 FLOP for every parameter and token it serves, so one smaller "
+        "than the training optimum, trained longer to the same expected loss, is cheaper over its "
+        "life (Sardana et al. 2024). Demand is {served}."
+    ),
+    "wrong": (
+        "Value at risk is the loss that one draw in {one_in} exceeds, the shortfall the mean loss there."
+    ),
+    "universes": (
+        "The decision under other choices of the analyst, one changed at a time: N* with its {prob} "
+        "interval, the loss of the run recommended above, and what that run would give away if the "
+        "other choice were the right one."
     ),
     "published": (
         "The {lead} beside the published law at the same budgets and FLOP convention; median "
@@ -128,7 +90,29 @@ LEADS = {
         "smallest of our intervals that holds their value: near 0 it lies in our middle, near 1 "
         "far out."
     ),
+    "released": (
+        "Released models of about this compute, beside N* and D* of their own compute by the {by}. "
+        "A model smaller than N* may be meant to be served."
+    ),
+    "next": (
+        "What one more small run would be worth before the large one is chosen: the expected value "
+        "of sample information (Raiffa & Schlaifer 1961), in loss and in the FLOP that would buy as "
+        "much. It counts only what is learned of the size to choose, and only as far as the law "
+        "holds; a run that shows the law wrong is worth more."
+    ),
 }
+NOTHING_NEXT = (
+    "No run of one to ten times the largest so far is both cheaper than three tenths of the budget "
+    "and a run whose loss the law can foretell."
+)
+NO_MONEY = (
+    "No hardware was named. With --hardware h100 --price 2.5 this section turns the budget into "
+    "accelerator-hours and money; utilisation, goodput and price may be distributions."
+)
+NO_LOSS = (
+    "These runs tell where the optimum lies but not what loss it has: what a choice gives away, "
+    "and what can go wrong, needs runs with a loss on either side of the optimum."
+)
 PROVENANCE = {
     "command": "command",
     "data": "data",

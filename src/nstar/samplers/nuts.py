@@ -41,6 +41,7 @@ class Settings(NamedTuple):
     max_tree_depth: int = 10  # of draws; warm-up grows no deeper than SHALLOW
     trusted: float = modes.TRUSTED  # mismatch up to which the mode's curvature guides
     pilot: int = 0  # transitions before; each block whitens anew by its curvature
+    rows: int = 0  # that the table is filled up to at least, to share its programs
 
 
 USUAL = Settings(warmup=250)  # only a step size is to be learned
@@ -88,7 +89,10 @@ def sample(
         tick: called with the blocks done and their total.
         prior: draws from the priors, made before for another table of the same law.
     """
-    runs, data = len(data.y), density.padded(data, density.size(len(data.y)))
+    runs, data = (
+        len(data.y),
+        density.padded(data, density.size(max(len(data.y), settings.rows))),
+    )
     prior_key, apart_key, *chain_keys = jax.random.split(key, settings.chains + 2)
     if prior is None:
         prior = density.prior_draws(law, noise, chosen, prior_key, PRIOR_DRAWS)

@@ -1,0 +1,175 @@
+"""What each route would have said of these very runs, the largest held out: how far to believe it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nstar.allocating import measured_optima
+from nstar.averaging import LEAST, PRIOR_WEIGHT, evidence, inner_splits, stack
+from nstar.diagnostics import diagnose
+from nstar.fitting import Fit, unknowns
+from nstar.kept import Kept, of_fit
+from nstar.prediction import log_density, loss
+from nstar.refitting import again
+from nstar.scores import quantiles, scores
+from nstar.splits import Split
+from nstar.types import Surface, Varying
+from nstar.verdicts import Check, Status
+
+HELD = 0.75  # of the held-out runs that 90 % intervals hold at least, else for review
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One route fitted to the smaller runs, and what it said of the others; plain data."""
+
+    route: str
+    decades: float  # of compute held out
+    n_train: int
+    n_test: int
+    levels: int  # distinct budgets among the held-out runs, five at most
+    scores: Mapping[str, Any]  # as `scores.scores`, in the log of the response
+    log_density: Sequence[float]  # of each held-out run
+    runs: Mapping[
+        str, Sequence[float]
+    ]  # C, what came and the quantiles of what was said
+    trouble: str | None  # of the sampler
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, without the single runs."""
+        return {
+            "route": self.route, "hold_out_decades": self.decades, "n_train": self.n_train,
+            "n_test": self.n_test, **self.scores, "log_density": float(np.mean(self.log_density)),
+            "trouble": self.trouble,
+        }  # fmt: skip
+
+
+def trials(
+    fits: Mapping[str, Fit],
+    kept: Kept = Kept(),  # noqa: B008  nothing in it changes
+    tick: Callable[[str, int, int], None] = lambda name, done, total: None,
+) -> list[Trial]:
+    """Hold out the top half decade and decade of each fit's own runs, and predict them.
+
+    Args:
+        fits: by route.
+        kept: where answers lie that were made before.
+        tick: progress of the sampling, by route.
+
+    Returns:
+        Trials by split, then by route; none of runs too few to be split.
+    """
+    found = []
+    for name, fit in fits.items():
+        for part in inner_splits(fit.runs):
+            made_of = ["trial", of_fit(fit), name, part.decades]
+
+            def make(fit: Fit = fit, name: str = name, part: Split = part) -> Any:
+                return _trial(fit, name, part, kept, lambda d, t: tick(name, d, t))
+
+            found.append(Trial(**kept.answer(made_of, make)))
+    return sorted(found, key=lambda one: one.decades)
+
+
+def smaller(
+    fit: Fit,
+    part: Split,
+    kept: Kept,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> Fit:
+    """Fit once more to the runs that a split leaves."""
+    made_of = ["smaller", of_fit(fit), part.decades]
+    train = replace(part.train, notes=())
+    return kept.fit(made_of, lambda: again(fit, runs=train, brief=True, tick=tick))
+
+
+def _trial(
+    fit: Fit, name: str, part: Split, kept: Kept, tick: Callable[[int, int], None]
+) -> dict[str, Any]:
+    learned = smaller(fit, part, kept, tick)
+    test = part.test
+    said, truth = _said(learned, test)
+    low, high = quantiles(said, 0.9)
+    inner = quantiles(said, 0.5)
+    return {
+        "route": name,
+        "decades": part.decades,
+        "n_train": len(part.train),
+        "n_test": len(test),
+        "levels": evidence(test),
+        "scores": scores(said, truth),
+        "log_density": log_density(learned, test),
+        "runs": {
+            "C": test["C"], "came": truth, "median": np.median(said, axis=0),
+            "q0.05": low, "q0.25": inner[0], "q0.75": inner[1], "q0.95": high,
+        },
+        "trouble": diagnose(learned.tree, unknowns(learned.law, learned.noise)).trouble or None,
+    }  # fmt: skip
+
+
+def _said(fit: Fit, test: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of the response of held-out runs, (draw, run), and what came."""
+    law = fit.law
+    if isinstance(law, Surface):
+        reads = ("N", "D") if isinstance(law, Varying) else law.inputs
+        x = {name: test[name] for name in reads}
+        draws = loss(fit, x=x, seed=fit.seed)["measured"].to_numpy()
+        return np.asarray(law.response.link(draws)), np.asarray(law.response.link(test["L"]))  # fmt: skip
+    found = measured_optima(fit, test["C"], seed=fit.seed)
+    if found is None:
+        msg = (
+            f"the {type(law).__name__} law says nothing of a run that could be held out"
+        )
+        raise ValueError(msg)
+    return np.log(found[1]), np.log(test["D"])
+
+
+def weights(names: Sequence[str], held: Sequence[Trial]) -> tuple[tuple[float, ...], Check]:  # fmt: skip
+    """Weights of the routes by what they said of held-out runs, as `averaging` has them.
+
+    Returns:
+        The weights, equal where nothing was held out, and a check that says how they came.
+    """
+    equal = np.full(len(names), 1 / len(names))
+    splits = sorted({one.decades for one in held})
+    table = [[_one(held, name, d) for name in names] for d in splits]
+    if not table:
+        detail = f"nothing was held out, so nothing here tells {' and '.join(names)} apart: equal weights"
+        return tuple(equal), Check("weights of the routes", Status.REVIEW, detail)
+    found = stack(
+        [np.array([one.log_density for one in row]) for row in table],
+        [row[0].levels for row in table], equal,
+    )  # fmt: skip
+    each = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, found, strict=True))
+    detail = (
+        f"{each}, from these runs' own top {' and '.join(f'{d:g}' for d in splits)} decades held out "
+        f"(worth {sum(row[0].levels for row in table)} runs) and equal weights worth {PRIOR_WEIGHT:g}"
+    )
+    return tuple(found.tolist()), Check("weights of the routes", Status.PASS, detail)
+
+
+def _one(held: Sequence[Trial], route: str, decades: float) -> Trial:
+    return next(t for t in held if t.route == route and t.decades == decades)
+
+
+def check_trials(held: Sequence[Trial], runs: int) -> list[Check]:
+    """Say what the held-out runs showed, or that there were too few to hold any out."""
+    if not held:
+        detail = f"{runs} runs are too few to hold the largest out ({LEAST} must be left), so nothing shows how this ladder extrapolates"
+        return [Check("held-out runs", Status.REVIEW, detail)]
+    found = []
+    for one in held:
+        inside = one.scores["coverage"]["0.9"]
+        detail = (
+            f"90 % intervals of a measured run held {inside:.0%} of {one.n_test} runs"
+        )
+        bad = inside < HELD
+        if bad:
+            detail += "; farther out they are too narrow by as much"
+        if one.trouble:
+            detail += f"; the fit to {one.n_train} runs had {one.trouble}"
+        status = Status.REVIEW if bad or one.trouble else Status.PASS
+        found.append(Check(f"{one.route}: {one.decades:g} decades held out", status, detail))  # fmt: skip
+    return found

@@ -1,0 +1,115 @@
+r"""What to run next: how much one more small run would improve the large one's choice.
+
+The expected value of sample information (Raiffa & Schlaifer 1961, ch. 4) of a run whose
+loss $y$ is not known yet,
+
+$$ \mathrm{EVSI} = \min_a E[\ell_a] - E_y \min_a E[\ell_a \mid y] \ge 0 , $$
+
+over the sizes $a$ that the budget could buy.  The run's loss under each draw is known to
+the law, so $E[\ell_a \mid y]$ is the mean of draws weighted by how well they expected
+$y$; no draw weighs in on the outcome it made itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nstar.allocating import optima
+from nstar.choosing import choose, tried
+from nstar.fitting import Fit
+from nstar.intervals import interval
+from nstar.mixture import Average
+from nstar.prediction import law_loss, loss
+
+STEPS = (1.0, 3.0, 10.0)  # times the largest run's FLOP
+SIZES = (0.5, 1.0, 2.0)  # times the size of least expected loss
+MOST = 0.3  # of the budget: beyond it a run is no preparation
+OUTCOMES = 1000  # losses that each run might come out with
+NORMAL = 1.349  # interquartile range of a standard normal
+SLOPE = 1.05  # of the budget, between which the worth of loss in compute is read
+
+
+@dataclass(frozen=True)
+class NextRun:
+    """A run one could make first, and what it would be worth."""
+
+    N: float
+    D: float
+    C: float  # FLOP it costs
+    saved: float  # loss of the large run that it saves on average
+    worth: float  # FLOP that would save as much
+    regret: float  # expected regret that is left on average; before, see `next_runs`
+    expected: dict[str, float]  # its own loss, as it would be measured: an interval
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return dict(vars(self))
+
+
+def next_runs(
+    fit: Fit | Average, C: float, prob: float = 0.9, *, seed: int = 0
+) -> list[NextRun]:
+    """Weigh runs of one to ten times the largest so far, most worth per FLOP first.
+
+    Args:
+        fit: a fit of a loss, or an average of such.
+        C: the budget that is to be spent well, FLOP.
+        prob: of the interval of each run's own loss.
+        seed: of the outcomes.
+
+    Returns:
+        None that would cost more than three tenths of the budget.
+    """
+    cost = fit.runs.cost
+    largest = float(fit.runs["C"].max())
+    budgets = np.array([largest * step for step in STEPS if largest * step <= MOST * C])
+    if not budgets.size:
+        return []
+    line = choose(fit, np.concatenate([budgets, [C, C * SLOPE]]), cost)
+    mean = line.loss[:, -2:].mean(axis=0)
+    falls = float(np.log(SLOPE) / (mean[0] - mean[1])) if mean[1] < mean[0] else np.nan
+    small = [(n * by, c) for n, c in zip(line.N, budgets, strict=False) for by in SIZES]
+    N, spent = (np.array(v) for v in zip(*small, strict=True))
+    D = cost.tokens(N, spent)
+    sizes = tried(optima(fit, np.array([C]))[0][:, 0])
+    payoff = law_loss(fit, sizes, cost.tokens(sizes, C))
+    before = payoff.mean(axis=0).min()
+    known = float(payoff.min(axis=1).mean())
+    said = loss(fit, N, D, seed=seed)
+    clean, measured = (np.log(said[n].to_numpy()) for n in ("loss", "measured"))
+    found = []
+    for i in range(len(N)):
+        after = _after(payoff, clean[:, i], measured[:, i])
+        saved = float(max(before - after, 0.0))
+        own = interval(np.exp(measured[:, i]), prob).as_json()
+        worth = float(np.expm1(saved * falls) * C)
+        found.append(NextRun(float(N[i]), float(D[i]), float(spent[i]), saved, worth, float(after - known), own))  # fmt: skip
+    return sorted(found, key=lambda run: -run.worth / run.C)
+
+
+def _after(payoff: np.ndarray, clean: np.ndarray, measured: np.ndarray) -> float:
+    """Expected loss of the best size once a run has come out, over what it might come out as.
+
+    Args:
+        payoff: loss of the large run by size, (draw, size).
+        clean: log loss of the small run under each draw, (draw,).
+        measured: likewise with its noise, taken for normal of the same quartiles.
+    """
+    low, high = np.quantile(measured - clean, [0.25, 0.75])
+    noise = max((high - low) / NORMAL, 1e-6)
+    at = np.linspace(0, len(clean) - 1, min(OUTCOMES, len(clean))).astype(int)
+    came = measured[at]
+    distance = (came[:, None] - clean) / noise
+    distance[np.arange(len(at)), at] = np.inf  # a draw does not judge its own outcome
+    nearest = np.min(np.square(distance), axis=1, keepdims=True)
+    weight = np.exp(-0.5 * (np.square(distance) - nearest))
+    weight /= weight.sum(axis=1, keepdims=True)
+    return float((weight @ payoff).min(axis=1).mean())
+
+
+def best(runs: Sequence[NextRun]) -> NextRun | None:
+    """Return the run of most worth beyond its cost, where there is one."""
+    paying = [run for run in runs if run.worth > run.C]
+    return max(paying, key=lambda run: run.worth - run.C) if paying else None

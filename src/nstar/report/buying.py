@@ -1,0 +1,50 @@
+"""What each budget buys: the loss of its recommended run, with nested bands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nstar.actions import ANY, Limits
+from nstar.choosing import choose
+from nstar.fitting import Fit
+from nstar.mixture import Average
+
+BUDGETS = 25  # points of the line
+BANDS = (0.5, 0.8, 0.95)  # probabilities of the nested bands
+BEYOND = 2.0  # times the largest budget that the line goes
+
+
+@dataclass(frozen=True)
+class Line:
+    """The loss of the recommended run along compute."""
+
+    C: np.ndarray  # FLOP, (budget,)
+    N: np.ndarray  # of the run of each budget
+    D: np.ndarray
+    median: np.ndarray  # loss
+    bands: dict[float, np.ndarray]  # by probability: (2, budget)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """One record a budget."""
+        return [
+            {
+                "C": float(C), "N": float(N), "D": float(D), "median": float(m),
+                "bands": {f"{p:g}": [float(b[0, i]), float(b[1, i])] for p, b in self.bands.items()},
+            }
+            for i, (C, N, D, m) in enumerate(zip(self.C, self.N, self.D, self.median, strict=True))
+        ]  # fmt: skip
+
+
+def bought(fit: Fit | Average, budgets: Sequence[float], limits: Limits = ANY) -> Line:
+    """Follow the recommended run from the middle of the runs to beyond the budgets.
+
+    The loss has no run noise in it.
+    """
+    C = fit.runs["C"]
+    last = max(*budgets, float(C.max())) * BEYOND
+    grid = np.geomspace(float(np.sqrt(C.min() * C.max())), last, BUDGETS)
+    line = choose(fit, grid, fit.runs.cost, limits)
+    ends = {p: np.quantile(line.loss, [(1 - p) / 2, (1 + p) / 2], axis=0) for p in BANDS}  # fmt: skip
+    return Line(grid, line.N, line.D, np.median(line.loss, axis=0), ends)

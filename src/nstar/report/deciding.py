@@ -1,0 +1,60 @@
+"""The decision of a report: one run, by what the routes together are worth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nstar.actions import ANY, Limits
+from nstar.fitting import Fit
+from nstar.intervals import interval
+from nstar.mixture import Average
+from nstar.planning import Plan, plan
+from nstar.routes import Routes
+
+MIXTURE = "mixture"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to train with the largest budget, and what it rests on."""
+
+    C: float  # FLOP
+    N: float  # of the run to train
+    D: float
+    by: str  # the mixture, or the one route there is
+    plan: Plan  # under what it rests on
+    draws: Mapping[str, np.ndarray]  # N, D of the optimum; loss and regret of the run
+    weights: Mapping[str, float] = field(default_factory=dict)  # of a mixture
+
+    def as_json(self, prob: float) -> dict[str, Any]:
+        """Plain data; loss and regret null where no route has a loss."""
+        read = {
+            n: interval(self.draws[n], prob).as_json() if n in self.draws else None
+            for n in ("N", "D", "loss", "regret")
+        }
+        mean = float(self.draws["regret"].mean()) if "regret" in self.draws else None
+        return {
+            "by": self.by, "weights": dict(self.weights), "budget": self.C, "N": self.N, "D": self.D,
+            "N_star": read["N"], "D_star": read["D"], "loss": read["loss"], "regret": read["regret"],
+            "expected_regret": mean,
+        }  # fmt: skip
+
+
+def decided(
+    routes: Routes, believed: Fit | Average | None, limits: Limits = ANY
+) -> Decision:
+    """Choose the run of least expected loss under what is believed, or the lead's middle."""
+    C = float(routes.lead.plan.budgets[-1])
+    found, weights = routes.lead.plan, {}
+    by = routes.lead.words
+    if isinstance(believed, Average):
+        by, weights = MIXTURE, dict(zip(believed.names, believed.weights, strict=True))
+        found = plan(believed, C)
+    elif believed is not None:
+        (by,) = (r.words for r in routes.taken if r.fit is believed)
+        found = next(r.plan for r in routes.taken if r.fit is believed)
+    at = found.draws.sel(budget=C)
+    draws = {n: at[n].to_numpy() for n in ("N", "D", "loss", "regret") if n in at}
+    return Decision(C, float(at["N_recommended"]), float(at["D_recommended"]), by, found, draws, weights)  # fmt: skip

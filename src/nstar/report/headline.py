@@ -1,0 +1,81 @@
+"""The decision in one paragraph."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from nstar.checks import FAR
+from nstar.intervals import interval
+from nstar.report.deciding import MIXTURE, Decision
+from nstar.routes import Routes
+from nstar.verdicts import Status
+from nstar.weighing import Risk
+from nstar.wording import count, counts, digits, flop, numbers, percent, share
+
+
+def headline(
+    routes: Routes,
+    decision: Decision,
+    prob: float,
+    status: Status,
+    risks: Mapping[str, Risk],
+) -> str:
+    """Say what to train, what it reaches, what disagrees, and how far it is from the runs."""
+    lead, C = routes.lead, decision.C
+    decades = float(lead.plan.decades[-1])
+    largest = float(np.max(lead.fit.runs["C"]))
+    parts = [_run(decision, prob), _optimum(routes, decision, prob)]
+    if decision.by in risks:
+        parts.append(_price(decision, risks[decision.by], prob))
+    if decades > FAR:
+        parts.insert(
+            0,
+            f"{flop(C)} FLOP lies {decades:.1f} decades beyond the largest run ({flop(largest)} FLOP), "
+            "farther than these runs can test.",
+        )
+    if status is Status.FAIL:
+        parts.insert(0, "FAIL: do not act on these numbers; see the checks.")
+    else:
+        parts.append(
+            f"{status}: see the checks."
+            if status is Status.REVIEW
+            else "All checks PASS."
+        )
+    return " ".join(parts)
+
+
+def by(decision: Decision) -> str:
+    """Name what a decision rests on."""
+    if decision.by != MIXTURE:
+        return f"the {decision.by}"
+    each = " and ".join(f"{name} ({share(round(w, 2))})" for name, w in decision.weights.items())  # fmt: skip
+    return f"the mixture of {each}, weighted by what each said of held-out runs,"
+
+
+def _run(decision: Decision, prob: float) -> str:
+    said = f"For {flop(decision.C)} FLOP train {count(decision.N)} parameters on {count(decision.D)} tokens"
+    if "loss" not in decision.draws:
+        return f"{said}, the middle of N* by {by(decision)}, which has no loss."
+    loss = numbers(interval(decision.draws["loss"], prob), 4)
+    return f"{said}: loss {loss} (median [{percent(prob)} credible interval of the law]), the least that {by(decision)} expects."
+
+
+def _optimum(routes: Routes, decision: Decision, prob: float) -> str:
+    """Give N* and D*, and name the routes' spread in the same sentence."""
+    N, D = (counts(interval(decision.draws[n], prob)) for n in ("N", "D"))
+    said = f"N* is {N}, D* {D}"
+    if len(routes.taken) == 1:
+        return f"{said}; no second route checks it."
+    (low, least), *_, (high, most) = routes.spread(decision.C)
+    agree = routes.disagreement(decision.C).status is Status.PASS
+    verb = "the routes agree, with" if agree else "but the routes disagree:"
+    return f"{said}; {verb} median tokens from {count(low)} ({least}) to {count(high)} ({most})."  # fmt: skip
+
+
+def _price(decision: Decision, risk: Risk, prob: float) -> str:
+    """Say what not knowing the law costs."""
+    run = risk.table(prob)[0]
+    return (
+        f"Not knowing the law costs {digits(run['expected_regret'], 2)} of loss on average, as if "
+        f"{share(float(round(run['expected_wasted'] / decision.C, 2)))} of the compute were not there."
+    )

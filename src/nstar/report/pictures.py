@@ -1,0 +1,155 @@
+"""Which figures a page has, with their titles and what they say to those who cannot see them."""
+
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from nstar.report import (
+    buying_figure,
+    figures,
+    held_out,
+    regret,
+    spending,
+    universes_figure,
+)
+from nstar.report.deciding import MIXTURE
+from nstar.report.drawing import colour, svg
+from nstar.report.facts import Facts
+from nstar.report.tiles import density, tiles
+from nstar.routes import Routes
+from nstar.types import Surface
+from nstar.wording import counts, digits, flop, numbers, percent
+
+SHAPES = ("N", "D")  # of allocation figures, in this order
+USUAL, WIDE, SMALL, TALL = (
+    (5.8, 3.9),
+    (8.6, 3.9),
+    (5.0, 2.3),
+    (5.8, 4.6),
+)  # inches
+
+
+class Picture(NamedTuple):
+    """A figure on the page."""
+
+    title: str
+    alt: str  # what it shows, for those who cannot see it
+    svg: Markup
+    big: str = ""  # the number it stands for
+    note: str = ""
+
+
+class Album:
+    """Figures by the place they have on the page."""
+
+    def __init__(self) -> None:
+        """Begin with every place empty."""
+        places = ("tiles", "held_out", "line", "allocation", "target", "profiles", "universes")  # fmt: skip
+        self.drawn: dict[str, list[Picture]] = {place: [] for place in places}
+
+    def add(
+        self,
+        place: str,
+        title: str,
+        alt: str,
+        draw: Any,
+        *args: Any,
+        size: tuple[float, float] = USUAL,
+        words: tuple[str, str] = ("", ""),
+    ) -> None:
+        """Draw one more figure for a place."""
+        name = f"{place.replace('_', '-')}-{len(self.drawn[place])}"
+        text = svg(name, title, alt, draw, *args, size=size)
+        self.drawn[place].append(Picture(title, alt, Markup(text), *words))  # noqa: S704  our own
+
+
+def pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]]:
+    """Draw every figure of the page."""
+    album = Album()
+    _decision(album, facts)
+    _trust(album, facts)
+    _spending(album, routes, facts, C)
+    if facts.line:
+        runs = routes.runs["C"], routes.runs["L"]
+        budgets = [float(budget) for budget in routes.lead.plan.budgets]
+        bands = ", ".join(percent(p) for p in facts.line.bands)
+        album.add(
+            "line",
+            "Loss of the recommended run against training compute",
+            f"The median falls along compute inside bands of {bands} probability; runs as points, budgets as dots.",
+            buying_figure.bands, facts.line, runs, budgets, facts.reach,
+        )  # fmt: skip
+    if any(u["N"] for u in facts.document["universes"]):
+        rows = len(facts.document["universes"])
+        album.add(
+            "universes",
+            "N* under other choices of law, prior, noise and runs",
+            "One line an alternative, with N* and its interval; dashed the recommended size; mean regret at the right.",
+            universes_figure.intervals, facts.document["universes"], facts.decision.N,
+            size=(WIDE[0], 1.1 + 0.42 * rows),
+        )  # fmt: skip
+    return album.drawn
+
+
+def _decision(album: Album, facts: Facts) -> None:
+    prob = facts.document["prob"]
+    target = facts.reach.target if facts.reach else None
+    for tile in tiles(facts.decision, target):
+        read = facts.document["decision"]
+        said = {"Size": read["N_star"], "Tokens": read["D_star"], "Loss": read["loss"], "Given away": read["regret"]}.get(tile.title)  # fmt: skip
+        write = counts if tile.title in {"Size", "Tokens"} else lambda i: numbers(i, 3)
+        ends = f"; median [{percent(prob)} interval] {write(said)}" if said else ""
+        mark = "" if tile.mark is None else f", {tile.of_mark} at {digits(tile.mark, 3)}"  # fmt: skip
+        album.add(
+            "tiles", f"{tile.title}: {tile.big} for {flop(facts.decision.C)} FLOP", f"Histogram of {tile.note}{ends}{mark}.", density, tile, prob,
+            size=SMALL, words=(tile.big, tile.note),
+        )  # fmt: skip
+
+
+def _trust(album: Album, facts: Facts) -> None:
+    for trial in facts.held:
+        inside = percent(round(trial.scores["coverage"]["0.9"], 2))
+        album.add(
+            "held_out",
+            f"{trial.route}: the top {trial.decades:g} decades held out",
+            f"{trial.n_test} held-out runs about their prediction with 50% and 90% intervals, which hold {inside} of them.",
+            held_out.alone, held_out.of_trial(trial), size=(5.0, 3.0),
+        )  # fmt: skip
+
+
+def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
+    published = [held.published for held in facts.comparisons]
+    prob = facts.document["prob"]
+    lines = figures.lines(routes)
+    words = ", ".join(route.words for route in routes.taken)
+    for what in SHAPES:
+        name = figures.WORDS[what]
+        album.add(
+            "allocation",
+            f"{name[0].upper()}{name[1:]} against training compute",
+            f"{what}* against C by {words}, with {percent(prob)} bands, measured optima and published lines.",
+            figures.allocation, routes, lines, published, prob, what,
+        )  # fmt: skip
+    if any(isinstance(route.fit.law, Surface) for route in routes.taken):
+        album.add(
+            "target",
+            f"Loss against parameters at {flop(C)} FLOP",
+            f"Loss along the line of equal cost, with {percent(prob)} bands, recommended runs and draws of N*.",
+            spending.target, routes, published, C, prob,
+        )  # fmt: skip
+    if facts.risks:
+        of_route = {route.words: colour(route.name) for route in routes.taken}
+        album.add(
+            "target",
+            f"Loss given away by size at {flop(C)} FLOP",
+            "Mean regret against model size by what is believed, what one draw in twenty exceeds, and the actions weighed.",
+            regret.curve, facts.risks, of_route | {MIXTURE: colour(MIXTURE)},
+        )  # fmt: skip
+    for route in routes.taken:
+        if "budget" in route.fit.law.inputs:
+            album.add(
+                "profiles",
+                "Loss against tokens at every measured budget",
+                f"Runs as points, fitted curves with {percent(prob)} bands, one a budget.",
+                figures.profiles, route.fit, prob, size=TALL,
+            )  # fmt: skip
