@@ -32,15 +32,19 @@ TASKS = (
     "bigbench_language_identification", "bigbench_operators", "bigbench_repeat_copy_logic",
     "bigbench_dyck_languages", "bigbench_cs_algorithms",
 )  # fmt: skip
+PUBLISHED = {"curve": "Normal(1, 0.001)"}  # a sigmoid of the loss itself
+CHOSEN = "Each held-out run's accuracy is predicted at the loss it had. The sd of the prior of `curve`, 1.5, was chosen between 0, 1.5 and 2 on these same runs, so its gain over a sigmoid of the loss alone is a little flattered."
 CUTS = (1e20, 2e19)  # FLOP of the largest run fitted
 
 
-def held_out(file: str, name: str, cut: float) -> dict[str, object]:
+def held_out(
+    file: str, name: str, cut: float, priors: dict[str, str] | None = None
+) -> dict[str, object]:
     """Score one task's larger runs."""
     columns = {"L": "loss_c4_val", "accuracy": f"acc_{name}"}
     task = fit_task(
         file, f"acc_{name}", loss="loss_c4_val", chance_level=LEVELS.get(name),
-        columns={"N": "params", "D": "tokens", "C": "flops"}, where=[f"flops<={cut}"],
+        columns={"N": "params", "D": "tokens", "C": "flops"}, where=[f"flops<={cut}"], priors=priors,
     )  # fmt: skip
     test = nstar.read_runs(file, columns, [f"flops>{cut}"])
     made, y = at_loss(task, test["L"])["measured"].to_numpy(), test["accuracy"]
@@ -60,7 +64,7 @@ def held_out(file: str, name: str, cut: float) -> dict[str, object]:
 
 def report(file: str) -> str:
     """Write both splits as Markdown."""
-    lines = ["# Accuracy from the loss, larger runs held out", ""]
+    lines = ["# Accuracy from the loss, larger runs held out", "", CHOSEN, ""]
     for cut in CUTS:
         rows = [held_out(file, name, cut) for name in TASKS]
         lines += [f"## Fitted up to {cut:.0e} FLOP", "", "| task | runs inside 90 % | largest run | predicted | left the floor | failed checks |", "|---|---|---|---|---|---|"]  # fmt: skip
@@ -68,7 +72,12 @@ def report(file: str) -> str:
             y, middle, low, high = r["largest"]
             lines.append(f"| {r['task']} | {np.sum(r['inside'])} of {len(r['inside'])} | {y:.3f} | {middle:.3f} [{low:.3f}, {high:.3f}] | {'yes' if r['risen'] else 'no'} | {', '.join(r['failed']) or '–'} |")  # fmt: skip
         lines.append("")
-        for words, kept in (("all tasks", rows), ("tasks that had left the floor", [r for r in rows if r["risen"]])):  # fmt: skip
+        plain = [held_out(file, name, cut, PUBLISHED) for name in TASKS]
+        for words, kept in (
+            ("all tasks", rows),
+            ("tasks that had left the floor", [r for r in rows if r["risen"]]),
+            ("all tasks, by a sigmoid of the loss alone", plain),
+        ):
             inside = np.mean([r["inside"] for r in kept])
             last = np.mean([r["inside"][r["last"]] for r in kept])
             error, score = (np.mean([r[n] for r in kept]) for n in ("error", "score"))
