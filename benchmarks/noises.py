@@ -109,7 +109,7 @@ def table(records: list[Record]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--noises", nargs="+", choices=list(NOISES), default=[n for n in NOISES if n != "correlated"])  # fmt: skip
+    parser.add_argument("--noises", nargs="+", choices=list(NOISES), default=[n for n in NOISES if n not in {"correlated", "bounded", "two_steps"}])  # fmt: skip
     parser.add_argument("--ladders", nargs="+", default=[], help="parts of names")
     parser.add_argument("--tables", action="store_true", help="of what is stored only")
     options = parser.parse_args()

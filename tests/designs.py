@@ -55,6 +55,11 @@ def thinned() -> dict[str, np.ndarray]:
     return profiles() | {"sparsity": np.resize([0.0, 0.75, 0.95, 0.5, 0.9], 48)}
 
 
+def losses() -> dict[str, np.ndarray]:
+    """Sixteen runs whose losses fall by half, with the questions of a small task."""
+    return {"L": np.geomspace(4.4, 2.2, 16), "questions": np.full(16, 2000.0)}
+
+
 DESIGNS = {
     "allocation": optima,
     "allocation_free": optima,
@@ -71,6 +76,8 @@ DESIGNS = {
     "vocabulary": vocabularies,
     "precision": quantised,
     "sparsity": thinned,
+    "accuracy": losses,
+    "accuracy_by_nll": losses,
 }
 
 BENT = ("allocation", "allocation_free", "isoflop")  # laws whose line bends by default

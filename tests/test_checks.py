@@ -218,3 +218,11 @@ def test_a_prediction_far_from_the_runs_is_for_review(surface_fit):
     assert worst(near) is Status.PASS
     assert status(far, "extrapolation") == "REVIEW"
     assert status(aside, "tokens per parameter") == "REVIEW"
+
+
+def test_a_law_of_two_responses_is_checked():
+    C = np.geomspace(1e18, 1e22, 12)
+    made = nstar.simulate("allocation_free", {"C": C}, seed=1)
+    runs = {"C": C} | {n: made[n].to_numpy()[0] for n in ("N", "D")}
+    found = nstar.fit(runs, "allocation_free", discrepancy="none")
+    assert "law fits the runs" in {check.name for check in nstar.check_fit(found)}

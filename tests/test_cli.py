@@ -14,7 +14,7 @@ from nstar import cli
 REPO = Path(__file__).parent.parent
 COMMANDS = (
     "report", "fit", "summary", "predict", "plan", "compare", "simulate", "data", "published", "models",
-    "risk", "cost", "target", "serve",
+    "risk", "cost", "target", "serve", "task",
 )  # fmt: skip
 
 

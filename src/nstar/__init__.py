@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nstar.checks import check_prediction as check_prediction
     from nstar.comparison import Comparison as Comparison
     from nstar.comparison import compare as compare
+    from nstar.downstream import Scores as Scores
+    from nstar.downstream import score as score
     from nstar.fitting import Fit as Fit
     from nstar.fitting import fit as fit
     from nstar.mixture import Average as Average
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from nstar.reading import read_runs as read_runs
     from nstar.resampling import bootstrap as bootstrap
     from nstar.simulation import simulate as simulate
+    from nstar.task_fits import fit_task as fit_task
     from nstar.types import Response as Response
     from nstar.uncertainty import decompose as decompose
     from nstar.weighing import Risk as Risk
@@ -43,6 +46,7 @@ _ROOMS = {
     "Plan": ("planning", "Plan"),
     "Response": ("types", "Response"),
     "Risk": ("weighing", "Risk"),
+    "Scores": ("downstream", "Scores"),
     "average": ("averaging", "average"),
     "bootstrap": ("resampling", "bootstrap"),
     "check_fit": ("checks", "check_fit"),
@@ -52,6 +56,7 @@ _ROOMS = {
     "compare": ("comparison", "compare"),
     "fit": ("fitting", "fit"),
     "fit_batch": ("batches", "fit_batch"),
+    "fit_task": ("task_fits", "fit_task"),
     "informed": ("prior_sets", "informed"),
     "load": ("mixture", "load"),
     "measured_optima": ("optima", "measured_optima"),
@@ -59,6 +64,7 @@ _ROOMS = {
     "predict": ("prediction", "loss"),
     "prior_predictive": ("prior_check", "prior_predictive"),
     "read_runs": ("reading", "read_runs"),
+    "score": ("downstream", "score"),
     "sensitivity": ("power_scaling", "sensitivity"),
     "simulate": ("simulation", "simulate"),
     "use_cache": ("cache", "use_cache"),

@@ -31,6 +31,7 @@ def require_finite(runs: Observations, name: str) -> None:
 
 
 RANGES = {  # of what laws read besides N, D and C: (low, high), both excluded ...
+    "L": (0.0, np.inf),
     "unique_tokens": (0.0, np.inf),
     "total_params": (0.0, np.inf),
     "vocabulary_params": (0.0, np.inf),
@@ -112,5 +113,22 @@ def allow_successes(runs: Observations) -> None:
             f"{runs.source}, row {runs.rows[i]}, column 'successes': expected at most the "
             f"{runs['samples'][i]:g} samples of the row, got {runs['successes'][i]:g}; are "
             "the two columns swapped?"
+        )
+        raise ValueError(msg)
+
+
+def allow_questions(runs: Observations) -> None:
+    """Hold that every run answered a positive number of questions.
+
+    Raises:
+        ValueError: naming the first that did not.
+    """
+    require_finite(runs, "questions")
+    bad = runs["questions"] < 1
+    if bad.any():
+        i = int(np.argmax(bad))
+        msg = (
+            f"{runs.source}, row {runs.rows[i]}, column {runs.header('questions')}: expected the number of "
+            f"questions behind the accuracy, at least 1, got {runs['questions'][i]:g}"
         )
         raise ValueError(msg)

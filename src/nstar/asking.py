@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from nstar.allowed import allow, allow_successes, require_finite, require_range
+from nstar.allowed import (
+    allow,
+    allow_questions,
+    allow_successes,
+    require_finite,
+    require_range,
+)
 from nstar.columns import ALIASES
 from nstar.observations import Observations
 from nstar.odd_losses import look_at_losses
@@ -37,9 +43,11 @@ def ask(
         require_finite(runs, name)
         require_range(runs, name)
     for name in response.columns:
-        allow(runs, name, response)
+        allow(runs, name, response.of(name))
     if "samples" in law.inputs and "successes" in response.columns:
         allow_successes(runs)
+    if "accuracy" in response.columns and "questions" in runs:
+        allow_questions(runs)
     _untied(runs, response)
     _enough(runs, law)
     runs = runs.noting(*_constant(runs, law), *_not_optima(runs, response))
@@ -48,6 +56,8 @@ def ask(
     x = {name: runs[name] for name in inputs}
     if "se" in runs and np.isfinite(runs["se"]).all() and response.name != "log_loss":
         x["se"] = runs["se"]
+    if "accuracy" in response.columns and "questions" in runs:
+        x["questions"] = runs["questions"]
     y = response.link(*(runs[name] for name in response.columns))
     return runs, x, np.asarray(y, dtype=float)
 
@@ -139,7 +149,9 @@ def _enough(runs: Observations, law: Law) -> None:
 
 
 def _constant(runs: Observations, law: Law) -> list[Check]:
-    still = [n for n in law.inputs if n in SIZES and np.ptp(np.log(runs[n])) < 0.05]
+    still = [
+        n for n in law.inputs if n in (*SIZES, "L") and np.ptp(np.log(runs[n])) < 0.05
+    ]
     if not still:
         return []
     detail = (

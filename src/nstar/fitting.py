@@ -17,6 +17,7 @@ from nstar.discrepancy import DISCREPANCIES, Bent
 from nstar.grouping import within
 from nstar.laws import LAWS
 from nstar.noise import NOISES, Correlated
+from nstar.noises.bounded import Bounded, TwoSteps
 from nstar.noises.one_sided import OneSided
 from nstar.noises.shared import Between
 from nstar.observations import Observations
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 RETRY = Settings(draws=2000, target_accept=0.99)
 LINE = Settings(target_accept=0.98)  # of a line of optima that bends: .95 left strays
+SIGMOID = LINE._replace(draws=2000)  # ceiling and curve trade off along a narrow ridge
 BENT = USUAL._replace(target_accept=0.8)  # led, and so well scaled
 RETRY_BENT = BENT._replace(draws=2000, target_accept=0.95, pilot=500)
 
@@ -161,6 +163,7 @@ def fit(
         p = problem(runs, law, noise, priors, discrepancy, pool)
         surface = isinstance(p.law, Bent)
         usual = BENT if surface else LINE if is_bent(p.law) else USUAL
+        usual = SIGMOID if "accuracy" in p.law.response.columns else usual
         again = RETRY_BENT if surface else RETRY
 
         def attempt(settings: Settings) -> xr.DataTree:
@@ -238,13 +241,24 @@ def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
             )
             raise ValueError(msg)
         noise = Between(over) if over else NOISES[name]
+    _require(noise, law)
+    return law, noise
+
+
+def _require(noise: Noise, law: Law) -> None:
+    """Refuse a noise that is not of such a response."""
     if isinstance(noise, OneSided) and law.response.columns != ("L",):
         msg = f"one_sided noise is of losses, which under-tuned runs have too high; the {type(law).__name__} law is of {', '.join(law.response.columns)}"
         raise ValueError(msg)
     if isinstance(noise, Correlated) and len(law.response.columns) < 2:
         msg = f"correlated noise is for laws of N* and D* together, which {type(law).__name__} is not"
         raise ValueError(msg)
-    return law, noise
+    if isinstance(noise, Bounded) and law.response.upper != 1:
+        msg = f"bounded noise is of a fraction such as an accuracy, which the {type(law).__name__} law does not predict"
+        raise ValueError(msg)
+    if isinstance(noise, TwoSteps) != (law.response.name == "task"):
+        msg = f"two_steps noise is for the accuracy_by_nll law, and that law takes no other; got {type(noise).__name__} noise with the {type(law).__name__} law"
+        raise ValueError(msg)
 
 
 def which(asked: str | None, usual: str | None, law: Law) -> str:

@@ -38,8 +38,9 @@ def structure(fit: Fit) -> float:
 def _neighbours(fit: Fit) -> np.ndarray:
     """Averaging weights of each run's neighbours, (run, run)."""
     runs = fit.runs
-    place = [np.log(runs["C"])] if "C" in runs else [np.arange(len(runs), dtype=float)]
-    if "N" in runs and "D" in runs:
+    along = "L" if "L" in fit.law.inputs else "C"
+    place = [np.log(runs[along]) if along in runs else np.arange(len(runs), dtype=float)]  # fmt: skip
+    if along == "C" and "N" in runs and "D" in runs:
         place.append(np.log(runs["D"] / runs["N"]))
     at = np.stack([p / max(np.std(p), 1e-12) for p in place], axis=1)
     count = max(min(NEIGHBOURS, len(runs) // 3), 1)
@@ -52,13 +53,18 @@ def _neighbours(fit: Fit) -> np.ndarray:
 
 
 def _tail(y: np.ndarray, made: np.ndarray, near: np.ndarray) -> float:
-    """Share of draws whose own replicate is as structured as y; made, (draw, replicate, run)."""
+    """Share of draws whose own replicate is as structured as y.
+
+    Made is (draw, replicate, run), or (draw, replicate, run, part).
+    """
     again, others = made[:, 0], made[:, 1:]
     centre = np.median(others, axis=1)  # a Student-t may have no mean
     scale = np.median(np.abs(others - centre[:, None]), axis=1)
 
     def statistic(y: np.ndarray) -> np.ndarray:
         left = np.clip((y - centre) / np.maximum(scale, 1e-12), -8, 8)
-        return np.sum(left * (left @ near.T), axis=1) / np.sum(left**2, axis=1)
+        alike = left * np.einsum("ij,dj...->di...", near, left)
+        of_draw = tuple(range(1, left.ndim))
+        return np.sum(alike, axis=of_draw) / np.sum(left**2, axis=of_draw)
 
     return float(np.mean(statistic(again) >= statistic(y)))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
+from nstar.noises.bounded import Bounded, TwoSteps
 from nstar.noises.one_sided import OneSided
 from nstar.noises.shared import Between, Repeated
 from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
@@ -111,4 +112,6 @@ NOISES: dict[str, Noise] = {
     "between": Between(),
     "repeated": Repeated(),
     "one_sided": OneSided(),
+    "bounded": Bounded(),
+    "two_steps": TwoSteps(),
 }

@@ -21,6 +21,14 @@ def _split_exp(y: Array) -> tuple[Array, ...]:
     return np.exp(y[..., 0]), np.exp(y[..., 1])
 
 
+def _stack_nll(nll: Array, accuracy: Array) -> Array:
+    return np.stack([np.log(nll), accuracy], axis=-1)
+
+
+def _split_nll(y: Array) -> tuple[Array, ...]:
+    return (*_exp(y[..., 0]), y[..., 1])
+
+
 LOG_LOSS = Response("log_loss", ("L",), "log nats per token", np.log, _exp, lower=0.0)
 LOG_TOKENS = Response(
     "log_tokens", ("D",), "log tokens", np.log, _exp,
@@ -36,6 +44,18 @@ NORMALISED_LOSS = Response(  # above a baseline, so it may be negative
 SUCCESSES = Response(
     "successes", ("successes",), "count", np.asarray, _same,
     lower=0.0, closed=True, whole=True, noise="binomial",
+)  # fmt: skip
+LOG_NLL = Response(
+    "log_nll", ("nll",), "log nats", np.log, _exp,
+    lower=0.0, scatter=0.02, noise="normal",
+)  # fmt: skip
+ACCURACY = Response(
+    "accuracy", ("accuracy",), "fraction", np.asarray, _same,
+    lower=0.0, upper=1.0, closed=True, scatter=0.01, noise="bounded",
+)  # fmt: skip
+TASK = Response(  # the task's negative log-likelihood, and the accuracy that follows
+    "task", ("nll", "accuracy"), "log nats, fraction", _stack_nll, _split_nll,
+    noise="two_steps", parts=(LOG_NLL, ACCURACY),
 )  # fmt: skip
 METRIC = Response(
     "metric", ("metric",), "fraction", np.asarray, _same,

@@ -29,6 +29,14 @@ class Response:
     whole: bool = False
     scatter: float = 0.01  # typical scatter on that scale, the centre of a prior
     noise: str = "student_t"  # the likelihood unless another is named
+    parts: tuple[
+        "Response", ...
+    ] = ()  # of its columns, where they are of several kinds
+
+    def of(self, column: str) -> "Response":
+        """What one of the columns holds by itself."""
+        held = (part for part in self.parts if column in part.columns)
+        return next(held, self)
 
 
 @runtime_checkable

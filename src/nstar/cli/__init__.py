@@ -16,6 +16,7 @@ from nstar.cli import (
     reporting,
     risking,
     simulating,
+    tasking,
 )
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ for room in (
     planning,
     risking,
     reaching,
+    tasking,
     priors,
     backtesting,
     simulating,

@@ -30,7 +30,7 @@ def predict(
 ) -> None:  # fmt: skip
     """Predict the loss of runs not yet made."""
     o.require_prob(prob)
-    points = [_point(text) for text in at]
+    points = [point(text) for text in at]
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
@@ -64,7 +64,12 @@ def predict(
     show.finish(checks)
 
 
-def _point(text: str) -> tuple[float, float]:
+def point(text: str) -> tuple[float, float]:
+    """Read a run as N,D.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
         n, d = (float(part) for part in text.split(","))
     except ValueError:

@@ -1,5 +1,7 @@
 """One law, one file.  To add one: copy a file, add a line here."""
 
+from nstar.laws.accuracy import Accuracy
+from nstar.laws.accuracy_by_nll import AccuracyByNll
 from nstar.laws.allocation import Allocation
 from nstar.laws.allocation_free import AllocationFree
 from nstar.laws.broken import Broken
@@ -33,4 +35,6 @@ LAWS: dict[str, type[Law]] = {
     "vocabulary": Vocabulary,
     "precision": Precision,
     "sparsity": Sparsity,
+    "accuracy": Accuracy,
+    "accuracy_by_nll": AccuracyByNll,
 }

@@ -1,0 +1,93 @@
+"""Scatter of accuracies, which stay between zero and one, after one step or two."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from numpyro.distributions import constraints
+
+from nstar import sigmoid
+from nstar.types import Array, Inputs, Params, Prior, Response
+
+LEAST = 0.0025  # p (1 - p) below which scatter shrinks no further: the odd lucky answer
+
+
+@dataclass(frozen=True)
+class Bounded:
+    r"""Gaussian scatter cut at 0 and 1, of runs and of the questions they were asked.
+
+    $$ a_i \sim \mathrm{Normal}_{[0, 1]}\bigl(p_i,\
+       \sqrt{(p_i (1 - p_i) + \delta)(\sigma^2 + 1/n_i)}\bigr) $$
+
+    Of n questions, where a column `questions` says how many, an accuracy has the
+    variance p (1 - p) / n; runs of the same loss differ by more, and taken as
+    proportional their scatter is that of a beta distribution with these two moments.
+    """
+
+    def priors(self, response: Response) -> dict[str, Prior]:
+        """Scale, twice the scatter of an accuracy of a half."""
+        scale = 2 * response.of("accuracy").scatter
+        return {"sigma_accuracy": dist.LogNormal(jnp.log(scale), 1.0)}
+
+    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+        """Return the cut normal about the law."""
+        wide = jnp.square(params["sigma_accuracy"]) + 1 / x.get("questions", jnp.inf)
+        scale = jnp.sqrt((expected * (1 - expected) + LEAST) * wide)
+        return dist.TruncatedNormal(expected, scale, low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
+class TwoSteps:
+    r"""Scatter of the task's log nll about the loss's, then of accuracy about the nll's.
+
+    $$ \log q_i \sim \mathrm{Normal}(\log q(L_i), \sigma_q), \qquad
+       a_i \sim \mathrm{Bounded}(a(q_i)) $$
+
+    What is off in the first step is carried into the second.  For the accuracy_by_nll
+    law, from whose unknowns it reads the curve a(q).
+    """
+
+    def priors(self, response: Response) -> dict[str, Prior]:
+        """Scales of both steps."""
+        scale = dist.LogNormal(jnp.log(response.of("nll").scatter), 1.0)
+        return {"sigma_nll": scale} | Bounded().priors(response)
+
+    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+        """Return the joint distribution of log nll and accuracy."""
+
+        def accuracy(log_q: Array) -> dist.Distribution:
+            curve = sigmoid.accuracy(params, log_q - jnp.log(params["nll_level"]))
+            return Bounded().around(curve, params, x)
+
+        return Chain(dist.Normal(expected[..., 0], params["sigma_nll"]), accuracy)
+
+
+class Chain(dist.Distribution):
+    """A variable, and a second whose distribution depends on it, in the last axis."""
+
+    support = constraints.real_vector
+
+    def __init__(
+        self,
+        first: dist.Distribution,
+        second: Callable[[Array], dist.Distribution],
+        *,
+        validate_args: bool | None = None,
+    ) -> None:
+        """Take the first's distribution, and the second's as a function of the first."""
+        self.first, self.second = first, second
+        super().__init__(first.batch_shape, (2,), validate_args=validate_args)
+
+    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draw the first, then the second given it."""
+        one, two = jax.random.split(key)
+        first = self.first.sample(one, sample_shape)
+        return jnp.stack([first, self.second(first).sample(two)], axis=-1)
+
+    def log_prob(self, value: Array, intermediates: Any = None) -> Array:
+        """Log density of the first, and of the second given it."""
+        first, second = value[..., 0], value[..., 1]
+        return self.first.log_prob(first) + self.second(first).log_prob(second)
