@@ -108,3 +108,8 @@ def finish(found: Sequence[Check]) -> None:
     """Exit with code 1 where a check failed."""
     if worst(list(found)) is Status.FAIL:
         raise typer.Exit(1)
+
+
+def epochs(run: Mapping[str, Any]) -> str:
+    """Say how often a run sees its unique tokens, where that was asked."""
+    return "" if run["epochs"] is None else f", {run['epochs']:.3g} epochs"
