@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import nstar
+from designs import repeated
 from nstar import cli
 
 REPO = Path(__file__).parent.parent
@@ -91,6 +92,16 @@ def surface_fit(once: Callable, llama3: nstar.Observations) -> nstar.Fit:
 @pytest.fixture(scope="session")
 def bent_fit(once: Callable, llama3: nstar.Observations) -> nstar.Fit:
     return once("coupled", llama3, "coupled")
+
+
+@pytest.fixture(scope="session")
+def repeated_fit(once: Callable) -> nstar.Fit:
+    """Simulated runs of 1 to 60 epochs, with the decays that Muennighoff finds."""
+    truth = {"level": 2.6, "floor_share": 0.65, "size_share": 0.5, "alpha1": 0.5, "exponent_sum": 0.7,
+             "R_D": 15.4, "R_N": 5.3, "sigma": 0.003, "nu": 5.0}  # fmt: skip
+    made = nstar.simulate("data_constrained", repeated(), truth, seed=4)
+    table = repeated() | {"L": made["L"].to_numpy()[0]}
+    return once("repeated", table, "data_constrained", discrepancy="none")
 
 
 @pytest.fixture

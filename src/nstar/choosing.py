@@ -85,7 +85,7 @@ def _ends(
     if N is None:
         some = [thinned(part, min(FEW, _draws(part))) for part in components(fit)]
         N = np.concatenate([optima(part, guides, cost)[0] for part in some])
-    low, high = np.quantile(np.log(N), [TAIL, 1 - TAIL], axis=0)
+    low, high = np.nanquantile(np.log(N), [TAIL, 1 - TAIL], axis=0)
     ends = (np.interp(np.log(C), np.log(guides), e) for e in (low, high))
     low, high = (np.exp(e) for e in ends)
     return low / BEYOND, high * BEYOND
