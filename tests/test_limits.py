@@ -281,6 +281,12 @@ def test_limits_choose_by_loss_which_a_line_of_optima_has_not(allocation_fit):
         ns.plan(allocation_fit, C, limits=Limits(params=8e9))
 
 
+def test_what_no_limit_allows_is_not_weighed(surface_fit):
+    found = weigh(surface_fit, 3.8e25, limits=Limits(memory=8e10))
+    assert [a.name for a in found.actions] == ["recommended", "half the size"]
+    assert found.perfect_information == 0.0  # the largest size allowed, by every draw
+
+
 # Draws that give no loss
 
 

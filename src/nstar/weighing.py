@@ -27,6 +27,7 @@ RECOMMENDED = "recommended"
 WRONG = {"half the size": 0.5, "twice the size": 2.0}  # prices of being wrong by two
 FRONTIER = 41  # budgets between which the compute of a loss is read off
 OVER = 1.01  # of the budget from which an action is said to cost more
+ROUNDING = 1e-12  # of a loss, which two programs may compute
 RARE = 0.005  # share of draws from which a bound is said to be one
 DEEP = 1e-4  # of the largest action's compute: the least budget of those
 
@@ -179,8 +180,8 @@ def weigh(
         C: the budget, FLOP.  Regret is against the best run of this budget, also for
             candidates that would cost another; one that is better has none.
         candidates: runs; those without tokens get what the budget buys.
-        limits: on what the budget may buy: knowing the law would not lift them.  Of one
-            size alone, half and twice the size are not weighed.
+        limits: on what the budget may buy: knowing the law would not lift them.  Half and
+            twice the size are weighed where they are allowed.
         target: loss whose probability of being missed is asked.
         level: of value at risk and expected shortfall.
         bill: where compute turns into hours and money.
@@ -197,7 +198,7 @@ def weigh(
     N, D = optima(fit, budget)
     run = choose(fit, budget, cost, limits, N)
     recommended = Action(RECOMMENDED, float(run.N[0]), float(run.D[0]))
-    wrong = [Action(name, recommended.N * by) for name, by in WRONG.items() if not limits.params]  # fmt: skip
+    wrong = [Action(name, recommended.N * by) for name, by in WRONG.items() if not limits.params and recommended.N * by <= limits.most]  # fmt: skip
     for name in (RECOMMENDED, *WRONG):
         if any(c.name == name for c in candidates):
             msg = f"candidate {name!r}: give it a name of its own, as in mine={name}"
@@ -209,7 +210,8 @@ def weigh(
     least = loss_each(fit, N, D)[:, 0] if limits.free else run.least[:, 0]
     least = np.minimum(least, losses[:, len(sizes) :].min(axis=1))
     of_budget = np.minimum(least, losses[:, 0])
-    regret = np.maximum(losses - of_budget[:, None], 0.0)
+    gap = losses - of_budget[:, None]
+    regret = np.where(gap > ROUNDING, gap, 0.0)
     spent = cost.flop(sizes, tokens)
     wasted, below, repaired = _wasted(fit, spent, losses[:, : len(sizes)], limits)
     dims, k = ("draw", "action"), len(sizes)

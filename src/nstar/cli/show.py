@@ -112,4 +112,6 @@ def finish(found: Sequence[Check]) -> None:
 
 def epochs(run: Mapping[str, Any]) -> str:
     """Say how often a run sees its unique tokens, where that was asked."""
-    return "" if run["epochs"] is None else f", {run['epochs']:.3g} epochs"
+    if run["epochs"] is None:
+        return ""
+    return ", one epoch" if run["epochs"] == 1 else f", {run['epochs']:.3g} epochs"
