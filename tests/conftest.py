@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 import nstar
+from designs import repeated
+from nstar import cli
 
 REPO = Path(__file__).parent.parent
 FALSE_ALARM = (
@@ -91,6 +94,32 @@ def bent_fit(once: Callable, llama3: nstar.Observations) -> nstar.Fit:
     return once("coupled", llama3, "coupled")
 
 
+@pytest.fixture(scope="session")
+def repeated_fit(once: Callable) -> nstar.Fit:
+    """Simulated runs of 1 to 60 epochs, with the decays that Muennighoff finds."""
+    truth = {"level": 2.6, "floor_share": 0.65, "size_share": 0.5, "alpha1": 0.5, "exponent_sum": 0.7,
+             "R_D": 15.4, "R_N": 5.3, "sigma": 0.003, "nu": 5.0}  # fmt: skip
+    made = nstar.simulate("data_constrained", repeated(), truth, seed=4)
+    table = repeated() | {"L": made["L"].to_numpy()[0]}
+    return once("repeated", table, "data_constrained", discrepancy="none")
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(name="nstar")
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in this process: its exit code, stdout and stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["nstar", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        told = capsys.readouterr()
+        return left.value.code or 0, told.out, told.err
+
+    return run

@@ -228,12 +228,10 @@ def test_components_speak_of_the_same_runs(averaged):
         ("backtest llama3 --law chinchilla,chinchilla", "laws of different names"),
     ],
 )
-def test_commands_refuse_before_sampling(capsys, monkeypatch, command, said):
-    monkeypatch.setattr(sys, "argv", ["nstar", *command.split()])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    assert left.value.code == 2
-    assert said in capsys.readouterr().err
+def test_commands_refuse_before_sampling(nstar, command, said):
+    code, _, err = nstar(*command.split())
+    assert code == 2
+    assert said in err
 
 
 def test_commands_print_an_average(capsys, monkeypatch, averaged, outcome):

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from nstar import cli
-
 REPO = Path(__file__).parent.parent
 COMMANDS = (
     "report", "fit", "summary", "predict", "plan", "compare", "simulate", "data", "published", "models",
@@ -24,20 +22,6 @@ def fits(isoflop_fit, allocation_fit, surface_fit, tmp_path_factory):
     made = {"isoflop": isoflop_fit, "allocation": allocation_fit}
     made["chinchilla"] = surface_fit
     return {name: str(fit.save(folder / f"{name}.nc")) for name, fit in made.items()}
-
-
-@pytest.fixture
-def nstar(monkeypatch, capsys):
-    """Run a command in this process: its exit code, stdout and stderr."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["nstar", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        told = capsys.readouterr()
-        return left.value.code or 0, told.out, told.err
-
-    return run
 
 
 def shell(*words):

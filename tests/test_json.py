@@ -1,11 +1,8 @@
 """The shape of every command's --json: key sets at every level, as others build on them."""
 
 import json
-import sys
 
 import pytest
-
-from nstar import cli
 
 INTERVAL = {"median": float, "lower": float, "upper": float}
 CHECKS = [{"name": str, "status": str, "detail": str}]
@@ -30,17 +27,18 @@ PREDICT = HEAD | {
 }  # fmt: skip
 BUDGET = {
     "C": float, "N": INTERVAL, "D": INTERVAL, "loss": (INTERVAL, None),
-    "tokens_per_parameter": INTERVAL, "recommended": {"N": float, "D": float},
+    "tokens_per_parameter": INTERVAL, "recommended": {"N": float, "D": float, "epochs": (float, None)}, "limits_cost": (float, None),
     "loss_oracle": (INTERVAL, None), "regret": (INTERVAL, None),
     "optimum": ({"N": INTERVAL, "D": INTERVAL}, None), "N_law": (INTERVAL, None),
     "D_law": (INTERVAL, None), "on_edge": (float, None), "decades_beyond_data": float,
 }  # fmt: skip
 OVER = ([float], None)
+LIMITS = {...: float}  # those given, by name
 EXPONENTS = {"N": INTERVAL, "D": INTERVAL}
 COEFFICIENTS = {"A1": INTERVAL, "A2": INTERVAL}
 PLAN = HEAD | {
     "budgets": [BUDGET], "exponents": EXPONENTS, "exponents_over": OVER,
-    "coefficients": COEFFICIENTS, "checks": CHECKS,
+    "coefficients": COEFFICIENTS, "limits": LIMITS, "checks": CHECKS,
 }  # fmt: skip
 BESIDE = {
     "posterior": (INTERVAL, None), "published": (float, None), "ratio": (INTERVAL, None),
@@ -55,7 +53,7 @@ COMPARE = HEAD | {
 }  # fmt: skip
 SHARES = dict.fromkeys(("parameters", "discrepancy", "law", "noise"), float)
 ACTION = {
-    "name": str, "N": float, "D": float, "C": float, "loss": INTERVAL, "regret": INTERVAL,
+    "name": str, "N": float, "D": float, "epochs": (float, None), "C": float, "loss": INTERVAL, "regret": INTERVAL,
     "expected_regret": float, "wasted": INTERVAL, "expected_wasted": float,
     "wasted_share": INTERVAL, "beyond_frontier": float, "value_at_risk": float,
     "expected_shortfall": float, "best_probability": (float, None),
@@ -64,7 +62,8 @@ ACTION = {
 }  # fmt: skip
 WEIGHED = {
     "budget": float, "target_loss": (float, None), "level": float, "bill": (str, None),
-    "currency": (str, None), "perfect_information": float, "repaired": float, "actions": [ACTION],
+    "currency": (str, None), "perfect_information": float, "repaired": float, "limits": LIMITS,
+    "actions": [ACTION],
 }  # fmt: skip
 CROSSING = {"median": (float, None), "lower": (float, None), "upper": (float, None)}
 REACHED = {
@@ -213,15 +212,13 @@ def fits(isoflop_fit, allocation_fit, surface_fit, tmp_path_factory):
 
 
 @pytest.fixture
-def document(monkeypatch, capsys):
+def document(nstar):
     """Run a command with --json and read its one document, strictly."""
 
     def run(*words):
-        monkeypatch.setattr(sys, "argv", ["nstar", *map(str, words), "--json"])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        assert not left.value.code
-        return json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+        code, out, _ = nstar(*words, "--json")
+        assert not code
+        return json.loads(out, parse_constant=pytest.fail)
 
     return run
 

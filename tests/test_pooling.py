@@ -13,7 +13,6 @@ import pytest
 import nstar
 from conftest import FALSE_ALARM
 from designs import profiles
-from nstar import cli
 from nstar.calibration import calibrate
 from nstar.costs import SIX
 from nstar.discrepancy import bend
@@ -349,7 +348,7 @@ def test_a_bend_is_common_to_all_groups():
     assert "too narrow" in said.detail
 
 
-def test_one_word_pools_on_the_command_line(tmp_path, monkeypatch, capsys):
+def test_one_word_pools_on_the_command_line(tmp_path, nstar):
     """Fit, save, plan and compare one group; the JSON names the groups and the one meant."""
     rng, C = np.random.default_rng(0), np.tile(np.geomspace(6e18, 1e22, 8), 3)
     corpus = np.repeat(["web", "code", "books"], 8)
@@ -357,36 +356,29 @@ def test_one_word_pools_on_the_command_line(tmp_path, monkeypatch, capsys):
     rows = [f"{c!r},{d!r},{name}" for c, d, name in zip(C.tolist(), D.tolist(), corpus, strict=True)]  # fmt: skip
     (tmp_path / "runs.csv").write_text("\n".join(["C,D,corpus", *rows]))
 
-    def nstar_(*words):
-        monkeypatch.setattr("sys.argv", ["nstar", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        told = capsys.readouterr()
-        return left.value.code or 0, told.out, told.err
-
     saved = tmp_path / "pooled.nc"
     fitting = ("fit", tmp_path / "runs.csv", "--law", "allocation", "--pool", "corpus")
-    code, out, _ = nstar_(*fitting, "--out", saved, "--prior", "spread_alpha1=LogNormal(-3, 0.5)")  # fmt: skip
+    code, out, _ = nstar(*fitting, "--out", saved, "--prior", "spread_alpha1=LogNormal(-3, 0.5)")  # fmt: skip
     assert code == 0
     assert "pooled over 3 groups by corpus" in out
     assert "its spread between groups" in out
     assert "with fewer than 5 their spreads stay near the prior" in out
     plan = ("plan", saved, "--budget", "1e24")
-    code, out, _ = nstar_(*plan, "--group", "code", "--json")
+    code, out, _ = nstar(*plan, "--group", "code", "--json")
     told = json.loads(out)
     hold(PLAN | {"pool": {"over": str, "groups": [str], "group": str}}, told)
     assert told["pool"] == {"over": "corpus", "groups": ["books", "code", "web"], "group": "code"}  # fmt: skip
-    wide = json.loads(nstar_(*plan, "--group", "next", "--json")[1])
+    wide = json.loads(nstar(*plan, "--group", "next", "--json")[1])
     spans = [t["budgets"][0]["D"]["upper"] / t["budgets"][0]["D"]["lower"] for t in (told, wide)]  # fmt: skip
     assert spans[0] < spans[1]
     for group in ((), ("--group", "wiki")):
-        code, out, err = nstar_(*plan, *group)
+        code, out, err = nstar(*plan, *group)
         assert (code, out) == (2, "")
         assert "books, code, web" in err
-    code, out, _ = nstar_("compare", saved, "--budget", "1e24", "--group", "web")
+    code, out, _ = nstar("compare", saved, "--budget", "1e24", "--group", "web")
     assert code == 0
     assert "this is of web" in out
-    code, _, err = nstar_("plan", tmp_path / "runs.csv", "--law", "allocation,isoflop", "--pool", "corpus", "--budget", "1e24")  # fmt: skip
+    code, _, err = nstar("plan", tmp_path / "runs.csv", "--law", "allocation,isoflop", "--pool", "corpus", "--budget", "1e24")  # fmt: skip
     assert code == 2
     assert "--pool is for one law" in err
 

@@ -1,13 +1,11 @@
 """`nstar risk` and `nstar cost`: what they print, their JSON, and what they refuse."""
 
 import json
-import sys
 
 import pytest
 
-from nstar import cli
 from nstar.wording import share
-from test_json import CHECKS, HEAD, INTERVAL, WEIGHED, hold
+from test_json import CHECKS, HEAD, INTERVAL, LIMITS, WEIGHED, hold
 
 RISK = HEAD | WEIGHED | {"N": INTERVAL, "checks": CHECKS}
 TAKES = {"hours": INTERVAL, "cost": (INTERVAL, None)}
@@ -19,16 +17,16 @@ COST = {
 SOMETIMES = {"median": (float, None), "lower": (float, None), "upper": (float, None)}
 TARGET = HEAD | {
     "target": float, "chance": float, "up_to": float, "budget": (float, None), "N": (float, None),
-    "D": (float, None), "crossing": SOMETIMES, "crossing_oracle": SOMETIMES, "reached": float,
+    "D": (float, None), "epochs": (float, None), "limits": LIMITS, "crossing": SOMETIMES, "crossing_oracle": SOMETIMES, "reached": float,
     "below_floor": float, "before": float, "repaired": float,
     "decades_beyond_data": (float, None), "checks": CHECKS,
 }  # fmt: skip
 CHOICE = {
-    "N": float, "D": float, "training": float, "serving": INTERVAL, "lifetime": INTERVAL,
+    "N": float, "D": float, "epochs": (float, None), "training": float, "serving": INTERVAL, "lifetime": INTERVAL,
     "loss": INTERVAL,
 }  # fmt: skip
 SERVE = HEAD | {
-    "budget": float, "served_tokens": INTERVAL, "expected_served_tokens": float,
+    "budget": float, "limits": LIMITS, "served_tokens": INTERVAL, "expected_served_tokens": float,
     "training_alone": CHOICE, "lifetime": CHOICE, "saved": INTERVAL, "expected_saved": float,
     "loss_given_up": INTERVAL, "checks": CHECKS,
 }  # fmt: skip
@@ -41,20 +39,6 @@ def saved(surface_fit, allocation_fit, tmp_path_factory):
     folder = tmp_path_factory.mktemp("risk")
     made = {"surface": surface_fit, "optima": allocation_fit}
     return {name: str(fit.save(folder / f"{name}.nc")) for name, fit in made.items()}
-
-
-@pytest.fixture
-def nstar(monkeypatch, capsys):
-    """Run a command; its exit code, stdout and stderr."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["nstar", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        told = capsys.readouterr()
-        return left.value.code or 0, told.out, told.err
-
-    return run
 
 
 def test_risk_as_json(nstar, saved):

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +13,8 @@ from nstar.types import Cost
 from nstar.wording import count
 
 SUFFIXES = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "": 1.0}
+BYTES = {f"{k}{i}B": (2**10 if i else 1e3) ** n for n, k in enumerate("KMGTP", 1) for i in ("", "i")}  # fmt: skip
+WEIGHTS = 2.0  # bytes a parameter in bf16; training with Adam takes 16 (arXiv:1910.02054, sec. 3)
 AMOUNT = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kKMBGT]?)")
 
 
@@ -35,29 +38,75 @@ class Limits:
 
     multiple_of: float = 0.0  # parameters; any size where 0
     max_params: float = np.inf
-    max_tokens: float = np.inf
+    max_tokens: float = np.inf  # tokens seen
+    params: float | None = None  # the only size
+    memory: float = np.inf  # bytes that are to hold the model
+    bytes_per_param: float = WEIGHTS
+    unique_tokens: float = np.inf  # the supply; what is beyond are repetitions
+    max_epochs: float | None = None  # as many as help; one where a law cannot tell
 
     def __post_init__(self) -> None:
-        """Refuse what no run meets."""
-        if not (self.multiple_of >= 0 and min(self.max_params, self.max_tokens) > 0):
-            msg = f"limits must be positive, got {self}"
+        """Refuse what no run meets.
+
+        Raises:
+            ValueError: a limit is not positive, or no size meets them all.
+        """
+        given = self.as_json()
+        if not all(value > 0 for value in given.values()):
+            msg = f"limits must be positive, got {given}"
             raise ValueError(msg)
-        if self.multiple_of > self.max_params:
-            msg = f"no size is a multiple of {count(self.multiple_of)} and at most {count(self.max_params)}"
+        if self.max_epochs is not None and np.isinf(self.unique_tokens):
+            msg = f"at most {self.max_epochs:g} epochs of how many tokens? give unique_tokens (--unique-tokens) too"
             raise ValueError(msg)
+        least = self.params or self.multiple_of or 1.0
+        if least > self.most:
+            what = f"{count(least)} parameters are" if self.params else f"no size is a multiple of {count(least)} and"  # fmt: skip
+            msg = f"no size is allowed: {what} at most {self._said()}"
+            raise ValueError(msg)
+        if self.params and self.multiple_of and not np.isclose(self.params % self.multiple_of, [0.0, self.multiple_of], rtol=1e-9).any():  # fmt: skip
+            msg = f"no size is allowed: {count(self.params)} is no multiple of {count(self.multiple_of)}"
+            raise ValueError(msg)
+
+    @property
+    def most(self) -> float:
+        """Largest size allowed, parameters."""
+        return min(self.max_params, self.memory / self.bytes_per_param)
+
+    @property
+    def free(self) -> bool:
+        """Any size, on all tokens that a budget buys."""
+        held = self.multiple_of or self.params
+        return not held and np.isinf(self.most) and np.isinf(self.max_tokens)
 
     def sizes(self, N: ArrayLike) -> np.ndarray:
         """Allowed sizes nearest to these, rising, each once."""
+        if self.params:
+            return np.array([self.params])
         allowed = np.asarray(N, dtype=float)
         if self.multiple_of:
-            most = np.inf if np.isinf(self.max_params) else self.max_params // self.multiple_of  # fmt: skip
+            most = np.inf if np.isinf(self.most) else self.most // self.multiple_of
             steps = np.clip(np.round(allowed / self.multiple_of), 1, most)
             return np.unique(steps) * self.multiple_of
-        return np.unique(np.minimum(allowed, self.max_params))
+        return np.unique(np.minimum(allowed, self.most))
 
     def tokens(self, N: ArrayLike, C: float, cost: Cost) -> np.ndarray:
         """Tokens a budget buys at each size, no more than there are."""
         return np.minimum(cost.tokens(N, C), self.max_tokens)
+
+    def epochs(self, D: float) -> float | None:
+        """Times that a run of D tokens sees the unique ones; none where all are fresh."""
+        return (
+            None if np.isinf(self.unique_tokens) else max(D / self.unique_tokens, 1.0)
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the limits that were given, by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}  # fmt: skip
+
+    def _said(self) -> str:
+        if self.most == self.max_params:
+            return count(self.max_params)
+        return f"{count(self.most)}, which is what {self.memory:.3g} bytes hold at {self.bytes_per_param:g} bytes a parameter"
 
 
 ANY = Limits()
@@ -80,6 +129,19 @@ def amount(text: str, what: str = "amount") -> float:
         )
         raise ValueError(msg)
     return value
+
+
+def memory(text: str, what: str = "memory") -> float:
+    """Read 640GB (1e9 bytes each) or 80GiB (2^30 bytes each) as bytes.
+
+    Raises:
+        ValueError: it is no positive number of such a unit.
+    """
+    found = re.fullmatch(r"(.+?)\s*([KMGTP]i?B)", text.strip())
+    if not found:
+        msg = f"{what}: expected bytes such as 640GB or 80GiB, got {text!r}"
+        raise ValueError(msg)
+    return amount(found[1], what) * BYTES[found[2]]
 
 
 def read(text: str) -> Action:

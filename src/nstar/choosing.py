@@ -10,6 +10,7 @@ from nstar.fitting import Fit
 from nstar.mixture import Average, components, thinned
 from nstar.prediction import law_loss
 from nstar.types import Cost, Surface
+from nstar.wording import count, share
 
 SIZES = 65  # tried along each budget
 TAIL = 0.005  # of the draws' optima that lies outside the sizes tried, at either end
@@ -51,21 +52,26 @@ def choose(
         cost: what a run costs.
         limits: on size and tokens; what tokens there are may cost less than the budget.
         N: sizes of each draw's optimum, (draw, budget), where they are known.
+
+    Raises:
+        ValueError: some draws give no loss at the sizes tried, so that none is expected.
     """
     low, high = _ends(fit, C, cost, N)
+    scarce = np.empty((len(C), 0))
     if np.isfinite(
         limits.max_tokens
-    ):  # then the best run may be larger than any optimum
-        high = np.maximum(high, BEYOND * cost.params(limits.max_tokens, C))
-    grids = [limits.sizes(np.geomspace(a, b, SIZES)) for a, b in zip(low, high, strict=True)]  # fmt: skip
+    ):  # all of them may feed a run larger than any optimum
+        scarce = cost.params(limits.max_tokens, C)[:, None]
+        high = np.maximum(high, BEYOND * scarce[:, 0])
+    grids = [limits.sizes([*np.geomspace(a, b, SIZES), *s]) for a, b, s in zip(low, high, scarce, strict=True)]  # fmt: skip
     tokens = [limits.tokens(n, c, cost) for n, c in zip(grids, C, strict=True)]
     edges = np.cumsum([len(n) for n in grids])[:-1]
     table = law_loss(fit, np.concatenate(grids), np.concatenate(tokens))
-    each = np.split(table, edges, axis=1)
-    pairs = list(zip(grids, each, strict=True))
-    free = limits == ANY
-    best = np.array([_least(n, t.mean(axis=0), free=free) for n, t in pairs])
-    least = np.stack([_vertex(t) if free else t.min(axis=1) for n, t in pairs], axis=1)  # fmt: skip
+    pairs = list(zip(grids, np.split(table, edges, axis=1), strict=True))
+    means = [_expected(n, t, c) for (n, t), c in zip(pairs, C, strict=True)]
+    free = limits.free
+    best = np.array([_least(n, m, free=free) for n, m in zip(grids, means, strict=True)])  # fmt: skip
+    least = np.stack([_vertex(t) if free else t.min(axis=1) for _, t in pairs], axis=1)  # fmt: skip
     D = np.array([float(limits.tokens(n, c, cost)) for n, c in zip(best, C, strict=True)])  # fmt: skip
     loss = law_loss(fit, best, D)
     return Line(best, D, loss, np.minimum(least, loss))
@@ -79,7 +85,7 @@ def _ends(
     if N is None:
         some = [thinned(part, min(FEW, _draws(part))) for part in components(fit)]
         N = np.concatenate([optima(part, guides, cost)[0] for part in some])
-    low, high = np.quantile(np.log(N), [TAIL, 1 - TAIL], axis=0)
+    low, high = np.nanquantile(np.log(N), [TAIL, 1 - TAIL], axis=0)
     ends = (np.interp(np.log(C), np.log(guides), e) for e in (low, high))
     low, high = (np.exp(e) for e in ends)
     return low / BEYOND, high * BEYOND
@@ -101,12 +107,28 @@ def _draws(fit: Fit) -> int:
     return fit.tree["posterior"].sizes["chain"] * fit.tree["posterior"].sizes["draw"]
 
 
+def _expected(N: np.ndarray, losses: np.ndarray, C: float) -> np.ndarray:
+    """Mean loss of each size, (size,), infinite where a draw's is."""
+    lost = np.isnan(losses).any(axis=1)
+    mean = losses.mean(axis=0)
+    if lost.any() or not np.isfinite(mean).any():
+        part = np.mean(lost) if lost.any() else np.mean(~np.isfinite(losses).any(axis=1))  # fmt: skip
+        msg = (
+            f"at {C:.3g} FLOP {share(float(part))} of draws give no finite loss at sizes from {count(N[0])} to {count(N[-1])}, "
+            "so no run has an expected loss: ask for a budget nearer the runs, or take another law"
+        )
+        raise ValueError(msg)
+    return mean
+
+
 def _least(N: np.ndarray, mean: np.ndarray, *, free: bool) -> float:
     """Size of least mean loss; where any size is allowed, by the parabola about it."""
     i = int(np.argmin(mean))
     if not free or i in (0, len(N) - 1):
         return float(N[i])
     x, y = np.log(N[i - 1 : i + 2]), mean[i - 1 : i + 2]
+    if not np.isfinite(y).all():
+        return float(N[i])
     bow, slope, _ = np.polyfit(x - x[1], y - y[1], 2)
     move = -slope / (2 * bow) if bow > 0 else 0.0
     return float(N[i] * np.exp(np.clip(move, x[0] - x[1], x[2] - x[1])))
@@ -117,8 +139,10 @@ def _vertex(losses: np.ndarray) -> np.ndarray:
     i = np.clip(np.argmin(losses, axis=1), 1, losses.shape[1] - 2)
     rows = np.arange(len(losses))
     left, middle, right = (losses[rows, i + k] for k in (-1, 0, 1))
-    bow, slope = left - 2 * middle + right, (right - left) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
+        bow, slope = left - 2 * middle + right, (right - left) / 2
         gain = np.where(bow > 0, slope**2 / (2 * bow), 0.0)
-    inside = np.abs(slope) <= np.abs(bow)  # the vertex lies between the neighbours
+    inside = np.isfinite(gain) & (
+        np.abs(slope) <= np.abs(bow)
+    )  # the vertex lies between the neighbours
     return np.minimum(losses.min(axis=1), np.where(inside, middle - gain, np.inf))

@@ -8,15 +8,18 @@ import numpy as np
 import xarray as xr
 
 from nstar import allocating, prediction
+from nstar.actions import ANY, Limits
 from nstar.bending import is_bent
-from nstar.choosing import choose
+from nstar.choosing import choose, require_loss
 from nstar.discrepancy import Bent
 from nstar.fitting import Fit
 from nstar.groups import in_group
 from nstar.intervals import interval
+from nstar.limiting import among, check_supply, held
 from nstar.mixture import Average, components
 from nstar.types import Surface
-from nstar.wording import counts, flop, numbers
+from nstar.verdicts import Check
+from nstar.wording import count, counts, flop, numbers
 
 AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
 
@@ -33,11 +36,14 @@ class Plan:
     without it, and of a surface `on_edge`, the share of draws whose optimum lies at an end of the
     tokens per parameter that were searched; `alpha1`, `alpha2`, `A1`, `A2` by draw.
     Where laws are averaged, `law` says which one each draw is of.  What the law cannot
-    give is absent.
+    give is absent.  Under limits the recommended run is of those allowed, `loss_oracle`
+    each draw's own best of them, and `limits_cost`, by budget, the expected loss that
+    the limits cost; N and D are the law's own all the same.
     """
 
     fit: Fit | Average
     draws: xr.Dataset
+    limits: Limits = ANY  # as they were asked for
 
     @property
     def budgets(self) -> np.ndarray:
@@ -83,7 +89,9 @@ class Plan:
             "recommended": {
                 "N": float(at["N_recommended"]),
                 "D": float(at["D_recommended"]),
+                "epochs": self.limits.epochs(float(at["D_recommended"])),
             },
+            "limits_cost": float(at["limits_cost"]) if "limits_cost" in at else None,
             "loss_oracle": read("loss_oracle"),
             "regret": read("regret"),
             "optimum": measured if measured["N"] else None,
@@ -107,15 +115,32 @@ class Plan:
             "A2": interval(self.draws["A2"], prob).as_json(),
         }
 
+    def checks(self) -> list[Check]:
+        """Say how far the runs that limits lead to are from those measured."""
+        if self.limits == ANY:
+            return []
+        D = self.draws["D_recommended"].to_numpy()
+        pairs = zip(self.draws["N_recommended"].to_numpy(), D, strict=True)
+        runs = {f"that of {C:.3g} FLOP": pair for C, pair in zip(self.budgets, pairs, strict=True)}  # fmt: skip
+        found = among(self.fit.runs, runs, "recommended among the runs")
+        return [*found, *check_supply(self.fit, self.limits, float(D.max()))]
+
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{flop(r['C'])}</td><td>{counts(r['N'])}</td><td>{counts(r['D'])}</td>"
-            f"<td>{numbers(r['loss'], 4) if r['loss'] else 'none in this law'}</td></tr>"
-            for r in self.table()
-        )
-        head = "<th>budget (FLOP)</th><th>N*</th><th>D*</th><th>loss</th>"
-        note = "median [90% equal-tailed credible interval of the law]"
+        rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(r))}</tr>" for r in self.table())  # fmt: skip
+        names = ("budget (FLOP)", "N to train", "D to train", "N*", "D*", "tokens per parameter", "loss", "regret")  # fmt: skip
+        head = "".join(f"<th>{name}</th>" for name in names)
+        far = max(float(self.decades[-1]), 0.0)
+        note = f"median [90% equal-tailed credible interval of the law]; the largest budget lies {far:.1f} decades beyond the largest run"
         return f"<p>{note}</p><table><tr>{head}</tr>{rows}</table>"
+
+
+def _cells(r: dict[str, Any]) -> list[str]:
+    """One budget as people read it."""
+    run, none = r["recommended"], "none in this law"
+    return [
+        flop(r["C"]), count(run["N"]), count(run["D"]), counts(r["N"]), counts(r["D"]), numbers(r["tokens_per_parameter"]),
+        numbers(r["loss"], 4) if r["loss"] else none, numbers(r["regret"], 2) if r["regret"] else none,
+    ]  # fmt: skip
 
 
 def plan(
@@ -124,6 +149,7 @@ def plan(
     *,
     seed: int | None = None,
     group: str | None = None,
+    limits: Limits = ANY,
 ) -> Plan:
     """Carry every draw to the compute-optimal run of each budget.
 
@@ -136,19 +162,25 @@ def plan(
         budget: training FLOP, one or several; rising and without repeats in the plan.
         seed: of the scatter of measured optima; the fit's own unless given.
         group: of a pooled fit, one of its groups or "next", one not seen yet.
+        limits: on the recommended run; N and D obey none but the supply of unique tokens,
+            where the law knows of repetition, and exponents are of fresh tokens.
 
     Raises:
-        ValueError: a budget is not positive and finite, the law says nothing of it, or
-            there is no such group.
+        ValueError: a budget is not positive and finite, the law says nothing of it, there
+            is no such group, or limits are put on a law without a loss.
     """
     fit = in_group(fit, group, seed=seed)
+    if limits != ANY:
+        require_loss(fit)
+    fresh, (fit, allowed) = fit, held(fit, limits)
     C = np.unique(np.atleast_1d(np.asarray(budget, dtype=float)))
     if not (np.all(np.isfinite(C)) and np.all(C > 0)):
         msg = f"budget: expected positive finite FLOP such as 3.8e25, got {np.atleast_1d(budget).tolist()}"
         raise ValueError(msg)
     ends = np.array(_ends(fit))
     N, D = allocating.optima(fit, np.concatenate([C, ends]))
-    slopes = _exponents(ends, N[:, -2:], D[:, -2:])
+    line = (N, D) if fit is fresh else allocating.optima(fresh, ends)
+    slopes = _exponents(ends, *(v[:, -2:] for v in line))
     N, D = N[:, :-2], D[:, :-2]
     dims = ("draw", "budget")
     parts = components(fit)
@@ -158,7 +190,7 @@ def plan(
         "tokens_per_parameter": (dims, D / N),
     }
     if all(isinstance(part.law, Surface) for part in parts):
-        data |= _losses(fit, C, N, D)
+        data |= _losses(fit, C, N, D, allowed)
     else:
         data |= _middle(fit, C, N, D)
     measured = allocating.measured_optima(
@@ -180,7 +212,7 @@ def plan(
     coords: dict[str, Any] = {"budget": C}
     if isinstance(fit, Average):
         coords["law"] = ("draw", fit.law_of_draw)
-    return Plan(fit, xr.Dataset(data, coords, {"C_max": C_max}))
+    return Plan(fit, xr.Dataset(data, coords, {"C_max": C_max}), limits)
 
 
 def _tied(N: np.ndarray, D: np.ndarray) -> bool:
@@ -209,13 +241,19 @@ def _middle(
 
 
 def _losses(
-    fit: Fit | Average, C: np.ndarray, N: np.ndarray, D: np.ndarray
+    fit: Fit | Average, C: np.ndarray, N: np.ndarray, D: np.ndarray, limits: Limits
 ) -> dict[str, Any]:
     """The run of least expected loss, its loss, each draw's least, and the regret."""
     dims = ("draw", "budget")
-    run = choose(fit, C, fit.runs.cost, N=N)
-    oracle = prediction.loss_each(fit, N, D)
-    return {
+    run = choose(fit, C, fit.runs.cost, limits, N)
+    oracle, cost = run.least, {}
+    if limits.free:
+        oracle = prediction.loss_each(fit, N, D)
+    else:
+        best = choose(fit, C, fit.runs.cost, N=N)
+        gap = run.loss.mean(axis=0) - best.loss.mean(axis=0)
+        cost = {"limits_cost": ("budget", np.maximum(gap, 0.0))}
+    return cost | {
         "N_recommended": ("budget", run.N),
         "D_recommended": ("budget", run.D),
         "loss": (dims, run.loss),

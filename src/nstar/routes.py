@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from nstar.actions import ANY, Limits
 from nstar.bending import amplitudes
 from nstar.fitting import Fit, fit, named, unknowns
 from nstar.kept import Kept, of_runs
@@ -16,6 +17,7 @@ from nstar.planning import Plan, plan
 from nstar.pooling import Pooled
 from nstar.prior_sets import Priors, PriorSet, as_set
 from nstar.priors import describe
+from nstar.types import Surface
 from nstar.verdicts import Check, Status
 
 DISAGREE = 1.3  # ratio of two routes' medians from which they are said to disagree
@@ -147,6 +149,7 @@ def routes(
     seed: int = 0,
     only: Sequence[str] = (),
     priors: Priors = None,
+    limits: Limits = ANY,
     kept: Kept = Kept(),  # noqa: B008  nothing in it changes
     tick: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> Routes:
@@ -158,6 +161,7 @@ def routes(
         seed: of every fit.
         only: laws to take, all that are possible unless given.
         priors: as `fit` takes them; each route takes those of its own unknowns.
+        limits: on the recommended runs of routes that have a loss.
         kept: where fits lie that were made before.
         tick: called with the route's name and its progress.
 
@@ -184,7 +188,7 @@ def routes(
         )  # fmt: skip
 
     fits = {name: made(name, on[name]) for name in names}
-    taken = tuple(Route(name, f, plan(f, budgets)) for name, f in fits.items())
+    taken = tuple(_route(name, f, budgets, limits) for name, f in fits.items())
     if SURFACE not in fits:
         return Routes(runs, taken, why)
     additive = made(ADDITIVE, on[SURFACE], "none")
@@ -192,7 +196,14 @@ def routes(
     return Routes(runs, taken, why, also, {"additive law, exact": additive})
 
 
-def of_saved(saved: Fit | Average, budgets: Sequence[float]) -> Routes:
+def _route(name: str, fit: Fit, budgets: Sequence[float], limits: Limits) -> Route:
+    has_loss = isinstance(fit.law, Surface)
+    return Route(name, fit, plan(fit, budgets, limits=limits if has_loss else ANY))
+
+
+def of_saved(
+    saved: Fit | Average, budgets: Sequence[float], limits: Limits = ANY
+) -> Routes:
     """Take a saved fit as the one route there is, or the laws of an average as routes.
 
     Raises:
@@ -203,7 +214,7 @@ def of_saved(saved: Fit | Average, budgets: Sequence[float]) -> Routes:
         msg = "a pooled fit has a plan for each group: nstar plan, risk and target take --group"
         raise ValueError(msg)
     names = saved.names if isinstance(saved, Average) else (_called(parts[0]),)
-    taken = [Route(n, f, plan(f, budgets)) for n, f in zip(names, parts, strict=True)]
+    taken = [_route(n, f, budgets, limits) for n, f in zip(names, parts, strict=True)]
     average = saved if isinstance(saved, Average) else None
     if average is not None:  # by the words of the page
         average = replace(average, names=tuple(route.words for route in taken))

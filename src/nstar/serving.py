@@ -15,10 +15,12 @@ import jax
 import numpy as np
 import numpyro.distributions as dist
 
+from nstar.actions import ANY, Limits
 from nstar.choosing import choose, require_loss
 from nstar.fitting import Fit
 from nstar.groups import in_group
 from nstar.intervals import interval
+from nstar.limiting import check_supply, held
 from nstar.mixture import Average
 from nstar.prediction import law_loss
 from nstar.verdicts import Check, Status
@@ -42,6 +44,7 @@ class Served:
     before: tuple[float, float]  # N, D that training alone recommends
     after: tuple[float, float]  # N, D for the lifetime
     loss: np.ndarray  # of both, (draw, 2)
+    limits: Limits = ANY  # as they were asked for
 
     def checks(self) -> list[Check]:
         """Say whether the choice lies where nothing was measured, or at an end."""
@@ -56,7 +59,7 @@ class Served:
         if N < 1.01 * SMALLEST * N0:
             detail = f"a size still smaller than {N:.3g}, {SMALLEST:.2g} of the recommended, was not looked at"
             found.append(Check("lifetime choice inside the search", Status.REVIEW, detail))  # fmt: skip
-        return found
+        return [*found, *check_supply(self.fit, self.limits, D)]
 
     def as_json(self, prob: float = 0.9) -> dict[str, Any]:
         """Plain data."""
@@ -64,6 +67,7 @@ class Served:
         runs = {"training_alone": self.before, "lifetime": self.after}
         told: dict[str, Any] = {
             "budget": self.C,
+            "limits": self.limits.as_json(),
             "served_tokens": interval(self.tokens, prob).as_json(),
             "expected_served_tokens": float(self.tokens.mean()),
         }
@@ -74,6 +78,7 @@ class Served:
             told[name] = {
                 "N": N,
                 "D": D,
+                "epochs": self.limits.epochs(D),
                 "training": training,
                 "serving": interval(PER_TOKEN * N * self.tokens, prob).as_json(),
                 "lifetime": interval(spent[name], prob).as_json(),
@@ -91,6 +96,7 @@ def serve(
     C: float,
     tokens: float | dist.Distribution,
     *,
+    limits: Limits = ANY,
     group: str | None = None,
     seed: int | None = None,
 ) -> Served:
@@ -100,6 +106,7 @@ def serve(
         fit: a fit of a loss, or an average of such.
         C: training FLOP whose recommended run sets the quality.
         tokens: served over the lifetime, a number or a distribution.
+        limits: on both runs, that of training alone and that of the lifetime.
         group: of a pooled fit, one of its groups or "next".
         seed: of the demand's draws.
 
@@ -108,21 +115,23 @@ def serve(
     """
     fit = in_group(fit, group, seed=seed)
     require_loss(fit)
+    asked, (fit, limits) = limits, held(fit, limits)
     cost = fit.runs.cost
-    run = choose(fit, np.array([C]), cost)
+    run = choose(fit, np.array([C]), cost, limits)
     count, N0, D0 = len(run.loss), float(run.N[0]), float(run.D[0])
     demand = _demand(tokens, count, fit.seed if seed is None else seed)
     quality, ends = float(run.loss.mean()), (SMALLEST * N0, LARGEST * N0)
     for _ in range(ROUNDS):
-        N = np.geomspace(*ends, SIZES)
+        N = limits.sizes(np.geomspace(*ends, SIZES))
         D = as_good(fit, N, D0, quality)
+        D = np.where(limits.max_tokens < D, np.inf, D)
         spent = cost.flop(N, D) + PER_TOKEN * N * demand.mean()
         i = int(np.argmin(spent))
-        ends = N[max(i - 1, 0)], N[min(i + 1, SIZES - 1)]
+        ends = N[max(i - 1, 0)], N[min(i + 1, len(N) - 1)]
     alone = float(cost.flop(N0, D0) + PER_TOKEN * N0 * demand.mean())
     after = (float(N[i]), float(D[i])) if spent[i] < alone else (N0, D0)
     loss = law_loss(fit, np.array([N0, after[0]]), np.array([D0, after[1]]))
-    return Served(fit, C, demand, (N0, D0), after, loss)
+    return Served(fit, C, demand, (N0, D0), after, loss, asked)
 
 
 def _demand(tokens: float | dist.Distribution, count: int, seed: int) -> np.ndarray:
@@ -144,7 +153,7 @@ def as_good(fit: Fit | Average, N: np.ndarray, D0: float, quality: float) -> np.
     sizes, tokens = (a.ravel() for a in np.meshgrid(N, tried, indexing="ij"))
     mean = law_loss(fit, sizes, tokens).mean(axis=0).reshape(len(N), TRIED)
     first = np.argmax(mean <= quality, axis=1)
-    never = (mean > quality).all(axis=1)
+    never = ~(mean <= quality).any(axis=1)
     low = np.log(tried[np.maximum(first - 1, 0)])
     high = np.log(tried[first])
     for _ in range(STEPS):

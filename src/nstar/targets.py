@@ -10,6 +10,7 @@ from nstar.choosing import choose, require_loss
 from nstar.crossings import Crossings, crossings
 from nstar.fitting import Fit
 from nstar.groups import in_group
+from nstar.limiting import among, check_supply, held
 from nstar.mixture import Average
 from nstar.types import Floored
 from nstar.verdicts import Check, Status
@@ -34,6 +35,7 @@ class Reach:
     C: float  # least budget with that chance, FLOP; infinite where none was found
     N: float  # the run of that budget, NaN where there is none
     D: float
+    limits: Limits = ANY  # as they were asked for
 
     def as_json(self, prob: float = 0.9) -> dict[str, Any]:
         """Plain data; budgets that were not found are null."""
@@ -52,6 +54,8 @@ class Reach:
             "budget": finite(self.C),
             "N": finite(self.N),
             "D": finite(self.D),
+            "epochs": self.limits.epochs(self.D) if np.isfinite(self.D) else None,
+            "limits": self.limits.as_json(),
             "crossing": read(self.found),
             "crossing_oracle": read(self.oracle),
             "reached": self.found.reached,
@@ -85,6 +89,8 @@ class Reach:
             if far:
                 detail += "; a law that is a little wrong is not in this chance"
             found.append(Check("target within reach of the runs", Status.REVIEW if far else Status.PASS, detail))  # fmt: skip
+            found += among(self.fit.runs, {"the run": (self.N, self.D)}, "run among the runs")  # fmt: skip
+            found += check_supply(self.fit, self.limits, self.D)
         if self.found.repaired > RARE:
             detail = f"the loss of {self.found.repaired:.1%} of draws rises somewhere with the budget and was held where it was"
             found.append(Check("losses that fall", Status.REVIEW, detail))
@@ -118,6 +124,7 @@ def reach(
         raise ValueError(msg)
     fit = in_group(fit, group)
     require_loss(fit)
+    asked, (fit, limits) = limits, held(fit, limits)
     most = float(fit.runs["C"].max())
     last = up_to or UP * most
     C = np.geomspace(min(DOWN * most, last / 10), last, BUDGETS)
@@ -129,7 +136,7 @@ def reach(
     if np.isfinite(budget):
         run = choose(fit, np.array([budget]), fit.runs.cost, limits)
         N, D = float(run.N[0]), float(run.D[0])
-    return Reach(fit, target, chance, last, found, oracle, _below(fit, target), budget, N, D)  # fmt: skip
+    return Reach(fit, target, chance, last, found, oracle, _below(fit, target), budget, N, D, asked)  # fmt: skip
 
 
 def _below(fit: Fit | Average, target: float) -> float:

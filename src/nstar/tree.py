@@ -1,6 +1,7 @@
 """ArviZ's groups of a fit, with names, dimensions and provenance."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
@@ -123,6 +124,7 @@ def spec(part: Law | Noise, known: Mapping[str, type]) -> dict[str, Any]:
     names = [name for name, kind in known.items() if kind is type(part)]
     settings = asdict(part) if is_dataclass(part) and not isinstance(part, type) else {}
     settings.pop("trend", None)  # told as the discrepancy
+    settings = {n: v for n, v in settings.items() if v != math.inf}  # no JSON
     return {
         "name": names[0] if names else type(part).__qualname__,
         "settings": settings,

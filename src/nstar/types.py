@@ -109,6 +109,16 @@ class Extended(Surface, Protocol):
 
 
 @runtime_checkable
+class Repeating(Surface, Protocol):
+    """A surface that knows what tokens seen again are worth; a dataclass."""
+
+    @property
+    def supply(self) -> float:
+        """Unique tokens there are: more of them are seen again."""
+        ...
+
+
+@runtime_checkable
 class Varying(Protocol):
     """A surface whose budgets scatter about its trend."""
 

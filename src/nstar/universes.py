@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nstar.actions import Action
+from nstar.actions import ANY, Action, Limits
 from nstar.averaging import inner_splits
 from nstar.diagnostics import diagnose
 from nstar.fitting import Fit, unknowns
 from nstar.hindsight import smaller
 from nstar.intervals import interval
 from nstar.kept import Kept, of_fit
-from nstar.mixture import Average
 from nstar.noise import NOISES
 from nstar.planning import plan
 from nstar.prediction import law_loss
@@ -78,7 +77,12 @@ def universes(
 
 
 def weighed(
-    one: Universe, action: Action, C: float, prob: float, kept: Kept
+    one: Universe,
+    action: Action,
+    C: float,
+    prob: float,
+    kept: Kept,
+    limits: Limits = ANY,
 ) -> dict[str, Any]:
     """Say what a universe makes of a run and of a budget; plain data.
 
@@ -93,20 +97,24 @@ def weighed(
         except ValueError as error:  # runs that do not carry it
             nothing = dict.fromkeys(("N", "D", "loss", "regret", "expected_regret"))
             return told | nothing | {"trouble": str(error)}
-        return told | _read(fit, action, C, prob)
+        return told | _read(fit, action, C, prob, limits)
 
-    return kept.answer([one.made_of, one.name, action.N, action.D, C, prob], make)
+    return kept.answer(
+        [one.made_of, one.name, action.N, action.D, C, prob, limits], make
+    )
 
 
-def _read(fit: Fit | Average, action: Action, C: float, prob: float) -> dict[str, Any]:
-    found = plan(fit, C).draws.isel(budget=0)
+def _read(
+    fit: Fit, action: Action, C: float, prob: float, limits: Limits
+) -> dict[str, Any]:
+    has_loss = isinstance(fit.law, Surface)
+    found = plan(fit, C, limits=limits if has_loss else ANY).draws.isel(budget=0)
     told: dict[str, Any] = {n: interval(found[n], prob).as_json() for n in ("N", "D")}
     told |= {"loss": None, "regret": None, "expected_regret": None, "trouble": None}
-    if isinstance(fit, Average) or isinstance(fit.law, Surface):
+    if has_loss:
         loss = law_loss(fit, np.array([action.N]), np.array([action.D]))[:, 0]
         regret = np.maximum(loss - found["loss_oracle"].to_numpy(), 0.0)
         told["loss"], told["regret"] = (interval(v, prob).as_json() for v in (loss, regret))  # fmt: skip
         told["expected_regret"] = float(regret.mean())
-    if isinstance(fit, Fit):
-        told["trouble"] = diagnose(fit.tree, unknowns(fit.law, fit.noise)).trouble or None  # fmt: skip
+    told["trouble"] = diagnose(fit.tree, unknowns(fit.law, fit.noise)).trouble or None  # fmt: skip
     return told

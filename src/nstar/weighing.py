@@ -17,6 +17,7 @@ from nstar.crossings import crossings
 from nstar.fitting import Fit
 from nstar.groups import in_group
 from nstar.intervals import interval
+from nstar.limiting import check_supply, held
 from nstar.mixture import Average
 from nstar.planning import Plan
 from nstar.prediction import law_loss, loss_each
@@ -27,6 +28,7 @@ RECOMMENDED = "recommended"
 WRONG = {"half the size": 0.5, "twice the size": 2.0}  # prices of being wrong by two
 FRONTIER = 41  # budgets between which the compute of a loss is read off
 OVER = 1.01  # of the budget from which an action is said to cost more
+ROUNDING = 1e-12  # of a loss, which two programs may compute
 RARE = 0.005  # share of draws from which a bound is said to be one
 DEEP = 1e-4  # of the largest action's compute: the least budget of those
 
@@ -49,6 +51,7 @@ class Risk:
     target: float | None = None
     level: float = risk.LEVEL
     bill: Bill | None = None
+    limits: Limits = ANY  # as they were asked for
 
     @property
     def rivals(self) -> list[str]:
@@ -86,6 +89,7 @@ class Risk:
             "name": action.name,
             "N": float(at["N"]),
             "D": float(at["D"]),
+            "epochs": self.limits.epochs(float(at["D"])),
             "C": spent,
             "loss": interval(loss, prob).as_json(),
             "regret": interval(at["regret"], prob).as_json(),
@@ -122,6 +126,7 @@ class Risk:
             "currency": self.bill.currency if self.bill else None,
             "perfect_information": self.perfect_information,
             "repaired": self.draws.attrs["repaired"],
+            "limits": self.limits.as_json(),
             "actions": self.table(prob),
         }
 
@@ -143,7 +148,8 @@ class Risk:
         if dear:
             detail = f"{', '.join(dear)} costs more than the budget: its regret is against what the budget buys"
             found.append(Check("actions within the budget", Status.REVIEW, detail))
-        return found
+        D = float(self.draws["D"].sel(action=RECOMMENDED))
+        return [*found, *check_supply(self.fit, self.limits, D)]
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -176,7 +182,8 @@ def weigh(
         C: the budget, FLOP.  Regret is against the best run of this budget, also for
             candidates that would cost another; one that is better has none.
         candidates: runs; those without tokens get what the budget buys.
-        limits: on what the budget may buy: knowing the law would not lift them.
+        limits: on what the budget may buy: knowing the law would not lift them.  Half and
+            twice the size are weighed where they are allowed.
         target: loss whose probability of being missed is asked.
         level: of value at risk and expected shortfall.
         bill: where compute turns into hours and money.
@@ -189,11 +196,12 @@ def weigh(
     """
     fit = in_group(fit, group, seed=seed)
     require_loss(fit)
+    asked, (fit, limits) = limits, held(fit, limits)
     cost, budget = fit.runs.cost, np.array([C])
     N, D = optima(fit, budget) if planned is None else _planned(planned, budget)
     run = choose(fit, budget, cost, limits, N)
     recommended = Action(RECOMMENDED, float(run.N[0]), float(run.D[0]))
-    wrong = [Action(name, recommended.N * by) for name, by in WRONG.items()]
+    wrong = [Action(name, recommended.N * by) for name, by in WRONG.items() if not limits.params and recommended.N * by <= limits.most]  # fmt: skip
     for name in (RECOMMENDED, *WRONG):
         if any(c.name == name for c in candidates):
             msg = f"candidate {name!r}: give it a name of its own, as in mine={name}"
@@ -202,10 +210,11 @@ def weigh(
     sizes, tokens = (np.array([getattr(a, n) for a in actions]) for n in ("N", "D"))
     along = limits.sizes(tried(N[:, 0]))
     losses = law_loss(fit, np.concatenate([sizes, along]), np.concatenate([tokens, limits.tokens(along, C, cost)]))  # fmt: skip
-    least = loss_each(fit, N, D)[:, 0] if limits == ANY else run.least[:, 0]
+    least = loss_each(fit, N, D)[:, 0] if limits.free else run.least[:, 0]
     least = np.minimum(least, losses[:, len(sizes) :].min(axis=1))
     of_budget = np.minimum(least, losses[:, 0])
-    regret = np.maximum(losses - of_budget[:, None], 0.0)
+    gap = losses - of_budget[:, None]
+    regret = np.where(gap > ROUNDING, gap, 0.0)
     spent = cost.flop(sizes, tokens)
     wasted, below, repaired = _wasted(fit, spent, losses[:, : len(sizes)], limits)
     dims, k = ("draw", "action"), len(sizes)
@@ -223,7 +232,7 @@ def weigh(
     if isinstance(fit, Average):
         coords["law"] = ("draw", fit.law_of_draw)
     draws = xr.Dataset(data, coords, {"repaired": repaired})
-    return Risk(fit, C, actions, draws, len(candidates), target, level, bill)
+    return Risk(fit, C, actions, draws, len(candidates), target, level, bill, asked)
 
 
 def _planned(plan: Plan, budget: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,8 +19,10 @@ def add(app: typer.Typer) -> None:
 
 
 def plan(
-    runs: o.Runs, budget: o.Budgets, law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
+    runs: o.Runs, budget: o.Budgets,
+    multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
+    memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
+    law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
     prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
@@ -29,6 +31,10 @@ def plan(
     """Say what to train with a budget, with intervals."""
     o.require_prob(prob)
     o.require_positive("--budget", budget, "3.8e25")
+    limits = o.limits(
+        multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
+        memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
+    )  # fmt: skip
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
@@ -38,8 +44,8 @@ def plan(
     from nstar.planning import plan as make_plan
     from nstar.wording import plainly
 
-    made = make_plan(found.fit, budget, seed=seed, group=group)
-    checks = plainly([*check_fit(found.fit), *check_plan(made)])
+    made = make_plan(found.fit, budget, seed=seed, group=group, limits=limits)
+    checks = plainly([*check_fit(found.fit), *check_plan(made), *made.checks()])
     budgets, exponents = made.table(prob), made.exponents(prob)
     if json:
         show.as_json(
@@ -49,6 +55,7 @@ def plan(
                 "exponents": exponents,
                 "exponents_over": made.slope_over,
                 "coefficients": made.coefficients(prob),
+                "limits": limits.as_json(),
                 "checks": [c.as_json() for c in checks],
             }
         )
@@ -56,6 +63,8 @@ def plan(
         head.title(found, group)
         show.checks(checks)
         _print_plan(budgets, exponents, prob, made.slope_over)
+        if limits.as_json():
+            _print_limited(budgets)
         head.conventions(found)
     show.finish(checks)
 
@@ -97,6 +106,17 @@ def _print_plan(
     if over:
         said += f" between {flop(over[0])} and {flop(over[1])} FLOP"
     show.line(said)
+
+
+def _print_limited(budgets: list[dict[str, Any]]) -> None:
+    """Say the runs that the limits allow; N* and D* obey none but the supply."""
+    from nstar.wording import count, digits, flop, numbers
+
+    for r in budgets:
+        run, cost = r["recommended"], r["limits_cost"]
+        said = f"At {flop(r['C'])} FLOP within the limits: {count(run['N'])} parameters on {count(run['D'])} tokens{show.epochs(run)}, loss {numbers(r['loss'], 4)}"
+        said += f"; the limits cost {digits(cost, 2)} of expected loss" if cost is not None else ""  # fmt: skip
+        show.line(said + ".", bold=True)
 
 
 def compare(

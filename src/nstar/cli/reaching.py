@@ -22,8 +22,8 @@ def target(
     runs: o.Runs, loss: Annotated[float, typer.Option("--loss", metavar="LOSS", help="The loss to reach.")],
     chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="Probability with which it is to be reached.")] = 0.9,
     up_to: Annotated[float | None, typer.Option("--up-to", metavar="FLOP", help="Look no farther; four decades beyond the runs unless given.")] = None,
-    max_params: o.MaxParams = None,
-    max_tokens: o.MaxTokens = None,
+    multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
+    memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
     law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
     prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
@@ -42,7 +42,10 @@ def target(
             f"--chance {chance:g}: expected a probability between 0 and 1, such as 0.9"
         )
         raise ValueError(msg)
-    limits = o.limits(max_params=max_params, max_tokens=max_tokens)
+    limits = o.limits(
+        multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
+        memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
+    )  # fmt: skip
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
@@ -79,7 +82,7 @@ def _print_target(told: dict[str, Any], prob: float) -> None:
     else:
         show.line(
             f"Loss {told['target']:g} with probability {chance}: {flop(told['budget'])} FLOP, "
-            f"{count(told['N'])} parameters on {count(told['D'])} tokens.",
+            f"{count(told['N'])} parameters on {count(told['D'])} tokens{show.epochs(told)}.",
             bold=True,
         )
     rows = [
@@ -99,6 +102,8 @@ def _print_target(told: dict[str, Any], prob: float) -> None:
 def serve(
     runs: o.Runs, budget: Annotated[float, typer.Option("--budget", "-C", metavar="FLOP", help="Training FLOP whose recommended run sets the quality.")],
     tokens: Annotated[str, typer.Option("--tokens", metavar="T", help="Tokens served over the lifetime, a number or a distribution: 15T, 'Uniform(1e13, 2e13)'.")],
+    multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
+    memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
     law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
     prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
@@ -113,6 +118,10 @@ def serve(
     o.require_prob(prob)
     o.require_positive("--budget", [budget], "3.8e25")
     demand = demand_of(tokens, "--tokens")
+    limits = o.limits(
+        multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
+        memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
+    )  # fmt: skip
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
@@ -123,8 +132,9 @@ def serve(
     from nstar.serving import serve as make
     from nstar.wording import plainly
 
-    made = make(found.fit, budget, demand, group=group, seed=seed)
-    checks = plainly([*check_fit(found.fit), *check_plan(plan(found.fit, budget, group=group, seed=seed)), *made.checks()])  # fmt: skip
+    made = make(found.fit, budget, demand, limits=limits, group=group, seed=seed)
+    alone = plan(found.fit, budget, group=group, seed=seed, limits=limits)
+    checks = plainly([*check_fit(found.fit), *check_plan(alone), *made.checks()])
     document = head.head(found, prob, group) | made.as_json(prob)
     document["checks"] = [c.as_json() for c in checks]
     if json:
@@ -153,7 +163,7 @@ def _print_served(told: dict[str, Any], prob: float) -> None:
 
     after = told["lifetime"]
     show.line(
-        f"Serving {count(told['expected_served_tokens'])} tokens: train {count(after['N'])} parameters on {count(after['D'])} tokens, "
+        f"Serving {count(told['expected_served_tokens'])} tokens: train {count(after['N'])} parameters on {count(after['D'])} tokens{show.epochs(after)}, "
         f"which saves {share(told['expected_saved'])} of the lifetime's compute at the same expected loss.",
         bold=True,
     )  # fmt: skip

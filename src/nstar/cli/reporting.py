@@ -24,6 +24,7 @@ from nstar.cli.source import Asked, get_fit, read, tell, use_cache
 from nstar.progress import progress
 
 if TYPE_CHECKING:
+    from nstar.actions import Limits
     from nstar.bills import Bill
     from nstar.report.facts import Facts, Question
     from nstar.routes import Routes
@@ -40,6 +41,8 @@ def report(
     candidates: Candidates = None, target_loss: Target = None,
     chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="With which the target loss is to be reached.")] = 0.9,
     serve_tokens: Annotated[str | None, typer.Option("--serve-tokens", metavar="TOKENS", help="Served over the model's lifetime, a number or a distribution: 15T, 'LogNormal(30, 0.5)'.")] = None,
+    multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
+    memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
     hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs other fits: hold-out, other laws, priors and noises.")] = False,
     law: Annotated[list[str] | None, typer.Option("--law", metavar="LAW", help="Only these routes: isoflop, allocation, coupled. Repeatable.")] = None,
@@ -47,7 +50,7 @@ def report(
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, out: o.Out = None, json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
-    """Write a page: what to train, what it reaches, what can go wrong.
+    """Write a page: what to train, and what can go wrong.
 
     RUNS is a table, a data set or a saved fit.  The page needs no network; a JSON file
     beside it holds the same numbers.
@@ -55,9 +58,12 @@ def report(
     asked = Asked(
         runs, None, None, None, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
-    question = _question(
-        candidates, target_loss, chance, serve_tokens, bill_of(hardware, precision, mfu, goodput, price), quick=quick
+    limits = o.limits(
+        multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
+        memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
     )  # fmt: skip
+    bill = bill_of(hardware, precision, mfu, goodput, price)
+    question = _question(candidates, target_loss, chance, serve_tokens, bill, limits, quick=quick)  # fmt: skip
     page_file = _before(asked, budget, prob, published or (), law or (), out)
     from nstar.report.page import page
     from nstar.writing import json_text, write_whole
@@ -80,6 +86,7 @@ def _question(
     chance: float,
     served: str | None,
     bill: "Bill | None",
+    limits: "Limits",
     *,
     quick: bool,
 ) -> "Question":
@@ -87,11 +94,11 @@ def _question(
     if target is not None:
         o.require_positive("--target-loss", [target], "1.9")
     o.require_prob(chance, "--chance")
-    from nstar.actions import ANY, read_all
+    from nstar.actions import read_all
     from nstar.report.facts import Question
 
     tokens = None if served is None else demand_of(served, "--serve-tokens")
-    return Question(read_all(candidates or []), ANY, target, bill, chance, tokens, quick)  # fmt: skip
+    return Question(read_all(candidates or []), limits, target, bill, chance, tokens, quick)  # fmt: skip
 
 
 def _before(
@@ -155,11 +162,11 @@ def _answered(
             bars[name](done, total)
 
         if saved is not None:
-            found = of_saved(saved, budget)
+            found = of_saved(saved, budget, question.limits)
         elif table is not None:
             found = routes(
                 table, budget, seed=asked.seed or 0, only=laws,
-                priors=asked.prior_set, kept=kept, tick=tick,
+                priors=asked.prior_set, limits=question.limits, kept=kept, tick=tick,
             )  # fmt: skip
         return found, gather(found, published or None, prob, command, question, kept, tick)  # fmt: skip
 

@@ -34,9 +34,8 @@ def risk(
     runs: o.Runs, budget: Annotated[float, typer.Option("--budget", "-C", metavar="FLOP", help="Training budget in FLOP, as in 3.8e25.")],
     candidates: Candidates = None, target_loss: Target = None,
     level: Annotated[float, typer.Option("--level", metavar="PROB", help="Of value at risk and expected shortfall.")] = 0.9,
-    multiple_of: Annotated[str | None, typer.Option("--multiple-of", metavar="N", help="Recommend sizes that are multiples of this: 1B.")] = None,
-    max_params: o.MaxParams = None,
-    max_tokens: o.MaxTokens = None,
+    multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
+    memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
     hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
     law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
     prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
@@ -59,10 +58,11 @@ def risk(
     from nstar.actions import read_all
 
     named = read_all(candidates or [])
-    limits, bill = (
-        o.limits(multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens),
-        bill_of(hardware, precision, mfu, goodput, price),
-    )
+    limits = o.limits(
+        multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
+        memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
+    )  # fmt: skip
+    bill = bill_of(hardware, precision, mfu, goodput, price)
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
@@ -77,7 +77,7 @@ def risk(
         found.fit, budget, named, limits=limits, target=target_loss, level=level,
         bill=bill, group=group, seed=seed,
     )  # fmt: skip
-    made = make_plan(found.fit, budget, seed=seed, group=group)
+    made = make_plan(found.fit, budget, seed=seed, group=group, limits=limits)
     checks = plainly([*check_fit(found.fit), *check_plan(made), *weighed.checks()])
     document = head.head(found, prob, group) | weighed.as_json(prob)
     document["N"], document["checks"] = made.table(prob)[0]["N"], [c.as_json() for c in checks]  # fmt: skip
@@ -127,7 +127,7 @@ def _print(document: dict[str, Any], prob: float) -> None:
 
     first = document["actions"][0]
     show.line(
-        f"Least expected loss at {flop(document['budget'])} FLOP: {count(first['N'])} parameters on {count(first['D'])} tokens. "
+        f"Least expected loss at {flop(document['budget'])} FLOP: {count(first['N'])} parameters on {count(first['D'])} tokens{show.epochs(first)}. "
         f"N* is {counts(document['N'])}, and yet this run gives away {digits(first['expected_regret'], 2)} of loss on average "
         f"[{digits(first['regret']['lower'], 2)}, {digits(first['regret']['upper'], 2)}]: what knowing the law would be worth.",
         bold=True,

@@ -108,3 +108,10 @@ def finish(found: Sequence[Check]) -> None:
     """Exit with code 1 where a check failed."""
     if worst(list(found)) is Status.FAIL:
         raise typer.Exit(1)
+
+
+def epochs(run: Mapping[str, Any]) -> str:
+    """Say how often a run sees its unique tokens, where that was asked."""
+    if run["epochs"] is None:
+        return ""
+    return ", one epoch" if run["epochs"] == 1 else f", {run['epochs']:.3g} epochs"

@@ -1,8 +1,10 @@
 """Data that repeats and size it cannot feed, each worth less: Muennighoff et al. (2023)."""
 
+import math
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
@@ -25,11 +27,13 @@ class DataConstrained:
     Of D tokens U_D are unique and R_D = D/U_D - 1 are repetitions; U_N is the size that
     U_D unique tokens would feed optimally, or N where that is less, and
     R_N = N/U_N - 1 the excess.  A repeated token decays with R_D*, about 15 epochs,
-    excess parameters with R_N*, about 5.
+    excess parameters with R_N*, about 5.  Where a run says nothing of its unique tokens,
+    those beyond the supply are repetitions; every token is fresh unless one is set.
     """
 
     N0: float = 1e9  # parameters of the reference run
     D0: float = 2e10  # tokens of the reference run
+    supply: float = math.inf  # unique tokens there are
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -46,8 +50,8 @@ class DataConstrained:
         return replace(self, N0=centre(x["N"]), D0=centre(x["D"]))
 
     def usual(self, N: Array, D: Array) -> Inputs:
-        """Take every token as unique: one epoch."""
-        return {"N": N, "D": D, "unique_tokens": D}
+        """Take every token as unique, one epoch, as far as the supply goes."""
+        return {"N": N, "D": D, "unique_tokens": np.minimum(D, self.supply)}
 
     def priors(self) -> dict[str, Prior]:
         """Those of the additive law; both decays about where Muennighoff finds them."""
@@ -66,8 +70,9 @@ class DataConstrained:
         return jnp.log(self._loss(params, x))
 
     def loss(self, params: Params, N: Array, D: Array) -> Array:
-        """Loss of one epoch."""
-        return self._loss(params, self.usual(N, D))
+        """Loss of one epoch, or of the epochs that D tokens make of the supply."""
+        unique = jnp.minimum(D, self.supply)
+        return self._loss(params, {"N": N, "D": D, "unique_tokens": unique})
 
     def floor(self, params: Params) -> Array:
         """E, the irreducible loss."""

@@ -9,6 +9,7 @@ import numpy as np
 from nstar.actions import ANY, Limits
 from nstar.choosing import choose
 from nstar.fitting import Fit
+from nstar.limiting import held
 from nstar.mixture import Average
 
 BUDGETS = 25  # points of the line
@@ -42,6 +43,7 @@ def bought(fit: Fit | Average, budgets: Sequence[float], limits: Limits = ANY) -
 
     The loss has no run noise in it.
     """
+    fit, limits = held(fit, limits)
     C = fit.runs["C"]
     last = max(*budgets, float(C.max())) * BEYOND
     grid = np.geomspace(float(np.sqrt(C.min() * C.max())), last, BUDGETS)

@@ -51,7 +51,7 @@ def decided(
     by = routes.lead.words
     if isinstance(believed, Average):
         by, weights = MIXTURE, dict(zip(believed.names, believed.weights, strict=True))
-        found = plan(believed, C)
+        found = plan(believed, C, limits=limits)
     elif believed is not None:
         (by,) = (r.words for r in routes.taken if r.fit is believed)
         found = next(r.plan for r in routes.taken if r.fit is believed)

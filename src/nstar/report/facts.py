@@ -104,7 +104,7 @@ def gather(
         if question.target is not None:
             reached = reach(believed, question.target, question.chance, limits=question.limits)  # fmt: skip
         if question.served is not None:
-            served = serve(believed, C, question.served)
+            served = serve(believed, C, question.served, limits=question.limits)
     told = _otherwise(routes, fits, decision, question, prob, kept, tick)
     after = _next(believed, C, prob, kept) if believed else []
     checks += [_asked(check) for found in (reached, served) if found for check in found.checks()]  # fmt: skip
@@ -190,7 +190,7 @@ def _otherwise(
     lead = max(fits, key=lambda name: decision.weights.get(name, 0.0)) if fits else routes.lead.words  # fmt: skip
     action, C = Action("recommended", decision.N, decision.D), decision.C
     found = universes(laws, lead, kept, tick)
-    return [weighed(one, action, C, prob, kept) for one in found]
+    return [weighed(one, action, C, prob, kept, question.limits) for one in found]
 
 
 def _checks(
@@ -205,7 +205,11 @@ def _checks(
     shared = set(routes.runs.notes)
     said: dict[Check, list[str]] = {}
     for route in routes.taken:
-        for check in [*_of_fit(route, kept), *check_plan(route.plan)]:
+        for check in [
+            *_of_fit(route, kept),
+            *check_plan(route.plan),
+            *route.plan.checks(),
+        ]:
             if check not in shared:
                 said.setdefault(check, []).append(route.words)
     for name, risk in risks[:1]:

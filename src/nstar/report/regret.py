@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from nstar.report.drawing import INK, Label, counted, name_ends
-from nstar.weighing import WRONG, Risk
+from nstar.weighing import RECOMMENDED, WRONG, Risk
 
 OFTEN = 0.95  # of the draws lie below the dotted line
+PLAIN = (RECOMMENDED, *WRONG)  # actions that need no tick
 HIGH = 3.0  # times the mean regret of being wrong by two that the axis shows
 
 
@@ -27,15 +28,16 @@ def curve(
         at = risk.draws["regret"].mean("draw")
         run = float(at["N"].sel(action="recommended"))
         ax.plot(run, float(at.sel(action="recommended")), "o", color=own, ms=6, zorder=5)  # fmt: skip
-        tops.append(HIGH * float(at.isel(action=slice(1, 3)).max()))
+        wrong = [name for name in WRONG if name in at["action"]]
+        tops.append(HIGH * float(at.sel(action=wrong).max()) if wrong else float(mean.max()))  # fmt: skip
         ends += [N[0], N[-1]]
         lines.append((N, mean, name, own))
     ax.set(xscale="log", xlim=(min(ends), max(ends)), ylim=(0, max(tops)))
     ax.set(xlabel="parameters N (the budget sets the tokens)", ylabel="regret: loss given away")  # fmt: skip
     counted(ax.xaxis, min(ends), max(ends))
     labels: list[Label] = []
-    for action in risks[0][1].actions[1 + len(WRONG) :]:
-        if min(ends) < action.N < max(ends):
+    for action in risks[0][1].actions:
+        if action.name not in PLAIN and min(ends) < action.N < max(ends):
             ax.axvline(action.N, ymin=0.93, color=INK, lw=1.0)
             ax.annotate(
                 action.name, (action.N, 0.92), xycoords=("data", "axes fraction"), fontsize=9,

@@ -109,8 +109,7 @@ def by_route(document: dict[str, Any]) -> Table:
 
 def _rivals(entry: dict[str, Any]) -> list[dict[str, Any]]:
     """The recommended run and those that were named."""
-    actions = entry["actions"]
-    return [a for i, a in enumerate(actions) if i == 0 or i > len(WRONG)]
+    return [a for a in entry["actions"] if a["name"] not in WRONG]
 
 
 def _best(probability: float | None) -> str:
