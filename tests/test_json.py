@@ -69,13 +69,13 @@ CROSSING = {"median": (float, None), "lower": (float, None), "upper": (float, No
 REACHED = {
     "target": float, "chance": float, "up_to": float, "budget": (float, None), "N": (float, None),
     "D": (float, None), "crossing": CROSSING, "crossing_oracle": CROSSING, "reached": float,
-    "below_floor": float, "before": float, "repaired": float, "decades_beyond_data": (float, None),
+    "below_floor": float, "before": float, "repaired": float, "epochs": (float, None), "limits": LIMITS, "decades_beyond_data": (float, None),
 }  # fmt: skip
 LIVED = {
-    "N": float, "D": float, "training": float, "serving": INTERVAL, "lifetime": INTERVAL, "loss": INTERVAL,
+    "N": float, "D": float, "epochs": (float, None), "training": float, "serving": INTERVAL, "lifetime": INTERVAL, "loss": INTERVAL,
 }  # fmt: skip
 SERVED = {
-    "budget": float, "served_tokens": INTERVAL, "expected_served_tokens": float, "training_alone": LIVED,
+    "budget": float, "limits": LIMITS, "served_tokens": INTERVAL, "expected_served_tokens": float, "training_alone": LIVED,
     "lifetime": LIVED, "saved": INTERVAL, "expected_saved": float, "loss_given_up": INTERVAL,
 }  # fmt: skip
 REPORT = {

@@ -125,7 +125,7 @@ def test_ids_are_unique_and_what_is_named_exists(tree):
 
 def test_every_figure_has_a_title_and_a_text_alternative(tree):
     figures = tree.xpath("//figure")
-    assert len(figures) == 3 + 4 + 1 + 2 + 2 + 1 + 1
+    assert len(figures) == 3 + 2 + 1 + 2 + 2 + 1 + 1
     for figure in figures:
         (drawing,) = figure.xpath("svg")
         assert drawing.get("role") == "img"

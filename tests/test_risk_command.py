@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nstar.wording import share
-from test_json import CHECKS, HEAD, INTERVAL, LIMITS, WEIGHED, hold
+from test_json import CHECKS, HEAD, INTERVAL, REACHED, SERVED, WEIGHED, hold
 
 RISK = HEAD | WEIGHED | {"N": INTERVAL, "checks": CHECKS}
 TAKES = {"hours": INTERVAL, "cost": (INTERVAL, None)}
@@ -14,22 +14,8 @@ COST = {
     "flop": {...: float}, "parts": ({...: float}, None), "bill": (str, None),
     "currency": (str, None), "takes": ({...: TAKES}, None), "published_hours": (float, None),
 }  # fmt: skip
-SOMETIMES = {"median": (float, None), "lower": (float, None), "upper": (float, None)}
-TARGET = HEAD | {
-    "target": float, "chance": float, "up_to": float, "budget": (float, None), "N": (float, None),
-    "D": (float, None), "epochs": (float, None), "limits": LIMITS, "crossing": SOMETIMES, "crossing_oracle": SOMETIMES, "reached": float,
-    "below_floor": float, "before": float, "repaired": float,
-    "decades_beyond_data": (float, None), "checks": CHECKS,
-}  # fmt: skip
-CHOICE = {
-    "N": float, "D": float, "epochs": (float, None), "training": float, "serving": INTERVAL, "lifetime": INTERVAL,
-    "loss": INTERVAL,
-}  # fmt: skip
-SERVE = HEAD | {
-    "budget": float, "limits": LIMITS, "served_tokens": INTERVAL, "expected_served_tokens": float,
-    "training_alone": CHOICE, "lifetime": CHOICE, "saved": INTERVAL, "expected_saved": float,
-    "loss_given_up": INTERVAL, "checks": CHECKS,
-}  # fmt: skip
+TARGET = HEAD | REACHED | {"checks": CHECKS}
+SERVE = HEAD | SERVED | {"checks": CHECKS}
 LLAMA = ("--candidates", "8B,70B", "--candidates", "llama3-405b")
 H100 = ("--hardware", "h100", "--price", "Uniform(2, 3)")
 

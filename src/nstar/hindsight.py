@@ -11,6 +11,7 @@ from nstar.averaging import LEAST, PRIOR_WEIGHT, evidence, inner_splits, stack
 from nstar.diagnostics import diagnose
 from nstar.fitting import Fit, unknowns
 from nstar.kept import Kept, of_fit
+from nstar.observations import Observations
 from nstar.prediction import log_density, loss
 from nstar.refitting import again
 from nstar.scores import quantiles, scores
@@ -51,7 +52,7 @@ def trials(
     kept: Kept = Kept(),  # noqa: B008  nothing in it changes
     tick: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> list[Trial]:
-    """Hold out the top half decade and decade of each fit's own runs, and predict them.
+    """Hold out the top decade of each fit's own runs, or half of one, and predict them.
 
     Args:
         fits: by route.
@@ -63,7 +64,7 @@ def trials(
     """
     found = []
     for name, fit in fits.items():
-        for part in inner_splits(fit.runs):
+        for part in splits(fit.runs):
             made_of = ["trial", of_fit(fit), name, part.decades]
 
             def make(fit: Fit = fit, name: str = name, part: Split = part) -> Any:
@@ -71,6 +72,11 @@ def trials(
 
             found.append(Trial(**kept.answer(made_of, make)))
     return sorted(found, key=lambda one: one.decades)
+
+
+def splits(runs: Observations) -> list[Split]:
+    """Hold out the top decade of the runs' own compute, or half of one where that is all."""
+    return inner_splits(runs)[-1:]
 
 
 def smaller(
@@ -133,25 +139,24 @@ def weights(names: Sequence[str], held: Sequence[Trial]) -> tuple[tuple[float, .
         The weights, equal where nothing was held out, and a check that says how they came.
     """
     equal = np.full(len(names), 1 / len(names))
-    splits = sorted({one.decades for one in held})
-    table = [[_one(held, name, d) for name in names] for d in splits]
-    if not table:
+    row = [next((t for t in held if t.route == name), None) for name in names]
+    known = [one for one in row if one is not None]
+    if len(known) < len(names):
         detail = f"nothing was held out, so nothing here tells {' and '.join(names)} apart: equal weights"
         return tuple(equal), Check("weights of the routes", Status.REVIEW, detail)
-    found = stack(
-        [np.array([one.log_density for one in row]) for row in table],
-        [row[0].levels for row in table], equal,
-    )  # fmt: skip
+    levels = known[0].levels
+    found = stack([np.array([one.log_density for one in known])], [levels], equal)
     each = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, found, strict=True))
     detail = (
-        f"{each}, from these runs' own top {' and '.join(f'{d:g}' for d in splits)} decades held out "
-        f"(worth {sum(row[0].levels for row in table)} runs) and equal weights worth {PRIOR_WEIGHT:g}"
+        f"{each}, from these runs' own top {decades(known[0].decades)} held out "
+        f"(worth {levels} runs) and equal weights worth {PRIOR_WEIGHT:g}"
     )
     return tuple(found.tolist()), Check("weights of the routes", Status.PASS, detail)
 
 
-def _one(held: Sequence[Trial], route: str, decades: float) -> Trial:
-    return next(t for t in held if t.route == route and t.decades == decades)
+def decades(count: float) -> str:
+    """Write a number of decades."""
+    return "decade" if count == 1 else f"{count:g} decades"
 
 
 def check_trials(held: Sequence[Trial], runs: int) -> list[Check]:
@@ -171,5 +176,5 @@ def check_trials(held: Sequence[Trial], runs: int) -> list[Check]:
         if one.trouble:
             detail += f"; the fit to {one.n_train} runs had {one.trouble}"
         status = Status.REVIEW if bad or one.trouble else Status.PASS
-        found.append(Check(f"{one.route}: {one.decades:g} decades held out", status, detail))  # fmt: skip
+        found.append(Check(f"{one.route}: top {decades(one.decades)} held out", status, detail))  # fmt: skip
     return found

@@ -75,22 +75,23 @@ def next_runs(
     D = cost.tokens(N, spent)
     sizes = tried(optima(fit, np.array([C]))[0][:, 0])
     payoff = law_loss(fit, sizes, cost.tokens(sizes, C))
-    before = payoff.mean(axis=0).min()
+    before = float(payoff.mean(axis=0).min())
     known = float(payoff.min(axis=1).mean())
     said = loss(fit, N, D, seed=seed)
     clean, measured = (np.log(said[n].to_numpy()) for n in ("loss", "measured"))
     found = []
     for i in range(len(N)):
-        after = _after(payoff, clean[:, i], measured[:, i])
-        saved = float(max(before - after, 0.0))
+        saved = _saved(payoff, clean[:, i], measured[:, i])
         own = interval(np.exp(measured[:, i]), prob).as_json()
         worth = float(np.expm1(saved * falls) * C)
-        found.append(NextRun(float(N[i]), float(D[i]), float(spent[i]), saved, worth, float(after - known), own))  # fmt: skip
+        found.append(NextRun(float(N[i]), float(D[i]), float(spent[i]), saved, worth, max(before - known - saved, 0.0), own))  # fmt: skip
     return sorted(found, key=lambda run: -run.worth / run.C)
 
 
-def _after(payoff: np.ndarray, clean: np.ndarray, measured: np.ndarray) -> float:
-    """Expected loss of the best size once a run has come out, over what it might come out as.
+def _saved(payoff: np.ndarray, clean: np.ndarray, measured: np.ndarray) -> float:
+    """Expected loss that the run saves: what is best before less what is best after it.
+
+    Both under the same outcomes, so that their chance cancels.
 
     Args:
         payoff: loss of the large run by size, (draw, size).
@@ -106,7 +107,8 @@ def _after(payoff: np.ndarray, clean: np.ndarray, measured: np.ndarray) -> float
     nearest = np.min(np.square(distance), axis=1, keepdims=True)
     weight = np.exp(-0.5 * (np.square(distance) - nearest))
     weight /= weight.sum(axis=1, keepdims=True)
-    return float((weight @ payoff).min(axis=1).mean())
+    after, first = weight @ payoff, int(np.argmin(payoff.mean(axis=0)))
+    return float((after[:, first] - after.min(axis=1)).mean())
 
 
 def best(runs: Sequence[NextRun]) -> NextRun | None:

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nstar.actions import ANY, Action, Limits
-from nstar.averaging import inner_splits
 from nstar.diagnostics import diagnose
 from nstar.fitting import Fit, unknowns
-from nstar.hindsight import smaller
+from nstar.hindsight import decades, smaller, splits
 from nstar.intervals import interval
 from nstar.kept import Kept, of_fit
 from nstar.noise import NOISES
@@ -71,8 +70,8 @@ def universes(
             return kept.fit(["universe", made_of], make)
 
         yield Universe(kind, f"{lead}, {name}", make, made_of)
-    for part in inner_splits(fit.runs):
-        name = f"{lead}, without the top {part.decades:g} decades"
+    for part in splits(fit.runs):
+        name = f"{lead}, without the top {decades(part.decades)}"
         yield Universe("runs", name, lambda p=part: smaller(fit, p, kept), ["runs", of_fit(fit), part.decades])  # fmt: skip
 
 

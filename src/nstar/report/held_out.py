@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nstar.backtest import Outcome
-from nstar.hindsight import Trial
+from nstar.hindsight import Trial, decades
 from nstar.report.drawing import BLUE, INK, ORANGE, STYLE
 from nstar.scores import quantiles
 
@@ -44,7 +44,7 @@ def of_trial(trial: Trial) -> Held:
     order = np.argsort(trial.runs["C"], kind="stable")
     read = {name: np.asarray(values)[order] for name, values in trial.runs.items()}
     half, most = (read["q0.25"], read["q0.75"]), (read["q0.05"], read["q0.95"])
-    title = f"{trial.route}, {trial.decades:.3g} decades"
+    title = f"{trial.route}, top {decades(trial.decades)}"
     return Held(title, read["came"], read["median"], half, most)
 
 

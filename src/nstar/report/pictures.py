@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from nstar.hindsight import decades
 from nstar.report import (
     buying_figure,
     figures,
@@ -21,12 +22,7 @@ from nstar.types import Surface
 from nstar.wording import counts, digits, flop, numbers, percent
 
 SHAPES = ("N", "D")  # of allocation figures, in this order
-USUAL, WIDE, SMALL, TALL = (
-    (5.8, 3.9),
-    (8.6, 3.9),
-    (5.0, 2.3),
-    (5.8, 4.6),
-)  # inches
+USUAL, SMALL, TALL = (5.8, 3.9), (5.0, 2.3), (5.8, 4.6)  # inches
 
 
 class Picture(NamedTuple):
@@ -86,7 +82,7 @@ def pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]]
             "N* under other choices of law, prior, noise and runs",
             "One line an alternative, with N* and its interval; dashed the recommended size; mean regret at the right.",
             universes_figure.intervals, facts.document["universes"], facts.decision.N,
-            size=(WIDE[0], 1.1 + 0.42 * rows),
+            size=(6.8, 1.1 + 0.42 * rows),
         )  # fmt: skip
     return album.drawn
 
@@ -111,7 +107,7 @@ def _trust(album: Album, facts: Facts) -> None:
         inside = percent(round(trial.scores["coverage"]["0.9"], 2))
         album.add(
             "held_out",
-            f"{trial.route}: the top {trial.decades:g} decades held out",
+            f"{trial.route}: the top {decades(trial.decades)} held out",
             f"{trial.n_test} held-out runs about their prediction with 50% and 90% intervals, which hold {inside} of them.",
             held_out.alone, held_out.of_trial(trial), size=(5.0, 3.0),
         )  # fmt: skip

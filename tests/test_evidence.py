@@ -1,0 +1,222 @@
+"""What a report finds out by other fits: hold-outs, other choices, runs to make next, and what it keeps."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import nstar
+from nstar import hindsight, kept, next_runs, universes
+from nstar.actions import Action
+from nstar.backtest import backtest
+from nstar.hindsight import Trial, check_trials, trials, weights
+from nstar.kept import Kept, of_fit
+from nstar.mixture import Average
+from nstar.planning import plan
+from nstar.prediction import law_loss
+from nstar.tiling import ROWS, tiled
+from nstar.universes import Universe, weighed
+from nstar.verdicts import Check, Status
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return Kept(tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture(scope="module")
+def held(surface_fit, cache):
+    return trials({"surface": surface_fit}, cache)
+
+
+# Hold-outs
+
+
+def test_a_trial_is_the_backtest_of_the_same_law(held, surface_fit):
+    (one,) = held
+    (outcome,) = backtest(surface_fit.runs, "chinchilla", discrepancy="none", hold_out=[1.0])  # fmt: skip
+    record = outcome.record()
+    assert (one.n_train, one.n_test) == (record["n_train"], record["n_test"])
+    for name in ("crps", "rmse", "bias"):
+        assert one.scores[name] == pytest.approx(record[name], rel=1e-9)
+    assert one.scores["coverage"] == record["coverage"]
+    assert np.shape(one.log_density) == (one.n_test,)
+
+
+def test_a_trial_is_found_again(held, surface_fit, cache, monkeypatch):
+    monkeypatch.setattr(hindsight, "again", None)  # nothing is fitted
+    again = trials({"surface": surface_fit}, cache)
+    assert [t.as_json() for t in again] == [t.as_json() for t in held]
+
+
+def test_weights_follow_what_was_said(held):
+    (one,) = held
+    worse = np.asarray(one.log_density) - 2.0
+    other = dataclasses.replace(one, route="worse", log_density=worse.tolist())
+    (good, bad), how = weights(["surface", "worse"], [one, other])
+    assert good + bad == pytest.approx(1)
+    assert good > 0.6 > bad > 0
+    assert how.status is Status.PASS
+    (same, also), how = weights(["a", "b"], [])
+    assert same == also == 0.5
+    assert how.status is Status.REVIEW
+
+
+def test_intervals_that_miss_are_for_review(held):
+    (one,) = held
+    missed = dataclasses.replace(one, scores={**one.scores, "coverage": {"0.9": 0.3}})
+    (check,) = check_trials([missed], 100)
+    assert check.status is Status.REVIEW
+    assert "too narrow" in check.detail
+
+
+# Other choices
+
+
+def test_the_decision_in_another_universe(surface_fit, cache):
+    action, C = Action("ours", 4e11, 3.8e25 / 6 / 4e11), 3.8e25
+    one = Universe("law", "itself", lambda: surface_fit, ["x"])
+    told = weighed(one, action, C, 0.9, cache)
+    losses = law_loss(surface_fit, np.array([action.N]), np.array([action.D]))[:, 0]
+    best = plan(surface_fit, C).draws["loss_oracle"].to_numpy()[:, 0]
+    assert told["loss"]["median"] == pytest.approx(np.median(losses), rel=1e-12)
+    assert told["expected_regret"] == pytest.approx(np.mean(losses - best), rel=1e-6)
+    assert told["regret"]["lower"] >= 0
+
+
+def test_choices_are_changed_one_at_a_time(surface_fit, cache):
+    named = list(universes.universes({"surface": surface_fit}, "surface", cache))
+    kinds = [one.kind for one in named]
+    assert kinds == ["law", "prior", "noise", "runs"]
+    by_kind = {one.kind: one.make() for one in named}
+    assert by_kind["law"] is surface_fit
+    assert by_kind["prior"].tree.attrs["prior_set"] == "informed"
+    assert type(by_kind["noise"].noise).__name__ == "Normal"
+    assert len(by_kind["runs"].runs) < len(surface_fit.runs)
+    for other in by_kind.values():
+        assert type(other.law) is type(surface_fit.law)
+
+
+def test_a_universe_that_cannot_be_fitted_says_why():
+    def make():
+        msg = "too few runs"
+        raise ValueError(msg)
+
+    told = weighed(Universe("runs", "few", make, []), Action("a", 1e9, 2e10), 1e20, 0.9, Kept())  # fmt: skip
+    assert told["trouble"] == "too few runs"
+    assert told["N"] is None
+
+
+# Runs to make next
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.5, 3.0])
+def test_the_value_of_a_run_is_the_closed_form(rng, noise):
+    """Quadratic loss about a normal unknown: what is saved of the variance is what is told."""
+    spread, count = 0.5, 4000
+    theta = rng.normal(0, spread, count)
+    sizes = np.linspace(-2, 2, 161)
+    payoff = np.square(sizes - theta[:, None])
+    measured = theta + rng.normal(0, noise, count)
+    saved = next_runs._saved(payoff, theta, measured)
+    truth = spread**4 / (spread**2 + noise**2)
+    assert saved == pytest.approx(truth, rel=0.12, abs=0.002)
+
+
+def test_a_run_saves_no_more_than_knowing_the_law(surface_fit):
+    found = next_runs.next_runs(surface_fit, 3.8e25)
+    losses = nstar.weigh(surface_fit, 3.8e25)
+    assert found
+    for run in found:
+        assert 0 <= run.saved <= losses.perfect_information * 1.01
+        assert run.C <= 0.3 * 3.8e25
+        assert pytest.approx(6 * run.N * run.D) == run.C
+        assert run.expected["lower"] < run.expected["upper"]
+    gains = [run.worth / run.C for run in found]
+    assert gains == sorted(gains, reverse=True)
+    assert next_runs.next_runs(surface_fit, 1e22) == []
+
+
+# What is kept
+
+
+def test_a_fit_is_kept_by_all_it_is_made_of(allocation_fit, tmp_path):
+    cache, made = Kept(tmp_path), []
+
+    def make():
+        made.append(1)
+        return allocation_fit
+
+    first = cache.fit(["a"], make)
+    again = cache.fit(["a"], make)
+    assert len(made) == 1
+    assert first is allocation_fit
+    assert again.tree["posterior"].dataset.identical(allocation_fit.tree["posterior"].dataset)  # fmt: skip
+    assert of_fit(again) == of_fit(allocation_fit)
+    cache.fit(["b"], make)
+    assert len(made) == 2
+
+
+def test_a_damaged_file_is_made_again(allocation_fit, tmp_path):
+    cache = Kept(tmp_path)
+    cache.fit(["a"], lambda: allocation_fit)
+    (file,) = tmp_path.glob("*.nc")
+    file.write_bytes(file.read_bytes()[:1000])
+    assert len(cache.fit(["a"], lambda: allocation_fit).draws) == len(allocation_fit.draws)  # fmt: skip
+    cache.answer(["b"], lambda: {"x": float("nan"), "y": 1})
+    (told,) = tmp_path.glob("*.json")
+    told.write_text("{")
+    assert cache.answer(["b"], lambda: {"y": 2}) == {"y": 2}
+
+
+def test_another_program_keeps_for_itself(tmp_path, monkeypatch):
+    cache = Kept(tmp_path)
+    assert cache.answer(["a"], lambda: 1) == 1
+    assert cache.answer(["a"], lambda: 2) == 1
+    monkeypatch.setattr(kept, "_program", lambda: "another")
+    assert cache.answer(["a"], lambda: 2) == 2
+    assert Kept().answer(["a"], lambda: 3) == 3
+
+
+def test_old_fits_make_room(allocation_fit, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "MOST", 2)
+    cache = Kept(tmp_path)
+    for i in range(4):
+        cache.fit([i], lambda: allocation_fit)
+    assert len(list(tmp_path.glob("*.nc"))) == 2
+
+
+# Tiles
+
+
+@pytest.mark.parametrize("count", [1, ROWS, ROWS + 3])
+@pytest.mark.parametrize("width", [1, 4, 9])
+def test_tiles_are_the_whole(rng, count, width):
+    draws = {"a": rng.normal(size=(count, 2)), "b": rng.normal(size=count)}
+    x, each = rng.normal(size=width), rng.normal(size=(count, width))
+
+    def program(part, x, each):
+        both = part["a"].sum(axis=1)[:, None] * x + each, part["b"][:, None] - x
+        return tuple(jnp.asarray(v) for v in both)
+
+    found = tiled(program, draws, x, each, sizes=(2, 4))
+    whole = draws["a"].sum(axis=1)[:, None] * x + each, draws["b"][:, None] - x
+    for value, expected in zip(found, whole, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
+
+
+def test_losses_of_a_mixture_keep_their_order(surface_fit):
+    """Draws of an average come law by law, whatever tiles they were worked out in."""
+    both = Average((surface_fit, surface_fit), ("a", "b"), (0.5, 0.5), Check("weights", Status.PASS, ""))  # fmt: skip
+    N, D = np.array([1e9, 2e9]), np.array([2e10, 3e10])
+    found, alone = law_loss(both, N, D), law_loss(surface_fit, N, D)
+    half = len(alone) // 2
+    np.testing.assert_allclose(found[:half], found[half:], rtol=1e-12)
+    assert np.isin(np.round(found, 12), np.round(alone, 12)).all()
+
+
+def test_a_trial_is_plain_data(held):
+    (one,) = held
+    assert Trial(**vars(one)) == one
+    assert "runs" not in one.as_json()
