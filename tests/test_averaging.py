@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 import nstar
 from designs import profiles
-from nstar import cli, prediction, store
+from nstar import averaging, cli, prediction, store
 from nstar.averaging import Component, evidence, inner_splits, stack
 from nstar.backtest import Outcome, backtest, check_backtest
 from nstar.mixture import Average
@@ -215,7 +215,10 @@ def test_components_speak_of_the_same_runs(averaged):
     first, second = averaged.components
     fewer = replace(second, runs=second.runs.take(np.arange(20)))
     with pytest.raises(ValueError, match="the same runs, but coupled takes 20"):
-        Average((first, fewer), LAWS, (0.5, 0.5), averaged.how)
+        averaging._require_alike(LAWS, (first, fewer))
+    elsewhere = replace(second, runs=replace(second.runs, source="another"))
+    with pytest.raises(ValueError, match="runs of one source, but coupled takes another"):  # fmt: skip
+        Average((first, elsewhere), LAWS, (0.5, 0.5), averaged.how)
     with pytest.raises(ValueError, match="sum to 1"):
         Average((first, second), LAWS, (0.5, 0.4), averaged.how)
 

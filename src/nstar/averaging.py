@@ -102,9 +102,23 @@ def average(
     usual /= usual.sum()
     weights, how = usual, Check("weights", Status.PASS, "one law, which has it all")
     whole = fitted(runs)
+    _require_alike(names, whole)
     if len(parts) > 1:
         weights, how = _learned(inner_splits(runs), fitted, names, usual)
     return Average(tuple(whole), names, tuple(map(float, weights)), how)
+
+
+def _require_alike(names: Sequence[str], fits: Sequence[Fit]) -> None:
+    """Refuse laws that learned from other runs than the first: no split tells them apart.
+
+    Raises:
+        ValueError: naming them.
+    """
+    first = fits[0].runs
+    for name, one in zip(names, fits, strict=True):
+        if not np.array_equal(one.runs.rows, first.rows):
+            msg = f"the laws of an average take the same runs, but {name} takes {len(one.runs)} and {names[0]} takes {len(first)}"
+            raise ValueError(msg)
 
 
 def inner_splits(runs: Observations) -> list[Split]:

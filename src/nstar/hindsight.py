@@ -33,9 +33,7 @@ class Trial:
     levels: int  # distinct budgets among the held-out runs, five at most
     scores: Mapping[str, Any]  # as `scores.scores`, in the log of the response
     log_density: Sequence[float]  # of each held-out run
-    runs: Mapping[
-        str, Sequence[float]
-    ]  # C, what came and the quantiles of what was said
+    runs: Mapping[str, Sequence[float]]  # row, C, what came, quantiles of what was said
     trouble: str | None  # of the sampler
 
     def as_json(self) -> dict[str, Any]:
@@ -108,7 +106,7 @@ def _trial(
         "scores": scores(said, truth),
         "log_density": log_density(learned, test),
         "runs": {
-            "C": test["C"], "came": truth, "median": np.median(said, axis=0),
+            "row": test.rows, "C": test["C"], "came": truth, "median": np.median(said, axis=0),
             "q0.05": low, "q0.25": inner[0], "q0.75": inner[1], "q0.95": high,
         },
         "trouble": diagnose(learned.tree, unknowns(learned.law, learned.noise)).trouble or None,
@@ -144,14 +142,26 @@ def weights(names: Sequence[str], held: Sequence[Trial]) -> tuple[tuple[float, .
     if len(known) < len(names):
         detail = f"nothing was held out, so nothing here tells {' and '.join(names)} apart: equal weights"
         return tuple(equal), Check("weights of the routes", Status.REVIEW, detail)
-    levels = known[0].levels
-    found = stack([np.array([one.log_density for one in known])], [levels], equal)
+    table, levels = _common(known), known[0].levels
+    if not table.size:
+        detail = f"no run was held out of {' and of '.join(names)} alike: equal weights"
+        return tuple(equal), Check("weights of the routes", Status.REVIEW, detail)
+    found = stack([table], [levels], equal)
     each = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, found, strict=True))
     detail = (
         f"{each}, from these runs' own top {decades(known[0].decades)} held out "
         f"(worth {levels} runs) and equal weights worth {PRIOR_WEIGHT:g}"
     )
     return tuple(found.tolist()), Check("weights of the routes", Status.PASS, detail)
+
+
+def _common(held: Sequence[Trial]) -> np.ndarray:
+    """Log density of the runs that were held out of every route, (route, run)."""
+    rows = set.intersection(*(set(one.runs["row"]) for one in held))
+    return np.array([
+        [p for p, row in zip(one.log_density, one.runs["row"], strict=True) if row in rows]
+        for one in held
+    ])  # fmt: skip
 
 
 def decades(count: float) -> str:

@@ -38,7 +38,7 @@ class Average:
         """Refuse what is no mixture.
 
         Raises:
-            ValueError: too many components, or they do not speak of the same runs.
+            ValueError: too many components, or they do not speak of the same table.
         """
         require_names(self.names)
         if not len(self.components) == len(self.names) == len(self.weights):
@@ -49,8 +49,8 @@ class Average:
             raise ValueError(msg)
         first, *others = self.components
         for name, fit in zip(self.names[1:], others, strict=True):
-            if not np.array_equal(fit.runs.rows, first.runs.rows):
-                msg = f"the laws of an average take the same runs, but {name} takes {len(fit.runs)} and {self.names[0]} takes {len(first.runs)}"
+            if (fit.runs.source, fit.runs.sha256) != (first.runs.source, first.runs.sha256):  # fmt: skip
+                msg = f"the laws of an average take runs of one source, but {name} takes {fit.runs.source} and {self.names[0]} takes {first.runs.source}"
                 raise ValueError(msg)
             if fit.law.response != first.law.response:
                 msg = f"the laws of an average predict the same response, but {name} predicts {fit.law.response.name} and {self.names[0]} predicts {first.law.response.name}"
@@ -58,7 +58,7 @@ class Average:
 
     @property
     def runs(self) -> Observations:
-        """The runs that every component has learned from."""
+        """The runs that the first component has learned from."""
         return self.components[0].runs
 
     @property
