@@ -9,7 +9,7 @@ from scipy import stats
 
 import nstar
 from nstar.backtest import Outcome, backtest, check_backtest, near_minimum, split
-from nstar.report.held_out import figure, panel
+from nstar.report.held_out import figure, of_outcome, panel
 from nstar.responses import LOG_LOSS
 from nstar.scores import crps, scores
 
@@ -110,7 +110,7 @@ def split_of(test):
 
 
 def test_a_panel_counts_what_came_inside():
-    ax = panel(Figure().subplots(), "ladder", invented(3))
+    ax = panel(Figure().subplots(), of_outcome("ladder", invented(3)))
     assert ax.get_title() == "ladder, 1 decades: 5 of 8 inside 90%"
     inside, outside = (line.get_xdata() for line in ax.lines[1:])
     assert list(outside) == [0, 1, 2]

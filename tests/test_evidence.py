@@ -66,9 +66,24 @@ def test_weights_follow_what_was_said(held):
 def test_intervals_that_miss_are_for_review(held):
     (one,) = held
     missed = dataclasses.replace(one, scores={**one.scores, "coverage": {"0.9": 0.3}})
-    (check,) = check_trials([missed], 100)
+    (check,) = check_trials([missed], ["surface"])
     assert check.status is Status.REVIEW
     assert "too narrow" in check.detail
+
+
+def test_a_route_of_too_few_budgets_is_not_held_out(llama3, isoflop_fit):
+    """The law needs three budgets: where a decade leaves two, half of one is held out."""
+    few = np.unique(llama3["budget"])[[0, 1, 2, 5]]
+    runs = llama3.take(np.isin(llama3["budget"], few))
+    fit = dataclasses.replace(isoflop_fit, runs=runs)
+    kept_off = hindsight.splits(runs)
+    assert [part.decades for part in kept_off] == [1.0, 0.5]
+    assert len(np.unique(kept_off[0].train["budget"])) == 2
+    (one,) = trials({"profiles": fit})
+    assert one.decades == 0.5
+    (check,) = check_trials([], ["profiles"])
+    assert check.status is Status.REVIEW
+    assert "nothing shows how profiles extrapolates" in check.detail
 
 
 # Other choices
@@ -133,7 +148,7 @@ def test_a_run_saves_no_more_than_knowing_the_law(surface_fit):
         assert run.C <= 0.3 * 3.8e25
         assert pytest.approx(6 * run.N * run.D) == run.C
         assert run.expected["lower"] < run.expected["upper"]
-    gains = [run.worth / run.C for run in found]
+    gains = [run.saved / run.C for run in found]
     assert gains == sorted(gains, reverse=True)
     assert next_runs.next_runs(surface_fit, 1e22) == []
 
@@ -156,6 +171,12 @@ def test_a_fit_is_kept_by_all_it_is_made_of(allocation_fit, tmp_path):
     assert of_fit(again) == of_fit(allocation_fit)
     cache.fit(["b"], make)
     assert len(made) == 2
+
+
+def test_runs_that_are_told_otherwise_are_others(llama3):
+    told = dataclasses.replace(llama3, params_counted="non-embedding")
+    assert kept.of_runs(told) != kept.of_runs(llama3)
+    assert kept.of_runs(dataclasses.replace(llama3, sha256="0")) != kept.of_runs(llama3)
 
 
 def test_a_damaged_file_is_made_again(allocation_fit, tmp_path):

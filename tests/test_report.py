@@ -13,15 +13,17 @@ from lxml import html
 
 import nstar
 from nstar import hardware
-from nstar.actions import read_all
+from nstar.actions import Limits, read_all
 from nstar.bills import Bill
 from nstar.hindsight import check_trials, trials
 from nstar.kept import Kept
+from nstar.mixture import Average
 from nstar.planning import plan
+from nstar.report import records
 from nstar.report.facts import Question, gather
 from nstar.report.page import page
 from nstar.routes import Route, Routes, of_saved
-from nstar.verdicts import Status
+from nstar.verdicts import Check, Status
 from nstar.wording import (
     UNKNOWNS,
     beside,
@@ -247,6 +249,32 @@ def test_what_needs_other_fits_is_left_out_of_a_quick_page(surface_fit):
     assert check.status is Status.REVIEW
 
 
+@pytest.mark.parametrize(
+    "limits", [Limits(params=7e10), Limits(max_params=8e9, max_tokens=1e12)], ids=str
+)
+def test_limits_are_said_where_the_run_is(surface_fit, limits):
+    routes = of_saved(surface_fit, [3.8e25], limits)
+    facts = gather(routes, None, 0.9, COMMAND, QUICK._replace(limits=limits))
+    root = html.document_fromstring(page(routes, facts))
+    assert "within the limits" in facts.headline
+    assert "they cost" in facts.headline
+    told = facts.document["decision"]
+    assert told["N"] <= (limits.params or limits.max_params)
+    ours = facts.document["published"][0]["budgets"][0]["N"]["posterior"]["median"]
+    assert ours > 2e11  # the comparison is of the law, not of the limits
+    assert root.xpath("//section[@id='next']//p")
+
+
+def test_released_models_are_held_against_the_mixture_as_weighted(surface_fit):
+    """A law without weight says nothing of them."""
+    other = dataclasses.replace(surface_fit, law=dataclasses.replace(surface_fit.law, N0=1e8))  # fmt: skip
+    both = Average((surface_fit, other), ("a", "b"), (1.0, 0.0), Check("w", Status.PASS, ""))  # fmt: skip
+    one, mixed = (records.released(fit, 3.8e25, 0.9) for fit in (surface_fit, both))
+    assert one
+    for a, b in zip(one, mixed, strict=True):
+        assert a["N_star"]["median"] == pytest.approx(b["N_star"]["median"], rel=0.02)
+
+
 def test_the_decision_is_the_mixtures(made):
     """By hold-out scores, and its loss never below what each draw's own run reaches."""
     facts = made[0]
@@ -272,9 +300,9 @@ def test_a_ladder_too_small_says_so(llama3):
     assert facts.document["status"] == "FAIL"
     assert facts.headline.startswith("FAIL: do not act on these numbers")
     assert any("cannot support it" in c.detail for c in facts.checks)
-    held = check_trials(trials({"a": fit}), 9)
+    held = check_trials(trials({"a": fit}), ["a"])
     assert held[0].status is Status.REVIEW
-    assert "9 runs are too few" in held[0].detail
+    assert "nothing shows how a extrapolates" in held[0].detail
 
 
 def test_no_number_is_written_for_machines(tree):

@@ -11,7 +11,7 @@ import numpy as np
 from nstar.cost_line import WIDENED, WIDEST, of_runs, optimum
 from nstar.discrepancy import Bent
 from nstar.fitting import Fit
-from nstar.mixture import Average
+from nstar.mixture import Average, components
 from nstar.samplers.density import Skeleton, split
 from nstar.tiling import tiled
 from nstar.types import Allocation, Array, Cost, Law, Scattered, Surface
@@ -38,6 +38,18 @@ def optima(
         return _joined(optima(part, C, cost) for part in fit.parts)
     span = window(fit) if isinstance(fit.law, Bent) else WIDEST
     return _optima(fit, fit.law, C, span, cost)
+
+
+def require(fit: Fit | Average) -> None:
+    """Refuse a law that says nothing of N* and D*, before anything is worked out.
+
+    Raises:
+        ValueError: naming it.
+    """
+    for part in components(fit):
+        if not isinstance(part.law, Allocation | Surface):
+            msg = f"the {type(part.law).__name__} law says nothing of N* and D*"
+            raise ValueError(msg)
 
 
 def straight_optima(fit: Fit | Average, C: Array) -> tuple[np.ndarray, np.ndarray]:

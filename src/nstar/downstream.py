@@ -13,6 +13,7 @@ from nstar.crossings import Crossings, crossings
 from nstar.fitting import Fit
 from nstar.groups import in_group
 from nstar.intervals import interval
+from nstar.limiting import held
 from nstar.mixture import Average
 from nstar.prediction import loss as losses_of
 from nstar.task_checks import check_task
@@ -150,6 +151,7 @@ def score(
     if not (len(C) + len(N) and len(N) == len(D) and np.all(C > 0)):
         msg = f"expected positive budgets, or as many N as D, got budgets {C.tolist()}, N {N.tolist()}, D {D.tolist()}"
         raise ValueError(msg)
+    fit, limits = held(fit, limits)
     cost, most = fit.runs.cost, float(fit.runs["C"].max())
     order = np.argsort(C, kind="stable")
     if len(C):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -93,8 +94,10 @@ class Fit:
         return store.write(self.tree, self.runs, self.notes, path)
 
     def _repr_html_(self) -> str:
+        trouble = diagnose(self.tree, unknowns(self.law, self.noise)).trouble
+        said = f"do not use these draws: {trouble}" if trouble else "the sampler shows no trouble"  # fmt: skip
         table = self.summary().to_html(float_format="{:.4g}".format)
-        return f"<p>{self}</p>{table}"
+        return f"<p>{escape(str(self))}; {escape(said)}; 90% equal-tailed intervals</p>{table}"  # fmt: skip
 
     def __str__(self) -> str:
         """Name the law, the noise and the data."""

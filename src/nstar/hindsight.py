@@ -19,6 +19,7 @@ from nstar.splits import Split
 from nstar.types import Surface, Varying
 from nstar.verdicts import Check, Status
 
+HOPELESS = -1e6  # log density of a run that no draw gives a loss
 HELD = 0.75  # of the held-out runs that 90 % intervals hold at least, else for review
 
 
@@ -58,7 +59,7 @@ def trials(
         tick: progress of the sampling, by route.
 
     Returns:
-        Trials by split, then by route; none of runs too few to be split.
+        A trial a route; none where too few runs would be left to fit.
     """
     found = []
     for name, fit in fits.items():
@@ -68,13 +69,17 @@ def trials(
             def make(fit: Fit = fit, name: str = name, part: Split = part) -> Any:
                 return _trial(fit, name, part, kept, lambda d, t: tick(name, d, t))
 
-            found.append(Trial(**kept.answer(made_of, make)))
-    return sorted(found, key=lambda one: one.decades)
+            try:
+                found.append(Trial(**kept.answer(made_of, make)))
+            except ValueError:  # the law cannot be fitted to so few runs, or budgets
+                continue
+            break
+    return found
 
 
 def splits(runs: Observations) -> list[Split]:
-    """Hold out the top decade of the runs' own compute, or half of one where that is all."""
-    return inner_splits(runs)[-1:]
+    """Hold out the top decade of the runs' own compute, or where that leaves too few half."""
+    return inner_splits(runs)[::-1]
 
 
 def smaller(
@@ -104,7 +109,7 @@ def _trial(
         "n_test": len(test),
         "levels": evidence(test),
         "scores": scores(said, truth),
-        "log_density": log_density(learned, test),
+        "log_density": np.maximum(log_density(learned, test), HOPELESS),
         "runs": {
             "row": test.rows, "C": test["C"], "came": truth, "median": np.median(said, axis=0),
             "q0.05": low, "q0.25": inner[0], "q0.75": inner[1], "q0.95": high,
@@ -140,7 +145,7 @@ def weights(names: Sequence[str], held: Sequence[Trial]) -> tuple[tuple[float, .
     row = [next((t for t in held if t.route == name), None) for name in names]
     known = [one for one in row if one is not None]
     if len(known) < len(names):
-        detail = f"nothing was held out, so nothing here tells {' and '.join(names)} apart: equal weights"
+        detail = f"not all were held out, so nothing here tells {' and '.join(names)} apart: equal weights"
         return tuple(equal), Check("weights of the routes", Status.REVIEW, detail)
     table, levels = _common(known), known[0].levels
     if not table.size:
@@ -169,12 +174,16 @@ def decades(count: float) -> str:
     return "decade" if count == 1 else f"{count:g} decades"
 
 
-def check_trials(held: Sequence[Trial], runs: int) -> list[Check]:
-    """Say what the held-out runs showed, or that there were too few to hold any out."""
-    if not held:
-        detail = f"{runs} runs are too few to hold the largest out ({LEAST} must be left), so nothing shows how this ladder extrapolates"
-        return [Check("held-out runs", Status.REVIEW, detail)]
+def check_trials(held: Sequence[Trial], routes: Sequence[str]) -> list[Check]:
+    """Say what the held-out runs showed, and of which routes nothing could be held out."""
     found = []
+    tried = {one.route for one in held}
+    if without := [name for name in routes if name not in tried]:
+        detail = (
+            f"nothing shows how {' and '.join(without)} extrapolates: holding out half a decade of these "
+            f"runs' compute leaves fewer than {LEAST}, or too few for the law"
+        )
+        found.append(Check("held-out runs", Status.REVIEW, detail))
     for one in held:
         inside = one.scores["coverage"]["0.9"]
         detail = (

@@ -71,7 +71,8 @@ def usual_folder() -> Path:
 
 def of_runs(runs: Observations) -> str:
     """Digest what a law may learn from runs."""
-    found = hashlib.sha256(f"{runs.cost}{runs.source}".encode())
+    how = (runs.cost, runs.source, runs.sha256, runs.params_counted, runs.loss_unit, runs.derived)  # fmt: skip
+    found = hashlib.sha256(repr(how).encode())
     for name in sorted(runs.columns):
         found.update(name.encode() + np.ascontiguousarray(runs[name]).tobytes())
     found.update(np.ascontiguousarray(runs.rows).tobytes())

@@ -49,7 +49,7 @@ class Average:
             raise ValueError(msg)
         first, *others = self.components
         for name, fit in zip(self.names[1:], others, strict=True):
-            if (fit.runs.source, fit.runs.sha256) != (first.runs.source, first.runs.sha256):  # fmt: skip
+            if fit.runs.source != first.runs.source:
                 msg = f"the laws of an average take runs of one source, but {name} takes {fit.runs.source} and {self.names[0]} takes {first.runs.source}"
                 raise ValueError(msg)
             if fit.law.response != first.law.response:

@@ -10,17 +10,18 @@ the law, so $E[\ell_a \mid y]$ is the mean of draws weighted by how well they ex
 $y$; no draw weighs in on the outcome it made itself.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from nstar.actions import ANY, Limits
 from nstar.allocating import optima
 from nstar.choosing import choose, tried
 from nstar.fitting import Fit
 from nstar.intervals import interval
-from nstar.mixture import Average
+from nstar.limiting import held
+from nstar.mixture import Average, components
 from nstar.prediction import law_loss, loss
 
 STEPS = (1.0, 3.0, 10.0)  # times the largest run's FLOP
@@ -39,7 +40,7 @@ class NextRun:
     D: float
     C: float  # FLOP it costs
     saved: float  # loss of the large run that it saves on average
-    worth: float  # FLOP that would save as much
+    worth: float | None  # FLOP that would save as much; none where more buys nothing
     regret: float  # expected regret that is left on average; before, see `next_runs`
     expected: dict[str, float]  # its own loss, as it would be measured: an interval
 
@@ -49,43 +50,50 @@ class NextRun:
 
 
 def next_runs(
-    fit: Fit | Average, C: float, prob: float = 0.9, *, seed: int = 0
+    fit: Fit | Average,
+    C: float,
+    prob: float = 0.9,
+    *,
+    limits: Limits = ANY,
+    seed: int = 0,
 ) -> list[NextRun]:
-    """Weigh runs of one to ten times the largest so far, most worth per FLOP first.
+    """Weigh runs of one to ten times the largest so far, most saved per FLOP first.
 
     Args:
         fit: a fit of a loss, or an average of such.
         C: the budget that is to be spent well, FLOP.
         prob: of the interval of each run's own loss.
+        limits: on the large run.
         seed: of the outcomes.
 
     Returns:
         None that would cost more than three tenths of the budget.
     """
-    cost = fit.runs.cost
+    cost, link = fit.runs.cost, components(fit)[0].law.response.link
     largest = float(fit.runs["C"].max())
     budgets = np.array([largest * step for step in STEPS if largest * step <= MOST * C])
     if not budgets.size:
         return []
-    line = choose(fit, np.concatenate([budgets, [C, C * SLOPE]]), cost)
-    mean = line.loss[:, -2:].mean(axis=0)
-    falls = float(np.log(SLOPE) / (mean[0] - mean[1])) if mean[1] < mean[0] else np.nan
+    under, limits = held(fit, limits)
+    line = choose(fit, budgets, cost)
+    mean = choose(under, np.array([C, C * SLOPE]), cost, limits).loss.mean(axis=0)
+    falls = float(np.log(SLOPE) / (mean[0] - mean[1])) if mean[1] < mean[0] else None
     small = [(n * by, c) for n, c in zip(line.N, budgets, strict=False) for by in SIZES]
     N, spent = (np.array(v) for v in zip(*small, strict=True))
     D = cost.tokens(N, spent)
-    sizes = tried(optima(fit, np.array([C]))[0][:, 0])
-    payoff = law_loss(fit, sizes, cost.tokens(sizes, C))
+    sizes = limits.sizes(tried(optima(under, np.array([C]))[0][:, 0]))
+    payoff = law_loss(under, sizes, limits.tokens(sizes, C, cost))
     before = float(payoff.mean(axis=0).min())
     known = float(payoff.min(axis=1).mean())
     said = loss(fit, N, D, seed=seed)
-    clean, measured = (np.log(said[n].to_numpy()) for n in ("loss", "measured"))
+    clean, measured = (link(said[n].to_numpy()) for n in ("loss", "measured"))
     found = []
     for i in range(len(N)):
         saved = _saved(payoff, clean[:, i], measured[:, i])
-        own = interval(np.exp(measured[:, i]), prob).as_json()
-        worth = float(np.expm1(saved * falls) * C)
+        own = interval(said["measured"][:, i], prob).as_json()
+        worth = None if falls is None else float(np.expm1(saved * falls) * C)
         found.append(NextRun(float(N[i]), float(D[i]), float(spent[i]), saved, worth, max(before - known - saved, 0.0), own))  # fmt: skip
-    return sorted(found, key=lambda run: -run.worth / run.C)
+    return sorted(found, key=lambda run: -run.saved / run.C)
 
 
 def _saved(payoff: np.ndarray, clean: np.ndarray, measured: np.ndarray) -> float:
@@ -95,7 +103,7 @@ def _saved(payoff: np.ndarray, clean: np.ndarray, measured: np.ndarray) -> float
 
     Args:
         payoff: loss of the large run by size, (draw, size).
-        clean: log loss of the small run under each draw, (draw,).
+        clean: response of the small run under each draw, such as its log loss, (draw,).
         measured: likewise with its noise, taken for normal of the same quartiles.
     """
     low, high = np.quantile(measured - clean, [0.25, 0.75])
@@ -109,9 +117,3 @@ def _saved(payoff: np.ndarray, clean: np.ndarray, measured: np.ndarray) -> float
     weight /= weight.sum(axis=1, keepdims=True)
     after, first = weight @ payoff, int(np.argmin(payoff.mean(axis=0)))
     return float((after[:, first] - after.min(axis=1)).mean())
-
-
-def best(runs: Sequence[NextRun]) -> NextRun | None:
-    """Return the run of most worth beyond its cost, where there is one."""
-    paying = [run for run in runs if run.worth > run.C]
-    return max(paying, key=lambda run: run.worth - run.C) if paying else None

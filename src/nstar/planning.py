@@ -177,6 +177,7 @@ def plan(
     if not (np.all(np.isfinite(C)) and np.all(C > 0)):
         msg = f"budget: expected positive finite FLOP such as 3.8e25, got {np.atleast_1d(budget).tolist()}"
         raise ValueError(msg)
+    allocating.require(fit)
     ends = np.array(_ends(fit))
     N, D = allocating.optima(fit, np.concatenate([C, ends]))
     line = (N, D) if fit is fresh else allocating.optima(fresh, ends)
@@ -201,12 +202,8 @@ def plan(
     if any(is_bent(part.law) for part in parts):
         straight = allocating.straight_optima(fit, C)
         data |= {"N_law": (dims, straight[0]), "D_law": (dims, straight[1])}
-    bends = [isinstance(part.law, Bent) for part in parts]
-    if any(bends):
-        counts = fit.counts if isinstance(fit, Average) else len(N)
-        bent = np.repeat(bends, counts)
-        on_edge = _on_edge(D / N, allocating.window(parts[0]), bent)
-        data["on_edge"] = ("budget", on_edge)
+    if any(isinstance(part.law, Bent) for part in parts):
+        data["on_edge"] = ("budget", _on_edge(fit, D / N))
     data |= slopes
     C_max = float(np.max(fit.runs["C"]))
     coords: dict[str, Any] = {"budget": C}
@@ -220,13 +217,17 @@ def _tied(N: np.ndarray, D: np.ndarray) -> bool:
     return bool(np.allclose(np.ptp(np.log(N * D), axis=0), 0, atol=1e-6))
 
 
-def _on_edge(
-    ratio: np.ndarray, window: tuple[float, float], bent: np.ndarray
-) -> np.ndarray:
-    """Share of all draws that bend and have their optimum at an end of the search."""
-    low, high = np.log(window)
-    inside = (np.log(ratio) > low + AT_EDGE) & (np.log(ratio) < high - AT_EDGE)
-    return (~inside & np.reshape(bent, (-1, 1))).mean(axis=0)
+def _on_edge(fit: Fit | Average, ratio: np.ndarray) -> np.ndarray:
+    """Share of all draws that bend and have their optimum at an end of their own search."""
+    parts = fit.parts if isinstance(fit, Average) else (fit,)
+    each = fit.shared_out(ratio) if isinstance(fit, Average) else [ratio]
+    outside = np.zeros(ratio.shape[1])
+    for part, one in zip(parts, each, strict=True):
+        if isinstance(part.law, Bent):
+            low, high = np.log(allocating.window(part))
+            inside = (np.log(one) > low + AT_EDGE) & (np.log(one) < high - AT_EDGE)
+            outside += np.sum(~inside, axis=0)
+    return outside / len(ratio)
 
 
 def _middle(

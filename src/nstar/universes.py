@@ -5,10 +5,12 @@ run would give away if another choice were the right one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from nstar import prior_sets
 from nstar.actions import ANY, Action, Limits
 from nstar.diagnostics import diagnose
 from nstar.fitting import Fit, unknowns
@@ -51,10 +53,10 @@ def universes(
     for name, fit in laws.items():
         yield Universe("law", name, lambda fit=fit: fit, ["law", of_fit(fit)])
     fit = laws[lead]
-    as_is = fit.tree.attrs.get("prior_set", "weak")
+    priors = prior_sets.of_fit(fit.tree.attrs, fit.priors)
     own = type(fit.noise)
     changes: list[tuple[str, str, dict[str, Any]]] = [
-        ("prior", f"{name} priors", {"priors": name}) for name in ("weak", "informed") if name != as_is
+        ("prior", f"{name} priors", {"priors": replace(priors, name=name)}) for name in ("weak", "informed") if name != priors.name
     ]  # fmt: skip
     changes += [
         ("noise", f"{name.replace('_', '-')} noise", {"noise": name}) for name in ("student_t", "normal")
@@ -70,7 +72,7 @@ def universes(
             return kept.fit(["universe", made_of], make)
 
         yield Universe(kind, f"{lead}, {name}", make, made_of)
-    for part in splits(fit.runs):
+    for part in splits(fit.runs)[:1]:
         name = f"{lead}, without the top {decades(part.decades)}"
         yield Universe("runs", name, lambda p=part: smaller(fit, p, kept), ["runs", of_fit(fit), part.decades])  # fmt: skip
 
@@ -107,11 +109,12 @@ def _read(
     fit: Fit, action: Action, C: float, prob: float, limits: Limits
 ) -> dict[str, Any]:
     has_loss = isinstance(fit.law, Surface)
-    found = plan(fit, C, limits=limits if has_loss else ANY).draws.isel(budget=0)
+    made = plan(fit, C, limits=limits if has_loss else ANY)
+    found = made.draws.isel(budget=0)
     told: dict[str, Any] = {n: interval(found[n], prob).as_json() for n in ("N", "D")}
     told |= {"loss": None, "regret": None, "expected_regret": None, "trouble": None}
     if has_loss:
-        loss = law_loss(fit, np.array([action.N]), np.array([action.D]))[:, 0]
+        loss = law_loss(made.fit, np.array([action.N]), np.array([action.D]))[:, 0]
         regret = np.maximum(loss - found["loss_oracle"].to_numpy(), 0.0)
         told["loss"], told["regret"] = (interval(v, prob).as_json() for v in (loss, regret))  # fmt: skip
         told["expected_regret"] = float(regret.mean())

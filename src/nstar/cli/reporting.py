@@ -76,7 +76,7 @@ def report(
         show.as_json(facts.document)
     else:
         _print(facts, prob)
-        show.line(f"page {page_file}, numbers {numbers}, seed {seed or 0}")
+        show.line(f"page {page_file}, numbers {numbers}, seed {facts.document['seed']}")
     show.finish(facts.checks)
 
 

@@ -46,7 +46,8 @@ def bought(fit: Fit | Average, budgets: Sequence[float], limits: Limits = ANY) -
     fit, limits = held(fit, limits)
     C = fit.runs["C"]
     last = max(*budgets, float(C.max())) * BEYOND
-    grid = np.geomspace(float(np.sqrt(C.min() * C.max())), last, BUDGETS)
+    first = min(*budgets, float(np.sqrt(C.min() * C.max())))
+    grid = np.geomspace(first, last, BUDGETS)
     line = choose(fit, grid, fit.runs.cost, limits)
     ends = {p: np.quantile(line.loss, [(1 - p) / 2, (1 + p) / 2], axis=0) for p in BANDS}  # fmt: skip
     return Line(grid, line.N, line.D, np.median(line.loss, axis=0), ends)

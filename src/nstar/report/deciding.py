@@ -27,6 +27,7 @@ class Decision:
     plan: Plan  # under what it rests on
     draws: Mapping[str, np.ndarray]  # N, D of the optimum; loss and regret of the run
     weights: Mapping[str, float] = field(default_factory=dict)  # of a mixture
+    weighted: str = ""  # how they came about
 
     def as_json(self, prob: float) -> dict[str, Any]:
         """Plain data; loss and regret null where no route has a loss."""
@@ -43,9 +44,19 @@ class Decision:
 
 
 def decided(
-    routes: Routes, believed: Fit | Average | None, limits: Limits = ANY
+    routes: Routes,
+    believed: Fit | Average | None,
+    limits: Limits = ANY,
+    weighted: str = "",
 ) -> Decision:
-    """Choose the run of least expected loss under what is believed, or the lead's middle."""
+    """Choose the run of least expected loss under what is believed, or the lead's middle.
+
+    Args:
+        routes: the routes.
+        believed: the mixture, or the one fit that has a loss, where there is one.
+        limits: on the run.
+        weighted: how the weights of a mixture came about, in words.
+    """
     C = float(routes.lead.plan.budgets[-1])
     found, weights = routes.lead.plan, {}
     by = routes.lead.words
@@ -57,4 +68,4 @@ def decided(
         found = next(r.plan for r in routes.taken if r.fit is believed)
     at = found.draws.sel(budget=C)
     draws = {n: at[n].to_numpy() for n in ("N", "D", "loss", "regret") if n in at}
-    return Decision(C, float(at["N_recommended"]), float(at["D_recommended"]), by, found, draws, weights)  # fmt: skip
+    return Decision(C, float(at["N_recommended"]), float(at["D_recommended"]), by, found, draws, weights, weighted)  # fmt: skip

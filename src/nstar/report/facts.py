@@ -19,7 +19,7 @@ from nstar.report.headline import headline
 from nstar.routes import Route, Routes
 from nstar.serving import Served, serve
 from nstar.targets import Reach, reach
-from nstar.types import Surface
+from nstar.types import Scattered, Surface
 from nstar.universes import universes, weighed
 from nstar.verdicts import Check, Status, worst
 from nstar.weighing import Risk, weigh
@@ -83,11 +83,12 @@ def gather(
     budgets = [float(C) for C in routes.lead.plan.budgets]
     C = budgets[-1]
     fits = {r.words: r.fit for r in routes.taken if isinstance(r.fit.law, Surface)}
-    held = [] if question.quick else trials(fits or {routes.lead.words: routes.lead.fit}, kept, tick)  # fmt: skip
-    checks = _tested(routes, held, question)
+    tested = fits or {r.words: r.fit for r in routes.taken if isinstance(r.fit.law, Scattered)}  # fmt: skip
+    held = [] if question.quick else trials(tested, kept, tick)
+    checks = _tested(list(tested), held, question)
     believed, how = _believed(routes, fits, held)
     checks += [how] if how else []
-    decision = decided(routes, believed, question.limits)
+    decision = decided(routes, believed, question.limits, _weighted(routes, how))
     comparisons = [
         compare(routes.lead.fit, n, budgets, planned=routes.lead.plan) for n in names
     ]
@@ -106,7 +107,7 @@ def gather(
         if question.served is not None:
             served = serve(believed, C, question.served, limits=question.limits)
     told = _otherwise(routes, fits, decision, question, prob, kept, tick)
-    after = _next(believed, C, prob, kept) if believed else []
+    after = _next(believed, C, prob, question.limits, kept) if believed else []
     checks += [_asked(check) for found in (reached, served) if found for check in found.checks()]  # fmt: skip
     checks = _checks(routes, comparisons, risks, C, checks, kept)
     words = headline(routes, decision, prob, worst(checks), dict(risks))
@@ -130,7 +131,7 @@ def gather(
         "placed": records.placed(routes.taken, question.candidates, C),
         "universes": told,
         "published": [records.published(one, prob) for one in comparisons],
-        "released": records.released(believed or routes.lead.fit, C, prob),
+        "released": _released(routes, comparisons, believed, C, prob),
         "next_runs": after,
         "provenance": records.provenance(routes, command),
     }
@@ -146,7 +147,7 @@ def _believed(
     routes: Routes, fits: dict[str, Any], held: list[Trial]
 ) -> tuple[Any, Check | None]:
     """What the decision rests on: the routes that have a loss, by their hold-out scores."""
-    if routes.average is not None:
+    if routes.average is not None and fits:
         return routes.average, None
     if len(fits) < 2:
         return next(iter(fits.values()), None), None
@@ -154,10 +155,28 @@ def _believed(
     return Average(tuple(fits.values()), tuple(fits), shares, how), how
 
 
-def _tested(routes: Routes, held: list[Trial], question: Question) -> list[Check]:
+def _weighted(routes: Routes, how: Check | None) -> str:
+    """Say how the weights of a mixture come about."""
+    if routes.average is not None:
+        return "with the weights it was saved with"
+    if how is not None and how.status is Status.PASS:
+        return "weighted by what each said of held-out runs"
+    return "weighted equally, as nothing held out tells them apart"
+
+
+def _tested(names: list[str], held: list[Trial], question: Question) -> list[Check]:
     if question.quick:
         return [Check("held-out runs", Status.REVIEW, f"not tested: {UNTESTED}")]
-    return check_trials(held, len(routes.runs))
+    return check_trials(held, names)
+
+
+def _released(
+    routes: Routes, held: list[Comparison], believed: Any, C: float, prob: float
+) -> list[dict[str, Any]]:
+    """Released language models, where the law compared with is one of such."""
+    if any(one.published.modality != "text" for one in held):
+        return []
+    return records.released(believed or routes.lead.fit, C, prob)
 
 
 def _route(route: Route, prob: float, kept: Kept) -> dict[str, Any]:
@@ -167,11 +186,13 @@ def _route(route: Route, prob: float, kept: Kept) -> dict[str, Any]:
     return records.route(route, prob) | {"unknowns": unknowns}
 
 
-def _next(believed: Any, C: float, prob: float, kept: Kept) -> list[dict[str, Any]]:
+def _next(
+    believed: Any, C: float, prob: float, limits: Limits, kept: Kept
+) -> list[dict[str, Any]]:
     """Runs to make first, most worth per FLOP first."""
     weights = getattr(believed, "weights", ())
-    made_of = ["next", [of_fit(part) for part in components(believed)], weights, C, prob]  # fmt: skip
-    return kept.answer(made_of, lambda: [run.as_json() for run in next_runs(believed, C, prob)])  # fmt: skip
+    made_of = ["next", [of_fit(part) for part in components(believed)], weights, C, prob, limits]  # fmt: skip
+    return kept.answer(made_of, lambda: [run.as_json() for run in next_runs(believed, C, prob, limits=limits)])  # fmt: skip
 
 
 def _otherwise(

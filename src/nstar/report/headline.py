@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nstar.actions import ANY
 from nstar.checks import FAR
 from nstar.intervals import interval
 from nstar.report.deciding import MIXTURE, Decision
@@ -11,6 +12,8 @@ from nstar.routes import Routes
 from nstar.verdicts import Status
 from nstar.weighing import Risk
 from nstar.wording import count, counts, digits, flop, numbers, percent, share
+
+SPENT = 0.99  # of the budget below which a run is said to use less
 
 
 def headline(
@@ -49,15 +52,35 @@ def by(decision: Decision) -> str:
     if decision.by != MIXTURE:
         return f"the {decision.by}"
     each = " and ".join(f"{name} ({share(round(w, 2))})" for name, w in decision.weights.items())  # fmt: skip
-    return f"the mixture of {each}, weighted by what each said of held-out runs,"
+    return f"the mixture of {each}, {decision.weighted},"
 
 
 def _run(decision: Decision, prob: float) -> str:
     said = f"For {flop(decision.C)} FLOP train {count(decision.N)} parameters on {count(decision.D)} tokens"
     if "loss" not in decision.draws:
         return f"{said}, the middle of N* by {by(decision)}, which has no loss."
+    said += _limited(decision)
     loss = numbers(interval(decision.draws["loss"], prob), 4)
     return f"{said}: loss {loss} (median [{percent(prob)} credible interval of the law]), the least that {by(decision)} expects."
+
+
+def _limited(decision: Decision) -> str:
+    """Name the limits the run is held to, what they cost, and compute they leave unspent."""
+    made = decision.plan
+    if made.limits == ANY:
+        return ""
+    at = made.draws.sel(budget=decision.C)
+    given = ", ".join(f"{name.replace('_', ' ')} {count(value)}" for name, value in made.limits.as_json().items())  # fmt: skip
+    said = f" within the limits ({given}"
+    if "limits_cost" in at:
+        said += f"; they cost {digits(float(at['limits_cost']), 2)} of expected loss"
+    spent = float(made.fit.runs.cost.flop(decision.N, decision.D))
+    if spent < SPENT * decision.C:
+        said += f"; the run uses {flop(spent)} FLOP"
+    epochs = made.limits.epochs(decision.D)
+    if epochs is not None:
+        said += f"; {digits(epochs, 3)} epochs"
+    return f"{said})"
 
 
 def _optimum(routes: Routes, decision: Decision, prob: float) -> str:

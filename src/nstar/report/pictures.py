@@ -133,7 +133,7 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
             f"Loss along the line of equal cost, with {percent(prob)} bands, recommended runs and draws of N*.",
             spending.target, routes, published, C, prob,
         )  # fmt: skip
-    if facts.risks:
+    if facts.risks and facts.risks[0][1].draws.sizes["size"] > 1:
         of_route = {route.words: colour(route.name) for route in routes.taken}
         album.add(
             "target",

@@ -12,7 +12,7 @@ from nstar.allocating import optima
 from nstar.comparison import Comparison
 from nstar.fitting import Fit
 from nstar.intervals import credible_level, interval
-from nstar.mixture import Average, components, thinned
+from nstar.mixture import Average, thinned
 from nstar.routes import Route, Routes
 from nstar.types import Surface
 from nstar.uncertainty import decompose
@@ -54,7 +54,7 @@ def _shares(one: Route) -> list[dict[str, float]] | None:
     if not isinstance(one.fit.law, Surface):
         return None
     N, D = (one.plan.draws[f"{n}_recommended"].to_numpy() for n in ("N", "D"))
-    shares = decompose(one.fit, N, D, seed=one.fit.seed)
+    shares = decompose(one.plan.fit, N, D, seed=one.fit.seed)
     return [
         {name: float(share[i]) for name, share in shares.items()}
         for i in range(len(one.plan.budgets))
@@ -91,7 +91,7 @@ def released(fit: Fit | Average, C: float, prob: float) -> list[dict[str, Any]]:
     if not near:
         return []
     near.sort(key=lambda m: m.C or 0.0)
-    few = [thinned(part, DRAWS) for part in components(fit)]
+    few = _fewer(fit)
     at = np.array([m.C for m in near])
     N, D = (np.concatenate(v) for v in zip(*(optima(f, at) for f in few), strict=True))
     return [
@@ -103,6 +103,14 @@ def released(fit: Fit | Average, C: float, prob: float) -> list[dict[str, Any]]:
         }
         for i, m in enumerate(near)
     ]  # fmt: skip
+
+
+def _fewer(fit: Fit | Average) -> list[Fit]:
+    """Each law with its share of a thousand draws."""
+    parts = fit.parts if isinstance(fit, Average) else (fit,)
+    counts = np.array([len(next(iter(part.draws.values()))) for part in parts])
+    keep = np.maximum(counts * min(DRAWS / counts.sum(), 1.0), 1).astype(int)
+    return [thinned(part, int(n)) for part, n in zip(parts, keep, strict=True)]
 
 
 def placed(routes: Sequence[Route], named: Sequence[Any], C: float) -> list[dict[str, Any]]:  # fmt: skip

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 
 from nstar.report.drawing import INK, Label, counted, name_ends
 from nstar.weighing import RECOMMENDED, WRONG, Risk
+from nstar.wording import shown
 
 OFTEN = 0.95  # of the draws lie below the dotted line
 PLAIN = (RECOMMENDED, *WRONG)  # actions that need no tick
@@ -40,11 +41,17 @@ def curve(
         if action.name not in PLAIN and min(ends) < action.N < max(ends):
             ax.axvline(action.N, ymin=0.93, color=INK, lw=1.0)
             ax.annotate(
-                action.name, (action.N, 0.92), xycoords=("data", "axes fraction"), fontsize=9,
+                _plainly(action.name), (action.N, 0.92), xycoords=("data", "axes fraction"), fontsize=9,
                 ha="center", va="top", color=INK,
             )  # fmt: skip
     for N, mean, words, own in lines:
-        last = np.flatnonzero(mean < max(tops))[-1]
-        labels.append(Label(N[last], mean[last], words, own))
+        seen = np.flatnonzero(mean <= max(tops))
+        if seen.size:
+            labels.append(Label(N[seen[-1]], mean[seen[-1]], words, own))
     name_ends(ax, labels)
     return ax
+
+
+def _plainly(name: str) -> str:
+    """Write a name from outside as it is: dollars are no mathematics."""
+    return shown(name).replace("$", r"\$")

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
+from nstar.limiting import held
 from nstar.prediction import law_loss
 from nstar.published import PublishedFit
 from nstar.report.drawing import INK, Label, band, colour, counted, name_ends
@@ -24,14 +25,15 @@ def target(
     N = np.geomspace(ends[:, 0].min() / 1.7, ends[:, 1].max() * 1.7, 80)
     for i, (route, star) in enumerate(zip(taken, stars, strict=True)):
         own = colour(route.name)
-        draws = law_loss(route.fit, N, route.fit.runs.cost.tokens(N, C))
+        fit, limits = held(route.fit, route.plan.limits)
+        draws = law_loss(fit, N, limits.tokens(N, C, fit.runs.cost))
         middle = band(ax, N, draws, prob, own)
         labels.append(Label(N[-1], middle[-1], route.words, own))
         thin = star[:: max(len(star) // TICKS, 1)]
         ax.plot(thin, np.full(len(thin), 0.025 + 0.045 * i), "|", color=own, alpha=0.35,
                 ms=9, transform=ax.get_xaxis_transform())  # fmt: skip
         run = float(route.plan.draws["N_recommended"].sel(budget=C))
-        loss = float(np.interp(np.log(run), np.log(N), middle))
+        loss = float(route.plan.draws["loss"].sel(budget=C).median())
         ax.plot(run, loss, "o", color=own, ms=6, zorder=5)
         left = run <= 1.001 * min(float(np.median(n)) for n in stars)
         ax.annotate(count(run), (run, loss), xytext=(-7 if left else 7, 7), textcoords="offset points",

@@ -219,7 +219,7 @@ def following(document: dict[str, Any]) -> Table:
     rows = [
         [
             count(r["N"]), count(r["D"]), flop(r["C"]), numbers(r["expected"], 4), digits(r["saved"], 2),
-            flop(r["worth"]), digits(r["worth"] / r["C"], 2),
+            *(("–", "–") if r["worth"] is None else (flop(r["worth"]), digits(r["worth"] / r["C"], 2))),
         ]
         for r in document["next_runs"]
     ]  # fmt: skip

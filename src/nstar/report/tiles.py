@@ -10,6 +10,8 @@ from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT, counted
 from nstar.wording import count, digits
 
 BINS = 40
+ALIKE = 1e-9  # relative spread below which all draws are one value
+WIDE = 0.01  # of the axis about it, relative
 TAIL = 0.005  # of the draws that lies outside the axis, at either end
 
 
@@ -48,6 +50,8 @@ def density(ax: Axes, tile: Tile, prob: float) -> Axes:
     low, high = np.quantile(tile.draws, [TAIL, 1 - TAIL])
     if tile.mark is not None:
         low, high = min(low, tile.mark), max(high, tile.mark)
+    if high - low <= ALIKE * abs(high):
+        low, high = low - WIDE * max(abs(low), WIDE), high + WIDE * max(abs(high), WIDE)
     edges = np.geomspace(low, high, BINS) if tile.logarithmic else np.linspace(low, high, BINS)  # fmt: skip
     heights, edges = np.histogram(tile.draws, edges)
     inner = np.quantile(tile.draws, [(1 - prob) / 2, (1 + prob) / 2])

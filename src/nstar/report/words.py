@@ -18,8 +18,8 @@ LEADS = {
     ),
     "held_out": (
         "The same routes fitted to the smaller of these very runs, and what they said of the larger "
-        "ones: intervals are of measured runs, with their noise; errors and widths are in the log of the loss, "
-        "so 0.01 is one percent. A 90% interval should hold about nine runs of ten, but runs of one "
+        "ones: intervals are of measured runs, with their noise; errors and widths are on the scale the law is fitted on, "
+        "for most the log of the loss, where 0.01 is one percent. A 90% interval should hold about nine runs of ten, but runs of one "
         "budget err together."
     ),
     "answer": (
