@@ -173,6 +173,23 @@ def test_a_saved_fit_takes_no_options_of_a_table(nstar, fits):
     assert "is a saved fit, whose laws are as they are" in told
 
 
+def test_a_ladder_too_small_for_any_route_is_told_so_on_a_page(nstar, tmp_path):
+    rows = ["N,D,L", "1e7,2e8,5.1", "1e7,1e9,4.6", "3e7,6e8,4.3", "3e7,3e9,3.9", "1e8,2e9,3.6"]  # fmt: skip
+    table, out = tmp_path / "tiny.csv", tmp_path / "tiny.html"
+    table.write_text("\n".join(rows))
+    code, told, _ = nstar("report", table, "-C", "1e24", "--out", out)
+    assert code == 1
+    assert "5 runs cannot say what to train with 1e24 FLOP" in told
+    page = out.read_text(encoding="utf-8")
+    assert "5 runs are too few for the 6 unknowns" in page
+    assert "three isoFLOP budgets" in page
+    document = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    assert (document["status"], document["routes"]) == ("FAIL", [])
+    assert document["checks"][0]["status"] == "FAIL"
+    code, told, _ = nstar("report", table, "-C", "1e24", "--out", out, "--json")
+    assert json.loads(told) == document | {"provenance": json.loads(told)["provenance"]}
+
+
 def test_a_law_without_loss_says_so(nstar, fits):
     code, _, err = nstar("predict", fits["allocation"], "--at", "7e9,1.4e11")
     assert code == 2

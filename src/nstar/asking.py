@@ -19,6 +19,10 @@ SIZES = ("N", "D", "C")
 OPTIMA = ("log_tokens", "log_optimum")  # responses measured once a budget
 
 
+class TooFew(ValueError):
+    """Runs that are too few for what is asked of them."""
+
+
 def ask(
     runs: Observations, law: Law, noise: Noise | None = None
 ) -> tuple[Observations, Inputs, np.ndarray]:
@@ -29,8 +33,8 @@ def ask(
         the response on the law's scale.
 
     Raises:
-        ValueError: a column is missing, a value is not allowed for this response, or
-            there are too few runs for the law's unknowns.
+        ValueError: a column is missing, or a value is not allowed for this response.
+        TooFew: there are too few runs for the law's unknowns.
     """
     response = law.response
     inputs = reads(law, noise)
@@ -116,13 +120,13 @@ def _on_a_budget(runs: Observations) -> Observations:
             f"{runs.source}: {budgets.size} isoFLOP budgets; the isoFLOP law needs at least "
             "three to tell a trend. Fit a loss surface, or add budgets"
         )
-        raise ValueError(msg)
+        raise TooFew(msg)
     if counts.max() < 3:
         msg = (
             f"{runs.source}: no isoFLOP budget has three runs, so no profile shows a minimum; "
             "where each row is the optimum of its budget, fit the allocation law"
         )
-        raise ValueError(msg)
+        raise TooFew(msg)
     few = budgets[counts < 3]
     if few.size:
         detail = (
@@ -145,7 +149,7 @@ def _enough(runs: Observations, law: Law) -> None:
             f"the {type(law).__name__} law ({', '.join(unknowns)}); it needs at least {needed}: "
             "add runs, or loosen --where"
         )
-        raise ValueError(msg)
+        raise TooFew(msg)
 
 
 def _constant(runs: Observations, law: Law) -> list[Check]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from nstar.actions import ANY, Limits
+from nstar.asking import TooFew
 from nstar.bending import amplitudes
 from nstar.fitting import Fit, fit, named, unknowns
 from nstar.kept import Kept, of_runs
@@ -166,7 +167,8 @@ def routes(
         tick: called with the route's name and its progress.
 
     Raises:
-        ValueError: the runs can carry none of the routes.
+        ValueError: the table is of none of the routes.
+        TooFew: it is, but has too few runs for any.
     """
     on, why = possible(runs)
     names = [name for name in LEAD if name in on and (not only or name in only)]
@@ -187,7 +189,14 @@ def routes(
             ),
         )  # fmt: skip
 
-    fits = {name: made(name, on[name]) for name in names}
+    fits: dict[str, Fit] = {}
+    for name in names:
+        try:
+            fits[name] = made(name, on[name])
+        except TooFew as error:
+            why[name] = str(error)
+    if not fits:
+        raise TooFew("; ".join(why[name] for name in names))
     taken = tuple(_route(name, f, budgets, limits) for name, f in fits.items())
     if SURFACE not in fits:
         return Routes(runs, taken, why)

@@ -65,10 +65,15 @@ def report(
     bill = bill_of(hardware, precision, mfu, goodput, price)
     question = _question(candidates, target_loss, chance, serve_tokens, bill, limits, quick=quick)  # fmt: skip
     page_file = _before(asked, budget, prob, published or (), law or (), out)
+    from nstar.asking import TooFew
     from nstar.report.page import page
     from nstar.writing import json_text, write_whole
 
-    found, facts = _answered(asked, budget, law or (), published, prob, question)
+    try:
+        found, facts = _answered(asked, budget, law or (), published, prob, question)
+    except TooFew as error:
+        _refuse(asked, page_file, str(error), max(budget), prob, json=json)
+        return
     write_whole(page_file, page(found, facts))
     numbers = write_whole(page_file.with_suffix(".json"), json_text(facts.document))
     if json:
@@ -78,6 +83,26 @@ def report(
         _print(facts, prob)
         show.line(f"page {page_file}, numbers {numbers}, seed {facts.document['seed']}")
     show.finish(facts.checks)
+
+
+def _refuse(
+    asked: Asked, file: Path, why: str, budget: float, prob: float, *, json: bool
+) -> None:
+    """Write the page of a ladder too small for any route, and leave with 1."""
+    from nstar.report.refusal import checks, page, refusal
+    from nstar.writing import json_text, write_whole
+
+    runs, command = read(asked), shlex.join(["nstar", *sys.argv[1:]])
+    document = refusal(runs, why, budget, command, asked.seed or 0, prob)
+    write_whole(file, page(document))
+    numbers = write_whole(file.with_suffix(".json"), json_text(document))
+    if json:
+        show.as_json(document)
+    else:
+        show.line(document["headline"], bold=True)
+        show.checks(checks(runs, why))
+        show.line(f"page {file}, numbers {numbers}")
+    show.finish(checks(runs, why))
 
 
 def _question(

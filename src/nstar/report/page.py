@@ -1,60 +1,52 @@
 """The page: facts, figures and words put into the template; self-contained."""
 
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from nstar.report import tables
 from nstar.report.facts import Facts
+from nstar.report.markup import environment
 from nstar.report.pictures import pictures
 from nstar.report.words import LEADS, NO_LOSS, NO_MONEY, NOTHING_NEXT, SECTIONS
 from nstar.risk import LEVEL
 from nstar.routes import Routes
-from nstar.wording import count, counts, flop, percent, shown, visible
+from nstar.wording import count, counts, flop, percent, shown
 
 NOTES = {"next": NOTHING_NEXT, "money": NO_MONEY, "loss": NO_LOSS}
 
 
 def page(routes: Routes, facts: Facts) -> str:
     """Write the report as one HTML page that needs nothing else."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": count, "flop": flop, "visible": visible, "beside": tables.published,
-    }  # fmt: skip
     document = facts.document
     budget = float(routes.lead.plan.budgets[-1])
-    return environment.get_template("page.html.j2").render(
-        name=shown(document["data"]),
-        facts=document,
-        sections=SECTIONS,
-        leads=_leads(routes, document, budget),
-        notes=NOTES,
-        pictures=pictures(routes, facts, budget),
-        open_checks=tables.checks(document, passed=False),
-        passed_checks=tables.checks(document, passed=True),
-        tables={
-            "answer": tables.answer(document),
-            "held_out": tables.held_out(document),
-            "target": tables.target(document),
-            "shares": tables.shares(document),
-            "candidates": tables.candidates(document),
-            "by_route": tables.by_route(document),
-            "lines": tables.lines(document),
-            "serving": tables.serving(document),
-            "wrong": tables.wrong(document),
-            "universes": tables.universes(document),
-            "money": tables.money(document),
-            "released": tables.released(document),
-            "next": tables.following(document),
-        },
-        provenance=tables.provenance(document),
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            name=shown(document["data"]),
+            facts=document,
+            sections=SECTIONS,
+            leads=_leads(routes, document, budget),
+            notes=NOTES,
+            pictures=pictures(routes, facts, budget),
+            open_checks=tables.checks(document, passed=False),
+            passed_checks=tables.checks(document, passed=True),
+            tables={
+                "answer": tables.answer(document),
+                "held_out": tables.held_out(document),
+                "target": tables.target(document),
+                "shares": tables.shares(document),
+                "candidates": tables.candidates(document),
+                "by_route": tables.by_route(document),
+                "lines": tables.lines(document),
+                "serving": tables.serving(document),
+                "wrong": tables.wrong(document),
+                "universes": tables.universes(document),
+                "money": tables.money(document),
+                "released": tables.released(document),
+                "next": tables.following(document),
+            },
+            provenance=tables.provenance(document),
+        )
     )
 
 

@@ -48,9 +48,9 @@ LEADS = {
         "prediction. The shaded part lies beyond the largest run."
     ),
     "target": (
-        "At {budget} FLOP: on the left the loss along the line of equal cost with its {prob} band; the dot "
+        "At {budget} FLOP: first the loss along the line of equal cost with its {prob} band; the dot "
         "is the recommended run, the ticks below are draws of N*. A flat curve means that a "
-        "wide interval on N* costs little: on the right the mean regret of every size the budget "
+        "wide interval on N* costs little: then the mean regret of every size the budget "
         "could buy, and dotted what one draw in twenty exceeds; ticks on top are actions."
     ),
     "candidates": (
@@ -101,6 +101,10 @@ LEADS = {
         "holds; a run that shows the law wrong is worth more."
     ),
 }
+REMEDY = (
+    "More runs first: seven of different sizes and tokens carry a loss surface, three isoFLOP budgets of "
+    "three runs each carry profiles, with the least loss between the smallest and the largest run of each."
+)
 NOTHING_NEXT = (
     "No run of one to ten times the largest so far is both cheaper than three tenths of the budget "
     "and a run whose loss the law can foretell."
