@@ -11,16 +11,19 @@ from jax.flatten_util import ravel_pytree
 import nstar
 from designs import profiles
 from nstar import allocating
+from nstar.allocating import window
 from nstar.checks import _edge
 from nstar.discrepancy import PARTS, bend, bendable
 from nstar.laws.coupled import Coupled
 from nstar.laws.kaplan import Kaplan
+from nstar.mixture import Average, thinned
 from nstar.noise import StudentT
 from nstar.planning import _on_edge
 from nstar.samplers import density, nuts, search
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import Settings
 from nstar.samplers.telling import tell
+from nstar.verdicts import Check, Status
 
 QUICK = Settings(chains=2, warmup=500, draws=1000)
 LENGTHS = {
@@ -306,12 +309,17 @@ def test_a_law_is_bent_once():
         bend(law, x)
 
 
-def test_draws_at_the_ends_of_the_search_are_counted_where_the_law_bends():
-    ratio = np.array([[0.5], [1.0], [20.0], [100.0]])
-    bent = np.array([True, True, True, False])
-    assert _on_edge(ratio, (0.5, 100.0), bent) == pytest.approx([0.25])
-    assert _on_edge(ratio, (0.5, 100.0), ~bent) == pytest.approx([0.25])
-    assert _on_edge(ratio, (0.1, 1e4), ~bent) == pytest.approx([0.0])
+def test_draws_at_the_ends_of_the_search_are_counted_where_the_law_bends(
+    bent_fit, surface_fit
+):
+    low, high = window(bent_fit)
+    middle = np.sqrt(low * high)
+    ratio = np.array([[low], [middle], [middle], [high]])
+    assert _on_edge(bent_fit, ratio) == pytest.approx([0.5])
+    assert _on_edge(surface_fit, ratio) == pytest.approx([0.0])
+    few = thinned(bent_fit, 4), thinned(surface_fit, 4)
+    both = Average(few, ("a", "b"), (0.5, 0.5), Check("weights", Status.PASS, ""))
+    assert _on_edge(both, ratio) == pytest.approx([0.25])  # the last two do not bend
 
 
 @pytest.mark.parametrize(("share", "status"), [(0.04, "PASS"), (0.06, "REVIEW")])
