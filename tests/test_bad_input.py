@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import nstar
-from nstar.asking import ask
+from nstar.asking import TooFew, ask
 from nstar.laws import LAWS
 from nstar.responses import METRIC, NORMALISED_LOSS, SUCCESSES
 
@@ -216,7 +216,9 @@ ASK = {
 @pytest.mark.parametrize("case", ASK)
 def test_a_law_says_what_it_cannot_take(case):
     columns, law, fragments = ASK[case]
-    _refused(lambda: ask(nstar.read_runs(columns), law), *fragments)
+    few = case in ("two budgets", "budgets of two", "too few runs")
+    kind = TooFew if few else ValueError
+    _refused(lambda: ask(nstar.read_runs(columns), law), *fragments, kind=kind)
 
 
 def test_a_law_of_ones_own_takes_counts_and_negative_losses():
