@@ -60,6 +60,17 @@ def losses() -> dict[str, np.ndarray]:
     return {"L": np.geomspace(4.4, 2.2, 16), "questions": np.full(16, 2000.0)}
 
 
+def problems() -> dict[str, np.ndarray]:
+    """Counts of sixty problems, each asked 64 times."""
+    return {"samples": np.full(60, 64.0)}
+
+
+def problems_by_size() -> dict[str, np.ndarray]:
+    """Counts of twelve problems by five models of 70M to 12B parameters."""
+    N = np.repeat(np.geomspace(7e7, 1.2e10, 5), 12)
+    return {"N": N, "samples": np.full(60, 64.0)}
+
+
 DESIGNS = {
     "allocation": optima,
     "allocation_free": optima,
@@ -78,6 +89,9 @@ DESIGNS = {
     "sparsity": thinned,
     "accuracy": losses,
     "accuracy_by_nll": losses,
+    "repeated_sampling": problems,
+    "beta_binomial": problems,
+    "repeated_by_size": problems_by_size,
 }
 
 BENT = ("allocation", "allocation_free", "isoflop")  # laws whose line bends by default

@@ -227,7 +227,7 @@ def test_a_law_of_ones_own_takes_counts_and_negative_losses():
     np.testing.assert_array_equal(y, K)
     _, _, y = ask(nstar.read_runs(_with(loss=L - 5)), Normalised())
     np.testing.assert_allclose(y, L - 5)
-    _refused(lambda: nstar.fit(_with(successes=K, samples=OUT_OF), Binomial()), "no noise 'binomial'")  # fmt: skip
+    _refused(lambda: nstar.fit(_with(successes=K, samples=OUT_OF), Binomial()), "binomial noise is of populations")  # fmt: skip
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning")

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from nstar.prior_check import prior_predictive as prior_predictive
     from nstar.prior_sets import informed as informed
     from nstar.reading import read_runs as read_runs
+    from nstar.repeated import PassAtK as PassAtK
+    from nstar.repeated import fit_counts as fit_counts
+    from nstar.repeated import pass_at_k as pass_at_k
     from nstar.resampling import bootstrap as bootstrap
+    from nstar.sample_worth import next_samples as next_samples
     from nstar.simulation import simulate as simulate
     from nstar.task_fits import fit_task as fit_task
     from nstar.types import Response as Response
@@ -43,6 +47,7 @@ _ROOMS = {
     "Comparison": ("comparison", "Comparison"),
     "Fit": ("fitting", "Fit"),
     "Observations": ("observations", "Observations"),
+    "PassAtK": ("repeated", "PassAtK"),
     "Plan": ("planning", "Plan"),
     "Response": ("types", "Response"),
     "Risk": ("weighing", "Risk"),
@@ -56,10 +61,13 @@ _ROOMS = {
     "compare": ("comparison", "compare"),
     "fit": ("fitting", "fit"),
     "fit_batch": ("batches", "fit_batch"),
+    "fit_counts": ("repeated", "fit_counts"),
     "fit_task": ("task_fits", "fit_task"),
     "informed": ("prior_sets", "informed"),
     "load": ("mixture", "load"),
     "measured_optima": ("optima", "measured_optima"),
+    "next_samples": ("sample_worth", "next_samples"),
+    "pass_at_k": ("repeated", "pass_at_k"),
     "plan": ("planning", "plan"),
     "predict": ("prediction", "loss"),
     "prior_predictive": ("prior_check", "prior_predictive"),

@@ -13,6 +13,7 @@ from nstar.groups import check_groups
 from nstar.misfit import structure
 from nstar.mixture import Average, components
 from nstar.planning import Plan
+from nstar.repeated_checks import population_fits
 from nstar.types import Scattered
 from nstar.verdicts import Check, Status
 
@@ -165,6 +166,8 @@ def _single(fit: Fit) -> dict[str, np.ndarray]:
 
 
 def _misfit(fit: Fit) -> Check:
+    if fit.law.response.name == "successes":
+        return population_fits(fit)  # problems have no neighbours
     p = structure(fit)
     bad = p < UNLIKELY
     detail = f"likeness of neighbouring residuals: posterior predictive p = {p:.3f}"

@@ -7,6 +7,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from nstar.noises.bounded import Bounded, TwoSteps
+from nstar.noises.counts import Binomial
 from nstar.noises.one_sided import OneSided
 from nstar.noises.shared import Between, Repeated
 from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
@@ -114,4 +115,5 @@ NOISES: dict[str, Noise] = {
     "one_sided": OneSided(),
     "bounded": Bounded(),
     "two_steps": TwoSteps(),
+    "binomial": Binomial(),
 }

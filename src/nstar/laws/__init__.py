@@ -4,6 +4,7 @@ from nstar.laws.accuracy import Accuracy
 from nstar.laws.accuracy_by_nll import AccuracyByNll
 from nstar.laws.allocation import Allocation
 from nstar.laws.allocation_free import AllocationFree
+from nstar.laws.beta_binomial import BetaBinomial
 from nstar.laws.broken import Broken
 from nstar.laws.chinchilla import Chinchilla
 from nstar.laws.compute import Compute
@@ -14,6 +15,8 @@ from nstar.laws.farseer import Farseer
 from nstar.laws.isoflop import IsoFLOP
 from nstar.laws.kaplan import Kaplan
 from nstar.laws.precision import Precision
+from nstar.laws.repeated_by_size import RepeatedBySize
+from nstar.laws.repeated_sampling import RepeatedSampling
 from nstar.laws.sparsity import Sparsity
 from nstar.laws.tied import Tied
 from nstar.laws.vocabulary import Vocabulary
@@ -37,4 +40,7 @@ LAWS: dict[str, type[Law]] = {
     "sparsity": Sparsity,
     "accuracy": Accuracy,
     "accuracy_by_nll": AccuracyByNll,
+    "repeated_sampling": RepeatedSampling,
+    "beta_binomial": BetaBinomial,
+    "repeated_by_size": RepeatedBySize,
 }

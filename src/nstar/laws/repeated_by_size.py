@@ -1,0 +1,82 @@
+"""Repeated sampling across model sizes: populations that move with log N."""
+
+from dataclasses import dataclass, replace
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+
+from nstar import pass_rates
+from nstar.laws.centre import centre
+from nstar.responses import SUCCESSES
+from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+
+
+@dataclass(frozen=True)
+class RepeatedBySize:
+    r"""Larger models solve problems more often, and leave fewer out of reach.
+
+    $$ \mathrm{logit}\, m_j = \mu + \beta_m x_j + \tau_m e_{mj}, \quad
+       \log a_j = \log \alpha + \beta_a x_j + \tau_a e_{aj}, \quad
+       \mathrm{logit}\, z_j = \zeta + \beta_z x_j $$
+
+    with $x_j = \log(N_j/N_0)$ of model j and m, a, z as in the repeated_sampling law: the
+    parameters move along a line and models scatter about it, so that each borrows from
+    the others (partial pooling).  The same in the training loss, where `by` is "L", is
+    the generative form of Roberts et al. (2026), approach 2.  Problems of different
+    models count as drawn apart, although a benchmark asks all models the same.
+    """
+
+    by: str = "N"  # column that the populations move with
+    N0: float = 1e9  # its value at the reference model
+    sizes: tuple[float, ...] = ()  # of the models, each once
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Size of the model, and samples of each problem."""
+        return (self.by, "samples")
+
+    @property
+    def response(self) -> Response:
+        """Successes among them."""
+        return SUCCESSES
+
+    def at(self, x: Inputs, cost: Cost) -> "RepeatedBySize":
+        """Put the reference at the models' geometric centre, and number them by size."""
+        sizes = np.unique(np.asarray(x[self.by], dtype=float))
+        return replace(self, N0=centre(sizes), sizes=tuple(sizes.tolist()))
+
+    def priors(self) -> dict[str, Prior]:
+        """Populations at the reference, their slopes, and how models scatter."""
+        offsets = dist.Normal(0.0, 1.0).expand([len(self.sizes)]).to_event(1)
+        return pass_rates.priors() | {
+            "slope_odds": dist.Normal(0.5 if self.by == "N" else -4.0, 1.0 if self.by == "N" else 8.0),
+            "slope_tail": dist.Normal(0.0, 0.3 if self.by == "N" else 2.0),
+            "slope_zero": dist.Normal(0.0, 0.5 if self.by == "N" else 4.0),
+            "scatter_odds": dist.HalfNormal(0.5),
+            "scatter_tail": dist.HalfNormal(0.2),
+            "offset_odds": offsets,
+            "offset_tail": offsets,
+        }  # fmt: skip
+
+    def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
+        """Name the offsets' axis by the models' sizes."""
+        dims = {name: ["size"] for name in ("offset_odds", "offset_tail")}
+        return {"size": list(self.sizes)}, dims
+
+    def expected(self, params: Params, x: Inputs) -> Array:
+        """Tell each problem's population by a, b and z, (problem, 3)."""
+        own = jnp.searchsorted(jnp.asarray(self.sizes), x[self.by])
+        told = self.around(params, x[self.by], params["offset_odds"][own], params["offset_tail"][own])  # fmt: skip
+        return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), 3))
+
+    def around(self, params: Params, size: Array, odds: Array, tail: Array) -> Array:
+        """Tell the population of a model of this size, with its offsets from the line."""
+        n = jnp.log(size / self.N0)
+        zero = params["zero_mass"]
+        logit = jnp.log(zero) - jnp.log1p(-zero) + params["slope_zero"] * n
+        return pass_rates.population(
+            params["log_odds"] + params["slope_odds"] * n + params["scatter_odds"] * odds,
+            params["tail"] * jnp.exp(params["slope_tail"] * n + params["scatter_tail"] * tail),
+            1 / (1 + jnp.exp(-logit)),
+        )  # fmt: skip

@@ -1,0 +1,236 @@
+"""Repeated sampling: counts to pass@k at any k, of these problems and of new ones."""
+
+import json
+from itertools import combinations, pairwise
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+import nstar
+from nstar import pass_rates
+from nstar.laws.repeated_by_size import RepeatedBySize
+from nstar.noises.counts import Counts
+from nstar.repeated import rates_of
+from nstar.samplers.nuts import Settings
+from nstar.verdicts import Status
+
+QUICK = Settings(chains=2, warmup=250, draws=500)
+TOLD = np.array([0.3, 8.0, 0.15])  # a, b, z
+
+
+def made(count=150, n=100, seed=0, told=TOLD):
+    random = np.random.default_rng(seed)
+    a, b, zero = told
+    p = random.beta(a, b, count) * (random.random(count) >= zero)
+    s = random.binomial(n, p)
+    return {"problem": np.arange(count), "samples": np.full(count, n), "successes": s}, p  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    table, rates = made()
+    return nstar.fit(table, "repeated_sampling", settings=QUICK), rates
+
+
+def test_unbiased_estimate_is_the_share_of_subsets_with_a_success():
+    """Chen et al.'s estimator, by going through every subset, up to k = n."""
+    n = 7
+    for c in range(n + 1):
+        for k in range(1, n + 1):
+            subsets = list(combinations(range(n), k))
+            exact = np.mean([min(s) < c for s in subsets])
+            np.testing.assert_allclose(pass_rates.unbiased(n, c, k), exact, atol=1e-12)
+
+
+def test_unbiased_estimate_at_all_samples_is_the_share_solved():
+    c = np.array([0, 0, 1, 5000, 10000])
+    np.testing.assert_array_equal(pass_rates.unbiased(10000, c, 10000), c > 0)
+    np.testing.assert_allclose(pass_rates.unbiased(10000, c, 1), c / 10000, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(10, 11, 1), (10, 2, 11), (10, 2, 0), (10, -1, 1)])  # fmt: skip
+def test_contradictory_counts_are_refused(n, c, k):
+    with pytest.raises(ValueError, match="got"):
+        pass_rates.unbiased(n, c, k)
+
+
+def test_pass_at_k_of_a_population_is_its_integral():
+    a, b, zero = TOLD
+    for k in (1, 10, 1000):
+        q = (np.arange(200000) + 0.5) / 200000
+        exact = np.mean(1 - (1 - stats.beta.ppf(q, a, b)) ** k)
+        with jax.enable_x64(True):
+            found = pass_rates.pass_at_k(TOLD, k)
+        np.testing.assert_allclose(found, (1 - zero) * exact, rtol=1e-4)
+
+
+def test_counts_of_a_population_have_its_probabilities():
+    """Against SciPy's beta-binomial; it sums to one, and samples are of it."""
+    a, b, zero = TOLD
+    s = np.arange(41.0)
+    with jax.enable_x64(True):
+        counts = Counts(np.tile(TOLD, (41, 1)), np.full(41, 40.0))
+        p = np.exp(np.asarray(counts.log_prob(s)))
+        drawn = np.asarray(Counts(TOLD, np.asarray(40.0)).sample(jax.random.key(0), (4000,)))  # fmt: skip
+    exact = (1 - zero) * stats.betabinom.pmf(s, 40, a, b) + zero * (s == 0)
+    np.testing.assert_allclose(p, exact, rtol=1e-8)
+    np.testing.assert_allclose(p.sum(), 1.0, rtol=1e-9)
+    bins = np.array([0, 1, 2, 4, 8, 16, 41])
+    seen, _ = np.histogram(drawn, bins)
+    wanted = [exact[low:high].sum() * 4000 for low, high in pairwise(bins)]  # fmt: skip
+    assert stats.chisquare(seen, wanted).pvalue > 1e-5
+
+
+def test_rates_given_counts_are_the_conjugate_posterior():
+    random = np.random.default_rng(0)
+    told = np.tile(TOLD, (20000, 2, 1))
+    rates = rates_of(told, np.array([[50, 50], [0, 3]]), random)
+    a, b, zero = TOLD
+    alive = (1 - zero) * stats.betabinom.pmf(0, 50, a, b)
+    never = zero / (zero + alive)
+    np.testing.assert_allclose((rates[:, 0] == 0).mean(), never, atol=0.02)
+    np.testing.assert_allclose(rates[:, 1].mean(), (a + 3) / (a + b + 50), rtol=0.02)
+
+
+def test_these_and_new_problems_are_told_apart(fitted):
+    fit, rates = fitted
+    found = nstar.pass_at_k(fit, [1, 100, 1000])
+    table = found.table()
+    for record, k in zip(table, (1, 100, 1000), strict=True):
+        these = (1 - (1 - rates) ** k).mean()
+        low, high = (np.quantile(found.draws["these"].sel(k=k), q) for q in (0.001, 0.999))  # fmt: skip
+        assert low <= these <= high
+        new = float(pass_rates.pass_at_k(TOLD, k))
+        low, high = (np.quantile(found.draws["new"].sel(k=k), q) for q in (0.001, 0.999))  # fmt: skip
+        assert low <= new <= high
+        width = {t: record[t]["upper"] - record[t]["lower"] for t in ("these", "new")}
+        assert width["these"] < width["new"]  # which also vary by which problems come
+    assert table[1]["counted"] == pytest.approx(pass_rates.unbiased(100, fit.runs["successes"], 100).mean())  # fmt: skip
+    assert table[2]["counted"] is None
+    assert table[2]["times_the_samples"] == 10
+
+
+def test_zero_mass_is_shown_at_both_ends(fitted):
+    fit, _ = fitted
+    zero = nstar.pass_at_k(fit, [10000]).zero_mass()
+    assert 0 <= zero["lower"] < zero["median"] < zero["upper"] < 1
+    (low,), (high,) = zero["at_lower"], zero["at_upper"]
+    assert low["new"] > high["new"]
+    assert low["k"] == 10000
+
+
+def test_far_beyond_the_samples_is_for_review(fitted):
+    fit, _ = fitted
+    status = {k: {c.name: c.status for c in nstar.pass_at_k(fit, [k]).checks()}["samples"] for k in (1000, 1001)}  # fmt: skip
+    assert status == {1000: Status.PASS, 1001: Status.REVIEW}
+
+
+def test_posterior_is_that_of_quadrature():
+    """Two unknowns of the plain beta-binomial, on a grid."""
+    table, _ = made(40, 30, seed=5, told=(0.5, 2.0, 0.0))
+    fit = nstar.fit(table, "beta_binomial", settings=QUICK)
+    odds, log_a = np.meshgrid(np.linspace(-4, 2, 161), np.linspace(-4, 2, 161), indexing="ij")  # fmt: skip
+    a = np.exp(log_a)
+    b = a * np.exp(-odds)
+    log_p = stats.norm.logpdf(odds, -3, 3) + stats.norm.logpdf(log_a, np.log(0.25), 0.6)  # fmt: skip
+    for s, c in zip(*np.unique(table["successes"], return_counts=True), strict=True):
+        log_p += c * stats.betabinom.logpmf(s, 30, a, b)
+    p = np.exp(log_p - log_p.max())
+    p /= p.sum()
+    for name, values in (("log_odds", odds), ("tail", a)):
+        mean = (p * values).sum()
+        sd = np.sqrt((p * (values - mean) ** 2).sum())
+        draws = fit.draws[name]
+        assert abs(draws.mean() - mean) < 0.25 * sd
+        np.testing.assert_allclose(draws.std(), sd, rtol=0.15)
+
+
+def test_next_samples_go_where_the_doubt_is(fitted):
+    fit, _ = fitted
+    ranked = nstar.next_samples(fit, 1000, 100)
+    assert ranked[0]["successes"] == 0  # unsolved so far, and k reaches them
+    assert sum(r["share"] for r in ranked) == pytest.approx(1)
+    assert all(r["removed"] <= r["variance"] + 1e-12 for r in ranked)
+    more = nstar.next_samples(fit, 1000, 400)
+    assert more[0]["removed"] > ranked[0]["removed"]
+    with pytest.raises(ValueError, match="whole number"):
+        nstar.next_samples(fit, 1000, 0)
+
+
+@pytest.mark.parametrize(
+    ("n", "s", "words"),
+    [
+        (50, 0, "no problem was solved"),
+        (1, None, "one sample each"),
+        (50, 50, "every sample of every problem succeeds"),
+    ],
+)
+def test_extreme_sets_are_answered_with_words(n, s, words):
+    successes = np.arange(40) % 2 if s is None else np.full(40, s)
+    table = {"problem": np.arange(40), "samples": np.full(40, n), "successes": successes}  # fmt: skip
+    fit = nstar.fit(table, "repeated_sampling", settings=QUICK)
+    found = nstar.pass_at_k(fit, [n, 10 * n])
+    checks = {c.name: c for c in found.checks()}
+    assert checks["solved problems"].status is Status.REVIEW
+    assert words in checks["solved problems"].detail
+    for record in found.table():
+        assert 0 <= record["new"]["lower"] <= record["new"]["upper"] <= 1
+    if s == 0:
+        assert found.table()[0]["these"]["lower"] < 0.02
+    if s == 50:
+        assert found.table()[0]["these"]["upper"] > 0.999
+
+
+def test_tables_of_several_models_or_no_counts_are_refused():
+    table, _ = made(20)
+    several = table | {"model": np.repeat(["one", "two"], 10)}
+    with pytest.raises(ValueError, match=r"'model' has 2 values .one, two.*--where 'model=one'"):  # fmt: skip
+        nstar.fit_counts(several)
+    with pytest.raises(ValueError, match="column 'successes': expected at most the 100 samples of the row, got 101"):  # fmt: skip
+        nstar.fit_counts(table | {"successes": np.full(20, 101)})
+    with pytest.raises(ValueError, match="k counts samples"):
+        nstar.pass_at_k(None, [0.5])  # ty: ignore
+
+
+def test_problems_of_equal_counts_are_not_duplicates():
+    rows = {"samples": [10, 10, 10, 10], "successes": [0, 0, 0, 3]}
+    assert len(nstar.read_runs(rows)) == 4
+    assert len(nstar.read_runs(rows | {"problem": [1, 1, 2, 3]})) == 3
+
+
+@pytest.mark.slow
+def test_across_sizes_a_model_not_sampled_is_predicted():
+    random = np.random.default_rng(1)
+    sizes = np.geomspace(1e8, 1e10, 4)
+    N = np.repeat(sizes, 30)
+    odds = -4.0 + 0.5 * np.log(N / 1e9)
+    p = random.beta(0.4, 0.4 * np.exp(-odds))
+    table = {"N": N, "problem": np.tile(np.arange(30), 4), "samples": np.full(120, 100), "successes": random.binomial(100, p)}  # fmt: skip
+    fit = nstar.fit(table, RepeatedBySize(), settings=QUICK)
+    seen = nstar.pass_at_k(fit, [100], N=1e10)
+    assert {"these", "new"} <= set(seen.draws)
+    assert seen.counts.shape == (2, 30)
+    larger = nstar.pass_at_k(fit, [100], N=4e10)
+    assert "these" not in larger.draws
+    assert larger.checks()[0].status is Status.REVIEW
+    truth = pass_rates.pass_at_k(np.array([0.4, 0.4 * np.exp(4.0 - 0.5 * np.log(40)), 0.0]), 100)  # fmt: skip
+    low, high = (float(np.quantile(larger.draws["new"], q)) for q in (0.005, 0.995))
+    assert low < truth < high
+    with pytest.raises(ValueError, match="which model"):
+        nstar.pass_at_k(fit, [100])
+
+
+def test_measured_problems_thinned_to_a_hundred_samples(data_dir):
+    """MATH by Pythia 2.8B, thinned: pass@1,000 of these very problems."""
+    runs = nstar.read_runs(data_dir / "passk_monkeys_10k.csv", where=["model=Pythia 2.8B"])  # fmt: skip
+    full, s = 10000, runs["successes"].astype(int)
+    thin = np.random.default_rng(2).hypergeometric(s, full - s, 100)
+    table = {"problem": runs["problem"], "samples": np.full(len(s), 100), "successes": thin}  # fmt: skip
+    found = nstar.pass_at_k(nstar.fit(table, "repeated_sampling", settings=QUICK), [1000], shown=full)  # fmt: skip
+    truth = pass_rates.unbiased(full, s, 1000).mean()
+    low, high = (float(np.quantile(found.draws["these_measured"], q)) for q in (0.005, 0.995))  # fmt: skip
+    assert low < truth < high
+    assert high - low < 0.35
+    json.dumps(found.as_json())
