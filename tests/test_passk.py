@@ -15,6 +15,7 @@ from nstar.noises.counts import Counts
 from nstar.repeated import rates_of
 from nstar.samplers.nuts import Settings
 from nstar.verdicts import Status
+from test_json import CHECKS, HEAD, INTERVAL, hold
 
 QUICK = Settings(chains=2, warmup=250, draws=500)
 TOLD = np.array([0.3, 8.0, 0.15])  # a, b, z
@@ -234,3 +235,35 @@ def test_measured_problems_thinned_to_a_hundred_samples(data_dir):
     assert low < truth < high
     assert high - low < 0.35
     json.dumps(found.as_json())
+
+
+AT_END = [{"k": int, "these": float, "new": float}]
+PASSK = HEAD | {
+    "problems": int, "solved": int, "samples": (float, None), "shown": int,
+    "predictions": [{
+        "k": int, "these": (INTERVAL, None), "these_measured": (INTERVAL, None), "new": INTERVAL,
+        "new_measured": INTERVAL, "counted": (float, None), "times_the_samples": (float, None),
+    }],
+    "zero_mass": (INTERVAL | {"at_lower": AT_END, "at_upper": AT_END}, None),
+    "next_samples": {"more": int, "worth": [{
+        "samples": int, "successes": int, "problems": int, "variance": float, "removed": float, "share": float,
+    }]},
+    "checks": CHECKS,
+}  # fmt: skip
+
+
+def test_the_command_prints_one_document(nstar, tmp_path):
+    table, _ = made()
+    rows = zip(*(v.tolist() for v in table.values()), strict=True)
+    lines = [",".join(table), *(",".join(map(str, row)) for row in rows)]
+    file = tmp_path / "counts.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    code, out, err = nstar("passk", file, "--k", "100,2000", "--json")
+    told = json.loads(out, parse_constant=pytest.fail)
+    hold(PASSK, told)
+    assert code == 0
+    assert [p["k"] for p in told["predictions"]] == [100, 2000]
+    assert {c["name"]: c["status"] for c in told["checks"]}["samples"] == "REVIEW"
+    code, out, err = nstar("passk", file, "--k", "0.5")
+    assert (code, out) == (2, "")
+    assert "--k '0.5': expected whole numbers" in err

@@ -45,7 +45,9 @@ def _own(fit: Fit) -> list[Check]:
         *_sampler(fit),
         *fit.notes,
         *_priors(fit),
-        _misfit(fit),
+        population_fits(fit)
+        if "successes" in fit.law.response.columns
+        else _misfit(fit),
         *_profiles(fit),
         *_budgets(fit),
         *check_groups(fit),
@@ -151,11 +153,8 @@ def _priors(fit: Fit) -> Iterator[Check]:
             "learned from runs", Status.REVIEW if known else Status.PASS, detail
         )
     else:
-        yield Check(
-            "learned from runs",
-            Status.PASS,
-            "no single unknown is as wide as its prior",
-        )
+        detail = "no single unknown is as wide as its prior"
+        yield Check("learned from runs", Status.PASS, detail)
 
 
 def _single(fit: Fit) -> dict[str, np.ndarray]:
@@ -166,8 +165,6 @@ def _single(fit: Fit) -> dict[str, np.ndarray]:
 
 
 def _misfit(fit: Fit) -> Check:
-    if fit.law.response.name == "successes":
-        return population_fits(fit)  # problems have no neighbours
     p = structure(fit)
     bad = p < UNLIKELY
     detail = f"likeness of neighbouring residuals: posterior predictive p = {p:.3f}"

@@ -15,6 +15,7 @@ from nstar.cli import (
     registries,
     reporting,
     risking,
+    sampling,
     simulating,
     tasking,
 )
@@ -35,6 +36,7 @@ for room in (
     risking,
     reaching,
     tasking,
+    sampling,
     priors,
     backtesting,
     simulating,

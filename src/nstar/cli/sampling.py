@@ -1,0 +1,111 @@
+"""The command that says what more samples will solve: passk."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.source import Found, tell, use_cache
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the command into the door."""
+    o.hang(app, (passk, "nstar passk counts.csv --where 'model=Pythia 12B' --k 1000,10000"))  # fmt: skip
+
+
+def passk(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="Counts, one row a problem, with columns samples and successes.")],
+    k: Annotated[str, typer.Option("--k", metavar="K,...", help="Samples of a problem at which pass@k is wanted: 1000,10000.")],
+    law: Annotated[str, typer.Option("--law", metavar="LAW", help="repeated_sampling, beta_binomial (no zero mass), or repeated_by_size (several models, with N).")] = "repeated_sampling",
+    size: Annotated[float | None, typer.Option("--size", metavar="N", help="Parameters of the model that is meant, sampled or not; for repeated_by_size.")] = None,
+    shown: Annotated[int | None, typer.Option("--shown", metavar="SAMPLES", help="Samples from which a measured pass@k is counted; the largest k unless given.")] = None,
+    more: Annotated[int, typer.Option("--more", metavar="SAMPLES", help="Further samples of a problem, to say where they help most.")] = 100,
+    prior: o.Priors = None, columns: o.Columns = None, where: o.Where = None, seed: o.Seed = None,
+    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
+) -> None:  # fmt: skip
+    """Predict pass@k at any k from counts: of these problems, and of new ones."""
+    o.require_prob(prob)
+    ks = numbers(k)
+    parts = [part for part in (columns or "").split(",") if part]
+    named = o.pairs(parts, "--columns", "samples=n,successes=c")
+    chosen = o.pairs(prior, "--prior", "tail='LogNormal(-1.4, 0.6)'")
+    if cache:
+        use_cache()
+    from nstar.repeated import fit_counts, pass_at_k
+    from nstar.sample_worth import next_samples
+
+    tell(f"law {law}: as asked for")
+    fit = fit_counts(table, law, columns=named, where=where or (), priors=chosen or None, seed=seed or 0)  # fmt: skip
+    made = pass_at_k(fit, ks, N=size, shown=shown, seed=seed or 0)
+    worth = next_samples(fit, max(ks), more, N=size, seed=seed or 0) if made.counts.size else []  # fmt: skip
+    _tell(Found(fit, "as asked for"), made, worth, more, prob, json=json)
+
+
+def numbers(text: str) -> list[float]:
+    """Read whole numbers with commas between.
+
+    Raises:
+        ValueError: one is none.
+    """
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(v >= 1 and v == int(v) for v in found):
+        msg = f"--k {text!r}: expected whole numbers from 1, as in 1000,10000"
+        raise ValueError(msg)
+    return found
+
+
+def _tell(
+    found: Found, made: Any, worth: list[dict[str, Any]], more: int, prob: float, *, json: bool
+) -> None:  # fmt: skip
+    from nstar.checks import check_fit
+    from nstar.cli import head
+    from nstar.wording import plainly
+
+    checks = plainly([*made.checks(), *check_fit(found.fit)])
+    document = head.head(found, prob) | made.as_json(prob)
+    document["next_samples"] = {"more": more, "worth": worth}
+    document["checks"] = [c.as_json() for c in checks]
+    if json:
+        show.as_json(document)
+    else:
+        head.title(found)
+        show.checks(checks)
+        _print(document, prob)
+    show.finish(checks)
+
+
+def _print(told: dict[str, Any], prob: float) -> None:
+    from nstar.wording import numbers as shown
+    from nstar.wording import percent, share
+
+    def cell(value: Any) -> str:
+        return "–" if value is None else shown(value, 3)
+
+    show.table(
+        f"pass@k; median [{percent(prob)} equal-tailed credible interval]",
+        ["k", "these problems", f"as counted in {told['shown']:,} samples", "new problems", "counted so far"],
+        [
+            [f"{r['k']:,}", cell(r["these"]), cell(r["these_measured"]), cell(r["new"]),
+             "–" if r["counted"] is None else f"{r['counted']:.3f}"]
+            for r in told["predictions"]
+        ],
+    )  # fmt: skip
+    zero = told["zero_mass"]
+    if zero:
+        show.table(
+            f"With the share never solved at either end of its {percent(prob)} interval: pass@k of new problems",
+            ["k", f"at {zero['lower']:.3g}", f"at {zero['upper']:.3g}"],
+            [[f"{a['k']:,}", f"{a['new']:.3f}", f"{b['new']:.3f}"] for a, b in zip(zero["at_lower"], zero["at_upper"], strict=True)],
+        )  # fmt: skip
+    worth = told["next_samples"]["worth"]
+    if worth:
+        most = f"{told['next_samples']['more']} more samples of a problem"
+        show.table(
+            f"Where the next samples help most, for the largest k ({most})",
+            ["solved", "of samples", "problems", "share of what is unknown", "taken away"],
+            [[str(r["successes"]), str(r["samples"]), str(r["problems"]), share(r["share"]), share(r["removed"] / r["variance"] if r["variance"] else 0.0)] for r in worth[:5]],
+        )  # fmt: skip
