@@ -71,6 +71,38 @@ def problems_by_size() -> dict[str, np.ndarray]:
     return {"N": N, "samples": np.full(60, 64.0)}
 
 
+def tried() -> dict[str, np.ndarray]:
+    """Sixteen k from one to a thousand, of a benchmark of many problems."""
+    return {"k": np.geomspace(1, 1000, 16), "questions": np.full(16, 2000.0)}
+
+
+def thought() -> dict[str, np.ndarray]:
+    """Sixteen token budgets of a benchmark of many problems."""
+    return {"T": np.geomspace(200, 60000, 16), "questions": np.full(16, 2000.0)}
+
+
+def streams() -> dict[str, np.ndarray]:
+    """Six sizes in one to eight streams."""
+    N = np.tile(np.geomspace(5e8, 4.4e9, 6), 4)
+    return {"N": N, "P": np.repeat([1.0, 2.0, 4.0, 8.0], 6)}
+
+
+def seen() -> dict[str, np.ndarray]:
+    """Four sizes with one to 576 visual tokens."""
+    N = np.repeat([5e8, 1.8e9, 4e9, 7e9], 7)
+    return {"N": N, "T": np.tile([1.0, 4, 16, 36, 64, 144, 576], 4)}
+
+
+def trained() -> dict[str, np.ndarray]:
+    """Twenty runs over five decades of compute."""
+    return {"C": np.geomspace(1e16, 1e21, 20)}
+
+
+def denoised() -> dict[str, np.ndarray]:
+    """Twelve diffusion transformers."""
+    return {"forward_flop": np.geomspace(7e8, 2.4e11, 12)}
+
+
 DESIGNS = {
     "allocation": optima,
     "allocation_free": optima,
@@ -92,6 +124,12 @@ DESIGNS = {
     "repeated_sampling": problems,
     "beta_binomial": problems,
     "repeated_by_size": problems_by_size,
+    "coverage": tried,
+    "token_budget": thought,
+    "parallel": streams,
+    "visual_tokens": seen,
+    "bounded_metric": trained,
+    "fid": denoised,
 }
 
 BENT = ("allocation", "allocation_free", "isoflop")  # laws whose line bends by default

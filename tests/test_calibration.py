@@ -13,7 +13,7 @@ from nstar.types import Surface
 
 REPLICATES = 64
 FEWER = dict.fromkeys(  # laws of seven unknowns and more, to keep CI short
-    ("broken", "farseer", "data_constrained", "experts", "vocabulary", "precision", "sparsity", "accuracy", "accuracy_by_nll", "repeated_by_size"), 20
+    ("broken", "farseer", "data_constrained", "experts", "vocabulary", "precision", "sparsity", "accuracy", "accuracy_by_nll", "repeated_by_size", "coverage", "token_budget", "parallel", "visual_tokens", "bounded_metric", "fid"), 20
 ) | {"isoflop": 32}  # fmt: skip
 FEWER_BENT = {"isoflop": 12, "allocation_free": 20}
 
@@ -33,7 +33,7 @@ def test_law_is_calibrated(law):
     assert p > FALSE_ALARM, f"{name}: {np.sort(ranks.values[name])}"
     surface = isinstance(LAWS[law](), Surface)
     assert "log likelihood" in ranks.values
-    lossless = {"compute", "accuracy", "accuracy_by_nll", "repeated_sampling", "beta_binomial", "repeated_by_size"}  # fmt: skip
+    lossless = {"compute", "accuracy", "accuracy_by_nll", "repeated_sampling", "beta_binomial", "repeated_by_size", "coverage", "token_budget", "parallel", "visual_tokens", "bounded_metric", "fid"}  # fmt: skip
     assert ("N*" in ranks.values) == (law not in lossless)
     assert ("L*" in ranks.values) == surface
 

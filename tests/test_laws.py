@@ -27,7 +27,17 @@ from nstar.types import Allocation, Centred, Extended, Floored, Surface
 WITH_LOSS = [name for name in LAWS if isinstance(LAWS[name](), Surface)]
 WITH_FLOOR = [name for name in LAWS if isinstance(LAWS[name](), Floored)]
 EXTENDED = [name for name in LAWS if isinstance(LAWS[name](), Extended)]
-MOVES = {"N0": 1.6, "D0": 0.7, "C0": 1.5, "density": 0.8, "share": 1.3, "L0": 1.1}
+MOVES = {
+    "N0": 1.6,
+    "D0": 0.7,
+    "C0": 1.5,
+    "density": 0.8,
+    "share": 1.3,
+    "L0": 1.1,
+    "T0": 1.2,
+    "k0": 1.3,
+    "G0": 0.7,
+}
 WITH_LINE = [name for name in LAWS if isinstance(LAWS[name](), Allocation)]
 
 

@@ -41,6 +41,7 @@ TRUTHS = {
         "weight_decay_bits": 1.6, "weight_power": 2.0, "activation_decay_bits": 2.2,
         "activation_power": 1.4,
     },
+    "parallel": {"level": 2.0, "floor_share": 0.6, "alpha": 0.2, "stream_worth": 0.35},
     "sparsity": SURFACE | {"sparse_share": 0.35, "sparse_exponent": 0.8},
 }  # fmt: skip
 

@@ -32,6 +32,11 @@ def require_finite(runs: Observations, name: str) -> None:
 
 RANGES = {  # of what laws read besides N, D and C: (low, high), both excluded ...
     "L": (0.0, np.inf),
+    "P": (0.0, np.inf),
+    "T": (0.0, np.inf),
+    "k": (0.0, np.inf),
+    "samples": (0.0, np.inf),
+    "forward_flop": (0.0, np.inf),
     "unique_tokens": (0.0, np.inf),
     "total_params": (0.0, np.inf),
     "vocabulary_params": (0.0, np.inf),

@@ -25,6 +25,7 @@ ALIASES = {
     "weight_bits": ("w_bits", "bits_weights"),
     "activation_bits": ("a_bits", "bits_activations"),
     "sparsity": (),
+    "P": ("parallel_streams",),
     "run": ("run_id", "run_name"),
     "corpus": ("dataset",),
     "ladder": ("condition",),

@@ -59,5 +59,6 @@ TASK = Response(  # the task's negative log-likelihood, and the accuracy that fo
 )  # fmt: skip
 METRIC = Response(
     "metric", ("metric",), "fraction", np.asarray, _same,
-    lower=0.0, upper=1.0, closed=True, noise="normal",
+    lower=0.0, upper=1.0, closed=True, scatter=0.01, noise="bounded",
 )  # fmt: skip
+LOG_FID = Response("log_fid", ("fid",), "log FID", np.log, _exp, lower=0.0, scatter=0.1)

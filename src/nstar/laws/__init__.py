@@ -5,20 +5,26 @@ from nstar.laws.accuracy_by_nll import AccuracyByNll
 from nstar.laws.allocation import Allocation
 from nstar.laws.allocation_free import AllocationFree
 from nstar.laws.beta_binomial import BetaBinomial
+from nstar.laws.bounded_metric import BoundedMetric
 from nstar.laws.broken import Broken
 from nstar.laws.chinchilla import Chinchilla
 from nstar.laws.compute import Compute
 from nstar.laws.coupled import Coupled
+from nstar.laws.coverage import Coverage
 from nstar.laws.data_constrained import DataConstrained
 from nstar.laws.experts import Experts
 from nstar.laws.farseer import Farseer
+from nstar.laws.fid import Fid
 from nstar.laws.isoflop import IsoFLOP
 from nstar.laws.kaplan import Kaplan
+from nstar.laws.parallel import Parallel
 from nstar.laws.precision import Precision
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.laws.repeated_sampling import RepeatedSampling
 from nstar.laws.sparsity import Sparsity
 from nstar.laws.tied import Tied
+from nstar.laws.token_budget import TokenBudget
+from nstar.laws.visual_tokens import VisualTokens
 from nstar.laws.vocabulary import Vocabulary
 from nstar.types import Law
 
@@ -43,4 +49,10 @@ LAWS: dict[str, type[Law]] = {
     "repeated_sampling": RepeatedSampling,
     "beta_binomial": BetaBinomial,
     "repeated_by_size": RepeatedBySize,
+    "coverage": Coverage,
+    "token_budget": TokenBudget,
+    "parallel": Parallel,
+    "visual_tokens": VisualTokens,
+    "bounded_metric": BoundedMetric,
+    "fid": Fid,
 }
