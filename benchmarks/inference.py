@@ -117,12 +117,14 @@ def across_sizes(each: list[Counts], ks: Any, shown: int, others: int, seed: int
         "samples": np.concatenate([c.n for c in each]),
         "successes": np.concatenate([c.s for c in each]),
     }
-    fit = nstar.fit(rows, "repeated_by_size", seed=seed, settings=QUICK, tick=lambda *_: None)  # fmt: skip
+    fit = nstar.fit(rows, "repeated_by_size", seed=seed, tick=lambda *_: None)  # fmt: skip
     made = [nstar.pass_at_k(fit, ks, N=c.params, shown=shown, problems=others, seed=seed).draws for c in each]  # fmt: skip
     return [tuple({int(k): m[t].sel(k=k).to_numpy() for k in ks} for t in ("these_measured", "new_measured")) for m in made]  # fmt: skip
 
 
-def passk(folder: Path, keep: int, thinnings: int, seed: int) -> list[dict[str, Any]]:
+def passk(
+    folder: Path, keep: int, thinnings: int, seed: int, *, across: bool
+) -> list[dict[str, Any]]:
     """Score every method on every thinning of every model."""
     found = list(tables(folder))
     records = []
@@ -140,7 +142,7 @@ def passk(folder: Path, keep: int, thinnings: int, seed: int) -> list[dict[str, 
             some = [c._replace(n=c.n[own], s=c.s[own]) for c, (own, _) in zip(thin, halves, strict=True)]  # fmt: skip
             others = len(halves[0][1])
             made = {name: [(m(c, ks, shown, len(o), i)[0], m(h, ks, shown, len(o), i)[1]) for c, h, (_, o) in zip(thin, some, halves, strict=True)] for name, m in METHODS.items()}  # fmt: skip
-            if len({c.params for c in full}) >= SIZES:
+            if across and len({c.params for c in full}) >= SIZES:
                 both = (across_sizes(c, ks, shown, others, i) for c in (thin, some))
                 made["repeated_by_size"] = [(a[0], b[1]) for a, b in zip(*both, strict=True)]  # fmt: skip
             for name, forecasts in made.items():
@@ -185,12 +187,19 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--samples", type=int, default=100, help="kept of each problem")
     parser.add_argument("--thinnings", type=int, default=10, help="of each model")
+    parser.add_argument(
+        "--across",
+        action="store_true",
+        help="also all models of a family fitted together, a minute each",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--records", action="store_true", help="with every forecast")
     given = parser.parse_args()
     nstar.use_cache()
-    made = passk(given.data, given.samples, given.thinnings, given.seed)
+    made = passk(
+        given.data, given.samples, given.thinnings, given.seed, across=given.across
+    )
     told: dict[str, Any] = {"prob": 0.9, "samples": given.samples, "thinnings": given.thinnings, "pass_at_k": summary(made)}  # fmt: skip
     if given.records:
         told["records"] = made

@@ -14,9 +14,10 @@ from jax.scipy.special import betaln
 
 from nstar.types import Array, Params, Prior
 
-# Brown et al. (2024, arXiv:2407.21787, fig. 5) print eight exponents, 0.08 to 0.46, with
-# median 0.27; this and NEVER were chosen among few on Pythia's MATH problems, thinned
-TAIL = (0.25, 0.6)
+# Brown et al. (2024, arXiv:2407.21787, fig. 5) print eight exponents, 0.08 to 0.46, whose
+# logs have mean log 0.215 and sd 0.70; this and NEVER were chosen among eight pairs by the
+# coverage of Pythia's MATH problems, thinned (benchmarks/results/inference.md)
+TAIL = (0.2, 0.8)
 ODDS = (-3.0, 3.0)  # log-odds of a sample solving a problem that can be solved
 NEVER = (0.3, 4.0)  # small or none, so that counts and not the prior make it large
 
