@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 RETRY = Settings(draws=2000, target_accept=0.99)
 LINE = Settings(target_accept=0.98)  # of a line of optima that bends: .95 left strays
+SHARES = ("accuracy", "task", "metric")  # responses between zero and one
 SIGMOID = LINE._replace(draws=2000)  # ceiling and curve trade off along a narrow ridge
 BENT = USUAL._replace(target_accept=0.8)  # led, and so well scaled
 RETRY_BENT = BENT._replace(draws=2000, target_accept=0.95, pilot=500)
@@ -166,7 +167,7 @@ def fit(
         p = problem(runs, law, noise, priors, discrepancy, pool)
         surface = isinstance(p.law, Bent)
         usual = BENT if surface else LINE if is_bent(p.law) else USUAL
-        usual = SIGMOID if "accuracy" in p.law.response.columns else usual
+        usual = SIGMOID if p.law.response.name in SHARES else usual
         again = RETRY_BENT if surface else RETRY
 
         def attempt(settings: Settings) -> xr.DataTree:

@@ -1,0 +1,189 @@
+"""Ways to spend samples on a problem: what accuracy comes of them, under every draw.
+
+A strategy maps problems, told by their success rates, and a number of samples to a
+distribution over accuracy; what the samples cost is `nstar.inference_costs`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.special import ndtr
+
+from nstar.fitting import Fit
+from nstar.repeated import populations, rates_of
+
+REPLICATES = 8  # votes drawn of each problem and draw
+NODES, RATES = 401, 400  # of the best score's quadrature, and rates that it is done at
+DRAWS = 400  # of the posterior
+
+
+@dataclass(frozen=True)
+class Problems:
+    """Problems by their rates, and how much the wrong answers agree."""
+
+    rates: np.ndarray  # chance that one sample is right, (draw, problem)
+    rival: float = 0.4  # share of the wrong samples that give one and the same answer
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share."""
+        if not 0 <= self.rival <= 1:
+            msg = f"rival is a share of the wrong samples, between 0 and 1, got {self.rival:g}"
+            raise ValueError(msg)
+
+
+class Strategy(Protocol):
+    """A way to make one answer of several samples."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+        """Share of the problems answered rightly, (draw,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Single:
+    """One sample is the answer, however many there are."""
+
+    name: str = "one sample"
+
+    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+        """Return the mean rate."""
+        return problems.rates.mean(axis=1)
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """The most probable answer: right where it is more likely than its rival.
+
+    What majority voting tends to; greedy decoding, token by token, comes near it.
+    """
+
+    name: str = "greedy"
+
+    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+        """Return the share of problems whose right answer is the mode."""
+        p = problems.rates
+        return (p > (1 - p) * problems.rival).mean(axis=1)
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """A verifier that is never wrong, as unit tests may be: pass@k."""
+
+    name: str = "perfect verifier"
+
+    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+        """Return the share of problems that one sample or more solves."""
+        with np.errstate(divide="ignore"):
+            return -np.expm1(samples * np.log1p(-problems.rates)).mean(axis=1)
+
+
+@dataclass(frozen=True)
+class Vote:
+    """The answer of most samples; `weight` is what a right one counts, a wrong one 1.
+
+    Problems whose wrong answers agree more than the right one get worse with votes, so
+    accuracy saturates (Wu et al. 2024, arXiv:2408.00724) and, of easy and hard problems
+    mixed, need not rise (Chen et al. 2024, arXiv:2403.02419).  A weight above one is
+    that of a verifier which tells somewhat.
+    """
+
+    weight: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """Majority, or weighted."""
+        return "majority vote" if self.weight == 1 else f"vote weighted {self.weight:g}"
+
+    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+        """Draw votes of the right answer and of its rival; ties are broken by a coin."""
+        random = np.random.default_rng(seed)
+        found = np.zeros(len(problems.rates))
+        for _ in range(REPLICATES):
+            right = random.binomial(samples, problems.rates)
+            rival = random.binomial(samples - right, problems.rival)
+            ahead = self.weight * right - rival
+            wins = (ahead > 0) + 0.5 * ((ahead == 0) & (right > 0))
+            found += wins.mean(axis=1) / REPLICATES
+        return found
+
+
+@dataclass(frozen=True)
+class BestOfN:
+    r"""The sample that an imperfect verifier scores highest.
+
+    Scores of wrong samples are Normal(0, s), of right ones Normal(d, 1), so that the best
+    of n is right with probability
+    $\int n\,p\,\varphi(x - d)\,[p\,\Phi(x - d) + (1 - p)\,\Phi(x / s)]^{n - 1} dx$.
+    With s = 1 accuracy rises; with wrong scores of a wider spread, as of answers
+    that exploit the verifier, it falls again beyond some n (Stroebl et al. 2024,
+    arXiv:2411.17501; Gao et al. 2022, arXiv:2210.10760).
+    """
+
+    separation: float = 1.5  # d, in spreads of right samples' scores
+    spread: float = 1.0  # s, of wrong samples' scores
+
+    @property
+    def name(self) -> str:
+        """Best of n, with what the verifier is worth."""
+        return f"best of n (d = {self.separation:g}, s = {self.spread:g})"
+
+    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+        """Integrate over the best score on a grid of rates, then look each one up."""
+        p = np.concatenate([[0.0], np.geomspace(1e-9, 1.0, RATES)])
+        wide = max(1.0, self.spread)
+        x = np.linspace(-9 * wide, self.separation + 9 * wide, NODES)
+        right = p[:, None] * ndtr(x - self.separation)
+        any_below = right + (1 - p[:, None]) * ndtr(x / self.spread)
+        step = np.diff(any_below)
+        share = np.divide(np.diff(right), step, out=np.zeros_like(step), where=step > 0)
+        curve = (share * np.diff(any_below**samples)).sum(axis=1)
+        return np.interp(problems.rates, p, curve).mean(axis=1)
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "single": Single(),
+    "greedy": Greedy(),
+    "oracle": Oracle(),
+    "majority": Vote(),
+    "weighted": Vote(2.0),
+    "best_of_n": BestOfN(),
+}
+
+
+def problems_of(
+    counts: Fit,
+    *,
+    N: float | None = None,
+    new: int | None = None,
+    rival: float = 0.4,
+    seed: int = 0,
+) -> Problems:
+    """Draw rates of problems from a fit of counts.
+
+    Args:
+        counts: what `fit_counts` gave.
+        N: size of the model that is meant, for the repeated_by_size law.
+        new: number of new problems; those fitted unless given, where there are any.
+        rival: share of the wrong samples that agree, which counts do not tell.
+        seed: of the rates.
+
+    Raises:
+        ValueError: the fit is not of counts, or `rival` is no share.
+    """
+    random = np.random.default_rng(seed)
+    total = len(next(iter(counts.draws.values())))
+    some = np.linspace(0, total - 1, min(DRAWS, total)).astype(int)
+    own = {name: values[some] for name, values in counts.draws.items()}
+    each, told, rows = populations(counts, own, N, random)
+    if new is None and rows.size:
+        seen = np.stack([counts.runs[n][rows] for n in ("samples", "successes")])
+        return Problems(rates_of(each, seen, random), rival)
+    a, b, zero = (told[:, None, i] for i in range(3))
+    rates = random.beta(a, b, (len(some), new or len(counts.runs)))
+    return Problems(np.where(random.random(rates.shape) < zero, 0.0, rates), rival)

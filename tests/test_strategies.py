@@ -1,0 +1,169 @@
+"""Strategies, what they cost, and which to choose."""
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+import nstar
+from nstar import published
+from nstar.inference_costs import Serving, diffusion
+from nstar.samplers.nuts import Settings
+from nstar.spending_inference import Option, spend
+from nstar.strategies import (  # fmt: skip
+    STRATEGIES,
+    BestOfN,
+    Greedy,
+    Oracle,
+    Problems,
+    Single,
+    Vote,
+    problems_of,
+)
+from nstar.transformers import Transformer
+
+MIX = Problems(
+    np.tile([0.7, 0.15], (200, 30)), rival=0.4
+)  # easy problems, and hard ones
+K = (1, 2, 4, 16, 64, 512)
+
+
+def along(strategy, problems=MIX, ks=K):
+    return np.array([strategy.accuracy(problems, k, 0).mean() for k in ks])
+
+
+@pytest.mark.parametrize("name", [n for n in STRATEGIES if n != "greedy"])
+def test_one_sample_is_right_as_often_as_a_sample_is(name):
+    """Whatever is made of several, one answers at its rate."""
+    strategy = STRATEGIES[name]
+    np.testing.assert_allclose(along(strategy, ks=(1,)), [0.425], atol=0.01)
+    assert strategy.accuracy(MIX, 8, 0).shape == (200,)
+
+
+def test_a_perfect_verifier_is_pass_at_k():
+    exact = [np.mean([1 - 0.3**k, 1 - 0.85**k]) for k in K]
+    np.testing.assert_allclose(along(Oracle()), exact, rtol=1e-9)
+
+
+def test_votes_against_the_trinomial():
+    """Three votes: every outcome of right, rival and other, ties by a coin."""
+    p, q = 0.3, 0.35
+    problems = Problems(np.full((400, 100), p), rival=q / (1 - p))
+    exact = 0.0
+    for right in range(4):
+        for rival in range(4 - right):
+            other = 3 - right - rival
+            chance = stats.multinomial.pmf([right, rival, other], 3, [p, q, 1 - p - q])
+            exact += chance * (1.0 if right > rival else 0.5 if right == rival and right else 0.0)  # fmt: skip
+    np.testing.assert_allclose(along(Vote(), problems, (3,)), [exact], atol=0.005)
+
+
+def test_majority_saturates_where_the_answers_modes_are():
+    """Easy problems come to one, those with a stronger rival to none: half of the mix."""
+    found = along(Vote())
+    np.testing.assert_allclose(found[-1], Greedy().accuracy(MIX, 1, 0).mean(), atol=0.01)  # fmt: skip
+    assert found[-1] == pytest.approx(0.5, abs=0.01)
+    assert along(Vote(3.0))[-1] > 0.95  # a verifier that tells turns the hard ones
+
+
+def test_voting_is_not_monotone_on_a_mix():
+    """Chen et al. (2024): mostly hard problems lose slowly, the easy gain fast."""
+    problems = Problems(np.tile([0.9, 0.3, 0.3], (200, 20)), rival=0.55)
+    found = along(Vote(), problems, (1, 3, 9, 501))
+    assert found.argmax() not in (0, 3)
+
+
+def test_best_of_n_is_its_integral_and_bends_down():
+    p, n, d, s = 0.2, 12, 1.0, 1.6
+    exact, _ = integrate.quad(
+        lambda x: n * p * stats.norm.pdf(x - d) * (p * stats.norm.cdf(x - d) + (1 - p) * stats.norm.cdf(x / s)) ** (n - 1),
+        -20, 20, limit=400,
+    )  # fmt: skip
+    problems = Problems(np.full((5, 3), p))
+    found = BestOfN(d, s).accuracy(problems, n, 0)
+    np.testing.assert_allclose(found, exact, rtol=2e-3)
+    rising = along(BestOfN(1.5, 1.0), problems)
+    assert (np.diff(rising) > 0).all()
+    bent = along(BestOfN(1.5, 1.6), problems)
+    assert bent.argmax() not in (0, len(K) - 1)
+    perfect = along(BestOfN(60.0, 1.0), problems)
+    np.testing.assert_allclose(perfect, along(Oracle(), problems), rtol=2e-3)
+
+
+def test_what_a_problem_costs():
+    plain = Serving(8e9, 500, prompt=1000)
+    assert plain.flop(1) == pytest.approx(2 * 8e9 * 1500)
+    assert plain.flop(10) == pytest.approx(2 * 8e9 * (1000 + 5000))  # one prefill
+    np.testing.assert_array_equal(plain.samples(plain.flop([1, 7])), [1, 7])
+    assert plain.samples(1.0) == 0
+    shape = Transformer(32, 4096, 14336, 32, 128256, kv_heads=8)
+    with_attention = Serving(8e9, 500, prompt=100000, shape=shape)
+    scores = 4 * 32 * 4096 * (100000 + 250)
+    assert with_attention.per_token(100250) - with_attention.per_token(0) == scores
+    judged = Serving(8e9, 500, verifier=7e9)
+    assert judged.sample - Serving(8e9, 500).sample == pytest.approx(2 * 7e9 * 500)
+    assert diffusion(237e9, 250) == 2 * 250 * 237e9
+    assert diffusion(237e9, 250, guided=False) == 250 * 237e9
+    with pytest.raises(ValueError, match="tokens = 0"):
+        Serving(8e9, 0)
+    with pytest.raises(ValueError, match="rival is a share"):
+        Problems(np.ones((1, 1)), 1.5)
+
+
+@pytest.fixture(scope="module")
+def spent():
+    """A small model right in 15 %, one eight times as large in 45 %, of every problem."""
+    random = np.random.default_rng(0)
+    rates = {n: random.beta(400 * m, 400 * (1 - m), (300, 1)) * np.ones((1, 40)) for n, m in (("small", 0.15), ("large", 0.45))}  # fmt: skip
+    models = {n: Option(Problems(r), Serving(N, 100)) for (n, r), N in zip(rates.items(), (1e9, 8e9), strict=True)}  # fmt: skip
+    return spend(models, [Single(), Oracle(), Vote()], (1, 8, 64))
+
+
+def test_a_cheap_model_many_times_against_a_large_one_once(spent):
+    """With a perfect verifier the small one wins at equal FLOP, by votes it does not."""
+    assert spent.better(("small", "perfect verifier", 8), ("large", "one sample", 1)) > 0.95  # fmt: skip
+    assert spent.better(("small", "majority vote", 8), ("large", "one sample", 1)) < 0.05  # fmt: skip
+    records = spent.at(8 * 2e9 * 100)
+    assert (records[0]["model"], records[0]["strategy"], records[0]["samples"]) == ("small", "perfect verifier", 8)  # fmt: skip
+    assert all(r["flop"] <= 8 * 2e9 * 100 * 1.001 for r in records)
+    assert sum(r["best"] for r in records) == pytest.approx(1)
+    with pytest.raises(ValueError, match=r"the cheapest takes 2e[+]11"):
+        spent.at(1e9)
+
+
+def test_the_cheapest_way_to_a_target(spent):
+    found = spent.reach(0.6, 0.8)
+    flop = {way: f for way, f in zip(spent.ways, spent.flop, strict=True)}
+    good = (spent.accuracy >= 0.6).mean(axis=0) >= 0.8
+    assert found["flop"] == min(f for f, ok in zip(flop.values(), good, strict=True) if ok)  # fmt: skip
+    never = Problems(np.zeros((300, 4)))
+    alone = spend({"none": Option(never, Serving(1e9, 100))}, [Oracle()], (1, 64))
+    assert alone.reach(0.1) is None
+    assert spent.checks()[0].status == "REVIEW"
+
+
+def test_rates_come_from_counts():
+    random = np.random.default_rng(2)
+    p = random.beta(0.5, 2.0, 80)
+    table = {"problem": np.arange(80), "samples": np.full(80, 50), "successes": random.binomial(50, p)}  # fmt: skip
+    fit = nstar.fit(table, "repeated_sampling", settings=Settings(chains=2, warmup=250, draws=250))  # fmt: skip
+    own = problems_of(fit)
+    np.testing.assert_allclose(own.rates.mean(), p.mean(), atol=0.02)
+    new = problems_of(fit, new=300)
+    assert new.rates.shape == (len(own.rates), 300)
+    assert Oracle().accuracy(own, 20, 0).mean() == pytest.approx(float(nstar.pass_at_k(fit, [20]).draws["these"].mean()), abs=0.01)  # fmt: skip
+
+
+def test_what_the_issue_names_is_in_the_registry():
+    pairs = {
+        "monkeys_llama3_8b_instruct_math": (-1.33, -0.43), "monkeys_llama3_70b_instruct_math": (-0.75, -0.46),
+        "monkeys_llama3_8b_instruct_codecontests": (-3.88, -0.11), "monkeys_llama3_70b_instruct_codecontests": (-2.52, -0.11),
+        "monkeys_pythia_70m_math": (-7.59, -0.18), "monkeys_pythia_12b_math": (-3.92, -0.35),
+        "monkeys_gemma_2b_math": (-2.45, -0.38), "monkeys_llama3_8b_instruct_minif2f": (-1.33, -0.08),
+    }  # fmt: skip
+    for name, (a, b) in pairs.items():
+        fit = published.get(name)
+        assert (fit.values["a"], fit.values["b"]) == (a, b)
+        assert fit.curve(100) == pytest.approx(np.exp(a * 100**b))
+    others = ("schaeffer_powerlaw", "wu_inference", "laion_cmp_imagenet_clip", "laion_cmp_imagenet_mammut", "dit_alloc", "dit_loss", "dit_fid", "vlm_inference_llava", "sardana_inference", "t2_accuracy")  # fmt: skip
+    for name in others:
+        assert published.get(name).citation.startswith("arXiv:")
