@@ -19,6 +19,7 @@ import nstar
 from nstar import published
 from nstar.fitting import Fit
 from nstar.intervals import credible_level, interval
+from nstar.laws.bounded_metric import BoundedMetric
 from nstar.verdicts import Status
 
 BINS = 5  # of log compute, in Cherti's own notebook
@@ -118,7 +119,7 @@ def mammut(folder: Path) -> list[dict[str, Any]]:
         order = np.argsort(runs["C"])
         best = np.minimum.accumulate(runs["metric"][order])
         front = runs.take(order[runs["metric"][order] <= best])
-        fit = nstar.fit({"C": front["C"], "metric": front["metric"]}, "bounded_metric", priors={"chance_error": "Beta(999, 1)"})  # fmt: skip
+        fit = nstar.fit({"C": front["C"], "metric": front["metric"]}, BoundedMetric(chance=0.001))  # fmt: skip
         curve = published.get(f"laion_cmp_imagenet_{method}")
         record: dict[str, Any] = {"method": method, "front": len(front)} | told(fit, ("gamma", "d"))  # fmt: skip
         record["error"] = [

@@ -5,8 +5,12 @@ import pytest
 from scipy import integrate, stats
 
 import nstar
+import nstar.fitting
 from nstar import published
+from nstar.asking import ask
 from nstar.inference_costs import Serving, diffusion
+from nstar.joint_budgets import joint
+from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.samplers.nuts import Settings
 from nstar.spending_inference import Option, spend
 from nstar.strategies import (  # fmt: skip
@@ -167,3 +171,34 @@ def test_what_the_issue_names_is_in_the_registry():
     others = ("schaeffer_powerlaw", "wu_inference", "laion_cmp_imagenet_clip", "laion_cmp_imagenet_mammut", "dit_alloc", "dit_loss", "dit_fid", "vlm_inference_llava", "sardana_inference", "t2_accuracy")  # fmt: skip
     for name in others:
         assert published.get(name).citation.startswith("arXiv:")
+
+
+@pytest.mark.slow
+def test_training_and_samples_from_one_budget(surface_fit):
+    """Simulated problems: the less is asked, the larger the model and the more samples."""
+    random = np.random.default_rng(3)
+    L = np.repeat([0.9, 0.8, 0.72, 0.66], 40)
+    p = random.beta(0.4, 0.4 * np.exp(2.0 + 12 * np.log(L / 0.75)))
+    table = {"L": L, "problem": np.tile(np.arange(40), 4), "samples": np.full(160, 100), "successes": random.binomial(100, p)}  # fmt: skip
+    counts = nstar.fit(table, RepeatedBySize(by="L"), settings=Settings(chains=2, warmup=250, draws=500))  # fmt: skip
+    assert np.quantile(counts.draws["slope_odds"], 0.95) < 0
+    found = {Q: joint(surface_fit, counts, 1e22, problems=Q, tokens=1000) for Q in (1e3, 1e8)}  # fmt: skip
+    for Q, records in found.items():
+        for r in records:
+            spent = 6 * r["N"] * r["D"] + Q * r["samples"] * 2 * r["N"] * 1000
+            assert spent == pytest.approx(1e22)
+        assert sum(r["best"] for r in records) == pytest.approx(1)
+    assert found[1e3][0]["samples"] == 256  # samples cost next to nothing
+    same = {Q: {r["samples"]: r["N"] for r in records} for Q, records in found.items()}
+    assert same[1e8][16] <= same[1e3][16]
+    with pytest.raises(ValueError, match="fit the counts with RepeatedBySize"):
+        joint(surface_fit, surface_fit, 1e22, problems=1e6, tokens=1000)
+
+
+def test_a_metric_that_hardly_differs_is_for_review():
+    table = {"C": np.geomspace(1e16, 1e20, 12), "metric": 0.99 + 0.001 * np.arange(12) / 12}  # fmt: skip
+    law = nstar.fitting.named("bounded_metric", None)[0]
+    runs, _, _ = ask(nstar.read_runs(table), law)
+    assert [c.name for c in runs.notes] == ["varied metric"]
+    with pytest.raises(ValueError, match="if these are percent, divide by 100"):
+        ask(nstar.read_runs(table | {"metric": 100 * table["metric"]}), law)

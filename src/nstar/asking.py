@@ -16,6 +16,7 @@ from nstar.types import Inputs, Law, Noise, Reads, Response
 from nstar.verdicts import Check, Status
 
 SIZES = ("N", "D", "C")
+FLAT = 0.02  # range of a bounded metric up to which it tells hardly anything
 OPTIMA = ("log_tokens", "log_optimum")  # responses measured once a budget
 
 
@@ -54,7 +55,9 @@ def ask(
         allow_questions(runs)
     _untied(runs, response)
     _enough(runs, law)
-    runs = runs.noting(*_constant(runs, law), *_not_optima(runs, response))
+    runs = runs.noting(
+        *_constant(runs, law), *_flat(runs, response), *_not_optima(runs, response)
+    )
     if response.columns == ("L",) and response.lower == 0:
         runs = look_at_losses(runs)
     x = {name: runs[name] for name in inputs}
@@ -163,6 +166,14 @@ def _constant(runs: Observations, law: Law) -> list[Check]:
         f"{'their' if len(still) > 1 else 'its'} effect is the prior; add runs that differ in it"
     )
     return [Check("varied runs", Status.REVIEW, detail)]
+
+
+def _flat(runs: Observations, response: Response) -> list[Check]:
+    """Say where a bounded metric hardly differs: at chance level, or used up."""
+    if response.name != "metric" or np.ptp(runs["metric"]) > FLAT:
+        return []
+    detail = f"the metric differs by {np.ptp(runs['metric']):.2g} between these runs, which may all be at chance level, or all as good as the task can tell: what compute buys follows from the priors; add runs that differ, or take a harder or an easier task"
+    return [Check("varied metric", Status.REVIEW, detail)]
 
 
 def _not_optima(runs: Observations, response: Response) -> list[Check]:

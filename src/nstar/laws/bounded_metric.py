@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
-from nstar import sigmoid
 from nstar.laws.centre import centre
 from nstar.responses import METRIC
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
@@ -20,9 +19,11 @@ class BoundedMetric:
     LAION's form a (C + b)^c + d (Nezhurina et al. 2025, arXiv:2506.04598, sec. 3), told by
     the error u of guessing, which that form reaches at C = 0, so that no draw leaves
     (0, 1); with b and d at zero it is the power law of Cherti et al. (2022,
-    arXiv:2212.07143).  The unknowns are the error at the reference compute as a share of
-    u, the share of that which is floor, gamma, and u, near `1 - chance` where that is
-    known; b follows.
+    arXiv:2212.07143).  The unknowns are what runs near the reference pin by themselves:
+    the error there, and how fast its log falls with that of compute where the bend is
+    far, (1 - share) gamma; and what they do not: the share of the error that is floor,
+    and how much of the room above it the error of guessing has, unless that is known.
+    b follows.
     """
 
     C0: float = 1e20  # FLOP of the reference run
@@ -43,40 +44,46 @@ class BoundedMetric:
         return replace(self, C0=centre(x["C"]))
 
     def priors(self) -> dict[str, Prior]:
-        """A fall by any part, with exponents about those of Cherti and LAION.
+        """Any error and floor, a slope as published, and an error of guessing near one.
 
-        They print 0.02 to 0.26 (0.24 with the floor and the bend); the error of guessing
-        is likely near one.
+        Cherti et al. print slopes of 0.02 to 0.19, LAION exponents of 0.23 and 0.26.
         """
-        top = dist.Beta(8.0, 0.5)
-        if self.chance is not None:
-            sure = sigmoid.SURE
-            top = dist.Beta(1 + sure * (1 - self.chance), 1 + sure * self.chance)
-        return {
-            "chance_error": top,
-            "error_share": dist.Beta(1.0, 1.0),
+        found: dict[str, Prior] = {
+            "error": dist.Beta(1.0, 1.0),
             "error_floor_share": dist.Beta(1.0, 1.5),
-            "gamma": dist.LogNormal(jnp.log(0.2), 0.6),
+            "slope": dist.LogNormal(jnp.log(0.12), 0.7),
         }
+        return found if self.chance is not None else found | {"chance_room": dist.Beta(4.0, 1.0)}  # fmt: skip
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Error of each run."""
-        top, floor, gamma = params["chance_error"], self.floor_of(params), params["gamma"]  # fmt: skip
-        bend = self._log_bend(params)
-        grown = jnp.logaddexp(0.0, jnp.log(x["C"] / self.C0) + bend)
-        return floor + (top - floor) * jnp.exp(-gamma * grown)
+        top, floor = self.top(params), params["error"] * params["error_floor_share"]
+        grown = jnp.logaddexp(0.0, jnp.log(x["C"] / self.C0) + self._log_bend(params))
+        return floor + (top - floor) * jnp.exp(-self.gamma(params) * grown)
 
-    def floor_of(self, params: Params) -> Array:
-        """Error that no compute removes, d."""
-        return params["chance_error"] * params["error_share"] * params["error_floor_share"]  # fmt: skip
+    def gamma(self, params: Params) -> Array:
+        """Exponent of the falling part."""
+        return params["slope"] / (1 - params["error_floor_share"])
+
+    def top(self, params: Params) -> Array:
+        """Error of guessing, u: never below that at the reference."""
+        error = params["error"]
+        room = params["chance_room"] if self.chance is None else 1.0
+        most = 1.0 if self.chance is None else 1.0 - self.chance
+        return error + jnp.maximum(most - error, 0.0) * room
 
     def _log_bend(self, params: Params) -> Array:
         """Log of C0 / b: (1 + C0/b)^-gamma is how far the reference run has come."""
-        here, share = params["error_share"], params["error_floor_share"]
-        fallen = jnp.log1p(-here * share) - jnp.log(here) - jnp.log1p(-share)
-        t = jnp.maximum(fallen / params["gamma"], 1e-9)
+        error, share = params["error"], params["error_floor_share"]
+        fallen = jnp.log(self.top(params) - error * share) - jnp.log(error) - jnp.log1p(-share)  # fmt: skip
+        t = jnp.maximum(fallen / self.gamma(params), 1e-9)
         return t + jnp.log(-jnp.expm1(-t))
 
     def derived(self, params: Params) -> dict[str, Array]:
-        """Return LAION's b, in FLOP, and d."""
-        return {"b": self.C0 * jnp.exp(-self._log_bend(params)), "d": self.floor_of(params)}  # fmt: skip
+        """Return gamma, the error of guessing, and LAION's b, in FLOP, and d."""
+        return {
+            "gamma": self.gamma(params),
+            "chance_error": self.top(params),
+            "b": self.C0 * jnp.exp(-self._log_bend(params)),
+            "d": params["error"] * params["error_floor_share"],
+        }
