@@ -94,7 +94,7 @@ def clip(folder: Path) -> list[dict[str, Any]]:
         front = runs.take(order[runs["metric"][order] <= best])
         fit = nstar.fit({"C": front["C"], "metric": front["metric"]}, "bounded_metric")
         record = {"task": task, "beta": float(np.exp(level)), "alpha": float(slope), "printed_beta": printed["c"], "printed_alpha": -printed["p"]}  # fmt: skip
-        record |= told(fit, ("gamma", "d"))
+        record |= told(fit, ("gamma", "error_floor"))
         ten = decade(fit, 10 * float(runs["C"].max()))
         record["error_at_ten_times"] = interval(ten, 0.9).as_json()
         record["line_at_ten_times"] = float(np.exp(level) * (10 * runs["gmacs_total"].max()) ** slope)  # fmt: skip
@@ -121,7 +121,7 @@ def mammut(folder: Path) -> list[dict[str, Any]]:
         front = runs.take(order[runs["metric"][order] <= best])
         fit = nstar.fit({"C": front["C"], "metric": front["metric"]}, BoundedMetric(chance=0.001))  # fmt: skip
         curve = published.get(f"laion_cmp_imagenet_{method}")
-        record: dict[str, Any] = {"method": method, "front": len(front)} | told(fit, ("gamma", "d"))  # fmt: skip
+        record: dict[str, Any] = {"method": method, "front": len(front)} | told(fit, ("gamma", "error_floor"))  # fmt: skip
         record["error"] = [
             {"C": C, **interval(decade(fit, C), 0.9).as_json(), "printed": float(curve.curve(C / 1e9))}
             for C in (1e19, 1e20, 1e21, 1e22)

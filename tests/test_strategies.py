@@ -202,3 +202,21 @@ def test_a_metric_that_hardly_differs_is_for_review():
     assert [c.name for c in runs.notes] == ["varied metric"]
     with pytest.raises(ValueError, match="if these are percent, divide by 100"):
         ask(nstar.read_runs(table | {"metric": 100 * table["metric"]}), law)
+
+
+def test_responses_that_are_no_loss_are_predicted():
+    """Ten times the compute of simulated CLIP runs: inside the interval, above the floor."""
+    truth = {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12, "chance_room": 0.9, "sigma_accuracy": 0.01}  # fmt: skip
+    C = np.geomspace(1e17, 1e21, 14)
+    made = nstar.simulate("bounded_metric", {"C": C}, truth, seed=1)["metric"]
+    fit = nstar.fit({"C": C, "metric": made.to_numpy()[0]}, "bounded_metric", settings=Settings(chains=2, warmup=250, draws=500))  # fmt: skip
+    found = nstar.respond(fit, {"C": [1e20, 1e22]})
+    low, high = np.quantile(found["law"], [0.005, 0.995], axis=0)
+    curve = fit.law.expected(truth, {"C": np.array([1e20, 1e22])})
+    assert ((low < curve) & (curve < high)).all()
+    assert (np.diff(found["law"], axis=1) < 0).all()
+    assert found["measured"].std() > found["law"].std()
+    with pytest.raises(ValueError, match="reads C; C lacks"):
+        nstar.respond(fit, {"N": [1e9]})
+    with pytest.raises(ValueError, match="C must be positive"):
+        nstar.respond(fit, {"C": [-1.0]})

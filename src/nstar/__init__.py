@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nstar.repeated import fit_counts as fit_counts
     from nstar.repeated import pass_at_k as pass_at_k
     from nstar.resampling import bootstrap as bootstrap
+    from nstar.responding import respond as respond
     from nstar.sample_worth import next_samples as next_samples
     from nstar.simulation import simulate as simulate
     from nstar.task_fits import fit_task as fit_task
@@ -72,6 +73,7 @@ _ROOMS = {
     "predict": ("prediction", "loss"),
     "prior_predictive": ("prior_check", "prior_predictive"),
     "read_runs": ("reading", "read_runs"),
+    "respond": ("responding", "respond"),
     "score": ("downstream", "score"),
     "sensitivity": ("power_scaling", "sensitivity"),
     "simulate": ("simulation", "simulate"),

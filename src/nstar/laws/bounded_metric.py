@@ -80,10 +80,10 @@ class BoundedMetric:
         return t + jnp.log(-jnp.expm1(-t))
 
     def derived(self, params: Params) -> dict[str, Array]:
-        """Return gamma, the error of guessing, and LAION's b, in FLOP, and d."""
+        """Return gamma, the error of guessing, and LAION's b, in FLOP, and d, by words."""
         return {
             "gamma": self.gamma(params),
             "chance_error": self.top(params),
-            "b": self.C0 * jnp.exp(-self._log_bend(params)),
-            "d": params["error"] * params["error_floor_share"],
+            "bend_compute": self.C0 * jnp.exp(-self._log_bend(params)),
+            "error_floor": params["error"] * params["error_floor_share"],
         }

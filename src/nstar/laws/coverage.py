@@ -55,4 +55,7 @@ class Coverage:
     def derived(self, params: Params) -> dict[str, Array]:
         """Return a and b as Brown et al. print them."""
         tail = params["tail"]
-        return {"a": jnp.log(params["solved"]) * self.k0**tail, "b": -tail}
+        return {
+            "coverage_a": jnp.log(params["solved"]) * self.k0**tail,
+            "coverage_b": -tail,
+        }
