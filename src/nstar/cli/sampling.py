@@ -24,7 +24,7 @@ def passk(
     prior: o.Priors = None, columns: o.Columns = None, where: o.Where = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
-    """Predict pass@k at any k from counts: of these problems, and of new ones."""
+    """Predict pass@k from counts, of these problems and new ones."""
     o.require_prob(prob)
     ks = numbers(k)
     parts = [part for part in (columns or "").split(",") if part]
