@@ -135,7 +135,7 @@ def test_posterior_is_that_of_quadrature():
     odds, log_a = np.meshgrid(np.linspace(-4, 2, 161), np.linspace(-4, 2, 161), indexing="ij")  # fmt: skip
     a = np.exp(log_a)
     b = a * np.exp(-odds)
-    log_p = stats.norm.logpdf(odds, -3, 3) + stats.norm.logpdf(log_a, np.log(0.2), 0.8)  # fmt: skip
+    log_p = stats.norm.logpdf(odds, -3, 3) + stats.norm.logpdf(log_a, np.log(0.25), 0.6)  # fmt: skip
     for s, c in zip(*np.unique(table["successes"], return_counts=True), strict=True):
         log_p += c * stats.betabinom.logpmf(s, 30, a, b)
     p = np.exp(log_p - log_p.max())

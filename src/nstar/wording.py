@@ -109,6 +109,7 @@ UNKNOWNS = {
     "chance_room": "share of the room above the reference error that guessing has",
     "fid": "FID at the reference compute",
     "fid_floor_share": "share of that FID which no compute removes",
+    "zero_root": "fifth root of the share of problems that no number of samples solves",
     "zero_mass": "share of problems that no number of samples solves",
     "slope_odds": "rise of the log-odds with log N",
     "slope_tail": "rise of the log of the tail's exponent with log N",

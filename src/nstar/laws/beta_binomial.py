@@ -36,5 +36,5 @@ class BetaBinomial:
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Tell each problem's population by a, b and no mass at zero, (problem, 3)."""
-        told = pass_rates.of({**params, "zero_mass": 0.0})
+        told = pass_rates.of({**params, "zero_root": 0.0})
         return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), 3))

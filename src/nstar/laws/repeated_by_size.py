@@ -73,7 +73,7 @@ class RepeatedBySize:
     def around(self, params: Params, size: Array, odds: Array, tail: Array) -> Array:
         """Tell the population of a model of this size, with its offsets from the line."""
         n = jnp.log(size / self.N0)
-        zero = params["zero_mass"]
+        zero = jnp.clip(pass_rates.zero_mass(params), 1e-30, 1 - 1e-12)
         logit = jnp.log(zero) - jnp.log1p(-zero) + params["slope_zero"] * n
         return pass_rates.population(
             params["log_odds"] + params["slope_odds"] * n + params["scatter_odds"] * odds,

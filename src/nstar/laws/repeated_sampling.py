@@ -42,6 +42,6 @@ class RepeatedSampling:
         return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), 3))
 
     def derived(self, params: Params) -> dict[str, Array]:
-        """Return pass@1 of the population, and b of its Beta, whose a is the tail."""
+        """Return the zero mass, pass@1 of the population, and b of its Beta; a is the tail."""
         told = pass_rates.of(params)
-        return {"pass_1": pass_rates.pass_at_k(told, 1.0), "beta_b": told[..., 1]}
+        return {"zero_mass": told[..., 2], "pass_1": pass_rates.pass_at_k(told, 1.0), "beta_b": told[..., 1]}  # fmt: skip
