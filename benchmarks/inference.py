@@ -26,6 +26,14 @@ from nstar.samplers.nuts import Settings
 NEEDED = ("family", "model", "params", "task", "problem", "samples", "successes")
 KS = (1000, 10000)
 QUICK = Settings(chains=2, warmup=250, draws=500)
+POPULATIONS = {  # a, b and zero mass
+    "nine in ten out of reach": (0.5, 250.0, 0.9),
+    "hardly any solved": (0.013, 65.0, 0.0),
+    "two in three out of reach": (0.3, 4.0, 0.7),
+    "a long tail": (0.06, 2.8, 0.0),
+    "half out of reach": (0.4, 3.0, 0.55),
+    "all within reach": (0.45, 1.2, 0.01),
+}
 SIZES = 3  # models of a family from which they are fitted together too
 RESAMPLES = 400  # of problems, for the interval of the regression
 Draws = dict[int, np.ndarray]  # predictive draws by k
@@ -122,11 +130,18 @@ def across_sizes(each: list[Counts], ks: Any, shown: int, others: int, seed: int
     return [tuple({int(k): m[t].sel(k=k).to_numpy() for k in ks} for t in ("these_measured", "new_measured")) for m in made]  # fmt: skip
 
 
-def passk(
-    folder: Path, keep: int, thinnings: int, seed: int, *, across: bool
-) -> list[dict[str, Any]]:
+def simulated(sets: int, seed: int) -> Iterator[Counts]:
+    """Yield sets of problems from populations that public ones are like, 10,000 samples each."""
+    for name, (a, b, zero) in POPULATIONS.items():
+        for i in range(sets):
+            random = np.random.default_rng([seed, i])
+            p = random.beta(a, b, 140) * (random.random(140) >= zero)
+            s = random.binomial(10000, p)
+            yield Counts(name, "simulated", f"set {i}", 1.0, np.full(140, 10000), s)
+
+
+def passk(found: list[Counts], keep: int, thinnings: int, seed: int, *, across: bool) -> list[dict[str, Any]]:  # fmt: skip
     """Score every method on every thinning of every model."""
-    found = list(tables(folder))
     records = []
     for kind in sorted({(c.task, c.family) for c in found}):
         full = [c for c in found if (c.task, c.family) == kind and c.n.min() > keep]
@@ -185,6 +200,12 @@ def markdown(found: list[dict[str, Any]], keep: int) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
+    parser.add_argument(
+        "--simulated",
+        type=int,
+        default=0,
+        help="sets of each simulated population in place of the tables",
+    )
     parser.add_argument("--samples", type=int, default=100, help="kept of each problem")
     parser.add_argument("--thinnings", type=int, default=10, help="of each model")
     parser.add_argument(
