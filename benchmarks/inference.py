@@ -218,9 +218,8 @@ if __name__ == "__main__":
     parser.add_argument("--records", action="store_true", help="with every forecast")
     given = parser.parse_args()
     nstar.use_cache()
-    made = passk(
-        given.data, given.samples, given.thinnings, given.seed, across=given.across
-    )
+    sets = simulated(given.simulated, given.seed) if given.simulated else tables(given.data)  # fmt: skip
+    made = passk(list(sets), given.samples, given.thinnings, given.seed, across=given.across)  # fmt: skip
     told: dict[str, Any] = {"prob": 0.9, "samples": given.samples, "thinnings": given.thinnings, "pass_at_k": summary(made)}  # fmt: skip
     if given.records:
         told["records"] = made
