@@ -189,6 +189,9 @@ def test_tables_of_several_models_or_no_counts_are_refused():
     several = table | {"model": np.repeat(["one", "two"], 10)}
     with pytest.raises(ValueError, match=r"'model' has 2 values .one, two.*--where 'model=one'"):  # fmt: skip
         nstar.fit_counts(several)
+    twice = table | {"problem": np.arange(20) % 19, "successes": np.arange(20)}
+    with pytest.raises(ValueError, match=r"rows 1 and 20, column 'problem': 0.0 is counted twice .0 of 100, 19 of 100"):  # fmt: skip
+        nstar.fit_counts(twice)
     with pytest.raises(ValueError, match="column 'successes': expected at most the 100 samples of the row, got 101"):  # fmt: skip
         nstar.fit_counts(table | {"successes": np.full(20, 101)})
     with pytest.raises(ValueError, match="k counts samples"):

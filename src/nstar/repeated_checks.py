@@ -27,7 +27,7 @@ def one_population(table: Observations, *, several: bool) -> None:
         several: whether the law tells models apart.
 
     Raises:
-        ValueError: naming the column and its values.
+        ValueError: naming the column and its values, or a problem that is counted twice.
     """
     apart = [name for name in KINDS if name in table and not (several and name in ("model", "run", "family"))]  # fmt: skip
     for name in apart:
@@ -36,6 +36,21 @@ def one_population(table: Observations, *, several: bool) -> None:
             shown = ", ".join(kinds[:4]) + ("" if len(kinds) < 5 else ", ...")
             hint = "" if name in ("task", "condition", "strategy") else ", or tell models apart with the repeated_by_size law"  # fmt: skip
             msg = f"{table.source}: column {name!r} has {len(kinds)} values ({shown}), and one population is fitted; keep one with --where '{name}={kinds[0]}'{hint}"
+            raise ValueError(msg)
+    if {"problem", "samples", "successes"} <= table.columns.keys():
+        _once(table, several=several)
+
+
+def _once(table: Observations, *, several: bool) -> None:
+    """Refuse a problem that is counted twice."""
+    by = ["problem", *(n for n in ("N", *KINDS) if n in table and several)]
+    keys = list(zip(*(table[n].astype(str) for n in by), strict=True))
+    first: dict[tuple, int] = {}
+    for i, key in enumerate(keys):
+        j = first.setdefault(key, i)
+        if j != i:
+            seen = ", ".join(f"{table['successes'][r]:g} of {table['samples'][r]:g}" for r in (j, i))  # fmt: skip
+            msg = f"{table.source}, rows {table.rows[j]} and {table.rows[i]}, column 'problem': {table['problem'][i]} is counted twice ({seen}); add the two up where they are different samples, or leave one out"
             raise ValueError(msg)
 
 
