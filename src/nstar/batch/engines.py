@@ -7,6 +7,9 @@ chunk gives is decided by the chunk alone, so that engines differ in time only.
 import contextlib
 import multiprocessing
 import os
+import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -19,6 +22,7 @@ from nstar.batch.plan import Chunk
 from nstar.batch.work import Part, Told, work
 
 TRIES = 3  # of a chunk whose worker dies
+EACH = 3 << 29  # bytes of memory for a worker
 
 
 class Engine(Protocol):
@@ -51,8 +55,10 @@ class Processes:
 
     @property
     def places(self) -> int:
-        """Number of workers."""
-        return self.workers or len(gpus()) or os.cpu_count() or 1
+        """Number of workers: as asked, one a device, or as cores and memory allow."""
+        if self.workers or gpus():
+            return self.workers or len(gpus())
+        return max(1, min(os.cpu_count() or 1, _memory() // EACH))
 
     def _together(
         self, ahead: deque[Chunk], told: Told
@@ -63,19 +69,21 @@ class Processes:
             The chunks that were in hand then.
         """
         waiting: dict[Future[Part], Chunk] = {}
-        with self._pool(self.places) as pool:
-            try:
-                while ahead or waiting:
-                    while ahead and len(waiting) < 2 * self.places:
-                        chunk = ahead.popleft()
-                        waiting[pool.submit(work, chunk, told)] = chunk
-                    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        part = future.result()
-                        waiting.pop(future)
-                        yield part
-            except BrokenProcessPool:
-                return list(waiting.values())
+        pool = self._pool(min(self.places, len(ahead)))
+        try:
+            while ahead or waiting:
+                while ahead and len(waiting) < 2 * self.places:
+                    chunk = ahead.popleft()
+                    waiting[pool.submit(work, chunk, told)] = chunk
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    part = future.result()
+                    waiting.pop(future)
+                    yield part
+        except BrokenProcessPool:
+            return list(waiting.values())
+        finally:  # also where the reader of this has seen enough
+            pool.shutdown(cancel_futures=True)
         return []
 
     def _alone(self, chunk: Chunk, told: Told) -> Part:
@@ -113,16 +121,30 @@ def gpus() -> list[str]:
     return [f"{i}" for i, _ in enumerate(sorted(Path("/dev").glob("nvidia[0-9]*")))]
 
 
+def _memory() -> int:
+    """Bytes that are free."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not told on every system
+        return EACH
+
+
 def _begin(
     queue: "multiprocessing.SimpleQueue[str | None]", cache: Path | None
 ) -> None:
-    """Begin a worker: its device, before JAX is imported, and the programs all share."""
-    import signal
-
+    """Begin a worker: its device, before JAX looks for one, and the programs all share."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
     if (device := queue.get()) is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     begin(cache)
+
+
+def _watch(parent: int) -> None:
+    """End with the first process, also where it was killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def begin(cache: Path | None) -> None:

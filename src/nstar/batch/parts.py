@@ -12,8 +12,6 @@ import numpy as np
 from nstar.batch.work import Part
 from nstar.writing import write_whole
 
-DATED = ("seconds", "made_with")  # columns that tell of the making, not of the fit
-
 
 def sealed(draws: dict[str, np.ndarray]) -> str:
     """Hash draws, (fit, draw, ...) each, whatever order they come in."""

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nstar.batch.engines import Engine, local
+from nstar.batch.lock import held
 from nstar.batch.manifest import Manifest, read
 from nstar.batch.plan import Chunk, plan
-from nstar.batch.store import Store, gather
+from nstar.batch.store import TABLE, Store, gather
 from nstar.batch.work import LOST, Part, Told
+from nstar.writing import json_text, write_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +46,7 @@ def refit(
     *,
     engine: Engine = local,
     only: Sequence[str] = (),
+    fresh: bool = False,
     remake: bool = False,
     say: Say | None = None,
 ) -> Refit:
@@ -54,35 +57,50 @@ def refit(
         out: folder of the results.
         engine: `nstar.batch.engines.local`, `Processes()` or `nstar.batch.on_ray.OnRay()`.
         only: words; chunks whose title has none of them are left for later.
+        fresh: fit all again.
         remake: fit again what a damaged file of the folder held, rather than refuse.
         say: told a line for each chunk; stderr unless given.
 
     Raises:
         FileNotFoundError: there is no such manifest.
         ValueError: it is not as it should be, a file of the folder was cut short or
-            edited, or `only` names nothing.
+            edited, another process writes there, or `only` names nothing.
         OSError: there is no room; what was finished is kept.
     """
-    say = say or (lambda text: print(text, file=sys.stderr))
+    say = say or (lambda text: print(text, file=sys.stderr, flush=True))
     asked = manifest if isinstance(manifest, Manifest) else read(manifest)
     chunks = plan(asked)
     named = {c.name: c for c in chunks}
-    chosen = [c for c in named.values() if not only or any(word in c.title for word in only)]  # fmt: skip
-    if not chosen:
+    chosen = chosen_of(chunks, only)
+    with held(Path(out)):
+        store = opened(Path(out), remake=remake)
+        if fresh:
+            store.forget()
+        left = [c for c in chosen if not finished(store, c, remake=remake)]
+        count = sum(len(c.samples) for c in left)
+        kept = sum(len(c.samples) for c in chosen) - count
+        say(f"{asked.name}: {count} fits to make in {len(left)} chunks, {kept} are there")  # fmt: skip
+        _run(left, told_of(asked), engine, store, say)
+        here = [name for name in named if store.has(name)]
+        runs = [f"N={r.N:g}, D={r.D:g}" for r in asked.targets.runs]
+        coords = {"C": asked.targets.budgets, "run": runs}
+        table = gather(store, here, coords, draws=asked.outputs.draws, csv=asked.outputs.csv)  # fmt: skip
+        write_whole(Path(out) / "manifest.json", json_text(asked.model_dump()))
+    return Refit(Path(out), table, count, len(here) == len(named))
+
+
+def chosen_of(chunks: Sequence[Chunk], only: Sequence[str]) -> list[Chunk]:
+    """Take the chunks whose title has one of these words; all where there are none.
+
+    Raises:
+        ValueError: no title has any.
+    """
+    each = {c.name: c for c in chunks}.values()
+    found = [c for c in each if not only or any(word in c.title for word in only)]
+    if not found:
         msg = f"--only {', '.join(only)}: no chunk has that in its title, such as {chunks[0].title!r}"
         raise ValueError(msg)
-    store = _open(Path(out), remake=remake)
-    left = [c for c in chosen if not _whole(store, c, remake=remake)]
-    count = sum(len(c.samples) for c in left)
-    kept = sum(len(c.samples) for c in chosen) - count
-    say(f"{asked.name}: {count} fits to make in {len(left)} chunks, {kept} are there")
-    _run(left, told_of(asked), engine, store, say)
-    whole = all(store.has(name) for name in named)
-    here = [name for name in named if store.has(name)]
-    runs = [f"N={r.N:g}, D={r.D:g}" for r in asked.targets.runs]
-    coords = {"C": asked.targets.budgets, "run": runs}
-    table = gather(store, here, coords, draws=asked.outputs.draws, csv=asked.outputs.csv)  # fmt: skip
-    return Refit(Path(out), table, count, whole)
+    return found
 
 
 def told_of(manifest: Manifest) -> Told:
@@ -92,23 +110,40 @@ def told_of(manifest: Manifest) -> Told:
     return Told(sampler.draws, sampler.precision, tuple(targets.budgets), runs, manifest.outputs.prob)  # fmt: skip
 
 
-def _open(folder: Path, *, remake: bool) -> Store:
-    """Look into the folder; a damaged table is put aside where that was asked for."""
+def opened(folder: Path, *, remake: bool = False, touch: bool = True) -> Store:
+    """Look into the folder.
+
+    Args:
+        folder: of the results.
+        remake: pass over a damaged table, and forget it.
+        touch: whether it may also be removed.
+
+    Raises:
+        ValueError: the table is damaged.
+    """
     try:
         return Store(folder)
     except ValueError:
         if not remake:
             raise
-        for name in ("fits.parquet", "draws.nc"):
-            (folder / name).unlink(missing_ok=True)
-        return Store(folder)
+        if touch:
+            (folder / TABLE).unlink()
+        return Store(folder, table=False)
 
 
-def _whole(store: Store, chunk: Chunk, *, remake: bool) -> bool:
+def finished(
+    store: Store, chunk: Chunk, *, remake: bool = False, touch: bool = True
+) -> bool:
     """Say whether a chunk is finished and its files are as they were written.
 
+    Args:
+        store: where it would lie.
+        chunk: the fits.
+        remake: forget damaged files, rather than refuse them.
+        touch: whether they may also be removed.
+
     Raises:
-        ValueError: they are not, and nothing was said of making them again.
+        ValueError: they are damaged.
     """
     if not store.has(chunk.name):
         return False
@@ -118,7 +153,8 @@ def _whole(store: Store, chunk: Chunk, *, remake: bool) -> bool:
     except ValueError:
         if not remake:
             raise
-        store.drop(chunk.name)
+        if touch:
+            store.drop(chunk.name)
         return False
 
 
@@ -134,7 +170,7 @@ def _run(
         done += len(part.table["fit"])
         took = time.monotonic() - began
         lost = _lost(part)
-        line = f"[{i}/{len(chunks)}] {titles[part.chunk]}: {_fits(part)}; {_time(took / done * (total - done))} left"
+        line = f"[{i}/{len(chunks)}] {titles[part.chunk]}: {_fits(part)}; {spoken(took / done * (total - done))} left"
         if lost:
             say(f"{line}; {lost}")
         elif pace.due(i, took):
@@ -163,7 +199,7 @@ def _fits(part: Part) -> str:
     methods = part.table["method"]
     nuts = methods.count("nuts")
     by = f", {nuts} by NUTS" if 0 < nuts < len(methods) else ""
-    return f"{len(methods)} fit{'s' * (len(methods) > 1)} in {_time(seconds)}{by}"
+    return f"{len(methods)} fit{'s' * (len(methods) > 1)} in {spoken(seconds)}{by}"
 
 
 def _lost(part: Part) -> str:
@@ -172,7 +208,8 @@ def _lost(part: Part) -> str:
     return f"FAILED {len(reasons)}: {reasons[0]}" if reasons else ""
 
 
-def _time(seconds: float) -> str:
+def spoken(seconds: float) -> str:
+    """Say a time in the unit that suits it."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

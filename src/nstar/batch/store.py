@@ -1,8 +1,10 @@
 """The results of a batch on disk: one table and one file of draws, by chunks.
 
 `chunks/` holds what a run has finished; once all is there it is put together into
-`fits.parquet` and `draws.nc`, each whole or not at all, and only then `chunks/` goes.  A
-chunk is looked for in both, so that a run killed at any instant loses nothing.
+`fits.parquet` and `draws.nc`, each whole or not at all, and only then `chunks/` goes.  What
+of the batch before is not of this one stays in `spare/` until the next change: a table that
+cannot be reached for a night costs no fits.  A chunk is looked for in all three, so that a
+run killed at any instant loses nothing.
 """
 
 import contextlib
@@ -19,30 +21,35 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nstar.batch import parts
-from nstar.batch.table import SCHEMA, as_table, csv_text, digest_of
+from nstar.batch.table import SCHEMA, as_table, csv_text, digest_of, ordered
 from nstar.batch.work import Part
 from nstar.writing import write_whole
 
 TABLE, DRAWS, CHUNKS, BEFORE = "fits.parquet", "draws.nc", "chunks", "previous.parquet"
+SPARE = "spare"  # chunks of the batch before that are not of this one
 
 
 class Store:
     """A folder of results."""
 
-    def __init__(self, folder: Path) -> None:
-        """Look into a folder, which need not be there yet.
+    def __init__(self, folder: Path, *, table: bool = True) -> None:
+        """Look into a folder, which need not be there yet; into its table if asked.
 
         Raises:
             ValueError: its table was cut short or edited.
         """
         self.folder = folder
-        self.table = read_table(folder / TABLE)
+        self.table = read_table(folder / TABLE) if table else None
         names = self.table["chunk"].to_pylist() if self.table else []
         self.rows = _spans(names)
 
     def has(self, chunk: str) -> bool:
         """Say whether a chunk is finished."""
-        return (self.folder / CHUNKS / f"{chunk}.npz").is_file() or chunk in self.rows
+        return self._file(chunk) is not None or chunk in self.rows
+
+    def _file(self, chunk: str) -> Path | None:
+        files = (self.folder / place / f"{chunk}.npz" for place in (CHUNKS, SPARE))
+        return next((file for file in files if file.is_file()), None)
 
     def part(self, chunk: str) -> Part:
         """Read a finished chunk.
@@ -50,8 +57,7 @@ class Store:
         Raises:
             ValueError: a file was cut short or edited.
         """
-        file = self.folder / CHUNKS / f"{chunk}.npz"
-        if file.is_file():
+        if (file := self._file(chunk)) is not None:
             return parts.take(file)
         assert self.table is not None  # noqa: S101  it was asked whether there is one
         start, stop = self.rows[chunk]
@@ -81,10 +87,32 @@ class Store:
         """Keep what came of a chunk."""
         parts.put(part, self.folder / CHUNKS)
 
+    def forget(self) -> None:
+        """Forget all chunks; the table stays, to be told beside the new one."""
+        for place in (CHUNKS, SPARE):
+            _empty(self.folder / place)
+        self.rows = {}
+
     def drop(self, chunk: str) -> None:
         """Forget a chunk, so that it is made again."""
-        (self.folder / CHUNKS / f"{chunk}.npz").unlink(missing_ok=True)
+        while (file := self._file(chunk)) is not None:
+            file.unlink()
         self.rows.pop(chunk, None)
+
+    def spare(self, planned: Sequence[str]) -> None:
+        """Put aside what the table holds and is no longer planned."""
+        if left := [chunk for chunk in self.rows if chunk not in set(planned)]:
+            _empty(self.folder / SPARE, but=planned)
+            for chunk in left:
+                with contextlib.suppress(ValueError):  # damaged, and not asked for
+                    parts.put(self.part(chunk), self.folder / SPARE)
+
+
+def _empty(folder: Path, but: Sequence[str] = ()) -> None:
+    """Remove the chunks of a folder, but for some."""
+    for file in folder.glob("*.npz"):
+        if file.stem not in set(but):
+            file.unlink(missing_ok=True)
 
 
 def _spans(names: Sequence[str]) -> dict[str, tuple[int, int]]:
@@ -163,12 +191,13 @@ def gather(
             tables.append(as_table(part.table))
             yield part
 
+    store.spare(chunks)
     if draws:
         _write_draws(folder / DRAWS, store, chunks, each(), coords)
     else:
         list(each())
     table = pa.concat_tables(tables, promote_options="permissive")
-    table = table.append_column("draws_sha256", pa.array(seals))
+    table = ordered(table.append_column("draws_sha256", pa.array(seals)))
     table = table.replace_schema_metadata({SCHEMA: digest_of(table)})
     before = store.table
     if before is not None and before["name"].to_pylist() != table["name"].to_pylist():
@@ -176,8 +205,9 @@ def gather(
     _write_table(table, folder / TABLE)
     if csv:
         write_whole(folder / "fits.csv", csv_text(table))
-    for file in (folder / CHUNKS).glob("*.npz"):
-        file.unlink(missing_ok=True)
+    _empty(folder / CHUNKS)
+    for name in chunks:
+        (folder / SPARE / f"{name}.npz").unlink(missing_ok=True)
     return table
 
 

@@ -9,9 +9,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nstar.batch.parts import DATED
+from nstar.certificates import Certificate
 
+DATED = ("seconds", "made_with")  # columns that tell of the making, not of the fit
 SCHEMA = b"nstar_batch_sha256"  # of the contents, in the file's metadata
+FIRST = (
+    "fit", "name", "chunk", "ladder", "law", "noise", "discrepancy", "priors", "seed", "resample",
+    "sample", "runs", "C_max", *Certificate._fields, "prob",
+)  # fmt: skip
+LAST = (*DATED, "draws_sha256")
 COUNTS = {"seed", "runs", "divergences", "held_out_runs"}
 
 
@@ -29,6 +35,12 @@ def _column(name: str, values: Sequence[Any]) -> pa.Array:
         return pa.array(values, pa.string())
     numbers = [None if v is None or not np.isfinite(v) else float(v) for v in values]
     return pa.array(numbers, pa.float64())
+
+
+def ordered(table: pa.Table) -> pa.Table:
+    """Put columns in one order: what a fit is of, how it went, quantities by name."""
+    names = sorted(set(table.column_names) - {*FIRST, *LAST})
+    return table.select([*FIRST, *names, *(n for n in LAST if n in table.column_names)])
 
 
 def digest_of(table: pa.Table) -> str:

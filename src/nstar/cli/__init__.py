@@ -12,6 +12,7 @@ from nstar.cli import (
     predicting,
     priors,
     reaching,
+    refitting,
     registries,
     reporting,
     risking,
@@ -37,6 +38,7 @@ for room in (
     tasking,
     priors,
     backtesting,
+    refitting,
     simulating,
     registries,
 ):
