@@ -206,7 +206,7 @@ def test_resamples_by_column_take_whole_groups():
     table = ladder(0) | {"group": np.repeat(np.arange(10.0), 3)}
     runs = nstar.read_runs(table)
     p = problem(runs, "chinchilla", discrepancy="none")
-    weights = resampling._resampled(p, "group", 5, 0)
+    weights = resampling.drawn(p.runs, "group", 5, 0)
     assert (weights.reshape(5, 10, 3) == weights.reshape(5, 10, 3)[:, :, :1]).all()
     assert (weights.sum(1) == 30).all()
     with pytest.raises(ValueError, match="no column 'budgets'"):
@@ -214,8 +214,8 @@ def test_resamples_by_column_take_whole_groups():
     with pytest.raises(ValueError, match="share scatter"):
         bootstrap(runs, noise="between:group", count=2)
     across = nstar.read_runs(table | {"half": np.resize([0.0, 1.0], 30)})
-    with pytest.raises(ValueError, match="differ in 'half'"):
-        bootstrap(across, noise="between:group", by="half", count=2)
+    with pytest.raises(ValueError, match="drawn apart"):
+        bootstrap(across, noise="between:group", by="half", count=20)
 
 
 def test_a_posterior_of_two_modes_is_not_left_to_weights_about_one(monkeypatch):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nstar.averaging import average as average
+    from nstar.batch.running import refit as refit
     from nstar.batches import Batch as Batch
     from nstar.batches import fit_batch as fit_batch
     from nstar.cache import use_cache as use_cache
@@ -73,6 +74,7 @@ _ROOMS = {
     "predict": ("prediction", "loss"),
     "prior_predictive": ("prior_check", "prior_predictive"),
     "read_runs": ("reading", "read_runs"),
+    "refit": ("batch.running", "refit"),
     "respond": ("responding", "respond"),
     "score": ("downstream", "score"),
     "sensitivity": ("power_scaling", "sensitivity"),

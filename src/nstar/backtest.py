@@ -58,7 +58,7 @@ class Outcome:
             return {}
 
         def scored(fit: Fit | Average) -> dict[str, Any]:
-            return scores(_predicted(fit, self.split.test, fit.seed), truth)
+            return scores(predicted(fit, self.split.test, fit.seed), truth)
 
         laws = dict(zip(self.fit.names, self.fit.components, strict=True))
         return {
@@ -153,11 +153,11 @@ def backtest(
             fitted = fit(
                 train, law, noise, priors, seed, settings, tick, discrepancy=discrepancy
             )
-        outcomes.append(Outcome(part, fitted, _predicted(fitted, part.test, seed)))
+        outcomes.append(Outcome(part, fitted, predicted(fitted, part.test, seed)))
     return outcomes
 
 
-def _predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarray:
+def predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarray:
     """Draws of the response of held-out runs, each with the inputs of its own row."""
     laws = [part.law for part in components(fitted)]
     x = {}

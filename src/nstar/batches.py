@@ -24,7 +24,7 @@ from nstar.prior_sets import Priors
 from nstar.progress import Tick, progress
 from nstar.samplers import density, importance, nuts, search
 from nstar.samplers.nuts import Settings
-from nstar.tasks import Task, chunks, filled, number, stacked, tasks_of
+from nstar.tasks import Task, chunks, filled, number, stacked, tasks_of, usual_sizes
 from nstar.types import Labelled, Law, Noise
 
 MOST = 20  # unknowns that importance sampling is tried with
@@ -56,6 +56,8 @@ class Asked(NamedTuple):
     C: np.ndarray  # FLOP
     quantiles: tuple[float, ...] | None
     precision: str  # of the weights
+    at: np.ndarray  # N and D of runs, (2, run)
+    sizes: tuple[int, ...]  # fits that programs take at a time, rising
 
 
 def asked_for(
@@ -64,6 +66,8 @@ def asked_for(
     budgets: Sequence[float],
     quantiles: Sequence[float] | None,
     precision: str,
+    at: Sequence[tuple[float, float]] = (),
+    sizes: Sequence[int] = (),
 ) -> Asked:
     """Read what `fit_batch` takes.
 
@@ -77,7 +81,9 @@ def asked_for(
     if kept is not None and not all(0 <= q <= 1 for q in kept):
         msg = f"quantiles {list(kept)}: each is a probability, between 0 and 1"
         raise ValueError(msg)
-    return Asked(seed, draws, np.asarray(budgets, float), kept, precision)
+    runs = np.asarray(at, float).reshape(-1, 2).T
+    C = np.asarray(budgets, float)
+    return Asked(seed, draws, C, kept, precision, runs, tuple(sizes or usual_sizes()))
 
 
 def fit_batch(
@@ -145,7 +151,7 @@ def run(
 ) -> Batch:
     """Fit all tasks, a chunk at a time; of a chunk only what was asked is kept."""
     parts = []
-    for chunk in chunks(tasks):
+    for chunk in chunks(tasks, asked.sizes):
         params, found = _fitted(chunk, asked)
         said |= {t.name: c for t, c in zip(chunk, found, strict=True)}
         parts.append(_told(chunk, params, asked))
@@ -188,7 +194,7 @@ def _by_weights(
     Draws of the fits go into `params`, (fit, draw, ...).
     """
     skeleton, numbers = chunk[0].skeleton, [number(t, asked.seed) for t in chunk]
-    given, full = stacked(chunk)
+    given, full = stacked(chunk, asked.sizes)
     starts = search.starts_each(skeleton, given, prior)
     if chunk[0].near is not None:
         starts = np.stack([t.near for t in full])
@@ -198,7 +204,7 @@ def _by_weights(
         left = [i for i, c in enumerate(found) if not (c.passed or several[i])]
         if not left:
             break
-        which = left + [left[-1]] * (filled(len(left)) - len(left))
+        which = left + [left[-1]] * (filled(len(left), asked.sizes) - len(left))
         own = jax.tree.map(lambda a, which=which: np.asarray(a)[which], (given, at))
         keys = jax.vmap(jax.random.key)(np.array([numbers[i] for i in which]))
         with jax.enable_x64(asked.precision == "float64"):
@@ -233,19 +239,20 @@ def _by_nuts(
 def _told(chunk: list[Task], params: Any, asked: Asked) -> xr.Dataset:
     """Label the draws of a chunk and what follows from them."""
     law, C, quantiles = chunk[0].problem.law, asked.C, asked.quantiles
-    numbers = jax.tree.map(lambda *a: np.stack(a), *(t.given[0] for t in chunk))
-    spans = [_span(t.problem) for t in chunk]
+    given, full = stacked(chunk, asked.sizes)
+    spans = np.array([_span(t.problem) for t in full])
+    held = {n: np.resize(v, (len(full), *v.shape[1:])) for n, v in params.items()}
     cost = chunk[0].problem.runs.cost
-    found = decisions(chunk[0].skeleton, cost, quantiles, numbers, params, C, np.array(spans))  # fmt: skip
+    found = decisions(chunk[0].skeleton, cost, quantiles, given[0], held, C, spans, asked.at)  # fmt: skip
     coords, dims = law.labels() if isinstance(law, Labelled) else ({}, {})
-    dims = dims | {n: ["C"] for n in ("log_N", "log_D", "L")}
+    dims = dims | {n: ["C"] for n in ("log_N", "log_D", "L")} | {"loss": ["run"]}
     coords = {n: v for n, v in coords.items() if any(n in d for d in dims.values())}
     coords |= {"fit": [t.name for t in chunk]} | ({"C": C} if C.size else {})
     over = "draw" if quantiles is None else "quantile"
     coords |= {} if quantiles is None else {"quantile": list(quantiles)}
     data = {
         n: (("fit", over, *dims.get(n, [f"{n}_{i}" for i in range(v.ndim - 2)])), v)
-        for n, v in jax.tree.map(np.asarray, found).items()
+        for n, v in jax.tree.map(lambda a: np.asarray(a)[: len(chunk)], found).items()
     }
     return xr.Dataset(data, coords)
 

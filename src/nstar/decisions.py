@@ -21,6 +21,7 @@ def decisions(
     params: Any,
     C: Array,
     spans: Array,
+    at: Array,
 ) -> dict[str, Array]:
     """Add to each fit's unknowns what follows from them.
 
@@ -32,10 +33,11 @@ def decisions(
         params: unknowns, (fit, draw, ...) each.
         C: budgets in FLOP, (C,).
         spans: least and most tokens per parameter that are searched, (fit, 2).
+        at: N and D of runs whose loss is told, (2, run).
 
     Returns:
-        Unknowns, derived quantities, and log N*, log D* and L* of budgets where the law
-        knows them, (fit, draw, ...) or (fit, quantile, ...).
+        Unknowns, derived quantities, and log N*, log D* and L* of budgets and `loss` of
+        runs where the law knows them, (fit, draw, ...) or (fit, quantile, ...).
     """
 
     def one(args: Any) -> dict[str, Array]:
@@ -56,6 +58,8 @@ def decisions(
             N, D = jax.lax.map(best, params, batch_size=64)
             L = jax.vmap(law.loss)(params, jnp.exp(N), jnp.exp(D))
             found |= {"log_N": N, "log_D": D, "L": L}
+        if at.size and isinstance(law, Surface):
+            found |= {"loss": jax.vmap(lambda p: law.loss(p, *at))(params)}
         if quantiles is None:
             return found
         return {n: jnp.quantile(v, jnp.array(quantiles), axis=0) for n, v in found.items()}  # fmt: skip

@@ -1,12 +1,12 @@
 """A table drawn again from itself: how much of a fit hangs on which runs were made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from nstar.batches import KEPT, Batch, asked_for, run
+from nstar.batches import KEPT, Asked, Batch, asked_for, run
 from nstar.fitting import Problem, problem
 from nstar.observations import Observations
 from nstar.prior_sets import Priors
@@ -64,33 +64,60 @@ def bootstrap(
     asked = asked_for(seed, draws, budgets, quantiles, precision)
     with jax.enable_x64(True):
         p = problem(runs, law, noise, priors, "none")
+        times = drawn(p.runs, by, count, seed)
+        return reweighted(p, {f"{i}": w for i, w in enumerate(times)}, asked, tick)
+
+
+def reweighted(
+    p: Problem, weights: Mapping[str, np.ndarray], asked: Asked, tick: Tick
+) -> Batch:
+    """Fit a problem's law again with its runs counted as often as is said.
+
+    Args:
+        p: the problem, whose law does not bend.
+        weights: times that each run counts, (run,), by the name of the fit.
+        asked: what is wanted of every fit.
+        tick: called with the fits done and their total.
+
+    Raises:
+        ValueError: runs that share scatter would be torn apart.
+    """
+    with jax.enable_x64(True):
         whole = task_of("whole", p)
-        near = _near(whole, seed)
+        near = _near(whole, asked.seed)
         tasks = []
-        for i, weight in enumerate(_resampled(p, by, count, seed)):
+        for name, weight in weights.items():
+            _require_together(p, weight)
             data = whole.given[2]._replace(weight=np.zeros(len(whole.given[2].y)))
             data.weight[: len(weight)] = weight
             given = (*whole.given[:2], data)
-            tasks.append(whole._replace(name=f"{i}", given=given, near=near))
-        return run([t.name for t in tasks], tasks, {}, asked, tick)
+            tasks.append(whole._replace(name=name, given=given, near=near))
+        return run(list(weights), tasks, {}, asked, tick)
 
 
-def _resampled(p: Problem, by: str, count: int, seed: int) -> np.ndarray:
-    """Times that each run is drawn, (resample, run)."""
+def _require_together(p: Problem, weight: np.ndarray) -> None:
+    shared = p.data.x.get(SHARED)
+    if shared is not None and len(set(zip(shared, weight, strict=True))) > len(set(shared)):  # fmt: skip
+        msg = f"{p.runs.source}: runs that share scatter cannot be drawn apart; draw them with by=COLUMN, the column that the noise is between"
+        raise ValueError(msg)
+
+
+def drawn(runs: Observations, by: str, count: int, seed: int) -> np.ndarray:
+    """Draw runs, or the values of a column with all their runs, with replacement.
+
+    Returns:
+        Times that each run is drawn, (resample, run); the first of many are those of few.
+
+    Raises:
+        ValueError: there is no such column.
+    """
     rng = np.random.default_rng(seed)
     if by == "run":
-        if SHARED in p.data.x:
-            msg = "runs that share scatter cannot be drawn one by one; draw their groups with by=COLUMN"
-            raise ValueError(msg)
-        groups = np.arange(len(p.runs))
-    elif by in p.runs:
-        groups = np.unique(p.runs[by], return_inverse=True)[1]
+        groups = np.arange(len(runs))
+    elif by in runs:
+        groups = np.unique(runs[by], return_inverse=True)[1]
     else:
-        msg = f"{p.runs.source}: no column {by!r} to resample by; there are {', '.join(p.runs.columns)}"
-        raise ValueError(msg)
-    shared = p.data.x.get(SHARED)
-    if shared is not None and len(set(zip(shared, groups, strict=True))) > len(set(shared)):  # fmt: skip
-        msg = f"{p.runs.source}: runs that share scatter differ in {by!r}; draw by the column that the noise is between"
+        msg = f"{runs.source}: no column {by!r} to resample by; there are {', '.join(runs.columns)}"
         raise ValueError(msg)
     n = groups.max() + 1
     return rng.multinomial(n, np.full(n, 1 / n), count)[:, groups].astype(float)

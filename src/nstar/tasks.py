@@ -1,7 +1,7 @@
 """Fits that wait for their turn, and how they are put side by side in one program."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -42,9 +42,13 @@ class Task(NamedTuple):
 
 
 def tasks_of(
-    tables: Mapping[str, Any], law: Any, noise: Any, priors: Priors, discrepancy: str
-) -> tuple[list[Task], dict[str, Certificate]]:
-    """Put each table before the law; those that cannot be are said to have failed."""
+    tables: Mapping[str, Any], law: Any, noise: Any, priors: Priors, discrepancy: str,
+    rows: int = 0,
+) -> tuple[list[Task], dict[str, Certificate]]:  # fmt: skip
+    """Put each table before the law; those that cannot be are said to have failed.
+
+    Tables of up to `rows` runs share programs.
+    """
     tasks, said = [], {}
     for name, runs in tables.items():
         try:
@@ -52,22 +56,22 @@ def tasks_of(
         except ValueError as error:
             said[name] = certificates.failed(str(error))
             continue
-        tasks.append(task_of(name, p))
+        tasks.append(task_of(name, p, rows))
     return tasks, said
 
 
-def task_of(name: str, p: Problem) -> Task:
+def task_of(name: str, p: Problem, rows: int = 0) -> Task:
     """Fill a problem's table up, and part its numbers from what is compiled."""
-    rows = len(p.data.y)  # waves are told at the runs of their own table
+    rows = max(len(p.data.y), rows)  # waves are told at the runs of their own table
     data = p.data if is_bent(p.law) else density.padded(p.data, density.size(rows))
     skeleton, numbers = density.split(p.law, p.noise)
     given = jax.tree.map(np.asarray, (numbers, dict(p.chosen), data))
     return Task(name, p, skeleton, given)
 
 
-def chunks(tasks: list[Task]) -> Iterator[list[Task]]:
+def chunks(tasks: list[Task], sizes: Sequence[int]) -> Iterator[list[Task]]:
     """Fits that share a program, a chunk at a time."""
-    size, alike = _sizes()[-1], {}
+    size, alike = sizes[-1], {}
     for task in tasks:
         alike.setdefault(task.kind, []).append(task)
     for found in alike.values():
@@ -75,18 +79,19 @@ def chunks(tasks: list[Task]) -> Iterator[list[Task]]:
             yield found[i : i + size]
 
 
-def filled(count: int) -> int:
+def filled(count: int, sizes: Sequence[int]) -> int:
     """Fits that a program takes for so many: few sizes, so that few programs."""
-    return next(n for n in _sizes() if n >= count)
+    return next(n for n in sizes if n >= count)
 
 
-def _sizes() -> tuple[int, ...]:
+def usual_sizes() -> tuple[int, ...]:
+    """Sizes of chunks on this machine's device, rising."""
     return SIZES.get(jax.devices()[0].platform, WIDE)
 
 
-def stacked(chunk: list[Task]) -> tuple[Any, list[Task]]:
+def stacked(chunk: list[Task], sizes: Sequence[int]) -> tuple[Any, list[Task]]:
     """Put the fits' numbers, priors and runs side by side, the last repeated to fill up."""
-    full = [*chunk, *[chunk[-1]] * (filled(len(chunk)) - len(chunk))]
+    full = [*chunk, *[chunk[-1]] * (filled(len(chunk), sizes) - len(chunk))]
     return jax.tree.map(lambda *a: np.stack(a), *(t.given for t in full)), full
 
 

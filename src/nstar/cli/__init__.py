@@ -12,6 +12,7 @@ from nstar.cli import (
     predicting,
     priors,
     reaching,
+    refitting,
     registries,
     reporting,
     risking,
@@ -39,6 +40,7 @@ for room in (
     sampling,
     priors,
     backtesting,
+    refitting,
     simulating,
     registries,
 ):

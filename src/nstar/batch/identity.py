@@ -1,0 +1,81 @@
+"""What makes a fit the one it is, as a hash: the same name, the same draws."""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from nstar import batches, certificates, diagnostics
+from nstar.batch.manifest import Sampler
+from nstar.bending import amplitudes
+from nstar.fitting import named, unknowns
+from nstar.laws import LAWS
+from nstar.learned import learned
+from nstar.noise import NOISES
+from nstar.observations import Observations
+from nstar.prior_sets import PriorSet
+from nstar.priors import describe
+from nstar.record import of_runs as of_sources
+from nstar.samplers import importance
+from nstar.tree import spec
+
+MODEL = 1  # raised when laws, priors or samplers change what a posterior is
+DIGITS = 24  # of a name
+
+
+def of(made_of: Any) -> str:
+    """Hash plain data."""
+    text = json.dumps(made_of, sort_keys=True, allow_nan=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+def of_runs(runs: Observations) -> str:
+    """Hash what a law may learn from runs: numbers and groups, not where they came from."""
+    found = hashlib.sha256(repr((runs.cost, runs.params_counted)).encode())
+    for name in sorted(runs.columns):
+        values = runs[name]
+        raw = "\0".join(map(str, values)).encode() if values.dtype.kind in "OUS" else np.ascontiguousarray(values, float).tobytes()  # fmt: skip
+        found.update(f"{name}{len(raw)}".encode() + raw)
+    return found.hexdigest()[:DIGITS]
+
+
+def of_array(values: np.ndarray | None) -> str:
+    """Hash which runs count, and how often."""
+    if values is None:
+        return ""
+    return hashlib.sha256(np.ascontiguousarray(values, float).tobytes()).hexdigest()[:DIGITS]  # fmt: skip
+
+
+def of_model(
+    law: str,
+    noise: str,
+    discrepancy: str,
+    priors: PriorSet,
+    seed: int,
+    runs: Observations,
+) -> str:
+    """Hash a law with its noise, its discrepancy, its priors of these runs and the seed."""
+    form, scatter = named(law, noise)
+    own = {n: p if isinstance(p, str) else describe(p) for n, p in priors.only(_known(form, scatter)).own.items()}  # fmt: skip
+    record = []
+    if priors.name != "weak":
+        record = [learned().about.get("fits_sha256", ""), of_sources(runs, learned().marks)]  # fmt: skip
+    return of({
+        "model": MODEL, "law": spec(form, LAWS), "noise": spec(scatter, {n: type(v) for n, v in NOISES.items()}),
+        "discrepancy": discrepancy, "priors": priors.name, "own": own, "without": priors.without,
+        "record": record, "seed": seed,
+    })  # fmt: skip
+
+
+def _known(law: Any, noise: Any) -> set[str]:
+    return {*unknowns(law, noise)} | amplitudes(law)
+
+
+def of_sampler(sampler: Sampler) -> str:
+    """Hash how draws are made and when they are believed."""
+    return of({
+        "draws": sampler.draws, "precision": sampler.precision,
+        "weights": [importance.FEW, importance.MANY, batches.MOST], "nuts": [batches.SHORT, batches.LONG],
+        "gates": [certificates.K_HAT, diagnostics.ESS, diagnostics.RHAT],
+    })  # fmt: skip

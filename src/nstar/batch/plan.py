@@ -1,0 +1,202 @@
+"""From a manifest to chunks of fits: the same chunks wherever and whenever they are run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from nstar.batch import identity
+from nstar.batch.ladders import Ladder, ladders
+from nstar.batch.manifest import Manifest
+from nstar.fitting import named
+from nstar.noise import NOISES
+from nstar.observations import Observations
+from nstar.prior_sets import PriorSet
+from nstar.resampling import drawn
+from nstar.splits import split
+
+CHUNK = 64  # fits of a chunk: what a program on a CPU takes at a time
+POOLED = "pooled"  # the resampling of one fit of all ladders
+
+
+class Choice(NamedTuple):
+    """What a fit assumes."""
+
+    law: str
+    noise: str
+    discrepancy: str
+    priors: str
+    seed: int
+    prior_set: PriorSet
+
+
+class Sample(NamedTuple):
+    """The runs that a fit learns from, of its ladder's."""
+
+    resample: str = "none"  # none, bootstrap by run, leave out budget, hold out, pooled
+    label: str = ""  # 17, 6e+18, 1 decade
+    weight: np.ndarray | None = None  # times that each run counts, (run,)
+    keep: np.ndarray | None = None  # runs that are learned from, (run,)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Fits that are worked out together, of one ladder under one choice."""
+
+    name: str  # hash of its fits' names and of what is asked of them
+    ladder: str
+    choice: Choice
+    samples: tuple[Sample, ...]
+    fits: tuple[str, ...]  # names, hashes of all that each is made of
+    runs: Observations | None
+    reason: str = ""  # why it cannot be run
+    lost: bool = False  # by the machine, and so for another time
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What a person calls each fit."""
+        c = self.choice
+        head = f"{self.ladder}/{c.law}/{c.noise}/{c.discrepancy}/{c.priors}/{c.seed}"
+        return tuple(f"{head}/{s.resample}{'/' if s.label else ''}{s.label}" for s in self.samples)  # fmt: skip
+
+    @property
+    def title(self) -> str:
+        """What is run, in a line."""
+        c, first, last = self.choice, self.samples[0], self.samples[-1]
+        what = [self.ladder, c.law, c.noise]
+        what += [c.discrepancy] if c.discrepancy != "none" else []
+        what += [c.priors] if c.priors != "weak" else []
+        what += [f"seed {c.seed}"] if c.seed else []
+        if first.resample != "none":
+            span = first.label if first is last else f"{first.label} to {last.label}"
+            what.append(f"{first.resample} {span}".strip())
+        return " · ".join(what)
+
+
+def plan(manifest: Manifest) -> list[Chunk]:
+    """Say what a manifest asks for, in its order.
+
+    Raises:
+        ValueError: two ladders have one name.
+    """
+    found = ladders(manifest)
+    choices = list(_choices(manifest))
+    asked = _asked(manifest)
+    chunks: list[Chunk] = []
+    for ladder in found:
+        if ladder.runs is None:
+            whole = Sample()
+            chunks += [Chunk(identity.of([ladder.name, *c[:5]]), ladder.name, c, (whole,), ("",), None, ladder.reason) for c in choices]  # fmt: skip
+            continue
+        data, groups = (
+            identity.of_runs(ladder.runs),
+            list(_samples(ladder.runs, manifest)),
+        )
+        told = [[identity.of_array(s.weight) + identity.of_array(s.keep) for s in g] for g, _ in groups]  # fmt: skip
+        for choice in choices:
+            model = identity.of_model(
+                *choice[:3], choice.prior_set, choice.seed, ladder.runs
+            )
+            for (samples, reason), own in zip(groups, told, strict=True):
+                fits = [identity.of([model, data, s, asked[0]]) for s in own]
+                for i in range(0, len(samples), CHUNK):
+                    cut = slice(i, i + CHUNK)
+                    name = identity.of(
+                        [ladder.name, samples[i].resample, fits[cut], asked]
+                    )
+                    chunks.append(Chunk(name, ladder.name, choice, tuple(samples[cut]), tuple(fits[cut]), ladder.runs, reason))  # fmt: skip
+    if manifest.grid.pooled:
+        chunks += [_pooled(found, choice, asked) for choice in choices]
+    return chunks
+
+
+def _asked(manifest: Manifest) -> tuple[str, str]:
+    """Hash how is sampled, and what is told of the draws."""
+    told = manifest.targets.model_dump() | {"prob": manifest.outputs.prob}
+    return identity.of_sampler(manifest.sampler), identity.of(told)
+
+
+def _choices(manifest: Manifest) -> Iterator[Choice]:
+    grid = manifest.grid
+    for law in grid.laws:
+        for noise in dict.fromkeys(_noise(law, n) for n in grid.noises):
+            for discrepancy in grid.discrepancies:
+                for priors in grid.priors:
+                    for seed in grid.seeds:
+                        yield Choice(law, noise, discrepancy, priors, seed, manifest.prior_set(priors))  # fmt: skip
+
+
+def _noise(law: str, noise: str) -> str:
+    """Name a law's usual noise."""
+    if noise != "usual":
+        return noise
+    _, usual = named(law, None)
+    return next((n for n, v in NOISES.items() if v == usual), noise)
+
+
+def _samples(
+    runs: Observations, manifest: Manifest
+) -> Iterator[tuple[list[Sample], str]]:
+    """Whole runs, then each resampling; or why there is none."""
+    yield [Sample()], ""
+    for asked in manifest.resample:
+        by = getattr(asked, "by", "")
+        said = f"{asked.kind.replace('_', ' ')}{f' by {by}' if asked.kind == 'bootstrap' else f' {by}' if by else ''}"
+        try:
+            if asked.kind == "bootstrap":
+                times = drawn(runs, by, asked.count, manifest.grid.seeds[0])
+                yield [Sample(said, str(i), weight=w) for i, w in enumerate(times)], ""
+            elif asked.kind == "leave_out":
+                yield _left_out(runs, by, said), ""
+            else:
+                parts = [(d, split(runs, d)) for d in asked.decades]
+                yield [Sample(said, f"{d:g} decades", keep=np.isin(runs.rows, p.train.rows)) for d, p in parts], ""  # fmt: skip
+        except ValueError as error:
+            yield [Sample(said)], str(error)
+
+
+def _left_out(runs: Observations, by: str, said: str) -> list[Sample]:
+    if by not in runs:
+        msg = f"{runs.source}: no column {by!r} to leave values of out; there are {', '.join(runs.columns)}"
+        raise ValueError(msg)
+    values = runs[by]
+    known = values[values == values] if values.dtype.kind == "f" else values
+    each = np.unique(known)
+    if len(each) < 2:
+        msg = f"{runs.source}: {by!r} has one value; leaving it out leaves no run"
+        raise ValueError(msg)
+    return [Sample(said, f"{v:g}" if isinstance(v, float) else str(v), keep=np.asarray(values != v)) for v in each]  # fmt: skip
+
+
+def _pooled(found: Sequence[Ladder], choice: Choice, asked: tuple[str, str]) -> Chunk:
+    """One fit of all ladders, each with unknowns of its own about a population's."""
+    held = [(ladder.name, ladder.runs) for ladder in found if ladder.runs is not None]
+    samples = tuple(Sample(POOLED, name) for name, _ in held) or (Sample(POOLED),)
+    try:
+        runs = together(held)
+    except ValueError as error:
+        return Chunk(identity.of([POOLED, asked, choice[:5]]), POOLED, choice, samples, ("",) * len(samples), None, str(error))  # fmt: skip
+    model = identity.of_model(*choice[:3], choice.prior_set, choice.seed, runs)
+    fits = [identity.of([model, POOLED, [identity.of_runs(r) for _, r in held], name, asked[0]]) for name, _ in held]  # fmt: skip
+    return Chunk(identity.of([POOLED, fits, asked]), POOLED, choice, samples, tuple(fits), runs)  # fmt: skip
+
+
+def together(held: Sequence[tuple[str, Observations]]) -> Observations:
+    """Put ladders into one table, with a column that names them.
+
+    Raises:
+        ValueError: there is nothing to pool, or FLOP are not counted alike.
+    """
+    if len(held) < 2:
+        msg = "pooling takes two ladders or more"
+        raise ValueError(msg)
+    if len({runs.cost for _, runs in held}) > 1:
+        msg = "ladders whose FLOP per parameter and token differ are not pooled"
+        raise ValueError(msg)
+    first = held[0][1]
+    shared = [n for n in ("N", "D", "C", "L") if all(n in r for _, r in held)]
+    columns = {n: np.concatenate([r[n] for _, r in held]) for n in shared}
+    columns["ladder"] = np.concatenate([np.full(len(r), name) for name, r in held])
+    rows = np.arange(len(columns["ladder"])) + 1
+    return Observations(columns, rows, "all ladders", "", first.cost, derived=first.derived)  # fmt: skip

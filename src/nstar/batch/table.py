@@ -1,0 +1,72 @@
+"""The table of a batch: typed columns, a digest of what they say, and CSV."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from nstar.certificates import Certificate
+
+DATED = ("seconds", "made_with")  # columns that tell of the making, not of the fit
+SCHEMA = b"nstar_batch_sha256"  # of the contents, in the file's metadata
+FIRST = (
+    "fit", "name", "chunk", "ladder", "law", "noise", "discrepancy", "priors", "seed", "resample",
+    "sample", "runs", "C_max", *Certificate._fields, "prob",
+)  # fmt: skip
+LAST = (*DATED, "draws_sha256")
+COUNTS = {"seed", "runs", "divergences", "held_out_runs"}
+
+
+def as_table(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """Type columns: text, counts, whether it passed, and numbers."""
+    return pa.table({name: _column(name, values) for name, values in columns.items()})
+
+
+def _column(name: str, values: Sequence[Any]) -> pa.Array:
+    if name == "passed":
+        return pa.array(values, pa.bool_())
+    if name in COUNTS:
+        return pa.array(values, pa.int64())
+    if any(isinstance(v, str) for v in values):
+        return pa.array(values, pa.string())
+    numbers = [None if v is None or not np.isfinite(v) else float(v) for v in values]
+    return pa.array(numbers, pa.float64())
+
+
+def ordered(table: pa.Table) -> pa.Table:
+    """Put columns in one order: what a fit is of, how it went, quantities by name."""
+    names = sorted(set(table.column_names) - {*FIRST, *LAST})
+    return table.select([*FIRST, *names, *(n for n in LAST if n in table.column_names)])
+
+
+def digest_of(table: pa.Table) -> str:
+    """Hash what a table says."""
+    found = hashlib.sha256()
+    for name in table.column_names:
+        found.update(f"{name}\0{table[name].to_pylist()!r}".encode())
+    return found.hexdigest()
+
+
+def undated(table: pa.Table) -> pa.Table:
+    """Drop the columns that tell of the making: the rest is the same whenever it is made."""
+    return table.drop_columns([n for n in DATED if n in table.column_names])
+
+
+def csv_text(table: pa.Table) -> str:
+    """Write CSV: numbers to seven digits, nothing for what is not known."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.column_names)
+    columns = [[_cell(v) for v in table[name].to_pylist()] for name in table.column_names]  # fmt: skip
+    writer.writerows(zip(*columns, strict=True))
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.7g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,156 @@
+"""The command that fits many ladders under many choices, as a manifest says."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.source import tell, use_cache
+
+if TYPE_CHECKING:
+    from nstar.batch.engines import Engine
+    from nstar.batch.running import Refit
+
+SHOWN = 12  # failures told on the terminal; all are in the table
+
+
+class Engines(StrEnum):
+    """Where fits are worked out."""
+
+    local = "local"
+    processes = "processes"
+    ray = "ray"
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the command into the door."""
+    o.hang(app, (refit, "nstar refit public-ladders-small --out public"))
+
+
+def refit(
+    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="A TOML file, or one that nstar ships: public-ladders, public-ladders-small.")],
+    out: Annotated[str | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results, named as the manifest unless given; what is there already and unchanged is not fitted again.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fitted, and about how long it takes.")] = False,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Keep what the folder has, or fit all again.")] = True,
+    remake: Annotated[bool, typer.Option("--remake", help="Fit again what a damaged file of the folder held, rather than refuse.")] = False,
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="WORD", help="Only chunks with this in their title (a ladder, a law). Repeatable.")] = None,
+    engine: Annotated[Engines, typer.Option("--engine", help="This process, processes of this machine, or a Ray cluster.")] = Engines.processes,
+    workers: Annotated[int | None, typer.Option("--workers", metavar="COUNT", min=1, help="Processes; as devices, cores and memory allow unless given.")] = None,
+    address: Annotated[str | None, typer.Option("--address", metavar="HOST:PORT", help="Of a running Ray cluster; one of this machine unless given.")] = None,
+    gpus: Annotated[float, typer.Option("--gpus", metavar="SHARE", min=0.0, help="Of a GPU for a chunk, on Ray: 0.5 puts two on one.")] = 0.0,
+    json: o.Json = False, cache: o.Cache = True,
+) -> None:  # fmt: skip
+    """Fit every ladder of a manifest under every choice; go on where it was left."""
+    _require(engine, workers, address, gpus)
+    from nstar.batch.manifest import read
+
+    asked = read(manifest)
+    folder = Path(out or Path(manifest).stem)
+    if cache:
+        use_cache()
+    if dry_run:
+        _dry(asked, folder, only or [], engine, workers, fresh=not resume, json=json)
+        return
+    from nstar.batch.running import refit as run
+
+    made = run(
+        asked, folder, engine=_engine(engine, workers, address, gpus, cache=cache),
+        only=only or (), fresh=not resume, remake=remake,
+    )  # fmt: skip
+    _told(made, asked.name, asked.grid.seeds, json=json)
+    if made.failed:
+        raise typer.Exit(1)
+
+
+def _require(
+    engine: Engines, workers: int | None, address: str | None, gpus: float
+) -> None:
+    """Refuse options that the engine does not have.
+
+    Raises:
+        ValueError: naming the one that does.
+    """
+    if engine is not Engines.ray and (address or gpus):
+        msg = f"{'--address' if address else '--gpus'} is of --engine ray; got --engine {engine}"
+        raise ValueError(msg)
+    if engine is not Engines.processes and workers:
+        msg = f"--workers is of --engine processes; got --engine {engine}"
+        raise ValueError(msg)
+
+
+def _engine(
+    engine: Engines, workers: int | None, address: str | None, gpus: float, *, cache: bool
+) -> "Engine":  # fmt: skip
+    from nstar.batch.engines import Processes, local
+    from nstar.cache import default_folder
+
+    folder = default_folder() if cache else None
+    if engine is Engines.ray:
+        from nstar.batch.on_ray import OnRay
+
+        return OnRay(address, gpus, cache=folder)
+    return local if engine is Engines.local else Processes(workers, folder)
+
+
+def _dry(
+    asked: Any, out: Path, only: list[str], engine: Engines, workers: int | None,
+    *, fresh: bool, json: bool,
+) -> None:  # fmt: skip
+    """Say what would be fitted; nothing is written."""
+    from nstar.batch.engines import Processes
+    from nstar.batch.estimates import seconds
+    from nstar.batch.plan import plan
+    from nstar.batch.running import chosen_of, finished, opened, spoken
+
+    store = opened(out, remake=True, touch=False)
+    chosen = chosen_of(plan(asked), only)
+    left = [c for c in chosen if fresh or not finished(store, c, remake=True, touch=False)]  # fmt: skip
+    count = Processes(workers).places if engine is Engines.processes else 1
+    took = seconds(left, store, count)
+    fits = sum(len(c.samples) for c in left)
+    there = sum(len(c.samples) for c in chosen) - fits
+    if json:
+        show.as_json({
+            "manifest": asked.name, "fits": fits, "there": there, "chunks": [
+                {"title": c.title, "fits": len(c.samples), "names": c.fits, "reason": c.reason} for c in left
+            ], "seconds": took, "workers": count,
+        })  # fmt: skip
+        return
+    for ladder in dict.fromkeys(c.ladder for c in left):
+        own = [c for c in left if c.ladder == ladder]
+        choices = len({c.choice[:5] for c in own})
+        show.line(f"{ladder}: {sum(len(c.samples) for c in own)} fits, {choices} choices")  # fmt: skip
+        for reason in dict.fromkeys(c.reason for c in own if c.reason):
+            show.line(f"  fails: {reason}")
+    show.line(f"{fits} fits in {len(left)} chunks, {there} are there", bold=True)
+    where = f"on {count} worker{'s' * (count > 1)}"
+    show.line(f"about {spoken(took)} {where}, with all programs to compile; a rough estimate")  # fmt: skip
+
+
+def _told(made: "Refit", name: str, seeds: list[int], *, json: bool) -> None:
+    """Print what came of it."""
+    failed, total = made.failed, made.table.num_rows
+    files = sorted(f.name for f in made.folder.iterdir() if f.is_file() and f.name != ".lock")  # fmt: skip
+    if json:
+        show.as_json({
+            "manifest": name, "out": str(made.folder), "seeds": seeds, "fits": total, "fitted": made.fitted,
+            "passed": total - len(failed), "whole": made.whole, "files": files,
+            "failed": [{k: row[k] for k in ("fit", "method", "reason")} for row in failed],
+        })  # fmt: skip
+        return
+    reasons: dict[tuple[str, str], int] = {}
+    for row in failed:
+        why = row["reason"] if row["method"] in ("none", "lost") else "no draws that may be trusted"  # fmt: skip
+        reasons[row["ladder"], why] = reasons.get((row["ladder"], why), 0) + 1
+    for (ladder, why), count in list(reasons.items())[:SHOWN]:
+        show.line(f"FAIL: {ladder}, {count} fit{'s' * (count > 1)}: {why}")
+    if len(reasons) > SHOWN:
+        show.line(f"and {len(reasons) - SHOWN} more reasons; see {made.folder / 'fits.parquet'}")  # fmt: skip
+    part = "" if made.whole else "; the manifest asks for more, which --only left out"
+    show.line(f"{name}: {total} fits, {total - len(failed)} passed, {made.fitted} made now{part}", bold=True)  # fmt: skip
+    show.line(f"seeds {', '.join(map(str, seeds))}; results in {made.folder}: {', '.join(files)}")  # fmt: skip
+    if failed:
+        tell(f"{len(failed)} fits failed: exit code 1")
