@@ -106,6 +106,8 @@ def test_readme_examples_run(tmp_path, monkeypatch, llama3):
         f"{llama3['N'][i]},{llama3['D'][i]},{llama3['L'][i]}" for i in range(0, 133, 3)
     ]
     Path("ladder.csv").write_text("params,tokens,loss\n" + "\n".join(rows) + "\n")
+    grid = 'laws = ["chinchilla"]\nnoises = ["normal"]\n'
+    Path("nightly.toml").write_text(f'[[data]]\nsource = "ladder.csv"\n[grid]\n{grid}')
     shared: dict[str, object] = {}
     assert len(blocks()) >= 2
     for block in blocks():

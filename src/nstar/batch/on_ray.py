@@ -94,6 +94,7 @@ def _join(ray: Any, address: str | None) -> None:
     Raises:
         ValueError: no cluster answers there.
     """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quiet = {"log_to_driver": False, "configure_logging": False}
     try:
         if address:

@@ -78,7 +78,9 @@ def work(chunk: Chunk, told: Told) -> Part:
         for i in range(count)
     ]  # fmt: skip
     own = KEPT | set(unknowns(*named(chunk.choice.law, chunk.choice.noise)))
-    draws = {n: v.astype(np.float32) for n, v in found.values.items() if n in own}
+    draws = {
+        n: v.astype(np.float32) for n, v in found.values.items() if n in own and v.size
+    }
     seconds = (time.perf_counter() - began) / count
     rows = [
         _head(chunk, i) | found.said[i]._asdict() | {"prob": told.prob} | sums[i] | found.held[i]

@@ -43,7 +43,7 @@ def refit(
     gpus: Annotated[float, typer.Option("--gpus", metavar="SHARE", min=0.0, help="Of a GPU for a chunk, on Ray: 0.5 puts two on one.")] = 0.0,
     json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
-    """Fit every ladder of a manifest under every choice; go on where it was left."""
+    """Fit many ladders under many choices, as a manifest says."""
     _require(engine, workers, address, gpus)
     from nstar.batch.manifest import read
 

@@ -1,0 +1,376 @@
+"""Batches by manifest: names, chunks, resuming, survival, and what a bad manifest is told."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import xarray as xr
+
+from nstar.batch import identity, running, work
+from nstar.batch.engines import Processes, interleaved
+from nstar.batch.manifest import Sampler, read
+from nstar.batch.plan import plan
+from nstar.batch.store import Store
+from nstar.batch.table import csv_text, undated
+from nstar.batch.toml_lines import line_of
+from nstar.prior_sets import PriorSet
+from test_batches import ladder
+
+MANIFEST = """name = "trial"
+
+[[data]]
+source = "tables/*.csv"
+
+[grid]
+laws = ["chinchilla"]
+noises = ["normal"]
+
+[[resample]]
+kind = "bootstrap"
+count = 20
+
+[[resample]]
+kind = "hold_out"
+
+[targets]
+budgets = [1e22]
+runs = [{ N = 7e9, D = 1.4e11 }]
+
+[sampler]
+draws = 100
+precision = "float32"
+"""
+
+
+def write(folder, name, table):
+    rows = zip(*table.values(), strict=True)
+    lines = [",".join(table), *(",".join(f"{v!r}" for v in map(float, row)) for row in rows)]  # fmt: skip
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    (folder / "tables" / f"{name}.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(2):
+        write(tmp_path, f"t{i}", ladder(i))
+    (tmp_path / "m.toml").write_text(MANIFEST)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """What an undisturbed run of the manifest gives."""
+    folder = tmp_path_factory.mktemp("here")
+    for i in range(2):
+        write(folder, f"t{i}", ladder(i))
+    (folder / "m.toml").write_text(MANIFEST)
+    refit(folder)
+    return folder / "out"
+
+
+def refit(folder, out="out", **how):
+    said = []
+    made = running.refit(folder / "m.toml", folder / out, say=said.append, **how)
+    return made, said
+
+
+def contents(out):
+    """What must be the same whenever and wherever it is made."""
+    table = undated(pq.read_table(out / "fits.parquet"))
+    with xr.open_datatree(out / "draws.nc", engine="h5netcdf") as tree:
+        return csv_text(table), tree.load()
+
+
+def same(a, b):
+    (one, drawn), (other, others) = contents(a), contents(b)
+    assert one == other
+    assert drawn["posterior"].dataset.identical(others["posterior"].dataset)
+
+
+# What a manifest is told, and where
+
+BAD = {
+    "not TOML": ('name = "x"\n[[data]\n', r"not TOML: .*line 2"),
+    "no data": ('name = "x"\n', "data: is missing"),
+    "unknown key": ('[[data]]\nsource = "a.csv"\nsauce = "b"\n', r"line 3: data.sauce: unknown key; did you mean 'source'"),
+    "unknown table": ('[[data]]\nsource = "a.csv"\n[gird]\n', r"line 3: gird: unknown key; did you mean 'grid'"),
+    "wrong type": ('[[data]]\nsource = 3\n', r"line 2: data.source: .*got 3"),
+    "second entry": ('[[data]]\nsource = "a.csv"\n\n[[data]]\nwhere = "x"\nsource = "b"\n', r"line 5: data.where"),
+    "no such law": ('[[data]]\nsource = "a.csv"\n[grid]\nlaws = ["chinchila"]\n', r"line 4: grid: no law 'chinchila'"),
+    "no such noise": ('[[data]]\nsource = "a.csv"\n[grid]\nnoises = [\n  "loud",\n]\n', r"line 4: grid: no noise 'loud'"),
+    "noise of another law": ('[[data]]\nsource = "a.csv"\n[grid]\nlaws = ["chinchilla"]\nnoises = ["correlated"]\n', r"line 5: grid: correlated noise"),
+    "no such discrepancy": ('[[data]]\nsource = "a.csv"\n[grid]\ndiscrepancies = ["ripples"]\n', r"line 4: grid.discrepancies: no discrepancy 'ripples'"),
+    "no such set": ('[[data]]\nsource = "a.csv"\n[grid]\npriors = ["strong"]\n', r"line 4: grid.priors: no set 'strong'"),
+    "nstar's own set": ('[[data]]\nsource = "a.csv"\n[priors.weak]\nset = "weak"\n', r"line 3: priors.weak: is the name"),
+    "a prior misspelt": ('[[data]]\nsource = "a.csv"\n[priors.mine]\nown = { alpha1 = "Norml(0, 1)" }\n', r"line 3: priors.mine: .*Norml"),
+    "a prior of nothing": ('[[data]]\nsource = "a.csv"\n[priors.mine]\nown = { alpha9 = "Normal(0, 1)" }\n', r"line 4: priors.mine.own: 'alpha9' is no unknown"),
+    "no such kind": ('[[data]]\nsource = "a.csv"\n[[resample]]\nkind = "jackknife"\n', r"line 3: resample: kind is one of"),
+    "key of another kind": ('[[data]]\nsource = "a.csv"\n[[resample]]\nkind = "leave_out"\ncount = 3\n', r"line 5: resample.count: unknown key; there are kind, by"),
+    "no resamples": ('[[data]]\nsource = "a.csv"\n[[resample]]\nkind = "bootstrap"\ncount = 0\n', r"line 5: resample.count: .*got 0"),
+    "bootstrap of waves": ('[[data]]\nsource = "a.csv"\n[grid]\ndiscrepancies = ["waves"]\n[[resample]]\nkind = "bootstrap"\n', r"line 4: .*bootstrap is of a law whose form is exact"),
+    "negative budget": ('[[data]]\nsource = "a.csv"\n[targets]\nbudgets = [-1e22]\n', r"line 4: targets.budgets: .*got -1e\+22"),
+    "text for a budget": ('[[data]]\nsource = "a.csv"\n[targets]\nbudgets = ["1e22"]\n', r"line 4: targets.budgets: .*got '1e22'"),
+    "a run without tokens": ('[[data]]\nsource = "a.csv"\n[[targets.runs]]\nN = 7e9\n', r"targets.runs.D: is missing"),
+    "too few draws": ('[[data]]\nsource = "a.csv"\n[sampler]\ndraws = 5\n', r"line 4: sampler.draws: .*got 5"),
+    "no such precision": ('[[data]]\nsource = "a.csv"\n[sampler]\nprecision = "half"\n', r"line 4: sampler.precision: .*got 'half'"),
+    "percent": ('[[data]]\nsource = "a.csv"\n[outputs]\nprob = 90\n', r"line 4: outputs.prob: .*got 90"),
+    "a law twice": ('[[data]]\nsource = "a.csv"\n[grid]\nlaws = ["coupled", "coupled"]\n', r"line 4: grid.laws: 'coupled' comes twice"),
+    "folder": ('folder = "x"\n[[data]]\nsource = "a.csv"\n', r"line 1: folder: unknown key"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_manifest_is_told_where(tmp_path, case):
+    text, expected = BAD[case]
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(ValueError, match=expected) as caught:
+        read(tmp_path / "bad.toml")
+    assert str(caught.value).startswith(f"{tmp_path / 'bad.toml'}")
+
+
+def test_lines_are_those_of_the_text():
+    text = (
+        'a = 1\n[[b]]\nc = [\n  "x = 1",\n]\nd = 2\n[[b]]\n"e" = { f = 1 }\ng.h = 3\n'
+    )
+    places = {("a",): 1, ("b", 0, "d"): 6, ("b", 1, "e", "f"): 8, ("b", 1, "g", "h"): 9}
+    for place, line in places.items():
+        assert line_of(text, place) == line, place
+
+
+def test_manifests_that_are_shipped_are_read():
+    for name in ("public-ladders", "public-ladders-small.toml"):
+        assert len(read(name).grid.laws) == 4
+    with pytest.raises(
+        FileNotFoundError, match=r"those are public-ladders-small, public"
+    ):
+        read("nothing-like-it")
+
+
+# Names and chunks
+
+
+def test_chunks_are_those_of_the_manifest_alone(folder):
+    one, other = plan(read(folder / "m.toml")), plan(read(folder / "m.toml"))
+    assert [(c.name, c.fits) for c in one] == [(c.name, c.fits) for c in other]
+    assert [len(c.samples) for c in one] == [1, 20, 1] * 2
+    assert len({f for c in one for f in c.fits}) == 44
+    assert sorted(c.name for c in interleaved(one, 4)) == sorted(c.name for c in one)
+
+
+def test_a_changed_row_touches_its_own_ladder_only(folder):
+    before = {c.name: c.ladder for c in plan(read(folder / "m.toml"))}
+    table = ladder(1)
+    table["L"][4] *= 1.001
+    write(folder, "t1", table)
+    after = {c.name: c.ladder for c in plan(read(folder / "m.toml"))}
+    assert {after[n] for n in after.keys() - before.keys()} == {"t1"}
+    assert {before[n] for n in before.keys() & after.keys()} == {"t0"}
+
+
+def test_a_name_hangs_on_all_that_makes_a_fit(monkeypatch, folder):
+    runs = plan(read(folder / "m.toml"))[0].runs
+
+    def name(law="chinchilla", noise="normal", waves="none", priors=PriorSet(), seed=0):  # noqa: B008
+        return identity.of_model(law, noise, waves, priors, seed, runs)
+
+    own = PriorSet(own={"alpha1": "Normal(0.5, 0.05)"})
+    names = [name(), name("tied"), name(noise="student_t"), name(waves="waves"), name(priors=own), name(priors=PriorSet("informed")), name(seed=1)]  # fmt: skip
+    assert len(set(names)) == len(names)
+    assert (
+        name(priors=PriorSet(own={"eta": "Normal(0, 1)"})) == name()
+    )  # of another law
+    samplers = [Sampler(), Sampler(draws=200), Sampler(precision="float32")]
+    assert len({identity.of_sampler(s) for s in samplers}) == 3
+    monkeypatch.setattr(identity, "MODEL", identity.MODEL + 1)
+    assert name() not in names
+
+
+# Running, resuming, and what is refused
+
+
+def test_a_batch_goes_on_and_a_bad_table_fails_alone(folder, nstar):
+    (folder / "tables" / "bad.csv").write_text("N,D\n1e9,1e10\n")
+    made, said = refit(folder)
+    assert made.fitted == 3 * 22
+    assert [row["ladder"] for row in made.failed] == ["bad"] * 22
+    assert "'L'" in made.failed[0]["reason"]
+    assert any("FAILED" in line and "bad" in line for line in said)
+    rows = {row["fit"]: row for row in made.table.to_pylist()}
+    whole = rows["t0/chinchilla/normal/none/weak/0/none"]
+    assert whole["N[1e+22]_lo"] < whole["N[1e+22]_median"] < whole["N[1e+22]_hi"]
+    assert whole["alpha1_mean"] + whole["alpha2_mean"] == pytest.approx(1)
+    held = rows["t0/chinchilla/normal/none/weak/0/hold out/1 decades"]
+    assert 0 < held["held_out_coverage_90"] <= 1
+    assert held["runs"] + held["held_out_runs"] == 30
+    again, _ = refit(folder)
+    assert again.fitted == 0
+    assert again.table.equals(made.table)
+    table = ladder(1)
+    table["L"][4] *= 1.001
+    write(folder, "t1", table)
+    changed, _ = refit(folder)
+    assert changed.fitted == 22
+    assert pq.read_table(folder / "out" / "previous.parquet").num_rows == 66
+    how = "--out", folder / "out", "--engine", "local", "--json"
+    code, out, _ = nstar("refit", folder / "m.toml", *how)
+    told = json.loads(out)
+    assert code == 1
+    assert (told["fits"], told["fitted"], told["passed"]) == (66, 0, 44)
+
+
+def test_draws_are_labelled_as_the_field_expects(folder):
+    import arviz_stats
+
+    made, _ = refit(folder, only=["t0"])
+    assert not made.whole
+    with xr.open_datatree(folder / "out" / "draws.nc", engine="h5netcdf") as tree:
+        fit = "t0/chinchilla/normal/none/weak/0/bootstrap by run/7"
+        one = tree["posterior"].dataset.sel(fit=fit).load()
+    assert one.sizes["draw"] == 100
+    summary = arviz_stats.summary(xr.DataTree.from_dict({"posterior": one}), var_names=["alpha1"], ci_prob=0.9, ci_kind="eti")  # fmt: skip
+    row = next(r for r in made.table.to_pylist() if r["fit"] == fit)
+    assert summary["mean"].iloc[0] == pytest.approx(row["alpha1_mean"], abs=0.01)
+    assert float(one["log_N"].mean()) == pytest.approx(row["log_N[1e+22]_mean"], rel=1e-5)  # fmt: skip
+
+
+def test_a_store_that_was_edited_is_refused_and_made_again_on_request(folder, here):
+    out, good = folder / "out", here
+    for name, harm in (("draws.nc", edit), ("draws.nc", cut), ("fits.parquet", cut)):
+        subprocess.run(["cp", "-r", good, out], check=True)
+        harm(out / name)
+        with pytest.raises(ValueError, match=r"cut short or edited.*--remake"):
+            refit(folder)
+        made, _ = refit(folder, remake=True)
+        assert made.fitted > 0
+        same(out, good)
+        subprocess.run(["rm", "-r", out], check=True)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def edit(path):
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        file["posterior/alpha1"][3, 0, 5] += 0.01
+
+
+def test_a_chunk_cut_short_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(running, "gather", lambda *a, **k: exit_early())
+    with pytest.raises(KeyboardInterrupt):
+        refit(folder, only=["t0"])
+    file = sorted((folder / "out" / "chunks").glob("*.npz"))[0]
+    cut(file)
+    with pytest.raises(ValueError, match=f"{file.name}: does not match the digest"):
+        refit(folder, only=["t0"])
+
+
+def exit_early():
+    raise KeyboardInterrupt
+
+
+def test_a_full_disk_loses_nothing(folder, here, monkeypatch):
+    put, count = Store.add, [0]
+
+    def full(self, part):
+        count[0] += 1
+        if count[0] == 3:
+            raise OSError(28, "No space left on device")
+        put(self, part)
+
+    monkeypatch.setattr(Store, "add", full)
+    with pytest.raises(OSError, match="No space"):
+        refit(folder)
+    monkeypatch.setattr(Store, "add", put)
+    made, _ = refit(folder)
+    assert 0 < made.fitted < 44
+    same(folder / "out", here)
+
+
+def test_what_the_machine_could_not_finish_is_tried_again(folder, monkeypatch):
+    fitted = work._fitted
+
+    def short(chunk, told):
+        if chunk.ladder == "t1":
+            raise MemoryError
+        return fitted(chunk, told)
+
+    monkeypatch.setattr(work, "_fitted", short)
+    made, _ = refit(folder)
+    assert {row["method"] for row in made.failed} == {"lost"}
+    monkeypatch.setattr(work, "_fitted", fitted)
+    made, _ = refit(folder)
+    assert (made.fitted, made.failed) == (22, [])
+
+
+def test_a_table_out_of_reach_for_a_night_costs_no_fits(folder):
+    refit(folder)
+    (folder / "tables" / "t1.csv").rename(folder / "t1.csv")
+    made, _ = refit(folder)
+    assert made.table.num_rows == 22
+    (folder / "t1.csv").rename(folder / "tables" / "t1.csv")
+    made, _ = refit(folder)
+    assert (made.fitted, made.table.num_rows) == (0, 44)
+
+
+def test_one_batch_at_a_time_in_a_folder(folder):
+    from nstar.batch.lock import held
+
+    with held(folder / "out"), pytest.raises(ValueError, match="another batch"):
+        refit(folder)
+
+
+def test_a_log_file_has_few_lines():
+    pace = running.Pace(1000, every=False)
+    assert sum(pace.due(i, 0.01 * i) for i in range(1, 1001)) == 10
+    assert all(running.Pace(3, every=True).due(i, 0.0) for i in (1, 2, 3))
+
+
+# Other engines, and death
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_to_the_last_bit(folder, here):
+    refit(folder, engine=Processes(2))
+    same(folder / "out", here)
+
+
+@pytest.mark.slow
+def test_killed_at_any_instant_and_resumed_it_is_as_undisturbed(folder, here):
+    rng = np.random.default_rng(0)
+    nstar = Path(sys.executable).with_name("nstar")
+    command = [nstar, "refit", "m.toml", "--out", "out", "--engine", "local"]
+    for chunks in (1, 3, 5):
+        process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 240
+        while process.poll() is None and time.monotonic() < until:
+            if len(list((folder / "out" / "chunks").glob("*"))) >= chunks:
+                time.sleep(rng.uniform(0, 0.3))
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    refit(folder)
+    same(folder / "out", here)
+    assert not list(Path(folder / "out" / "chunks").glob("*.npz"))
+
+
+@pytest.mark.slow
+def test_two_nodes_a_worker_and_a_node_lost_and_all_arrives_once(folder, here):
+    script = Path(__file__).with_name("ray_cluster.py")
+    quiet = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}  # fmt: skip
+    told = subprocess.run([sys.executable, script, "m.toml", "out"], cwd=folder, env=os.environ | quiet, capture_output=True, text=True, timeout=400)  # fmt: skip
+    assert told.returncode == 0, told.stderr[-3000:]
+    assert "a worker was killed" in told.stdout
+    assert "a node was removed" in told.stdout
+    assert "on GPU 0 and on GPU 0 of another node" in told.stdout
+    same(folder / "out", here)
