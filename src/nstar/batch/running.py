@@ -1,5 +1,6 @@
 """A batch from its manifest to its results: what is there stays, what is not is made."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from nstar.batch.engines import Engine, local
 from nstar.batch.lock import held
 from nstar.batch.manifest import Manifest, read
 from nstar.batch.plan import Chunk, plan
-from nstar.batch.store import TABLE, Store, gather
+from nstar.batch.store import BEFORE, TABLE, Store, gather, read_table
 from nstar.batch.work import LOST, Part, Told
 from nstar.writing import json_text, write_whole
 
@@ -49,6 +50,7 @@ def refit(
     fresh: bool = False,
     remake: bool = False,
     say: Say | None = None,
+    command: str = "",
 ) -> Refit:
     """Fit all that a manifest asks for, but for what the folder has already.
 
@@ -60,6 +62,7 @@ def refit(
         fresh: fit all again.
         remake: fit again what a damaged file of the folder held, rather than refuse.
         say: told a line for each chunk; stderr unless given.
+        command: what the user typed, for the page.
 
     Raises:
         FileNotFoundError: there is no such manifest.
@@ -86,7 +89,20 @@ def refit(
         coords = {"C": asked.targets.budgets, "run": runs}
         table = gather(store, here, coords, draws=asked.outputs.draws, csv=asked.outputs.csv)  # fmt: skip
         write_whole(Path(out) / "manifest.json", json_text(asked.model_dump()))
+        if asked.outputs.page:
+            _tell(Path(out), asked.name, table, command)
     return Refit(Path(out), table, count, len(here) == len(named))
+
+
+def _tell(folder: Path, name: str, table: "pa.Table", command: str) -> None:
+    """Write the page, and the numbers on it, beside what the batch before said."""
+    from nstar.batch.page import page
+    from nstar.batch.summary import summary
+
+    told = summary(table, read_table(folder / BEFORE), name=name, command=command)
+    text = json_text(told)
+    write_whole(folder / "summary.json", text)
+    write_whole(folder / "index.html", page(json.loads(text)))
 
 
 def chosen_of(chunks: Sequence[Chunk], only: Sequence[str]) -> list[Chunk]:

@@ -1,5 +1,7 @@
 """The command that fits many ladders under many choices, as a manifest says."""
 
+import shlex
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,7 +60,7 @@ def refit(
 
     made = run(
         asked, folder, engine=_engine(engine, workers, address, gpus, cache=cache),
-        only=only or (), fresh=not resume, remake=remake,
+        only=only or (), fresh=not resume, remake=remake, command=shlex.join(["nstar", *sys.argv[1:]]),
     )  # fmt: skip
     _told(made, asked.name, asked.grid.seeds, json=json)
     if made.failed:

@@ -1,0 +1,206 @@
+"""Which fits need a look first, and why."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+from nstar.batch.failures import alike, listed, whole
+from nstar.batch.quantities import HELD_OUT, POOLED, WHOLE, interval, words
+from nstar.certificates import K_HAT
+from nstar.diagnostics import ESS
+from nstar.hindsight import HELD
+from nstar.verdicts import Status
+from nstar.wording import digits, share, shown
+
+NEAR_K, NEAR_ESS = K_HAT - 0.05, 1.1 * ESS  # passed, and little more
+SURE = 1.5  # spread of means over the posterior's sd, from which it is too sure
+FEW = 20  # replicates below which their spread is too rough to judge by
+MOVED = 2.0  # posterior sd since the previous batch
+
+type Finding = dict[str, Any]
+type Rows = Sequence[dict[str, Any]]
+
+
+def look_first(
+    rows: Rows,
+    failures: Rows,
+    told: Rows,
+    drift: dict[str, Any] | None,
+) -> list[Finding]:
+    """Say what to look at first: kinds by weight, the worst of each first.
+
+    Args:
+        rows: of `quantities.records`.
+        failures: those gathered of it.
+        told: quantities, each with its `rows`.
+        drift: since the previous batch.
+
+    Returns:
+        What it is, PASS, REVIEW or FAIL, of which ladder and choice, and in words.
+    """
+    return [
+        *_failed([f for f in failures if whole(f)]),
+        *_failed([f for f in failures if not whole(f)]),
+        *_near(rows),
+        *_diverging(rows),
+        *_uncovered(rows),
+        *_by_ladder(told, "choices disagree", _apart),
+        *_by_ladder(told, "pooling moves it", _pulled),
+        *_by_ladder(told, "posterior too sure", _sure),
+        *_moved(drift),
+    ]
+
+
+def _finding(what: str, status: Status, ladder: str, choice: str, detail: str) -> Finding:  # fmt: skip
+    return {"what": what, "status": str(status), "ladder": ladder, "choice": choice, "detail": detail}  # fmt: skip
+
+
+def _failed(failures: Rows) -> list[Finding]:
+    """One line for a reason, whatever ladders have it."""
+    found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for entry in failures:
+        key = entry["lost"], entry["resample"], alike(entry["reason"])
+        found.setdefault(key, []).append(entry)
+    said = []
+    for (lost, resample, _), entries in found.items():
+        count, of = (sum(e[n] for e in entries) for n in ("count", "of"))
+        choices = list(dict.fromkeys(c for e in entries for c in e["choices"]))
+        ladders = listed([e["ladder"] for e in entries])
+        more = f" ({len(entries)} ladders)" if len(entries) > 1 else ""
+        reason = entries[0]["reason"]
+        detail = f"{count} of {of} fits{_of(resample)}: {reason}{', and the like' if count > 1 and alike(reason) != reason else ''}"  # fmt: skip
+        if lost:
+            detail += "; the machine could not finish them, and the same command tries again"  # fmt: skip
+        elif not whole(entries[0]):
+            detail += "; what is said of this resampling is of the others"
+        status = Status.FAIL if whole(entries[0]) else Status.REVIEW
+        what = "lost" if lost else "failed"
+        said.append(_finding(what, status, ladders + more, listed(choices), detail))
+    return sorted(said, key=lambda f: f["what"] == "lost")
+
+
+def _of(resample: str) -> str:
+    return "" if resample == WHOLE else f", {resample}"
+
+
+def _near(rows: Rows) -> list[Finding]:
+    """Passed, and little more."""
+    found = []
+    for row in rows:
+        if not row["passed"] or row["resample"] not in (WHOLE, POOLED):
+            continue
+        said = []
+        if row["method"] == "importance" and (row["k_hat"] or 0) > NEAR_K:
+            said.append(f"k-hat {row['k_hat']:.2f}, of at most {K_HAT:g}")
+        if row["ess"] is not None and row["ess"] < NEAR_ESS:
+            said.append(f"{row['ess']:.0f} effective draws, of at least {ESS:g}")
+        if said:
+            found.append((row["ess"] or 0, row, "; ".join(said)))
+    found.sort(key=lambda f: f[0])
+    return [_finding("at the gate", Status.REVIEW, shown(row["ladder"]), _choice(row), f"passed with {said}: its interval's ends are rough") for _, row, said in found]  # fmt: skip
+
+
+def _diverging(rows: Rows) -> list[Finding]:
+    found = [r for r in rows if r["passed"] and r["divergences"]]
+    found.sort(key=lambda r: -r["divergences"])
+    return [_finding("divergences", Status.REVIEW, shown(r["ladder"]), _choice(r), f"passed with {r['divergences']} divergences{_of(r['resample'])}") for r in found]  # fmt: skip
+
+
+def _uncovered(rows: Rows) -> list[Finding]:
+    """Intervals that held far fewer held-out runs than they should."""
+    found = [r for r in rows if r["held_out_coverage_90"] is not None and r["held_out_coverage_90"] < HELD]  # fmt: skip
+    found.sort(key=lambda r: r["held_out_coverage_90"])
+    return [
+        _finding(
+            "held-out runs missed", Status.REVIEW, shown(r["ladder"]), _choice(r),
+            f"90% intervals of a measured run held {share(r['held_out_coverage_90'])} of {r['held_out_runs']} runs "
+            f"({r['resample'].removeprefix(HELD_OUT).strip()} {r['sample']} held out)".replace("( ", "(")
+            + "; farther out they are too narrow by as much",
+        )
+        for r in found
+    ]  # fmt: skip
+
+
+def _by_ladder(
+    told: Rows, what: str, seen: Callable[[Any, list[Any]], list[Any]]
+) -> list[Finding]:
+    """The worst that a ladder shows of a kind, with a count of the rest."""
+    found: dict[str, list[Any]] = {}
+    for q in told:
+        rows = sorted(q["rows"], key=lambda r: r["ladder"])
+        for ladder, each in groupby(rows, key=lambda r: r["ladder"]):
+            if q["shown"] and (some := seen(q, list(each))):
+                found.setdefault(ladder, []).extend(some)
+    worst = []
+    for ladder, some in found.items():
+        by, choice, detail = max(some, key=lambda s: s[0])
+        more = f" (and {len(some) - 1} more of this ladder)" if len(some) > 1 else ""
+        worst.append((by, _finding(what, Status.REVIEW, shown(ladder), choice, detail + more)))  # fmt: skip
+    return [finding for _, finding in sorted(worst, key=lambda w: -w[0])]
+
+
+def _apart(q: dict[str, Any], rows: list[Any]) -> list[Any]:
+    """Intervals of choices that do not overlap: by how much, in the wider's sd."""
+    own = [r for r in rows if not r["pooled"] and None not in (r["lo"], r["hi"], r["sd"])]  # fmt: skip
+    if len(own) < 2:
+        return []
+    low, high = min(own, key=lambda r: r["hi"]), max(own, key=lambda r: r["lo"])
+    if high["lo"] <= low["hi"]:
+        return []
+    gap = (high["lo"] - low["hi"]) / max(high["hi"] - high["lo"], low["hi"] - low["lo"], 1e-300)  # fmt: skip
+    detail = f"{q['title']}: intervals do not overlap, {_said(q, low)} and {_said(q, high)}: the choice matters more than either interval says"  # fmt: skip
+    return [(gap, f"{_choice(low)} / {_choice(high)}", detail)]
+
+
+def _pulled(q: dict[str, Any], rows: list[Any]) -> list[Any]:
+    """Pooled medians outside the interval of the ladder's own fit."""
+    own = {words(r): r for r in rows if not r["pooled"]}
+    found = []
+    for row in rows:
+        alone = own.get(words(row | {"pooled": False})) if row["pooled"] else None
+        if alone is None or None in (row["median"], alone["lo"], alone["hi"]):
+            continue
+        out = max(alone["lo"] - row["median"], row["median"] - alone["hi"])
+        if out > 0:
+            detail = f"{q['title']}: {_said(q, row)} pooled, {_said(q, alone)} by its own runs: the other ladders draw it away from these"  # fmt: skip
+            found.append((out / max(alone["hi"] - alone["lo"], 1e-300), _choice(alone), detail))  # fmt: skip
+    return found
+
+
+def _sure(q: dict[str, Any], rows: list[Any]) -> list[Any]:
+    """Posteriors narrower than what other runs of the ladder would have moved them by."""
+    return [
+        (
+            b["ratio"], _choice(r),
+            f"{q['title']}: posterior means of {b['count']} replicates ({b['by']}) spread by {digits(b['ratio'], 2)} times the posterior's own sd: "
+            "the posterior is too sure; which runs were made matters more than it says",
+        )
+        for r in rows for b in r["bootstraps"]
+        if b["ratio"] is not None and b["ratio"] > SURE and b["count"] >= FEW
+    ]  # fmt: skip
+
+
+def _moved(drift: dict[str, Any] | None) -> list[Finding]:
+    """Ladders whose medians moved far, and those that are gone."""
+    if drift is None:
+        return []
+    far: dict[str, Any] = {}
+    for m in drift["moves"]:
+        if abs(m["change"] or 0) > MOVED:
+            far.setdefault(m["ladder"], m)
+    found = [
+        _finding("moved", Status.REVIEW, shown(ladder), _choice(m), f"{m['title']}: from {_said(m, m['before'])} in the previous batch to {_said(m, m['now'])}, {digits(abs(m['change']), 2)} of its sd")
+        for ladder, m in far.items()
+    ]  # fmt: skip
+    if gone := drift["vanished_ladders"]:
+        found.append(_finding("gone", Status.REVIEW, listed(gone), "", f"{len(gone)} ladder{'s' * (len(gone) > 1)} of the previous batch {'are' if len(gone) > 1 else 'is'} not in this one"))  # fmt: skip
+    return found
+
+
+def _choice(row: dict[str, Any]) -> str:
+    pooled = row.get("pooled", row.get("resample") == POOLED)
+    return words(row | {"pooled": pooled})
+
+
+def _said(q: dict[str, Any], row: dict[str, Any]) -> str:
+    return interval(row, log=q["log"])

@@ -1,0 +1,132 @@
+"""A batch as one HTML page that needs nothing else: what to look at, and every interval."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, FileSystemLoader
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from nstar.batch.quantities import interval, number, varying, words
+from nstar.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, SOFT, counted, svg
+from nstar.report.markup import environment
+from nstar.wording import digits, shown
+
+MOST = 60  # rows of a figure
+MARKS = "osD^v<>"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK)
+MOVES, LINES = 30, 40  # rows of a table on the page; the JSON has all
+
+
+def page(document: dict[str, Any]) -> str:
+    """Write the page of a batch.
+
+    Args:
+        document: as `nstar.batch.summary.summary` returns it.
+    """
+    found = environment()
+    ours = FileSystemLoader(Path(__file__).parent)
+    found.loader = ChoiceLoader([ours, *([found.loader] if found.loader else [])])
+    found.filters |= {"interval": interval, "number": number, "words": words, "shown": shown}  # fmt: skip
+    names = varying(r for q in document["quantities"] for r in q["rows"]) or ["law"]
+    return found.get_template("batch.html.j2").render(
+        facts=document, figures=_figures(document, names), spreads=_spreads(document),
+        moves=(document["drift"] or {"moves": []})["moves"][:MOVES], lines=LINES, names=names,
+    )  # fmt: skip
+
+
+def _figures(document: dict[str, Any], names: Sequence[str]) -> list[dict[str, str]]:
+    """A figure for each quantity, or several where there are many rows."""
+    found = []
+    for i, q in enumerate(q for q in document["quantities"] if q["shown"]):
+        rows = [r for r in q["rows"] if r["median"] is not None]
+        parts = _parts(rows)
+        for j, part in enumerate(parts):
+            of = f", part {j + 1} of {len(parts)}" if len(parts) > 1 else ""
+            title = f"{q['title']}{of}"
+            alt = f"{title}: medians and {100 * document['prob']:.3g} % intervals of {len(part)} fits, by ladder; summary.json has each."
+            size = 7.2, 1.4 + 0.21 * (len(part) + len({r["ladder"] for r in part}))
+            art = svg(f"f{i}-{j}", title, alt, forest, part, q["log"], names, document, size=size)  # fmt: skip
+            found.append({"title": title, "svg": art})
+    return found
+
+
+def _parts(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Cut rows between ladders, so that no figure has too many."""
+    parts: list[list[dict[str, Any]]] = []
+    for ladder in dict.fromkeys(r["ladder"] for r in rows):
+        own = [r for r in rows if r["ladder"] == ladder]
+        if not parts or len(parts[-1]) + len(own) > MOST:
+            parts.append([])
+        parts[-1] += own
+    return parts
+
+
+def forest(
+    ax: Axes,
+    rows: Sequence[dict[str, Any]],
+    log: bool,  # noqa: FBT001  a quantity is a count or not
+    names: Sequence[str],
+    document: dict[str, Any],
+) -> Axes:
+    """Draw intervals by ladder: colour is the law, the mark its noise, hollow pooled.
+
+    A thin bar below one is the interval of the posterior means of bootstrap replicates,
+    which is another thing than the posterior's own.
+
+    Args:
+        ax: to draw on.
+        rows: of one quantity of a summary.
+        log: whether the axis is logarithmic.
+        names: parts of a choice that vary.
+        document: the summary, which tells the laws and noises there are.
+    """
+    each = [r for q in document["quantities"] for r in q["rows"]]
+    laws, noises = (list(dict.fromkeys(r[n] for r in each)) for n in ("law", "noise"))
+    colours = {law: COLOURS[i % len(COLOURS)] for i, law in enumerate(laws)}
+    marks = {noise: MARKS[i % len(MARKS)] for i, noise in enumerate(noises)}
+    at, ticks = 0.0, []
+    again = False
+    for ladder in dict.fromkeys(r["ladder"] for r in rows):
+        own = [r for r in rows if r["ladder"] == ladder]
+        ticks.append((at, _plain(ladder)))
+        for row in own:
+            colour = colours[row["law"]]
+            ax.plot([row["lo"], row["hi"]], [at, at], color=colour, lw=2, solid_capstyle="butt")  # fmt: skip
+            ax.plot(row["median"], at, marks[row["noise"]], color=colour, ms=5, mfc="none" if row["pooled"] else colour)  # fmt: skip
+            for b in row["bootstraps"]:
+                again = True
+                ax.plot([b["lo"], b["hi"]], [at + 0.36] * 2, color=SOFT, lw=1)
+            at += 1
+        at += 0.6
+    if log:
+        ax.set_xscale("log")
+        ends = [r[n] for r in rows for n in ("lo", "hi")]
+        counted(ax.xaxis, min(ends), max(ends))
+    ax.set_yticks([t for t, _ in ticks], [name for _, name in ticks], fontsize=9)
+    ax.set_ylim(at, -0.8)
+    shapes = [Line2D([], [], color=colours[n], lw=2, label=n) for n in laws]
+    shapes += [Line2D([], [], color=SOFT, marker=marks[n], lw=0, label=n.replace("_", "-")) for n in noises if len(noises) > 1]  # fmt: skip
+    if any(r["pooled"] for r in rows):
+        shapes.append(Line2D([], [], color=SOFT, marker="o", mfc="none", lw=0, label="pooled"))  # fmt: skip
+    if again:
+        shapes.append(Line2D([], [], color=SOFT, lw=1, label="posterior means of bootstrap replicates"))  # fmt: skip
+    ax.legend(handles=shapes, fontsize=8, ncols=4, loc="lower left", bbox_to_anchor=(0, 1), frameon=False)  # fmt: skip
+    return ax
+
+
+def _plain(name: str) -> str:
+    """Cut a long name, and keep Matplotlib from reading formulas in it."""
+    text = shown(name).replace("$", r"\$")
+    return text if len(text) <= 40 else f"{text[:19]}…{text[-20:]}"
+
+
+def _spreads(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the table that sets bootstrap spreads beside posterior sds."""
+    return [
+        {"title": q["title"], "ladder": r["ladder"], "choice": words(r), **b,
+         "ratio": "–" if b["ratio"] is None else digits(b["ratio"], 2)}
+        for q in document["quantities"] if q["shown"]
+        for r in q["rows"] for b in r["bootstraps"]
+    ]  # fmt: skip

@@ -1,0 +1,159 @@
+"""A batch in one plain document: what its page shows, and a program reads."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from nstar.batch.drift import drift
+from nstar.batch.failures import failures
+from nstar.batch.look_first import look_first
+from nstar.batch.quantities import (
+    HELD_OUT,
+    POOLED,
+    WHOLE,
+    Quantity,
+    choice_of,
+    key_of,
+    quantities,
+    records,
+)
+from nstar.batch.spreads import BOOTSTRAP, bootstraps, left_out, resampled
+from nstar.batch.table import SCHEMA
+from nstar.verdicts import Status
+
+SCORES = ("coverage_90", "crps", "rmse", "bias")
+
+
+def summary(
+    table: pa.Table,
+    previous: pa.Table | None = None,
+    *,
+    name: str = "batch",
+    command: str = "",
+) -> dict[str, Any]:
+    """Sum a batch up.
+
+    Args:
+        table: of the batch, a row for each fit.
+        previous: of the batch before, if there was one.
+        name: of the batch.
+        command: what the user typed.
+
+    Returns:
+        Plain data.  Means and sd of N* and D* are of their natural logs (`log`); `shown`
+        are the quantities with a figure on the page.
+    """
+    found = quantities(table.column_names)
+    rows = records(table, found)
+    prob = next((p for p in _column(table, "prob") if p is not None), 0.9)
+    whole = {key_of(r): r for r in rows if r["resample"] == WHOLE}
+    told = _told(rows, found, whole, prob)
+    broken = failures(rows)
+    moved = None
+    if previous is not None:
+        both = [q for q in found if f"{q.key}_median" in previous.column_names]
+        moved = drift(rows, records(previous, both), both)
+    first = look_first(rows, broken, told, moved)
+    status = _status(first)
+    passed = sum(bool(r["passed"]) for r in rows)
+    return {
+        "name": name,
+        "prob": prob,
+        "interval": "equal-tailed",
+        "seeds": sorted({r["seed"] for r in rows if r["seed"] is not None}),
+        "ladders": list(dict.fromkeys(r["ladder"] for r in rows)),
+        "fits": len(rows),
+        "passed": passed,
+        "status": str(status),
+        "headline": _headline(status, rows, passed, first, moved),
+        "look_first": first,
+        "quantities": told,
+        "held_out": _held_out(rows),
+        "leave_out": left_out(rows, [q for q in found if q.shown], whole),
+        "drift": moved,
+        "failures": broken,
+        "provenance": {
+            "command": command,
+            "made_with": list(dict.fromkeys(v for v in _column(table, "made_with") if v)),
+            "table_sha256": _digest(table),
+            "previous_sha256": "" if previous is None else _digest(previous),
+        },
+    }  # fmt: skip
+
+
+def _column(table: pa.Table, name: str) -> list[Any]:
+    return table[name].to_pylist() if name in table.column_names else []
+
+
+def _digest(table: pa.Table) -> str:
+    return ((table.schema.metadata or {}).get(SCHEMA) or b"").decode()
+
+
+def _told(
+    rows: Sequence[dict[str, Any]],
+    found: Sequence[Quantity],
+    whole: dict[tuple[Any, ...], dict[str, Any]],
+    prob: float,
+) -> list[dict[str, Any]]:
+    """Each quantity of each ladder and choice, a pooled fit after that of its own runs."""
+    pooled = {key_of(r): r for r in rows if r["resample"] == POOLED}
+    drawn = resampled(rows, BOOTSTRAP)
+    first = dict.fromkeys(r["ladder"] for r in rows)
+    place = {ladder: i for i, ladder in enumerate(first)}
+    keys = sorted(dict.fromkeys([*whole, *drawn, *pooled]), key=lambda k: place[k[0]])
+    said = []
+    for q in found:
+        each = []
+        for key in keys:
+            for is_pooled, fits in ((False, whole), (True, pooled)):
+                fit = fits.get(key, {"told": {}})
+                own = fit["told"].get(q.key)
+                by = {} if is_pooled else drawn.get(key, {})
+                again = bootstraps(by, q, own, prob)
+                if own is None and not again:
+                    continue
+                row = fit if own else next(iter(by.values()))[0]
+                ends = {n: getattr(own, n) if own else None for n in ("lo", "median", "hi", "sd")}  # fmt: skip
+                each.append(choice_of(row) | {"pooled": is_pooled} | ends | {"bootstraps": again})  # fmt: skip
+        said.append(q._asdict() | {"rows": each})
+    return said
+
+
+def _held_out(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What fits without the largest runs said of them."""
+    return [
+        choice_of(r) | {"without": r["sample"], "runs": r["held_out_runs"]} | {n: r[f"held_out_{n}"] for n in SCORES}
+        for r in rows
+        if r["resample"].startswith(HELD_OUT) and r["held_out_runs"] is not None
+    ]  # fmt: skip
+
+
+def _status(first: Sequence[dict[str, Any]]) -> Status:
+    said = {f["status"] for f in first}
+    return next((s for s in (Status.FAIL, Status.REVIEW) if s in said), Status.PASS)
+
+
+def _headline(
+    status: Status,
+    rows: Sequence[dict[str, Any]],
+    passed: int,
+    first: Sequence[dict[str, Any]],
+    moved: dict[str, Any] | None,
+) -> str:
+    fits = [r for r in rows if r["resample"] in (WHOLE, POOLED)]
+    none = [r for r in fits if not r["passed"]]
+    count = len(dict.fromkeys(r["ladder"] for r in rows))
+    said = f"{status}: {passed} of {len(rows)} fits passed, of {count} ladder{'s' * (count != 1)}"  # fmt: skip
+    if not rows:
+        said = f"{status}: there is no fit in this batch"
+    elif not passed:
+        said += "; no number is given"
+    elif none:
+        said += f"; {len(none)} of {len(fits)} fits to all runs of a ladder have no number"  # fmt: skip
+    if first:
+        said += f"; {len(first)} thing{'s' * (len(first) > 1)} to look at first"
+    elif rows:
+        said += "; nothing asks for a look first"
+    drifted = "" if moved is None else f" Against the previous batch: {moved['sentence']}."  # fmt: skip
+    return f"{said}.{drifted}"

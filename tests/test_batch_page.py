@@ -1,0 +1,127 @@
+"""The page of a batch: what it puts first, what it keeps apart, and that it is whole."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+from lxml import html
+
+from nstar.batch.page import MOST, page
+from nstar.batch.summary import summary
+from nstar.batch.table import as_table
+from nstar.writing import json_text
+
+
+def row(ladder="a", law="coupled", noise="student_t", at=0.5, sd=0.01, resample="none", sample="", *, passed=True, **more):  # fmt: skip
+    """A fit's row, of an exponent and of N* at one budget."""
+    found = {
+        "fit": f"{ladder}/{law}/{noise}/{resample}/{sample}", "name": f"{ladder}{law}{noise}{at}", "chunk": "c",
+        "ladder": ladder, "law": law, "noise": noise, "discrepancy": "none", "priors": "weak", "seed": 0,
+        "resample": resample, "sample": sample, "runs": 30, "C_max": 1e22, "method": "importance" if passed else "none",
+        "k_hat": 0.3, "ess": 900.0, "r_hat": math.nan, "divergences": 0, "passed": passed,
+        "reason": "" if passed else "5 runs are too few", "prob": 0.9, "seconds": 0.1, "made_with": "nstar, jax, cpu",
+    }  # fmt: skip
+    if passed:
+        ends = {"lo": at - 1.64 * sd, "median": at, "hi": at + 1.64 * sd}
+        found |= {f"alpha1_{n}": v for n, v in ends.items()} | {"alpha1_mean": at, "alpha1_sd": sd}  # fmt: skip
+        found |= {f"N[1e+24]_{n}": 1e11 * v for n, v in ends.items()}
+        found |= {"log_N[1e+24]_mean": math.log(1e11 * at), "log_N[1e+24]_sd": sd / at}
+    return found | more
+
+
+def batch(*rows):
+    names = dict.fromkeys(n for r in rows for n in r)
+    return as_table({n: [r.get(n) for r in rows] for n in names})
+
+
+def told(*rows, before=None, **how):
+    document = summary(batch(*rows), None if before is None else batch(*before), **how)
+    return json.loads(json_text(document))
+
+
+def drawn(count=40, spread=0.03):
+    means = 0.5 + spread * np.random.default_rng(0).standard_normal(count)
+    return [row(at=float(m), resample="bootstrap by run", sample=str(i)) for i, m in enumerate(means)]  # fmt: skip
+
+
+def test_a_bootstrap_stands_beside_the_posterior_and_is_not_merged():
+    found = told(row(), *drawn())
+    alpha = next(q for q in found["quantities"] if q["key"] == "alpha1")
+    (own,) = alpha["rows"]
+    assert (own["median"], own["sd"]) == (0.5, 0.01)
+    (again,) = own["bootstraps"]
+    assert again["count"] == 40
+    assert 0.02 < again["sd_of_means"] < 0.04
+    assert again["mean_of_sds"] == pytest.approx(0.01)
+    assert again["ratio"] == pytest.approx(again["sd_of_means"] / 0.01)
+    assert any(f["what"] == "posterior too sure" for f in found["look_first"])
+    text = html.fromstring(page(found)).text_content()
+    assert "sd of posterior means" in text
+    assert "posterior's own sd" in text
+    narrow = told(row(), *drawn(spread=0.008))
+    assert not any(f["what"] == "posterior too sure" for f in narrow["look_first"])
+
+
+def test_what_failed_comes_first_and_alike_failures_are_one_line():
+    lost = [row(f"l{i}", passed=False, method="lost", reason="its worker died") for i in range(3)]  # fmt: skip
+    few = [row(f"f{i}", passed=False, reason=f"{i} runs are too few") for i in range(9)]
+    far = row("b", noise="normal", at=0.7)
+    found = told(row("b"), far, *lost, *few)
+    assert [f["what"] for f in found["look_first"][:3]] == ["failed", "lost", "choices disagree"]  # fmt: skip
+    assert "9 of 9 fits" in found["look_first"][0]["detail"]
+    assert found["status"] == "FAIL"
+    assert found["headline"].startswith("FAIL: 2 of 14 fits passed")
+
+
+def test_a_batch_in_which_all_failed_gives_no_number():
+    found = told(row(passed=False), row("b", passed=False))
+    assert "no number is given" in found["headline"]
+    assert "<svg" not in page(found)
+
+
+def test_drift_is_told_worst_first_and_equal_names_move_nothing():
+    before = [row("a"), row("b"), row("c"), row("gone")]
+    now = [row("a", at=0.51), row("b", at=0.45), row("c"), row("new")]
+    found = told(*now, before=before)["drift"]
+    assert [m["ladder"] for m in found["moves"] if m["key"] == "alpha1"] == ["b", "a", "c"]  # fmt: skip
+    assert found["moves"][0]["change"] == pytest.approx(-5, abs=0.3)
+    assert (found["new_ladders"], found["vanished_ladders"]) == (["new"], ["gone"])
+    still = told(*before, before=before)["drift"]
+    assert still["sentence"].startswith("nothing moved: all 4 fits")
+
+
+def test_pooled_fits_stand_beside_those_of_their_own_runs():
+    found = told(row(), row(at=0.6, resample="pooled"))
+    rows = found["quantities"][0]["rows"]
+    assert [(r["pooled"], r["median"]) for r in rows] == [(False, 0.5), (True, 0.6)]
+    assert any(f["what"] == "pooling moves it" for f in found["look_first"])
+    assert "pooled" in html.fromstring(page(found)).text_content()
+
+
+def test_many_rows_are_cut_into_figures_that_can_be_read():
+    laws = ("coupled", "chinchilla", "tied", "kaplan")
+    rows = [row(f"l{i}", law, noise) for i in range(40) for law in laws for noise in ("student_t", "normal")]  # fmt: skip
+    text = page(told(*rows))
+    assert text.count("<svg") == 2 * math.ceil(40 * 8 / (MOST // 8 * 8))
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a\"b'c&d", "\u202egnp.exe", "$x_{$", "n" * 10_000])  # fmt: skip
+def test_a_hostile_name_is_shown_as_it_is_and_does_nothing(name):
+    document = told(row(name), row(name, law="tied", passed=False, reason=name), name=name)  # fmt: skip
+    text = page(document)
+    tree = html.fromstring(text)
+    assert not tree.xpath("//script")
+    assert "\u202e" not in text
+    assert len(text) < 400_000
+
+
+def test_the_page_needs_nothing_else_and_its_figures_have_words():
+    text = page(told(row(), *drawn()))
+    assert not re.search(r"https?:|url\((?!#)|@import|<link|<script", text)
+    tree = html.fromstring(text)
+    for figure in tree.xpath("//figure"):
+        assert figure.xpath(".//*[local-name()='title']")[0].text
+        assert figure.xpath(".//*[local-name()='desc']")[0].text
+    assert len(tree.xpath("//figure")) == 2
