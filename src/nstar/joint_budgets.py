@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from nstar import pass_rates
+from nstar import rate_mixtures
 from nstar.fitting import Fit
 from nstar.intervals import interval
 from nstar.laws.repeated_by_size import RepeatedBySize
@@ -79,7 +79,7 @@ def joint(
     with jax.enable_x64(True):
         wide = {n: v[:, None] for n, v in own.items() if v.ndim == 1}
         told = law.around(wide, L, *scatter)
-        solved = np.asarray(pass_rates.pass_at_k(told, k))
+        solved = rate_mixtures.pass_at_k(told, k)
     first = np.bincount(solved.argmax(axis=1), minlength=len(k)) / len(solved)
     records = []
     for each in np.unique(k):

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from nstar import pass_rates
+from nstar import pass_rates, rate_mixtures
 from nstar.fitting import Fit, fit
 from nstar.intervals import interval
 from nstar.laws.repeated_by_size import RepeatedBySize
@@ -54,9 +54,10 @@ class PassAtK:
         return records
 
     def zero_mass(self, prob: float = 0.9) -> dict[str, Any] | None:
-        """Share never solved, and the median pass@k with it at each end of its interval.
+        """Share beyond reach, and the median pass@k with it at each end of its interval.
 
-        None for a law without it.
+        Beyond reach are problems never solved, or with a rate below 1e-6.  None for a law
+        without such a share.
         """
         if "zero_mass" not in self.draws:
             return None
@@ -162,21 +163,20 @@ def pass_at_k(
         found["these"] = _mean_solved(rates, ks)
         made = seen[1] + random.binomial((most - seen[0]).astype(int), rates)
         found["these_measured"] = _counted(most, made, ks)
-    found["new"] = np.stack([pass_rates.pass_at_k(told, k) for k in ks], axis=-1)
-    a, b, zero = (told[:, None, i] for i in range(3))
-    fresh = random.beta(a, b, (len(some), number))
-    fresh[random.random(fresh.shape) < zero] = 0.0
+    found["new"] = np.stack([rate_mixtures.pass_at_k(told, k) for k in ks], axis=-1)
+    fresh = new_rates(told, number, random)
     found["new_measured"] = _counted(most, random.binomial(most, fresh), ks)
     data: dict[str, Any] = {n: (("draw", "k"), np.asarray(v)) for n, v in found.items()}
-    if np.any(told[:, 2]):
-        data["zero_mass"] = (("draw",), told[:, 2])
+    beyond = rate_mixtures.beyond_reach(told)
+    if np.any(beyond):
+        data["zero_mass"] = (("draw",), beyond)
     return PassAtK(counts, xr.Dataset(data, {"k": ks}), seen, most)
 
 
 def populations(
     counts: Fit, own: Mapping[str, np.ndarray], N: float | None, random: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Populations of the fitted problems, (draw, problem, 3), of new ones, and rows.
+    """Populations of the fitted problems, (draw, problem, ...), of new ones, and rows.
 
     Raises:
         ValueError: the fit is not of counts, or its law needs the model's size.
@@ -204,14 +204,13 @@ def populations(
 
 def rates_of(told: np.ndarray, seen: np.ndarray, random: Any) -> np.ndarray:
     """Draw each problem's own rate given its counts, (draw, problem)."""
-    from scipy.special import betaln
+    each = (rate_mixtures.given_counts(told[:, i], n, s) for i, (n, s) in enumerate(seen.T))  # fmt: skip
+    return np.concatenate([rate_mixtures.drawn(own, 1, random) for own in each], axis=1)
 
-    a, b, zero = (told[..., i] for i in range(3))
-    n, s = seen
-    rates = random.beta(a + s, b + n - s)
-    alive = (1 - zero) * np.exp(betaln(a, b + n) - betaln(a, b))
-    never = (s == 0) & (random.random(rates.shape) * (zero + alive) < zero)
-    return np.where(never, 0.0, rates)
+
+def new_rates(told: np.ndarray, number: int, random: Any) -> np.ndarray:
+    """Draw rates of so many problems not seen, (draw, problem)."""
+    return rate_mixtures.drawn(rate_mixtures.parts(told), number, random)
 
 
 def _mean_solved(rates: np.ndarray, ks: np.ndarray) -> np.ndarray:

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
-from scipy.special import betaln, gammaln, logsumexp
+from scipy.special import betaln, gammaln
 
 from nstar.fitting import Fit
+from nstar.rate_mixtures import Parts, given_counts
 from nstar.repeated import populations
 
 DRAWS = 100  # populations under which the worth of samples is averaged
@@ -64,34 +65,24 @@ def _worth(
     told: np.ndarray, n: float, s: float, k: float, m: int
 ) -> tuple[float, float]:
     """Variance of g of a problem, and what m samples take away, mean over populations."""
-    a, b, zero = (told[:, i] for i in range(3))
-    now, square = _moments(a, b, zero, n, s, k)
-    y = np.arange(m + 1.0)
-    A, B = (a + s)[:, None], (b + n - s)[:, None]
-    ways = gammaln(m + 1) - gammaln(y + 1) - gammaln(m - y + 1)
-    log_p = ways + betaln(A + y, B + m - y) - betaln(A, B)
-    chances = np.exp(log_p - logsumexp(log_p, axis=1, keepdims=True))
-    if s == 0:
-        never = _never(a, b, zero, n)
-        chances = (1 - never)[:, None] * chances
-        chances[:, 0] += never
-    then = np.stack([_moments(a, b, zero, n + m, s + i, k)[0] for i in y], axis=1)
+    own = given_counts(told, n, s)
+    now, square = _moments(own, k)
+    ways = gammaln(m + 1) - gammaln(np.arange(m + 1) + 1) - gammaln(m - np.arange(m + 1) + 1)  # fmt: skip
+    before = betaln(own.a, own.b)
+    chances, then = np.zeros((2, len(told), m + 1))
+    for y in range(m + 1):
+        log_p = ways[y] + betaln(own.a + y, own.b + m - y) - before
+        weight = own.weight * np.exp(log_p)
+        never = own.never if y == 0 else 0.0
+        chances[:, y] = weight.sum(-1) + never
+        solved = -np.expm1(betaln(own.a + y, own.b + m - y + k) - betaln(own.a + y, own.b + m - y))  # fmt: skip
+        then[:, y] = (weight * solved).sum(-1) / np.maximum(chances[:, y], 1e-300)
     gone = (chances * then**2).sum(axis=1) - (chances * then).sum(axis=1) ** 2
     return float(np.mean(square - now**2)), float(np.mean(np.maximum(gone, 0.0)))
 
 
-def _moments(
-    a: np.ndarray, b: np.ndarray, zero: np.ndarray, n: float, s: float, k: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """E g and E g^2 given s of n, by E (1 - p)^k and E (1 - p)^2k."""
-    A, B = a + s, b + n - s
-    one = np.exp(betaln(A, B + k) - betaln(A, B))
-    two = np.exp(betaln(A, B + 2 * k) - betaln(A, B))
-    alive = 1 - _never(a, b, zero, n) if s == 0 else 1.0
-    return alive * (1 - one), alive * (1 - 2 * one + two)
-
-
-def _never(a: np.ndarray, b: np.ndarray, zero: np.ndarray, n: float) -> np.ndarray:
-    """Probability that a problem not solved in n samples never is."""
-    alive = (1 - zero) * np.exp(betaln(a, b + n) - betaln(a, b))
-    return zero / np.maximum(zero + alive, 1e-300)
+def _moments(own: Parts, k: float) -> tuple[np.ndarray, np.ndarray]:
+    """E g and E g^2 of rates of a mixture, by E (1 - p)^k and E (1 - p)^2k."""
+    before = betaln(own.a, own.b)
+    one, two = (np.exp(betaln(own.a, own.b + j * k) - before) for j in (1, 2))
+    return (own.weight * (1 - one)).sum(-1), (own.weight * (1 - 2 * one + two)).sum(-1)

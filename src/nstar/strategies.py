@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from nstar.fitting import Fit
-from nstar.repeated import populations, rates_of
+from nstar.repeated import new_rates, populations, rates_of
 
 REPLICATES = 8  # votes drawn of each problem and draw
 NODES, RATES = 401, 400  # of the best score's quadrature, and rates that it is done at
@@ -184,6 +184,4 @@ def problems_of(
     if new is None and rows.size:
         seen = np.stack([counts.runs[n][rows] for n in ("samples", "successes")])
         return Problems(rates_of(each, seen, random), rival)
-    a, b, zero = (told[:, None, i] for i in range(3))
-    rates = random.beta(a, b, (len(some), new or len(counts.runs)))
-    return Problems(np.where(random.random(rates.shape) < zero, 0.0, rates), rival)
+    return Problems(new_rates(told, new or len(counts.runs), random), rival)

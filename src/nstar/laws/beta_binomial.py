@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+import numpyro.distributions as dist
 
-from nstar import pass_rates
 from nstar.responses import SUCCESSES
 from nstar.types import Array, Inputs, Params, Prior, Response
+
+ODDS = (-3.0, 3.0)  # log-odds of a sample solving a problem
+TAIL = (0.25, 0.6)  # of a, after the exponents of Brown et al. (2024, fig. 5)
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,18 @@ class BetaBinomial:
 
     def priors(self) -> dict[str, Prior]:
         """Log-odds of the mean rate, and the exponent of the left tail."""
-        found = pass_rates.priors()
-        return {name: found[name] for name in ("log_odds", "tail")}
+        return {
+            "log_odds": dist.Normal(*ODDS),
+            "tail": dist.LogNormal(jnp.log(TAIL[0]), TAIL[1]),
+        }
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Tell each problem's population by a, b and no mass at zero, (problem, 3)."""
-        told = pass_rates.of({**params, "zero_root": 0.0})
+        a = params["tail"]
+        told = jnp.stack([a, a * jnp.exp(-params["log_odds"]), jnp.zeros_like(a)])
         return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), 3))
+
+    def derived(self, params: Params) -> dict[str, Array]:
+        """Return pass@1 of the population, and b of its Beta; a is the tail."""
+        rate = 1 / (1 + jnp.exp(-params["log_odds"]))
+        return {"pass_1": rate, "beta_b": params["tail"] * (1 - rate) / rate}

@@ -16,13 +16,13 @@ from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 class RepeatedBySize:
     r"""Larger models solve problems more often, and leave fewer out of reach.
 
-    $$ \mathrm{logit}\, m_j = \mu + \beta_m x_j + \tau_m e_{mj}, \quad
+    $$ e_j = \mu + \beta_e x_j + \tau_e e_{e j}, \quad
        \log a_j = \log \alpha + \beta_a x_j + \tau_a e_{aj}, \quad
        \mathrm{logit}\, z_j = \zeta + \beta_z x_j $$
 
-    with $x_j = \log(N_j/N_0)$ of model j and m, a, z as in the repeated_sampling law: the
-    parameters move along a line and models scatter about it, so that each borrows from
-    the others (partial pooling).  The same in the training loss, where `by` is "L", is
+    with $x_j = \log(N_j/N_0)$ of model j and ease, a and z as in the repeated_sampling
+    law, whose bend all models share: the parameters move along a line and models scatter
+    about it, so that each borrows from the others (partial pooling).  The same in the training loss, where `by` is "L", is
     the generative form of Roberts et al. (2026), approach 2.  Problems of different
     models count as drawn apart, although a benchmark asks all models the same.
     """
@@ -50,33 +50,34 @@ class RepeatedBySize:
         """Populations at the reference, their slopes, and how models scatter."""
         offsets = dist.Normal(0.0, 1.0).expand([len(self.sizes)]).to_event(1)
         return pass_rates.priors() | {
-            "slope_odds": dist.Normal(0.5 if self.by == "N" else -4.0, 1.0 if self.by == "N" else 8.0),
+            "slope_ease": dist.Normal(0.25 if self.by == "N" else -2.0, 0.5 if self.by == "N" else 4.0),
             "slope_tail": dist.Normal(0.0, 0.3 if self.by == "N" else 2.0),
             "slope_zero": dist.Normal(0.0, 0.5 if self.by == "N" else 4.0),
-            "scatter_odds": dist.HalfNormal(0.5),
+            "scatter_ease": dist.HalfNormal(0.3),
             "scatter_tail": dist.HalfNormal(0.2),
-            "offset_odds": offsets,
+            "offset_ease": offsets,
             "offset_tail": offsets,
         }  # fmt: skip
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Name the offsets' axis by the models' sizes."""
-        dims = {name: ["size"] for name in ("offset_odds", "offset_tail")}
+        dims = {name: ["size"] for name in ("offset_ease", "offset_tail")}
         return {"size": list(self.sizes)}, dims
 
     def expected(self, params: Params, x: Inputs) -> Array:
-        """Tell each problem's population by a, b and z, (problem, 3)."""
+        """Tell each problem's population (`nstar.rate_mixtures`), (problem, 42)."""
         own = jnp.searchsorted(jnp.asarray(self.sizes), x[self.by])
-        told = self.around(params, x[self.by], params["offset_odds"][own], params["offset_tail"][own])  # fmt: skip
-        return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), 3))
+        told = self.around(params, x[self.by], params["offset_ease"][own], params["offset_tail"][own])  # fmt: skip
+        return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), told.shape[-1]))
 
-    def around(self, params: Params, size: Array, odds: Array, tail: Array) -> Array:
+    def around(self, params: Params, size: Array, ease: Array, tail: Array) -> Array:
         """Tell the population of a model of this size, with its offsets from the line."""
         n = jnp.log(size / self.N0)
         zero = jnp.clip(pass_rates.zero_mass(params), 1e-30, 1 - 1e-12)
         logit = jnp.log(zero) - jnp.log1p(-zero) + params["slope_zero"] * n
         return pass_rates.population(
-            params["log_odds"] + params["slope_odds"] * n + params["scatter_odds"] * odds,
+            params["ease"] + params["slope_ease"] * n + params["scatter_ease"] * ease,
             params["tail"] * jnp.exp(params["slope_tail"] * n + params["scatter_tail"] * tail),
+            params["tail_bend"],
             1 / (1 + jnp.exp(-logit)),
         )  # fmt: skip

@@ -1,25 +1,26 @@
-"""Repeated sampling: problems solved in some of many samples, and a share in none."""
+"""Repeated sampling: problems solved in some of many samples, and some in none."""
 
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from nstar import pass_rates
+from nstar import pass_rates, rate_mixtures
 from nstar.responses import SUCCESSES
 from nstar.types import Array, Inputs, Params, Prior, Response
 
 
 @dataclass(frozen=True)
 class RepeatedSampling:
-    r"""Success rates of problems are a Beta with mass at zero; counts are binomial.
+    r"""Success rates of problems are of one population; counts are binomial.
 
-    $$ p_i \sim z\,\delta_0 + (1 - z)\,\mathrm{Beta}(a, b), \qquad
+    $$ p_i \sim z\,\delta_0 + (1 - z)\,f(p; a, \lambda, b), \qquad
        s_i \sim \mathrm{Binomial}(n_i, p_i) $$
 
-    Each p_i is integrated out exactly (`nstar.noises.counts`), so the n_i may be of any
-    size and differ.  With z = 0 it is the beta-binomial of Schaeffer et al. (2025,
-    arXiv:2502.17578) and Kazdan et al. (2025, arXiv:2510.05197); z is the share that no
-    number of samples solves, which n samples cannot tell from rates far below 1/n.
+    with f of `nstar.pass_rates`, a power p^(a - 1) near zero that may bend.  Each p_i is
+    integrated out exactly (`nstar.noises.counts`), so the n_i may be of any size and
+    differ.  z is the share that no number of samples solves, which n samples cannot tell
+    from rates far below 1/n.  The beta-binomial of Schaeffer et al. (2025,
+    arXiv:2502.17578) and Kazdan et al. (2025, arXiv:2510.05197) is the beta_binomial law.
     """
 
     @property
@@ -37,11 +38,11 @@ class RepeatedSampling:
         return pass_rates.priors()
 
     def expected(self, params: Params, x: Inputs) -> Array:
-        """Tell each problem's population by a, b and z, (problem, 3)."""
+        """Tell each problem's population (`nstar.rate_mixtures`), (problem, 42)."""
         told = pass_rates.of(params)
-        return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), 3))
+        return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), *told.shape))
 
     def derived(self, params: Params) -> dict[str, Array]:
-        """Return the zero mass, pass@1 of the population, and b of its Beta; a is the tail."""
+        """Return the share beyond reach, never solved or below 1e-6, and pass@1."""
         told = pass_rates.of(params)
-        return {"zero_mass": told[..., 2], "pass_1": pass_rates.pass_at_k(told, 1.0), "beta_b": told[..., 1]}  # fmt: skip
+        return {"zero_mass": rate_mixtures.beyond_reach(told), "pass_1": rate_mixtures.mean(told)}  # fmt: skip

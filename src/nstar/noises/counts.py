@@ -9,17 +9,20 @@ import numpyro.distributions as dist
 from jax.scipy.special import gammaln
 from numpyro.distributions import constraints
 
+from nstar.rate_mixtures import CENTRES, log_kernel, parts
 from nstar.types import Array, Inputs, Params, Prior, Response
+
+TOLD = (3, len(CENTRES) + 1)  # lengths of the axis that tells a population
 
 
 @dataclass(frozen=True)
 class Binomial:
     r"""Successes of n samples, each problem's own rate integrated out exactly.
 
-    $$ P(s) = z\,[s = 0] + (1 - z) \binom{n}{s} \frac{B(s + a,\, n - s + b)}{B(a, b)} $$
+    $$ P(s) = z\,[s = 0] + \sum_m w_m \binom{n}{s} \frac{B(s + a_m,\, n - s + b_m)}{B(a_m, b_m)} $$
 
-    What is expected of a problem is its population, a, b and z in the last axis
-    (`nstar.pass_rates`).  It has no unknowns of its own: the population is the law's.
+    What is expected of a problem is its population, told in the last axis
+    (`nstar.rate_mixtures`).  It has no unknowns of its own: the population is the law's.
     """
 
     def priors(self, response: Response) -> dict[str, Prior]:
@@ -27,47 +30,59 @@ class Binomial:
         return {}
 
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
-        """Return the beta-binomial of each problem, with its mass at zero.
+        """Return the probabilities of each problem's counts.
 
         Raises:
             ValueError: the law expects something else than populations.
         """
-        samples = jnp.asarray(x["samples"])
-        if jnp.shape(expected) != (*samples.shape, 3):
-            msg = f"binomial noise is of populations, a, b and zero mass of each problem in a last axis of three; the law gives shape {jnp.shape(expected)} for {samples.shape} counts"
+        samples, shape = jnp.asarray(x["samples"]), jnp.shape(expected)
+        if shape[:-1] != samples.shape or shape[-1:] not in [(n,) for n in TOLD]:
+            msg = f"binomial noise is of populations, told by a, b and zero mass of each problem in a last axis of {TOLD[0]}, or by weights in one of {TOLD[1]}; the law gives shape {shape} for {samples.shape} counts"
             raise ValueError(msg)
         return Counts(expected, samples)
 
 
 class Counts(dist.Distribution):
-    """Successes of problems from populations (a, b, z) of the last axis."""
+    """Successes of problems from populations that the last axis tells."""
 
     support = constraints.nonnegative
 
     def __init__(
         self, told: Array, samples: Array, *, validate_args: bool | None = None
     ) -> None:
-        """Take populations, (..., 3), and the samples of each problem, (...)."""
-        parts = (*(told[..., i] for i in range(3)), samples)
-        self.a, self.b, self.zero, self.n = jnp.broadcast_arrays(*parts)
-        super().__init__(jnp.shape(self.a), (), validate_args=validate_args)
+        """Take populations and the samples of each problem, (...)."""
+        shape = jnp.broadcast_shapes(jnp.shape(told)[:-1], jnp.shape(samples))
+        self.told = jnp.broadcast_to(told, (*shape, jnp.shape(told)[-1]))
+        self.n = jnp.broadcast_to(samples, shape)
+        super().__init__(shape, (), validate_args=validate_args)
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw each problem's rate, and its successes given it."""
-        never, of_rate, of_count = jax.random.split(key, 3)
-        shape = (*sample_shape, *self.batch_shape)
-        rate = jax.random.beta(of_rate, self.a, self.b, shape)
-        rate = jnp.where(jax.random.uniform(never, shape) < self.zero, 0.0, rate)
+        which, of_rate, of_count = jax.random.split(key, 3)
+        mixture, shape = parts(self.told), (*sample_shape, *self.batch_shape)
+        weights = jnp.concatenate([mixture.never[..., None], mixture.weight], axis=-1)
+        part = jax.random.categorical(which, jnp.log(weights), shape=shape)
+        at = jnp.maximum(part - 1, 0)[..., None]
+        a, b = (jnp.take_along_axis(jnp.broadcast_to(v, (*shape, mixture.weight.shape[-1])), at, -1)[..., 0] for v in (mixture.a, mixture.b))  # fmt: skip
+        rate = jnp.where(part == 0, 0.0, jax.random.beta(of_rate, a, b))
         return jax.random.binomial(of_count, self.n, rate, shape)
 
     def log_prob(self, value: Array, intermediates: Any = None) -> Array:
         """Log probability of counts, the rate integrated out."""
-        fails = self.n - value
-        ways = gammaln(self.n + 1) - gammaln(value + 1) - gammaln(fails + 1)
-        reached = _betaln(value + self.a, fails + self.b) - _betaln(self.a, self.b)
-        some = jnp.log1p(-self.zero) + ways + reached
-        none = jnp.log(jnp.maximum(self.zero, 1e-300))
-        return jnp.where(value == 0, jnp.logaddexp(none, some), some)
+        mixture = parts(self.told)
+        log_p = self._log_kernel(value, mixture)
+        scale = jax.lax.stop_gradient(jnp.maximum(log_p.max(-1), jnp.where(value == 0, 0.0, -jnp.inf)))  # fmt: skip
+        solved = (mixture.weight * jnp.exp(log_p - scale[..., None])).sum(-1)
+        never = jnp.where(value == 0, mixture.never * jnp.exp(-scale), 0.0)
+        return scale + jnp.log(jnp.maximum(solved + never, 1e-300))
+
+    def _log_kernel(self, value: Array, mixture: Any) -> Array:
+        if self.told.shape[-1] != 3:
+            return log_kernel(self.n, value)
+        n, s = self.n[..., None], jnp.asarray(value)[..., None]
+        ways = gammaln(n + 1) - gammaln(s + 1) - gammaln(n - s + 1)
+        a, b = mixture.a, mixture.b
+        return ways + _betaln(s + a, n - s + b) - _betaln(a, b)
 
 
 def _betaln(a: Array, b: Array) -> Array:
