@@ -1,12 +1,13 @@
-"""Inference laws held against runs: pass@k far beyond the samples, streams, strategies.
+"""Inference laws held against runs: pass@k far beyond the samples.
 
     python benchmarks/inference.py --data DIR --json > inference.json
 
-DIR holds tables with columns family, model, params, task, problem, samples, successes; of
-each (task, model) whose problems all have more samples than are kept, every problem is
-thinned to `--samples` by drawing without replacement, and pass@k of all its samples is
-predicted.  Two targets are scored apart: `these`, the pass@k that all samples of the
-fitted problems show, and `new`, that of the other half where one half was fitted.
+DIR holds tables with columns family, model, params, task, problem, samples, successes.  Of
+each (task, model) every problem is thinned to `--samples` by drawing without replacement,
+and pass@k of all its samples is predicted, for k as large as they allow.  Two targets are
+scored apart: `these`, the pass@k that all samples of the fitted problems show, and `new`,
+that of the other half where one half was fitted.  What is left out, and why, is said on
+stderr and under `left_out`.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.csv
+from inference_sets import POPULATIONS
 
 import nstar
 from nstar.pass_rates import unbiased
@@ -26,15 +28,8 @@ from nstar.samplers.nuts import Settings
 NEEDED = ("family", "model", "params", "task", "problem", "samples", "successes")
 KS = (1000, 10000)
 QUICK = Settings(chains=2, warmup=250, draws=500)
-POPULATIONS = {  # a, b and zero mass
-    "nine in ten out of reach": (0.5, 250.0, 0.9),
-    "hardly any solved": (0.013, 65.0, 0.0),
-    "two in three out of reach": (0.3, 4.0, 0.7),
-    "a long tail": (0.06, 2.8, 0.0),
-    "half out of reach": (0.4, 3.0, 0.55),
-    "all within reach": (0.45, 1.2, 0.01),
-}
 SIZES = 3  # models of a family from which they are fitted together too
+LEAST = 20  # problems of a set, below which it is left out
 RESAMPLES = 400  # of problems, for the interval of the regression
 Draws = dict[int, np.ndarray]  # predictive draws by k
 
@@ -49,21 +44,79 @@ class Counts(NamedTuple):
     n: np.ndarray  # samples, (problem,)
     s: np.ndarray  # successes among them
 
+    def only(self, rows: Any) -> "Counts":
+        """Keep some problems."""
+        return self._replace(n=self.n[rows], s=self.s[rows])
 
-def tables(folder: Path) -> Iterator[Counts]:
-    """Yield the counts of every model and task of every table of counts."""
+
+def tables(folder: Path, left_out: list[str]) -> Iterator[Counts]:
+    """Yield the counts of every model and task of every table of counts.
+
+    Raises:
+        ValueError: counts contradict each other, naming file, row, column and value.
+    """
     for file in sorted(folder.glob("*.csv")):
         with open(file, encoding="utf-8") as lines:
-            if not set(NEEDED) <= set(lines.readline().strip().split(",")):
-                continue
+            lacks = sorted(set(NEEDED) - set(lines.readline().strip().split(",")))
+        if lacks:
+            left_out.append(
+                f"{file.name}: no table of counts, lacks {', '.join(lacks)}"
+            )
+            continue
         read = pyarrow.csv.read_csv(file).to_pydict()
-        columns = {name: np.array(read[name]) for name in NEEDED}
+        columns = {name: np.array(read[name], dtype=object) for name in NEEDED}
+        known = np.array([all(v is not None for v in row) for row in zip(*columns.values(), strict=True)])  # fmt: skip
+        if not known.all():
+            left_out.append(f"{file.name}: {np.sum(~known)} rows with an empty cell")
+        columns = {name: values[known] for name, values in columns.items()}
+        _agree(file, columns, np.flatnonzero(known) + 1)
         kinds = np.array([f"{t}\t{m}" for t, m in zip(columns["task"], columns["model"], strict=True)])  # fmt: skip
         for kind in np.unique(kinds):
             own = {name: values[kinds == kind] for name, values in columns.items()}
             about = (str(own[name][0]) for name in ("task", "family", "model"))
             counts = (own[name].astype(int) for name in ("samples", "successes"))
             yield Counts(*about, float(own["params"][0]), *counts)
+
+
+def _agree(file: Path, columns: dict[str, np.ndarray], rows: np.ndarray) -> None:
+    """Refuse more successes than samples, and a problem that is counted twice."""
+    seen: dict[tuple, int] = {}
+    for i, row in enumerate(rows):
+        n, s = columns["samples"][i], columns["successes"][i]
+        if not 0 <= s <= n:
+            msg = f"{file}, row {row}, column 'successes': expected 0 to the row's {n} samples, got {s}"
+            raise ValueError(msg)
+        key = tuple(str(columns[name][i]) for name in ("task", "model", "problem"))
+        first = seen.setdefault(key, row)
+        if first != row:
+            msg = f"{file}, rows {first} and {row}, column 'problem': {key[2]} of {key[1]} on {key[0]} is counted twice"
+            raise ValueError(msg)
+
+
+def questions(c: Counts, keep: int, left_out: list[str]) -> Iterator[tuple[Counts, tuple[int, ...]]]:  # fmt: skip
+    """Yield the problems that can answer some k, and those k: most samples first.
+
+    Where problems have differing samples, each k is asked of those that have as many.
+    """
+    name, few = f"{c.task}, {c.model}", int(np.sum(c.n <= keep))
+    if few:
+        left_out.append(f"{name}: {few} of {len(c.n)} problems have {keep} samples or fewer, of which none is left to predict")  # fmt: skip
+    c = c.only(c.n > keep)
+    most = int(c.n.max(initial=0))
+    by_rows: dict[bytes, list[int]] = {}
+    for k in [k for k in KS if keep < k <= most] or ([most] if len(c.n) else []):
+        by_rows.setdefault((c.n >= k).tobytes(), []).append(k)
+        short = int(np.sum(c.n < k))
+        if short:
+            left_out.append(f"{name}: {short} of {len(c.n)} problems have fewer than {k} samples, left out at that k")  # fmt: skip
+    for beyond in [k for k in KS if k > most]:
+        left_out.append(f"{name}: no problem has {beyond} samples, so that k is not asked")  # fmt: skip
+    for rows, ks in by_rows.items():
+        own = c.only(np.frombuffer(rows, bool))
+        if len(own.n) < LEAST:
+            left_out.append(f"{name}: {len(own.n)} problems at k = {ks}, fewer than {LEAST}")  # fmt: skip
+            continue
+        yield own, tuple(ks)
 
 
 def by_law(law: str) -> Callable[..., tuple[Draws, Draws]]:
@@ -131,34 +184,28 @@ def across_sizes(each: list[Counts], ks: Any, shown: int, others: int, seed: int
 
 
 def simulated(sets: int, seed: int) -> Iterator[Counts]:
-    """Yield sets of problems from populations that public ones are like, 10,000 samples each."""
-    for name, (a, b, zero) in POPULATIONS.items():
+    """Yield sets of 140 problems from populations of many forms, 10,000 samples each."""
+    for name, rates in POPULATIONS.items():
         for i in range(sets):
             random = np.random.default_rng([seed, i])
-            p = random.beta(a, b, 140) * (random.random(140) >= zero)
-            s = random.binomial(10000, p)
+            s = random.binomial(10000, rates(random, 140))
             yield Counts(name, "simulated", f"set {i}", 1.0, np.full(140, 10000), s)
 
 
-def passk(found: list[Counts], keep: int, thinnings: int, seed: int, *, across: bool) -> list[dict[str, Any]]:  # fmt: skip
+def passk(asked: list[tuple[Counts, tuple[int, ...]]], keep: int, thinnings: int, seed: int, *, across: bool) -> list[dict[str, Any]]:  # fmt: skip
     """Score every method on every thinning of every model."""
     records = []
-    for kind in sorted({(c.task, c.family) for c in found}):
-        full = [c for c in found if (c.task, c.family) == kind and c.n.min() > keep]
-        shown = min((int(c.n.min()) for c in full), default=0)
-        ks = [k for k in KS if k <= shown]
-        if not ks:
-            print(f"{kind}: too few samples, left out", file=sys.stderr)
-            continue
+    for kind in sorted({(c.task, c.family, ks) for c, ks in asked}):
+        full, ks = [c for c, own in asked if (c.task, c.family, own) == kind], kind[2]
+        shown = min(int(c.n.min()) for c in full)
         for i in range(thinnings):
             random = np.random.default_rng([seed, i])
             thin = [c._replace(n=np.full(len(c.s), keep), s=random.hypergeometric(c.s, c.n - c.s, keep)) for c in full]  # fmt: skip
             halves = [np.array_split(random.permutation(len(c.s)), 2) for c in full]
-            some = [c._replace(n=c.n[own], s=c.s[own]) for c, (own, _) in zip(thin, halves, strict=True)]  # fmt: skip
-            others = len(halves[0][1])
+            some = [c.only(own) for c, (own, _) in zip(thin, halves, strict=True)]
             made = {name: [(m(c, ks, shown, len(o), i)[0], m(h, ks, shown, len(o), i)[1]) for c, h, (_, o) in zip(thin, some, halves, strict=True)] for name, m in METHODS.items()}  # fmt: skip
             if across and len({c.params for c in full}) >= SIZES:
-                both = (across_sizes(c, ks, shown, others, i) for c in (thin, some))
+                both = (across_sizes(c, ks, shown, len(halves[0][1]), i) for c in (thin, some))  # fmt: skip
                 made["repeated_by_size"] = [(a[0], b[1]) for a, b in zip(*both, strict=True)]  # fmt: skip
             for name, forecasts in made.items():
                 for c, (_, other), (these, new) in zip(full, halves, forecasts, strict=True):  # fmt: skip
@@ -167,7 +214,7 @@ def passk(found: list[Counts], keep: int, thinnings: int, seed: int, *, across: 
                             truth = float(unbiased(c.n[rows], c.s[rows], k).mean())
                             about = {"task": c.task, "model": c.model, "thinning": i, "method": name, "target": target, "k": k, "truth": truth}  # fmt: skip
                             records.append(about | score(draws[k], truth))
-            print(f"{kind}: thinning {i + 1} of {thinnings}", file=sys.stderr)
+            print(f"{kind[:2]}: thinning {i + 1} of {thinnings}", file=sys.stderr)
     return records
 
 
@@ -218,9 +265,13 @@ if __name__ == "__main__":
     parser.add_argument("--records", action="store_true", help="with every forecast")
     given = parser.parse_args()
     nstar.use_cache()
-    sets = simulated(given.simulated, given.seed) if given.simulated else tables(given.data)  # fmt: skip
-    made = passk(list(sets), given.samples, given.thinnings, given.seed, across=given.across)  # fmt: skip
-    told: dict[str, Any] = {"prob": 0.9, "samples": given.samples, "thinnings": given.thinnings, "pass_at_k": summary(made)}  # fmt: skip
+    left_out: list[str] = []
+    sets = simulated(given.simulated, given.seed) if given.simulated else tables(given.data, left_out)  # fmt: skip
+    asked = [one for c in sets for one in questions(c, given.samples, left_out)]
+    for line in left_out:
+        print(f"left out: {line}", file=sys.stderr)
+    made = passk(asked, given.samples, given.thinnings, given.seed, across=given.across)
+    told: dict[str, Any] = {"prob": 0.9, "samples": given.samples, "thinnings": given.thinnings, "pass_at_k": summary(made), "left_out": left_out}  # fmt: skip
     if given.records:
         told["records"] = made
     print(json.dumps(told, indent=1) if given.json else markdown(told["pass_at_k"], given.samples))  # fmt: skip

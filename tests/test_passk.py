@@ -1,24 +1,27 @@
 """Repeated sampling: counts to pass@k at any k, of these problems and of new ones."""
 
 import json
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import jax
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 import nstar
-from nstar import pass_rates
+from nstar import pass_rates, rate_mixtures
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.noises.counts import Counts
-from nstar.repeated import rates_of
+from nstar.repeated import new_rates, rates_of
+from nstar.repeated_backtest import hold_out_samples
 from nstar.samplers.nuts import Settings
 from nstar.verdicts import Status
 from test_json import CHECKS, HEAD, INTERVAL, hold
 
 QUICK = Settings(chains=2, warmup=250, draws=500)
 TOLD = np.array([0.3, 8.0, 0.15])  # a, b, z
+BENT = {"ease": 0.4, "tail": 0.3, "tail_bend": 0.04, "zero_root": 0.6}
 
 
 def made(count=150, n=100, seed=0, told=TOLD):
@@ -62,9 +65,81 @@ def test_pass_at_k_of_a_population_is_its_integral():
     for k in (1, 10, 1000):
         q = (np.arange(200000) + 0.5) / 200000
         exact = np.mean(1 - (1 - stats.beta.ppf(q, a, b)) ** k)
-        with jax.enable_x64(True):
-            found = pass_rates.pass_at_k(TOLD, k)
+        found = rate_mixtures.pass_at_k(TOLD, k)
         np.testing.assert_allclose(found, (1 - zero) * exact, rtol=1e-4)
+
+
+def told(**unknowns):
+    with jax.enable_x64(True):
+        return np.asarray(pass_rates.of({**BENT, **unknowns}))
+
+
+def share_below(p, ease, tail, bend, zero):
+    """The population's distribution function, by SciPy's incomplete beta."""
+    c, x0, t = 2 * tail, pass_rates.REFERENCE, np.log(p)
+    odds = np.exp(ease) * x0**c / (1 - x0**c)
+    v = t - np.log(x0)
+    bent = v if bend == 0 else np.expm1(bend * v) / bend
+    q = np.where(v < 0, np.log(x0) + bent, t)
+    return zero + (1 - zero) * special.betainc(0.5, 0.5 / odds, np.exp(c * q))
+
+
+@pytest.mark.parametrize("ease", [-2.0, 0.0, 4.0])
+@pytest.mark.parametrize("bend", [-0.1, 0.0, 0.2])
+@pytest.mark.parametrize("tail", [0.08, 0.4])
+def test_a_population_is_told_as_its_distribution_function_says(ease, bend, tail):
+    """Shares below a rate, on the basis of Betas, to the width of one of them."""
+    found = told(ease=ease, tail=tail, tail_bend=bend, zero_root=0.6)
+    assert found.sum() == pytest.approx(1)
+    below = np.cumsum(found)[:-1]
+    edges = special.expit(rate_mixtures.CENTRES - rate_mixtures.STEP / 2)
+    wanted = share_below(edges, ease, tail, bend, 0.6**6)
+    np.testing.assert_allclose(below, wanted, atol=0.004)
+    for k in (1, 100, 10000):
+        grid = special.expit(np.linspace(-40, 40, 40001))
+        mass = np.diff(share_below(grid, ease, tail, bend, 0.6**6))
+        exact = mass @ -np.expm1(k * np.log1p(-np.minimum(grid[1:], 1 - 1e-16)))
+        assert rate_mixtures.pass_at_k(found, k) == pytest.approx(exact, abs=0.02)
+
+
+def test_a_tail_of_no_bend_falls_as_its_power():
+    found = told(tail=0.3, tail_bend=0.0, zero_root=0.0)
+    lost = 1 - rate_mixtures.pass_at_k(found, np.array([1e4, 1e6]))
+    assert np.log(lost[0] / lost[1]) / np.log(100) == pytest.approx(0.3, abs=0.01)
+
+
+def test_beyond_reach_is_what_a_million_samples_do_not_solve():
+    found = told(ease=0.0)
+    share = share_below(1e-6, 0.0, 0.3, 0.04, 0.6**6)
+    assert rate_mixtures.beyond_reach(found) == pytest.approx(share, abs=0.01)
+    assert rate_mixtures.beyond_reach(TOLD) == TOLD[2]
+    assert rate_mixtures.mean(TOLD) == pytest.approx(0.85 * 0.3 / 8.3)
+
+
+def probabilities(s, n):
+    """Of counts under each Beta of the basis, by SciPy, (..., 41)."""
+    a, b, s = rate_mixtures.A, rate_mixtures.B, np.asarray(s)[..., None]
+    ways = special.gammaln(n + 1) - special.gammaln(s + 1) - special.gammaln(n - s + 1)
+    return np.exp(ways + special.betaln(a + s, b + n - s) - special.betaln(a, b))
+
+
+def test_probabilities_of_counts_are_those_of_scipy():
+    """Every Beta of the basis, weighed, against SciPy's; they sum to one."""
+    with jax.enable_x64(True):
+        for n in (1.0, 40.0, 10000.0):
+            s = np.arange(41.0) if n < 100 else np.array([0.0, 1, 17, 4000, 10000])
+            s = s[s <= n]
+            found = np.exp(np.asarray(Counts(told(), np.full(len(s), n)).log_prob(s)))
+            wanted = probabilities(s, n) @ told()[1:] + told()[0] * (s == 0)
+            np.testing.assert_allclose(found, wanted, rtol=1e-5)
+            if n < 100:
+                np.testing.assert_allclose(found.sum(), 1.0, rtol=1e-6)
+        drawn = np.asarray(Counts(told(), np.asarray(40.0)).sample(jax.random.key(0), (4000,)))  # fmt: skip
+    p = probabilities(np.arange(41.0), 40) @ told()[1:]
+    p[0] += told()[0]
+    bins = np.array([0, 1, 2, 4, 8, 16, 41])
+    wanted = [p[low:high].sum() * 4000 for low, high in pairwise(bins)]
+    assert stats.chisquare(np.histogram(drawn, bins)[0], wanted).pvalue > 1e-5
 
 
 def test_counts_of_a_population_have_its_probabilities():
@@ -86,13 +161,20 @@ def test_counts_of_a_population_have_its_probabilities():
 
 def test_rates_given_counts_are_the_conjugate_posterior():
     random = np.random.default_rng(0)
-    told = np.tile(TOLD, (20000, 2, 1))
-    rates = rates_of(told, np.array([[50, 50], [0, 3]]), random)
+    rates = rates_of(np.tile(TOLD, (20000, 2, 1)), np.array([[50, 50], [0, 3]]), random)
     a, b, zero = TOLD
     alive = (1 - zero) * stats.betabinom.pmf(0, 50, a, b)
     never = zero / (zero + alive)
     np.testing.assert_allclose((rates[:, 0] == 0).mean(), never, atol=0.02)
     np.testing.assert_allclose(rates[:, 1].mean(), (a + 3) / (a + b + 50), rtol=0.02)
+    p = special.expit(np.linspace(-25, 12, 20001))
+    density = sum(w * stats.beta.pdf(p, *ab) for w, *ab in zip(told()[1:], rate_mixtures.A, rate_mixtures.B, strict=True)) * p * (1 - p)  # fmt: skip
+    weight = density * stats.binom.pmf(2, 50, p)
+    rates = rates_of(np.tile(told(), (20000, 1, 1)), np.array([[50], [2]]), random)
+    np.testing.assert_allclose(rates.mean(), weight @ p / weight.sum(), rtol=0.02)
+    fresh = new_rates(np.tile(told(), (20000, 1)), 1, random)
+    np.testing.assert_allclose((fresh == 0).mean(), told()[0], atol=0.02)
+    np.testing.assert_allclose(fresh.mean(), rate_mixtures.mean(told()), rtol=0.05)
 
 
 def test_these_and_new_problems_are_told_apart(fitted):
@@ -103,7 +185,7 @@ def test_these_and_new_problems_are_told_apart(fitted):
         these = (1 - (1 - rates) ** k).mean()
         low, high = (np.quantile(found.draws["these"].sel(k=k), q) for q in (0.001, 0.999))  # fmt: skip
         assert low <= these <= high
-        new = float(pass_rates.pass_at_k(TOLD, k))
+        new = float(rate_mixtures.pass_at_k(TOLD, k))
         low, high = (np.quantile(found.draws["new"].sel(k=k), q) for q in (0.001, 0.999))  # fmt: skip
         assert low <= new <= high
         width = {t: record[t]["upper"] - record[t]["lower"] for t in ("these", "new")}
@@ -146,6 +228,34 @@ def test_posterior_is_that_of_quadrature():
         draws = fit.draws[name]
         assert abs(draws.mean() - mean) < 0.25 * sd
         np.testing.assert_allclose(draws.std(), sd, rtol=0.15)
+
+
+def test_posterior_of_four_unknowns_is_that_of_importance_sampling():
+    """The default law: 100,000 draws of its prior, weighed by SciPy's probabilities."""
+    table, _ = made(40, 30, seed=5, told=(0.5, 2.0, 0.2))
+    fit = nstar.fit(table, "repeated_sampling", settings=Settings(chains=2, warmup=400, draws=1500))  # fmt: skip
+    random = np.random.default_rng(0)
+    count = 100000
+    prior = {
+        "ease": random.normal(0.0, 2.0, count),
+        "tail": np.exp(random.normal(np.log(0.22), 0.6, count)),
+        "tail_bend": 0.05 * random.standard_t(2, count),
+        "zero_root": random.random(count),
+    }
+    with jax.enable_x64(True):
+        weights = np.asarray(pass_rates.of(prior))
+    log_p = np.zeros(count)
+    for s, c in zip(*np.unique(table["successes"], return_counts=True), strict=True):
+        p = weights[:, 1:] @ probabilities(s, 30)
+        log_p += c * np.log(np.maximum(p + weights[:, 0] * (s == 0), 1e-300))
+    w = np.exp(log_p - log_p.max())
+    w /= w.sum()
+    assert 1 / np.sum(w**2) > 1000
+    for name, values in prior.items():
+        for q in (0.1, 0.5, 0.9):
+            order = np.argsort(values)
+            at = values[order][np.searchsorted(np.cumsum(w[order]), q)]
+            assert (fit.draws[name] < at).mean() == pytest.approx(q, abs=0.06), name
 
 
 def test_next_samples_go_where_the_doubt_is(fitted):
@@ -219,7 +329,7 @@ def test_across_sizes_a_model_not_sampled_is_predicted():
     larger = nstar.pass_at_k(fit, [100], N=4e10)
     assert "these" not in larger.draws
     assert larger.checks()[0].status is Status.REVIEW
-    truth = pass_rates.pass_at_k(np.array([0.4, 0.4 * np.exp(4.0 - 0.5 * np.log(40)), 0.0]), 100)  # fmt: skip
+    truth = rate_mixtures.pass_at_k(np.array([0.4, 0.4 * np.exp(4.0 - 0.5 * np.log(40)), 0.0]), 100)  # fmt: skip
     low, high = (float(np.quantile(larger.draws["new"], q)) for q in (0.005, 0.995))
     assert low < truth < high
     with pytest.raises(ValueError, match="which model"):
@@ -251,8 +361,30 @@ PASSK = HEAD | {
     "next_samples": {"more": int, "worth": [{
         "samples": int, "successes": int, "problems": int, "variance": float, "removed": float, "share": float,
     }]},
+    "held_out": (None, {"kept": float, "coverage": float, "forecasts": [
+        INTERVAL | {"thinning": int, "k": int, "counted": float, "inside": bool},
+    ]}),
     "checks": CHECKS,
 }  # fmt: skip
+
+
+def test_a_tenth_of_the_samples_is_held_against_all(fitted):
+    fit, _ = fitted
+    rows = {name: fit.runs[name] for name in ("samples", "successes")}
+    held = hold_out_samples(rows, thinnings=2, settings=QUICK)
+    truth = {k: pass_rates.unbiased(100, rows["successes"], k).mean() for k in (31, 100)}  # fmt: skip
+    assert held.kept == 10
+    assert [(one["thinning"], one["k"]) for one in held.forecasts] == [(0, 31), (0, 100), (1, 31), (1, 100)]  # fmt: skip
+    for one in held.forecasts:
+        assert one["counted"] == pytest.approx(truth[one["k"]])
+        assert one["inside"] == (one["lower"] <= one["counted"] <= one["upper"])
+        assert abs(one["median"] - one["counted"]) < 0.2
+    missed = replace(held, forecasts=[one | {"inside": False} for one in held.forecasts])  # fmt: skip
+    assert (missed.coverage(), missed.check().status) == (0.0, Status.REVIEW)
+    with pytest.raises(ValueError, match="row 1, column 'samples': a tenth of 10 samples tells little"):  # fmt: skip
+        hold_out_samples({"samples": [10, 30], "successes": [0, 1]})
+    with pytest.raises(ValueError, match="one model at a time"):
+        hold_out_samples(rows, "repeated_by_size")
 
 
 def test_the_command_prints_one_document(nstar, tmp_path):
@@ -261,12 +393,15 @@ def test_the_command_prints_one_document(nstar, tmp_path):
     lines = [",".join(table), *(",".join(map(str, row)) for row in rows)]
     file = tmp_path / "counts.csv"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    code, out, err = nstar("passk", file, "--k", "100,2000", "--json")
+    code, out, err = nstar("passk", file, "--k", "100,2000", "--hold-out", "--json")
     told = json.loads(out, parse_constant=pytest.fail)
     hold(PASSK, told)
     assert code == 0
     assert [p["k"] for p in told["predictions"]] == [100, 2000]
-    assert {c["name"]: c["status"] for c in told["checks"]}["samples"] == "REVIEW"
+    status = {c["name"]: c["status"] for c in told["checks"]}
+    assert status["samples"] == "REVIEW"
+    assert {c["name"] for c in told["checks"]} >= {"hold-out", "zero mass"}
+    assert {one["k"] for one in told["held_out"]["forecasts"]} == {100}
     code, out, err = nstar("passk", file, "--k", "0.5")
     assert (code, out) == (2, "")
     assert "--k '0.5': expected whole numbers" in err

@@ -181,7 +181,7 @@ def test_training_and_samples_from_one_budget(surface_fit):
     p = random.beta(0.4, 0.4 * np.exp(2.0 + 12 * np.log(L / 0.75)))
     table = {"L": L, "problem": np.tile(np.arange(40), 4), "samples": np.full(160, 100), "successes": random.binomial(100, p)}  # fmt: skip
     counts = nstar.fit(table, RepeatedBySize(by="L"), settings=Settings(chains=2, warmup=250, draws=500))  # fmt: skip
-    assert np.quantile(counts.draws["slope_odds"], 0.95) < 0
+    assert np.quantile(counts.draws["slope_ease"], 0.95) < 0
     found = {Q: joint(surface_fit, counts, 1e22, problems=Q, tokens=1000) for Q in (1e3, 1e8)}  # fmt: skip
     for Q, records in found.items():
         for r in records:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nstar.repeated import PassAtK as PassAtK
     from nstar.repeated import fit_counts as fit_counts
     from nstar.repeated import pass_at_k as pass_at_k
+    from nstar.repeated_backtest import hold_out_samples as hold_out_samples
     from nstar.resampling import bootstrap as bootstrap
     from nstar.responding import respond as respond
     from nstar.sample_worth import next_samples as next_samples
@@ -65,6 +66,7 @@ _ROOMS = {
     "fit_batch": ("batches", "fit_batch"),
     "fit_counts": ("repeated", "fit_counts"),
     "fit_task": ("task_fits", "fit_task"),
+    "hold_out_samples": ("repeated_backtest", "hold_out_samples"),
     "informed": ("prior_sets", "informed"),
     "load": ("mixture", "load"),
     "measured_optima": ("optima", "measured_optima"),

@@ -29,14 +29,20 @@ from nstar.types import Array, Params, Prior
 # log 0.215 and sd 0.70
 TAIL = (0.22, 0.6)
 EASE = (0.0, 2.0)
-BEND = (2.0, 0.0, 0.05)  # Student-t: of published curves none bends much over four decades
+BEND = (
+    2.0,
+    0.0,
+    0.05,
+)  # Student-t: of published curves none bends much over four decades
 ROOT = 6  # the share never solved is told by its sixth root, which a sampler walks
 SHAPE = 0.5  # of the Beta of q^2a; a gives a Beta population, 1 a Kumaraswamy
 REFERENCE = 0.03  # p0, which a hundred samples tell; the ease too is said there
 _EDGES = np.array([CENTRES[0] - STEP / 2, CENTRES[-1] + STEP / 2])  # of the basis
 _AT = np.concatenate([_EDGES, CENTRES])  # log-odds where the density is worked out
 _LOG_P, _LOG_FAIL = -np.log1p(np.exp(-_AT)), -np.log1p(np.exp(_AT))
-_NODES, _WEIGHTS = ((np.polynomial.legendre.leggauss(16)[i] + 1 - i) / 2 for i in (0, 1))
+_NODES, _WEIGHTS = (
+    (np.polynomial.legendre.leggauss(16)[i] + 1 - i) / 2 for i in (0, 1)
+)
 
 
 def priors() -> dict[str, Prior]:

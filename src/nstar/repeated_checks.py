@@ -89,7 +89,7 @@ def check_counts(
         low, high = zero_mass["lower"], zero_mass["upper"]
         wide = high - low > WIDE
         ends = "; ".join(f"k = {a['k']}: new problems {a['new']:.3f} with it at {low:.3f}, {b['new']:.3f} at {high:.3f}" for a, b in zip(zero_mass["at_lower"], zero_mass["at_upper"], strict=True))  # fmt: skip
-        detail = f"a share {zero_mass['median']:.3f} [{low:.3f}, {high:.3f}] of problems (90 %) is beyond any number of samples, which {usual:g} samples cannot tell from rates far below 1/{usual:g}; {ends}"
+        detail = f"a share {zero_mass['median']:.3f} [{low:.3f}, {high:.3f}] of problems (90 %) is beyond reach (never solved, or less than once in a million samples), which {usual:g} samples cannot tell from rates far below 1/{usual:g}; {ends}"
         found.append(Check("zero mass", Status.REVIEW if wide else Status.PASS, detail))
     return found
 

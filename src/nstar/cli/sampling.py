@@ -21,6 +21,7 @@ def passk(
     size: Annotated[float | None, typer.Option("--size", metavar="N", help="Parameters of the model that is meant, sampled or not; for repeated_by_size.")] = None,
     shown: Annotated[int | None, typer.Option("--shown", metavar="SAMPLES", help="Samples from which a measured pass@k is counted; the largest k unless given.")] = None,
     more: Annotated[int, typer.Option("--more", metavar="SAMPLES", help="Further samples of a problem, to say where they help most.")] = 100,
+    hold_out: Annotated[bool, typer.Option("--hold-out", help="Also fit a tenth of the samples, five times, and say how often its intervals hold the pass@k of them all.")] = False,
     prior: o.Priors = None, columns: o.Columns = None, where: o.Where = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
@@ -39,7 +40,14 @@ def passk(
     fit = fit_counts(table, law, columns=named, where=where or (), priors=chosen or None, seed=seed or 0)  # fmt: skip
     made = pass_at_k(fit, ks, N=size, shown=shown, seed=seed or 0)
     worth = next_samples(fit, max(ks), more, N=size, seed=seed or 0) if made.counts.size else []  # fmt: skip
-    _tell(Found(fit, "as asked for"), made, worth, more, prob, json=json)
+    held = None
+    if hold_out:
+        from nstar.progress import progress
+        from nstar.repeated_backtest import hold_out_samples
+
+        with progress() as bar:
+            held = hold_out_samples(table, law, ks, columns=named, where=where or (), priors=chosen or None, prob=prob, seed=seed or 0, tick=bar("hold-out"))  # fmt: skip
+    _tell(Found(fit, "as asked for"), made, worth, more, held, prob, json=json)
 
 
 def numbers(text: str) -> list[float]:
@@ -59,15 +67,17 @@ def numbers(text: str) -> list[float]:
 
 
 def _tell(
-    found: Found, made: Any, worth: list[dict[str, Any]], more: int, prob: float, *, json: bool
+    found: Found, made: Any, worth: list[dict[str, Any]], more: int, held: Any, prob: float, *, json: bool
 ) -> None:  # fmt: skip
     from nstar.checks import check_fit
     from nstar.cli import head
     from nstar.wording import plainly
 
-    checks = plainly([*made.checks(), *check_fit(found.fit)])
+    tested = [held.check()] if held else []
+    checks = plainly([*made.checks(), *tested, *check_fit(found.fit)])
     document = head.head(found, prob) | made.as_json(prob)
     document["next_samples"] = {"more": more, "worth": worth}
+    document["held_out"] = held.as_json() if held else None
     document["checks"] = [c.as_json() for c in checks]
     if json:
         show.as_json(document)
@@ -97,9 +107,16 @@ def _print(told: dict[str, Any], prob: float) -> None:
     zero = told["zero_mass"]
     if zero:
         show.table(
-            f"With the share never solved at either end of its {percent(prob)} interval: pass@k of new problems",
+            f"With the share beyond reach (never solved, or a rate below 1e-6) at either end of its {percent(prob)} interval: pass@k of new problems",
             ["k", f"at {zero['lower']:.3g}", f"at {zero['upper']:.3g}"],
             [[f"{a['k']:,}", f"{a['new']:.3f}", f"{b['new']:.3f}"] for a, b in zip(zero["at_lower"], zero["at_upper"], strict=True)],
+        )  # fmt: skip
+    held = told["held_out"]
+    if held:
+        show.table(
+            f"Predicted from {held['kept']:g} samples of a problem, and as all of them show; median [{percent(prob)} equal-tailed credible interval]",
+            ["k", "thinning", "predicted", "shown by all", "inside"],
+            [[f"{r['k']:,}", str(r["thinning"] + 1), cell({n: r[n] for n in ("median", "lower", "upper")}), f"{r['counted']:.3f}", "yes" if r["inside"] else "no"] for r in held["forecasts"]],
         )  # fmt: skip
     worth = told["next_samples"]["worth"]
     if worth:

@@ -16,15 +16,16 @@ from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 class RepeatedBySize:
     r"""Larger models solve problems more often, and leave fewer out of reach.
 
-    $$ e_j = \mu + \beta_e x_j + \tau_e e_{e j}, \quad
+    $$ \epsilon_j = \mu + \beta_e x_j + \tau_e e_{ej}, \quad
        \log a_j = \log \alpha + \beta_a x_j + \tau_a e_{aj}, \quad
        \mathrm{logit}\, z_j = \zeta + \beta_z x_j $$
 
     with $x_j = \log(N_j/N_0)$ of model j and ease, a and z as in the repeated_sampling
     law, whose bend all models share: the parameters move along a line and models scatter
-    about it, so that each borrows from the others (partial pooling).  The same in the training loss, where `by` is "L", is
-    the generative form of Roberts et al. (2026), approach 2.  Problems of different
-    models count as drawn apart, although a benchmark asks all models the same.
+    about it, so that each borrows from the others (partial pooling).  The same in the
+    training loss, where `by` is "L", is the generative form of Roberts et al. (2026),
+    approach 2.  Problems of different models count as drawn apart, although a benchmark
+    asks all models the same.
     """
 
     by: str = "N"  # column that the populations move with
