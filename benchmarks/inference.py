@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.csv
-from inference_sets import POPULATIONS
 
 import nstar
+from inference_sets import POPULATIONS
 from nstar.pass_rates import unbiased
 from nstar.samplers.nuts import Settings
 
