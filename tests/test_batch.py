@@ -344,6 +344,14 @@ def test_processes_give_the_same_to_the_last_bit(folder, here):
     same(folder / "out", here)
 
 
+def test_a_worker_does_not_outlive_the_batch():
+    """Not even one that begins when the batch is dead already."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    code = f"from nstar.batch.engines import _watch; _watch({gone.pid})"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 1
+
+
 @pytest.mark.slow
 def test_killed_at_any_instant_and_resumed_it_is_as_undisturbed(folder, here):
     rng = np.random.default_rng(0)

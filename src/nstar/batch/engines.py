@@ -97,7 +97,8 @@ class Processes:
         queue, devices = context.SimpleQueue(), gpus()
         for i in range(count):
             queue.put(devices[i % len(devices)] if devices else None)
-        return ProcessPoolExecutor(count, context, _begin, (queue, self.cache))
+        mine = os.getpid()
+        return ProcessPoolExecutor(count, context, _begin, (queue, self.cache, mine))
 
 
 def given_up(chunk: Chunk, told: Told) -> Part:
@@ -130,18 +131,18 @@ def _memory() -> int:
 
 
 def _begin(
-    queue: "multiprocessing.SimpleQueue[str | None]", cache: Path | None
+    queue: "multiprocessing.SimpleQueue[str | None]", cache: Path | None, parent: int
 ) -> None:
     """Begin a worker: its device, before JAX looks for one, and the programs all share."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     if (device := queue.get()) is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     begin(cache)
 
 
 def _watch(parent: int) -> None:
-    """End with the first process, also where it was killed."""
+    """End with the first process, also where it was killed before this one began."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
