@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nstar.downstream import score as score
     from nstar.fitting import Fit as Fit
     from nstar.fitting import fit as fit
+    from nstar.forecasting import forecast as forecast
+    from nstar.ledger import Ledger as Ledger
     from nstar.mixture import Average as Average
     from nstar.observations import Observations as Observations
     from nstar.optima import measured_optima as measured_optima
@@ -48,6 +50,7 @@ _ROOMS = {
     "Batch": ("batches", "Batch"),
     "Comparison": ("comparison", "Comparison"),
     "Fit": ("fitting", "Fit"),
+    "Ledger": ("ledger", "Ledger"),
     "Observations": ("observations", "Observations"),
     "PassAtK": ("repeated", "PassAtK"),
     "Plan": ("planning", "Plan"),
@@ -65,6 +68,7 @@ _ROOMS = {
     "fit_batch": ("batches", "fit_batch"),
     "fit_counts": ("repeated", "fit_counts"),
     "fit_task": ("task_fits", "fit_task"),
+    "forecast": ("forecasting", "forecast"),
     "informed": ("prior_sets", "informed"),
     "load": ("mixture", "load"),
     "measured_optima": ("optima", "measured_optima"),
