@@ -50,7 +50,10 @@ def unlink(text: str, source: str) -> list[dict[str, Any]]:
         here = f"{source}, line {number}"
         said = _read(line, here)
         body = {name: value for name, value in said.items() if name != "hash"}
-        if (made := digest(body)) != said["hash"]:
+        if (made := digest(body)) == said["hash"] and line != canonical(said):
+            msg = f"{here}: says what it said when it was written, but not as it was written: the file was edited; take the ledger from a copy"
+            raise ValueError(msg)
+        if made != said["hash"]:
             msg = f"{here}: its contents do not match its hash ({said['hash'][:SHOWN]} is written, {made[:SHOWN]} follows from them): the line was changed after it was written; take the ledger from a copy"
             raise ValueError(msg)
         if said["previous"] != previous:

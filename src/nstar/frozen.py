@@ -73,9 +73,7 @@ class Frozen:
     def scored(self, loss: float) -> Scored:
         r"""Hold the forecast against the loss that came.
 
-        The CRPS is the mean quantile score (Gneiting & Ranjan 2011, eq. 3),
-        $2 \int_0^1 (1\{y < q_p\} - p)(q_p - y)\,dp$, the interval score eq. 43 of
-        Gneiting & Raftery (2007).  Beyond a hundred half widths from the median the log
+        The interval score is eq. 43 of Gneiting & Raftery (2007).  Beyond a hundred half widths from the median the log
         density is held at what it is there.
         """
         q, y = np.log(self.quantiles), float(np.log(loss))
@@ -86,7 +84,7 @@ class Frozen:
         return Scored(
             error=float(np.interp(0.5, PROBS, q)) - y,
             pit=float(np.interp(y, q, PROBS, left=0.0, right=1.0)),
-            crps=float(2 * STEP * np.sum(((y < q) - PROBS) * (q - y))),
+            crps=_crps(q, y),
             interval_score=float(high - low + 2 / 0.1 * outside),
             log_density=float(density(at)),
             held={str(level): self._holds(level, loss) for level in LEVELS},
@@ -105,6 +103,18 @@ class Frozen:
     def of_json(cls, said: Mapping[str, Any]) -> "Frozen":
         """Read what `as_json` wrote."""
         return cls(**{name: np.asarray(v, dtype=float) for name, v in said.items()})
+
+
+def _crps(q: np.ndarray, y: float) -> float:
+    r"""Integrate the quantile score (Gneiting & Ranjan 2011) by trapezoids.
+
+    $$ 2 \int_0^1 (1\{y < q_p\} - p)(q_p - y)\,dp $$
+
+    The integrand ends at zero, unless y lies beyond the quantiles that were kept.
+    """
+    inner = np.sum(((y < q) - PROBS) * (q - y))
+    ends = max(q[0] - y, 0.0) + max(y - q[-1], 0.0)
+    return float(2 * STEP * (inner + ends / 2))
 
 
 def kept(draws: np.ndarray) -> np.ndarray:

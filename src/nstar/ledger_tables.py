@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from nstar.frozen import STEP
 from nstar.scores import LEVELS
 from nstar.wording import count, digits, numbers, percent, visible
 
@@ -63,6 +64,13 @@ def inside(held: dict[str, bool]) -> str:
     """Name the narrowest interval that held what came."""
     inner = [level for level in LEVELS if held[str(level)]]
     return f"inside {percent(inner[0])}" if inner else f"outside {percent(LEVELS[-1])}"
+
+
+def pit(value: float) -> str:
+    """Write a probability that is known as far as the quantiles that were kept go."""
+    if STEP <= value <= 1 - STEP:
+        return digits(value, 3)
+    return f"below {STEP:g}" if value < STEP else f"above {1 - STEP:g}"
 
 
 def error(log: float) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import bdtr
 
 from nstar.foretold import Forecast, Outcome, no_forecast
 from nstar.frozen import Scored, interval
@@ -62,9 +62,8 @@ class Record:
         """
         each, found = self.counted, {}
         for level in LEVELS if each else ():
-            low, high = stats.binom.interval(CENTRAL, len(each), level)
             held = sum(one.scored.held[str(level)] for one in each)
-            found[str(level)] = Held(held, len(each), int(low), int(high))
+            found[str(level)] = Held(held, len(each), *central(len(each), level))
         return found
 
     def means(self) -> dict[str, float]:
@@ -126,6 +125,13 @@ class Record:
             **none,
             **means,
         }  # fmt: skip
+
+
+def central(n: int, p: float) -> tuple[int, int]:
+    """Ends of the central 95 % of binomial counts of n."""
+    below = bdtr(np.arange(n + 1), n, p)
+    low, high = np.searchsorted(below, [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2])
+    return int(low), int(high)
 
 
 def track_record(ledger: Ledger) -> Record:

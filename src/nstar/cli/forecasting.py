@@ -50,7 +50,7 @@ def forecast(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     wanted = _wanted(name, at or [], budget or [])
-    _require_prob(prob)
+    require_prob(prob)
     _ready(ledger, list(wanted))
     found = get_fit(asked, surface=True)
     from nstar.cli import head
@@ -95,7 +95,7 @@ def outcome(
 
     The forecast itself is never changed: the outcome is an entry of its own.
     """
-    _require_prob(prob)
+    require_prob(prob)
     if (runs is None) == (name is None or loss is None) or (runs and (name or again)):
         msg = "which outcome? either --name hero --loss 2.234, or --runs measured.csv with N, D and L of the runs that were made (--again goes with a name)"
         raise ValueError(msg)
@@ -136,7 +136,7 @@ def ledger(
     Every line is held to its hash and to the line before; a ledger that was changed is
     refused, and the line is named.
     """
-    _require_prob(prob)
+    require_prob(prob)
     from nstar.ledger import Ledger
     from nstar.track_record import as_json, track_record
 
@@ -173,7 +173,7 @@ def _wanted(names: list[str], at: list[str], budgets: list[float]) -> dict[str, 
     return dict(zip(names, runs, strict=True))
 
 
-def _require_prob(prob: float) -> None:
+def require_prob(prob: float) -> None:
     """Refuse a probability that no frozen forecast can be read at."""
     o.require_prob(prob)
     from nstar.frozen import WIDEST
@@ -252,7 +252,7 @@ def _print_frozen(told: list[dict[str, Any]], prob: float) -> None:
 
 
 def _print_scored(one: dict[str, Any], prob: float) -> None:
-    from nstar.ledger_tables import error, inside
+    from nstar.ledger_tables import error, inside, pit
     from nstar.wording import digits, numbers, percent
 
     came = one["outcome"]
@@ -262,7 +262,7 @@ def _print_scored(one: dict[str, Any], prob: float) -> None:
         bold=True,
     )
     show.line(
-        f"PIT {digits(came['pit'], 3)} (the probability of a loss at most that), CRPS {digits(came['crps'], 3)}, "
+        f"PIT {pit(came['pit'])} (the probability of a loss at most that), CRPS {digits(came['crps'], 3)}, "
         f"90% interval score {digits(came['interval_score']['0.9'], 3)}, log density {digits(came['log_density'], 3)}, all of log loss"
     )
 
