@@ -1,7 +1,7 @@
 """Freeze what a fit says of a run that is not made yet, with all that it rests on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ def forecast(
     note: str = "",
     seed: int | None = None,
     group: str | None = None,
+    checks: Sequence[Check] | None = None,
     when: datetime | None = None,
 ) -> Forecast:
     """Freeze the predictive distribution of the loss that a run will measure.
@@ -51,6 +52,7 @@ def forecast(
         note: who or why.
         seed: of the run noise; the fit's own unless given.
         group: of a pooled fit, one of its groups or "next".
+        checks: of the fit, where they were made before; `check_fit` unless given.
         when: the moment of freezing; now unless given.
 
     Raises:
@@ -58,22 +60,22 @@ def forecast(
             log of a loss, or what `predict` and `plan` refuse.
     """
     require_name(name)
-    _require_loss(fit)
+    require_loss(fit)
     if (budget is None) == (N is None or D is None):
         msg = "what is to be forecast? either a run, N and D, or the run that a budget recommends"
         raise ValueError(msg)
     seed = fit.seed if seed is None else seed
     one = in_group(fit, group, seed=seed)
-    checks = check_fit(fit)
+    found = list(check_fit(fit) if checks is None else checks)
     if budget is not None:
         made = plan(one, budget, seed=seed)
         N, D = (float(made.draws[f"{n}_recommended"][0]) for n in ("N", "D"))
-        checks += [*check_plan(made), *made.checks()]
+        found += [*check_plan(made), *made.checks()]
     if N is None or D is None:
         raise ValueError("a run has both N and D")
     draws = loss(one, N, D, x={n: np.array(v) for n, v in x.items()}, seed=seed)
     rows = among(one.runs, N, D) if group != NEXT else ()
-    checks += [*check_prediction(one, np.array([N]), np.array([D])), _check(rows, N, D)]
+    found += [*check_prediction(one, np.array([N]), np.array([D])), _check(rows, N, D)]
     C = float(fit.runs.cost.flop(N, D))
     measured = draws["measured"].to_numpy()[:, 0]
     return Forecast(
@@ -88,7 +90,7 @@ def forecast(
         basis=_basis(fit, seed, group),
         measured=Frozen.of(measured, _density(one, N, D, x, seed)),
         law_loss=kept(draws["loss"].to_numpy()[:, 0]),
-        checks=tuple(plainly(checks)),
+        checks=tuple(plainly(found)),
         among_data=rows,
         note=note,
     )
@@ -102,7 +104,7 @@ def among(runs: Observations, N: float, D: float) -> tuple[int, ...]:
     return tuple(int(row) for row in runs.rows[near])
 
 
-def _require_loss(fit: Fit | Average) -> None:
+def require_loss(fit: Fit | Average) -> None:
     """Refuse what is no loss, or one that may be negative.
 
     Raises:

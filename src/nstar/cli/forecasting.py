@@ -1,6 +1,5 @@
 """Commands on the ledger of forecasts: forecast, outcome, ledger."""
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,7 +39,7 @@ def forecast(
     seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
-    """Freeze what is predicted of a run before it is made, to be scored when it is done.
+    """Freeze a prediction before its run, to be scored after.
 
     The whole predictive distribution goes into the ledger with its date, all that it
     rests on and a hash of everything before it.  A forecast is frozen even where a check
@@ -53,13 +52,19 @@ def forecast(
     require_prob(prob)
     _ready(ledger, list(wanted))
     found = get_fit(asked, surface=True)
+    from nstar.checks import check_fit
     from nstar.cli import head
     from nstar.forecasting import forecast as freeze
+    from nstar.forecasting import require_loss
     from nstar.ledger import place
     from nstar.track_record import as_json
 
+    require_loss(found.fit)
+    known = check_fit(found.fit)
     made = [
-        freeze(found.fit, **what, name=one, note=note, seed=seed, group=group)
+        freeze(
+            found.fit, **what, name=one, note=note, seed=seed, group=group, checks=known
+        )
         for one, what in wanted.items()
     ]
     book = _read(ledger)
@@ -96,15 +101,20 @@ def outcome(
     The forecast itself is never changed: the outcome is an entry of its own.
     """
     require_prob(prob)
-    if (runs is None) == (name is None or loss is None) or (runs and (name or again)):
-        msg = "which outcome? either --name hero --loss 2.234, or --runs measured.csv with N, D and L of the runs that were made (--again goes with a name)"
+    msg = "which outcome? either --name hero --loss 2.234, or --runs measured.csv with N, D and L of the runs that were made (--again goes with a name)"
+    if runs is not None and (name is not None or loss is not None or again):
         raise ValueError(msg)
     from nstar.ledger import Ledger, place
 
     book = Ledger.read(ledger)
-    found, left = ({name: loss}, 0) if name else _matched(book, Asked(runs or "", columns=columns, where=where))  # fmt: skip
+    if runs is not None:
+        found, left = _matched(book, Asked(runs, columns=columns, where=where))
+    elif name is not None and loss is not None:
+        found, left = {name: loss}, 0
+    else:
+        raise ValueError(msg)
     for one, value in found.items():
-        book = book.score(one, value or math.nan, measured=measured, note=note, again=again)  # fmt: skip
+        book = book.score(one, value, measured=measured, note=note, again=again)
     file = place(book.save(ledger)) if found else place(ledger)
     from nstar.track_record import as_json, track_record
 
@@ -131,7 +141,7 @@ def ledger(
     holds: Annotated[list[str] | None, typer.Option("--holds", metavar="HASH", help="A hash that was noted when an entry was made, or its first 12 digits: refuse a ledger that lost it. Repeatable.")] = None,
     prob: o.Prob = 0.9, json: o.Json = False,
 ) -> None:  # fmt: skip
-    """List the forecasts of a project, open and scored, and how they have fared.
+    """List a project's forecasts, and how they have fared.
 
     Every line is held to its hash and to the line before; a ledger that was changed is
     refused, and the line is named.
