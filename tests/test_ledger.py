@@ -17,8 +17,8 @@ from nstar.ledger import Ledger
 from nstar.mixture import Average
 from nstar.planning import plan
 from nstar.prediction import log_density
-from nstar.track_record import as_json, central, track_record
 from nstar.verdicts import Check, Status
+from nstar.verification import as_json, central, track_record
 
 WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LATER = datetime(2026, 3, 1, tzinfo=UTC)

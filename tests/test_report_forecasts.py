@@ -13,7 +13,7 @@ from nstar.report.facts import Question, gather
 from nstar.report.foretold import held
 from nstar.report.page import page
 from nstar.routes import of_saved
-from nstar.track_record import as_json
+from nstar.verification import as_json
 from nstar.wording import count, digits, numbers, percent
 from nstar.writing import json_text
 
@@ -58,7 +58,7 @@ def rows(table):
 
 
 def test_every_forecast_and_what_came_is_on_the_page(told, ledger):
-    facts, text, tree = told
+    facts, _, tree = told
     document = facts.document["forecasts"]
     assert document == as_json(ledger, 0.9)
     assert json.loads(json_text(facts.document))["forecasts"] == document

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from nstar.task_fits import fit_task as fit_task
     from nstar.types import Response as Response
     from nstar.uncertainty import decompose as decompose
+    from nstar.verification import track_record as track_record
     from nstar.weighing import Risk as Risk
     from nstar.weighing import weigh as weigh
 
@@ -83,6 +84,7 @@ _ROOMS = {
     "score": ("downstream", "score"),
     "sensitivity": ("power_scaling", "sensitivity"),
     "simulate": ("simulation", "simulate"),
+    "track_record": ("verification", "track_record"),
     "use_cache": ("cache", "use_cache"),
     "weigh": ("weighing", "weigh"),
 }

@@ -9,13 +9,14 @@ import numpy as np
 
 from nstar.frozen import Frozen
 from nstar.verdicts import Check, Status
+from nstar.wording import count, numbers
 
 SAME = 0.01  # N and D within this are the same run
 LONGEST = 80  # letters of a name
 DAY = len("2026-01-31")  # letters of a date without a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Forecast:
     """One run, what was said of its measured loss, and all that this rests on."""
 
@@ -41,6 +42,11 @@ class Forecast:
             ValueError: it is empty, long, or of several lines.
         """
         require_name(self.name)
+
+    def __repr__(self) -> str:
+        """Say the run and its predicted loss."""
+        loss = numbers(self.measured.interval(0.9), 4)
+        return f"{self.name}: {count(self.N)} parameters on {count(self.D)} tokens, loss {loss} (median [90% interval]), frozen {self.frozen}"
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, all of it."""

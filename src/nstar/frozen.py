@@ -32,7 +32,7 @@ class Scored(NamedTuple):
         return self._asdict() | {"interval_score": {"0.9": self.interval_score}}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frozen:
     """Quantiles of a loss at `PROBS`, and the log density of its logarithm at some losses."""
 

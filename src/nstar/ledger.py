@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ledger:
     """The forecasts of a project, in the order in which they were frozen and scored.
 
@@ -41,6 +41,10 @@ class Ledger:
 
     entries: tuple[Entry, ...] = ()
     source: str = FILE
+
+    def __repr__(self) -> str:
+        """Count what it holds."""
+        return f"{self.source}: {len(self.forecasts)} forecasts, {len(self.outcomes)} scored; open: {', '.join(self.open) or 'none'}"
 
     @property
     def head(self) -> str:

@@ -14,7 +14,7 @@ def forecasts(told: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Header and rows: what was said of each run and what came.
 
     Args:
-        told: what `track_record.as_json` made.
+        told: what `verification.as_json` made.
     """
     header = [
         "forecast", "frozen (UTC)", "N", "D", "beyond the data", "predicted loss", "what came",

@@ -57,7 +57,7 @@ def forecast(
     from nstar.forecasting import forecast as freeze
     from nstar.forecasting import require_loss
     from nstar.ledger import place
-    from nstar.track_record import as_json
+    from nstar.verification import as_json
 
     require_loss(found.fit)
     known = check_fit(found.fit)
@@ -116,7 +116,7 @@ def outcome(
     for one, value in found.items():
         book = book.score(one, value, measured=measured, note=note, again=again)
     file = place(book.save(ledger)) if found else place(ledger)
-    from nstar.track_record import as_json, track_record
+    from nstar.verification import as_json, track_record
 
     told, checks = as_json(book, prob), track_record(book).checks()
     scored = [one for one in told["forecasts"] if one["name"] in found]
@@ -148,7 +148,7 @@ def ledger(
     """
     require_prob(prob)
     from nstar.ledger import Ledger
-    from nstar.track_record import as_json, track_record
+    from nstar.verification import as_json, track_record
 
     book = Ledger.read(ledger)
     for hash in holds or ():

@@ -20,11 +20,11 @@ from nstar.report.headline import headline
 from nstar.routes import Route, Routes
 from nstar.serving import Served, serve
 from nstar.targets import Reach, reach
-from nstar.track_record import Record, track_record
-from nstar.track_record import as_json as told_beforehand
 from nstar.types import Scattered, Surface
 from nstar.universes import universes, weighed
 from nstar.verdicts import Check, Status, worst
+from nstar.verification import Record, track_record
+from nstar.verification import as_json as told_beforehand
 from nstar.weighing import Risk, weigh
 from nstar.wording import plainly
 

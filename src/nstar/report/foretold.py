@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from nstar import ledger_tables
 from nstar.report.held_out import PROB, Held, panel
 from nstar.report.tables import Table
-from nstar.track_record import Record
+from nstar.verification import Record
 
 
 def table(document: dict[str, Any]) -> Table:
