@@ -17,6 +17,7 @@ from nstar.ledger import Ledger
 from nstar.mixture import Average
 from nstar.planning import plan
 from nstar.prediction import log_density
+from nstar.scores import scores
 from nstar.verdicts import Check, Status
 from nstar.verification import as_json, central, track_record
 
@@ -293,6 +294,35 @@ def test_what_was_no_forecast_does_not_count():
     alone = Ledger().freeze(made("late"))
     told = track_record(alone.score("late", 2.2, measured="2025-12-31", when=LATER)).as_json()  # fmt: skip
     assert (told["scored"], told["counted"], told["crps"], told["coverage"]) == (1, 0, None, None)  # fmt: skip
+
+
+def test_a_loss_in_another_unit_is_asked_after():
+    book = Ledger().freeze(made("hero"))
+    bits = float(np.exp(0.8) / np.log(2))
+    _, check = track_record(book.score("hero", bits, when=LATER)).checks()
+    assert (check.name, check.status) == ("loss of hero", Status.REVIEW)
+    assert "is 1.44 times the median forecast: is it in the unit" in check.detail
+    (only,) = track_record(book.score("hero", 2.5, when=LATER)).checks()
+    assert only.name == "forecasts hold"
+
+
+def test_the_record_has_the_scores_of_a_backtest(surface_fit, rng):
+    """The same runs by quantiles that were kept, and by all draws."""
+    draws, truth, book = [], [], Ledger()
+    for i, N in enumerate(np.geomspace(1e9, 1e11, 12)):
+        D = 20 * N
+        said = np.log(nstar.predict(surface_fit, N, D)["measured"].to_numpy()[:, 0])
+        came = float(rng.normal(np.mean(said), 1.5 * np.std(said)))
+        draws.append(said)
+        truth.append(came)
+        book = book.freeze(freeze(surface_fit, N, D, name=f"run {i}"))
+        book = book.score(f"run {i}", float(np.exp(came)), when=LATER)
+    told, exact = track_record(book).as_json(), scores(np.stack(draws, 1), np.array(truth))  # fmt: skip
+    held = {level: one["held"] / 12 for level, one in told["coverage"].items()}
+    assert held == exact["coverage"]
+    for name in ("crps", "rmse", "bias"):
+        assert told[name] == pytest.approx(exact[name], rel=2e-3)
+    assert told["interval_score"] == pytest.approx(exact["interval_score"], rel=1e-6)
 
 
 def test_a_forecast_frozen_on_a_failing_check_is_marked():

@@ -12,9 +12,12 @@ from nstar.frozen import Scored, interval
 from nstar.ledger import Ledger
 from nstar.scores import LEVELS
 from nstar.verdicts import Check, Status, worst
-from nstar.wording import percent
+from nstar.wording import digits, percent
 
 CENTRAL = 0.95  # of the binomial counts that coverage is held against
+FAR = (
+    0.25  # error of the log loss from which its unit is asked after; bits are 0.37 off
+)
 LEVEL = "0.9"  # of the intervals whose coverage is judged
 
 
@@ -82,7 +85,7 @@ class Record:
 
     def checks(self) -> list[Check]:
         """Say what a reader of the scores should know."""
-        found = [self._coverage(), *(self._left_out())]
+        found = [self._coverage(), *self._left_out(), *self._far()]
         if self.failing:
             detail = f"{', '.join(self.failing)}: frozen although a check failed at the time; scored like the rest"
             found.append(Check("forecasts frozen", Status.REVIEW, detail))
@@ -110,6 +113,19 @@ class Record:
             Check(f"forecast {one.forecast.name}", Status.REVIEW, f"{one.why_not}; its score does not count")
             for one in self.settled if one.why_not
         ]  # fmt: skip
+
+    def _far(self) -> list[Check]:
+        """Ask after the unit of a loss that is far from all that was said."""
+        return [
+            Check(
+                f"loss of {one.forecast.name}",
+                Status.REVIEW,
+                f"{one.outcome.loss:g} is {digits(float(np.exp(-one.scored.error)), 3)} times the median forecast: is it in the unit "
+                f"of the fitted losses ({one.forecast.basis['loss_unit']}) and of the same validation set? If not, enter it again with --again",
+            )
+            for one in self.settled
+            if abs(one.scored.error) > FAR and not one.scored.held[str(LEVELS[-1])]
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; null where nothing counts yet."""
