@@ -17,6 +17,7 @@ from nstar.ledger import Ledger
 from nstar.mixture import Average
 from nstar.planning import plan
 from nstar.prediction import log_density
+from nstar.samplers.nuts import Settings
 from nstar.scores import scores
 from nstar.verdicts import Check, Status
 from nstar.verification import as_json, central, track_record
@@ -406,6 +407,20 @@ def test_a_run_that_was_fitted_is_no_forecast(surface_fit):
     assert "not a forecast: the run is among the data" in check.detail
     near = freeze(surface_fit, N * 1.03, D * 1.03)
     assert int(runs.rows[5]) not in near.among_data
+
+
+def test_a_law_of_compute_alone_is_forecast_too(rng):
+    """Its runs may have no N and D to be recognised by, which is said."""
+    C = np.geomspace(1e18, 1e21, 20)
+    L = 1.7 + 1.5 * (C / 1e18) ** -0.1 + 0.003 * rng.normal(size=20)
+    brief = Settings(chains=2, warmup=200, draws=200)
+    fit = nstar.fit({"C": C, "L": L}, "compute", "normal", settings=brief)
+    said = freeze(fit, 1e9, 1e12)
+    exact = np.quantile(nstar.predict(fit, 1e9, 1e12)["measured"], [0.5, 0.05, 0.95])
+    np.testing.assert_allclose(said.measured.interval(0.9), exact, rtol=1e-8)
+    check = next(c for c in said.checks if c.name == "not seen before")
+    assert check.status is Status.REVIEW
+    assert "the data have no N and D" in check.detail
 
 
 def test_an_average_says_its_laws_and_weights(surface_fit, isoflop_fit):

@@ -75,7 +75,10 @@ def forecast(
         raise ValueError("a run has both N and D")
     draws = loss(one, N, D, x={n: np.array(v) for n, v in x.items()}, seed=seed)
     rows = among(one.runs, N, D) if group != NEXT else ()
-    found += [*check_prediction(one, np.array([N]), np.array([D])), _check(rows, N, D)]
+    found += [
+        *check_prediction(one, np.array([N]), np.array([D])),
+        _seen(fit.runs, rows, N, D),
+    ]
     C = float(fit.runs.cost.flop(N, D))
     measured = draws["measured"].to_numpy()[:, 0]
     return Forecast(
@@ -116,12 +119,16 @@ def require_loss(fit: Fit | Average) -> None:
             raise ValueError(msg)
 
 
-def _check(rows: tuple[int, ...], N: float, D: float) -> Check:
-    run = f"{count(N)} parameters on {count(D)} tokens"
+def _seen(runs: Observations, rows: tuple[int, ...], N: float, D: float) -> Check:
+    """Say whether the run is one that was fitted."""
+    name, run = "not seen before", f"{count(N)} parameters on {count(D)} tokens"
     if rows:
         said = f"not a forecast: the run is among the data ({run}: row {', '.join(map(str, rows))}, N and D within 1 %), and its score will not count; forecast a run that is not made yet"
-        return Check("not seen before", Status.REVIEW, said)
-    return Check("not seen before", Status.PASS, f"no run of the data is {run}")
+        return Check(name, Status.REVIEW, said)
+    if "N" not in runs or "D" not in runs:
+        said = f"the data have no N and D, so nothing tells whether {run} is among them"
+        return Check(name, Status.REVIEW, said)
+    return Check(name, Status.PASS, f"no run of the data is {run}")
 
 
 def _beyond(runs: Observations, C: float) -> float | None:
