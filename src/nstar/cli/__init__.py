@@ -7,6 +7,7 @@ import typer
 
 from nstar.cli import (
     backtesting,
+    forecasting,
     planning,
     posterior,
     predicting,
@@ -33,6 +34,7 @@ for room in (
     reporting,
     posterior,
     predicting,
+    forecasting,
     planning,
     risking,
     reaching,
