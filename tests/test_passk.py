@@ -172,6 +172,8 @@ def test_rates_given_counts_are_the_conjugate_posterior():
     weight = density * stats.binom.pmf(2, 50, p)
     rates = rates_of(np.tile(told(), (20000, 1, 1)), np.array([[50], [2]]), random)
     np.testing.assert_allclose(rates.mean(), weight @ p / weight.sum(), rtol=0.02)
+    many = rates_of(np.tile(told(), (200, 1, 1)), np.array([[100000], [60000]]), random)
+    np.testing.assert_allclose(many, 0.6, atol=0.01)
     fresh = new_rates(np.tile(told(), (20000, 1)), 1, random)
     np.testing.assert_allclose((fresh == 0).mean(), told()[0], atol=0.02)
     np.testing.assert_allclose(fresh.mean(), rate_mixtures.mean(told()), rtol=0.05)
@@ -361,9 +363,9 @@ PASSK = HEAD | {
     "next_samples": {"more": int, "worth": [{
         "samples": int, "successes": int, "problems": int, "variance": float, "removed": float, "share": float,
     }]},
-    "held_out": (None, {"kept": float, "coverage": float, "forecasts": [
+    "held_out": ({"kept": float, "coverage": float, "forecasts": [
         INTERVAL | {"thinning": int, "k": int, "counted": float, "inside": bool},
-    ]}),
+    ]}, None),
     "checks": CHECKS,
 }  # fmt: skip
 

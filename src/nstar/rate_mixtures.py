@@ -74,19 +74,19 @@ def beyond_reach(told: Array) -> Array:
     return p.never if told.shape[-1] == 3 else p.never + p.weight[..., BELOW].sum(-1)
 
 
-def given_counts(told: np.ndarray, n: Array, s: Array) -> Parts:
+def given_counts(told: np.ndarray, n: float, s: float) -> Parts:
     """Populations of rates given s successes of n samples, weights and share summing to one.
 
     Args:
         told: populations, (draw, how they are told).
-        n: samples.
-        s: successes.
+        n: samples of a problem.
+        s: successes among them.
     """
     p = parts(told)
     log_p = betaln(p.a + s, p.b + n - s) - betaln(p.a, p.b)
     scale = np.max(log_p, axis=-1, keepdims=True)
     weight = p.weight * np.exp(log_p - scale)
-    never = np.where(s == 0, p.never * np.exp(-scale[..., 0]), 0.0)
+    never = p.never * np.exp(-scale[..., 0]) if s == 0 else np.zeros(len(told))
     whole = np.maximum(weight.sum(-1) + never, 1e-300)
     return Parts(p.a + s, p.b + n - s, weight / whole[..., None], never / whole)
 

@@ -73,7 +73,7 @@ class Counts(dist.Distribution):
         log_p = self._log_kernel(value, mixture)
         scale = jax.lax.stop_gradient(jnp.maximum(log_p.max(-1), jnp.where(value == 0, 0.0, -jnp.inf)))  # fmt: skip
         solved = (mixture.weight * jnp.exp(log_p - scale[..., None])).sum(-1)
-        never = jnp.where(value == 0, mixture.never * jnp.exp(-scale), 0.0)
+        never = jnp.where(value == 0, mixture.never * jnp.exp(-jnp.where(value == 0, scale, 0.0)), 0.0)  # fmt: skip
         return scale + jnp.log(jnp.maximum(solved + never, 1e-300))
 
     def _log_kernel(self, value: Array, mixture: Any) -> Array:
