@@ -1,39 +1,63 @@
-"""Ways to spend samples on a problem: what accuracy comes of them, under every draw.
+"""Ways to answer a problem: what accuracy comes of them and what they cost, by draw.
 
-A strategy maps problems, told by their success rates, and a number of samples to a
-distribution over accuracy; what the samples cost is `nstar.inference_costs`.
+A strategy maps a model, a problem set and an amount, of samples, tokens or streams, to a
+distribution over accuracy and to the FLOP of a problem.  Those of this file spend samples
+on problems told by their success rates; `nstar.curve_strategies` has the others.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.special import ndtr
 
-from nstar.fitting import Fit
-from nstar.repeated import populations, rates_of
+from nstar.inference_costs import Serving
+from nstar.problem_sets import Problems, ProblemSet
 
 REPLICATES = 8  # votes drawn of each problem and draw
 NODES, RATES = 401, 400  # of the best score's quadrature, and rates that it is done at
-DRAWS = 400  # of the posterior
+ONCE = (1.0,)
+SAMPLES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 
-@dataclass(frozen=True)
-class Problems:
-    """Problems by their rates, and how much the wrong answers agree."""
+class Outcome(NamedTuple):
+    """What a strategy makes of a problem set."""
 
-    rates: np.ndarray  # chance that one sample is right, (draw, problem)
-    rival: float = 0.4  # share of the wrong samples that give one and the same answer
-
-    def __post_init__(self) -> None:
-        """Refuse what is no share."""
-        if not 0 <= self.rival <= 1:
-            msg = f"rival is a share of the wrong samples, between 0 and 1, got {self.rival:g}"
-            raise ValueError(msg)
+    accuracy: np.ndarray  # share of the problems answered rightly, (draw,)
+    flop: float  # a problem
 
 
 class Strategy(Protocol):
-    """A way to make one answer of several samples."""
+    """A way to answer a problem with a model."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """What an amount counts: samples, tokens, streams."""
+        ...
+
+    @property
+    def amounts(self) -> tuple[float, ...]:
+        """Amounts usually tried."""
+        ...
+
+    def suits(self, problems: ProblemSet) -> bool:
+        """Say whether enough is known of the problems."""
+        ...
+
+    def answer(
+        self, model: Serving, problems: ProblemSet, amount: float, seed: int = 0
+    ) -> Outcome:
+        """Answer every problem with this amount."""
+        ...
+
+
+class OfSamples(Protocol):
+    """A way to make one answer of several samples, by what it makes of them."""
 
     @property
     def name(self) -> str:
@@ -43,6 +67,32 @@ class Strategy(Protocol):
     def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
         """Share of the problems answered rightly, (draw,)."""
         ...
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Draw samples and make one answer of them: each costs its tokens, the prompt once."""
+
+    how: OfSamples
+    amounts: tuple[float, ...] = SAMPLES
+    unit: str = "samples"
+
+    @property
+    def name(self) -> str:
+        """Name what is made of the samples."""
+        return self.how.name
+
+    def suits(self, problems: ProblemSet) -> bool:
+        """Take problems told by their rates."""
+        return isinstance(problems, Problems)
+
+    def answer(
+        self, model: Serving, problems: ProblemSet, amount: float, seed: int = 0
+    ) -> Outcome:
+        """Draw so many samples of every problem."""
+        assert isinstance(problems, Problems)  # noqa: S101  as `suits` says
+        found = self.how.accuracy(problems, int(amount), seed)
+        return Outcome(found, float(model.flop(amount)))
 
 
 @dataclass(frozen=True)
@@ -147,43 +197,10 @@ class BestOfN:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "single": Single(),
-    "greedy": Greedy(),
-    "oracle": Oracle(),
-    "majority": Vote(),
-    "weighted": Vote(2.0),
-    "best_of_n": BestOfN(),
+    "single": Sampling(Single(), ONCE),
+    "greedy": Sampling(Greedy(), ONCE),
+    "majority": Sampling(Vote()),
+    "weighted": Sampling(Vote(2.0)),
+    "best_of_n": Sampling(BestOfN()),
+    "oracle": Sampling(Oracle()),
 }
-
-
-def problems_of(
-    counts: Fit,
-    *,
-    N: float | None = None,
-    new: int | None = None,
-    rival: float = 0.4,
-    seed: int = 0,
-) -> Problems:
-    """Draw rates of problems from a fit of counts.
-
-    Args:
-        counts: what `fit_counts` gave.
-        N: size of the model that is meant, for the repeated_by_size law.
-        new: number of new problems; those fitted unless given, where there are any.
-        rival: share of the wrong samples that agree, which counts do not tell.
-        seed: of the rates.
-
-    Raises:
-        ValueError: the fit is not of counts, or `rival` is no share.
-    """
-    random = np.random.default_rng(seed)
-    total = len(next(iter(counts.draws.values())))
-    some = np.linspace(0, total - 1, min(DRAWS, total)).astype(int)
-    own = {name: values[some] for name, values in counts.draws.items()}
-    each, told, rows = populations(counts, own, N, random)
-    if new is None and rows.size:
-        seen = np.stack([counts.runs[n][rows] for n in ("samples", "successes")])
-        return Problems(rates_of(each, seen, random), rival)
-    a, b, zero = (told[:, None, i] for i in range(3))
-    rates = random.beta(a, b, (len(some), new or len(counts.runs)))
-    return Problems(np.where(random.random(rates.shape) < zero, 0.0, rates), rival)
