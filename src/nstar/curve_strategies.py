@@ -26,9 +26,7 @@ class LongerAnswers:
         """Take a curve of tokens."""
         return isinstance(problems, Curve) and problems.inputs == ("T",)
 
-    def answer(
-        self, model: Serving, problems: ProblemSet, amount: float, seed: int = 0
-    ) -> Outcome:
+    def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
         """Answer every problem in so many tokens."""
         assert isinstance(problems, Curve)  # noqa: S101  as `suits` says
         cost = replace(model, tokens=amount).flop(1)
@@ -53,9 +51,7 @@ class Streams:
         """Take a curve of sizes."""
         return isinstance(problems, Curve) and problems.inputs == ("N",)
 
-    def answer(
-        self, model: Serving, problems: ProblemSet, amount: float, seed: int = 0
-    ) -> Outcome:
+    def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
         """Answer every problem once, in so many streams."""
         assert isinstance(problems, Curve)  # noqa: S101  as `suits` says
         k: np.ndarray | float = self.worth if not isinstance(self.worth, Fit) else thinned(self.worth.draws["stream_worth"])  # fmt: skip
@@ -78,9 +74,7 @@ class VisualTokens:
         """Take a curve of sizes and visual tokens."""
         return isinstance(problems, Curve) and problems.inputs == ("N", "T")
 
-    def answer(
-        self, model: Serving, problems: ProblemSet, amount: float, seed: int = 0
-    ) -> Outcome:
+    def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
         """Answer every problem with pictures of so many tokens."""
         assert isinstance(problems, Curve)  # noqa: S101  as `suits` says
         cost = replace(model, prompt=model.prompt + amount).flop(1)

@@ -16,6 +16,7 @@ from nstar.verdicts import Check, Status
 
 ALL = STRATEGIES | CURVE_STRATEGIES
 USUAL: Mapping[str, Sequence[float]] = MappingProxyType({})
+EQUAL = 1e-9  # of accuracy, which is no gain
 type Way = tuple[str, str, float]  # model, strategy, amount
 
 
@@ -78,13 +79,19 @@ class Spent:
         """
         mean, found, most = self.accuracy.mean(axis=0), [], -np.inf
         for i in np.lexsort((-mean, self.flop)):
-            if mean[i] <= most:
+            if mean[i] <= most + EQUAL:
                 continue
             most = mean[i]
             paid = self.accuracy[:, self.flop <= self.flop[i] * (1 + 1e-9)]
             best = float((self.accuracy[:, i] >= paid.max(axis=1)).mean())
             found.append(self.record(i, prob) | {"best": best})
         return found
+
+    def of(self, strategy: str) -> "Spent":
+        """The ways of one strategy alone."""
+        own = [i for i, way in enumerate(self.ways) if way[1] == strategy]
+        ways, units = tuple(self.ways[i] for i in own), tuple(self.units[i] for i in own)  # fmt: skip
+        return Spent(ways, units, self.accuracy[:, own], self.flop[own])
 
     def better(self, one: Way, other: Way) -> float:
         """Probability that one way is more accurate than another.
@@ -125,8 +132,6 @@ def spend(
     models: Mapping[str, Option | Sequence[Option]],
     strategies: Sequence[str | Strategy] = tuple(ALL),
     amounts: Mapping[str, Sequence[float]] = USUAL,
-    *,
-    seed: int = 0,
 ) -> Spent:
     """Work out every way to spend on a problem, under every draw.
 
@@ -140,7 +145,6 @@ def spend(
         strategies: names in `ALL`, or strategies; all unless given.
         amounts: by what they count (samples, tokens, streams, visual tokens), in place
             of those a strategy usually tries.
-        seed: of votes.
 
     Raises:
         ValueError: models have different numbers of draws, there is no such strategy, or
@@ -163,7 +167,7 @@ def spend(
             for amount in amounts.get(s.unit, s.amounts) if several else s.amounts:
                 ways.append((name, s.name, float(amount)))
                 units.append(s.unit)
-                found.append(s.answer(one.serving, one.problems, float(amount), seed))
+                found.append(s.answer(one.serving, one.problems, float(amount)))
     accuracy = np.stack([f.accuracy for f in found], axis=1)
     return Spent(tuple(ways), tuple(units), accuracy, np.array([f.flop for f in found]))
 

@@ -10,12 +10,13 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.special import ndtr
+from scipy.stats import binom
 
 from nstar.inference_costs import Serving
 from nstar.problem_sets import Problems, ProblemSet
 
-REPLICATES = 8  # votes drawn of each problem and draw
 NODES, RATES = 401, 400  # of the best score's quadrature, and rates that it is done at
+GRID = np.concatenate([[0.0], np.geomspace(1e-9, 1.0, RATES)])
 ONCE = (1.0,)
 SAMPLES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
@@ -49,9 +50,7 @@ class Strategy(Protocol):
         """Say whether enough is known of the problems."""
         ...
 
-    def answer(
-        self, model: Serving, problems: ProblemSet, amount: float, seed: int = 0
-    ) -> Outcome:
+    def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
         """Answer every problem with this amount."""
         ...
 
@@ -64,7 +63,7 @@ class OfSamples(Protocol):
         """What it is called."""
         ...
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
         """Share of the problems answered rightly, (draw,)."""
         ...
 
@@ -86,12 +85,10 @@ class Sampling:
         """Take problems told by their rates."""
         return isinstance(problems, Problems)
 
-    def answer(
-        self, model: Serving, problems: ProblemSet, amount: float, seed: int = 0
-    ) -> Outcome:
+    def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
         """Draw so many samples of every problem."""
         assert isinstance(problems, Problems)  # noqa: S101  as `suits` says
-        found = self.how.accuracy(problems, int(amount), seed)
+        found = self.how.accuracy(problems, int(amount))
         return Outcome(found, float(model.flop(amount)))
 
 
@@ -101,7 +98,7 @@ class Single:
 
     name: str = "one sample"
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
         """Return the mean rate."""
         return problems.rates.mean(axis=1)
 
@@ -115,7 +112,7 @@ class Greedy:
 
     name: str = "greedy"
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
         """Return the share of problems whose right answer is the mode."""
         p = problems.rates
         return (p > (1 - p) * problems.rival).mean(axis=1)
@@ -127,7 +124,7 @@ class Oracle:
 
     name: str = "perfect verifier"
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
         """Return the share of problems that one sample or more solves."""
         with np.errstate(divide="ignore"):
             return -np.expm1(samples * np.log1p(-problems.rates)).mean(axis=1)
@@ -150,17 +147,16 @@ class Vote:
         """Majority, or weighted."""
         return "majority vote" if self.weight == 1 else f"vote weighted {self.weight:g}"
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
-        """Draw votes of the right answer and of its rival; ties are broken by a coin."""
-        random = np.random.default_rng(seed)
-        found = np.zeros(len(problems.rates))
-        for _ in range(REPLICATES):
-            right = random.binomial(samples, problems.rates)
-            rival = random.binomial(samples - right, problems.rival)
-            ahead = self.weight * right - rival
-            wins = (ahead > 0) + 0.5 * ((ahead == 0) & (right > 0))
-            found += wins.mean(axis=1) / REPLICATES
-        return found
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
+        """Sum over the right samples: ahead of the rival's, ties broken by a coin."""
+        right = np.arange(samples + 1)
+        most = self.weight * right
+        ahead = binom.cdf(np.ceil(most) - 1, samples - right, problems.rival)
+        tied = binom.pmf(most, samples - right, problems.rival) * (right > 0)
+        wins = np.where(right == 0, 0.0, ahead + 0.5 * tied)
+        p = np.union1d(GRID, np.linspace(0.0, 1.0, 2 * RATES + 1))
+        curve = binom.pmf(right, samples, p[:, None]) @ wins
+        return np.interp(problems.rates, p, curve).mean(axis=1)
 
 
 @dataclass(frozen=True)
@@ -183,9 +179,9 @@ class BestOfN:
         """Best of n, with what the verifier is worth."""
         return f"best of n (d = {self.separation:g}, s = {self.spread:g})"
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
         """Integrate over the best score on a grid of rates, then look each one up."""
-        p = np.concatenate([[0.0], np.geomspace(1e-9, 1.0, RATES)])
+        p = GRID
         wide = max(1.0, self.spread)
         x = np.linspace(-9 * wide, self.separation + 9 * wide, NODES)
         right = p[:, None] * ndtr(x - self.separation)

@@ -18,6 +18,7 @@ from nstar.cli import (
     risking,
     sampling,
     simulating,
+    spending,
     tasking,
 )
 
@@ -38,6 +39,7 @@ for room in (
     reaching,
     tasking,
     sampling,
+    spending,
     priors,
     backtesting,
     refitting,
