@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from nstar.cli.source import Found
     from nstar.fitting import Fit
+    from nstar.published import PublishedFit
 
 
 def points(texts: list[str]) -> dict[str, list[float]]:
@@ -19,6 +20,8 @@ def points(texts: list[str]) -> dict[str, list[float]]:
     Raises:
         ValueError: one is none, or they do not name the same inputs.
     """
+    if not texts:
+        return {}
     each = [o.pairs(text.split(","), "--at", "C=4e23 or N=7e9,P=8") for text in texts]
     if len({tuple(sorted(one)) for one in each}) > 1:
         msg = f"--at {texts[1]!r}: expected the inputs of the first, {', '.join(each[0])}"  # fmt: skip
@@ -37,6 +40,14 @@ def points(texts: list[str]) -> dict[str, list[float]]:
     return found
 
 
+def is_one(fit: Any) -> bool:
+    """Say whether a fit is read as a curve: an error, an accuracy or a FID, or a loss by C."""
+    from nstar.fitting import Fit
+    from nstar.responding import responds
+
+    return isinstance(fit, Fit) and (responds(fit.law) or (fit.law.inputs == ("C",) and fit.law.response.columns == ("L",)))  # fmt: skip
+
+
 def predicted(
     found: "Found", at: dict[str, list[float]], prob: float, seed: int, *, json: bool
 ) -> None:
@@ -44,10 +55,11 @@ def predicted(
     from nstar.checks import check_fit
     from nstar.cli import head
     from nstar.curve_checks import check_curve
+    from nstar.curves import read
     from nstar.wording import numbers, percent, plainly
 
     fit: Any = found.fit
-    made = answers(fit, at, seed)
+    made = read(fit, at, seed)
     records: list[dict[str, Any]] = [
         {"at": {n: v[i] for n, v in at.items()}, **_record(made, i, prob), "decades_beyond_data": _beyond(fit, at, i)}
         for i in range(made["law"].shape[1])
@@ -68,22 +80,6 @@ def predicted(
     show.finish(checks)
 
 
-def answers(
-    fit: "Fit", at: dict[str, list[float]], seed: int
-) -> dict[str, "np.ndarray"]:
-    """Draws of the response, of the law and as measured, (draw, point)."""
-    from nstar.prediction import loss
-    from nstar.responding import respond
-
-    if getattr(fit, "law", None) is None or fit.law.response.columns == ("L",):
-        N, D = (at.get(name) for name in ("N", "D"))
-        rest = {n: v for n, v in at.items() if n not in ("N", "D")}
-        made = loss(fit, N, D, x=rest, seed=seed)
-        return {"law": made["loss"].to_numpy(), "measured": made["measured"].to_numpy()}
-    made = respond(fit, at, seed)
-    return {name: made[name].to_numpy() for name in ("law", "measured")}
-
-
 def _record(made: dict[str, "np.ndarray"], i: int, prob: float) -> dict[str, Any]:
     from nstar.intervals import interval
 
@@ -102,3 +98,80 @@ def _beyond(fit: "Fit", at: dict[str, list[float]], i: int) -> float | None:
     if name not in at or name not in fit.runs:
         return None
     return math.log10(at[name][i] / float(fit.runs[name].max()))
+
+
+def compared(
+    found: "Found",
+    theirs: "PublishedFit",
+    at: dict[str, list[float]],
+    prob: float,
+    scope: str,
+    *,
+    json: bool,
+) -> None:
+    """Print a fitted curve beside a published one."""
+    from nstar.checks import check_fit
+    from nstar.cli import head
+    from nstar.curve_checks import check_curve
+    from nstar.curve_comparison import compare_curve, sentence
+    from nstar.wording import digits, numbers, percent, plain, plainly
+
+    fit: Any = found.fit
+    records, said = compare_curve(fit, theirs, at, prob, scope=scope)
+    checks = plainly([*check_fit(fit), *check_curve(fit, at), *said])
+    document: dict[str, Any] = head.head(found, prob) | {
+        "published": {"id": theirs.id, "law_form": theirs.law_form, "citation": theirs.citation},
+        "curve": records, "sentence": plain(sentence(records, theirs, prob)), "checks": [c.as_json() for c in checks],
+    }  # fmt: skip
+    if json:
+        show.as_json(document)
+    else:
+        show.line(document["sentence"], bold=True)
+        head.title(found)
+        show.checks(checks)
+        show.table(
+            f"Ours beside {theirs.id}; median [{percent(prob)} equal-tailed credible interval]",
+            [*at, "ours", "theirs", "ours / theirs", "credible level of theirs"],
+            [[*(show.amount(v) for v in r["at"].values()), numbers(r["posterior"]), digits(r["published"], 3), numbers(r["ratio"]), f"{r['credible_level']:.2f}"] for r in records],
+        )  # fmt: skip
+        show.line(f"Theirs: {theirs.law_form}, {theirs.citation}")
+    show.finish(checks)
+
+
+def met(
+    found: "Found", target: float, chance: float, up_to: float | None, held: dict[str, float], prob: float, *, json: bool
+) -> None:  # fmt: skip
+    """Print where a curve meets a target."""
+    from nstar.checks import check_fit
+    from nstar.cli import head
+    from nstar.curve_checks import check_curve
+    from nstar.curves import meet
+    from nstar.wording import percent, plainly, share
+
+    fit: Any = found.fit
+    made = meet(fit, target, chance, held=held, up_to=up_to)
+    at = made.at if math.isfinite(made.at) else made.up_to
+    asked = {made.along: [at], **{n: [v] for n, v in held.items()}}
+    checks = plainly([*made.checks(), *check_fit(fit), *check_curve(fit, asked)])
+    told = made.as_json(prob)
+    response = {"column": fit.law.response.columns[0], "unit": _unit(fit)}
+    document = head.head(found, prob) | {"response": response} | told | {"checks": [c.as_json() for c in checks]}  # fmt: skip
+    if json:
+        show.as_json(document)
+        show.finish(checks)
+        return
+    what = f"{response['column']} {target:g} with probability {percent(chance)}"
+    if told["at"] is None:
+        show.line(f"No {made.along} up to {show.amount(made.up_to)} reaches {what}: the chance there is {share(told['reached'])}.", bold=True)  # fmt: skip
+    else:
+        show.line(f"{what}: {made.along} = {show.amount(told['at'])}", bold=True)
+    head.title(found)
+    show.checks(checks)
+    ends = [told["crossing"][n] for n in ("lower", "median", "upper")]
+    tail = (1 - prob) / 2
+    show.table(
+        f"{made.along} at which {response['column']} {target:g} is first reached, quantiles of the law, without scatter",
+        [percent(round(tail, 6)), "50%", percent(round(1 - tail, 6))],
+        [[show.amount(v) if v else f"beyond {show.amount(made.up_to)}" for v in ends]],
+    )  # fmt: skip
+    show.finish(checks)
