@@ -13,6 +13,7 @@ import pytest
 import nstar
 from designs import repeated
 from nstar import cli
+from nstar.samplers.nuts import Settings
 
 REPO = Path(__file__).parent.parent
 FALSE_ALARM = (
@@ -102,6 +103,16 @@ def repeated_fit(once: Callable) -> nstar.Fit:
     made = nstar.simulate("data_constrained", repeated(), truth, seed=4)
     table = repeated() | {"L": made["L"].to_numpy()[0]}
     return once("repeated", table, "data_constrained", discrepancy="none")
+
+
+@pytest.fixture(scope="session")
+def clip_fit(once: Callable) -> nstar.Fit:
+    """Fourteen simulated runs whose error leaves chance and saturates."""
+    truth = {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12, "sigma_accuracy": 0.01}  # fmt: skip
+    law, C = "bounded_metric(chance=0.001)", np.geomspace(1e17, 1e21, 14)
+    made = nstar.simulate(law, {"C": C}, truth, seed=1)
+    table = {"C": C, "metric": made["metric"].to_numpy()[0]}
+    return once("clip", table, law, settings=Settings(chains=4, warmup=400, draws=500))
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import xarray as xr
 from scipy import integrate, stats
 
 import nstar
 import nstar.fitting
+from known import known
 from nstar import published
 from nstar.asking import ask
 from nstar.curve_strategies import LongerAnswers, Streams, VisualTokens
@@ -158,20 +158,6 @@ def test_the_frontier_is_what_a_search_over_pairs_leaves(spent):
     assert [r["flop"] for r in found] == sorted({spent.flop[spent.ways.index(w)] for w in left})  # fmt: skip
 
 
-def known(name, x, truth, draws=200, jitter=0.0):
-    """A posterior whose every draw is the truth, or scatters about it a little."""
-    law, noise = nstar.fitting.named(name, None)
-    runs = nstar.read_runs(x)
-    law = law.at(runs.columns, runs.cost)
-    random = np.random.default_rng(0)
-    posterior = {
-        n: (("chain", "draw", *(["size"] * np.ndim(v))), np.asarray(v) * (1 + jitter * random.standard_normal((1, draws, *np.shape(v)))))
-        for n, v in truth.items()
-    }  # fmt: skip
-    tree = xr.DataTree.from_dict({"posterior": xr.Dataset(posterior)})
-    return nstar.Fit(law, noise, runs, tree, 0)
-
-
 def test_longer_answers_cost_by_the_token_and_follow_their_curve():
     truth = {"floor": 0.1, "rise": 0.4, "room": 0.5, "width": 0.8, "sigma_accuracy": 0.01}  # fmt: skip
     x = {"T": np.geomspace(200, 60000, 16)}
@@ -288,19 +274,16 @@ def test_a_metric_that_hardly_differs_is_for_review():
         ask(nstar.read_runs(table | {"metric": 100 * table["metric"]}), law)
 
 
-def test_responses_that_are_no_loss_are_predicted():
+def test_responses_that_are_no_loss_are_predicted(clip_fit):
     """Ten times the compute of simulated CLIP runs: inside the interval, above the floor."""
-    truth = {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12, "chance_room": 0.9, "sigma_accuracy": 0.01}  # fmt: skip
-    C = np.geomspace(1e17, 1e21, 14)
-    made = nstar.simulate("bounded_metric", {"C": C}, truth, seed=1)["metric"]
-    fit = nstar.fit({"C": C, "metric": made.to_numpy()[0]}, "bounded_metric", settings=Settings(chains=2, warmup=250, draws=500))  # fmt: skip
+    fit, truth = clip_fit, {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12}
     found = nstar.respond(fit, {"C": [1e20, 1e22]})
     low, high = np.quantile(found["law"], [0.005, 0.995], axis=0)
     curve = fit.law.expected(truth, {"C": np.array([1e20, 1e22])})
     assert ((low < curve) & (curve < high)).all()
     assert (np.diff(found["law"], axis=1) < 0).all()
     assert found["measured"].std() > found["law"].std()
-    with pytest.raises(ValueError, match="reads C; C lacks"):
+    with pytest.raises(ValueError, match="reads C; C lacks; it does not read N"):
         nstar.respond(fit, {"N": [1e9]})
     with pytest.raises(ValueError, match="C must be positive"):
         nstar.respond(fit, {"C": [-1.0]})

@@ -75,6 +75,8 @@ class Outcome:
         }
 
     def _optima(self) -> dict[str, Any] | None:
+        if not {"D", "L"} <= self.split.test.columns.keys():
+            return None
         try:
             held = measured_optima(near_minimum(self.split.test), at_least=1)
         except ValueError:
