@@ -46,14 +46,21 @@ def _reach(fit: Fit, name: str, x: np.ndarray) -> Check:
     return Check("extrapolation", Status.PASS, detail)
 
 
+def ends_told(fit: Fit) -> dict[str, bool]:
+    """Which ends of the curve the runs tell, and which are their prior's, by unknown."""
+    prior = fit.tree["prior"].dataset if "prior" in fit.tree.children else {}
+
+    def wide(values: np.ndarray) -> float:
+        return float(np.subtract(*np.quantile(values, [0.75, 0.25])))
+
+    both = [n for n in ENDS if n in fit.draws and n in prior]
+    return {n: wide(fit.draws[n]) <= IDLE * wide(prior[n].to_numpy()) for n in both}
+
+
 def _ends(fit: Fit) -> Iterator[Check]:
     """Say which ends of the curve are the prior's, and which the runs'."""
-    prior = fit.tree["prior"].dataset if "prior" in fit.tree.children else {}
-    for name, words in ENDS.items():
-        if name not in fit.draws or name not in prior:
-            continue
-        now, was = (float(np.subtract(*np.quantile(v, [0.75, 0.25]))) for v in (fit.draws[name], prior[name].to_numpy()))  # fmt: skip
-        told = now <= IDLE * was
+    for name, told in ends_told(fit).items():
+        words = ENDS[name]
         detail = f"the runs tell {words}" if told else f"the runs say little of {words}: it is its prior's, and far beyond the runs so is the curve; set it with --prior {name}=... where you know better"  # fmt: skip
         yield Check(words.removeprefix("the "), Status.PASS if told else Status.REVIEW, detail)  # fmt: skip
 

@@ -56,7 +56,7 @@ def predicted(
     from nstar.cli import head
     from nstar.curve_checks import check_curve
     from nstar.curves import read
-    from nstar.wording import numbers, percent, plainly
+    from nstar.wording import amount, numbers, percent, plainly
 
     fit: Any = found.fit
     made = read(fit, at, seed)
@@ -75,7 +75,7 @@ def predicted(
         show.table(
             f"{response['column']}, {response['unit']}; median [{percent(prob)} equal-tailed credible interval]",
             [*at, "of the law", "measured, with scatter", "beyond the largest run"],
-            [[*(show.amount(v) for v in r["at"].values()), numbers(r["law"]), numbers(r["measured"]), show.beyond(r["decades_beyond_data"])] for r in records],
+            [[*(amount(v) for v in r["at"].values()), numbers(r["law"]), numbers(r["measured"]), show.beyond(r["decades_beyond_data"])] for r in records],
         )  # fmt: skip
     show.finish(checks)
 
@@ -114,7 +114,7 @@ def compared(
     from nstar.cli import head
     from nstar.curve_checks import check_curve
     from nstar.curve_comparison import compare_curve, sentence
-    from nstar.wording import digits, numbers, percent, plain, plainly
+    from nstar.wording import amount, digits, numbers, percent, plain, plainly
 
     fit: Any = found.fit
     records, said = compare_curve(fit, theirs, at, prob, scope=scope)
@@ -132,7 +132,7 @@ def compared(
         show.table(
             f"Ours beside {theirs.id}; median [{percent(prob)} equal-tailed credible interval]",
             [*at, "ours", "theirs", "ours / theirs", "credible level of theirs"],
-            [[*(show.amount(v) for v in r["at"].values()), numbers(r["posterior"]), digits(r["published"], 3), numbers(r["ratio"]), f"{r['credible_level']:.2f}"] for r in records],
+            [[*(amount(v) for v in r["at"].values()), numbers(r["posterior"]), digits(r["published"], 3), numbers(r["ratio"]), f"{r['credible_level']:.2f}"] for r in records],
         )  # fmt: skip
         show.line(f"Theirs: {theirs.law_form}, {theirs.citation}")
     show.finish(checks)
@@ -146,7 +146,7 @@ def met(
     from nstar.cli import head
     from nstar.curve_checks import check_curve
     from nstar.curves import meet
-    from nstar.wording import percent, plainly, share
+    from nstar.wording import amount, percent, plainly, share
 
     fit: Any = found.fit
     made = meet(fit, target, chance, held=held, up_to=up_to)
@@ -162,9 +162,9 @@ def met(
         return
     what = f"{response['column']} {target:g} with probability {percent(chance)}"
     if told["at"] is None:
-        show.line(f"No {made.along} up to {show.amount(made.up_to)} reaches {what}: the chance there is {share(told['reached'])}.", bold=True)  # fmt: skip
+        show.line(f"No {made.along} up to {amount(made.up_to)} reaches {what}: the chance there is {share(told['reached'])}.", bold=True)  # fmt: skip
     else:
-        show.line(f"{what}: {made.along} = {show.amount(told['at'])}", bold=True)
+        show.line(f"{what}: {made.along} = {amount(told['at'])}", bold=True)
     head.title(found)
     show.checks(checks)
     ends = [told["crossing"][n] for n in ("lower", "median", "upper")]
@@ -172,6 +172,6 @@ def met(
     show.table(
         f"{made.along} at which {response['column']} {target:g} is first reached, quantiles of the law, without scatter",
         [percent(round(tail, 6)), "50%", percent(round(1 - tail, 6))],
-        [[show.amount(v) if v else f"beyond {show.amount(made.up_to)}" for v in ends]],
+        [[amount(v) if v else f"beyond {amount(made.up_to)}" for v in ends]],
     )  # fmt: skip
     show.finish(checks)

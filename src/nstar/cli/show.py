@@ -122,10 +122,3 @@ def beyond(decades: float | None) -> str:
     if decades is None:
         return "unknown"
     return f"{decades:.1f} decades" if decades > 0 else "no"
-
-
-def amount(value: float) -> str:
-    """Write an input of a run: 3.8e25 FLOP, 1000 samples, 7B parameters."""
-    from nstar.wording import FLOP_FROM, count, flop
-
-    return flop(value) if value >= FLOP_FROM else count(value, 4)

@@ -58,7 +58,7 @@ def spend(
     if duel and (unknown := [m for m, _ in duel if m not in tables]):
         msg = f"--against {against}: no model {unknown[0]!r}; there are {', '.join(tables)}"  # fmt: skip
         raise ValueError(msg)
-    lengths = _lengths(tokens, list(tables))
+    long = lengths(tokens, list(tables))
     if cache:
         use_cache()
     from nstar.actions import amount
@@ -69,7 +69,7 @@ def spend(
     made = []
     for name, (size, runs) in tables.items():
         tell(f"model {name}: {len(runs)} rows of {runs.source}")
-        serving = Serving(size, lengths[name], prompt, verifier=reads)
+        serving = Serving(size, long[name], prompt, verifier=reads)
         made.append(contender(name, runs, serving, rival=rival, new=new, seed=seed or 0))  # fmt: skip
     spent = work_out({c.name: Option(c.problems, c.serving) for c in made}, chosen, {"samples": sorted(tried)})  # fmt: skip
     if figure:
@@ -124,8 +124,12 @@ def _tables(
     return found
 
 
-def _lengths(text: str, names: list[str]) -> dict[str, float]:
-    """Read tokens of a sample, one for all or by model."""
+def lengths(text: str, names: list[str]) -> dict[str, float]:
+    """Read tokens of a sample, one for all or by model.
+
+    Raises:
+        ValueError: one is no positive number, or a model lacks.
+    """
     from nstar.actions import amount
 
     if "=" not in text:
