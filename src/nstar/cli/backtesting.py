@@ -46,7 +46,7 @@ def backtest(
     held = read(replace(asked, source=test)) if test else None
     if cache:
         use_cache()
-    from nstar.backtest import backtest as hold, check_backtest  # noqa: I001
+    from nstar.backtest import backtest as hold, check_backtest, usual_along  # noqa: I001
     from nstar.mixture import require_names
 
     require_names(laws)
@@ -74,7 +74,8 @@ def backtest(
         _write(predictions, rows)
     if figure:
         _draw(figure, panels, kind)
-    head = {"data": whole.source, "law": law, "seed": seed or 0}
+    read_along = along or usual_along(whole, laws if len(laws) > 1 else law)
+    head = {"data": whole.source, "law": law, "seed": seed or 0, "along": read_along}
     if json and by:
         each = [
             {"ladder": n, "splits": s, "checks": [c.as_json() for c in f]}
