@@ -11,7 +11,7 @@ from nstar import published
 from nstar.asking import ask
 from nstar.curve_strategies import LongerAnswers, Streams, VisualTokens
 from nstar.inference_costs import Serving, diffusion
-from nstar.joint_budgets import joint
+from nstar.joint_budgets import check_joint, joint
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.problem_sets import Curve, Problems, problems_of
 from nstar.samplers.nuts import Settings
@@ -261,6 +261,8 @@ def test_training_and_samples_from_one_budget(surface_fit):
     assert found[1e3][0]["samples"] == 256  # samples cost next to nothing
     same = {Q: {r["samples"]: r["N"] for r in records} for Q, records in found.items()}
     assert same[1e8][16] <= same[1e3][16]
+    said = {c.name: c.status for c in check_joint(surface_fit, counts, found[1e8])}
+    assert said["loss and problems"] == "REVIEW"
     with pytest.raises(ValueError, match="fit the counts with RepeatedBySize"):
         joint(surface_fit, surface_fit, 1e22, problems=1e6, tokens=1000)
 

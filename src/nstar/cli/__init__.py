@@ -7,6 +7,7 @@ import typer
 
 from nstar.cli import (
     backtesting,
+    lifetimes,
     planning,
     posterior,
     predicting,
@@ -40,6 +41,7 @@ for room in (
     tasking,
     sampling,
     spending,
+    lifetimes,
     priors,
     backtesting,
     refitting,
