@@ -16,6 +16,7 @@ from nstar import cli
 from nstar.samplers.nuts import Settings
 
 REPO = Path(__file__).parent.parent
+BRIEF = Settings(chains=2, warmup=300, draws=250)  # 500 draws, of which 100 are ranked
 FALSE_ALARM = (
     1e-5  # of every statistical test: how often it may fail with nothing broken
 )

@@ -344,6 +344,14 @@ def test_processes_give_the_same_to_the_last_bit(folder, here):
     same(folder / "out", here)
 
 
+def test_a_worker_does_not_outlive_the_batch():
+    """Not even one that begins when the batch is dead already."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    code = f"from nstar.batch.engines import _watch; _watch({gone.pid})"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 1
+
+
 @pytest.mark.slow
 def test_killed_at_any_instant_and_resumed_it_is_as_undisturbed(folder, here):
     rng = np.random.default_rng(0)
@@ -374,3 +382,14 @@ def test_two_nodes_a_worker_and_a_node_lost_and_all_arrives_once(folder, here):
     assert "a node was removed" in told.stdout
     assert "on GPU 0 and on GPU 0 of another node" in told.stdout
     same(folder / "out", here)
+
+
+@pytest.mark.slow
+def test_ladders_pooled_stand_beside_each_alone(folder):
+    text = 'pooled = true\n[targets]\nbudgets = [1e22]\n'  # fmt: skip
+    whole = (folder / "m.toml").read_text()
+    (folder / "m.toml").write_text(whole[: whole.index("[[resample]]")] + text)
+    made, _ = refit(folder)
+    sds = {(r["resample"], r["ladder"]): r["alpha1_sd"] for r in made.table.to_pylist()}
+    assert len(sds) == 4
+    assert all(sds["pooled", t] < 1.1 * sds["none", t] for t in ("t0", "t1"))

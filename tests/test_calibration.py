@@ -5,9 +5,9 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from conftest import FALSE_ALARM
+from conftest import BRIEF, FALSE_ALARM
 from designs import BENT, DESIGNS, bent
-from nstar.calibration import Ranks, calibrate, uniform
+from nstar.calibration import QUICK, Ranks, calibrate, uniform
 from nstar.laws import LAWS
 from nstar.types import Surface
 
@@ -28,7 +28,8 @@ def worst(ranks: Ranks) -> tuple[float, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS)
 def test_law_is_calibrated(law):
-    ranks = calibrate(law, DESIGNS[law](), replicates=FEWER.get(law, REPLICATES))
+    settings = QUICK if law == "isoflop" else BRIEF
+    ranks = calibrate(law, DESIGNS[law](), replicates=FEWER.get(law, REPLICATES), settings=settings)  # fmt: skip
     p, name = worst(ranks)
     assert p > FALSE_ALARM, f"{name}: {np.sort(ranks.values[name])}"
     surface = isinstance(LAWS[law](), Surface)

@@ -78,6 +78,32 @@ SERVED = {
     "budget": float, "limits": LIMITS, "served_tokens": INTERVAL, "expected_served_tokens": float, "training_alone": LIVED,
     "lifetime": LIVED, "saved": INTERVAL, "expected_saved": float, "loss_given_up": INTERVAL,
 }  # fmt: skip
+SCORED = {
+    "error": float, "pit": float, "crps": float, "interval_score": {"0.9": float}, "log_density": float,
+    "held": dict.fromkeys(("0.5", "0.8", "0.9", "0.95"), bool),
+}  # fmt: skip
+FORECAST = {
+    "name": str, "frozen": str, "hash": str, "note": str, "N": float, "D": float, "C": float, "budget": (float, None),
+    "decades_beyond_data": (float, None), "data": str, "law": str, "loss_unit": str, "loss": INTERVAL,
+    "measured": INTERVAL, "status": str, "among_data": [int],
+    "outcome": (SCORED | {
+        "loss": float, "measured": str, "entered": str, "note": str, "measured_again": bool, "counted": bool,
+        "why_not": (str, None),
+    }, None),
+}  # fmt: skip
+COUNTED = dict.fromkeys(("held", "of", "lower", "upper"), int)
+RECORD = {
+    "scored": int, "counted": int, "open": [str], "crps": (float, None), "log_density": (float, None),
+    "bias": (float, None), "rmse": (float, None), "interval_score": ({"0.9": float}, None),
+    "coverage": (dict.fromkeys(("0.5", "0.8", "0.9", "0.95"), COUNTED), None),
+}  # fmt: skip
+BOOK = {"ledger": str, "entries": int, "head": str, "forecasts": [FORECAST], "record": RECORD}  # fmt: skip
+LEDGER = BOOK | {"prob": float, "interval": str, "checks": CHECKS}
+FROZEN = HEAD | {"ledger": str, "head": str, "frozen": [FORECAST], "checks": CHECKS}
+OUTCOME = {
+    "ledger": str, "head": str, "prob": float, "interval": str, "scored": [FORECAST], "not_forecast": int,
+    "record": RECORD, "checks": CHECKS,
+}  # fmt: skip
 REPORT = {
     "headline": str, "status": str, "data": str, "seed": int, "prob": float, "interval": str,
     "checks": CHECKS,
@@ -101,7 +127,7 @@ REPORT = {
         "interval_score": {...: float}, "crps": float, "rmse": float, "bias": float, "width": {...: float},
         "log_density": float, "trouble": (str, None),
     }],
-    "not_tested": (str, None),
+    "forecasts": (BOOK, None), "not_tested": (str, None),
     "loss_by_budget": ([{"C": float, "N": float, "D": float, "median": float, "bands": {...: [float]}}], None),
     "target": (REACHED, None), "serving": (SERVED, None),
     "placed": [{"route": str, "name": str, "N": float, "below": float}],
@@ -288,6 +314,26 @@ def test_predict(document, fits):
         spread = [one[n]["upper"] - one[n]["lower"] for n in ("loss", "measured")]
         assert spread[0] < spread[1]
     assert told["noise_seed"] == 0
+
+
+def test_forecast_outcome_and_ledger(document, fits, tmp_path):
+    file = str(tmp_path / "forecasts.jsonl")
+    words = ["--at", "7e9,1.4e11", "-C", "1e23", "--name", "hero", "--name", "next"]
+    told = document("forecast", fits["chinchilla"], *words, "--ledger", file)
+    hold(FROZEN, told)
+    assert [one["outcome"] for one in told["frozen"]] == [None, None]
+    nothing = document("ledger", file)
+    hold(LEDGER, nothing)
+    assert nothing["record"]["coverage"] is None
+    hero = told["frozen"][0]
+    assert hero["loss"]["lower"] > hero["measured"]["lower"]
+    scored = document("outcome", file, "--name", "hero", "--loss", "0.71")
+    hold(OUTCOME, scored)
+    assert scored["head"] != told["head"]
+    listed = document("ledger", file, "--prob", "0.8")
+    hold(LEDGER, listed)
+    assert (listed["entries"], listed["head"]) == (3, scored["head"])
+    assert listed["forecasts"][0]["outcome"] == scored["scored"][0]["outcome"]
 
 
 def test_prior(document):

@@ -8,7 +8,7 @@ import pytest
 from scipy import integrate, stats
 
 import nstar
-from conftest import FALSE_ALARM
+from conftest import BRIEF, FALSE_ALARM
 from designs import DESIGNS, optima, profiles
 from nstar.calibration import calibrate
 from nstar.noise import NOISES
@@ -198,7 +198,7 @@ def test_one_law_with_every_noise_is_calibrated(noise):
     law, design = ("allocation", DESIGN)
     if noise == "one_sided":  # of losses only
         law, design = "compute", DESIGNS["compute"]()
-    p, name = worst(calibrate(law, design, noise, replicates=64))
+    p, name = worst(calibrate(law, design, noise, replicates=64, settings=BRIEF))
     assert p > FALSE_ALARM, name
 
 

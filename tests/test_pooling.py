@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 import pytest
 
 import nstar
-from conftest import FALSE_ALARM
+from conftest import BRIEF, FALSE_ALARM
 from designs import profiles
 from nstar.calibration import calibrate
 from nstar.costs import SIX
@@ -387,7 +387,7 @@ def test_one_word_pools_on_the_command_line(tmp_path, nstar):
 @pytest.mark.parametrize(("common", "replicates"), [((), 40), (("gamma",), 24)])
 def test_a_pooled_law_is_calibrated(common, replicates):
     law = Pooled(Compute(), NAMES, "recipe", common)
-    ranks = calibrate(law, design(), "normal", replicates=replicates)
+    ranks = calibrate(law, design(), "normal", replicates=replicates, settings=BRIEF)
     p, name = worst(ranks)
     assert p > FALSE_ALARM, f"{name}: {np.sort(ranks.values[name])}"
     assert "offset_level[4]" in ranks.values

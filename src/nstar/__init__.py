@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nstar.downstream import score as score
     from nstar.fitting import Fit as Fit
     from nstar.fitting import fit as fit
+    from nstar.forecasting import forecast as forecast
+    from nstar.ledger import Ledger as Ledger
     from nstar.mixture import Average as Average
     from nstar.observations import Observations as Observations
     from nstar.optima import measured_optima as measured_optima
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from nstar.task_fits import fit_task as fit_task
     from nstar.types import Response as Response
     from nstar.uncertainty import decompose as decompose
+    from nstar.verification import track_record as track_record
     from nstar.weighing import Risk as Risk
     from nstar.weighing import weigh as weigh
 
@@ -48,6 +51,7 @@ _ROOMS = {
     "Batch": ("batches", "Batch"),
     "Comparison": ("comparison", "Comparison"),
     "Fit": ("fitting", "Fit"),
+    "Ledger": ("ledger", "Ledger"),
     "Observations": ("observations", "Observations"),
     "PassAtK": ("repeated", "PassAtK"),
     "Plan": ("planning", "Plan"),
@@ -65,6 +69,7 @@ _ROOMS = {
     "fit_batch": ("batches", "fit_batch"),
     "fit_counts": ("repeated", "fit_counts"),
     "fit_task": ("task_fits", "fit_task"),
+    "forecast": ("forecasting", "forecast"),
     "informed": ("prior_sets", "informed"),
     "load": ("mixture", "load"),
     "measured_optima": ("optima", "measured_optima"),
@@ -79,6 +84,7 @@ _ROOMS = {
     "score": ("downstream", "score"),
     "sensitivity": ("power_scaling", "sensitivity"),
     "simulate": ("simulation", "simulate"),
+    "track_record": ("verification", "track_record"),
     "use_cache": ("cache", "use_cache"),
     "weigh": ("weighing", "weigh"),
 }

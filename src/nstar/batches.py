@@ -151,9 +151,15 @@ def run(
     tick: Tick,
 ) -> Batch:
     """Fit all tasks, a chunk at a time; of a chunk only what was asked is kept."""
-    parts = []
+    parts, priors = [], dict[int, Any]()
     for chunk in chunks(tasks, asked.sizes):
-        params, found = _fitted(chunk, asked)
+        p = chunk[0].problem
+        if (
+            id(p) not in priors
+        ):  # resamples share one problem, and drawing takes a while
+            key = jax.random.key(asked.seed)
+            priors[id(p)] = density.prior_draws(p.law, p.noise, p.chosen, key, nuts.PRIOR_DRAWS)  # fmt: skip
+        params, found = _fitted(chunk, asked, priors[id(p)])
         said |= {t.name: c for t, c in zip(chunk, found, strict=True)}
         parts.append(_told(chunk, params, asked))
         tick(len(said), len(names))
@@ -162,12 +168,9 @@ def run(
 
 
 def _fitted(
-    chunk: list[Task], asked: Asked
+    chunk: list[Task], asked: Asked, prior: Any
 ) -> tuple[dict[str, np.ndarray], list[Certificate]]:
     """Draws of each fit's unknowns, (fit, draw, ...), and its certificate."""
-    p = chunk[0].problem
-    key = jax.random.key(asked.seed)
-    prior = density.prior_draws(p.law, p.noise, p.chosen, key, nuts.PRIOR_DRAWS)
     shapes = {n: (len(chunk), asked.draws, *v.shape[1:]) for n, v in prior.items()}
     params = {n: np.full(shape, np.nan) for n, shape in shapes.items()}
     found = [certificates.failed("too many unknowns for weights")] * len(chunk)

@@ -68,13 +68,15 @@ NECK = (
 
 def check_plan(plan: Plan) -> list[Check]:
     """Ask how far the plan leaves the runs behind."""
-    return [_extrapolation(plan), *_range(plan), *_edge(plan)]
+    return [_distance(plan.budgets, plan.fit), *_range(plan), *_edge(plan)]
 
 
 def check_prediction(fit: Fit | Average, N: ArrayLike, D: ArrayLike) -> list[Check]:
     """Ask how far runs to be predicted lie from those that were made."""
     runs = fit.runs
     found = [_distance(runs.cost.flop(np.asarray(N), np.asarray(D)), fit)]
+    if "N" not in runs or "D" not in runs:
+        return found
     low, high = (float(f(runs["D"] / runs["N"])) for f in (np.min, np.max))
     ratio = np.asarray(D) / np.asarray(N)
     outside = [f"{r:.3g}" for r in np.ravel(ratio) if not low <= r <= high]
@@ -214,10 +216,6 @@ def _budgets(fit: Fit) -> Iterator[Check]:
             f"the prior, and so is much of the intervals; {FEW} or more would tell"
         )
         yield Check("budgets", Status.REVIEW, detail)
-
-
-def _extrapolation(plan: Plan) -> Check:
-    return _distance(plan.budgets, plan.fit)
 
 
 def _distance(C: np.ndarray, fit: Fit | Average) -> Check:

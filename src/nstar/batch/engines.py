@@ -18,10 +18,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import jax
+
 from nstar.batch.plan import Chunk
 from nstar.batch.work import Part, Told, work
+from nstar.samplers import density
 
 TRIES = 3  # of a chunk whose worker dies
+HELD = 8  # kinds of fits whose programs a worker holds, some 100 MB each
 EACH = 3 << 29  # bytes of memory for a worker
 
 
@@ -74,7 +78,7 @@ class Processes:
             while ahead or waiting:
                 while ahead and len(waiting) < 2 * self.places:
                     chunk = ahead.popleft()
-                    waiting[pool.submit(work, chunk, told)] = chunk
+                    waiting[pool.submit(worked, chunk, told)] = chunk
                 done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
                     part = future.result()
@@ -89,7 +93,7 @@ class Processes:
     def _alone(self, chunk: Chunk, told: Told) -> Part:
         for _ in range(TRIES - 1):
             with self._pool(1) as pool, contextlib.suppress(BrokenProcessPool):
-                return pool.submit(work, chunk, told).result()
+                return pool.submit(worked, chunk, told).result()
         return given_up(chunk, told)
 
     def _pool(self, count: int) -> ProcessPoolExecutor:
@@ -97,7 +101,25 @@ class Processes:
         queue, devices = context.SimpleQueue(), gpus()
         for i in range(count):
             queue.put(devices[i % len(devices)] if devices else None)
-        return ProcessPoolExecutor(count, context, _begin, (queue, self.cache))
+        mine = os.getpid()
+        return ProcessPoolExecutor(count, context, _begin, (queue, self.cache, mine))
+
+
+def worked(chunk: Chunk, told: Told) -> Part:
+    """Work a chunk out where others were before it, and hold no more programs than that.
+
+    They are read back from the cache of compiled programs where they are needed again.
+    """
+    if chunk.runs is not None:
+        kind = (*chunk.choice[:3], density.size(len(chunk.runs)))
+        if kind not in _held and len(_held) >= HELD:
+            jax.clear_caches()
+            _held.clear()
+        _held.add(kind)
+    return work(chunk, told)
+
+
+_held: set[tuple[str | int, ...]] = set()  # kinds of fits this process has programs of
 
 
 def given_up(chunk: Chunk, told: Told) -> Part:
@@ -130,18 +152,18 @@ def _memory() -> int:
 
 
 def _begin(
-    queue: "multiprocessing.SimpleQueue[str | None]", cache: Path | None
+    queue: "multiprocessing.SimpleQueue[str | None]", cache: Path | None, parent: int
 ) -> None:
     """Begin a worker: its device, before JAX looks for one, and the programs all share."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     if (device := queue.get()) is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     begin(cache)
 
 
 def _watch(parent: int) -> None:
-    """End with the first process, also where it was killed."""
+    """End with the first process, also where it was killed before this one began."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nstar.batch.engines import begin, given_up, interleaved
+from nstar.batch.engines import begin, given_up, interleaved, worked
 from nstar.batch.plan import Chunk
-from nstar.batch.work import Part, Told, work
+from nstar.batch.work import Part, Told
 
 TRIES = 5  # a node may take several chunks with it
 AHEAD = 4  # chunks that wait for each core or device
@@ -76,7 +76,7 @@ def _work(chunk: Chunk, told: Told, cache: Path | None, share: float | None) -> 
     if share:  # JAX takes three quarters of a card unless told otherwise
         os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{0.8 * share:.2f}")
     begin(cache)
-    return work(chunk, told)
+    return worked(chunk, told)
 
 
 def _ray() -> Any:

@@ -1,6 +1,7 @@
 """One chunk of fits, from runs to a table's rows and draws: what every engine runs."""
 
 import time
+from functools import cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -228,6 +229,7 @@ def _group(made: Fit, ladder: str, told: Told) -> dict[str, np.ndarray]:
     return {n: v[0] for n, v in coefficients({n: v[None] for n, v in found.items()}, ends).items()}  # fmt: skip
 
 
+@cache
 def _made_with() -> str:
     packages = [f"{name} {version(name)}" for name in ("nstar", "jax", "numpyro")]
     return ", ".join([*packages, jax.devices()[0].platform])

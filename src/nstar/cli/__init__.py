@@ -7,6 +7,7 @@ import typer
 
 from nstar.cli import (
     backtesting,
+    forecasting,
     lifetimes,
     planning,
     posterior,
@@ -35,6 +36,7 @@ for room in (
     reporting,
     posterior,
     predicting,
+    forecasting,
     planning,
     risking,
     reaching,

@@ -27,7 +27,7 @@ def lifetime(
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
-    """Choose size, tokens and samples for one budget of training and sampling.
+    """Choose size, tokens and samples for one lifetime's budget.
 
     RUNS is a ladder or a fit of a loss surface; --columns and --where are of it.  The
     verifier is taken as perfect: what is compared is pass@k of new problems.

@@ -131,7 +131,7 @@ def compare(
     seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
-    """Hold a posterior beside a published fit, or a curve beside a published curve."""
+    """Hold a posterior, or a curve, beside a published fit."""
     o.require_prob(prob)
     o.require_positive("--budget", budget or [], "3.8e25")
     named = curves.points(at or [])

@@ -28,7 +28,7 @@ def predict(
     seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
-    """Predict what runs not yet made will reach: a loss, an error, an accuracy."""
+    """Predict what runs not yet made reach: loss, error, accuracy."""
     o.require_prob(prob)
     named = curves.points(at) if all("=" in text for text in at) else None
     points = [] if named else [point(text) for text in at]

@@ -32,7 +32,7 @@ def target(
     prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
-    """Say the cheapest budget that reaches a loss, or where a curve meets a value.
+    """Say the cheapest budget that reaches a loss or another value.
 
     It is the recommended run that reaches a loss, not each draw's own best; an error, an
     accuracy or a FID is the law's.

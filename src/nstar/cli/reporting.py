@@ -9,6 +9,7 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
+from nstar.cli.forecasting import require_prob
 from nstar.cli.reaching import demand_of
 from nstar.cli.reporting_curves import Also, kind_of, written
 from nstar.cli.risking import (
@@ -27,6 +28,7 @@ from nstar.progress import progress
 if TYPE_CHECKING:
     from nstar.actions import Limits
     from nstar.bills import Bill
+    from nstar.ledger import Ledger
     from nstar.report.facts import Facts, Question
     from nstar.routes import Routes
 
@@ -46,6 +48,7 @@ def report(
     multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
     memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
     hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
+    ledger: Annotated[str | None, typer.Option("--ledger", metavar="FILE", help="The project's ledger of forecasts (`nstar forecast`): what was said, and what came.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs other fits: hold-out, other laws, priors and noises.")] = False,
     law: Annotated[list[str] | None, typer.Option("--law", metavar="LAW", help="Only these routes: isoflop, allocation, coupled. Repeatable. Or a law of an error, an accuracy or a FID, for a page of its curve.")] = None,
     at: Annotated[list[str] | None, typer.Option("--at", metavar="NAME=X", help="Where a curve is read: k=100, T=4e3. Repeatable.")] = None,
@@ -57,7 +60,7 @@ def report(
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, out: o.Out = None, json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
-    """Write a page: what to train, and what can go wrong; or what samples solve.
+    """Write a page: what to train, or what samples or compute buy.
 
     RUNS is a table, a data set or a saved fit.  Counts (samples, successes) have a page
     of inference, a law of an error, an accuracy or a FID one of its curve.  The page needs no network; a JSON file
@@ -81,7 +84,7 @@ def report(
         memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
     )  # fmt: skip
     bill = bill_of(hardware, precision, mfu, goodput, price)
-    question = _question(candidates, target_loss, chance, serve_tokens, bill, limits, quick=quick)  # fmt: skip
+    question = _question(candidates, target_loss, chance, serve_tokens, bill, limits, _book(ledger, prob), quick=quick)  # fmt: skip
     page_file = _before(asked, budget, prob, published or (), law or (), out)
     from nstar.asking import TooFew
     from nstar.report.page import page
@@ -130,6 +133,7 @@ def _question(
     served: str | None,
     bill: "Bill | None",
     limits: "Limits",
+    ledger: "Ledger | None",
     *,
     quick: bool,
 ) -> "Question":
@@ -141,7 +145,17 @@ def _question(
     from nstar.report.facts import Question
 
     tokens = None if served is None else demand_of(served, "--serve-tokens")
-    return Question(read_all(candidates or []), limits, target, bill, chance, tokens, quick)  # fmt: skip
+    return Question(read_all(candidates or []), limits, target, bill, chance, tokens, quick, ledger)  # fmt: skip
+
+
+def _book(file: str | None, prob: float) -> "Ledger | None":
+    """Read the ledger of forecasts, where one is named, before anything is sampled."""
+    if file is None:
+        return None
+    require_prob(prob)
+    from nstar.ledger import Ledger
+
+    return Ledger.read(file)
 
 
 def _before(

@@ -38,7 +38,7 @@ def spend(
     columns: o.Columns = None, where: o.Where = None, seed: o.Seed = None, prob: o.Prob = 0.9,
     json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
-    """Choose model, strategy and samples for a problem's FLOP, or for an accuracy."""
+    """Choose model, strategy and samples for a problem's FLOP."""
     for option, value in (("--prob", prob), ("--chance", chance), *((("--target-accuracy", target_accuracy),) if target_accuracy is not None else ())):  # fmt: skip
         o.require_prob(value, option)
     o.require_positive("--budget", [budget] if budget is not None else [], "8e14")

@@ -10,6 +10,7 @@ from nstar.checks import check_fit, check_plan
 from nstar.comparison import Comparison, compare
 from nstar.hindsight import Trial, check_trials, trials, weights
 from nstar.kept import Kept, of_fit
+from nstar.ledger import Ledger
 from nstar.mixture import Average, components
 from nstar.next_runs import next_runs
 from nstar.report import records
@@ -22,6 +23,8 @@ from nstar.targets import Reach, reach
 from nstar.types import Scattered, Surface
 from nstar.universes import universes, weighed
 from nstar.verdicts import Check, Status, worst
+from nstar.verification import Record, track_record
+from nstar.verification import as_json as told_beforehand
 from nstar.weighing import Risk, weigh
 from nstar.wording import plainly
 
@@ -40,6 +43,7 @@ class Question(NamedTuple):
     chance: float = 0.9  # with which the target is to be reached
     served: Any = None  # tokens over the lifetime, a number or a distribution
     quick: bool = False  # leaves out whatever needs another fit
+    ledger: Ledger | None = None  # of the project's forecasts
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Facts:
     document: dict[str, Any]  # the same as plain data
     reach: Reach | None = None
     served: Served | None = None
+    record: Record | None = None  # of the project's forecasts
     also: list[Check] = field(default_factory=list)
 
 
@@ -109,6 +114,10 @@ def gather(
     told = _otherwise(routes, fits, decision, question, prob, kept, tick)
     after = _next(believed, C, prob, question.limits, kept) if believed else []
     checks += [_asked(check) for found in (reached, served) if found for check in found.checks()]  # fmt: skip
+    book, record = question.ledger, None
+    if book:
+        record = track_record(book)
+        checks += record.checks()
     checks = _checks(routes, comparisons, risks, C, checks, kept)
     words = headline(routes, decision, prob, worst(checks), dict(risks))
     document = {
@@ -121,6 +130,7 @@ def gather(
         "checks": [check.as_json() for check in checks],
         "decision": decision.as_json(prob),
         "held_out": [trial.as_json() for trial in held],
+        "forecasts": told_beforehand(book, prob) if book else None,
         "not_tested": UNTESTED if question.quick else None,
         "loss_by_budget": line.as_json() if line else None,
         "target": reached.as_json(prob) if reached else None,
@@ -135,7 +145,7 @@ def gather(
         "next_runs": after,
         "provenance": records.provenance(routes, command),
     }
-    return Facts(words, checks, comparisons, decision, risks, held, line, document, reached, served)  # fmt: skip
+    return Facts(words, checks, comparisons, decision, risks, held, line, document, reached, served, record)  # fmt: skip
 
 
 def usual_published(source: str) -> list[str]:

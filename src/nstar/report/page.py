@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nstar.report import tables
+from nstar.report import foretold, tables
 from nstar.report.facts import Facts
 from nstar.report.markup import environment
 from nstar.report.pictures import pictures
@@ -26,13 +26,15 @@ def page(routes: Routes, facts: Facts) -> str:
             facts=document,
             sections=SECTIONS,
             leads=_leads(routes, document, budget),
-            notes=NOTES,
+            notes=NOTES | {"forecasts": foretold.words(document)},
             pictures=pictures(routes, facts, budget),
             open_checks=tables.checks(document, passed=False),
             passed_checks=tables.checks(document, passed=True),
             tables={
                 "answer": tables.answer(document),
                 "held_out": tables.held_out(document),
+                "forecasts": foretold.table(document),
+                "coverage": foretold.coverage(document),
                 "target": tables.target(document),
                 "shares": tables.shares(document),
                 "candidates": tables.candidates(document),

@@ -8,6 +8,7 @@ from nstar.hindsight import decades
 from nstar.report import (
     buying_figure,
     figures,
+    foretold,
     held_out,
     regret,
     spending,
@@ -40,7 +41,7 @@ class Album:
 
     def __init__(self) -> None:
         """Begin with every place empty."""
-        places = ("tiles", "held_out", "line", "allocation", "target", "profiles", "universes")  # fmt: skip
+        places = ("tiles", "held_out", "forecasts", "line", "allocation", "target", "profiles", "universes")  # fmt: skip
         self.drawn: dict[str, list[Picture]] = {place: [] for place in places}
 
     def add(
@@ -110,6 +111,14 @@ def _trust(album: Album, facts: Facts) -> None:
             f"{trial.route}: the top {decades(trial.decades)} held out",
             f"{trial.n_test} held-out runs about their prediction with 50% and 90% intervals, which hold {inside} of them.",
             held_out.alone, held_out.of_trial(trial), size=(5.0, 3.0),
+        )  # fmt: skip
+    if facts.record and facts.record.counted:
+        said = foretold.held(facts.record)
+        album.add(
+            "forecasts",
+            "What was forecast before its run, and what came",
+            f"{len(said.came)} runs about their forecasts with 50% and 90% intervals, in the order they were frozen.",
+            foretold.drawn, said, size=(5.0, 3.0),
         )  # fmt: skip
 
 

@@ -22,6 +22,11 @@ LEADS = {
         "for most the log of the loss, where 0.01 is one percent. A 90% interval should hold about nine runs of ten, but runs of one "
         "budget err together."
     ),
+    "forecasts": (
+        "What this project forecast before its runs were made, each frozen in a ledger with its date and a "
+        "hash, and what came: the median and {prob} interval of a measured run. An error above zero was "
+        "predicted too high. This is the record to judge the next forecast by; forecasts of one fit err together."
+    ),
     "answer": (
         "Median [{prob} equal-tailed credible interval]. N* and D* are the law's line, which for "
         "profiles and measured optima may bend smoothly about a power law; “next measured D*” "

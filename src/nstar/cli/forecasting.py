@@ -1,0 +1,294 @@
+"""Commands on the ledger of forecasts: forecast, outcome, ledger."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.predicting import point
+from nstar.cli.source import Asked, get_fit, read
+
+if TYPE_CHECKING:
+    from nstar.ledger import Ledger
+
+FILE = "forecasts.jsonl"
+Place = Annotated[str, typer.Argument(metavar="LEDGER", help="The ledger, or the folder that has it as forecasts.jsonl.")]  # fmt: skip
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Who or why, kept with the entry.")]  # fmt: skip
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the commands into the door."""
+    o.hang(
+        app,
+        (forecast, "nstar forecast ladder.nc --at 7e9,1.4e11 --name hero --ledger forecasts.jsonl"),
+        (outcome, "nstar outcome forecasts.jsonl --name hero --loss 2.234"),
+        (ledger, "nstar ledger forecasts.jsonl"),
+    )  # fmt: skip
+
+
+def forecast(
+    runs: o.Runs,
+    name: Annotated[list[str], typer.Option("--name", metavar="NAME", help="Of the forecast; one for each --at, then one for each --budget. Repeatable.")],
+    at: Annotated[list[str] | None, typer.Option("--at", metavar="N,D", help="The run: its parameters and tokens, as in 7e9,1.4e11. Repeatable.")] = None,
+    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="The run that nstar plan recommends for this budget. Repeatable.")] = None,
+    ledger: Annotated[str, typer.Option("--ledger", metavar="FILE", help="Where it is frozen: a file, made if it is not there, or a folder.")] = FILE,
+    note: Note = "", law: o.Law = None, noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None,
+    where: o.Where = None, flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None,
+    seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
+    pool: o.Pool = None, group: o.Group = None,
+) -> None:  # fmt: skip
+    """Freeze a prediction before its run, to be scored after.
+
+    The whole predictive distribution goes into the ledger with its date, all that it
+    rests on and a hash of everything before it.  A forecast is frozen even where a check
+    fails, and is marked.
+    """
+    asked = Asked(
+        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
+    )  # fmt: skip
+    wanted = _wanted(name, at or [], budget or [])
+    require_prob(prob)
+    _ready(ledger, list(wanted))
+    found = get_fit(asked, surface=True)
+    from nstar.checks import check_fit
+    from nstar.cli import head
+    from nstar.forecasting import forecast as freeze
+    from nstar.forecasting import require_loss
+    from nstar.ledger import place
+    from nstar.verification import as_json
+
+    require_loss(found.fit)
+    known = check_fit(found.fit)
+    made = [
+        freeze(
+            found.fit, **what, name=one, note=note, seed=seed, group=group, checks=known
+        )
+        for one, what in wanted.items()
+    ]
+    book = _read(ledger)
+    for one in made:
+        book = book.freeze(one)
+    file = place(book.save(ledger))
+    told = as_json(book, prob)
+    told["forecasts"] = [one for one in told["forecasts"] if one["name"] in wanted]
+    checks = [*dict.fromkeys(check for one in made for check in one.checks)]
+    if json:
+        said = {"ledger": str(file), "head": book.head, "frozen": told["forecasts"]}
+        show.as_json(head.head(found, prob, group) | said | {"checks": [c.as_json() for c in checks]})  # fmt: skip
+    else:
+        head.title(found, group)
+        show.checks(checks)
+        _print_frozen(told["forecasts"], prob)
+        _print_head(str(file), book)
+        head.conventions(found)
+    show.finish(checks)
+
+
+def outcome(
+    ledger: Place = FILE,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The forecast whose run is done.")] = None,
+    loss: Annotated[float | None, typer.Option("--loss", metavar="L", help="The loss it measured, in the unit of the fitted losses.")] = None,
+    runs: Annotated[str | None, typer.Option("--runs", metavar="TABLE", help="In place of a name and a loss: measured runs with N, D and L; those within 1 % of an open forecast's N and D are its outcome.")] = None,
+    columns: o.Columns = None, where: o.Where = None,
+    measured: Annotated[str | None, typer.Option("--measured", metavar="DATE", help="When the loss was known, as in 2026-01-31; now unless given.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="The run was measured again: the earlier loss stays, this one counts.")] = False,
+    note: Note = "", prob: o.Prob = 0.9, json: o.Json = False,
+) -> None:  # fmt: skip
+    """Enter the loss that a run reached, and score its forecast.
+
+    The forecast itself is never changed: the outcome is an entry of its own.
+    """
+    require_prob(prob)
+    msg = "which outcome? either --name hero --loss 2.234, or --runs measured.csv with N, D and L of the runs that were made (--again goes with a name)"
+    if runs is not None and (name is not None or loss is not None or again):
+        raise ValueError(msg)
+    from nstar.ledger import Ledger, place
+
+    book = Ledger.read(ledger)
+    if runs is not None:
+        found, left = _matched(book, Asked(runs, columns=columns, where=where))
+    elif name is not None and loss is not None:
+        found, left = {name: loss}, 0
+    else:
+        raise ValueError(msg)
+    for one, value in found.items():
+        book = book.score(one, value, measured=measured, note=note, again=again)
+    file = place(book.save(ledger)) if found else place(ledger)
+    from nstar.verification import as_json, track_record
+
+    told, checks = as_json(book, prob), track_record(book).checks()
+    scored = [one for one in told["forecasts"] if one["name"] in found]
+    if json:
+        show.as_json({
+            "ledger": str(file), "head": book.head, "prob": prob, "interval": "equal-tailed", "scored": scored,
+            "not_forecast": left, "record": told["record"], "checks": [c.as_json() for c in checks],
+        })  # fmt: skip
+    else:
+        show.checks(checks)
+        for one in scored:
+            _print_scored(one, prob)
+        if left:
+            show.line(f"{left} of the runs in {runs} have no open forecast: left out.")
+        _print_record(told)
+        _print_head(str(file), book)
+    show.finish(checks)
+
+
+def ledger(
+    ledger: Place = FILE,
+    holds: Annotated[list[str] | None, typer.Option("--holds", metavar="HASH", help="A hash that was noted when an entry was made, or its first 12 digits: refuse a ledger that lost it. Repeatable.")] = None,
+    prob: o.Prob = 0.9, json: o.Json = False,
+) -> None:  # fmt: skip
+    """List a project's forecasts, and how they have fared.
+
+    Every line is held to its hash and to the line before; a ledger that was changed is
+    refused, and the line is named.
+    """
+    require_prob(prob)
+    from nstar.ledger import Ledger
+    from nstar.verification import as_json, track_record
+
+    book = Ledger.read(ledger)
+    for hash in holds or ():
+        book.require(hash)
+    told, checks = as_json(book, prob), track_record(book).checks()
+    if json:
+        show.as_json(told | {"prob": prob, "interval": "equal-tailed", "checks": [c.as_json() for c in checks]})  # fmt: skip
+    else:
+        from nstar.ledger_tables import forecasts
+        from nstar.wording import percent
+
+        show.checks(checks)
+        title = f"Forecasts of a measured run's loss; median [{percent(prob)} equal-tailed credible interval]"
+        show.table(title, *forecasts(told))
+        _print_record(told)
+        _print_head(book.source, book)
+    show.finish(checks)
+
+
+def _wanted(names: list[str], at: list[str], budgets: list[float]) -> dict[str, Any]:
+    """What is to be forecast under each name.
+
+    Raises:
+        ValueError: names and runs do not pair, or a run is none.
+    """
+    o.require_positive("--budget", budgets, "3.8e25")
+    runs = [dict(zip(("N", "D"), point(text), strict=True)) for text in at]
+    runs += [{"budget": C} for C in budgets]
+    if not runs or len(names) != len(runs) or len(set(names)) < len(names):
+        msg = f"--name: expected a name of its own for each run, got {len(names)} ({', '.join(names)}) for {len(runs)} of --at and --budget"
+        raise ValueError(msg)
+    return dict(zip(names, runs, strict=True))
+
+
+def require_prob(prob: float) -> None:
+    """Refuse a probability that no frozen forecast can be read at."""
+    o.require_prob(prob)
+    from nstar.frozen import WIDEST
+
+    if prob > WIDEST:
+        msg = (
+            f"--prob {prob:g}: a frozen forecast holds intervals of up to {WIDEST:.3g}"
+        )
+        raise ValueError(msg)
+
+
+def _ready(file: str, names: list[str]) -> None:
+    """Try the ledger and the names before anything is sampled."""
+    from nstar.foretold import require_name
+    from nstar.ledger import place
+    from nstar.writing import require_writable
+
+    require_writable(place(file), ".jsonl", option="--ledger")
+    for name in names:
+        require_name(name)
+        _read(file).free(name)
+
+
+def _read(file: str) -> "Ledger":
+    """Read a ledger, or begin one."""
+    from nstar.ledger import Ledger, place
+
+    path = place(file)
+    return Ledger.read(path) if path.exists() else Ledger(source=str(path))
+
+
+def _matched(book: "Ledger", asked: Asked) -> tuple[dict[str, float], int]:
+    """Losses of open forecasts by name, from a table; and runs that belong to none.
+
+    Raises:
+        ValueError: a run lacks N, D or L, or two of them are the same forecast's.
+    """
+    import numpy as np
+
+    from nstar.foretold import same_run
+
+    table, found = read(asked), {}
+    if missing := [name for name in ("N", "D", "L") if name not in table]:
+        msg = f"{table.source}: lacks {', '.join(missing)}; an outcome needs N, D and L of its run"
+        raise ValueError(msg)
+    used = np.zeros(len(table), dtype=bool)
+    for name in book.open:
+        run = book.forecasts[name]
+        same = same_run(table["N"], table["D"], run.N, run.D)
+        if same.sum() > 1:
+            rows = ", ".join(map(str, table.rows[same]))
+            msg = f"{table.source}: rows {rows} are all within 1 % of the N and D of {name!r}; choose one with --where, or give --name {name} --loss"
+            raise ValueError(msg)
+        if same.any():
+            found[name] = float(table["L"][same][0])
+        used |= same
+    return found, int((~used).sum())
+
+
+def _print_frozen(told: list[dict[str, Any]], prob: float) -> None:
+    from nstar.ledger_tables import NONE
+    from nstar.wording import count, flop, numbers, percent
+
+    show.table(
+        f"Frozen; loss, median [{percent(prob)} equal-tailed credible interval]",
+        ["forecast", "N (parameters)", "D (tokens)", "C (FLOP)", "a measured run, with run noise", "loss of the law", "decades beyond the largest run", "hash"],
+        [
+            [one["name"], count(one["N"]), count(one["D"]), flop(one["C"]), numbers(one["measured"], 4),
+             numbers(one["loss"], 4), NONE if one["decades_beyond_data"] is None else f"{one['decades_beyond_data']:.1f}", one["hash"][:12]]
+            for one in told
+        ],
+    )  # fmt: skip
+    for one in told:
+        if one["status"] == "FAIL":
+            show.line(f"{one['name']} is frozen although a check FAILs, and is marked so.", bold=True)  # fmt: skip
+
+
+def _print_scored(one: dict[str, Any], prob: float) -> None:
+    from nstar.ledger_tables import error, inside, pit
+    from nstar.wording import digits, numbers, percent
+
+    came = one["outcome"]
+    show.line(
+        f"{one['name']}: loss {digits(came['loss'], 5)}, forecast on {one['frozen'][:10]} as {numbers(one['measured'], 4)} "
+        f"(median [{percent(prob)} interval]): {inside(came['held'])}, median off by {error(came['error'])}",
+        bold=True,
+    )
+    show.line(
+        f"PIT {pit(came['pit'])} (the probability of a loss at most that), CRPS {digits(came['crps'], 3)}, "
+        f"90% interval score {digits(came['interval_score']['0.9'], 3)}, log density {digits(came['log_density'], 3)}, all of log loss"
+    )
+
+
+def _print_record(told: dict[str, Any]) -> None:
+    from nstar.ledger_tables import coverage, means
+
+    record = told["record"]
+    if record["counted"]:
+        show.table("How the project's forecasts have fared", *coverage(told))
+        show.line(means(told))
+    show.line(f"{record['counted']} counted of {record['scored']} scored; open: {', '.join(record['open']) or 'none'}")  # fmt: skip
+
+
+def _print_head(file: str, book: "Ledger") -> None:
+    show.line(
+        f"{file}, {len(book.entries)} entries, last hash {book.head}: note it where others see it; "
+        f"nstar ledger {file} --holds {book.head[:12]} then shows that nothing was dropped"
+    )
