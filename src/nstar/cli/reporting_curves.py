@@ -40,8 +40,11 @@ def kind_of(asked: Asked, laws: list[str]) -> str:
         return "curve" if curves.is_one(load(asked.source)) else "budget"
     if laws:
         from nstar.fitting import named
+        from nstar.laws import LAWS
         from nstar.responding import responds
 
+        if laws[0].partition("(")[0].strip() not in LAWS:
+            return "budget"  # where it is refused
         law, _ = named(laws[0], None)
         if law.response.name == "successes":
             return "counts"
