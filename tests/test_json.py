@@ -166,7 +166,7 @@ BACKTEST = {
     "checks": CHECKS,
 }
 LADDERS = {
-    "data": str, "law": str, "seed": int, "by": str, "checks": CHECKS,
+    "data": str, "law": str, "seed": int, "along": str, "by": str, "checks": CHECKS,
     "ladders": [{"ladder": str, "splits": [SPLIT], "checks": CHECKS}],
 }  # fmt: skip
 PRIOR = {
