@@ -106,6 +106,16 @@ def repeated_fit(once: Callable) -> nstar.Fit:
     return once("repeated", table, "data_constrained", discrepancy="none")
 
 
+@pytest.fixture(scope="session")
+def clip_fit(once: Callable) -> nstar.Fit:
+    """Fourteen simulated runs whose error leaves chance and saturates."""
+    truth = {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12, "sigma_accuracy": 0.01}  # fmt: skip
+    law, C = "bounded_metric(chance=0.001)", np.geomspace(1e17, 1e21, 14)
+    made = nstar.simulate(law, {"C": C}, truth, seed=1)
+    table = {"C": C, "metric": made["metric"].to_numpy()[0]}
+    return once("clip", table, law, settings=Settings(chains=4, warmup=400, draws=500))
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

@@ -157,9 +157,16 @@ SPLIT = SCORES | {
     "hold_out_decades": float, "n_train": int, "n_test": int,
     "optima": ({"N": SCORES, "D": SCORES, "budgets": [float]}, None),
 }  # fmt: skip
-BACKTEST = {"data": str, "law": str, "seed": int, "splits": [SPLIT], "checks": CHECKS}
+BACKTEST = {
+    "data": str,
+    "law": str,
+    "seed": int,
+    "along": str,
+    "splits": [SPLIT],
+    "checks": CHECKS,
+}
 LADDERS = {
-    "data": str, "law": str, "seed": int, "by": str, "checks": CHECKS,
+    "data": str, "law": str, "seed": int, "along": str, "by": str, "checks": CHECKS,
     "ladders": [{"ladder": str, "splits": [SPLIT], "checks": CHECKS}],
 }  # fmt: skip
 PRIOR = {
@@ -194,7 +201,7 @@ PUBLISHED = dict.fromkeys(
 OPTIMUM = {"C": float, "N": (float, None), "D": (float, None), "loss": (float, None)}
 MODEL = dict.fromkeys(
     ("name", "title", "modality", "citation", "data_unit", "N_total", "N_non_embedding", "D", "C",
-     "C_counted", "gpu_hours", "gpu", "architecture", "stages", "notes"), ANY,
+     "C_counted", "gpu_hours", "gpu", "measured", "architecture", "stages", "notes"), ANY,
 )  # fmt: skip
 AGAINST = dict.fromkeys(
     ("model", "fit", "C", "N", "D", "data_unit", "params_counted", "tokens_per_parameter", "N_star",
@@ -391,9 +398,10 @@ def test_registries(document):
     hold(one, document("published", "llama3", "-C", "3.8e25"))
     hold(one, document("published", "openclip"))
     hold({"models": [MODEL]}, document("models"))
-    hold(MODEL | {"against": None}, document("models", "dit-xl-2"))
+    family = [dict.fromkeys(("fit", "quantity", "published", "measured", "ratio", "note", "reason"), ANY)]  # fmt: skip
+    hold(MODEL | {"against": None, "family": family}, document("models", "dit-xl-2"))
     told = document("models", "llama3-405b", "--against", "llama3")
-    hold(MODEL | {"against": AGAINST}, told)
+    hold(MODEL | {"against": AGAINST, "family": family}, told)
 
 
 def test_simulate(document):

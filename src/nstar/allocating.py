@@ -12,6 +12,7 @@ from nstar.cost_line import WIDENED, WIDEST, of_runs, optimum
 from nstar.discrepancy import Bent
 from nstar.fitting import Fit
 from nstar.mixture import Average, components
+from nstar.refusals import instead
 from nstar.samplers.density import Skeleton, split
 from nstar.tiling import tiled
 from nstar.types import Allocation, Array, Cost, Law, Scattered, Surface
@@ -48,7 +49,7 @@ def require(fit: Fit | Average) -> None:
     """
     for part in components(fit):
         if not isinstance(part.law, Allocation | Surface):
-            msg = f"the {type(part.law).__name__} law says nothing of N* and D*"
+            msg = f"the {type(part.law).__name__} law says nothing of N* and D*{instead(part.law)}"
             raise ValueError(msg)
 
 
@@ -88,7 +89,9 @@ def _optima(
 
             values = tiled(search, fit.draws, C, sizes=BUDGETS)
         else:
-            msg = f"the {type(law).__name__} law says nothing of N* and D*"
+            msg = (
+                f"the {type(law).__name__} law says nothing of N* and D*{instead(law)}"
+            )
             raise ValueError(msg)
         N, D = (np.exp(np.asarray(v)) for v in values)
     return N, D

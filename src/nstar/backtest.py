@@ -9,12 +9,13 @@ import numpy as np
 from nstar.allocating import measured_optima as predict_optima
 from nstar.averaging import Component, average
 from nstar.checks import check_fit
-from nstar.fitting import Fit, fit
+from nstar.fitting import Fit, fit, named
 from nstar.mixture import Average, components
 from nstar.observations import Observations
 from nstar.optima import measured_optima
 from nstar.prediction import loss as predict_loss
 from nstar.prior_sets import Priors
+from nstar.responding import SCATTER, leading, respond, responds
 from nstar.samplers.nuts import Settings
 from nstar.scores import LEVELS, quantiles, scores
 from nstar.splits import Split, split
@@ -37,13 +38,19 @@ class Outcome:
         """What the law, or every law averaged, predicts."""
         return components(self.fit)[0].law.response
 
+    @property
+    def truth(self) -> np.ndarray:
+        """What came, on the law's scale, (run,)."""
+        columns = (self.split.test[n] for n in self.response.columns)
+        return np.asarray(self.response.link(*columns))
+
     def record(self) -> dict[str, Any]:
         """Scores in log loss, and of optima where held-out budgets have profiles.
 
         A law whose response is not the log of the loss is scored on its own scale.  An
         average has its weights and the scores of equal weights and of each law beside.
         """
-        truth = np.asarray(self.response.link(self.split.test["L"]))
+        truth = self.truth
         return {
             "hold_out_decades": self.split.decades,
             "n_train": len(self.split.train),
@@ -68,6 +75,8 @@ class Outcome:
         }
 
     def _optima(self) -> dict[str, Any] | None:
+        if not {"D", "L"} <= self.split.test.columns.keys():
+            return None
         try:
             held = measured_optima(near_minimum(self.split.test), at_least=1)
         except ValueError:
@@ -87,9 +96,12 @@ class Outcome:
             low, high = quantiles(self.draws, level)
             table |= {f"{(1 - level) / 2:g}": low, f"{(1 + level) / 2:g}": high}
         test, unlink = self.split.test, self.response.unlink
+        laws = [part.law for part in components(self.fit)]
+        reads = [name for law in laws for name in law.inputs if name != "budget"]
+        shown = dict.fromkeys(("C", "N", "D", *reads, *self.response.columns))
         return [
             {"row": int(test.rows[i])}
-            | {name: test[name][i] for name in ("C", "N", "D", "L") if name in test}
+            | {name: test[name][i] for name in shown if name in test}
             | {f"q{q}": float(unlink(values)[0][i]) for q, values in sorted(table.items(), key=lambda kv: float(kv[0]))}
             for i in range(len(test))
         ]  # fmt: skip
@@ -119,6 +131,7 @@ def backtest(
     settings: Settings | None = None,
     tick: Callable[[int, int], None] = lambda done, total: None,
     priors: Priors = None,
+    along: str | None = None,
 ) -> list[Outcome]:
     """Fit the smaller runs and predict the larger ones, for each number of decades.
 
@@ -134,14 +147,18 @@ def backtest(
         settings: of the fits.
         tick: progress of the sampling.
         priors: as `fit` takes them.
+        along: the input whose largest values are held out; compute unless given, or
+            what the law reads in its place (tokens, samples, a forward pass, size).
 
     Raises:
-        ValueError: a split leaves too few runs, or the law has no loss.
+        ValueError: a split leaves too few runs, or the law predicts several numbers.
     """
+    along = along or usual_along(runs, law)
     if test is not None:
-        splits = [Split(float(np.log10(test["C"].max() / runs["C"].max())), runs, test)]
+        beyond = float(np.log10(test[along].max() / runs[along].max()))
+        splits = [Split(beyond, runs, test)]
     else:
-        splits = [split(runs, h) for h in hold_out]
+        splits = [split(runs, h, along) for h in hold_out]
     outcomes = []
     for part in splits:
         train = replace(part.train, notes=())
@@ -157,6 +174,18 @@ def backtest(
     return outcomes
 
 
+def usual_along(
+    runs: Observations, law: str | Law | Sequence[str | Law | Component]
+) -> str:
+    """Name what runs are held out along: C, or what a law without it reads."""
+    if isinstance(law, Sequence) and not isinstance(law, str):
+        return "C"
+    found, _ = named(law, None)
+    if "C" in found.inputs or (not responds(found) and "C" in runs):
+        return "C"
+    return leading(found)
+
+
 def predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarray:
     """Draws of the response of held-out runs, each with the inputs of its own row."""
     laws = [part.law for part in components(fitted)]
@@ -167,7 +196,11 @@ def predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarra
                 msg = f"{test.source}: the runs to predict have no column {name!r}, which the {type(law).__name__} law reads"
                 raise ValueError(msg)
             x[name] = test[name]
-    draws = predict_loss(fitted, x=x, seed=seed)["measured"]
+    if isinstance(fitted, Fit) and responds(fitted.law):
+        also = {n: test[n] for n in SCATTER if n in test and fitted.law.response.name == "accuracy"}  # fmt: skip
+        draws = respond(fitted, x | also, seed)["measured"]
+    else:
+        draws = predict_loss(fitted, x=x, seed=seed)["measured"]
     return np.asarray(laws[0].response.link(draws.to_numpy()))
 
 

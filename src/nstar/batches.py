@@ -27,6 +27,7 @@ from nstar.samplers.nuts import Settings
 from nstar.tasks import Task, chunks, filled, number, stacked, tasks_of, usual_sizes
 from nstar.types import Labelled, Law, Noise
 
+OF_BUDGET = ("log_N", "log_D", "L", "metric")  # answers that budgets have
 MOST = 20  # unknowns that importance sampling is tried with
 KEPT = 400  # draws of each fit
 PRECISIONS = ("float64", "float32")
@@ -248,7 +249,7 @@ def _told(chunk: list[Task], params: Any, asked: Asked) -> xr.Dataset:
     cost = chunk[0].problem.runs.cost
     found = decisions(chunk[0].skeleton, cost, quantiles, given[0], held, C, spans, asked.at)  # fmt: skip
     coords, dims = law.labels() if isinstance(law, Labelled) else ({}, {})
-    dims = dims | {n: ["C"] for n in ("log_N", "log_D", "L")} | {"loss": ["run"]}
+    dims = dims | {n: ["C"] for n in OF_BUDGET} | {"loss": ["run"]}
     coords = {n: v for n, v in coords.items() if any(n in d for d in dims.values())}
     coords |= {"fit": [t.name for t in chunk]} | ({"C": C} if C.size else {})
     over = "draw" if quantiles is None else "quantile"

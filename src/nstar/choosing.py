@@ -9,6 +9,7 @@ from nstar.allocating import optima
 from nstar.fitting import Fit
 from nstar.mixture import Average, components, thinned
 from nstar.prediction import law_loss
+from nstar.refusals import instead
 from nstar.types import Cost, Surface
 from nstar.wording import count, share
 
@@ -99,7 +100,7 @@ def require_loss(fit: Fit | Average) -> None:
     """
     for part in components(fit):
         if not isinstance(part.law, Surface):
-            msg = f"the {type(part.law).__name__} law has no loss to weigh; fit a loss surface or isoFLOP profiles"
+            msg = f"the {type(part.law).__name__} law has no loss to weigh; fit a loss surface or isoFLOP profiles{instead(part.law)}"
             raise ValueError(msg)
 
 

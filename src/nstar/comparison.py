@@ -36,7 +36,7 @@ class Comparison:
             draws = ours[name].to_numpy() if name in ours else None
             if name == "loss" and not self._same_loss_unit():
                 draws = None
-            record[name] = _beside(draws, value, prob)
+            record[name] = beside(draws, value, prob)
         return record
 
     def _same_loss_unit(self) -> bool:
@@ -50,9 +50,7 @@ class Comparison:
         """The exponents of N* and D*, ours beside theirs."""
         theirs = self.published.exponents()
         draws = {"N": self.plan.draws["alpha1"], "D": self.plan.draws["alpha2"]}
-        return {
-            n: _beside(draws[n].to_numpy(), theirs.get(n), prob) for n in ("N", "D")
-        }
+        return {n: beside(draws[n].to_numpy(), theirs.get(n), prob) for n in ("N", "D")}
 
     def sentence(self, prob: float = 0.9) -> str:
         """Say in words where the published value lies at the largest budget."""
@@ -131,9 +129,10 @@ def _theirs(fit: PublishedFit, C: float, k: float) -> dict[str, float | None]:
     return {"N": N, "D": D, "loss": loss, "tokens_per_parameter": ratio}
 
 
-def _beside(
+def beside(
     draws: np.ndarray | None, value: float | None, prob: float
 ) -> dict[str, Any]:
+    """Set draws of ours beside a published value: ratio, and credible level of theirs."""
     ours = None if draws is None else interval(draws, prob).as_json()
     if draws is None or value is None:
         return {

@@ -37,7 +37,8 @@ def decisions(
 
     Returns:
         Unknowns, derived quantities, and log N*, log D* and L* of budgets and `loss` of
-        runs where the law knows them, (fit, draw, ...) or (fit, quantile, ...).
+        runs where the law knows them, or the
+        response of a law of C alone by its column, (fit, draw, ...) or (fit, quantile, ...).
     """
 
     def one(args: Any) -> dict[str, Array]:
@@ -58,6 +59,10 @@ def decisions(
             N, D = jax.lax.map(best, params, batch_size=64)
             L = jax.vmap(law.loss)(params, jnp.exp(N), jnp.exp(D))
             found |= {"log_N": N, "log_D": D, "L": L}
+        elif C.size and law.inputs == ("C",) and len(law.response.columns) == 1:
+            read = jax.vmap(lambda p: law.expected(p, {"C": C}))(params)
+            (column,) = law.response.columns
+            found |= {column: jnp.exp(read) if law.response.name.startswith("log_") else read}  # fmt: skip
         if at.size and isinstance(law, Surface):
             found |= {"loss": jax.vmap(lambda p: law.loss(p, *at))(params)}
         if quantiles is None:

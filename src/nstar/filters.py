@@ -1,4 +1,4 @@
-"""Filters on rows, as in `corpus=c4` or `C<=1e20`."""
+"""Filters on rows, as in `corpus=c4`, `C<=1e20` or `least error by C`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from nstar.columns import numbers, suggest
 from nstar.tables import Table
 
 CONDITION = re.compile(r"^\s*([^=!<>]+?)\s*(==|=|!=|<=|>=|<|>)\s*(.*?)\s*$", re.DOTALL)
+BEST = re.compile(r"^\s*(least|most)\s+(\S+)\s+by\s+(\S+)\s*$")
 COMPARE = {
     "<": np.less,
     "<=": np.less_equal,
@@ -22,10 +23,16 @@ def keep_rows(
 ) -> Table:
     """Keep the rows for which every condition, as in `col=value` or `col<=1e20`, holds.
 
+    `least error by C` keeps the best runs: those that none with as little C beats;
+    `most accuracy by C` likewise.  Conditions hold one after the other.
+
     Raises:
         ValueError: a condition cannot be read, names no column, or leaves no row.
     """
     for condition in conditions:
+        if best := BEST.match(condition):
+            table = table.take(_best(table, *best.groups(), condition, named or {}))
+            continue
         column, sign, value = _parts(table, condition, named or {})
         keep = _holds(table, column, sign, value, condition)
         if not keep.any():
@@ -44,7 +51,27 @@ def columns_of(
     table: Table, conditions: Sequence[str], named: Mapping[str, str]
 ) -> set[str]:
     """Name the table's columns that conditions speak of."""
-    return {_parts(table, condition, named)[0] for condition in conditions}
+    plain = [c for c in conditions if not BEST.match(c)]
+    return {_parts(table, condition, named)[0] for condition in plain}
+
+
+def _best(
+    table: Table,
+    which: str,
+    value: str,
+    by: str,
+    condition: str,
+    named: Mapping[str, str],
+) -> np.ndarray:
+    """Find the rows that no row with as little of `by` beats."""
+    sign = 1.0 if which == "least" else -1.0
+    y, x = (numbers(table, _column(table, n, condition, named), n) for n in (value, by))
+    told = np.isfinite(x) & np.isfinite(y)
+    order = np.lexsort((sign * y, np.where(told, x, np.inf)))
+    least = np.minimum.accumulate(np.where(told, sign * y, np.inf)[order])
+    keep = np.zeros(len(x), dtype=bool)
+    keep[order] = told[order] & ((sign * y)[order] < np.concatenate([[np.inf], least[:-1]]))  # fmt: skip
+    return keep
 
 
 def _parts(
@@ -52,15 +79,19 @@ def _parts(
 ) -> tuple[str, str, str]:
     match = CONDITION.match(condition)
     if match is None:
-        msg = f"filter {condition!r}: expected col=value, col!=value, col<x, col<=x, col>x or col>=x"
+        msg = f"filter {condition!r}: expected col=value, col!=value, col<x, col<=x, col>x or col>=x, or least col by col"
         raise ValueError(msg)
     name, sign, value = match.groups()
+    return _column(table, name, condition, named), sign, value
+
+
+def _column(table: Table, name: str, condition: str, named: Mapping[str, str]) -> str:
     column = name if name in table.columns else named.get(name)
     if column is None:
         known = [*table.columns, *(n for n in named if n not in table.columns)]
         msg = f"filter {condition!r}: {table.source} has no column {name!r}; {suggest(name, known)}"
         raise ValueError(msg)
-    return column, sign, value
+    return column
 
 
 def _holds(

@@ -16,7 +16,7 @@ from nstar.bending import bend, bendable, is_bent, straight
 from nstar.diagnostics import diagnose
 from nstar.discrepancy import DISCREPANCIES, Bent
 from nstar.grouping import within
-from nstar.laws import LAWS
+from nstar.laws.spelled import law_of
 from nstar.noise import NOISES, Correlated
 from nstar.noises.bounded import Bounded, TwoSteps
 from nstar.noises.one_sided import OneSided
@@ -133,7 +133,8 @@ def fit(
 
     Args:
         runs: what `read_runs` returns, or anything it reads.
-        law: name of a law in `nstar.laws.LAWS`, or a law.
+        law: name of a law in `nstar.laws.LAWS`, or a law; what else it is to know in
+            parentheses, as in "bounded_metric(chance=0.001)".
         noise: name in `nstar.noise.NOISES`, or a noise; the response's usual one.  Runs
             share a part of `between` by budget, or by a column, as in "between:recipe".
         priors: "weak" (the laws' own) or "informed" (learned from the public record,
@@ -232,10 +233,7 @@ def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
         ValueError: there is none of that name.
     """
     if isinstance(law, str):
-        if law not in LAWS:
-            msg = f"no law {law!r}; there are {', '.join(LAWS)}"
-            raise ValueError(msg)
-        law = LAWS[law]()
+        law = law_of(law)
     noise = noise or law.response.noise
     if isinstance(noise, str):
         name, _, over = noise.partition(":")

@@ -20,6 +20,7 @@ from nstar.fitting import Fit
 from nstar.intervals import interval
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.prediction import law_loss
+from nstar.verdicts import Check, Status
 
 PER_TOKEN = 2.0  # FLOP a parameter and generated token, without attention
 LEAST = 0.02  # share of the budget that training must have at least
@@ -92,6 +93,25 @@ def joint(
             "best": float(first[at].sum()),
         })  # fmt: skip
     return sorted(records, key=lambda record: -record["expected"])
+
+
+def check_joint(
+    loss: Fit, counts: Fit, records: Sequence[dict[str, Any]]
+) -> list[Check]:
+    """Say what no public data vouch for, and where the best model is beyond those seen."""
+    detail = "no public set has losses and counts of the same models with strategies: how problems follow the loss is the law's line, proven on simulated runs, and the loss of both tables must be of one validation set"
+    found = [Check("loss and problems", Status.REVIEW, detail)]
+    seen, best = counts.runs["L"], records[0]["loss"]["median"]
+    low, high = float(seen.min()), float(seen.max())
+    where = f"the best model's loss is {best:.3g}; those that were sampled have {low:.3g} to {high:.3g}"
+    outside = not low <= best <= high
+    found.append(Check("loss within the counts", Status.REVIEW if outside else Status.PASS, where + ("; pass@k there follows from the line" if outside else "")))  # fmt: skip
+    N = loss.runs["N"]
+    at = records[0]["N"]
+    beyond = float(np.log10(max(at / N.max(), N.min() / at)))
+    status = Status.REVIEW if beyond > 1 else Status.PASS
+    found.append(Check("size within the runs", status, f"the best size lies {max(beyond, 0.0):.1f} decades outside those run"))  # fmt: skip
+    return found
 
 
 def _thinned(draws: np.ndarray) -> np.ndarray:

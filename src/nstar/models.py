@@ -27,6 +27,7 @@ class Model:
     C_counted: str | None = None  # how
     gpu_hours: float | None = None
     gpu: str | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)  # imagenet_error, fid
     architecture: Mapping[str, Any] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from nstar.fitting import Fit
 from nstar.groups import in_group
 from nstar.mixture import Average
 from nstar.observations import Observations
+from nstar.refusals import instead
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
 from nstar.tiling import tiled
@@ -66,7 +67,7 @@ def loss(
         return mixed.assign_coords(law=("draw", fit.law_of_draw))
     law = fit.law
     if law.response.columns != ("L",):
-        msg = f"the {type(law).__name__} law has no loss; fit a loss surface or isoFLOP profiles"
+        msg = f"the {type(law).__name__} law has no loss; fit a loss surface or isoFLOP profiles{instead(law)}"
         raise ValueError(msg)
     inputs = _inputs(fit, N, D, x)
     with jax.enable_x64(True):

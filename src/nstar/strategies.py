@@ -1,48 +1,95 @@
-"""Ways to spend samples on a problem: what accuracy comes of them, under every draw.
+"""Ways to answer a problem: what accuracy comes of them and what they cost, by draw.
 
-A strategy maps problems, told by their success rates, and a number of samples to a
-distribution over accuracy; what the samples cost is `nstar.inference_costs`.
+A strategy maps a model, a problem set and an amount, of samples, tokens or streams, to a
+distribution over accuracy and to the FLOP of a problem.  Those of this file spend samples
+on problems told by their success rates; `nstar.curve_strategies` has the others.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.special import ndtr
+from scipy.stats import binom
 
-from nstar.fitting import Fit
-from nstar.repeated import new_rates, populations, rates_of
+from nstar.inference_costs import Serving
+from nstar.problem_sets import Problems, ProblemSet
 
-REPLICATES = 8  # votes drawn of each problem and draw
 NODES, RATES = 401, 400  # of the best score's quadrature, and rates that it is done at
-DRAWS = 400  # of the posterior
+GRID = np.concatenate([[0.0], np.geomspace(1e-9, 1.0, RATES)])
+ONCE = (1.0,)
+SAMPLES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 
-@dataclass(frozen=True)
-class Problems:
-    """Problems by their rates, and how much the wrong answers agree."""
+class Outcome(NamedTuple):
+    """What a strategy makes of a problem set."""
 
-    rates: np.ndarray  # chance that one sample is right, (draw, problem)
-    rival: float = 0.4  # share of the wrong samples that give one and the same answer
-
-    def __post_init__(self) -> None:
-        """Refuse what is no share."""
-        if not 0 <= self.rival <= 1:
-            msg = f"rival is a share of the wrong samples, between 0 and 1, got {self.rival:g}"
-            raise ValueError(msg)
+    accuracy: np.ndarray  # share of the problems answered rightly, (draw,)
+    flop: float  # a problem
 
 
 class Strategy(Protocol):
-    """A way to make one answer of several samples."""
+    """A way to answer a problem with a model."""
 
     @property
     def name(self) -> str:
         """What it is called."""
         ...
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+    @property
+    def unit(self) -> str:
+        """What an amount counts: samples, tokens, streams."""
+        ...
+
+    @property
+    def amounts(self) -> tuple[float, ...]:
+        """Amounts usually tried."""
+        ...
+
+    def suits(self, problems: ProblemSet) -> bool:
+        """Say whether enough is known of the problems."""
+        ...
+
+    def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
+        """Answer every problem with this amount."""
+        ...
+
+
+class OfSamples(Protocol):
+    """A way to make one answer of several samples, by what it makes of them."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
         """Share of the problems answered rightly, (draw,)."""
         ...
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Draw samples and make one answer of them: each costs its tokens, the prompt once."""
+
+    how: OfSamples
+    amounts: tuple[float, ...] = SAMPLES
+    unit: str = "samples"
+
+    @property
+    def name(self) -> str:
+        """Name what is made of the samples."""
+        return self.how.name
+
+    def suits(self, problems: ProblemSet) -> bool:
+        """Take problems told by their rates."""
+        return isinstance(problems, Problems)
+
+    def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
+        """Draw so many samples of every problem."""
+        assert isinstance(problems, Problems)  # noqa: S101  as `suits` says
+        found = self.how.accuracy(problems, int(amount))
+        return Outcome(found, float(model.flop(amount)))
 
 
 @dataclass(frozen=True)
@@ -51,7 +98,7 @@ class Single:
 
     name: str = "one sample"
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
         """Return the mean rate."""
         return problems.rates.mean(axis=1)
 
@@ -65,7 +112,7 @@ class Greedy:
 
     name: str = "greedy"
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
         """Return the share of problems whose right answer is the mode."""
         p = problems.rates
         return (p > (1 - p) * problems.rival).mean(axis=1)
@@ -77,7 +124,7 @@ class Oracle:
 
     name: str = "perfect verifier"
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
         """Return the share of problems that one sample or more solves."""
         with np.errstate(divide="ignore"):
             return -np.expm1(samples * np.log1p(-problems.rates)).mean(axis=1)
@@ -100,17 +147,16 @@ class Vote:
         """Majority, or weighted."""
         return "majority vote" if self.weight == 1 else f"vote weighted {self.weight:g}"
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
-        """Draw votes of the right answer and of its rival; ties are broken by a coin."""
-        random = np.random.default_rng(seed)
-        found = np.zeros(len(problems.rates))
-        for _ in range(REPLICATES):
-            right = random.binomial(samples, problems.rates)
-            rival = random.binomial(samples - right, problems.rival)
-            ahead = self.weight * right - rival
-            wins = (ahead > 0) + 0.5 * ((ahead == 0) & (right > 0))
-            found += wins.mean(axis=1) / REPLICATES
-        return found
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
+        """Sum over the right samples: ahead of the rival's, ties broken by a coin."""
+        right = np.arange(samples + 1)
+        most = self.weight * right
+        ahead = binom.cdf(np.ceil(most) - 1, samples - right, problems.rival)
+        tied = binom.pmf(most, samples - right, problems.rival) * (right > 0)
+        wins = np.where(right == 0, 0.0, ahead + 0.5 * tied)
+        p = np.union1d(GRID, np.linspace(0.0, 1.0, 2 * RATES + 1))
+        curve = binom.pmf(right, samples, p[:, None]) @ wins
+        return np.interp(problems.rates, p, curve).mean(axis=1)
 
 
 @dataclass(frozen=True)
@@ -133,9 +179,9 @@ class BestOfN:
         """Best of n, with what the verifier is worth."""
         return f"best of n (d = {self.separation:g}, s = {self.spread:g})"
 
-    def accuracy(self, problems: Problems, samples: int, seed: int) -> np.ndarray:
+    def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
         """Integrate over the best score on a grid of rates, then look each one up."""
-        p = np.concatenate([[0.0], np.geomspace(1e-9, 1.0, RATES)])
+        p = GRID
         wide = max(1.0, self.spread)
         x = np.linspace(-9 * wide, self.separation + 9 * wide, NODES)
         right = p[:, None] * ndtr(x - self.separation)
@@ -147,41 +193,10 @@ class BestOfN:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "single": Single(),
-    "greedy": Greedy(),
-    "oracle": Oracle(),
-    "majority": Vote(),
-    "weighted": Vote(2.0),
-    "best_of_n": BestOfN(),
+    "single": Sampling(Single(), ONCE),
+    "greedy": Sampling(Greedy(), ONCE),
+    "majority": Sampling(Vote()),
+    "weighted": Sampling(Vote(2.0)),
+    "best_of_n": Sampling(BestOfN()),
+    "oracle": Sampling(Oracle()),
 }
-
-
-def problems_of(
-    counts: Fit,
-    *,
-    N: float | None = None,
-    new: int | None = None,
-    rival: float = 0.4,
-    seed: int = 0,
-) -> Problems:
-    """Draw rates of problems from a fit of counts.
-
-    Args:
-        counts: what `fit_counts` gave.
-        N: size of the model that is meant, for the repeated_by_size law.
-        new: number of new problems; those fitted unless given, where there are any.
-        rival: share of the wrong samples that agree, which counts do not tell.
-        seed: of the rates.
-
-    Raises:
-        ValueError: the fit is not of counts, or `rival` is no share.
-    """
-    random = np.random.default_rng(seed)
-    total = len(next(iter(counts.draws.values())))
-    some = np.linspace(0, total - 1, min(DRAWS, total)).astype(int)
-    own = {name: values[some] for name, values in counts.draws.items()}
-    each, told, rows = populations(counts, own, N, random)
-    if new is None and rows.size:
-        seen = np.stack([counts.runs[n][rows] for n in ("samples", "successes")])
-        return Problems(rates_of(each, seen, random), rival)
-    return Problems(new_rates(told, new or len(counts.runs), random), rival)

@@ -188,6 +188,11 @@ def flop(value: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
+def amount(value: float) -> str:
+    """Write an input of a run: 3.8e25 FLOP, 1000 samples, 7B parameters."""
+    return flop(value) if value >= FLOP_FROM else count(value, 4)
+
+
 def counts(interval: Interval | dict[str, float]) -> str:
     """Write a median and its interval: 406B [278B, 602B]."""
     i = interval if isinstance(interval, Interval) else Interval(**interval)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nstar.backtest import usual_along
 from nstar.batch import identity
 from nstar.batch.ladders import Ladder, ladders
 from nstar.batch.manifest import Manifest
@@ -150,7 +151,8 @@ def _samples(
             elif asked.kind == "leave_out":
                 yield _left_out(runs, by, said), ""
             else:
-                parts = [(d, split(runs, d)) for d in asked.decades]
+                along = usual_along(runs, manifest.grid.laws[0])
+                parts = [(d, split(runs, d, along)) for d in asked.decades]
                 yield [Sample(said, f"{d:g} decades", keep=np.isin(runs.rows, p.train.rows)) for d, p in parts], ""  # fmt: skip
         except ValueError as error:
             yield [Sample(said)], str(error)

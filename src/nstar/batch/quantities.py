@@ -16,7 +16,7 @@ HEAD = (
     "held_out_crps", "held_out_rmse", "held_out_bias",
 )  # fmt: skip
 WHOLE, POOLED, HELD_OUT = "none", "pooled", "hold out"
-BUDGET = re.compile(r"^([NDL])\[([^\]=]+)\]_median$")
+BUDGET = re.compile(r"^([NDL]|metric)\[([^\]=]+)\]_median$")
 RUN = re.compile(r"^loss\[N=([^,]+), D=([^\]]+)\]_median$")
 TITLES = {
     "alpha1": "α₁, exponent of N* in C",
@@ -24,6 +24,7 @@ TITLES = {
     "N": "N* of {} FLOP, parameters",
     "D": "D* of {} FLOP, tokens",
     "L": "L* of {} FLOP, loss",
+    "metric": "error at {} FLOP",
 }
 
 
@@ -55,10 +56,10 @@ def quantities(names: Iterable[str]) -> list[Quantity]:
     names = list(names)
     found = [Quantity(n, TITLES[n], False, True) for n in ("alpha1", "alpha2") if f"{n}_median" in names]  # fmt: skip
     at = [(m[1], m[2]) for n in names if (m := BUDGET.match(n))]
-    for kind in ("N", "D", "L"):
+    for kind in ("N", "D", "L", "metric"):
         budgets = [C for k, C in at if k == kind]
         found += [
-            Quantity(f"{kind}[{C}]", TITLES[kind].format(flop(float(C))), kind != "L", budgets[-1] == C)
+            Quantity(f"{kind}[{C}]", TITLES[kind].format(flop(float(C))), kind in ("N", "D"), budgets[-1] == C)
             for C in budgets
         ]  # fmt: skip
     for N, D in [(m[1], m[2]) for n in names if (m := RUN.match(n))]:

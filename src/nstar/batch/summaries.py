@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from nstar.batches import OF_BUDGET
+
 LOGS = {
     "log_N": "N",
     "log_D": "D",
@@ -19,7 +21,7 @@ def coefficients(
     """Add N* = A1 C^alpha1 and D* = A2 C^alpha2 between the ends of a ladder's compute.
 
     Args:
-        values: by name, (fit, draw, ...); log_N, log_D and L begin with the two ends.
+        values: by name, (fit, draw, ...); answers of budgets begin with the two ends.
         ends: least and most FLOP of the runs; none where there is no compute.
 
     Returns:
@@ -35,7 +37,7 @@ def coefficients(
             slope = (line[..., 1] - line[..., 0]) / (high - low)
             found[f"alpha{i}"] = slope
             found[f"log_A{i}"] = line[..., 0] - slope * low
-    return found | {n: found[n][..., 2:] for n in ("log_N", "log_D", "L") if n in found}
+    return found | {n: found[n][..., 2:] for n in OF_BUDGET if n in found}
 
 
 def row_of(

@@ -22,7 +22,15 @@ from nstar.scores import scores
 from nstar.tasks import Task, tasks_of
 from nstar.types import Surface
 
-KEPT = {"alpha1", "alpha2", "log_N", "log_D", "L", "loss"}  # draws beside the unknowns
+KEPT = {
+    "alpha1",
+    "alpha2",
+    "log_N",
+    "log_D",
+    "L",
+    "metric",
+    "loss",
+}  # draws beside the unknowns
 TOGETHER, WIDE = 16, 256  # fits that a program takes, on a CPU and elsewhere
 LOST = "lost"  # method of a fit that the machine could not finish
 NUISANCE = ("waves_", "offset_")  # not kept, as vectors are not
@@ -172,7 +180,8 @@ def _scored(task: Task, batch: Batch, rest: Any, seed: int) -> dict[str, float]:
     own = batch.draws.sel(fit=task.name)[unknowns(p.law, p.noise)]
     tree = xr.DataTree.from_dict({"posterior": own.drop_vars("fit").expand_dims("chain")})  # fmt: skip
     part = Fit(p.law, p.noise, p.runs, tree, seed, p.chosen)
-    truth = np.asarray(p.law.response.link(rest["L"]))
+    columns = (rest[n] for n in p.law.response.columns)
+    truth = np.asarray(p.law.response.link(*columns))
     found = scores(predicted(part, rest, seed), truth)
     return {
         "held_out_runs": len(rest), "held_out_coverage_90": found["coverage"]["0.9"],

@@ -8,6 +8,7 @@ import typer
 from nstar.cli import (
     backtesting,
     forecasting,
+    lifetimes,
     planning,
     posterior,
     predicting,
@@ -19,6 +20,7 @@ from nstar.cli import (
     risking,
     sampling,
     simulating,
+    spending,
     tasking,
 )
 
@@ -40,6 +42,8 @@ for room in (
     reaching,
     tasking,
     sampling,
+    spending,
+    lifetimes,
     priors,
     backtesting,
     refitting,

@@ -25,6 +25,7 @@ def add(app: typer.Typer) -> None:
 def backtest(
     runs: o.Runs,
     hold_out: Annotated[list[float] | None, typer.Option("--hold-out", help="Decades of compute held out. Repeatable; 1 unless given.")] = None,
+    along: Annotated[str | None, typer.Option("--along", metavar="COLUMN", help="Hold out along this input in place of compute: N, P, k, T. Compute, or what the law reads in its place, unless given.")] = None,
     test: Annotated[str | None, typer.Option("--test", help="A table to predict, in place of a split.")] = None,
     by: Annotated[str | None, typer.Option("--by", help="A column whose values are ladders of their own.")] = None,
     predictions: Annotated[str | None, typer.Option("--predictions", help="Write every held-out run with its quantiles (CSV).")] = None,
@@ -45,7 +46,7 @@ def backtest(
     held = read(replace(asked, source=test)) if test else None
     if cache:
         use_cache()
-    from nstar.backtest import backtest as hold, check_backtest  # noqa: I001
+    from nstar.backtest import backtest as hold, check_backtest, usual_along  # noqa: I001
     from nstar.mixture import require_names
 
     require_names(laws)
@@ -62,6 +63,7 @@ def backtest(
             test=held,
             seed=seed or 0,
             priors=asked.prior_set,
+            along=along,
         )
         found = check_backtest(outcomes)
         ladders.append((name, [outcome.record() for outcome in outcomes], found))
@@ -72,7 +74,8 @@ def backtest(
         _write(predictions, rows)
     if figure:
         _draw(figure, panels, kind)
-    head = {"data": whole.source, "law": law, "seed": seed or 0}
+    read_along = along or usual_along(whole, laws if len(laws) > 1 else law)
+    head = {"data": whole.source, "law": law, "seed": seed or 0, "along": read_along}
     if json and by:
         each = [
             {"ladder": n, "splits": s, "checks": [c.as_json() for c in f]}
@@ -87,7 +90,9 @@ def backtest(
         )
     else:
         show.checks(checks)
-        _print([(name, record) for name, records, _ in ladders for record in records])
+        scale = panels[0][1].response
+        what = "Log loss" if scale.columns == ("L",) else f"{scale.columns[0]}, {scale.unit},"  # fmt: skip
+        _print(what, [(name, record) for name, records, _ in ladders for record in records])  # fmt: skip
         show.line(
             f"{law} law, seed {seed or 0}; intervals of a measured run, with run noise"
         )
@@ -153,11 +158,11 @@ def _draw(path: str, panels: "list[tuple[str, Outcome]]", kind: str) -> None:
     write_whole(path, figure(panels, kind))
 
 
-def _print(records: list[tuple[str, dict[str, Any]]]) -> None:
+def _print(what: str, records: list[tuple[str, dict[str, Any]]]) -> None:
     from nstar.wording import three
 
     show.table(
-        "Log loss of held-out runs",
+        f"{what} of held-out runs",
         ["ladder", "decades held out", "runs: train", "test", "90% coverage", "90% interval score",
          "90% width", "CRPS", "rms error", "bias"],
         [

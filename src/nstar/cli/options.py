@@ -1,6 +1,7 @@
 """Options that commands share, and the checks that need no data."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,8 +32,8 @@ Law = Annotated[
         "--law",
         metavar="LAW",
         help="isoflop (profiles of loss at fixed compute), allocation or allocation_free "
-        "(compute-optimal points), or coupled (a loss surface). Chosen from the runs, "
-        "and named, unless given. Several, as in chinchilla,coupled, are averaged.",
+        "(compute-optimal points), coupled (a loss surface), or any law of the README, as in "
+        "bounded_metric(chance=0.001). Chosen from the runs, and named, unless given. Several, as in chinchilla,coupled, are averaged.",
     ),
 ]
 Noise = Annotated[
@@ -102,7 +103,7 @@ Where = Annotated[
     typer.Option(
         "--where",
         metavar="FILTER",
-        help="Keep rows: 'corpus=c4', 'C<=1e20'. Repeatable.",
+        help="Keep rows: 'corpus=c4', 'C<=1e20', or the best runs, 'least error by C'. Repeatable.",
     ),
 ]
 FlopPer = Annotated[
@@ -197,7 +198,7 @@ def laws(text: str) -> list[str]:
     Raises:
         ValueError: a name is missing between two commas.
     """
-    names = [name.strip() for name in text.split(",")]
+    names = [part.strip() for part in re.split(r",(?![^()]*\))", text)]
     if not all(names):
         msg = f"--law {text!r}: expected a law, or several to average, as in chinchilla,coupled"
         raise ValueError(msg)

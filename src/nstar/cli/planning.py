@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nstar.cli import curves, show
 from nstar.cli import options as o
-from nstar.cli import show
 from nstar.cli.source import Asked, get_fit
 
 
@@ -120,7 +120,10 @@ def _print_limited(budgets: list[dict[str, Any]]) -> None:
 
 
 def compare(
-    runs: o.Runs, budget: o.Budgets,
+    runs: o.Runs,
+    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="Training budget in FLOP, as in 3.8e25. Repeatable.")] = None,
+    at: Annotated[list[str] | None, typer.Option("--at", metavar="NAME=X", help="Where a curve is read, by what the law reads: k=100, C=1e22, N=1e9,P=4. Repeatable.")] = None,
+    our_compute: Annotated[str, typer.Option("--our-compute", metavar="SCOPE", help="What a curve's own C counts: training, or forward passes alone.")] = "training",
     published: Annotated[str, typer.Option(metavar="ID", help="A published fit; `nstar published` lists them.")] = "llama3",
     law: o.Law = None, noise: o.Noise = None,
     discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None,
@@ -128,9 +131,16 @@ def compare(
     seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
-    """Hold a posterior beside a published fit."""
+    """Hold a posterior, or a curve, beside a published fit."""
     o.require_prob(prob)
-    o.require_positive("--budget", budget, "3.8e25")
+    o.require_positive("--budget", budget or [], "3.8e25")
+    named = curves.points(at or [])
+    if our_compute not in ("training", "forward"):
+        msg = f"--our-compute {our_compute}: expected training or forward"
+        raise ValueError(msg)
+    if bool(budget) == bool(named):
+        msg = "say where the two are held against each other: --budget FLOP, or --at with what the law reads, as in --at k=100"
+        raise ValueError(msg)
     from nstar import published as registry
 
     theirs = registry.get(published)
@@ -138,12 +148,17 @@ def compare(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked)
+    if named or curves.is_one(found.fit):
+        curves.compared(
+            found, theirs, named or {"C": budget or []}, prob, our_compute, json=json
+        )
+        return
     from nstar.checks import check_fit, check_plan
     from nstar.cli import head
     from nstar.comparison import compare as hold
     from nstar.wording import plain, plainly
 
-    held = hold(found.fit, theirs, budget, group=group)
+    held = hold(found.fit, theirs, budget or [], group=group)
     checks = plainly(
         [*check_fit(held.plan.fit), *check_plan(held.plan), *held.checks()]
     )

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nstar.cli import curves, show
 from nstar.cli import options as o
-from nstar.cli import show
 from nstar.cli.source import Asked, get_fit
 
 if TYPE_CHECKING:
@@ -21,20 +21,25 @@ def add(app: typer.Typer) -> None:
 
 def predict(
     runs: o.Runs,
-    at: Annotated[list[str], typer.Option("--at", metavar="N,D", help="A run: its parameters and tokens, as in 7e9,1.4e11. Repeatable.")],
+    at: Annotated[list[str], typer.Option("--at", metavar="N,D", help="A run: its parameters and tokens, as in 7e9,1.4e11; or what the law reads, by name: C=4e23, N=1e9,P=8. Repeatable.")],
     law: o.Law = None, noise: o.Noise = None,
     discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None,
     where: o.Where = None, flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None,
     seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
-    """Predict the loss of runs not yet made."""
+    """Predict what runs not yet made reach: loss, error, accuracy."""
     o.require_prob(prob)
-    points = [point(text) for text in at]
+    named = curves.points(at) if all("=" in text for text in at) else None
+    points = [] if named else [point(text) for text in at]
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked, surface=True)
+    noise_seed = found.fit.seed if seed is None else seed
+    if named:
+        curves.predicted(found, named, prob, noise_seed, json=json)
+        return
     import numpy as np
 
     from nstar.checks import check_fit, check_prediction
@@ -42,7 +47,6 @@ def predict(
     from nstar.groups import in_group
     from nstar.wording import plainly
 
-    noise_seed = found.fit.seed if seed is None else seed
     one = in_group(found.fit, group, seed=seed)
     records = _records(one, points, prob, noise_seed)
     N, D = (np.array(v) for v in zip(*points, strict=True))
@@ -115,7 +119,7 @@ def _print(records: list[dict[str, Any]], prob: float) -> None:
     rows = [
         [
             count(r["N"]), count(r["D"]), flop(r["C"]), numbers(r["loss"], 4),
-            numbers(r["measured"], 4), _beyond(r["decades_beyond_data"]),
+            numbers(r["measured"], 4), show.beyond(r["decades_beyond_data"]),
         ]
         for r in records
     ]  # fmt: skip
@@ -133,9 +137,3 @@ def _print(records: list[dict[str, Any]], prob: float) -> None:
             for r in records
         ],
     )
-
-
-def _beyond(decades: float | None) -> str:
-    if decades is None:
-        return "unknown"
-    return f"{decades:.1f} decades" if decades > 0 else "no"

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nstar.cli import curves, show
 from nstar.cli import options as o
-from nstar.cli import show
 from nstar.cli.source import Asked, get_fit
 
 
@@ -19,7 +19,9 @@ def add(app: typer.Typer) -> None:
 
 
 def target(
-    runs: o.Runs, loss: Annotated[float, typer.Option("--loss", metavar="LOSS", help="The loss to reach.")],
+    runs: o.Runs, loss: Annotated[float | None, typer.Option("--loss", metavar="LOSS", help="The loss to reach.")] = None,
+    value: Annotated[float | None, typer.Option("--value", metavar="VALUE", help="What a curve is to reach, in place of a loss: an error, an accuracy, a FID.")] = None,
+    at: Annotated[str | None, typer.Option("--at", metavar="NAME=X", help="A curve's other inputs: N=7e9, P=4.")] = None,
     chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="Probability with which it is to be reached.")] = 0.9,
     up_to: Annotated[float | None, typer.Option("--up-to", metavar="FLOP", help="Look no farther; four decades beyond the runs unless given.")] = None,
     multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
@@ -30,12 +32,18 @@ def target(
     prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
     pool: o.Pool = None, group: o.Group = None,
 ) -> None:  # fmt: skip
-    """Say the cheapest budget that reaches a loss, with a chance.
+    """Say the cheapest budget that reaches a loss or another value.
 
-    It is the recommended run that reaches it, not each draw's own best.
+    It is the recommended run that reaches a loss, not each draw's own best; an error, an
+    accuracy or a FID is the law's.
     """
     o.require_prob(prob)
-    o.require_positive("--loss", [loss], "1.9")
+    if (loss is None) == (value is None):
+        msg = "say what is to be reached: --loss 1.9, or --value 0.15 where the law predicts an error, an accuracy or a FID"
+        raise ValueError(msg)
+    o.require_positive(
+        "--loss" if value is None else "--value", [loss or value or 0.0], "1.9"
+    )
     o.require_positive("--up-to", [up_to] if up_to is not None else [], "1e26")
     if not 0 < chance < 1:
         msg = (
@@ -49,13 +57,17 @@ def target(
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
+    held = {n: v[0] for n, v in curves.points([at] if at else []).items()}
     found = get_fit(asked)
+    if value is not None:
+        curves.met(found, value, chance, up_to, held, prob, json=json)
+        return
     from nstar.checks import check_fit
     from nstar.cli import head
     from nstar.targets import reach
     from nstar.wording import plainly
 
-    reached = reach(found.fit, loss, chance, up_to=up_to, limits=limits, group=group)  # fmt: skip
+    reached = reach(found.fit, loss or 0.0, chance, up_to=up_to, limits=limits, group=group)  # fmt: skip
     checks = plainly([*reached.checks(), *check_fit(found.fit)])
     document = head.head(found, prob, group) | reached.as_json(prob)
     document["checks"] = [c.as_json() for c in checks]

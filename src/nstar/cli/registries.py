@@ -91,6 +91,7 @@ def models(
     """List released models, or hold one against a law."""
     from nstar import models as registry
     from nstar import published as laws
+    from nstar.model_families import beside_family
     from nstar.wording import count, flop
 
     law = laws.get(against) if against else None
@@ -115,13 +116,35 @@ def models(
         return
     model = registry.get(name)
     held = registry.against(model, law) if law else None
+    family = beside_family(model)
     if json:
-        _one(_record(model) | {"against": held}, json=True)
+        _one(_record(model) | {"against": held, "family": family}, json=True)
         return
     _one(_record(model), json=False)
+    _family(family)
     if held:
         show.line(f"against {held['fit']}", bold=True)
         show.entry({k: v for k, v in held.items() if k not in {"model", "fit"}})
+
+
+def _family(family: list[dict[str, Any]]) -> None:
+    """Print a model beside the laws of its family."""
+    from nstar.wording import count, three
+
+    def cell(quantity: str, value: float | None) -> str:
+        return "–" if value is None else count(value) if quantity == "N" else three(value)  # fmt: skip
+
+    if not family:
+        show.line("nothing to hold it against: no published law of its family is in the registry", bold=True)  # fmt: skip
+        return
+    show.table(
+        "Beside the published laws of its family, at its own compute",
+        ["law", "quantity", "the law's", "the model's", "model / law", "of"],
+        [[r["fit"], r["quantity"], cell(r["quantity"], r["published"]), cell(r["quantity"], r["measured"]), "–" if r["ratio"] is None else three(r["ratio"]), r["note"]] for r in family],
+    )  # fmt: skip
+    for r in family:
+        if r["reason"]:
+            show.line(f"nothing to hold it against by {r['fit']}: {r['reason']}")
 
 
 def _record(entry: Any) -> dict[str, Any]:

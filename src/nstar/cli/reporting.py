@@ -11,6 +11,7 @@ from nstar.cli import options as o
 from nstar.cli import show
 from nstar.cli.forecasting import require_prob
 from nstar.cli.reaching import demand_of
+from nstar.cli.reporting_curves import Also, kind_of, written
 from nstar.cli.risking import (
     Candidates,
     Goodput,
@@ -38,7 +39,8 @@ def add(app: typer.Typer) -> None:
 
 
 def report(
-    runs: o.Runs, budget: o.Budgets,
+    runs: o.Runs,
+    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="Training budget in FLOP, as in 3.8e25; of counts, FLOP a problem. Repeatable.")] = None,
     published: Annotated[list[str] | None, typer.Option(metavar="ID", help="Published fits to show beside; the usual one unless given. Repeatable.")] = None,
     candidates: Candidates = None, target_loss: Target = None,
     chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="With which the target loss is to be reached.")] = 0.9,
@@ -48,19 +50,35 @@ def report(
     hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
     ledger: Annotated[str | None, typer.Option("--ledger", metavar="FILE", help="The project's ledger of forecasts (`nstar forecast`): what was said, and what came.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs other fits: hold-out, other laws, priors and noises.")] = False,
-    law: Annotated[list[str] | None, typer.Option("--law", metavar="LAW", help="Only these routes: isoflop, allocation, coupled. Repeatable.")] = None,
+    law: Annotated[list[str] | None, typer.Option("--law", metavar="LAW", help="Only these routes: isoflop, allocation, coupled. Repeatable. Or a law of an error, an accuracy or a FID, for a page of its curve.")] = None,
+    at: Annotated[list[str] | None, typer.Option("--at", metavar="NAME=X", help="Where a curve is read: k=100, T=4e3. Repeatable.")] = None,
+    value: Annotated[float | None, typer.Option("--value", metavar="VALUE", help="What a curve is to reach.")] = None,
+    our_compute: Annotated[str, typer.Option("--our-compute", metavar="SCOPE", help="What a curve's own C counts: training, or forward passes alone.")] = "training",
+    k: Annotated[str | None, typer.Option("--k", metavar="K,...", help="Of counts: samples of a problem at which pass@k is told.")] = None,
+    tokens: Annotated[str | None, typer.Option("--tokens", metavar="T", help="Of counts: tokens of a sample, to say what samples cost.")] = None,
     prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
     prob: o.Prob = 0.9, out: o.Out = None, json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
-    """Write a page: what to train, and what can go wrong.
+    """Write a page: what to train, or what samples or compute buy.
 
-    RUNS is a table, a data set or a saved fit.  The page needs no network; a JSON file
+    RUNS is a table, a data set or a saved fit.  Counts (samples, successes) have a page
+    of inference, a law of an error, an accuracy or a FID one of its curve.  The page needs no network; a JSON file
     beside it holds the same numbers.
     """
     asked = Asked(
         runs, None, None, None, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
+    o.require_positive("--budget", budget or [], "3.8e25")
+    own = list(law or ())
+    kind = kind_of(asked, own)
+    if kind != "budget":
+        also = Also(at or [], budget or [], published or [], value, chance, our_compute, k, tokens, quick, prob, out)  # fmt: skip
+        written(asked, kind, own[0] if own else None, also, json=json)
+        return
+    if not budget:
+        msg = "say the training budget, as in --budget 3.8e25"
+        raise ValueError(msg)
     limits = o.limits(
         multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
         memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,

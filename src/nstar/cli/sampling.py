@@ -50,7 +50,7 @@ def passk(
     _tell(Found(fit, "as asked for"), made, worth, more, held, prob, json=json)
 
 
-def numbers(text: str) -> list[float]:
+def numbers(text: str, option: str = "--k") -> list[float]:
     """Read whole numbers with commas between.
 
     Raises:
@@ -61,7 +61,7 @@ def numbers(text: str) -> list[float]:
     except ValueError:
         found = []
     if not found or not all(v >= 1 and v == int(v) for v in found):
-        msg = f"--k {text!r}: expected whole numbers from 1, as in 1000,10000"
+        msg = f"{option} {text!r}: expected whole numbers from 1, as in 1000,10000"
         raise ValueError(msg)
     return found
 

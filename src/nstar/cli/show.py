@@ -115,3 +115,10 @@ def epochs(run: Mapping[str, Any]) -> str:
     if run["epochs"] is None:
         return ""
     return ", one epoch" if run["epochs"] == 1 else f", {run['epochs']:.3g} epochs"
+
+
+def beyond(decades: float | None) -> str:
+    """Say how far a run lies beyond the largest."""
+    if decades is None:
+        return "unknown"
+    return f"{decades:.1f} decades" if decades > 0 else "no"

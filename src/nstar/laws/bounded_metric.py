@@ -80,10 +80,10 @@ class BoundedMetric:
         return t + jnp.log(-jnp.expm1(-t))
 
     def derived(self, params: Params) -> dict[str, Array]:
-        """Return gamma, the error of guessing, and LAION's b, in FLOP, and d, by words."""
-        return {
+        """Return gamma, LAION's b, in FLOP, and d; the error of guessing where unknown."""
+        top = {} if self.chance is not None else {"chance_error": self.top(params)}
+        return top | {
             "gamma": self.gamma(params),
-            "chance_error": self.top(params),
             "bend_compute": self.C0 * jnp.exp(-self._log_bend(params)),
             "error_floor": params["error"] * params["error_floor_share"],
         }

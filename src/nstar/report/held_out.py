@@ -32,7 +32,7 @@ class Held(NamedTuple):
 def of_outcome(name: str, outcome: Outcome) -> Held:
     """Read a backtest's outcome."""
     test, said = outcome.split.test, outcome.draws
-    truth = np.asarray(outcome.response.link(test["L"]))
+    truth = outcome.truth
     order = np.argsort(test.columns.get("C", truth), kind="stable")
     said, truth = said[:, order], truth[order]
     title = f"{name}, {outcome.split.decades:.3g} decades"

@@ -13,6 +13,7 @@ from nstar.comparison import Comparison
 from nstar.fitting import Fit
 from nstar.intervals import credible_level, interval
 from nstar.mixture import Average, thinned
+from nstar.observations import Observations
 from nstar.routes import Route, Routes
 from nstar.types import Surface
 from nstar.uncertainty import decompose
@@ -123,8 +124,12 @@ def placed(routes: Sequence[Route], named: Sequence[Any], C: float) -> list[dict
 
 def provenance(routes: Routes, command: str) -> dict[str, Any]:
     """Everything that is needed to make the report again."""
-    runs = routes.runs
-    attrs = routes.lead.fit.tree.attrs
+    return provenance_of(routes.lead.fit, routes.runs, command)
+
+
+def provenance_of(fit: Fit, runs: Observations, command: str) -> dict[str, Any]:
+    """What is needed to make a report of one fit again."""
+    attrs = fit.tree.attrs
     return {
         "command": command,
         "data": runs.source,
@@ -134,7 +139,7 @@ def provenance(routes: Routes, command: str) -> dict[str, Any]:
         "derived": runs.derived or "nothing",
         "params_counted": runs.params_counted,
         "loss_unit": runs.loss_unit,
-        "seed": routes.lead.fit.seed,
+        "seed": fit.seed,
         "precision": attrs["precision"],
         "nstar": attrs["nstar_version"],
         "jax": attrs["jax_version"],

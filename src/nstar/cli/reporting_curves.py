@@ -1,0 +1,131 @@
+"""The pages of laws whose response is no loss: a curve, and counts of samples."""
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nstar.cli import curves, show
+from nstar.cli import options as o
+from nstar.cli.source import Asked, get_fit, read, tell, use_cache
+
+if TYPE_CHECKING:
+    from nstar.verdicts import Check
+
+COUNTS = ("repeated_sampling",)
+
+
+class Also(NamedTuple):
+    """What a page of curves or counts is asked besides."""
+
+    at: list[str]
+    budget: list[float]
+    published: list[str]
+    value: float | None
+    chance: float
+    our_compute: str
+    k: str | None
+    tokens: str | None
+    quick: bool
+    prob: float
+    out: str | None
+
+
+def kind_of(asked: Asked, laws: list[str]) -> str:
+    """Say which page it is: of counts, of a curve, or of a training budget."""
+    if asked.saved:
+        from nstar.mixture import load
+
+        return "curve" if curves.is_one(load(asked.source)) else "budget"
+    if laws:
+        from nstar.fitting import named
+        from nstar.laws import LAWS
+        from nstar.responding import responds
+
+        if laws[0].partition("(")[0].strip() not in LAWS:
+            return "budget"  # where it is refused
+        law, _ = named(laws[0], None)
+        if law.response.name == "successes":
+            return "counts"
+        return "curve" if responds(law) else "budget"
+    return "counts" if "successes" in read(asked) else "budget"
+
+
+def written(asked: Asked, kind: str, law: str | None, also: Also, *, json: bool) -> None:  # fmt: skip
+    """Write a page of a curve or of counts, with its numbers beside it."""
+    from nstar.writing import require_writable
+
+    o.require_prob(also.prob)
+    o.require_prob(also.chance, "--chance")
+    file = require_writable(also.out or f"{Path(asked.source).stem}-report.html", ".html", ".htm")  # fmt: skip
+    command = shlex.join(["nstar", *sys.argv[1:]])
+    if asked.cache:
+        use_cache()
+    text, document, checks = (_counts if kind == "counts" else _curve)(asked, law, also, command)  # fmt: skip
+    _put(file, text, document, checks, json=json)
+
+
+def _curve(
+    asked: Asked, law: str | None, also: Also, command: str
+) -> tuple[str, dict[str, Any], "list[Check]"]:
+    from nstar import published as registry
+    from nstar.report.curve_facts import CurveAsked, gather_curve
+    from nstar.report.curve_page import curve_page
+
+    at: dict[str, list[float]] = curves.points(also.at) or {"C": also.budget}
+    if not any(at.values()):
+        msg = "say where the curve is read: --budget FLOP, or --at with what the law reads, as in --at k=100"
+        raise ValueError(msg)
+    theirs = [registry.get(name) for name in also.published]
+    found = get_fit(replace(asked, law=law) if law else asked)
+    fit: Any = found.fit
+    question = CurveAsked(theirs, also.our_compute, also.value, also.chance, also.quick)
+    facts = gather_curve(fit, at, also.prob, command, question)
+    return curve_page(facts), facts.document, _checks(facts.document)
+
+
+def _counts(
+    asked: Asked, law: str | None, also: Also, command: str
+) -> tuple[str, dict[str, Any], "list[Check]"]:
+    from nstar.cli.sampling import numbers
+    from nstar.cli.spending import lengths
+    from nstar.report.counts_facts import gather_counts
+    from nstar.report.counts_page import counts_page
+
+    if law and law not in COUNTS:
+        msg = f"--law {law}: the page of counts fits {', '.join(COUNTS)} to each model; nstar passk takes other laws"
+        raise ValueError(msg)
+    ks = numbers(also.k) if also.k else []
+    runs = read(asked)
+    if "successes" not in runs:
+        msg = f"{runs.source}: a page of counts needs columns samples and successes, one row a problem"
+        raise ValueError(msg)
+    facts = gather_counts(
+        runs, ks, lambda names: lengths(also.tokens, names) if also.tokens else None, also.budget,
+        prob=also.prob, seed=asked.seed or 0, command=command,
+    )  # fmt: skip
+    return counts_page(facts), facts.document, _checks(facts.document)
+
+
+def _checks(document: dict[str, Any]) -> "list[Check]":
+    from nstar.verdicts import Check, Status
+
+    return [Check(c["name"], Status(c["status"]), c["detail"]) for c in document["checks"]]  # fmt: skip
+
+
+def _put(
+    file: Path, text: str, document: dict[str, Any], checks: "list[Check]", *, json: bool
+) -> None:  # fmt: skip
+    from nstar.writing import json_text, write_whole
+
+    write_whole(file, text)
+    numbers = write_whole(file.with_suffix(".json"), json_text(document))
+    if json:
+        tell(f"page {file}, numbers {numbers}")
+        show.as_json(document)
+    else:
+        show.line(document["headline"], bold=True)
+        show.checks(checks)
+        show.line(f"page {file}, numbers {numbers}, seed {document['seed']}")
+    show.finish(checks)

@@ -1,0 +1,191 @@
+"""The command that says how to spend inference: spend."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.sampling import numbers
+from nstar.cli.source import tell, use_cache
+
+if TYPE_CHECKING:
+    from nstar.contenders import Contender
+    from nstar.spending_inference import Spent
+
+KINDS = (".svg", ".png", ".pdf")
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the command into the door."""
+    o.hang(app, (spend, "nstar spend 8B=counts8.csv 70B=counts70.csv --tokens 500 --budget 8e14 --against 8B@100,70B@1"))  # fmt: skip
+
+
+def spend(
+    models: Annotated[list[str], typer.Argument(metavar="SIZE=TABLE...", help="A model's size and its counts (samples, successes) or accuracies by tokens (T, accuracy): 8B=counts.csv, ours@8B=counts.csv. A table alone is parted by its column N.")],
+    tokens: Annotated[str, typer.Option("--tokens", metavar="T", help="Tokens generated in a sample: 500, or by model 8B=480,70B=300.")],
+    budget: Annotated[float | None, typer.Option("--budget", metavar="FLOP", help="FLOP that a problem may cost.")] = None,
+    target_accuracy: Annotated[float | None, typer.Option("--target-accuracy", metavar="SHARE", help="The accuracy to reach.")] = None,
+    chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="With which it is to be reached.")] = 0.9,
+    against: Annotated[str | None, typer.Option("--against", metavar="M@K,M@K", help="Two models and samples to hold against each other: 8B@100,70B@1.")] = None,
+    strategy: Annotated[str | None, typer.Option("--strategy", metavar="NAME,...", help="Of single, greedy, majority, weighted, best_of_n, oracle (a perfect verifier), tokens; all that suit unless given.")] = None,
+    samples: Annotated[str | None, typer.Option("--samples", metavar="K,...", help="Samples of a problem that are tried; powers of two to 1024 unless given.")] = None,
+    prompt: Annotated[float, typer.Option("--prompt", metavar="T", help="Tokens of a problem, read once.")] = 0.0,
+    verifier: Annotated[str | None, typer.Option("--verifier", metavar="N", help="Parameters of a verifier that reads every sample: 7B.")] = None,
+    rival: Annotated[float, typer.Option("--rival", metavar="SHARE", help="Share of the wrong samples that give one and the same answer, which counts do not tell.")] = 0.4,
+    new: Annotated[int | None, typer.Option("--new", metavar="COUNT", help="So many new problems, in place of those counted.")] = None,
+    figure: Annotated[str | None, typer.Option("--figure", metavar="FILE", help="Draw accuracy against FLOP (.svg, .png, .pdf).")] = None,
+    columns: o.Columns = None, where: o.Where = None, seed: o.Seed = None, prob: o.Prob = 0.9,
+    json: o.Json = False, cache: o.Cache = True,
+) -> None:  # fmt: skip
+    """Choose model, strategy and samples for a problem's FLOP."""
+    for option, value in (("--prob", prob), ("--chance", chance), *((("--target-accuracy", target_accuracy),) if target_accuracy is not None else ())):  # fmt: skip
+        o.require_prob(value, option)
+    o.require_positive("--budget", [budget] if budget is not None else [], "8e14")
+    kind = _kind(figure)
+    duel = _duel(against) if against else None
+    from nstar.spending_inference import ALL, Option
+    from nstar.spending_inference import spend as work_out
+    from nstar.strategies import SAMPLES
+
+    tried = set(numbers(samples, "--samples")) if samples else set(SAMPLES)
+    tried |= {k for _, k in duel or ()}
+    chosen = [part.strip() for part in strategy.split(",")] if strategy else list(ALL)
+    if strange := [name for name in chosen if name not in ALL]:
+        msg = f"--strategy {strange[0]}: there are {', '.join(ALL)}"
+        raise ValueError(msg)
+    tables = _tables(models, columns, where or ())
+    if duel and (unknown := [m for m, _ in duel if m not in tables]):
+        msg = f"--against {against}: no model {unknown[0]!r}; there are {', '.join(tables)}"  # fmt: skip
+        raise ValueError(msg)
+    long = lengths(tokens, list(tables))
+    if cache:
+        use_cache()
+    from nstar.actions import amount
+    from nstar.contenders import contender
+    from nstar.inference_costs import Serving
+
+    reads = amount(verifier, "--verifier") if verifier else 0.0
+    made = []
+    for name, (size, runs) in tables.items():
+        tell(f"model {name}: {len(runs)} rows of {runs.source}")
+        serving = Serving(size, long[name], prompt, verifier=reads)
+        made.append(contender(name, runs, serving, rival=rival, new=new, seed=seed or 0))  # fmt: skip
+    spent = work_out({c.name: Option(c.problems, c.serving) for c in made}, chosen, {"samples": sorted(tried)})  # fmt: skip
+    if figure:
+        _draw(figure, spent, prob, kind)
+    document = {
+        "models": [_model(c) for c in made], "prompt": prompt, "rival": rival, "new": new, "seed": seed or 0, "prob": prob,
+        "interval": "equal-tailed", "budget": budget, "target_accuracy": target_accuracy, "chance": chance,
+        "within": spent.at(budget, prob) if budget else [],
+        "cheapest": _cheapest(spent, target_accuracy, chance, prob) if target_accuracy else [],
+        "against": _held(spent, duel, prob) if duel else [],
+        "frontier": spent.frontier(prob),
+    }  # fmt: skip
+    _tell(document, made, spent, json=json)
+
+
+def _kind(figure: str | None) -> str:
+    from nstar.writing import require_writable
+
+    return require_writable(figure, *KINDS, option="--figure").suffix[1:] if figure else ""  # fmt: skip
+
+
+def _duel(text: str) -> tuple[tuple[str, float], tuple[str, float]]:
+    """Read 8B@100,70B@1."""
+    parts = [part.strip().rpartition("@") for part in text.split(",")]
+    if len(parts) != 2 or not all(name for name, _, _ in parts):
+        msg = f"--against {text!r}: expected two models and their samples, as in 8B@100,70B@1"
+        raise ValueError(msg)
+    (one, _, k), (other, _, j) = parts
+    return (one, numbers(k, "--against")[0]), (other, numbers(j, "--against")[0])
+
+
+def _tables(
+    models: list[str], columns: str | None, where: Any
+) -> dict[str, tuple[float, Any]]:
+    """Read each model's table: by name its size and rows."""
+    from nstar.actions import amount
+    from nstar.contenders import by_size
+    from nstar.reading import read_runs
+
+    parts = [part for part in (columns or "").split(",") if part]
+    named = o.pairs(parts, "--columns", "samples=n,successes=c")
+    found: dict[str, tuple[float, Any]] = {}
+    for text in models:
+        name, equals, source = text.partition("=")
+        runs = read_runs(source if equals else text, named, list(where))
+        label, _, size = name.rpartition("@")
+        own = {label or name: (amount(size, f"the model of {text!r}"), runs)} if equals else by_size(runs)  # fmt: skip
+        if twice := own.keys() & found.keys():
+            msg = f"model {min(twice)} is given twice; name one, as in again@8B=counts.csv"  # fmt: skip
+            raise ValueError(msg)
+        found |= own
+    return found
+
+
+def lengths(text: str, names: list[str]) -> dict[str, float]:
+    """Read tokens of a sample, one for all or by model.
+
+    Raises:
+        ValueError: one is no positive number, or a model lacks.
+    """
+    from nstar.actions import amount
+
+    if "=" not in text:
+        return dict.fromkeys(names, amount(text, "--tokens"))
+    own = o.pairs(text.split(","), "--tokens", "8B=480,70B=300")
+    if set(own) != set(names):
+        msg = f"--tokens {text!r}: expected one number, or one for each of {', '.join(names)}"
+        raise ValueError(msg)
+    return {name: amount(value, "--tokens") for name, value in own.items()}
+
+
+def _draw(path: str, spent: "Spent", prob: float, kind: str) -> None:
+    from nstar.report.frontier_figure import figure
+    from nstar.writing import write_whole
+
+    write_whole(path, figure(spent, prob, kind))
+
+
+def _model(one: "Contender") -> dict[str, Any]:
+    runs = one.fit.runs
+    return {
+        "name": one.name, "N": one.serving.N, "tokens": one.serving.tokens, "data": runs.source,
+        "data_sha256": runs.sha256, "rows": len(runs), "law": "token_budget" if "T" in one.fit.law.inputs else "repeated_sampling",
+    }  # fmt: skip
+
+
+def _cheapest(
+    spent: "Spent", target: float, chance: float, prob: float
+) -> list[dict[str, Any]]:
+    """The cheapest way of each strategy, cheapest first; those that do not reach it last."""
+    names = dict.fromkeys(way[1] for way in spent.ways)
+    found = [{"strategy": n, "way": spent.of(n).reach(target, chance, prob)} for n in names]  # fmt: skip
+    return sorted(found, key=lambda r: r["way"]["flop"] if r["way"] else float("inf"))
+
+
+def _held(spent: "Spent", duel: Any, prob: float) -> list[dict[str, Any]]:
+    """One model's samples against the other's, by every strategy that takes both."""
+    (one, k), (other, j) = duel
+    names = dict.fromkeys(way[1] for way in spent.ways)
+    both = [(n, (one, n, k), (other, n, j)) for n in names]
+    return [
+        {"strategy": n, "one": spent.record(spent.way(a), prob), "other": spent.record(spent.way(b), prob), "probability": spent.better(a, b)}
+        for n, a, b in both if {a, b} <= set(spent.ways)
+    ]  # fmt: skip
+
+
+def _tell(
+    document: dict[str, Any], made: list["Contender"], spent: "Spent", *, json: bool
+) -> None:
+    from nstar.cli.spending_words import checks, print_spent
+
+    found = checks(document, made, spent)
+    document["checks"] = [c.as_json() for c in found]
+    if json:
+        show.as_json(document)
+    else:
+        show.checks(found)
+        print_spent(document)
+    show.finish(found)

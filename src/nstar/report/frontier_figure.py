@@ -1,0 +1,73 @@
+"""Accuracy against FLOP a problem: a panel for each strategy, a curve for each model."""
+
+import io
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nstar.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SOFT, STYLE, band
+from nstar.spending_inference import Spent
+
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
+ACROSS = 2
+PANEL = (3.9, 2.7)  # inches
+
+
+def several(spent: Spent) -> list[str]:
+    """Name the strategies that were tried with more than one amount."""
+    told = dict.fromkeys(way[:2] for way in spent.ways)
+    many = [s for m, s in told if sum(way[:2] == (m, s) for way in spent.ways) > 1]
+    return list(dict.fromkeys(many))
+
+
+def panel(ax: Axes, spent: Spent, strategy: str, prob: float) -> Axes:
+    """Draw what a strategy makes of every model, over the frontier of all ways."""
+    best = spent.frontier(prob)
+    ax.step(
+        [r["flop"] for r in best], [spent.accuracy[:, spent.way((r["model"], r["strategy"], r["amount"]))].mean() for r in best],
+        where="post", color=SOFT, lw=1.0, ls=":", label="best of all ways",
+    )  # fmt: skip
+    for i, model in enumerate(dict.fromkeys(way[0] for way in spent.ways)):
+        at = [j for j, way in enumerate(spent.ways) if way[:2] == (model, strategy)]
+        if not at:
+            continue
+        colour = COLOURS[i % len(COLOURS)]
+        band(ax, spent.flop[at], spent.accuracy[:, at], prob, colour)
+        ax.plot([], [], color=colour, label=model)
+    ax.set(xscale="log", xlabel="FLOP a problem", ylabel="accuracy")
+    ax.set_title(strategy, fontsize=10)
+    return ax
+
+
+def figure(spent: Spent, prob: float, kind: str) -> bytes:
+    """Draw a panel for each strategy; the same bytes for the same input.
+
+    Args:
+        spent: all ways and what they reach.
+        prob: of the bands.
+        kind: svg, png or pdf.
+    """
+    names = several(spent)
+    across = min(ACROSS, len(names))
+    down = -(-len(names) // across)
+    with mpl.rc_context(STYLE):
+        size = (PANEL[0] * across + 0.3, PANEL[1] * down + 0.5)
+        drawn = Figure(figsize=size, layout="constrained")
+        panels = drawn.subplots(down, across, squeeze=False, sharey=True).ravel()
+        for ax, name in zip(panels, names, strict=False):
+            panel(ax, spent, name, prob)
+        for ax in panels[len(names) :]:
+            ax.remove()
+        drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=9)  # fmt: skip
+        out = io.BytesIO()
+        stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+        drawn.savefig(out, format=kind, dpi=150, metadata=stamp)
+    return out.getvalue()
+
+
+def alone(ax: Axes, spent: Spent, strategy: str, prob: float) -> Axes:
+    """Draw one strategy's panel for a page."""
+    panel(ax, spent, strategy, prob)
+    ax.legend(frameon=False, fontsize=9)
+    return ax

@@ -1,0 +1,21 @@
+"""Posteriors that are known: every draw the truth, or scattered about it a little."""
+
+import numpy as np
+import xarray as xr
+
+import nstar
+from nstar.fitting import named
+
+
+def known(name, x, truth, draws=200, jitter=0.0):
+    """A fit of these runs whose draws are given, not sampled."""
+    law, noise = named(name, None)
+    runs = nstar.read_runs(x)
+    law = law.at(runs.columns, runs.cost)
+    random = np.random.default_rng(0)
+    posterior = {
+        n: (("chain", "draw", *(["size"] * np.ndim(v))), np.asarray(v) * (1 + jitter * random.standard_normal((1, draws, *np.shape(v)))))
+        for n, v in truth.items()
+    }  # fmt: skip
+    tree = xr.DataTree.from_dict({"posterior": xr.Dataset(posterior)})
+    return nstar.Fit(law, noise, runs, tree, 0)
