@@ -7,6 +7,7 @@ import typer
 
 from nstar.cli import (
     backtesting,
+    designing,
     planning,
     posterior,
     predicting,
@@ -35,6 +36,7 @@ for room in (
     predicting,
     planning,
     risking,
+    designing,
     reaching,
     tasking,
     sampling,
