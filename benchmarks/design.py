@@ -45,7 +45,7 @@ def pools(folder: Path, name: str) -> Pools:
     """Pools of a table, ready to be chosen from."""
     made = []
     for t in tables(folder, name):
-        p = pose(t.law, t.x, t.L[: t.pool], t.C, SIX, 0)
+        p = pose(t.law, t.x, t.L[: t.pool], t.C, SIX, t.growth)
         made.append((t, pool_of(p, t.C[: t.pool])))
     return made
 

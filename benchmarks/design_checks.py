@@ -19,12 +19,12 @@ LADDERS: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "llama3": ("llama3_isoflop", {}, ["condition=raw_loss"]),
     "chinchilla": ("chinchilla_epoch", {}, ["outlier=0"]),
     "porian": ("porian_isoflop", {}, ["corpus=rw", "hparams=tuned", "param_count=standard", "split=val"]),
-    "marin": ("marin_isoflop", {"C": "flops"}, ["corpus=dclm", "validation_optimal=0"]),
+    "marin": ("marin_isoflop", {"C": "flops"}, ["corpus=nemotron", "validation_optimal=0"]),
     "farseer": ("farseer", {"N": "params_nonembed"}, ["split=train", "flops<=1e21"]),
 }  # fmt: skip
 BEYOND, PILOT = 1000.0, 10.0  # times the largest run: the target, and the pilot budget
 MOST = 60  # candidates of a ladder
-REFITTED, OUTCOMES = 8, 12  # candidates whose outcomes are fitted, and how many of each
+REFITTED, OUTCOMES = 8, 24  # candidates whose outcomes are fitted, and how many of each
 
 
 def some(there: Candidates, count: int) -> Candidates:

@@ -19,7 +19,6 @@ DRAWS = 200  # of the prior, and of each posterior
 NU = 4.0  # degrees of freedom: residuals of the public ladders have about 3
 USUAL, COUNT = 0.01, 2.0  # sd of a run about its law, and the runs that this is worth
 OF_LOSS = 4.0  # nats per token: a hundredth of a loss that is told by itself
-GROWTH = 0.3  # exponent by which scatter grows toward small compute, as local bends do
 STEPS = 40  # Gauss-Newton steps at most
 NEAR = 1e-4  # a descent that gains less is at its end
 WIDE = 8.0  # sds of the prior within which a mode is sought
@@ -35,6 +34,7 @@ class Posed:
     smaller: np.ndarray  # log of the largest compute over that of each of all runs
     mean: np.ndarray  # of the prior on the real line, (unknown,)
     sd: np.ndarray
+    growth: float  # exponent by which scatter grows toward small compute
     scale: float  # of the response where it is no logarithm, about
     link: Any  # of the response
     unlink: Any
@@ -55,7 +55,7 @@ class Fitted(NamedTuple):
     noise: np.ndarray  # sd of each run about the law, (run,)
 
 
-def pose(law: Law, x: dict[str, np.ndarray], y: np.ndarray, C: np.ndarray, cost: Any, seed: int) -> Posed:  # fmt: skip
+def pose(law: Law, x: dict[str, np.ndarray], y: np.ndarray, C: np.ndarray, cost: Any, growth: float, seed: int = 0) -> Posed:  # fmt: skip
     """Put a law at the centre of the pool; inputs are of the pool and then of the target."""
     n = len(y)
     law = law.at({k: v[:n] for k, v in x.items()}, cost)
@@ -66,7 +66,7 @@ def pose(law: Law, x: dict[str, np.ndarray], y: np.ndarray, C: np.ndarray, cost:
     u = np.stack([np.asarray(v) for v in each], axis=1)
     smaller = np.maximum(np.log(C[:n].max() / C), 0.0)
     scale = 1.0 if law.response.name.startswith("log") else OF_LOSS
-    return Posed(law, x, law.response.link(y), smaller, u.mean(0), u.std(0), scale, law.response.link, law.response.unlink)  # fmt: skip
+    return Posed(law, x, law.response.link(y), smaller, u.mean(0), u.std(0), growth, scale, law.response.link, law.response.unlink)  # fmt: skip
 
 
 def _response(law: Law, u: Any, x: Any) -> Any:
@@ -116,7 +116,7 @@ def fit(p: Posed, rows: np.ndarray, starts: list[np.ndarray]) -> Fitted:
 
 def _fit(p: Posed, rows: np.ndarray, u: np.ndarray) -> tuple[Fitted, float]:
     """One descent; alternates steps with the scale and the robust weights."""
-    y, prior, wider = p.y[rows], p.sd**-2.0, np.exp(GROWTH * p.smaller)
+    y, prior, wider = p.y[rows], p.sd**-2.0, np.exp(p.growth * p.smaller)
     f, J = both(p, u)
     sigma, weight, damping, last = 0.1, np.ones(len(rows)), 1e-3, np.inf
     for _ in range(STEPS):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from design_fits import GROWTH, USUAL, Fitted, Posed, draws, fit
+from design_fits import USUAL, Fitted, Posed, draws, fit
 from nstar.policies import sequential
 
 POWER = 0.3  # of cost, by which D-optimal, V-optimal and nstar divide, as published
@@ -171,7 +171,7 @@ def seen(pool: Pool, made: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 def prior_noise(p: Posed) -> np.ndarray:
     """Scatter of runs before any is seen."""
-    return USUAL * p.scale * np.exp(GROWTH * p.smaller)
+    return USUAL * p.scale * np.exp(p.growth * p.smaller)
 
 
 def plan(

@@ -15,6 +15,9 @@ HELD = 0.2  # of the runs, those of largest cost, where a table has no split of 
 PARSCALE_TOKENS = 42e9  # of each of its runs
 BILLION = 1e9
 
+GROWTH = 0.3  # exponent of scatter toward small compute, by which local bends fade too
+GROWTHS = {"vocab_scaling": 0.1}  # checkpoints of few runs; by holding out vocabularies
+
 type Columns = dict[str, np.ndarray]
 
 
@@ -26,6 +29,7 @@ class Table(NamedTuple):
     C: np.ndarray  # cost, FLOP
     pool: int  # how many are of the pool
     law: Law
+    growth: float  # exponent by which its scatter grows toward small compute
 
 
 def _number(values: list[str]) -> np.ndarray:
@@ -115,4 +119,4 @@ def tables(folder: Path, name: str) -> Iterator[Table]:
             test = np.isin(np.arange(len(keep)), order[int(len(keep) * (1 - HELD)) :])
         at = np.r_[keep[~test], keep[test]]
         own = {n: v[at] for n, v in x.items()}
-        yield Table(own, own["L"], own["C"], int((~test).sum()), law)
+        yield Table(own, own["L"], own["C"], int((~test).sum()), law, GROWTHS.get(name, GROWTH))  # fmt: skip

@@ -17,6 +17,7 @@ from nstar.prediction import responses
 from nstar.preposterior import NORMAL, Target, Value
 
 OUTCOMES = 1000  # of each run
+DRAWS = 2000  # of a fit that is made anew
 
 
 def reweighted(
@@ -74,7 +75,7 @@ def refitted(
         for j in at:
             own = (candidates.N[i], candidates.D[i], float(np.exp(measured[j, i])))
             tables[f"{i} {j}"] = _with(runs, *own)
-    made = fit_batch(tables, law, fit.noise, seed=seed, budgets=[C], tick=lambda done, total: None)  # fmt: skip
+    made = fit_batch(tables, law, fit.noise, seed=seed, budgets=[C], draws=DRAWS, tick=lambda done, total: None)  # fmt: skip
     variance = made.draws["log_N"].var("draw").isel(C=0)
     each = [variance.sel(fit=[f"{i} {j}" for j in at]).mean(skipna=True) for i in range(len(candidates))]  # fmt: skip
     return 0.5 * np.log(float(variance.sel(fit="now")) / np.array(each))
