@@ -36,6 +36,12 @@ def mixtures() -> dict[str, np.ndarray]:
     return x | {"total_params": x["N"] * np.resize([1.0, 8.0, 128.0, 2.0, 32.0], 48)}
 
 
+def upcycled() -> dict[str, np.ndarray]:
+    """Mixtures from dense parents of few tokens to several times their own."""
+    x = mixtures()
+    return x | {"dense_tokens": x["D"] * np.resize([0.1, 1.0, 5.0, 0.4, 2.0, 1.0, 0.1], 48)}  # fmt: skip
+
+
 def vocabularies() -> dict[str, np.ndarray]:
     """Profiles with 1 to 30 percent of the parameters in the vocabulary."""
     x = profiles()
@@ -116,6 +122,7 @@ DESIGNS = {
     "compute": profiles,
     "data_constrained": repeated,
     "experts": mixtures,
+    "upcycled": upcycled,
     "vocabulary": vocabularies,
     "precision": quantised,
     "sparsity": thinned,

@@ -12,7 +12,7 @@ import pytest
 REPO = Path(__file__).parent.parent
 COMMANDS = (
     "report", "fit", "summary", "predict", "plan", "compare", "simulate", "data", "published", "models",
-    "risk", "cost", "target", "serve", "task", "passk", "spend", "lifetime", "forecast", "outcome", "ledger",
+    "risk", "cost", "target", "serve", "task", "passk", "spend", "lifetime", "forecast", "outcome", "ledger", "next",
 )  # fmt: skip
 
 

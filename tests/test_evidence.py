@@ -6,8 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import nstar
-from nstar import hindsight, kept, next_runs, universes
+from nstar import hindsight, kept, universes
 from nstar.actions import Action
 from nstar.backtest import backtest
 from nstar.hindsight import Trial, check_trials, trials, weights
@@ -121,36 +120,6 @@ def test_a_universe_that_cannot_be_fitted_says_why():
     told = weighed(Universe("runs", "few", make, []), Action("a", 1e9, 2e10), 1e20, 0.9, Kept())  # fmt: skip
     assert told["trouble"] == "too few runs"
     assert told["N"] is None
-
-
-# Runs to make next
-
-
-@pytest.mark.parametrize("noise", [0.05, 0.5, 3.0])
-def test_the_value_of_a_run_is_the_closed_form(rng, noise):
-    """Quadratic loss about a normal unknown: what is saved of the variance is what is told."""
-    spread, count = 0.5, 4000
-    theta = rng.normal(0, spread, count)
-    sizes = np.linspace(-2, 2, 161)
-    payoff = np.square(sizes - theta[:, None])
-    measured = theta + rng.normal(0, noise, count)
-    saved = next_runs._saved(payoff, theta, measured)
-    truth = spread**4 / (spread**2 + noise**2)
-    assert saved == pytest.approx(truth, rel=0.12, abs=0.002)
-
-
-def test_a_run_saves_no_more_than_knowing_the_law(surface_fit):
-    found = next_runs.next_runs(surface_fit, 3.8e25)
-    losses = nstar.weigh(surface_fit, 3.8e25)
-    assert found
-    for run in found:
-        assert 0 <= run.saved <= losses.perfect_information * 1.01
-        assert run.C <= 0.3 * 3.8e25
-        assert pytest.approx(6 * run.N * run.D) == run.C
-        assert run.expected["lower"] < run.expected["upper"]
-    gains = [run.saved / run.C for run in found]
-    assert gains == sorted(gains, reverse=True)
-    assert next_runs.next_runs(surface_fit, 1e22) == []
 
 
 # What is kept

@@ -148,6 +148,20 @@ REPORT = {
         "nstar": str, "jax": str, "numpyro": str, "arviz_stats": str,
     },
 }  # fmt: skip
+TAKES = ({"hours": INTERVAL, "cost": (INTERVAL, None)}, None)
+NEXT = HEAD | {
+    "target": float, "pilot_budget": float, "candidates": int, "by": str, "parallel": int,
+    "action": ({"N": float, "D": float}, None),
+    "before": {"regret": float, "sd": float, "log_N_sd": float},
+    "steps": [{
+        "step": int, "round": int, "C": float, "spent": float, "saved": float, "worth": (float, None),
+        "variance": float, "nats": float, "worth_per_cost": (float, None), "regret_left": float,
+        "sd_left": float, "log_N_sd_left": float, "worth_it": bool, "takes": TAKES, "worth_takes": TAKES,
+        "runs": [{"N": float, "D": float, "C": float, "x": {...: float}, "expected": (INTERVAL, None)}],
+    }],
+    "spent": float, "stop_after": int, "sweep": [{"run": str, "round": int, "N": str, "D": str, "C": str}],
+    "bill": (str, None), "currency": (str, None), "checks": CHECKS,
+}  # fmt: skip
 SCORES = {
     "coverage": dict.fromkeys(("0.5", "0.8", "0.9", "0.95"), float),
     "interval_score": {"0.9": float}, "crps": float, "rmse": float, "bias": float,
@@ -402,6 +416,14 @@ def test_registries(document):
     hold(MODEL | {"against": None, "family": family}, document("models", "dit-xl-2"))
     told = document("models", "llama3-405b", "--against", "llama3")
     hold(MODEL | {"against": AGAINST, "family": family}, told)
+
+
+@pytest.mark.parametrize("law", ["chinchilla", "allocation"])
+def test_next(document, fits, law):
+    bill = ("--hardware", "h100") if law == "chinchilla" else ()
+    told = document("next", fits[law], "--target", "3.8e25", "--pilot-budget", "1e22", "--most", "2", *bill)  # fmt: skip
+    hold(NEXT, told)
+    assert len(told["sweep"]) == len(told["steps"]) == 2
 
 
 def test_simulate(document):

@@ -33,6 +33,7 @@ TRUTHS = {
     "compute": {"level": 2.6, "floor_share": 0.6, "gamma": 0.16},
     "data_constrained": SURFACE | {"R_D": 12.0, "R_N": 6.0},
     "experts": SURFACE | {"expert_worth": 0.45, "expert_fade": 0.05, "expert_limit": 60.0},
+    "upcycled": SURFACE | {"expert_worth": 0.4, "parent_worth": 0.5},
     "vocabulary": {
         "normalised_level": -4.2, "reducible": 0.9, "vocabulary_share": 0.25,
         "size_share": 0.45, "alpha1": 0.5, "exponent_sum": 0.8, "alpha_v": 0.6,

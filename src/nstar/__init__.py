@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from nstar.mixture import Average as Average
     from nstar.observations import Observations as Observations
     from nstar.optima import measured_optima as measured_optima
+    from nstar.piloting import NextRuns as NextRuns
+    from nstar.piloting import next_runs as next_runs
     from nstar.planning import Plan as Plan
     from nstar.planning import plan as plan
     from nstar.power_scaling import sensitivity as sensitivity
@@ -53,6 +55,7 @@ _ROOMS = {
     "Comparison": ("comparison", "Comparison"),
     "Fit": ("fitting", "Fit"),
     "Ledger": ("ledger", "Ledger"),
+    "NextRuns": ("piloting", "NextRuns"),
     "Observations": ("observations", "Observations"),
     "PassAtK": ("repeated", "PassAtK"),
     "Plan": ("planning", "Plan"),
@@ -75,6 +78,7 @@ _ROOMS = {
     "informed": ("prior_sets", "informed"),
     "load": ("mixture", "load"),
     "measured_optima": ("optima", "measured_optima"),
+    "next_runs": ("piloting", "next_runs"),
     "next_samples": ("sample_worth", "next_samples"),
     "pass_at_k": ("repeated", "pass_at_k"),
     "plan": ("planning", "plan"),

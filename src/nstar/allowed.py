@@ -39,6 +39,7 @@ RANGES = {  # of what laws read besides N, D and C: (low, high), both excluded .
     "forward_flop": (0.0, np.inf),
     "unique_tokens": (0.0, np.inf),
     "total_params": (0.0, np.inf),
+    "dense_tokens": (-1e-12, np.inf),  # ... but a run from scratch's zero
     "vocabulary_params": (0.0, np.inf),
     "weight_bits": (0.0, np.inf),
     "activation_bits": (0.0, np.inf),

@@ -21,6 +21,7 @@ ALIASES = {
     "budget": ("isoflop_budget", "nominal_flops"),
     "unique_tokens": ("tokens_unique", "n_unique_tokens"),
     "total_params": ("params_total", "total_parameters", "n_total_params"),
+    "dense_tokens": ("tokens_dense", "parent_tokens"),
     "vocabulary_params": ("params_vocab", "vocab_params"),
     "weight_bits": ("w_bits", "bits_weights"),
     "activation_bits": ("a_bits", "bits_activations"),

@@ -70,17 +70,46 @@ def loss(
         msg = f"the {type(law).__name__} law has no loss; fit a loss surface or isoFLOP profiles{instead(law)}"
         raise ValueError(msg)
     inputs = _inputs(fit, N, D, x)
-    with jax.enable_x64(True):
-        skeleton, numbers = split(law, fit.noise)
-        of_budget, of_run = jax.random.split(jax.random.key(seed))
-        clean, expected = _loss(skeleton, numbers, fit.draws, inputs, of_budget)
-        made = density.measured(fit.noise, expected, fit.draws, inputs, of_run)
-        both = clean, made[:, 0]
-        values = [law.response.unlink(np.asarray(v))[0] for v in both]
+    clean, _, measured = _responses(fit, inputs, seed)
+    values = [law.response.unlink(v)[0] for v in (clean, measured)]
     pairs = zip(("loss", "measured"), values, strict=True)
     data = {name: (("draw", "point"), v) for name, v in pairs}
     coords = {name: ("point", inputs[name]) for name in ("N", "D") if name in inputs}
     return xr.Dataset(data, coords, attrs={"unit": fit.runs.loss_unit, "seed": seed})
+
+
+def responses(
+    fit: Fit | Average,
+    N: Array | None = None,
+    D: Array | None = None,
+    *,
+    x: Mapping[str, Array] = NOTHING_ELSE,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Response of runs on the law's own scale, (draw, point): expected, and measured.
+
+    The first is what the run's own noise is about: where the law has budgets, with the
+    scatter of the run's budget, which runs of one budget share.
+
+    Raises:
+        ValueError: as `loss` raises; the law may be of another response.
+    """
+    if isinstance(fit, Average):
+        each = [responses(f, N, D, x=x, seed=seed + i) for i, f in enumerate(fit.parts)]
+        expected, measured = zip(*each, strict=True)
+        return np.concatenate(expected), np.concatenate(measured)
+    _, expected, measured = _responses(fit, _inputs(fit, N, D, x), seed)
+    return expected, measured
+
+
+def _responses(fit: Fit, inputs: Inputs, seed: int) -> tuple[np.ndarray, ...]:
+    """Response of the law, what noise is about, and what is measured, (draw, point)."""
+    with jax.enable_x64(True):
+        skeleton, numbers = split(fit.law, fit.noise)
+        of_budget, of_run = jax.random.split(jax.random.key(seed))
+        clean, expected = _loss(skeleton, numbers, fit.draws, inputs, of_budget)
+        made = density.measured(fit.noise, expected, fit.draws, inputs, of_run)
+        return np.asarray(clean), np.asarray(expected), np.asarray(made)[:, 0]
 
 
 def _inputs(

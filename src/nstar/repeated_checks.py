@@ -43,7 +43,7 @@ def one_population(table: Observations, *, several: bool) -> None:
 
 def _once(table: Observations, *, several: bool) -> None:
     """Refuse a problem that is counted twice."""
-    by = ["problem", *(n for n in ("N", *KINDS) if n in table and several)]
+    by = ["problem", *(n for n in ("N", "L", *KINDS) if n in table and several)]
     keys = list(zip(*(table[n].astype(str) for n in by), strict=True))
     first: dict[tuple, int] = {}
     for i, key in enumerate(keys):

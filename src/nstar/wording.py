@@ -50,6 +50,7 @@ UNKNOWNS = {
     "R_N": "excess size after which parameters lose their worth",
     "expert_worth": "exponent of the effective size in total over active",
     "expert_fade": "its fall with log N",
+    "parent_worth": "worth of a dense parent's token, in the mixture's own",
     "expert_limit": "expansion at which experts saturate",
     "normalised_level": "normalised loss at the reference run",
     "reducible": "nats of it that runs can remove",

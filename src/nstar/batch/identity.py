@@ -20,7 +20,7 @@ from nstar.record import of_runs as of_sources
 from nstar.samplers import importance
 from nstar.tree import spec
 
-MODEL = 1  # raised when laws, priors or samplers change what a posterior is
+MODEL = 2  # raised when laws, priors or samplers change what a posterior is
 DIGITS = 24  # of a name
 
 

@@ -7,6 +7,7 @@ import typer
 
 from nstar.cli import (
     backtesting,
+    designing,
     forecasting,
     lifetimes,
     planning,
@@ -39,6 +40,7 @@ for room in (
     forecasting,
     planning,
     risking,
+    designing,
     reaching,
     tasking,
     sampling,

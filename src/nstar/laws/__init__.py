@@ -24,6 +24,7 @@ from nstar.laws.repeated_sampling import RepeatedSampling
 from nstar.laws.sparsity import Sparsity
 from nstar.laws.tied import Tied
 from nstar.laws.token_budget import TokenBudget
+from nstar.laws.upcycled import Upcycled
 from nstar.laws.visual_tokens import VisualTokens
 from nstar.laws.vocabulary import Vocabulary
 from nstar.types import Law
@@ -41,6 +42,7 @@ LAWS: dict[str, type[Law]] = {
     "compute": Compute,
     "data_constrained": DataConstrained,
     "experts": Experts,
+    "upcycled": Upcycled,
     "vocabulary": Vocabulary,
     "precision": Precision,
     "sparsity": Sparsity,

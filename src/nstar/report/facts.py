@@ -12,7 +12,7 @@ from nstar.hindsight import Trial, check_trials, trials, weights
 from nstar.kept import Kept, of_fit
 from nstar.ledger import Ledger
 from nstar.mixture import Average, components
-from nstar.next_runs import next_runs
+from nstar.piloting import one_more
 from nstar.report import records
 from nstar.report.buying import Line, bought
 from nstar.report.deciding import Decision, decided
@@ -202,7 +202,7 @@ def _next(
     """Runs to make first, most worth per FLOP first."""
     weights = getattr(believed, "weights", ())
     made_of = ["next", [of_fit(part) for part in components(believed)], weights, C, prob, limits]  # fmt: skip
-    return kept.answer(made_of, lambda: [run.as_json() for run in next_runs(believed, C, prob, limits=limits)])  # fmt: skip
+    return kept.answer(made_of, lambda: [run.as_json() for run in one_more(believed, C, prob, limits=limits)])  # fmt: skip
 
 
 def _otherwise(

@@ -1,0 +1,57 @@
+"""The figure of what to run next: runs so far and the chosen ones, in N and D."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nstar.piloting import NextRuns
+from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, STYLE, counted
+
+SIZE = (6.4, 4.6)  # inches
+
+
+def figure(chosen: NextRuns, kind: str) -> bytes:
+    """Draw it; the same bytes for the same input.
+
+    Args:
+        chosen: the batch.
+        kind: svg, png or pdf.
+    """
+    with mpl.rc_context(STYLE):
+        drawn = Figure(figsize=SIZE, layout="constrained")
+        panel(drawn.subplots(), chosen)
+        out = io.BytesIO()
+        stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+        drawn.savefig(out, format=kind, dpi=150, metadata=stamp)
+    return out.getvalue()
+
+
+def panel(ax: Axes, chosen: NextRuns) -> Axes:
+    """Runs so far as points, candidates as dots, the chosen numbered, the target a star."""
+    c, runs = chosen.candidates, chosen.fit.runs
+    ax.plot(c.N, c.D, ".", color=SOFT, ms=2.5, alpha=0.5, label="candidates")
+    spread = [c.N, c.D]
+    if "N" in runs and "D" in runs:
+        ax.plot(runs["N"], runs["D"], "o", color=INK, ms=3, alpha=0.6, label="runs so far")  # fmt: skip
+        spread = [np.r_[c.N, runs["N"]], np.r_[c.D, runs["D"]]]
+    for number, step in enumerate(chosen.steps, 1):
+        N, D = c.N[step.members], c.D[step.members]
+        label = "chosen, in order" if number == 1 else None
+        colour = ORANGE if number <= chosen.worth_it else SOFT
+        ax.plot(N, D, "o-", color=colour, ms=9, lw=1, mfc="white", mew=1.6, label=label)
+        for n, d in zip(N, D, strict=True):
+            ax.annotate(str(number), (n, d), ha="center", va="center", fontsize=6.5, color=colour)  # fmt: skip
+    if (action := chosen.target.first) is not None:
+        N, D = chosen.target.N[action], chosen.target.D[action]
+        ax.plot(N, D, "*", color=BLUE, ms=12, label="run of least expected loss at the target")  # fmt: skip
+        spread = [np.r_[spread[0], N], np.r_[spread[1], D]]
+    ax.set(
+        xscale="log", yscale="log", xlabel="parameters N", ylabel="training tokens D"
+    )
+    for axis, values in zip((ax.xaxis, ax.yaxis), spread, strict=True):
+        counted(axis, values.min(), values.max())
+    ax.legend(fontsize=8, frameon=False)
+    return ax
