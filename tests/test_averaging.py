@@ -248,7 +248,7 @@ def test_commands_print_an_average(capsys, monkeypatch, averaged, outcome):
     assert document["noise"] == "student_t"
     assert document["weights"] == dict(zip(LAWS, averaged.weights, strict=True))
     head.title(found)
-    backtesting._print([("ladder", outcome.record())])
+    backtesting._print("Log loss", [("ladder", outcome.record())])
     said = capsys.readouterr().out
     assert "equal weights would be 0.50" in said
     assert "coupled alone" in said

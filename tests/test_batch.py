@@ -376,7 +376,7 @@ def test_killed_at_any_instant_and_resumed_it_is_as_undisturbed(folder, here):
 def test_two_nodes_a_worker_and_a_node_lost_and_all_arrives_once(folder, here):
     script = Path(__file__).with_name("ray_cluster.py")
     quiet = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}  # fmt: skip
-    told = subprocess.run([sys.executable, script, "m.toml", "out"], cwd=folder, env=os.environ | quiet, capture_output=True, text=True, timeout=400)  # fmt: skip
+    told = subprocess.run([sys.executable, script, "m.toml", "out"], cwd=folder, env=os.environ | quiet, capture_output=True, text=True, timeout=900)  # fmt: skip
     assert told.returncode == 0, told.stderr[-3000:]
     assert "a worker was killed" in told.stdout
     assert "a node was removed" in told.stdout

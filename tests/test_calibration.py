@@ -14,7 +14,7 @@ from nstar.types import Surface
 REPLICATES = 64
 FEWER = dict.fromkeys(  # laws of seven unknowns and more, to keep CI short
     ("broken", "farseer", "data_constrained", "experts", "upcycled", "vocabulary", "precision", "sparsity", "accuracy", "accuracy_by_nll", "repeated_by_size", "coverage", "token_budget", "parallel", "visual_tokens", "bounded_metric", "fid"), 20
-) | {"isoflop": 32}  # fmt: skip
+) | {"isoflop": 32, "repeated_by_size": 12}  # fmt: skip
 FEWER_BENT = {"isoflop": 12, "allocation_free": 20}
 
 
