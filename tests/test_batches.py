@@ -4,20 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 
 import nstar
-from designs import DESIGNS
 from nstar import batches, certificates, resampling
 from nstar.allocating import optima
 from nstar.fitting import problem
 from nstar.resampling import bootstrap
+from nstar.responses import LOG_LOSS
 from nstar.samplers import density, importance, modes, search
-from test_recovery import NOISE, TRUTHS
 
 
 def ladder(seed, n=30):
@@ -112,30 +113,77 @@ def test_tables_of_similar_size_share_a_program(rows):
     assert density.size(full) == full
 
 
-def weighed(width):
-    """Importance weights with the proposal's width multiplied."""
+def weighed(width, lots=0):
+    """Importance weights with the proposal's width multiplied, and lots from kernels."""
     with jax.enable_x64(True):
         p = problem(nstar.read_runs(ladder(0)), "chinchilla", discrepancy="none")
         skeleton, numbers = density.split(p.law, p.noise)
         given = jax.tree.map(lambda a: np.asarray(a)[None], (numbers, {}, p.data))
         prior = density.prior_draws(p.law, p.noise, {}, jax.random.key(0), 200)
-        at, several = search.prepare_each(
+        at = search.prepare_each(
             skeleton, given, search.starts_each(skeleton, given, prior)
         )
-        assert not several.any()
+        np.testing.assert_array_equal(at.at[:, 0], at.at[:, 1])
         at = modes.Mode(at.at, at.width * width)
         keys = jax.random.split(jax.random.key(0), 1)
-        _, log_weights = importance.weighed(skeleton, importance.MANY, given, at, keys)
-        return np.asarray(log_weights)[0]
+        lot = importance.weighed(skeleton, importance.MANY, given, at, keys)
+        for _ in range(lots):
+            lot = importance.again(skeleton, given, at, lot, keys)
+        return np.asarray(lot[1])[0]
 
 
 def test_a_proposal_in_the_wrong_place_has_no_certificate():
-    good, smooth = certificates.by_weights(weighed(1.0))
+    good, smooth = certificates.by_weights(weighed(1.0, lots=1))
     assert good.passed
     assert smooth.sum() == pytest.approx(1)
     bad, _ = certificates.by_weights(weighed(0.05))
     assert not bad.passed
     assert "k-hat" in bad.reason or "effective" in bad.reason
+
+
+@dataclass(frozen=True)
+class Square:
+    """A loss that is told by a square: of two roots the prior alone says which."""
+
+    inputs = ("C",)
+    response = LOG_LOSS
+
+    def priors(self):
+        return {"theta": dist.Normal(0.3, 1.0)}
+
+    def expected(self, params, x):
+        return params["theta"] ** 2 + 0 * x["C"]
+
+
+def test_two_modes_share_the_draws_by_their_mass(rng):
+    tables = {f"t{i}": {"C": np.geomspace(1e18, 1e20, 8), "L": np.exp(1 + 0.02 * rng.standard_normal(8))} for i in range(8)}  # fmt: skip
+    made = batches.fit_batch(tables, Square(), "normal")
+    assert set(made.certificates["method"].values) == {"importance"}
+    positive = (made.draws["theta"] > 0).mean("draw").to_numpy()
+    share = 1 / (1 + np.exp(-0.6))  # of the prior's densities at 1 and at -1
+    np.testing.assert_allclose(positive, share, atol=5 * np.sqrt(share * (1 - share) / 400))  # fmt: skip
+
+
+def test_a_posterior_that_bends_is_followed_by_kernels(monkeypatch):
+    """Ten runs on one ray of tokens per parameter: a ridge, which NUTS walks as well."""
+    N = np.geomspace(3e7, 8e8, 10)
+    rng = np.random.default_rng(4)
+    L = (1.9 + 0.9 * (N / 1e8) ** -0.3) * np.exp(0.01 * rng.standard_normal(10))
+    table = {"N": N, "D": 100 * N, "L": L}
+    names = ("alpha1", "level", "floor_share", "exponent_sum", "sigma")
+    found = {}
+    for lots in (0, importance.LOTS):
+        monkeypatch.setattr(importance, "LOTS", lots)
+        made = batches.fit_batch({"t": table}, draws=1000)
+        assert made.certificates["passed"].all()
+        method = "importance" if lots else "nuts"
+        assert made.certificates["method"].item() == method
+        found[lots] = {n: made.draws[n].to_numpy()[0] for n in names}
+    for name in names:
+        theirs, ours = (found[lots][name] for lots in (0, importance.LOTS))
+        at = np.quantile(theirs, [0.1, 0.5, 0.9])
+        shares = (ours[:, None] < at).mean(axis=0)
+        np.testing.assert_allclose(shares, [0.1, 0.5, 0.9], atol=0.1, err_msg=name)
 
 
 def test_tables_that_cost_otherwise_are_told_by_their_own_cost(many):
@@ -216,23 +264,6 @@ def test_resamples_by_column_take_whole_groups():
     across = nstar.read_runs(table | {"half": np.resize([0.0, 1.0], 30)})
     with pytest.raises(ValueError, match="drawn apart"):
         bootstrap(across, noise="between:group", by="half", count=20)
-
-
-def test_a_posterior_of_two_modes_is_not_left_to_weights_about_one(monkeypatch):
-    """A break the one way or the other explains these runs alike."""
-    design = DESIGNS["broken"]()
-    truth = TRUTHS["broken"] | NOISE
-    made = nstar.simulate("broken", design, truth, seed=1)["L"].to_numpy()[0]
-    asked = []
-
-    def by_nuts(task, seed, prior):
-        asked.append(task.name)
-        return {n: v[:9] for n, v in prior.items()}, certificates.failed("not run")
-
-    monkeypatch.setattr(batches, "_by_nuts", by_nuts)
-    monkeypatch.setattr(importance, "weighed", None)  # not asked for
-    batches.fit_batch({"a": design | {"L": made}}, "broken")
-    assert asked == ["a"]
 
 
 def test_what_weights_cannot_do_nuts_does(monkeypatch):

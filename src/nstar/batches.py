@@ -1,6 +1,6 @@
 """Many fits at once: tables of one law in one compiled program, each with its certificate.
 
-Importance sampling about the mode answers where its weights may be trusted; NUTS answers
+Importance sampling about the modes answers where its weights may be trusted; NUTS answers
 elsewhere.  A fit's draws depend on its own runs and the seed, not on what stands beside
 it in the batch.
 """
@@ -202,25 +202,33 @@ def _by_weights(
     starts = search.starts_each(skeleton, given, prior)
     if chunk[0].near is not None:
         starts = np.stack([t.near for t in full])
-    at, several = search.prepare_each(skeleton, given, starts)
-    found = [certificates.failed("several modes" if s else "") for s in several][: len(chunk)]  # fmt: skip
-    for counts in (importance.FEW, importance.MANY):
-        left = [i for i, c in enumerate(found) if not (c.passed or several[i])]
-        if not left:
-            break
+    at = search.prepare_each(skeleton, given, starts)
+    found, lot = [certificates.failed("")] * len(chunk), None
+    left = list(range(len(chunk)))
+    for stage in (importance.FEW, importance.MANY, *range(importance.LOTS)):
         which = left + [left[-1]] * (filled(len(left), asked.sizes) - len(left))
         own = jax.tree.map(lambda a, which=which: np.asarray(a)[which], (given, at))
         keys = jax.vmap(jax.random.key)(np.array([numbers[i] for i in which]))
         with jax.enable_x64(asked.precision == "float64"):
-            u, log_weights = importance.weighed(skeleton, counts, *own, keys)
+            if isinstance(stage, tuple):
+                u, log_weights = importance.weighed(skeleton, stage, *own, keys)
+            else:  # by what the last lot told
+                keys = jax.vmap(jax.random.fold_in, (0, None))(keys, stage)
+                u, log_weights = importance.again(skeleton, *own, lot, keys)
         picked = np.zeros((len(which), asked.draws), int)
         for j, i in enumerate(left):
             found[i], smooth = certificates.by_weights(np.asarray(log_weights[j]))
             rng = np.random.default_rng(numbers[i])
             picked[j] = certificates.resampled(smooth, asked.draws, rng)
-        u = np.take_along_axis(np.asarray(u), picked[..., None], axis=1)
-        for name, values in importance.constrained(skeleton, own[0], u).items():
+        kept = np.take_along_axis(np.asarray(u), picked[..., None], axis=1)
+        for name, values in importance.constrained(skeleton, own[0], kept).items():
             params[name][left] = np.asarray(values)[: len(left)]
+        still = [j for j, i in enumerate(left) if not found[i].passed]
+        if not still:
+            break
+        left = [left[j] for j in still]
+        rows = still + [still[-1]] * (filled(len(still), asked.sizes) - len(still))
+        lot = np.asarray(u)[rows], np.asarray(log_weights)[rows]
     return found
 
 

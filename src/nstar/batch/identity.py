@@ -76,6 +76,6 @@ def of_sampler(sampler: Sampler) -> str:
     """Hash how draws are made and when they are believed."""
     return of({
         "draws": sampler.draws, "precision": sampler.precision,
-        "weights": [importance.FEW, importance.MANY, batches.MOST], "nuts": [batches.SHORT, batches.LONG],
+        "weights": [importance.FEW, importance.MANY, importance.LOTS, batches.MOST], "nuts": [batches.SHORT, batches.LONG],
         "gates": [certificates.K_HAT, diagnostics.ESS, diagnostics.RHAT],
     })  # fmt: skip

@@ -1,10 +1,13 @@
 """Importance sampling about the mode: the fastest honest posterior, where it is honest.
 
-Draws come from a Student-t at the mode with the posterior's curvature; their weights tell
+Draws come from Student-t at the modes with the posterior's curvature; their weights tell
 its mean and covariance, and a second lot is drawn from a Student-t there.  Both lots are
 weighed against the mixture that they came from (Owen & Zhou 2000,
-doi:10.1080/01621459.2000.10473909; Cornuet et al. 2012, arXiv:0907.1254).  Whether the
-weights may be trusted is for the caller to ask, by Pareto k-hat and effective draws.
+doi:10.1080/01621459.2000.10473909; Cornuet et al. 2012, arXiv:0907.1254).  A posterior
+that bends is like no Student-t: further lots come from kernels about earlier draws (West
+1993, doi:10.1111/j.2517-6161.1993.tb01911.x), each weighed by itself, and the last one
+answers.  Whether the weights may be trusted is for the caller to ask, by Pareto k-hat and
+effective draws.
 """
 
 from functools import partial
@@ -12,14 +15,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nstar.samplers import density, modes, search
 from nstar.samplers.density import Skeleton
 from nstar.samplers.devices import each
 from nstar.types import Array
 
-FEW = 256, 512  # draws about the mode, and about what their weights tell
+FEW = 256, 512  # draws about the modes, and about what their weights tell
 MANY = 1024, 4096  # for a posterior whose first weights were not good enough
+LOTS = 4  # at most, of draws from kernels
+KERNELS, NARROW = 128, 0.4  # of a lot, and their width as a part of the whole's
+WHOLE = 4  # one in so many draws of such a lot is from a Student-t as wide as the whole
 BLOCK = 64  # draws whose densities are evaluated together
 PAIRS = 4  # half the degrees of freedom of the proposals
 
@@ -32,13 +39,13 @@ def weighed(
     at: modes.Mode,
     keys: Array,
 ) -> tuple[Array, Array]:
-    """Draw about the mode of each problem, one after another.
+    """Draw about the modes of each problem, one problem after another.
 
     Args:
         skeleton: the law and the noise.
-        counts: draws about the mode, and about what their weights tell.
+        counts: draws about the modes, and about what their weights tell.
         problems: numbers, priors and runs, each with a leading axis of fits.
-        at: the modes, likewise.
+        at: two modes of each, which may be the same, (fit, 2, ...).
         keys: (fit,); a fit's own key decides its draws, whatever stands beside it.
 
     Returns:
@@ -46,27 +53,67 @@ def weighed(
     """
 
     def one(args: Any) -> tuple[Array, Array]:
-        problem, mode, key = args
+        problem, pair, key = args
         flat, _ = search.energy(skeleton, problem)
+        one, other = (modes.Mode(pair.at[i], pair.width[i]) for i in (0, 1))
         first, second = jax.random.split(key)
 
         def energies(u: Array) -> Array:
             blocks = u.reshape(-1, BLOCK, u.shape[-1])
             return jax.lax.map(jax.vmap(flat), blocks).ravel()
 
-        u = _student(mode, first, counts[0])
+        def about(u: Array) -> Array:
+            """Log density of as many draws from each of the two."""
+            both = jnp.logaddexp(_log_student(one, u), _log_student(other, u))
+            return both - jnp.log(2.0)
+
+        keys = jax.random.split(first)
+        halves = [_student(m, k, counts[0] // 2) for m, k in zip((one, other), keys, strict=True)]  # fmt: skip
+        u = jnp.concatenate(halves)
         energy = energies(u)
-        told = _told(mode, u, -energy - _log_student(mode, u))
+        told = _told(one, u, -energy - about(u))
         more = _student(told, second, counts[1])
         u = jnp.concatenate([u, more])
         energy = jnp.concatenate([energy, energies(more)])
-        parts = jnp.stack([_log_student(m, u) for m in (mode, told)])
+        parts = jnp.stack([about(u), _log_student(told, u)])
         shares = jnp.log(jnp.array(counts) / sum(counts))
         log_q = jax.nn.logsumexp(parts + shares[:, None], axis=0)
         log_weight = -energy - log_q
         return u, jnp.where(jnp.isnan(log_weight), -jnp.inf, log_weight)
 
     return each(one, (problems, at, keys))
+
+
+@partial(jax.jit, static_argnums=0)
+def again(
+    skeleton: Skeleton, problems: Any, at: modes.Mode, lot: Any, keys: Array
+) -> tuple[Array, Array]:
+    """Draw as many again by what weighted draws tell, one problem after another.
+
+    Most come from kernels about draws that were picked by their weights, so that they lie
+    where the posterior does; some from a Student-t as wide as all of it.
+
+    Args:
+        skeleton: the law and the noise.
+        problems: as `weighed` takes them.
+        at: likewise.
+        lot: what `weighed` or `again` returned.
+        keys: (fit,).
+
+    Returns:
+        Flat unknowns and log weights, as `weighed` does, of the new draws alone.
+    """
+
+    def one(args: Any) -> tuple[Array, Array]:
+        problem, pair, (u, log_weight), key = args
+        flat, _ = search.energy(skeleton, problem)
+        whole = _told(jax.tree.map(lambda a: a[0], pair), u, log_weight)
+        u, log_q = _near(whole, u, log_weight, key)
+        energy = jax.lax.map(jax.vmap(flat), u.reshape(-1, BLOCK, u.shape[-1])).ravel()
+        log_weight = -energy - log_q
+        return u, jnp.where(jnp.isnan(log_weight), -jnp.inf, log_weight)
+
+    return each(one, (problems, at, lot, keys))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -84,6 +131,24 @@ def constrained(skeleton: Skeleton, problems: Any, u: Array) -> dict[str, Array]
     return each(one, (problems, u))
 
 
+def _near(
+    whole: modes.Mode, u: Array, log_weight: Array, key: Array
+) -> tuple[Array, Array]:
+    """Draw from kernels about weighted draws and from the whole, with the log density."""
+    picked, wide, near = jax.random.split(key, 3)
+    centres = u[jax.random.categorical(picked, log_weight, shape=(KERNELS,))]
+    width, few = NARROW * whole.width, len(u) // WHOLE
+    nowhere = modes.Mode(np.zeros(u.shape[1]), width)
+    off = _student(nowhere, near, len(u) - few)
+    close = jnp.resize(centres, off.shape) + off
+    u = jnp.concatenate([_student(whole, wide, few), close])
+    z, c = (jnp.linalg.solve(width, a.T).T for a in (u, centres))
+    squares = jnp.square(z).sum(1)[:, None] + jnp.square(c).sum(1) - 2 * z @ c.T
+    kernels = jax.nn.logsumexp(_log_t(squares, width), axis=1) - jnp.log(KERNELS)
+    parts = _log_student(whole, u) - jnp.log(WHOLE), kernels + jnp.log1p(-1 / WHOLE)
+    return u, jnp.logaddexp(*parts)
+
+
 def _student(mode: modes.Mode, key: Array, count: int) -> Array:
     """Draw from a multivariate Student-t of 2 PAIRS degrees of freedom."""
     normal, scale = jax.random.split(key)
@@ -95,9 +160,14 @@ def _student(mode: modes.Mode, key: Array, count: int) -> Array:
 def _log_student(mode: modes.Mode, u: Array) -> Array:
     """Log density of such draws, up to a constant that all modes of one size share."""
     z = jnp.linalg.solve(mode.width, (u - mode.at).T)
-    size, nu = mode.at.size, 2 * PAIRS
-    spread = jnp.linalg.slogdet(mode.width)[1]
-    return -(nu + size) / 2 * jnp.log1p(jnp.square(z).sum(0) / nu) - spread
+    return _log_t(jnp.square(z).sum(0), mode.width)
+
+
+def _log_t(squares: Array, width: Array) -> Array:
+    """The same by squared distances in units of the width, (...)."""
+    size, nu = len(width), 2 * PAIRS
+    spread = jnp.linalg.slogdet(width)[1]
+    return -(nu + size) / 2 * jnp.log1p(jnp.maximum(squares, 0.0) / nu) - spread
 
 
 def _told(mode: modes.Mode, u: Array, log_weight: Array) -> modes.Mode:

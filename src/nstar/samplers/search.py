@@ -139,14 +139,10 @@ def starts_each(skeleton: Skeleton, problems: Any, starts: Params) -> np.ndarray
     return u[np.argmin(parts, axis=2) + np.arange(EACH) * parts.shape[2]]
 
 
-def prepare_each(
-    skeleton: Skeleton, problems: Any, starts: np.ndarray
-) -> tuple[modes.Mode, np.ndarray]:
-    """Find the mode of each of many problems, and say which have several.
+def prepare_each(skeleton: Skeleton, problems: Any, starts: np.ndarray) -> modes.Mode:
+    """Find two modes of each of many problems, (fit, 2, ...).
 
-    Returns:
-        The best mode of each, (fit, ...), and whether another mode has a part of the
-        posterior's mass, (fit,).
+    They are the same one where there is no other with a part of the posterior's mass.
     """
     fits, searches, size = starts.shape
 
@@ -158,8 +154,9 @@ def prepare_each(
     found = modes.find(slopes, starts.reshape(-1, size))
     own = [found[i : i + searches] for i in range(0, len(found), searches)]
     kept = [modes.apart(of_one) for of_one in own]
-    at = jax.tree.map(lambda *a: np.stack(a), *(k[0].mode for k in kept))
-    return at, np.array([modes.shares(k)[0] < 1 - RARE for k in kept])
+    pairs = [k[:2] if modes.shares(k)[0] < 1 - RARE else [k[0], k[0]] for k in kept]
+    both = [jax.tree.map(lambda *a: np.stack(a), *(f.mode for f in pair)) for pair in pairs]  # fmt: skip
+    return jax.tree.map(lambda *a: np.stack(a), *both)
 
 
 @partial(jax.jit, static_argnums=0)
