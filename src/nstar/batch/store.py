@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nstar.batch import parts
-from nstar.batch.table import SCHEMA, as_table, csv_text, digest_of, ordered
+from nstar.batch.table import FIRST, SCHEMA, as_table, csv_text, digest_of, ordered
 from nstar.batch.work import Part
 from nstar.writing import write_whole
 
@@ -64,7 +64,7 @@ class Store:
         table = self.table.slice(start, stop - start)
         seal = table["draws_sha256"][0].as_py()
         columns = {n: table[n].to_pylist() for n in table.column_names if n != "draws_sha256"}  # fmt: skip
-        columns = {n: v for n, v in columns.items() if any(x is not None for x in v)}
+        columns = {n: v for n, v in columns.items() if n in FIRST or any(x is not None for x in v)}  # fmt: skip
         draws = self._draws(columns["fit"]) if seal else {}
         if seal and parts.sealed(draws) != seal:
             raise damaged(self.folder / DRAWS, "the draws are not those that the table tells of")  # fmt: skip
