@@ -120,9 +120,10 @@ def weighed(width, lots=0):
         skeleton, numbers = density.split(p.law, p.noise)
         given = jax.tree.map(lambda a: np.asarray(a)[None], (numbers, {}, p.data))
         prior = density.prior_draws(p.law, p.noise, {}, jax.random.key(0), 200)
-        at = search.prepare_each(
+        at, more = search.prepare_each(
             skeleton, given, search.starts_each(skeleton, given, prior)
         )
+        assert not more.any()
         np.testing.assert_array_equal(at.at[:, 0], at.at[:, 1])
         at = modes.Mode(at.at, at.width * width)
         keys = jax.random.split(jax.random.key(0), 1)
@@ -162,6 +163,13 @@ def test_two_modes_share_the_draws_by_their_mass(rng):
     positive = (made.draws["theta"] > 0).mean("draw").to_numpy()
     share = 1 / (1 + np.exp(-0.6))  # of the prior's densities at 1 and at -1
     np.testing.assert_allclose(positive, share, atol=5 * np.sqrt(share * (1 - share) / 400))  # fmt: skip
+
+
+def test_of_three_modes_none_is_left_to_weights_about_two(monkeypatch):
+    """Nothing in the weights would tell of the third."""
+    monkeypatch.setattr(search, "prepare_each", lambda *a, find=search.prepare_each: (find(*a)[0], np.ones(16, bool)))  # fmt: skip
+    made = batches.fit_batch({"t0": TABLES["t0"]})
+    assert made.certificates["method"].item() == "nuts"
 
 
 def test_a_posterior_that_bends_is_followed_by_kernels(monkeypatch):

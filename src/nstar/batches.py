@@ -202,10 +202,12 @@ def _by_weights(
     starts = search.starts_each(skeleton, given, prior)
     if chunk[0].near is not None:
         starts = np.stack([t.near for t in full])
-    at = search.prepare_each(skeleton, given, starts)
-    found, lot = [certificates.failed("")] * len(chunk), None
-    left = list(range(len(chunk)))
+    at, more = search.prepare_each(skeleton, given, starts)
+    found = [certificates.failed("more than two modes")] * len(chunk)
+    left, lot = [i for i in range(len(chunk)) if not more[i]], None
     for stage in (importance.FEW, importance.MANY, *range(importance.LOTS)):
+        if not left:
+            break
         which = left + [left[-1]] * (filled(len(left), asked.sizes) - len(left))
         own = jax.tree.map(lambda a, which=which: np.asarray(a)[which], (given, at))
         keys = jax.vmap(jax.random.key)(np.array([numbers[i] for i in which]))
@@ -224,10 +226,8 @@ def _by_weights(
         for name, values in importance.constrained(skeleton, own[0], kept).items():
             params[name][left] = np.asarray(values)[: len(left)]
         still = [j for j, i in enumerate(left) if not found[i].passed]
-        if not still:
-            break
         left = [left[j] for j in still]
-        rows = still + [still[-1]] * (filled(len(still), asked.sizes) - len(still))
+        rows = still + still[-1:] * (filled(len(still), asked.sizes) - len(still))
         lot = np.asarray(u)[rows], np.asarray(log_weights)[rows]
     return found
 

@@ -139,10 +139,14 @@ def starts_each(skeleton: Skeleton, problems: Any, starts: Params) -> np.ndarray
     return u[np.argmin(parts, axis=2) + np.arange(EACH) * parts.shape[2]]
 
 
-def prepare_each(skeleton: Skeleton, problems: Any, starts: np.ndarray) -> modes.Mode:
-    """Find two modes of each of many problems, (fit, 2, ...).
+def prepare_each(
+    skeleton: Skeleton, problems: Any, starts: np.ndarray
+) -> tuple[modes.Mode, np.ndarray]:
+    """Find two modes of each of many problems, and say which have more, (fit,).
 
-    They are the same one where there is no other with a part of the posterior's mass.
+    Returns:
+        The two best of each, (fit, 2, ...), the same one twice where no other has a part
+        of the posterior's mass; and whether a third has.
     """
     fits, searches, size = starts.shape
 
@@ -156,7 +160,8 @@ def prepare_each(skeleton: Skeleton, problems: Any, starts: np.ndarray) -> modes
     kept = [modes.apart(of_one) for of_one in own]
     pairs = [k[:2] if modes.shares(k)[0] < 1 - RARE else [k[0], k[0]] for k in kept]
     both = [jax.tree.map(lambda *a: np.stack(a), *(f.mode for f in pair)) for pair in pairs]  # fmt: skip
-    return jax.tree.map(lambda *a: np.stack(a), *both)
+    more = np.array([modes.shares(k)[:2].sum() < 1 - RARE for k in kept])
+    return jax.tree.map(lambda *a: np.stack(a), *both), more
 
 
 @partial(jax.jit, static_argnums=0)
