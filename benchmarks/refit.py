@@ -1,14 +1,15 @@
 """Batches by manifest: cost a fit, memory, the shipped manifests, and twenty kills.
 
-    uv run python benchmarks/refit.py [--only sizes|kills|public|small] [--json]
+    uv run python benchmarks/refit.py [--only sizes|kills|public|small] [--keep DIR] [--json]
 
 `sizes`: 100, 1,000 and 10,000 resamples of Epoch's 240 Chinchilla points under the
 additive law, by `nstar refit` on all cores: wall and CPU seconds with programs compiled
 before, the share that is certified, and the peak memory of all processes together, pages
 that they share counted once.
 `public` and `small`: the manifests that nstar ships, from an empty cache.  `kills`: a run
-killed at twenty seeded instants and resumed, held against one that was not.  Writes its part
-of benchmarks/results/refit.json, which is kept beside what others wrote, and refit.md.
+killed at twenty seeded instants and resumed, held against one that was not.  `--keep` leaves
+the batches there.  Writes its part of benchmarks/results/refit.json, which is kept beside what
+others wrote, and refit.md.
 """
 
 import argparse
@@ -82,7 +83,7 @@ def _watch(process: subprocess.Popen, peak: list[int]) -> None:
 def sizes(folder: Path) -> list[dict[str, Any]]:
     """Cost a fit from 100 to 10,000, programs compiled before."""
     found = []
-    for precision, count in (("float32", 64), ("float32", 100), ("float32", 1000), ("float32", 10_000), ("float64", 64), ("float64", 10_000)):  # fmt: skip
+    for precision, count in (("float32", 64), ("float32", 100), ("float32", 1000), ("float32", 10_000), ("float64", 64), ("float64", 1000)):  # fmt: skip
         manifest = folder / f"{precision}-{count}.toml"
         manifest.write_text(MANIFEST.format(count=count, precision=precision))
         told = measured(manifest, folder / f"{precision}-{count}", {})
@@ -152,12 +153,15 @@ def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--keep", type=Path, metavar="DIR")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     told = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for name in asked.only or PARTS:
         with tempfile.TemporaryDirectory() as folder:
-            told[name] = PARTS[name](Path(folder))
+            kept = asked.keep / name if asked.keep else Path(folder)
+            kept.mkdir(parents=True, exist_ok=True)
+            told[name] = PARTS[name](kept)
         RESULTS.write_text(json.dumps(told, indent=1) + "\n")
         RESULTS.with_suffix(".md").write_text(markdown(told))
     if asked.json:
