@@ -101,7 +101,7 @@ def points(fit: Callable[..., np.ndarray], count: int) -> dict[str, Any]:
 def posteriors(count: int, budgets: tuple[float, ...]) -> dict[str, Any]:
     """Rate of our certified posteriors, warm, and what their certificates say."""
     import nstar
-    from nstar import batches
+    from nstar.fits import batches
 
     table = runs()
 
@@ -136,7 +136,7 @@ def audit(count: int) -> dict[str, Any]:
     import jax
 
     import nstar
-    from nstar import batches
+    from nstar.fits import batches
 
     table, resamples = runs(), max(count // 100, 2)
     tables = {str(k): table.take(i) for k, i in enumerate(rows(resamples, len(table)))}

@@ -20,8 +20,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import nstar
-from nstar.calibration import Ranks, calibrate
 from nstar.laws import LAWS
+from nstar.validation.calibration import Ranks, calibrate
 
 HERE = Path(__file__).parent
 BINS = 20

@@ -29,7 +29,7 @@ import nstar as library
 from design_fits import fit, pose
 from design_policies import POLICIES, Pool, pool_of, refit
 from design_tables import TABLES, Table, tables
-from nstar.costs import SIX
+from nstar.costs.training import SIX
 
 BUDGETS = (0.01, 0.05, 0.1)  # of the pool's cost
 SEEDS = 10

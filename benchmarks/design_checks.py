@@ -10,10 +10,10 @@ from scipy import stats
 
 import nested
 import nstar
-from nstar.candidates import Candidates, grid
-from nstar.fitting import Fit
-from nstar.policies import singles
-from nstar.preposterior import WEIGHTS, joint_of, target_of
+from nstar.design.candidates import Candidates, grid
+from nstar.design.policies import singles
+from nstar.design.preposterior import WEIGHTS, joint_of, target_of
+from nstar.fits.fitting import Fit
 
 LADDERS: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "llama3": ("llama3_isoflop", {}, ["condition=raw_loss"]),

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 
 from nstar.laws.experts import Experts
-from nstar.responses import LOG_LOSS
+from nstar.responses.scales import LOG_LOSS
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from design_fits import USUAL, Fitted, Posed, draws, fit
-from nstar.policies import sequential
+from nstar.design.policies import sequential
 
 POWER = 0.3  # of cost, by which D-optimal, V-optimal and nstar divide, as published
 FIRST = 2.5  # cheap runs for each unknown, to begin with
@@ -179,7 +179,7 @@ def plan(
 ) -> list[int]:
     """Fill a budget greedily by the fall of the target runs' mean variance.
 
-    The rank-one updates of `nstar.updating`, over the main directions of many targets.
+    The rank-one updates of `nstar.design.updating`, over the main directions of many targets.
     """
     n = pool.p.pool
     runs, target = factors[:, :n], factors[:, n:]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import nstar
-from nstar.task_fits import at_loss, fit_task
+from nstar.downstream.fits import at_loss, fit_task
 from nstar.verdicts import Status
 
 LEVELS = {

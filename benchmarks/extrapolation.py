@@ -28,8 +28,8 @@ import numpy as np
 import extrapolation_tables as tables
 from forecasters import FORECASTERS, Forecaster
 from ladders import FEWEST, ladders
-from nstar.backtest import Split, split
 from nstar.scores import energy_score, misses, scores
+from nstar.validation.backtest import Split, split
 
 FOLDER = Path(__file__).parent / "results"
 FILE = FOLDER / "extrapolation.json"

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 import nstar
-from nstar import published
-from nstar.fitting import Fit
+from nstar.fits.fitting import Fit
 from nstar.intervals import credible_level, interval
 from nstar.laws.bounded_metric import BoundedMetric
+from nstar.published import fits as published
 from nstar.verdicts import Status
 
 BINS = 5  # of log compute, in Cherti's own notebook

@@ -14,10 +14,10 @@ import numpy as np
 import nstar
 import peers
 import trials
-from nstar.diagnostics import diagnose
-from nstar.fitting import Fit, fit, unknowns
-from nstar.observations import Observations
-from nstar.prediction import loss
+from nstar.fits.diagnostics import diagnose
+from nstar.fits.fitting import Fit, fit, unknowns
+from nstar.predictions.prediction import loss
+from nstar.runs.observations import Observations
 from nstar.samplers.nuts import Settings
 
 type Forecaster = Callable[[Observations, Observations, int], np.ndarray]

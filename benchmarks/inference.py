@@ -22,7 +22,7 @@ import pyarrow.csv
 
 import nstar
 from inference_sets import POPULATIONS
-from nstar.pass_rates import unbiased
+from nstar.responses.pass_rates import unbiased
 from nstar.samplers.nuts import Settings
 
 NEEDED = ("family", "model", "params", "task", "problem", "samples", "successes")

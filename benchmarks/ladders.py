@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 import nstar
-from nstar.observations import Observations
+from nstar.runs.observations import Observations
 
 SPAN = 2.0  # decades of compute a ladder must span
 FEWEST = 8  # runs left to learn from when its top decade is held out

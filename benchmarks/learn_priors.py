@@ -5,7 +5,7 @@
 fits the ladders that `results/record_fits.json` does not hold yet (`record_fits.py`;
 minutes for the straight laws, about a minute a ladder for the bent one), adds the
 published fits that data/sources.toml says to learn from, and summarises each unknown
-over sources (`nstar.population`), once with all of them and once without each.
+over sources (`nstar.priors.population`), once with all of them and once without each.
 `--tables` skips the fits.
 
 Each ladder's posterior has its weak prior taken out, as normals on the log or logit
@@ -27,12 +27,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import record_fits
-from nstar import published
-from nstar.data_files import shipped
-from nstar.learned import FORMAT, Group
-from nstar.population import Said, likelihood
-from nstar.published import PublishedFit
-from nstar.record import marks, sources
+from nstar.files.data_files import shipped
+from nstar.priors.learned import FORMAT, Group
+from nstar.priors.population import Said, likelihood
+from nstar.priors.record import marks, sources
+from nstar.published import fits as published
+from nstar.published.fits import PublishedFit
 
 OUT = Path(__file__).parents[1] / "data" / "priors.toml"
 PUBLISHED_SE = {"alpha1": 0.1, "exponent_sum": 0.15, "coupling": 0.1, "tokens_per_parameter": 0.3}  # fmt: skip
@@ -189,7 +189,7 @@ def main() -> None:
         runs[ladder.source].append(ladder.runs)
     about = {
         "command": "python benchmarks/learn_priors.py",
-        "method": "weak prior taken out of each posterior; random effects over sources with a Student-t population of 4 degrees of freedom, each source one observation; predictive for a ladder of a new source (nstar.population)",
+        "method": "weak prior taken out of each posterior; random effects over sources with a Student-t population of 4 degrees of freedom, each source one observation; predictive for a ladder of a new source (nstar.priors.population)",
         "nstar": kept["about"]["nstar"],
         "sources": len({s.said.source for s in statements}),
         "ladders": len({f["ladder"] for f in fits}),

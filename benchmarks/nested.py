@@ -1,6 +1,6 @@
 """What a run is worth by nested Monte Carlo: draws re-weighted by each outcome it may have.
 
-The exact answer as draws grow, without the linear-Gaussian step of `nstar.updating`: the
+The exact answer as draws grow, without the linear-Gaussian step of `nstar.design.updating`: the
 mean after an outcome is that of draws weighted by how well they expected it, and no draw
 weighs in on the outcome it made itself.
 """
@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from nstar.batches import fit_batch
-from nstar.candidates import Candidates
-from nstar.fitting import Fit
-from nstar.observations import Observations
-from nstar.prediction import responses
-from nstar.preposterior import NORMAL, Target, Value
+from nstar.design.candidates import Candidates
+from nstar.design.preposterior import NORMAL, Target, Value
+from nstar.fits.batches import fit_batch
+from nstar.fits.fitting import Fit
+from nstar.predictions.prediction import responses
+from nstar.runs.observations import Observations
 
 OUTCOMES = 1000  # of each run
 DRAWS = 2000  # of a fit that is made anew

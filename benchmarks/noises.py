@@ -23,10 +23,10 @@ import jax
 import numpy as np
 
 from extrapolation import rounded, score, splits
-from nstar.fitting import fit
-from nstar.noise import NOISES
-from nstar.observations import Observations
-from nstar.prediction import loss
+from nstar.fits.fitting import fit
+from nstar.noises.likelihoods import NOISES
+from nstar.predictions.prediction import loss
+from nstar.runs.observations import Observations
 from nstar.samplers.nuts import Settings
 
 FOLDER = Path(__file__).parent / "results"

@@ -22,8 +22,8 @@ import numpy as np
 
 import nstar
 from bends import TRIED, forecast
-from nstar.diagnostics import diagnose
-from nstar.fitting import unknowns
+from nstar.fits.diagnostics import diagnose
+from nstar.fits.fitting import unknowns
 from optima_ladders import HoldOut, Ladder, hold_outs, ladders
 
 FOLDER = Path(__file__).parent / "results"

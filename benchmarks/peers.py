@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import minimize, nnls
 
-from nstar.observations import Observations
+from nstar.runs.observations import Observations
 
 HUBER = 1e-3  # of a log residual, as Hoffmann et al. and Epoch
 EXPONENTS = (

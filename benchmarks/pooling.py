@@ -20,12 +20,12 @@ import numpy as np
 
 import nstar
 from extrapolation import rounded
-from nstar.backtest import split
-from nstar.fitting import fit
-from nstar.observations import Observations
-from nstar.prediction import loss
+from nstar.fits.fitting import fit
+from nstar.predictions.prediction import loss
+from nstar.runs.observations import Observations
 from nstar.samplers.nuts import Settings
 from nstar.scores import scores
+from nstar.validation.backtest import split
 
 FOLDER = Path(__file__).parent / "results"
 FILE = FOLDER / "pooling.json"

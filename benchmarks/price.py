@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import nstar
-from nstar.backtest import backtest
+from nstar.validation.backtest import backtest
 
 FILE = Path(__file__).parent / "results" / "price.json"
 TRUTH = {

@@ -9,10 +9,10 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 import nstar
-from nstar import published
+from nstar.plans.routes import routes
+from nstar.published import fits as published
 from nstar.report import figures
 from nstar.report.drawing import STYLE
-from nstar.routes import routes
 
 if __name__ == "__main__":
     nstar.use_cache()

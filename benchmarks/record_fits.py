@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import nstar
-from nstar import datasets
-from nstar.diagnostics import diagnose
-from nstar.fitting import Fit, unknowns
-from nstar.observations import Observations
+from nstar.fits.diagnostics import diagnose
+from nstar.fits.fitting import Fit, unknowns
+from nstar.runs import datasets
+from nstar.runs.observations import Observations
 from nstar.samplers.nuts import Settings
 
 OUT = Path(__file__).parent / "results" / "record_fits.json"

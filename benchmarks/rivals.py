@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import nstar
-from nstar.asking import ask
-from nstar.fitting import BENT, named, placed
+from nstar.fits.fitting import BENT, named, placed
+from nstar.runs.asking import ask
 from nstar.samplers import density, modes, nuts, search
 from nstar.samplers.telling import tell
 
@@ -303,4 +303,4 @@ def engine(name: str, law: str, runs: Any, discrepancy: str) -> Engine:
 
 def problem_names(problem: Problem) -> list[str]:
     """Names of what nstar samples."""
-    return nstar.fitting.unknowns(problem.law, problem.noise)
+    return nstar.fits.fitting.unknowns(problem.law, problem.noise)

@@ -22,10 +22,10 @@ import numpy as np
 
 import nstar
 from ladders import ladders
-from nstar.backtest import backtest
-from nstar.diagnostics import diagnose
-from nstar.fitting import unknowns
-from nstar.learned import learned
+from nstar.fits.diagnostics import diagnose
+from nstar.fits.fitting import unknowns
+from nstar.priors.learned import learned
+from nstar.validation.backtest import backtest
 from record_fits import BENT, QUICK
 from record_fits import PORIAN_BENT as PORIAN  # three of its ten conditions
 
@@ -156,7 +156,7 @@ def priors_table() -> str:
     """Weak and informed priors side by side, by their 90 % ranges."""
     import jax
 
-    from nstar.priors import parse
+    from nstar.priors.stated import parse
 
     rows = [
         "| unknown | of | weak | its 90 % | informed | its 90 % | sources |",

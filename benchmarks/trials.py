@@ -22,7 +22,7 @@ from jax.scipy import stats
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from nstar.observations import Observations
+from nstar.runs.observations import Observations
 from nstar.types import Array
 
 STARTS = 4  # prior draws from which the mode is sought, besides the prior's centre

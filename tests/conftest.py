@@ -15,6 +15,7 @@ from designs import repeated
 from nstar import cli
 from nstar.samplers.nuts import Settings
 
+os.environ.setdefault("PJRT_NPROC", "1")  # pytest's workers have the cores
 REPO = Path(__file__).parent.parent
 BRIEF = Settings(chains=2, warmup=300, draws=250)  # 500 draws, of which 100 are ranked
 FALSE_ALARM = (

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from nstar.bending import bend
-from nstar.costs import SIX
+from nstar.costs.training import SIX
+from nstar.departures.bending import bend
 from nstar.laws import LAWS
 
 BUDGETS = np.geomspace(1e18, 1e21, 6)

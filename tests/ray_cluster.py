@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import ray
@@ -26,8 +27,6 @@ def workers():
 
 def device():
     """Where a task of one GPU is."""
-    import time
-
     time.sleep(2)  # so that two must be on two nodes
     return os.environ["CUDA_VISIBLE_DEVICES"], ray.get_runtime_context().get_node_id()
 
@@ -40,11 +39,13 @@ asked = ray.remote(num_gpus=1)(device)
 (a, here), (b, there) = ray.get([asked.remote(), asked.remote()])
 print("on GPU", a, "and on GPU", b, "of another node" if here != there else "of one")
 lines: list[str] = []
+began = time.monotonic()
 
 
 def say(text):
     """Harm the cluster as chunks come in."""
     lines.append(text)
+    print(f"{time.monotonic() - began:.0f} s:", text)
     if len(lines) == 2:
         for pid in workers()[:1]:
             os.kill(pid, signal.SIGKILL)

@@ -11,11 +11,14 @@ from scipy.special import logsumexp
 
 import nstar
 from designs import profiles
-from nstar import averaging, cli, prediction, store
-from nstar.averaging import Component, evidence, inner_splits, stack
-from nstar.backtest import Outcome, backtest, check_backtest
-from nstar.mixture import Average
+from nstar import cli
+from nstar.fits import store
+from nstar.fits.mixture import Average
+from nstar.predictions import prediction
 from nstar.samplers.nuts import Settings
+from nstar.validation import averaging
+from nstar.validation.averaging import Component, evidence, inner_splits, stack
+from nstar.validation.backtest import Outcome, backtest, check_backtest
 from nstar.verdicts import Check, Status
 
 LAWS = ("chinchilla", "coupled")

@@ -8,10 +8,16 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import nstar
-from nstar.backtest import Outcome, backtest, check_backtest, near_minimum, split
 from nstar.report.held_out import figure, of_outcome, panel
-from nstar.responses import LOG_LOSS
+from nstar.responses.scales import LOG_LOSS
 from nstar.scores import crps, scores
+from nstar.validation.backtest import (
+    Outcome,
+    backtest,
+    check_backtest,
+    near_minimum,
+    split,
+)
 
 
 def test_scores_of_a_normal_forecast_are_its_closed_forms(rng):

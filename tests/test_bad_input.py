@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 import nstar
-from nstar.asking import TooFew, ask
 from nstar.laws import LAWS
-from nstar.responses import METRIC, NORMALISED_LOSS, SUCCESSES
+from nstar.responses.scales import METRIC, NORMALISED_LOSS, SUCCESSES
+from nstar.runs.asking import TooFew, ask
 
 N = np.repeat(np.geomspace(1e8, 1e10, 6), 5)
 D = N * np.tile(np.geomspace(5.0, 200.0, 5), 6)

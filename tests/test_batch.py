@@ -20,7 +20,7 @@ from nstar.batch.plan import plan
 from nstar.batch.store import Store
 from nstar.batch.table import csv_text, undated
 from nstar.batch.toml_lines import line_of
-from nstar.prior_sets import PriorSet
+from nstar.priors.sets import PriorSet
 from test_batches import ladder
 
 MANIFEST = """name = "trial"

@@ -46,7 +46,7 @@ def test_a_metric_has_coefficients_answers_and_scores(tmp_path):
     told = Told(200, "float64", (1e22,), (), 0.9)
     whole, held = (work(chunk, told).table for chunk in plan(read(tmp_path / "m.toml")))
     assert (whole["passed"], held["passed"]) == ([True], [True])
-    law = nstar.fitting.named(LAW, None)[0].at({"C": C}, None)
+    law = nstar.fits.fitting.named(LAW, None)[0].at({"C": C}, None)
     low, high = (whole[f"metric[1e+22]_{n}"][0] for n in ("lo", "hi"))
     assert low < float(law.expected(TRUTH, {"C": 1e22})) < high
     assert whole["gamma_lo"][0] < TRUTH["slope"] / 0.7 < whole["gamma_hi"][0]

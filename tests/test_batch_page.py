@@ -11,7 +11,7 @@ from lxml import html
 from nstar.batch.page import MOST, page
 from nstar.batch.summary import summary
 from nstar.batch.table import as_table
-from nstar.writing import json_text
+from nstar.files.writing import json_text
 
 
 def row(ladder="a", law="coupled", noise="student_t", at=0.5, sd=0.01, resample="none", sample="", *, passed=True, **more):  # fmt: skip

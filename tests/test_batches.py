@@ -13,11 +13,11 @@ import numpyro.distributions as dist
 import pytest
 
 import nstar
-from nstar import batches, certificates, resampling
-from nstar.allocating import optima
-from nstar.fitting import problem
-from nstar.resampling import bootstrap
-from nstar.responses import LOG_LOSS
+from nstar.fits import batches, certificates, resampling
+from nstar.fits.fitting import problem
+from nstar.fits.resampling import bootstrap
+from nstar.predictions.allocating import optima
+from nstar.responses.scales import LOG_LOSS
 from nstar.samplers import density, importance, modes, search
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from nstar import hardware, models
-from nstar.bills import Bill
-from nstar.transformers import Transformer, conventions, of_catalogue
+from nstar.costs.transformers import Transformer, conventions, of_catalogue
+from nstar.plans.bills import Bill
+from nstar.published import hardware, models
 
 H100 = hardware.get("h100")
 LLAMA = ("llama3-8b", "llama3-70b", "llama3-405b")

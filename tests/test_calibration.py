@@ -7,9 +7,9 @@ import pytest
 
 from conftest import BRIEF, FALSE_ALARM
 from designs import BENT, DESIGNS, bent
-from nstar.calibration import QUICK, Ranks, calibrate, uniform
 from nstar.laws import LAWS
 from nstar.types import Surface
+from nstar.validation.calibration import QUICK, Ranks, calibrate, uniform
 
 REPLICATES = 64
 FEWER = dict.fromkeys(  # laws of seven unknowns and more, to keep CI short

@@ -6,7 +6,7 @@ import pytest
 from scipy import optimize
 
 import nstar
-from nstar.costs import SIX
+from nstar.costs.training import SIX
 from nstar.laws.chinchilla import Chinchilla
 
 EPOCH = {"A": 482.006, "B": 2085.44, "E": 1.81686, "alpha": 0.347813, "beta": 0.365854}

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nstar.cost_line import optimum
-from nstar.costs import PerParamToken
+from nstar.costs.cost_line import optimum
+from nstar.costs.training import PerParamToken
 
 HOFFMANN = {"E": 1.6934, "A": 406.4, "B": 410.7, "alpha": 0.33917, "beta": 0.28491}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from lxml import html
 
-from nstar import published
-from nstar.curves import read
+from nstar.predictions.curves import read
+from nstar.published import fits as published
 from nstar.report.curve_facts import CurveAsked, gather_curve
 from nstar.report.curve_page import curve_page
 from nstar.wording import numbers, shares

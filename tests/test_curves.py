@@ -8,17 +8,17 @@ from scipy.optimize import brentq
 
 import nstar
 from known import known
-from nstar import published
-from nstar.backtest import backtest, usual_along
-from nstar.checks import check_fit
-from nstar.curve_checks import check_curve
-from nstar.curve_comparison import compare_curve, sentence, theirs_at
-from nstar.curves import meet, read
-from nstar.fitting import named
+from nstar.fits.fitting import named
 from nstar.laws.bounded_metric import BoundedMetric
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.laws.spelled import law_of
+from nstar.predictions.curves import meet, read
+from nstar.published import fits as published
 from nstar.samplers.nuts import Settings
+from nstar.validation.backtest import backtest, usual_along
+from nstar.validation.checks import check_fit
+from nstar.validation.curve_checks import check_curve
+from nstar.validation.curve_comparison import compare_curve, sentence, theirs_at
 
 C = np.geomspace(1e17, 1e21, 14)
 TRUTH = {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12, "sigma_accuracy": 0.01}

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from nstar import data_files, datasets
-from nstar.readers import READERS
+from nstar.files import data_files
+from nstar.runs import datasets
+from nstar.runs.readers import READERS
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -10,19 +10,19 @@ from jax.flatten_util import ravel_pytree
 
 import nstar
 from designs import profiles
-from nstar import allocating
-from nstar.allocating import window
-from nstar.checks import _edge
-from nstar.discrepancy import PARTS, bend, bendable
+from nstar.departures.discrepancy import PARTS, bend, bendable
+from nstar.fits.mixture import Average, thinned
 from nstar.laws.coupled import Coupled
 from nstar.laws.kaplan import Kaplan
-from nstar.mixture import Average, thinned
-from nstar.noise import StudentT
-from nstar.planning import _on_edge
+from nstar.noises.likelihoods import StudentT
+from nstar.plans.planning import _on_edge
+from nstar.predictions import allocating
+from nstar.predictions.allocating import window
 from nstar.samplers import density, nuts, search
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import Settings
 from nstar.samplers.telling import tell
+from nstar.validation.checks import _edge
 from nstar.verdicts import Check, Status
 
 QUICK = Settings(chains=2, warmup=500, draws=1000)

@@ -13,16 +13,19 @@ from scipy import integrate, stats
 
 import nstar
 from conftest import FALSE_ALARM
-from nstar import cli, downstream, sigmoid, task_fits
-from nstar.calibration import uniform
-from nstar.downstream import score
+from nstar import cli
+from nstar.downstream import fits as task_fits
+from nstar.downstream import scoring as downstream
+from nstar.downstream.fits import at_loss, fit_task
+from nstar.downstream.scoring import score
 from nstar.laws.accuracy_by_nll import AccuracyByNll
 from nstar.noises.bounded import Bounded, TwoSteps
-from nstar.prediction import law_loss
-from nstar.responses import ACCURACY
+from nstar.plans.targets import reach
+from nstar.predictions.prediction import law_loss
+from nstar.responses import sigmoid
+from nstar.responses.scales import ACCURACY
 from nstar.samplers.nuts import Settings
-from nstar.targets import reach
-from nstar.task_fits import at_loss, fit_task
+from nstar.validation.calibration import uniform
 from nstar.verdicts import Status
 from test_json import CHECKS, HEAD, INTERVAL, hold
 

@@ -6,16 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nstar import hindsight, kept, universes
-from nstar.actions import Action
-from nstar.backtest import backtest
-from nstar.hindsight import Trial, check_trials, trials, weights
-from nstar.kept import Kept, of_fit
-from nstar.mixture import Average
-from nstar.planning import plan
-from nstar.prediction import law_loss
-from nstar.tiling import ROWS, tiled
-from nstar.universes import Universe, weighed
+from nstar.fits import kept
+from nstar.fits.kept import Kept, of_fit
+from nstar.fits.mixture import Average
+from nstar.plans.actions import Action
+from nstar.plans.planning import plan
+from nstar.predictions.prediction import law_loss
+from nstar.predictions.tiling import ROWS, tiled
+from nstar.validation import hindsight, universes
+from nstar.validation.backtest import backtest
+from nstar.validation.hindsight import Trial, check_trials, trials, weights
+from nstar.validation.universes import Universe, weighed
 from nstar.verdicts import Check, Status
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import nstar as package
 from designs import profiles
-from nstar.ledger import Ledger
+from nstar.ledger.entries import Ledger
 from nstar.samplers.nuts import Settings
 
 BRIEF = Settings(chains=2, warmup=500, draws=1000)

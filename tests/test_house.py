@@ -37,9 +37,9 @@ def test_tool_finds_nothing(command):
 
 def test_public_names_are_what_they_say():
     """A module of the same name as a function must not take its place once imported."""
-    import nstar.comparison
-    import nstar.fitting
-    import nstar.prediction
+    import nstar.fits.fitting
+    import nstar.predictions.prediction
+    import nstar.validation.comparison
 
     for name in nstar.__all__:
         assert callable(getattr(nstar, name)), name

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nstar import published
+from nstar.published import fits as published
 
 CHERTI = {  # arXiv:2212.07143, fig. 1 and 2: error = beta C^alpha, C in GMAC
     "openclip_imagenet": (5.8581, 0.1114),

@@ -385,11 +385,11 @@ def test_report(document, tmp_path):
 
 
 def test_report_of_every_route(isoflop_fit, allocation_fit, bent_fit, llama3):
-    from nstar.actions import read_all
-    from nstar.planning import plan
+    from nstar.files.writing import json_text
+    from nstar.plans.actions import read_all
+    from nstar.plans.planning import plan
+    from nstar.plans.routes import Route, Routes
     from nstar.report.facts import Question, gather
-    from nstar.routes import Route, Routes
-    from nstar.writing import json_text
 
     fits = isoflop_fit, allocation_fit, bent_fit
     names = "isoflop", "allocation", "coupled"

@@ -15,13 +15,13 @@ from scipy.optimize import least_squares
 
 import nstar
 from designs import DESIGNS
-from nstar.asking import ask
-from nstar.cost_line import optimum
-from nstar.costs import SIX
-from nstar.fitting import named, unknowns
+from nstar.costs.cost_line import optimum
+from nstar.costs.training import SIX
+from nstar.fits.fitting import named, unknowns
+from nstar.fits.tree import spec
 from nstar.laws import LAWS
+from nstar.runs.asking import ask
 from nstar.samplers import density
-from nstar.tree import spec
 from nstar.types import Allocation, Centred, Extended, Floored, Surface
 
 WITH_LOSS = [name for name in LAWS if isinstance(LAWS[name](), Surface)]

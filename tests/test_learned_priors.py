@@ -10,13 +10,14 @@ import pytest
 from scipy import stats
 
 from conftest import FALSE_ALARM, REPO
-from nstar import datasets, published
-from nstar.data_files import shipped
-from nstar.learned import Group, learned, read
-from nstar.population import DF, Said, likelihood, predictive
-from nstar.priors import describe, parse
-from nstar.published_forms import SURFACES
-from nstar.record import marks, of_published, of_runs, sources
+from nstar.files.data_files import shipped
+from nstar.priors.learned import Group, learned, read
+from nstar.priors.population import DF, Said, likelihood, predictive
+from nstar.priors.record import marks, of_published, of_runs, sources
+from nstar.priors.stated import describe, parse
+from nstar.published import fits as published
+from nstar.published.forms import SURFACES
+from nstar.runs import datasets
 
 WEAK = (0.0, 1.0)
 T90 = stats.t(DF).ppf(0.95)

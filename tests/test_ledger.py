@@ -10,17 +10,17 @@ import pytest
 from scipy import stats
 
 import nstar
-from nstar.chain import START, canonical, digest
-from nstar.foretold import Forecast
-from nstar.frozen import PROBS, Frozen, interval
-from nstar.ledger import Ledger
-from nstar.mixture import Average
-from nstar.planning import plan
-from nstar.prediction import log_density
+from nstar.files.chain import START, canonical, digest
+from nstar.fits.mixture import Average
+from nstar.ledger.entries import Ledger
+from nstar.ledger.foretold import Forecast
+from nstar.ledger.frozen import PROBS, Frozen, interval
+from nstar.ledger.verification import as_json, central, track_record
+from nstar.plans.planning import plan
+from nstar.predictions.prediction import log_density
 from nstar.samplers.nuts import Settings
 from nstar.scores import scores
 from nstar.verdicts import Check, Status
-from nstar.verification import as_json, central, track_record
 
 WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LATER = datetime(2026, 3, 1, tzinfo=UTC)

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 import nstar as ns
-from nstar.actions import ANY, Limits, memory
-from nstar.allocating import optima
-from nstar.choosing import choose
-from nstar.limiting import AS_GOOD, held, under
-from nstar.mixture import Average
-from nstar.prediction import law_loss
-from nstar.serving import serve
-from nstar.targets import reach
+from nstar.fits.mixture import Average
+from nstar.plans.actions import ANY, Limits, memory
+from nstar.plans.choosing import choose
+from nstar.plans.limiting import AS_GOOD, held, under
+from nstar.plans.serving import serve
+from nstar.plans.targets import reach
+from nstar.plans.weighing import weigh
+from nstar.predictions.allocating import optima
+from nstar.predictions.prediction import law_loss
 from nstar.verdicts import Check, Status
-from nstar.weighing import weigh
 
 C = 1e22
 U = 2e10  # unique tokens; the budget would be best spent on ten times as many

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nstar
-from nstar.optima import line
+from nstar.runs.optima import line
 
 BUDGET = 3.8e25
 
@@ -52,7 +52,7 @@ def test_a_posterior_far_from_the_published_law_is_told_apart(optima):
 
 def test_a_table_of_optima_carries_no_surface():
     """One optimum a budget lies on a line, where size and data cannot be told apart."""
-    from nstar.routes import possible
+    from nstar.plans.routes import possible
 
     on, why = possible(nstar.read_runs("llama3_optima"))
     assert list(on) == ["allocation"]
@@ -60,7 +60,7 @@ def test_a_table_of_optima_carries_no_surface():
 
 
 def test_the_report_says_what_the_additive_law_would_have_said(bent_fit, surface_fit):
-    from nstar.routes import _form_matters
+    from nstar.plans.routes import _form_matters
 
     ours, additive = (nstar.plan(fit, BUDGET) for fit in (bent_fit, surface_fit))
     check = _form_matters(ours, additive)

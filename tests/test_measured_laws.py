@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import nstar
-from nstar.backtest import backtest
-from nstar.fitting import fit
+from nstar.fits.fitting import fit
 from nstar.samplers.nuts import Settings
+from nstar.validation.backtest import backtest
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("data_dir")]
 QUICK = Settings(chains=2, warmup=500, draws=500)

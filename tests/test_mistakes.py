@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import nstar
-from nstar.asking import ask
 from nstar.laws import LAWS
+from nstar.runs.asking import ask
 from nstar.verdicts import Status
 
 RNG = np.random.default_rng(0)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from nstar import models, published
-from nstar.model_families import beside_family
+from nstar.published import fits as published
+from nstar.published import models
+from nstar.published.families import beside_family
 
 
 @pytest.mark.parametrize("name", models.names())

@@ -11,12 +11,12 @@ import pytest
 from scipy import stats
 
 import nstar
-from nstar import candidates as at
-from nstar import piloting, policies, preposterior
-from nstar.candidates import Candidates
-from nstar.preposterior import Target
-from nstar.sweep import write
-from nstar.updating import Belief, Joint
+from nstar.design import candidates as at
+from nstar.design import piloting, policies, preposterior
+from nstar.design.candidates import Candidates
+from nstar.design.preposterior import Target
+from nstar.design.sweep import write
+from nstar.design.updating import Belief, Joint
 
 REPO = Path(__file__).parent.parent
 

@@ -10,12 +10,12 @@ from scipy import integrate, stats
 import nstar
 from conftest import BRIEF, FALSE_ALARM
 from designs import DESIGNS, optima, profiles
-from nstar.calibration import calibrate
-from nstar.noise import NOISES
+from nstar.noises.likelihoods import NOISES
 from nstar.noises.one_sided import NormalPlusExponential
 from nstar.noises.shared import Between, Repeated, Together
-from nstar.responses import LOG_LOSS
+from nstar.responses.scales import LOG_LOSS
 from nstar.samplers.nuts import Settings
+from nstar.validation.calibration import calibrate
 from nstar.wording import UNKNOWNS
 from test_calibration import worst
 
@@ -204,6 +204,6 @@ def test_one_law_with_every_noise_is_calibrated(noise):
 
 def test_repeats_are_runs_of_the_same_inputs():
     runs = nstar.read_runs({"N": [1e8, 2e8, 1e8], "D": [1e9, 1e9, 1e9], "L": [3.0, 2.9, 3.1]})  # fmt: skip
-    law = nstar.fitting.named("chinchilla", None)[0]
+    law = nstar.fits.fitting.named("chinchilla", None)[0]
     assert Repeated().shared(runs, law).tolist() == [0.0, 1.0, 0.0]
     assert isinstance(NOISES["between"].priors(LOG_LOSS)["between"], dist.LogNormal)

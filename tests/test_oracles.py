@@ -11,9 +11,9 @@ import pytest
 from scipy import integrate, stats
 
 import nstar
-from nstar.costs import SIX
-from nstar.observations import Observations
-from nstar.responses import NORMALISED_LOSS
+from nstar.costs.training import SIX
+from nstar.responses.scales import NORMALISED_LOSS
+from nstar.runs.observations import Observations
 
 GOLDEN = Path(__file__).parent / "golden"
 MOST_MCSE = 4.5  # two-sided normal tail 7e-6, our false-alarm rate
@@ -215,7 +215,7 @@ def test_the_moment_test_can_fail(optima):
 
 def test_a_users_own_law_with_another_response(rng):
     """Ten lines in a notebook: successes of samples, with no loss, N or D anywhere."""
-    from nstar.responses import SUCCESSES
+    from nstar.responses.scales import SUCCESSES
 
     @dataclass(frozen=True)
     class OneRate:

@@ -10,11 +10,11 @@ import pytest
 from scipy import special, stats
 
 import nstar
-from nstar import pass_rates, rate_mixtures
+from nstar.inference.repeated import new_rates, rates_of
+from nstar.inference.repeated_backtest import hold_out_samples
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.noises.counts import Counts
-from nstar.repeated import new_rates, rates_of
-from nstar.repeated_backtest import hold_out_samples
+from nstar.responses import pass_rates, rate_mixtures
 from nstar.samplers.nuts import Settings
 from nstar.verdicts import Status
 from test_json import CHECKS, HEAD, INTERVAL, hold

@@ -30,7 +30,7 @@ def test_regret_is_what_the_recommended_run_gives_away(plan):
 
 def test_no_run_of_the_budget_does_better_than_the_oracle(plan):
     """Unclipped: the oracle is the least loss on a fine grid along the cost line."""
-    from nstar.prediction import loss, loss_each
+    from nstar.predictions.prediction import loss, loss_each
 
     at = plan.draws.sel(budget=3.8e25)
     N, D = at["N"].to_numpy()[:, None], at["D"].to_numpy()[:, None]
@@ -70,7 +70,7 @@ def test_a_surface_of_normalised_loss_is_predicted_on_its_own_scale(rng):
 
     import numpyro.distributions as dist
 
-    from nstar.responses import NORMALISED_LOSS
+    from nstar.responses.scales import NORMALISED_LOSS
 
     @dataclass(frozen=True)
     class Below:

@@ -13,19 +13,19 @@ import pytest
 import nstar
 from conftest import BRIEF, FALSE_ALARM
 from designs import profiles
-from nstar.calibration import calibrate
-from nstar.costs import SIX
-from nstar.discrepancy import bend
-from nstar.groups import check_groups
+from nstar.costs.training import SIX
+from nstar.departures.discrepancy import bend
+from nstar.departures.pooling import Pooled, together
+from nstar.fits.groups import check_groups
 from nstar.laws import LAWS
 from nstar.laws.chinchilla import Chinchilla
 from nstar.laws.compute import Compute
-from nstar.observations import Observations
-from nstar.pooling import Pooled, together
-from nstar.responses import NORMALISED_LOSS
+from nstar.responses.scales import NORMALISED_LOSS
+from nstar.runs.observations import Observations
 from nstar.samplers import density, search
 from nstar.samplers.nuts import Settings
 from nstar.samplers.telling import tell
+from nstar.validation.calibration import calibrate
 from test_calibration import worst
 from test_json import PLAN, hold
 from test_oracles import assert_moments
@@ -49,7 +49,7 @@ def placed(law=None):
 
 
 def prior_draws(law, count=3000, priors=None):
-    noise = nstar.fitting.named(law, "normal")[1]
+    noise = nstar.fits.fitting.named(law, "normal")[1]
     with jax.enable_x64(True):
         return density.prior_draws(law, noise, priors or {}, jax.random.key(0), count)
 
@@ -73,7 +73,7 @@ def test_the_search_ends_at_a_mode(bent):
         law = Pooled(bend(inner, x), NAMES[:2], "recipe")
         common = tuple(n for n in law.law.priors() if n not in inner.priors())
         law = replace(law, common=common).about(x)
-    noise = nstar.fitting.named(law, "student_t")[1]
+    noise = nstar.fits.fitting.named(law, "student_t")[1]
     with jax.enable_x64(True):
         prior = density.prior_draws(law, noise, {}, jax.random.key(0), 200)
         y = law.expected({n: v[0] for n, v in prior.items()}, x)
@@ -130,7 +130,7 @@ def test_any_law_of_numbers_is_pooled(name):
     n = len(x[inner.inputs[0]])
     x = {k: x[k] for k in inner.inputs} | {"recipe": np.resize([0.0, 1.0, 2.0], n)}
     law = Pooled(inner, ("a", "b", "c"), "recipe").at(x, SIX)
-    noise = nstar.fitting.named(law, None)[1]
+    noise = nstar.fits.fitting.named(law, None)[1]
     with jax.enable_x64(True):
         one, two = density.split(law, noise), density.split(replace(law, usual=2 * law.usual), noise)  # fmt: skip
         assert one[0] == two[0]
@@ -308,7 +308,7 @@ def test_a_pooled_fit_is_labelled_saved_and_loaded(pooled, tmp_path):
     np.testing.assert_array_equal(back.law.known, pooled.law.known)
     assert back.tree.identical(pooled.tree)
     np.testing.assert_array_equal(told(back, 1e21, "next"), told(pooled, 1e21, "next"))
-    one = nstar.groups.in_group(pooled, "e")
+    one = nstar.fits.groups.in_group(pooled, "e")
     assert len(one.runs) == 4
     nstar.check_fit(one)
     with pytest.raises(ValueError, match="save the pooled fit, and name the group"):

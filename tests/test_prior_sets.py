@@ -11,15 +11,15 @@ from scipy import stats
 import nstar
 from conftest import FALSE_ALARM
 from designs import DESIGNS
-from nstar.calibration import calibrate
-from nstar.discrepancy import PARTS, bend
+from nstar.departures.discrepancy import PARTS, bend
 from nstar.laws import LAWS
-from nstar.learned import learned
-from nstar.noise import NOISES, Normal, StudentT
-from nstar.power_scaling import log_prior
-from nstar.prior_sets import PriorSet, as_set, resolve
-from nstar.priors import describe
+from nstar.noises.likelihoods import NOISES, Normal, StudentT
+from nstar.priors.learned import learned
+from nstar.priors.sets import PriorSet, as_set, resolve
+from nstar.priors.stated import describe
 from nstar.samplers.nuts import Settings
+from nstar.validation.calibration import calibrate
+from nstar.validation.power_scaling import log_prior
 from nstar.verdicts import Status
 
 SHORT = Settings(chains=2, warmup=250, draws=500)

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from nstar import published
-from nstar.published_forms import CURVES, FORMS, along_cost
+from nstar.published import fits as published
+from nstar.published.forms import CURVES, FORMS, along_cost
 
 C_TABLE = (1e19, 1e21, 3.8e25)
 # N*, D* (and L* where the law has one) at C_TABLE, computed with C = 6 N D from the

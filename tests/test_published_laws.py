@@ -7,8 +7,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from scipy.optimize import least_squares
 
-from nstar.cost_line import optimum
-from nstar.costs import SIX
+from nstar.costs.cost_line import optimum
+from nstar.costs.training import SIX
 from nstar.laws import LAWS
 from nstar.laws.broken import Broken
 from nstar.laws.data_constrained import DataConstrained

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import nstar
-from nstar import datasets
-from nstar.asking import ask
 from nstar.laws import LAWS
+from nstar.runs import datasets
+from nstar.runs.asking import ask
 from nstar.verdicts import Status
 
 N = np.repeat(np.geomspace(1e8, 1e10, 6), 5).round()

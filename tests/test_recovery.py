@@ -6,8 +6,8 @@ import pytest
 
 import nstar
 from designs import DESIGNS
-from nstar.costs import SIX
-from nstar.fitting import fit
+from nstar.costs.training import SIX
+from nstar.fits.fitting import fit
 from nstar.laws import LAWS
 from nstar.samplers.nuts import Settings
 from nstar.types import Derives

@@ -12,17 +12,17 @@ import pytest
 from lxml import html
 
 import nstar
-from nstar import hardware
-from nstar.actions import Limits, read_all
-from nstar.bills import Bill
-from nstar.hindsight import check_trials, trials
-from nstar.kept import Kept
-from nstar.mixture import Average
-from nstar.planning import plan
+from nstar.fits.kept import Kept
+from nstar.fits.mixture import Average
+from nstar.plans.actions import Limits, read_all
+from nstar.plans.bills import Bill
+from nstar.plans.planning import plan
+from nstar.plans.routes import Route, Routes, of_saved
+from nstar.published import hardware
 from nstar.report import records
 from nstar.report.facts import Question, gather
 from nstar.report.page import page
-from nstar.routes import Route, Routes, of_saved
+from nstar.validation.hindsight import check_trials, trials
 from nstar.verdicts import Check, Status
 from nstar.wording import (
     UNKNOWNS,

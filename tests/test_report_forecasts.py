@@ -7,15 +7,15 @@ import pytest
 from lxml import html
 
 import nstar
-from nstar.kept import Kept
-from nstar.ledger import Ledger
+from nstar.files.writing import json_text
+from nstar.fits.kept import Kept
+from nstar.ledger.entries import Ledger
+from nstar.ledger.verification import as_json
+from nstar.plans.routes import of_saved
 from nstar.report.facts import Question, gather
 from nstar.report.foretold import held
 from nstar.report.page import page
-from nstar.routes import of_saved
-from nstar.verification import as_json
 from nstar.wording import count, digits, numbers, percent
-from nstar.writing import json_text
 
 RUNS = {"hero": (7e9, 1.4e11), "small <b>": (1e9, 3e10), "next": (4e10, 2e12)}
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nstar import risk
-from nstar.crossings import crossings, falling
+from nstar.plans import risk
+from nstar.predictions.crossings import crossings, falling
 
 DRAWS = 200_000
 

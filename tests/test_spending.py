@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from nstar import contenders
 from nstar.cli.spending_words import print_spent
-from nstar.reading import read_runs
+from nstar.inference import contenders
+from nstar.runs.reading import read_runs
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import nstar
-from nstar import store
+from nstar.fits import store
 from nstar.samplers.nuts import Settings
 
 

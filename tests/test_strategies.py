@@ -5,19 +5,19 @@ import pytest
 from scipy import integrate, stats
 
 import nstar
-import nstar.fitting
+import nstar.fits.fitting
 from known import known
-from nstar import published
-from nstar.asking import ask
-from nstar.curve_strategies import LongerAnswers, Streams, VisualTokens
-from nstar.inference_costs import Serving, diffusion
-from nstar.joint_budgets import check_joint, joint
+from nstar.costs.inference import Serving, diffusion
+from nstar.costs.transformers import Transformer
+from nstar.inference.curve_strategies import LongerAnswers, Streams, VisualTokens
+from nstar.inference.joint_budgets import check_joint, joint
+from nstar.inference.problem_sets import Curve, Problems, problems_of
+from nstar.inference.spending import ALL, Option, spend
+from nstar.inference.strategies import STRATEGIES, BestOfN, Greedy, Oracle, Vote
 from nstar.laws.repeated_by_size import RepeatedBySize
-from nstar.problem_sets import Curve, Problems, problems_of
+from nstar.published import fits as published
+from nstar.runs.asking import ask
 from nstar.samplers.nuts import Settings
-from nstar.spending_inference import ALL, Option, spend
-from nstar.strategies import STRATEGIES, BestOfN, Greedy, Oracle, Vote
-from nstar.transformers import Transformer
 
 MIX = Problems(
     np.tile([0.7, 0.15], (200, 30)), rival=0.4
@@ -269,7 +269,7 @@ def test_training_and_samples_from_one_budget(surface_fit):
 
 def test_a_metric_that_hardly_differs_is_for_review():
     table = {"C": np.geomspace(1e16, 1e20, 12), "metric": 0.99 + 0.001 * np.arange(12) / 12}  # fmt: skip
-    law = nstar.fitting.named("bounded_metric", None)[0]
+    law = nstar.fits.fitting.named("bounded_metric", None)[0]
     runs, _, _ = ask(nstar.read_runs(table), law)
     assert [c.name for c in runs.notes] == ["varied metric"]
     with pytest.raises(ValueError, match="if these are percent, divide by 100"):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nstar import table_files, tables
+from nstar.files import table_files, tables
 
 GOOD = b"params,tokens,loss\n1e8,2e9,3.1\n2e8,4e9,2.9\n"
 FILES: dict[str, tuple[str, bytes, tuple[str, ...]]] = {

@@ -5,10 +5,10 @@ import numpyro.distributions as dist
 import pytest
 from scipy.optimize import brentq, minimize_scalar
 
-from nstar.actions import Limits
-from nstar.prediction import law_loss
-from nstar.serving import PER_TOKEN, serve
-from nstar.targets import reach
+from nstar.plans.actions import Limits
+from nstar.plans.serving import PER_TOKEN, serve
+from nstar.plans.targets import reach
+from nstar.predictions.prediction import law_loss
 from nstar.verdicts import Status
 
 

@@ -5,9 +5,9 @@ import pytest
 
 import nstar
 from designs import profiles
-from nstar.mixture import Average
+from nstar.fits.mixture import Average
 from nstar.samplers.nuts import Settings
-from nstar.uncertainty import SOURCES, _shares, decompose
+from nstar.validation.uncertainty import SOURCES, _shares, decompose
 from nstar.verdicts import Check, Status
 
 TINY = Settings(chains=2, warmup=250, draws=250)

@@ -7,14 +7,15 @@ import numpyro.distributions as dist
 import pytest
 
 import nstar
-from nstar import hardware, risk
-from nstar.actions import Action, Limits, amount, read, read_all
-from nstar.bills import Bill
-from nstar.choosing import choose
-from nstar.mixture import Average
-from nstar.prediction import law_loss, loss_each
+from nstar.fits.mixture import Average
+from nstar.plans import risk
+from nstar.plans.actions import Action, Limits, amount, read, read_all
+from nstar.plans.bills import Bill
+from nstar.plans.choosing import choose
+from nstar.plans.weighing import weigh
+from nstar.predictions.prediction import law_loss, loss_each
+from nstar.published import hardware
 from nstar.verdicts import Check, Status
-from nstar.weighing import weigh
 
 C = 3.8e25
 CANDIDATES = read_all(["8B,70B", "405B@15.6T", "llama3-405b"])

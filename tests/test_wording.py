@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nstar.files.writing import json_text, require_writable, write_whole
 from nstar.verdicts import Check, Status
 from nstar.wording import (
     UNKNOWNS,
@@ -21,7 +22,6 @@ from nstar.wording import (
     three,
     visible,
 )
-from nstar.writing import json_text, require_writable, write_whole
 
 NUMBERS = st.floats(min_value=1e-12, max_value=1e30)
 
@@ -102,7 +102,7 @@ def test_a_comparison_without_theirs():
 
 def test_every_unknown_of_every_law_and_noise_has_words():
     from nstar.laws import LAWS
-    from nstar.noise import NOISES
+    from nstar.noises.likelihoods import NOISES
 
     names = {name for law in LAWS.values() for name in law().priors()}
     names |= {

@@ -5,94 +5,96 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nstar.averaging import average as average
     from nstar.batch.running import refit as refit
-    from nstar.batches import Batch as Batch
-    from nstar.batches import fit_batch as fit_batch
     from nstar.cache import use_cache as use_cache
-    from nstar.checks import check_fit as check_fit
-    from nstar.checks import check_plan as check_plan
-    from nstar.checks import check_prediction as check_prediction
-    from nstar.comparison import Comparison as Comparison
-    from nstar.comparison import compare as compare
-    from nstar.downstream import Scores as Scores
-    from nstar.downstream import score as score
-    from nstar.fitting import Fit as Fit
-    from nstar.fitting import fit as fit
-    from nstar.forecasting import forecast as forecast
-    from nstar.ledger import Ledger as Ledger
-    from nstar.mixture import Average as Average
-    from nstar.observations import Observations as Observations
-    from nstar.optima import measured_optima as measured_optima
-    from nstar.piloting import NextRuns as NextRuns
-    from nstar.piloting import next_runs as next_runs
-    from nstar.planning import Plan as Plan
-    from nstar.planning import plan as plan
-    from nstar.power_scaling import sensitivity as sensitivity
-    from nstar.prediction import loss as predict  # noqa: F401  its public name
-    from nstar.prior_check import prior_predictive as prior_predictive
-    from nstar.prior_sets import informed as informed
-    from nstar.reading import read_runs as read_runs
-    from nstar.repeated import PassAtK as PassAtK
-    from nstar.repeated import fit_counts as fit_counts
-    from nstar.repeated import pass_at_k as pass_at_k
-    from nstar.repeated_backtest import hold_out_samples as hold_out_samples
-    from nstar.resampling import bootstrap as bootstrap
-    from nstar.responding import respond as respond
-    from nstar.sample_worth import next_samples as next_samples
-    from nstar.simulation import simulate as simulate
-    from nstar.task_fits import fit_task as fit_task
+    from nstar.design.piloting import NextRuns as NextRuns
+    from nstar.design.piloting import next_runs as next_runs
+    from nstar.downstream.fits import fit_task as fit_task
+    from nstar.downstream.scoring import Scores as Scores
+    from nstar.downstream.scoring import score as score
+    from nstar.fits.batches import Batch as Batch
+    from nstar.fits.batches import fit_batch as fit_batch
+    from nstar.fits.fitting import Fit as Fit
+    from nstar.fits.fitting import fit as fit
+    from nstar.fits.mixture import Average as Average
+    from nstar.fits.resampling import bootstrap as bootstrap
+    from nstar.inference.repeated import PassAtK as PassAtK
+    from nstar.inference.repeated import fit_counts as fit_counts
+    from nstar.inference.repeated import pass_at_k as pass_at_k
+    from nstar.inference.repeated_backtest import hold_out_samples as hold_out_samples
+    from nstar.inference.sample_worth import next_samples as next_samples
+    from nstar.ledger.entries import Ledger as Ledger
+    from nstar.ledger.forecasting import forecast as forecast
+    from nstar.ledger.verification import track_record as track_record
+    from nstar.plans.actions import Limits as Limits
+    from nstar.plans.planning import Plan as Plan
+    from nstar.plans.planning import plan as plan
+    from nstar.plans.weighing import Risk as Risk
+    from nstar.plans.weighing import weigh as weigh
+    from nstar.predictions.prediction import loss as predict  # noqa: F401  its public name
+    from nstar.predictions.responding import respond as respond
+    from nstar.predictions.simulation import simulate as simulate
+    from nstar.priors.sets import informed as informed
+    from nstar.runs.observations import Observations as Observations
+    from nstar.runs.optima import measured_optima as measured_optima
+    from nstar.runs.reading import read_runs as read_runs
     from nstar.types import Response as Response
-    from nstar.uncertainty import decompose as decompose
-    from nstar.verification import track_record as track_record
-    from nstar.weighing import Risk as Risk
-    from nstar.weighing import weigh as weigh
+    from nstar.validation.averaging import average as average
+    from nstar.validation.checks import check_fit as check_fit
+    from nstar.validation.checks import check_plan as check_plan
+    from nstar.validation.checks import check_prediction as check_prediction
+    from nstar.validation.comparison import Comparison as Comparison
+    from nstar.validation.comparison import compare as compare
+    from nstar.validation.power_scaling import sensitivity as sensitivity
+    from nstar.validation.prior_check import prior_predictive as prior_predictive
+    from nstar.validation.uncertainty import decompose as decompose
 
 # name: room, and name there; loaded on first use, since JAX and ArviZ take seconds
 _ROOMS = {
-    "Average": ("mixture", "Average"),
-    "Batch": ("batches", "Batch"),
-    "Comparison": ("comparison", "Comparison"),
-    "Fit": ("fitting", "Fit"),
-    "Ledger": ("ledger", "Ledger"),
-    "NextRuns": ("piloting", "NextRuns"),
-    "Observations": ("observations", "Observations"),
-    "PassAtK": ("repeated", "PassAtK"),
-    "Plan": ("planning", "Plan"),
+    "Average": ("fits.mixture", "Average"),
+    "Batch": ("fits.batches", "Batch"),
+    "Comparison": ("validation.comparison", "Comparison"),
+    "Fit": ("fits.fitting", "Fit"),
+    "Ledger": ("ledger.entries", "Ledger"),
+    "Limits": ("plans.actions", "Limits"),
+    "NextRuns": ("design.piloting", "NextRuns"),
+    "Observations": ("runs.observations", "Observations"),
+    "PassAtK": ("inference.repeated", "PassAtK"),
+    "Plan": ("plans.planning", "Plan"),
     "Response": ("types", "Response"),
-    "Risk": ("weighing", "Risk"),
-    "Scores": ("downstream", "Scores"),
-    "average": ("averaging", "average"),
-    "bootstrap": ("resampling", "bootstrap"),
-    "check_fit": ("checks", "check_fit"),
-    "check_plan": ("checks", "check_plan"),
-    "check_prediction": ("checks", "check_prediction"),
-    "decompose": ("uncertainty", "decompose"),
-    "compare": ("comparison", "compare"),
-    "fit": ("fitting", "fit"),
-    "fit_batch": ("batches", "fit_batch"),
-    "fit_counts": ("repeated", "fit_counts"),
-    "fit_task": ("task_fits", "fit_task"),
-    "forecast": ("forecasting", "forecast"),
-    "hold_out_samples": ("repeated_backtest", "hold_out_samples"),
-    "informed": ("prior_sets", "informed"),
-    "load": ("mixture", "load"),
-    "measured_optima": ("optima", "measured_optima"),
-    "next_runs": ("piloting", "next_runs"),
-    "next_samples": ("sample_worth", "next_samples"),
-    "pass_at_k": ("repeated", "pass_at_k"),
-    "plan": ("planning", "plan"),
-    "predict": ("prediction", "loss"),
-    "prior_predictive": ("prior_check", "prior_predictive"),
-    "read_runs": ("reading", "read_runs"),
+    "Risk": ("plans.weighing", "Risk"),
+    "Scores": ("downstream.scoring", "Scores"),
+    "average": ("validation.averaging", "average"),
+    "bootstrap": ("fits.resampling", "bootstrap"),
+    "check_fit": ("validation.checks", "check_fit"),
+    "check_plan": ("validation.checks", "check_plan"),
+    "check_prediction": ("validation.checks", "check_prediction"),
+    "decompose": ("validation.uncertainty", "decompose"),
+    "compare": ("validation.comparison", "compare"),
+    "fit": ("fits.fitting", "fit"),
+    "fit_batch": ("fits.batches", "fit_batch"),
+    "fit_counts": ("inference.repeated", "fit_counts"),
+    "fit_task": ("downstream.fits", "fit_task"),
+    "forecast": ("ledger.forecasting", "forecast"),
+    "hold_out_samples": ("inference.repeated_backtest", "hold_out_samples"),
+    "informed": ("priors.sets", "informed"),
+    "load": ("fits.mixture", "load"),
+    "measured_optima": ("runs.optima", "measured_optima"),
+    "next_runs": ("design.piloting", "next_runs"),
+    "next_samples": ("inference.sample_worth", "next_samples"),
+    "pass_at_k": ("inference.repeated", "pass_at_k"),
+    "plan": ("plans.planning", "plan"),
+    "predict": ("predictions.prediction", "loss"),
+    "prior_predictive": ("validation.prior_check", "prior_predictive"),
+    "read_runs": ("runs.reading", "read_runs"),
     "refit": ("batch.running", "refit"),
-    "respond": ("responding", "respond"),
-    "score": ("downstream", "score"),
-    "sensitivity": ("power_scaling", "sensitivity"),
-    "simulate": ("simulation", "simulate"),
-    "track_record": ("verification", "track_record"),
+    "respond": ("predictions.responding", "respond"),
+    "score": ("downstream.scoring", "score"),
+    "sensitivity": ("validation.power_scaling", "sensitivity"),
+    "simulate": ("predictions.simulation", "simulate"),
+    "track_record": ("ledger.verification", "track_record"),
     "use_cache": ("cache", "use_cache"),
-    "weigh": ("weighing", "weigh"),
+    "weigh": ("plans.weighing", "weigh"),
 }
 __all__ = list(_ROOMS)
 

@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from nstar import batches, certificates, diagnostics
 from nstar.batch.manifest import Sampler
-from nstar.bending import amplitudes
-from nstar.fitting import named, unknowns
+from nstar.departures.bending import amplitudes
+from nstar.fits import batches, certificates, diagnostics
+from nstar.fits.fitting import named, unknowns
+from nstar.fits.tree import spec
 from nstar.laws import LAWS
-from nstar.learned import learned
-from nstar.noise import NOISES
-from nstar.observations import Observations
-from nstar.prior_sets import PriorSet
-from nstar.priors import describe
-from nstar.record import of_runs as of_sources
+from nstar.noises.likelihoods import NOISES
+from nstar.priors.learned import learned
+from nstar.priors.record import of_runs as of_sources
+from nstar.priors.sets import PriorSet
+from nstar.priors.stated import describe
+from nstar.runs.observations import Observations
 from nstar.samplers import importance
-from nstar.tree import spec
 
-MODEL = 2  # raised when laws, priors or samplers change what a posterior is
+MODEL = 3  # raised when laws, priors or samplers change what a posterior is
 DIGITS = 24  # of a name
 
 

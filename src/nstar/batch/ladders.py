@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nstar import datasets
 from nstar.batch.manifest import Data, Manifest
-from nstar.observations import Observations
-from nstar.reading import read_runs
+from nstar.runs import datasets
+from nstar.runs.observations import Observations
+from nstar.runs.reading import read_runs
 
 
 class Ladder(NamedTuple):

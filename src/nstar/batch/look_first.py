@@ -6,9 +6,9 @@ from typing import Any
 
 from nstar.batch.failures import alike, listed, whole
 from nstar.batch.quantities import HELD_OUT, POOLED, WHOLE, interval, words
-from nstar.certificates import K_HAT
-from nstar.diagnostics import ESS
-from nstar.hindsight import HELD
+from nstar.fits.certificates import K_HAT
+from nstar.fits.diagnostics import ESS
+from nstar.validation.hindsight import HELD
 from nstar.verdicts import Status
 from nstar.wording import digits, share, shown
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
 from nstar.batch.toml_lines import line_of
-from nstar.bending import amplitudes
-from nstar.data_files import shipped
-from nstar.discrepancy import DISCREPANCIES
-from nstar.fitting import named, unknowns
-from nstar.prior_sets import SETS, PriorSet
-from nstar.priors import parse
+from nstar.departures.bending import amplitudes
+from nstar.departures.discrepancy import DISCREPANCIES
+from nstar.files.data_files import shipped
+from nstar.fits.fitting import named, unknowns
+from nstar.priors.sets import SETS, PriorSet
+from nstar.priors.stated import parse
 
 type Place = Sequence[str | int]
 

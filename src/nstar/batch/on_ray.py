@@ -52,7 +52,8 @@ class OnRay:
 
     def _run(self, ray: Any, chunks: Sequence[Chunk], told: Told) -> Iterator[Part]:
         remote = ray.remote(
-            num_cpus=self.cpus, num_gpus=self.gpus, max_retries=TRIES, retry_exceptions=False
+            num_cpus=self.cpus, num_gpus=self.gpus, max_retries=TRIES, retry_exceptions=False,
+            max_calls=0,  # else a worker with a GPU ends with its task, programs and all
         )(_work)  # fmt: skip
         share = self.gpus if 0 < self.gpus < 1 else None
         waiting: dict[Any, Chunk] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nstar.batch.work import Part
-from nstar.writing import write_whole
+from nstar.files.writing import write_whole
 
 
 def sealed(draws: dict[str, np.ndarray]) -> str:

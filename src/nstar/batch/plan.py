@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nstar.backtest import usual_along
 from nstar.batch import identity
 from nstar.batch.ladders import Ladder, ladders
 from nstar.batch.manifest import Manifest
-from nstar.fitting import named
-from nstar.noise import NOISES
-from nstar.observations import Observations
-from nstar.prior_sets import PriorSet
-from nstar.resampling import drawn
-from nstar.splits import split
+from nstar.fits.fitting import named
+from nstar.fits.resampling import drawn
+from nstar.noises.likelihoods import NOISES
+from nstar.priors.sets import PriorSet
+from nstar.runs.observations import Observations
+from nstar.runs.splits import split
+from nstar.validation.backtest import usual_along
 
 CHUNK = 64  # fits of a chunk: what a program on a CPU takes at a time
 POOLED = "pooled"  # the resampling of one fit of all ladders

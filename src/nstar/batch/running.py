@@ -14,7 +14,7 @@ from nstar.batch.manifest import Manifest, read
 from nstar.batch.plan import Chunk, plan
 from nstar.batch.store import BEFORE, TABLE, Store, gather, read_table
 from nstar.batch.work import LOST, Part, Told
-from nstar.writing import json_text, write_whole
+from nstar.files.writing import json_text, write_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa

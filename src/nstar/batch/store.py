@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from nstar.batch import parts
 from nstar.batch.table import FIRST, SCHEMA, as_table, csv_text, digest_of, ordered
 from nstar.batch.work import Part
-from nstar.writing import write_whole
+from nstar.files.writing import write_whole
 
 TABLE, DRAWS, CHUNKS, BEFORE = "fits.parquet", "draws.nc", "chunks", "previous.parquet"
 SPARE = "spare"  # chunks of the batch before that are not of this one

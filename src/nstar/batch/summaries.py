@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nstar.batches import OF_BUDGET
+from nstar.fits.batches import OF_BUDGET
 
 LOGS = {
     "log_N": "N",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nstar.certificates import Certificate
+from nstar.fits.certificates import Certificate
 
 DATED = ("seconds", "made_with")  # columns that tell of the making, not of the fit
 SCHEMA = b"nstar_batch_sha256"  # of the contents, in the file's metadata

@@ -9,18 +9,18 @@ import jax
 import numpy as np
 import xarray as xr
 
-from nstar.allocating import optima
-from nstar.backtest import predicted
 from nstar.batch.plan import POOLED, Chunk
 from nstar.batch.summaries import coefficients, columns, row_of
-from nstar.batches import Batch, asked_for, run
-from nstar.certificates import Certificate, by_draws, failed
-from nstar.fitting import Fit, fit, named, problem, unknowns
-from nstar.groups import in_group
-from nstar.resampling import reweighted
+from nstar.fits.batches import Batch, asked_for, run
+from nstar.fits.certificates import Certificate, by_draws, failed
+from nstar.fits.fitting import Fit, fit, named, problem, unknowns
+from nstar.fits.groups import in_group
+from nstar.fits.resampling import reweighted
+from nstar.fits.waiting import Task, tasks_of
+from nstar.predictions.allocating import optima
 from nstar.scores import scores
-from nstar.tasks import Task, tasks_of
 from nstar.types import Surface
+from nstar.validation.backtest import predicted
 
 KEPT = {
     "alpha1",

@@ -8,11 +8,12 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.source import Asked, read, tell, use_cache
+from nstar.cli.asked import Asked
+from nstar.cli.source import read, tell, use_cache
 
 if TYPE_CHECKING:
-    from nstar.backtest import Outcome
-    from nstar.observations import Observations
+    from nstar.runs.observations import Observations
+    from nstar.validation.backtest import Outcome
 
 
 def add(app: typer.Typer) -> None:
@@ -46,8 +47,8 @@ def backtest(
     held = read(replace(asked, source=test)) if test else None
     if cache:
         use_cache()
-    from nstar.backtest import backtest as hold, check_backtest, usual_along  # noqa: I001
-    from nstar.mixture import require_names
+    from nstar.validation.backtest import backtest as hold, check_backtest, usual_along  # noqa: I001
+    from nstar.fits.mixture import require_names
 
     require_names(laws)
 
@@ -130,7 +131,7 @@ def _write(path: str, rows: list[dict[str, Any]]) -> None:
     import csv
     import io
 
-    from nstar.writing import write_whole
+    from nstar.files.writing import write_whole
 
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -141,7 +142,7 @@ def _write(path: str, rows: list[dict[str, Any]]) -> None:
 
 def _kind(figure: str | None, predictions: str | None) -> str:
     """Try where files will go before hours are spent; which kind the figure is."""
-    from nstar.writing import require_writable
+    from nstar.files.writing import require_writable
 
     if predictions:
         require_writable(predictions, option="--predictions")
@@ -152,8 +153,8 @@ def _kind(figure: str | None, predictions: str | None) -> str:
 
 
 def _draw(path: str, panels: "list[tuple[str, Outcome]]", kind: str) -> None:
+    from nstar.files.writing import write_whole
     from nstar.report.held_out import figure
-    from nstar.writing import write_whole
 
     write_whole(path, figure(panels, kind))
 

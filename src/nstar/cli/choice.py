@@ -4,14 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nstar.bending import amplitudes
 from nstar.cli import options as o
-from nstar.cli.source import Asked
-from nstar.fitting import named, unknowns
-from nstar.mixture import require_names
-from nstar.observations import Observations
-from nstar.priors import choose as choose_priors
-from nstar.routes import LEAD, SURFACE, possible
+from nstar.cli.asked import Asked
+from nstar.departures.bending import amplitudes
+from nstar.fits.fitting import named, unknowns
+from nstar.fits.mixture import require_names
+from nstar.plans.routes import LEAD, SURFACE, possible
+from nstar.priors.stated import choose as choose_priors
+from nstar.runs.observations import Observations
 
 
 class Choice(NamedTuple):

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nstar.cli.source import Found
-    from nstar.fitting import Fit
-    from nstar.published import PublishedFit
+    from nstar.fits.fitting import Fit
+    from nstar.published.fits import PublishedFit
 
 
 def points(texts: list[str]) -> dict[str, list[float]]:
@@ -42,8 +42,8 @@ def points(texts: list[str]) -> dict[str, list[float]]:
 
 def is_one(fit: Any) -> bool:
     """Say whether a fit is read as a curve: an error, an accuracy or a FID, or a loss by C."""
-    from nstar.fitting import Fit
-    from nstar.responding import responds
+    from nstar.fits.fitting import Fit
+    from nstar.predictions.responding import responds
 
     return isinstance(fit, Fit) and (responds(fit.law) or (fit.law.inputs == ("C",) and fit.law.response.columns == ("L",)))  # fmt: skip
 
@@ -52,10 +52,10 @@ def predicted(
     found: "Found", at: dict[str, list[float]], prob: float, seed: int, *, json: bool
 ) -> None:
     """Print what the law says of runs told by named inputs."""
-    from nstar.checks import check_fit
     from nstar.cli import head
-    from nstar.curve_checks import check_curve
-    from nstar.curves import read
+    from nstar.predictions.curves import read
+    from nstar.validation.checks import check_fit
+    from nstar.validation.curve_checks import check_curve
     from nstar.wording import amount, numbers, percent, plainly
 
     fit: Any = found.fit
@@ -92,7 +92,7 @@ def _unit(fit: "Fit") -> str:
 
 
 def _beyond(fit: "Fit", at: dict[str, list[float]], i: int) -> float | None:
-    from nstar.responding import leading
+    from nstar.predictions.responding import leading
 
     name = leading(fit.law)
     if name not in at or name not in fit.runs:
@@ -110,10 +110,10 @@ def compared(
     json: bool,
 ) -> None:
     """Print a fitted curve beside a published one."""
-    from nstar.checks import check_fit
     from nstar.cli import head
-    from nstar.curve_checks import check_curve
-    from nstar.curve_comparison import compare_curve, sentence
+    from nstar.validation.checks import check_fit
+    from nstar.validation.curve_checks import check_curve
+    from nstar.validation.curve_comparison import compare_curve, sentence
     from nstar.wording import amount, digits, numbers, percent, plain, plainly
 
     fit: Any = found.fit
@@ -142,10 +142,10 @@ def met(
     found: "Found", target: float, chance: float, up_to: float | None, held: dict[str, float], prob: float, *, json: bool
 ) -> None:  # fmt: skip
     """Print where a curve meets a target."""
-    from nstar.checks import check_fit
     from nstar.cli import head
-    from nstar.curve_checks import check_curve
-    from nstar.curves import meet
+    from nstar.predictions.curves import meet
+    from nstar.validation.checks import check_fit
+    from nstar.validation.curve_checks import check_curve
     from nstar.wording import amount, percent, plainly, share
 
     fit: Any = found.fit

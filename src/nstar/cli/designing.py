@@ -6,13 +6,14 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
+from nstar.cli.asked import Asked
 from nstar.cli.risking import Goodput, Hardware, Mfu, Precision, Price, bill_of, taken
-from nstar.cli.source import Asked, get_fit
+from nstar.cli.source import get_fit
 
 if TYPE_CHECKING:
-    from nstar.candidates import Candidates
-    from nstar.fitting import Fit
-    from nstar.mixture import Average
+    from nstar.design.candidates import Candidates
+    from nstar.fits.fitting import Fit
+    from nstar.fits.mixture import Average
 
 BY = {"regret": "saved", "variance": "variance", "entropy": "nats"}
 
@@ -61,8 +62,8 @@ def next(  # the builtin is not used here
     if profile and tokens:
         msg = "--tokens: a profile's tokens follow from its budget and sizes; leave them out with --profile"
         raise ValueError(msg)
-    from nstar.sweep import KINDS
-    from nstar.writing import require_writable
+    from nstar.design.sweep import KINDS
+    from nstar.files.writing import require_writable
 
     if sweep:
         require_writable(sweep, *KINDS, option="--sweep")
@@ -77,10 +78,10 @@ def next(  # the builtin is not used here
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
     found = get_fit(asked, surface=True)
-    from nstar.checks import check_fit
     from nstar.cli import head
-    from nstar.piloting import next_runs
-    from nstar.sweep import rows_of, write
+    from nstar.design.piloting import next_runs
+    from nstar.design.sweep import rows_of, write
+    from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
     there = _there(found.fit, pilot_budget, candidates, available, profile=profile, columns=columns)  # fmt: skip
@@ -99,8 +100,8 @@ def next(  # the builtin is not used here
     if sweep:
         write(sweep, document["sweep"])
     if figure:
+        from nstar.files.writing import write_whole
         from nstar.report.next_figure import figure as drawn
-        from nstar.writing import write_whole
 
         write_whole(figure, drawn(chosen, kind))
     if json:
@@ -119,7 +120,7 @@ def amounts(text: str | None, option: str) -> list[float]:
     Raises:
         ValueError: one of them is no positive number.
     """
-    from nstar.actions import amount
+    from nstar.plans.actions import amount
 
     return [amount(part, option) for part in (text or "").split(",") if part.strip()]
 
@@ -128,7 +129,7 @@ def _there(
     fit: "Fit | Average", pilot: float, file: str | None, available: tuple[list[float], list[float]], *, profile: bool, columns: str | None,
 ) -> "Candidates | None":  # fmt: skip
     """The candidates as they were asked for; none for the usual ones."""
-    from nstar import candidates
+    from nstar.design import candidates
 
     sizes, tokens = available
     if file:
@@ -142,7 +143,7 @@ def _there(
 
 
 def _print(document: dict[str, Any], prob: float) -> None:
-    from nstar.sweep import as_csv
+    from nstar.design.sweep import as_csv
     from nstar.wording import count, digits, flop, numbers, percent
 
     had, steps, action = document["before"], document["steps"], document["action"]

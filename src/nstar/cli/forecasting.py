@@ -6,11 +6,12 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
+from nstar.cli.asked import Asked
 from nstar.cli.predicting import point
-from nstar.cli.source import Asked, get_fit, read
+from nstar.cli.source import get_fit, read
 
 if TYPE_CHECKING:
-    from nstar.ledger import Ledger
+    from nstar.ledger.entries import Ledger
 
 FILE = "forecasts.jsonl"
 Place = Annotated[str, typer.Argument(metavar="LEDGER", help="The ledger, or the folder that has it as forecasts.jsonl.")]  # fmt: skip
@@ -52,12 +53,12 @@ def forecast(
     require_prob(prob)
     _ready(ledger, list(wanted))
     found = get_fit(asked, surface=True)
-    from nstar.checks import check_fit
     from nstar.cli import head
-    from nstar.forecasting import forecast as freeze
-    from nstar.forecasting import require_loss
-    from nstar.ledger import place
-    from nstar.verification import as_json
+    from nstar.ledger.entries import place
+    from nstar.ledger.forecasting import forecast as freeze
+    from nstar.ledger.forecasting import require_loss
+    from nstar.ledger.verification import as_json
+    from nstar.validation.checks import check_fit
 
     require_loss(found.fit)
     known = check_fit(found.fit)
@@ -104,7 +105,7 @@ def outcome(
     msg = "which outcome? either --name hero --loss 2.234, or --runs measured.csv with N, D and L of the runs that were made (--again goes with a name)"
     if runs is not None and (name is not None or loss is not None or again):
         raise ValueError(msg)
-    from nstar.ledger import Ledger, place
+    from nstar.ledger.entries import Ledger, place
 
     book = Ledger.read(ledger)
     if runs is not None:
@@ -116,7 +117,7 @@ def outcome(
     for one, value in found.items():
         book = book.score(one, value, measured=measured, note=note, again=again)
     file = place(book.save(ledger)) if found else place(ledger)
-    from nstar.verification import as_json, track_record
+    from nstar.ledger.verification import as_json, track_record
 
     told, checks = as_json(book, prob), track_record(book).checks()
     scored = [one for one in told["forecasts"] if one["name"] in found]
@@ -147,8 +148,8 @@ def ledger(
     refused, and the line is named.
     """
     require_prob(prob)
-    from nstar.ledger import Ledger
-    from nstar.verification import as_json, track_record
+    from nstar.ledger.entries import Ledger
+    from nstar.ledger.verification import as_json, track_record
 
     book = Ledger.read(ledger)
     for hash in holds or ():
@@ -157,7 +158,7 @@ def ledger(
     if json:
         show.as_json(told | {"prob": prob, "interval": "equal-tailed", "checks": [c.as_json() for c in checks]})  # fmt: skip
     else:
-        from nstar.ledger_tables import forecasts
+        from nstar.ledger.tables import forecasts
         from nstar.wording import percent
 
         show.checks(checks)
@@ -186,7 +187,7 @@ def _wanted(names: list[str], at: list[str], budgets: list[float]) -> dict[str, 
 def require_prob(prob: float) -> None:
     """Refuse a probability that no frozen forecast can be read at."""
     o.require_prob(prob)
-    from nstar.frozen import WIDEST
+    from nstar.ledger.frozen import WIDEST
 
     if prob > WIDEST:
         msg = (
@@ -197,9 +198,9 @@ def require_prob(prob: float) -> None:
 
 def _ready(file: str, names: list[str]) -> None:
     """Try the ledger and the names before anything is sampled."""
-    from nstar.foretold import require_name
-    from nstar.ledger import place
-    from nstar.writing import require_writable
+    from nstar.files.writing import require_writable
+    from nstar.ledger.entries import place
+    from nstar.ledger.foretold import require_name
 
     require_writable(place(file), ".jsonl", option="--ledger")
     for name in names:
@@ -209,7 +210,7 @@ def _ready(file: str, names: list[str]) -> None:
 
 def _read(file: str) -> "Ledger":
     """Read a ledger, or begin one."""
-    from nstar.ledger import Ledger, place
+    from nstar.ledger.entries import Ledger, place
 
     path = place(file)
     return Ledger.read(path) if path.exists() else Ledger(source=str(path))
@@ -223,7 +224,7 @@ def _matched(book: "Ledger", asked: Asked) -> tuple[dict[str, float], int]:
     """
     import numpy as np
 
-    from nstar.foretold import same_run
+    from nstar.ledger.foretold import same_run
 
     table, found = read(asked), {}
     if missing := [name for name in ("N", "D", "L") if name not in table]:
@@ -244,7 +245,7 @@ def _matched(book: "Ledger", asked: Asked) -> tuple[dict[str, float], int]:
 
 
 def _print_frozen(told: list[dict[str, Any]], prob: float) -> None:
-    from nstar.ledger_tables import NONE
+    from nstar.ledger.tables import NONE
     from nstar.wording import count, flop, numbers, percent
 
     show.table(
@@ -262,7 +263,7 @@ def _print_frozen(told: list[dict[str, Any]], prob: float) -> None:
 
 
 def _print_scored(one: dict[str, Any], prob: float) -> None:
-    from nstar.ledger_tables import error, inside, pit
+    from nstar.ledger.tables import error, inside, pit
     from nstar.wording import digits, numbers, percent
 
     came = one["outcome"]
@@ -278,7 +279,7 @@ def _print_scored(one: dict[str, Any], prob: float) -> None:
 
 
 def _print_record(told: dict[str, Any]) -> None:
-    from nstar.ledger_tables import coverage, means
+    from nstar.ledger.tables import coverage, means
 
     record = told["record"]
     if record["counted"]:

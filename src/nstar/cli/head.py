@@ -9,7 +9,7 @@ from nstar.cli.source import Found
 
 def _named(found: Found, what: str) -> str:
     """Name the law or the noise; where laws are averaged, the laws and all their noises."""
-    from nstar.mixture import Average, components
+    from nstar.fits.mixture import Average, components
 
     if what == "law" and isinstance(found.fit, Average):
         return ",".join(found.fit.names)
@@ -19,7 +19,7 @@ def _named(found: Found, what: str) -> str:
 
 def _discrepancy(found: Found) -> str:
     """Say whether the law bends; where laws are averaged, whether any does."""
-    from nstar.mixture import components
+    from nstar.fits.mixture import components
 
     kinds = {part.tree.attrs.get("discrepancy") for part in components(found.fit)}
     return "waves" if "waves" in kinds else "none"
@@ -27,14 +27,14 @@ def _discrepancy(found: Found) -> str:
 
 def _priors(found: Found) -> str:
     """Name the set of priors."""
-    from nstar.mixture import components
+    from nstar.fits.mixture import components
 
     return components(found.fit)[0].tree.attrs.get("prior_set", "weak")
 
 
 def _weights(found: Found) -> dict[str, float]:
     """Weights by law where laws are averaged, else nothing."""
-    from nstar.mixture import Average
+    from nstar.fits.mixture import Average
 
     if not isinstance(found.fit, Average):
         return {}

@@ -6,8 +6,9 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
+from nstar.cli.asked import Asked
 from nstar.cli.sampling import numbers
-from nstar.cli.source import Asked, get_fit, tell
+from nstar.cli.source import get_fit, tell
 
 
 def add(app: typer.Typer) -> None:
@@ -35,19 +36,19 @@ def lifetime(
     o.require_prob(prob)
     o.require_positive("--budget", [budget], "1e24")
     tried = [int(k) for k in numbers(samples, "--samples")]
-    from nstar.actions import amount
+    from nstar.plans.actions import amount
 
     asked_of, long = amount(problems, "--problems"), amount(tokens, "--tokens")
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
     found = get_fit(asked, surface=True)
-    from nstar.checks import check_fit
     from nstar.cli import head
-    from nstar.fitting import Fit, fit
-    from nstar.joint_budgets import check_joint, joint
+    from nstar.fits.fitting import Fit, fit
+    from nstar.inference.joint_budgets import check_joint, joint
     from nstar.laws.repeated_by_size import RepeatedBySize
-    from nstar.reading import read_runs
+    from nstar.runs.reading import read_runs
+    from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
     loss = found.fit

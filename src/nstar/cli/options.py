@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from nstar.actions import Limits
+    from nstar.plans.actions import Limits
 
 Command = tuple[Callable[..., None], str]  # and an example of it
 
@@ -228,7 +228,7 @@ def limits(**texts: str | None) -> "Limits":
     Raises:
         ValueError: one is no positive number, or no run meets them.
     """
-    from nstar.actions import Limits, amount, memory
+    from nstar.plans.actions import Limits, amount, memory
 
     given = {name: text for name, text in texts.items() if text is not None}
     if "bytes_per_param" in given and "memory" not in given:

@@ -6,7 +6,8 @@ import typer
 
 from nstar.cli import curves, show
 from nstar.cli import options as o
-from nstar.cli.source import Asked, get_fit
+from nstar.cli.asked import Asked
+from nstar.cli.source import get_fit
 
 
 def add(app: typer.Typer) -> None:
@@ -39,9 +40,9 @@ def plan(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked)
-    from nstar.checks import check_fit, check_plan
     from nstar.cli import head
-    from nstar.planning import plan as make_plan
+    from nstar.plans.planning import plan as make_plan
+    from nstar.validation.checks import check_fit, check_plan
     from nstar.wording import plainly
 
     made = make_plan(found.fit, budget, seed=seed, group=group, limits=limits)
@@ -141,7 +142,7 @@ def compare(
     if bool(budget) == bool(named):
         msg = "say where the two are held against each other: --budget FLOP, or --at with what the law reads, as in --at k=100"
         raise ValueError(msg)
-    from nstar import published as registry
+    from nstar.published import fits as registry
 
     theirs = registry.get(published)
     asked = Asked(
@@ -153,9 +154,9 @@ def compare(
             found, theirs, named or {"C": budget or []}, prob, our_compute, json=json
         )
         return
-    from nstar.checks import check_fit, check_plan
     from nstar.cli import head
-    from nstar.comparison import compare as hold
+    from nstar.validation.checks import check_fit, check_plan
+    from nstar.validation.comparison import compare as hold
     from nstar.wording import plain, plainly
 
     held = hold(found.fit, theirs, budget or [], group=group)

@@ -7,10 +7,11 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.source import Asked, Found, get_fit
+from nstar.cli.asked import Asked
+from nstar.cli.source import Found, get_fit
 
 if TYPE_CHECKING:
-    from nstar.fitting import Fit
+    from nstar.fits.fitting import Fit
 
 
 def add(app: typer.Typer) -> None:
@@ -57,15 +58,15 @@ def summary(
 
 
 def _summarise(asked: Asked, prob: float, *, json: bool, out: str | None) -> None:
-    from nstar.writing import require_writable
+    from nstar.files.writing import require_writable
 
     o.require_prob(prob)
     if out:
         require_writable(out, ".nc")
     found = get_fit(asked)
-    from nstar.checks import check_fit
     from nstar.cli import head
-    from nstar.mixture import Average
+    from nstar.fits.mixture import Average
+    from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
     fit = found.fit

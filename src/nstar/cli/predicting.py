@@ -7,11 +7,12 @@ import typer
 
 from nstar.cli import curves, show
 from nstar.cli import options as o
-from nstar.cli.source import Asked, get_fit
+from nstar.cli.asked import Asked
+from nstar.cli.source import get_fit
 
 if TYPE_CHECKING:
-    from nstar.fitting import Fit
-    from nstar.mixture import Average
+    from nstar.fits.fitting import Fit
+    from nstar.fits.mixture import Average
 
 
 def add(app: typer.Typer) -> None:
@@ -42,9 +43,9 @@ def predict(
         return
     import numpy as np
 
-    from nstar.checks import check_fit, check_prediction
     from nstar.cli import head
-    from nstar.groups import in_group
+    from nstar.fits.groups import in_group
+    from nstar.validation.checks import check_fit, check_prediction
     from nstar.wording import plainly
 
     one = in_group(found.fit, group, seed=seed)
@@ -88,8 +89,8 @@ def _records(
     fit: "Fit | Average", points: list[tuple[float, float]], prob: float, seed: int
 ) -> list[dict[str, Any]]:
     from nstar.intervals import interval
-    from nstar.prediction import loss
-    from nstar.uncertainty import decompose
+    from nstar.predictions.prediction import loss
+    from nstar.validation.uncertainty import decompose
 
     cost, C_max = fit.runs.cost, None
     if "C" in fit.runs:

@@ -6,7 +6,8 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.source import Asked, get_fit, read
+from nstar.cli.asked import Asked
+from nstar.cli.source import get_fit, read
 
 
 def add(app: typer.Typer) -> None:
@@ -42,7 +43,7 @@ def prior(
         msg = f"--law {law}: a prior is of one law"
         raise ValueError(msg)
     from nstar.cli.choice import choose, require
-    from nstar.prior_check import prior_predictive
+    from nstar.validation.prior_check import prior_predictive
     from nstar.wording import plainly
 
     require(asked)
@@ -82,10 +83,10 @@ def sensitivity(
         msg = f"--law {law}: sensitivity is of one law; ask for each in turn"
         raise ValueError(msg)
     found = get_fit(asked)
-    from nstar.checks import check_fit
     from nstar.cli import head
-    from nstar.mixture import components
-    from nstar.power_scaling import sensitivity as scale
+    from nstar.fits.mixture import components
+    from nstar.validation.checks import check_fit
+    from nstar.validation.power_scaling import sensitivity as scale
     from nstar.wording import UNKNOWNS, plainly, three
 
     (fit,) = components(found.fit)

@@ -6,7 +6,8 @@ import typer
 
 from nstar.cli import curves, show
 from nstar.cli import options as o
-from nstar.cli.source import Asked, get_fit
+from nstar.cli.asked import Asked
+from nstar.cli.source import get_fit
 
 
 def add(app: typer.Typer) -> None:
@@ -62,9 +63,9 @@ def target(
     if value is not None:
         curves.met(found, value, chance, up_to, held, prob, json=json)
         return
-    from nstar.checks import check_fit
     from nstar.cli import head
-    from nstar.targets import reach
+    from nstar.plans.targets import reach
+    from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
     reached = reach(found.fit, loss or 0.0, chance, up_to=up_to, limits=limits, group=group)  # fmt: skip
@@ -138,10 +139,10 @@ def serve(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked)
-    from nstar.checks import check_fit, check_plan
     from nstar.cli import head
-    from nstar.planning import plan
-    from nstar.serving import serve as make
+    from nstar.plans.planning import plan
+    from nstar.plans.serving import serve as make
+    from nstar.validation.checks import check_fit, check_plan
     from nstar.wording import plainly
 
     made = make(found.fit, budget, demand, limits=limits, group=group, seed=seed)
@@ -162,10 +163,10 @@ def serve(
 def demand_of(text: str, option: str) -> Any:
     """Read 15T or a distribution."""
     if "(" in text:
-        from nstar.bills import guess
+        from nstar.plans.bills import guess
 
         return guess(text, option)
-    from nstar.actions import amount
+    from nstar.plans.actions import amount
 
     return amount(text, option)
 

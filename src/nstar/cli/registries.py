@@ -24,7 +24,7 @@ def data(
     json: o.Json = False,
 ) -> None:  # fmt: skip
     """List data sets, or show one and its columns."""
-    from nstar import datasets
+    from nstar.runs import datasets
 
     if name is None:
         entries = [datasets.get(n) for n in datasets.names()]
@@ -50,7 +50,7 @@ def published(
     json: o.Json = False,
 ) -> None:  # fmt: skip
     """List published fits, or show one with its traps."""
-    from nstar import published as registry
+    from nstar.published import fits as registry
 
     o.require_positive("--budget", budget or (), "3.8e25")
     if name is None:
@@ -89,9 +89,9 @@ def models(
     json: o.Json = False,
 ) -> None:  # fmt: skip
     """List released models, or hold one against a law."""
-    from nstar import models as registry
-    from nstar import published as laws
-    from nstar.model_families import beside_family
+    from nstar.published import fits as laws
+    from nstar.published import models as registry
+    from nstar.published.families import beside_family
     from nstar.wording import count, flop
 
     law = laws.get(against) if against else None

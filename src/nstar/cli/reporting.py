@@ -9,6 +9,7 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
+from nstar.cli.asked import Asked
 from nstar.cli.forecasting import require_prob
 from nstar.cli.reaching import demand_of
 from nstar.cli.reporting_curves import Also, kind_of, written
@@ -22,15 +23,15 @@ from nstar.cli.risking import (
     Target,
     bill_of,
 )
-from nstar.cli.source import Asked, get_fit, read, tell, use_cache
+from nstar.cli.source import get_fit, read, tell, use_cache
 from nstar.progress import progress
 
 if TYPE_CHECKING:
-    from nstar.actions import Limits
-    from nstar.bills import Bill
-    from nstar.ledger import Ledger
+    from nstar.ledger.entries import Ledger
+    from nstar.plans.actions import Limits
+    from nstar.plans.bills import Bill
+    from nstar.plans.routes import Routes
     from nstar.report.facts import Facts, Question
-    from nstar.routes import Routes
 
 
 def add(app: typer.Typer) -> None:
@@ -86,9 +87,9 @@ def report(
     bill = bill_of(hardware, precision, mfu, goodput, price)
     question = _question(candidates, target_loss, chance, serve_tokens, bill, limits, _book(ledger, prob), quick=quick)  # fmt: skip
     page_file = _before(asked, budget, prob, published or (), law or (), out)
-    from nstar.asking import TooFew
+    from nstar.files.writing import json_text, write_whole
     from nstar.report.page import page
-    from nstar.writing import json_text, write_whole
+    from nstar.runs.asking import TooFew
 
     try:
         found, facts = _answered(asked, budget, law or (), published, prob, question)
@@ -110,8 +111,8 @@ def _refuse(
     asked: Asked, file: Path, why: str, budget: float, prob: float, *, json: bool
 ) -> None:
     """Write the page of a ladder too small for any route, and leave with 1."""
+    from nstar.files.writing import json_text, write_whole
     from nstar.report.refusal import checks, page, refusal
-    from nstar.writing import json_text, write_whole
 
     runs, command = read(asked), shlex.join(["nstar", *sys.argv[1:]])
     document = refusal(runs, why, budget, command, asked.seed or 0, prob)
@@ -141,7 +142,7 @@ def _question(
     if target is not None:
         o.require_positive("--target-loss", [target], "1.9")
     o.require_prob(chance, "--chance")
-    from nstar.actions import read_all
+    from nstar.plans.actions import read_all
     from nstar.report.facts import Question
 
     tokens = None if served is None else demand_of(served, "--serve-tokens")
@@ -153,7 +154,7 @@ def _book(file: str | None, prob: float) -> "Ledger | None":
     if file is None:
         return None
     require_prob(prob)
-    from nstar.ledger import Ledger
+    from nstar.ledger.entries import Ledger
 
     return Ledger.read(file)
 
@@ -172,16 +173,16 @@ def _before(
     if asked.saved and laws:
         msg = f"--law {laws[0]}: {asked.source} is a saved fit, whose laws are as they are"
         raise ValueError(msg)
-    from nstar.writing import require_writable
+    from nstar.files.writing import require_writable
 
     name = out or f"{Path(asked.source).stem}-report.html"
     file = require_writable(name, ".html", ".htm")
-    from nstar import published as registry
+    from nstar.published import fits as registry
 
     for each in published:
         registry.get(each)
     from nstar.cli.choice import require
-    from nstar.routes import LEAD
+    from nstar.plans.routes import LEAD
 
     for each in laws:
         if each not in LEAD:
@@ -200,9 +201,9 @@ def _answered(
     question: "Question",
 ) -> tuple["Routes", "Facts"]:
     """Fit the routes, or load them, and gather what the page says, with progress on stderr."""
-    from nstar.kept import Kept, usual_folder
+    from nstar.fits.kept import Kept, usual_folder
+    from nstar.plans.routes import WORDS, of_saved, routes
     from nstar.report.facts import gather
-    from nstar.routes import WORDS, of_saved, routes
 
     kept = Kept(usual_folder() if asked.cache else None)
     command = shlex.join(["nstar", *sys.argv[1:]])

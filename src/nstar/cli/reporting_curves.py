@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nstar.cli import curves, show
 from nstar.cli import options as o
-from nstar.cli.source import Asked, get_fit, read, tell, use_cache
+from nstar.cli.asked import Asked
+from nstar.cli.source import get_fit, read, tell, use_cache
 
 if TYPE_CHECKING:
     from nstar.verdicts import Check
@@ -35,13 +36,13 @@ class Also(NamedTuple):
 def kind_of(asked: Asked, laws: list[str]) -> str:
     """Say which page it is: of counts, of a curve, or of a training budget."""
     if asked.saved:
-        from nstar.mixture import load
+        from nstar.fits.mixture import load
 
         return "curve" if curves.is_one(load(asked.source)) else "budget"
     if laws:
-        from nstar.fitting import named
+        from nstar.fits.fitting import named
         from nstar.laws import LAWS
-        from nstar.responding import responds
+        from nstar.predictions.responding import responds
 
         if laws[0].partition("(")[0].strip() not in LAWS:
             return "budget"  # where it is refused
@@ -54,7 +55,7 @@ def kind_of(asked: Asked, laws: list[str]) -> str:
 
 def written(asked: Asked, kind: str, law: str | None, also: Also, *, json: bool) -> None:  # fmt: skip
     """Write a page of a curve or of counts, with its numbers beside it."""
-    from nstar.writing import require_writable
+    from nstar.files.writing import require_writable
 
     o.require_prob(also.prob)
     o.require_prob(also.chance, "--chance")
@@ -69,7 +70,7 @@ def written(asked: Asked, kind: str, law: str | None, also: Also, *, json: bool)
 def _curve(
     asked: Asked, law: str | None, also: Also, command: str
 ) -> tuple[str, dict[str, Any], "list[Check]"]:
-    from nstar import published as registry
+    from nstar.published import fits as registry
     from nstar.report.curve_facts import CurveAsked, gather_curve
     from nstar.report.curve_page import curve_page
 
@@ -117,7 +118,7 @@ def _checks(document: dict[str, Any]) -> "list[Check]":
 def _put(
     file: Path, text: str, document: dict[str, Any], checks: "list[Check]", *, json: bool
 ) -> None:  # fmt: skip
-    from nstar.writing import json_text, write_whole
+    from nstar.files.writing import json_text, write_whole
 
     write_whole(file, text)
     numbers = write_whole(file.with_suffix(".json"), json_text(document))

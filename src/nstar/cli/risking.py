@@ -7,10 +7,11 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.source import Asked, get_fit
+from nstar.cli.asked import Asked
+from nstar.cli.source import get_fit
 
 if TYPE_CHECKING:
-    from nstar.bills import Bill
+    from nstar.plans.bills import Bill
 
 Candidates = Annotated[list[str] | None, typer.Option("--candidates", metavar="RUNS", help="Runs to weigh: 8B,70B,405B@15.6T, NAME=N@D, or a model of `nstar models`; what the budget buys where no tokens are said. Repeatable.")]  # fmt: skip
 Target = Annotated[float | None, typer.Option("--target-loss", metavar="LOSS", help="A loss whose probability of being missed is asked.")]  # fmt: skip
@@ -55,7 +56,7 @@ def risk(
         raise ValueError(msg)
     if target_loss is not None:
         o.require_positive("--target-loss", [target_loss], "1.9")
-    from nstar.actions import read_all
+    from nstar.plans.actions import read_all
 
     named = read_all(candidates or [])
     limits = o.limits(
@@ -67,10 +68,10 @@ def risk(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked)
-    from nstar.checks import check_fit, check_plan
     from nstar.cli import head
-    from nstar.planning import plan as make_plan
-    from nstar.weighing import weigh
+    from nstar.plans.planning import plan as make_plan
+    from nstar.plans.weighing import weigh
+    from nstar.validation.checks import check_fit, check_plan
     from nstar.wording import plainly
 
     weighed = weigh(
@@ -110,8 +111,8 @@ def bill_of(
                 msg = f"{option} {value}: of which hardware? give --hardware too, as in --hardware h100"
                 raise ValueError(msg)
         return None
-    from nstar import bills
-    from nstar.hardware import get
+    from nstar.plans import bills
+    from nstar.published.hardware import get
 
     def guess(option: str, usual: Any) -> Any:
         text = given[option]
@@ -194,9 +195,9 @@ def cost(
     """Say what a run takes: FLOP by every convention, hours, money."""
     o.require_prob(prob)
     o.require_positive("--context", [context], "8192")
-    from nstar import models
-    from nstar.actions import Action, amount, read
-    from nstar.transformers import conventions, of_catalogue
+    from nstar.costs.transformers import conventions, of_catalogue
+    from nstar.plans.actions import Action, amount, read
+    from nstar.published import models
 
     run: Action = read(model)
     D = amount(tokens, "--tokens") if tokens else run.D

@@ -33,8 +33,8 @@ def passk(
     chosen = o.pairs(prior, "--prior", "tail='LogNormal(-1.4, 0.6)'")
     if cache:
         use_cache()
-    from nstar.repeated import fit_counts, pass_at_k
-    from nstar.sample_worth import next_samples
+    from nstar.inference.repeated import fit_counts, pass_at_k
+    from nstar.inference.sample_worth import next_samples
 
     tell(f"law {law}: as asked for")
     fit = fit_counts(table, law, columns=named, where=where or (), priors=chosen or None, seed=seed or 0)  # fmt: skip
@@ -42,8 +42,8 @@ def passk(
     worth = next_samples(fit, max(ks), more, N=size, seed=seed or 0) if made.counts.size else []  # fmt: skip
     held = None
     if hold_out:
+        from nstar.inference.repeated_backtest import hold_out_samples
         from nstar.progress import progress
-        from nstar.repeated_backtest import hold_out_samples
 
         with progress() as bar:
             held = hold_out_samples(table, law, ks, columns=named, where=where or (), priors=chosen or None, prob=prob, seed=seed or 0, tick=bar("hold-out"))  # fmt: skip
@@ -69,8 +69,8 @@ def numbers(text: str, option: str = "--k") -> list[float]:
 def _tell(
     found: Found, made: Any, worth: list[dict[str, Any]], more: int, held: Any, prob: float, *, json: bool
 ) -> None:  # fmt: skip
-    from nstar.checks import check_fit
     from nstar.cli import head
+    from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
     tested = [held.check()] if held else []

@@ -6,8 +6,8 @@ from typing import Any
 
 import typer
 
+from nstar.files.writing import json_text
 from nstar.verdicts import Check, Status, worst
-from nstar.writing import json_text
 
 COLOURS = {Status.PASS: "green", Status.REVIEW: "yellow", Status.FAIL: "red"}
 COUNTS = {"N", "D", "N_total", "N_non_embedding", "N_star", "D_star"}

@@ -9,7 +9,8 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.source import Asked, read, tell
+from nstar.cli.asked import Asked
+from nstar.cli.source import read, tell
 
 
 def add(app: typer.Typer) -> None:
@@ -33,7 +34,7 @@ def simulate(
     seed: o.Seed = None, out: o.Out = None, json: o.Json = False,
 ) -> None:  # fmt: skip
     """Draw runs that a law would give, as CSV."""
-    from nstar.writing import require_writable, write_whole
+    from nstar.files.writing import require_writable, write_whole
 
     if out:
         require_writable(out)
@@ -50,7 +51,7 @@ def simulate(
     )
     params = {n: _number(n, v) for n, v in o.pairs(set_, "--set", "alpha1=0.5").items()}
     from nstar.cli.choice import require
-    from nstar.simulation import simulate as draw
+    from nstar.predictions.simulation import simulate as draw
 
     require(asked)
     runs = read(asked)

@@ -1,54 +1,16 @@
 """From what a command names to a fit, with progress on stderr."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from nstar.cli import options as o
+from nstar.cli.asked import Asked
 
 if TYPE_CHECKING:
-    from nstar.fitting import Fit
-    from nstar.mixture import Average
-    from nstar.observations import Observations
-    from nstar.prior_sets import PriorSet
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the options of a command said of the runs and the law."""
-
-    source: str
-    law: str | None = None
-    noise: str | None = None
-    discrepancy: str | None = None
-    priors: Sequence[str] | None = None
-    columns: str | None = None
-    where: Sequence[str] | None = None
-    k: float | None = None
-    params_counted: str | None = None
-    seed: int | None = None
-    cache: bool = True
-    pool: str | None = None
-    set_name: str | None = None
-
-    @property
-    def saved(self) -> bool:
-        """Say whether the source is a saved fit."""
-        return Path(self.source).suffix == ".nc"
-
-    @property
-    def chosen_priors(self) -> dict[str, str]:
-        """The priors by name."""
-        return o.pairs(self.priors, "--prior", "alpha1='Normal(0.5, 0.05)'")
-
-    @property
-    def prior_set(self) -> "PriorSet":
-        """The set of priors, with those chosen by name on top."""
-        from nstar.prior_sets import DEFAULT, PriorSet
-
-        return PriorSet(self.set_name or DEFAULT, self.chosen_priors)
+    from nstar.fits.fitting import Fit
+    from nstar.fits.mixture import Average
+    from nstar.runs.observations import Observations
 
 
 class Found(NamedTuple):
@@ -68,7 +30,7 @@ def read(asked: Asked) -> "Observations":
     columns = o.pairs(parts, "--columns", "N=params,D=tokens,L=loss")
     k = 6.0 if asked.k is None else asked.k
     o.require_positive("--flop-per-param-token", [k], "6")
-    from nstar.reading import read_runs
+    from nstar.runs.reading import read_runs
 
     return read_runs(
         asked.source,
@@ -103,11 +65,11 @@ def get_fit(asked: Asked, *, surface: bool = False) -> Found:
         if asked.pool:
             msg = "--pool is for one law, not yet for an average of several"
             raise ValueError(msg)
-        from nstar.averaging import average
+        from nstar.validation.averaging import average
 
         made = average(runs, names, *how, discrepancy=asked.discrepancy)
         return Found(made, reason)
-    from nstar.fitting import fit
+    from nstar.fits.fitting import fit
 
     made = fit(runs, law, *how, discrepancy=asked.discrepancy, pool=asked.pool)
     return Found(made, reason)
@@ -123,7 +85,7 @@ def _load(asked: Asked) -> Found:
         raise ValueError(msg)
     if asked.cache:
         use_cache()
-    from nstar.mixture import load
+    from nstar.fits.mixture import load
 
     return Found(load(asked.source), f"as saved in {asked.source}")
 

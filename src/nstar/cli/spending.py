@@ -10,8 +10,8 @@ from nstar.cli.sampling import numbers
 from nstar.cli.source import tell, use_cache
 
 if TYPE_CHECKING:
-    from nstar.contenders import Contender
-    from nstar.spending_inference import Spent
+    from nstar.inference.contenders import Contender
+    from nstar.inference.spending import Spent
 
 KINDS = (".svg", ".png", ".pdf")
 
@@ -44,9 +44,9 @@ def spend(
     o.require_positive("--budget", [budget] if budget is not None else [], "8e14")
     kind = _kind(figure)
     duel = _duel(against) if against else None
-    from nstar.spending_inference import ALL, Option
-    from nstar.spending_inference import spend as work_out
-    from nstar.strategies import SAMPLES
+    from nstar.inference.spending import ALL, Option
+    from nstar.inference.spending import spend as work_out
+    from nstar.inference.strategies import SAMPLES
 
     tried = set(numbers(samples, "--samples")) if samples else set(SAMPLES)
     tried |= {k for _, k in duel or ()}
@@ -61,9 +61,9 @@ def spend(
     long = lengths(tokens, list(tables))
     if cache:
         use_cache()
-    from nstar.actions import amount
-    from nstar.contenders import contender
-    from nstar.inference_costs import Serving
+    from nstar.costs.inference import Serving
+    from nstar.inference.contenders import contender
+    from nstar.plans.actions import amount
 
     reads = amount(verifier, "--verifier") if verifier else 0.0
     made = []
@@ -86,7 +86,7 @@ def spend(
 
 
 def _kind(figure: str | None) -> str:
-    from nstar.writing import require_writable
+    from nstar.files.writing import require_writable
 
     return require_writable(figure, *KINDS, option="--figure").suffix[1:] if figure else ""  # fmt: skip
 
@@ -105,9 +105,9 @@ def _tables(
     models: list[str], columns: str | None, where: Any
 ) -> dict[str, tuple[float, Any]]:
     """Read each model's table: by name its size and rows."""
-    from nstar.actions import amount
-    from nstar.contenders import by_size
-    from nstar.reading import read_runs
+    from nstar.inference.contenders import by_size
+    from nstar.plans.actions import amount
+    from nstar.runs.reading import read_runs
 
     parts = [part for part in (columns or "").split(",") if part]
     named = o.pairs(parts, "--columns", "samples=n,successes=c")
@@ -130,7 +130,7 @@ def lengths(text: str, names: list[str]) -> dict[str, float]:
     Raises:
         ValueError: one is no positive number, or a model lacks.
     """
-    from nstar.actions import amount
+    from nstar.plans.actions import amount
 
     if "=" not in text:
         return dict.fromkeys(names, amount(text, "--tokens"))
@@ -142,8 +142,8 @@ def lengths(text: str, names: list[str]) -> dict[str, float]:
 
 
 def _draw(path: str, spent: "Spent", prob: float, kind: str) -> None:
+    from nstar.files.writing import write_whole
     from nstar.report.frontier_figure import figure
-    from nstar.writing import write_whole
 
     write_whole(path, figure(spent, prob, kind))
 

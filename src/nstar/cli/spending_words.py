@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from nstar.checks import check_fit
 from nstar.cli import show
-from nstar.contenders import Contender
-from nstar.problem_sets import Problems
-from nstar.repeated_checks import check_counts
-from nstar.spending_inference import Spent
-from nstar.strategies import STRATEGIES
+from nstar.inference.contenders import Contender
+from nstar.inference.problem_sets import Problems
+from nstar.inference.repeated_checks import check_counts
+from nstar.inference.spending import Spent
+from nstar.inference.strategies import STRATEGIES
+from nstar.validation.checks import check_fit
 from nstar.verdicts import Check
 from nstar.wording import digits, flop, percent, plainly, share, shares
 

@@ -6,8 +6,9 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
+from nstar.cli.asked import Asked
 from nstar.cli.predicting import point
-from nstar.cli.source import Asked, Found, get_fit, tell, use_cache
+from nstar.cli.source import Found, get_fit, tell, use_cache
 
 
 def add(app: typer.Typer) -> None:
@@ -59,8 +60,8 @@ def task(
     if table is None and asked.saved:
         msg = f"{runs} is a saved fit: name the table of runs that were evaluated with --task"
         raise ValueError(msg)
-    from nstar.downstream import score
-    from nstar.task_fits import fit_task
+    from nstar.downstream.fits import fit_task
+    from nstar.downstream.scoring import score
 
     own = o.pairs([p for p in (columns or "").split(",") if p], "--columns", "N=params") if table is None else {}  # fmt: skip
     rows = [*(where or ()), *(task_where or ())] if table is None else task_where or ()
@@ -117,8 +118,8 @@ def _questions(text: str | None) -> str | float | None:
 def _tell(
     found: Found, made: Any, prob: float, group: str | None, *, json: bool
 ) -> None:
-    from nstar.checks import check_fit, check_prediction
     from nstar.cli import head
+    from nstar.validation.checks import check_fit, check_prediction
     from nstar.wording import plainly
 
     of_task = [c._replace(name=f"task: {c.name}") for c in check_fit(made.task)]

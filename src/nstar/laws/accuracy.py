@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 
-from nstar import sigmoid
 from nstar.laws.centre import centre, spread_of
-from nstar.responses import ACCURACY
+from nstar.responses import sigmoid
+from nstar.responses.scales import ACCURACY
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 
@@ -17,7 +17,7 @@ class Accuracy:
 
     $$ a(L) = a_0 + \frac{a_1 - a_0}{1 + e^{(L - m)/w}} $$
 
-    with a power of L in place of L where the runs ask for it (`nstar.sigmoid`).  (Llama 3,
+    with a power of L in place of L where the runs ask for it (`nstar.responses.sigmoid`).  (Llama 3,
     arXiv:2407.21783, sec. 3.2.1, on the task's negative log-likelihood; Bhagia et al.
     2024, arXiv:2412.04403, on its bits per byte.)  L is any loss that falls as models
     get better.  Far above m it is the law of Gadre et al. (2024, arXiv:2403.08540,

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from nstar import sigmoid
 from nstar.laws.centre import centre, spread_of
-from nstar.responses import TASK
+from nstar.responses import sigmoid
+from nstar.responses.scales import TASK
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 

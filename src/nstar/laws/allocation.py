@@ -5,11 +5,11 @@ from functools import partial
 
 import jax.numpy as jnp
 
-from nstar.costs import FLOP_PER_PARAM_TOKEN, flop_per_param_token
+from nstar.costs.training import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
 from nstar.laws.centre import centre, typical_error
 from nstar.laws.line import STRAIGHT, Trend, tied
-from nstar.responses import LOG_TOKENS
+from nstar.responses.scales import LOG_TOKENS
 from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
 
 

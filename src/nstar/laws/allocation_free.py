@@ -6,11 +6,11 @@ from functools import partial
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
-from nstar.costs import FLOP_PER_PARAM_TOKEN, flop_per_param_token
+from nstar.costs.training import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
 from nstar.laws.centre import centre, typical_error
 from nstar.laws.line import STRAIGHT, Trend
-from nstar.responses import LOG_OPTIMUM
+from nstar.responses.scales import LOG_OPTIMUM
 from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
 
 

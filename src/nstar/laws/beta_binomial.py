@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
-from nstar.responses import SUCCESSES
+from nstar.responses.scales import SUCCESSES
 from nstar.types import Array, Inputs, Params, Prior, Response
 
 ODDS = (-3.0, 3.0)  # log-odds of a sample solving a problem

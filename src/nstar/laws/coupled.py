@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 from nstar.laws import priors
 from nstar.laws.centre import centre
 from nstar.laws.exponents import exponents
-from nstar.responses import LOG_LOSS
+from nstar.responses.scales import LOG_LOSS
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 

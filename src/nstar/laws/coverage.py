@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
-from nstar import pass_rates
 from nstar.laws.centre import centre
-from nstar.responses import ACCURACY
+from nstar.responses import pass_rates
+from nstar.responses.scales import ACCURACY
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 

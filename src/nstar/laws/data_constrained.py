@@ -11,7 +11,7 @@ from nstar.laws import priors
 from nstar.laws.centre import centre
 from nstar.laws.chinchilla import Chinchilla
 from nstar.laws.exponents import exponents
-from nstar.responses import LOG_LOSS
+from nstar.responses.scales import LOG_LOSS
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 
 from nstar.laws.centre import centre
-from nstar.responses import LOG_FID
+from nstar.responses.scales import LOG_FID
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 

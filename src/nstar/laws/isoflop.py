@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from nstar.costs import FLOP_PER_PARAM_TOKEN, flop_per_param_token
+from nstar.costs.training import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
 from nstar.laws.centre import centre
 from nstar.laws.line import STRAIGHT, HiddenTrend, tied
-from nstar.responses import LOG_LOSS
+from nstar.responses.scales import LOG_LOSS
 from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
 
 NEAR = 1.73  # e-folds of D, 0.75 decades: how far a measured optimum's parabola reads

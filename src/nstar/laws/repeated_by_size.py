@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from nstar import pass_rates
 from nstar.laws.centre import centre
-from nstar.responses import SUCCESSES
+from nstar.responses import pass_rates
+from nstar.responses.scales import SUCCESSES
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 
@@ -66,7 +66,7 @@ class RepeatedBySize:
         return {"size": list(self.sizes)}, dims
 
     def expected(self, params: Params, x: Inputs) -> Array:
-        """Tell each problem's population (`nstar.rate_mixtures`), (problem, 42)."""
+        """Tell each problem's population (`nstar.responses.rate_mixtures`), (problem, 42)."""
         own = jnp.searchsorted(jnp.asarray(self.sizes), x[self.by])
         told = self.around(params, x[self.by], params["offset_ease"][own], params["offset_tail"][own])  # fmt: skip
         return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), told.shape[-1]))

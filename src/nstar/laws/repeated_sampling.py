@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from nstar import pass_rates, rate_mixtures
-from nstar.responses import SUCCESSES
+from nstar.responses import pass_rates, rate_mixtures
+from nstar.responses.scales import SUCCESSES
 from nstar.types import Array, Inputs, Params, Prior, Response
 
 
@@ -16,7 +16,7 @@ class RepeatedSampling:
     $$ p_i \sim z\,\delta_0 + (1 - z)\,f(p; a, \lambda, b), \qquad
        s_i \sim \mathrm{Binomial}(n_i, p_i) $$
 
-    with f of `nstar.pass_rates`, a power p^(a - 1) near zero that may bend.  Each p_i is
+    with f of `nstar.responses.pass_rates`, a power p^(a - 1) near zero that may bend.  Each p_i is
     integrated out exactly (`nstar.noises.counts`), so the n_i may be of any size and
     differ.  z is the share that no number of samples solves, which n samples cannot tell
     from rates far below 1/n.  The beta-binomial of Schaeffer et al. (2025,
@@ -38,7 +38,7 @@ class RepeatedSampling:
         return pass_rates.priors()
 
     def expected(self, params: Params, x: Inputs) -> Array:
-        """Tell each problem's population (`nstar.rate_mixtures`), (problem, 42)."""
+        """Tell each problem's population (`nstar.responses.rate_mixtures`), (problem, 42)."""
         told = pass_rates.of(params)
         return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), *told.shape))
 

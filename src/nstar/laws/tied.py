@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 
-from nstar.costs import FLOP_PER_PARAM_TOKEN, flop_per_param_token
+from nstar.costs.training import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
 from nstar.laws.centre import centre
 from nstar.laws.chinchilla import Chinchilla
-from nstar.responses import LOG_LOSS
+from nstar.responses.scales import LOG_LOSS
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 

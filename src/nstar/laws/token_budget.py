@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 
-from nstar import sigmoid
 from nstar.laws.centre import centre, spread_of
-from nstar.responses import ACCURACY
+from nstar.responses import sigmoid
+from nstar.responses.scales import ACCURACY
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 
@@ -19,7 +19,7 @@ class TokenBudget:
 
     For token budgets and sequential revision, whose accuracy saturates (budget forcing,
     Muennighoff et al. 2025, arXiv:2501.19393; ScaleRL fits the same to training compute,
-    arXiv:2510.13786).  The unknowns are told where the runs are (`nstar.sigmoid`), at the
+    arXiv:2510.13786).  The unknowns are told where the runs are (`nstar.responses.sigmoid`), at the
     curve that is one of log T.
     """
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 
 from nstar.laws.centre import centre
-from nstar.responses import METRIC
+from nstar.responses.scales import METRIC
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 

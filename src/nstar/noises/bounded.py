@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
-from nstar import sigmoid
+from nstar.responses import sigmoid
 from nstar.types import Array, Inputs, Params, Prior, Response
 
 LEAST = 0.0025  # p (1 - p) below which scatter shrinks no further: the odd lucky answer

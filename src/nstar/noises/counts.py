@@ -9,7 +9,7 @@ import numpyro.distributions as dist
 from jax.scipy.special import gammaln
 from numpyro.distributions import constraints
 
-from nstar.rate_mixtures import CENTRES, log_kernel, parts
+from nstar.responses.rate_mixtures import CENTRES, log_kernel, parts
 from nstar.types import Array, Inputs, Params, Prior, Response
 
 TOLD = (3, len(CENTRES) + 1)  # lengths of the axis that tells a population
@@ -22,7 +22,7 @@ class Binomial:
     $$ P(s) = z\,[s = 0] + \sum_m w_m \binom{n}{s} \frac{B(s + a_m,\, n - s + b_m)}{B(a_m, b_m)} $$
 
     What is expected of a problem is its population, told in the last axis
-    (`nstar.rate_mixtures`).  It has no unknowns of its own: the population is the law's.
+    (`nstar.responses.rate_mixtures`).  It has no unknowns of its own: the population is the law's.
     """
 
     def priors(self, response: Response) -> dict[str, Prior]:

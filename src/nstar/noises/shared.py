@@ -9,7 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
-from nstar.observations import Observations
+from nstar.runs.observations import Observations
 from nstar.types import SHARED, Array, Inputs, Law, Params, Prior, Response
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from nstar.actions import ANY, Limits
-from nstar.choosing import choose
-from nstar.fitting import Fit
-from nstar.limiting import held
-from nstar.mixture import Average
+from nstar.fits.fitting import Fit
+from nstar.fits.mixture import Average
+from nstar.plans.actions import ANY, Limits
+from nstar.plans.choosing import choose
+from nstar.plans.limiting import held
 
 BUDGETS = 25  # points of the line
 BANDS = (0.5, 0.8, 0.95)  # probabilities of the nested bands

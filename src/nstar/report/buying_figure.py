@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from nstar.plans.targets import Reach
 from nstar.report.buying import Line
 from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, Label, name_ends
-from nstar.targets import Reach
 from nstar.wording import flop, percent
 
 

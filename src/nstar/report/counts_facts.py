@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from nstar.checks import check_fit
-from nstar.contenders import Contender, by_size, contender
-from nstar.inference_costs import PER_PARAM, Serving
-from nstar.observations import Observations
-from nstar.repeated import PassAtK, pass_at_k
+from nstar.costs.inference import PER_PARAM, Serving
+from nstar.inference.contenders import Contender, by_size, contender
+from nstar.inference.repeated import PassAtK, pass_at_k
+from nstar.inference.sample_worth import next_samples
+from nstar.inference.spending import Option, Spent, spend
 from nstar.report.records import provenance_of
-from nstar.sample_worth import next_samples
-from nstar.spending_inference import Option, Spent, spend
+from nstar.runs.observations import Observations
+from nstar.validation.checks import check_fit
 from nstar.verdicts import Status, worst
 from nstar.wording import digits, flop, percent, plainly, shares
 

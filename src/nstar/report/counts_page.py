@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from nstar.repeated import PassAtK
+from nstar.inference.repeated import PassAtK
 from nstar.report import frontier_figure
 from nstar.report.counts_facts import MORE, CountsFacts
 from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, band

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from nstar.backtest import Outcome, backtest, check_backtest
-from nstar.checks import check_fit
-from nstar.curve_checks import check_curve, ends_told
-from nstar.curve_comparison import SCOPES, compare_curve, sentence, theirs_at
-from nstar.curves import Met, meet, read, summary
-from nstar.fitting import Fit
-from nstar.published import PublishedFit
+from nstar.fits.fitting import Fit
+from nstar.predictions.curves import Met, meet, read, summary
+from nstar.predictions.responding import leading
+from nstar.published.fits import PublishedFit
 from nstar.report.records import provenance_of, unknowns
-from nstar.responding import leading
+from nstar.validation.backtest import Outcome, backtest, check_backtest
+from nstar.validation.checks import check_fit
+from nstar.validation.curve_checks import check_curve, ends_told
+from nstar.validation.curve_comparison import SCOPES, compare_curve, sentence, theirs_at
 from nstar.verdicts import Check, Status, worst
 from nstar.wording import digits, numbers, percent, plain, plainly, share
 

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from nstar.backtest import Outcome
-from nstar.curve_checks import ENDS
 from nstar.report import held_out
 from nstar.report.curve_facts import CurveFacts
 from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT, Label, name_ends
 from nstar.report.sections import Picture, Section, page, picture
 from nstar.report.tables import Table
 from nstar.scores import quantiles
+from nstar.validation.backtest import Outcome
+from nstar.validation.curve_checks import ENDS
 from nstar.wording import amount, digits, numbers, percent, three, unknown
 
 BANDS = (0.5, 0.8, 0.95)

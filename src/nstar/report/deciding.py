@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from nstar.actions import ANY, Limits
-from nstar.fitting import Fit
+from nstar.fits.fitting import Fit
+from nstar.fits.mixture import Average
 from nstar.intervals import interval
-from nstar.mixture import Average
-from nstar.planning import Plan, plan
-from nstar.routes import Routes
+from nstar.plans.actions import ANY, Limits
+from nstar.plans.planning import Plan, plan
+from nstar.plans.routes import Routes
 
 MIXTURE = "mixture"
 

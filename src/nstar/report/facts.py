@@ -4,28 +4,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from nstar.actions import ANY, Action, Limits
-from nstar.bills import Bill
-from nstar.checks import check_fit, check_plan
-from nstar.comparison import Comparison, compare
-from nstar.hindsight import Trial, check_trials, trials, weights
-from nstar.kept import Kept, of_fit
-from nstar.ledger import Ledger
-from nstar.mixture import Average, components
-from nstar.piloting import one_more
+from nstar.design.piloting import one_more
+from nstar.fits.kept import Kept, of_fit
+from nstar.fits.mixture import Average, components
+from nstar.ledger.entries import Ledger
+from nstar.ledger.verification import Record, track_record
+from nstar.ledger.verification import as_json as told_beforehand
+from nstar.plans.actions import ANY, Action, Limits
+from nstar.plans.bills import Bill
+from nstar.plans.routes import Route, Routes
+from nstar.plans.serving import Served, serve
+from nstar.plans.targets import Reach, reach
+from nstar.plans.weighing import Risk, weigh
 from nstar.report import records
 from nstar.report.buying import Line, bought
 from nstar.report.deciding import Decision, decided
 from nstar.report.headline import headline
-from nstar.routes import Route, Routes
-from nstar.serving import Served, serve
-from nstar.targets import Reach, reach
 from nstar.types import Scattered, Surface
-from nstar.universes import universes, weighed
+from nstar.validation.checks import check_fit, check_plan
+from nstar.validation.comparison import Comparison, compare
+from nstar.validation.hindsight import Trial, check_trials, trials, weights
+from nstar.validation.universes import universes, weighed
 from nstar.verdicts import Check, Status, worst
-from nstar.verification import Record, track_record
-from nstar.verification import as_json as told_beforehand
-from nstar.weighing import Risk, weigh
 from nstar.wording import plainly
 
 ORDER = (Status.FAIL, Status.REVIEW, Status.PASS)

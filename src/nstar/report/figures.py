@@ -6,11 +6,11 @@ import jax
 import numpy as np
 from matplotlib.axes import Axes
 
-from nstar.allocating import optima
-from nstar.fitting import Fit
-from nstar.mixture import thinned
-from nstar.optima import measured_optima
-from nstar.published import PublishedFit
+from nstar.fits.fitting import Fit
+from nstar.fits.mixture import thinned
+from nstar.plans.routes import Routes
+from nstar.predictions.allocating import optima
+from nstar.published.fits import PublishedFit
 from nstar.report.drawing import (
     BLUE,
     INK,
@@ -22,7 +22,7 @@ from nstar.report.drawing import (
     counted,
     name_ends,
 )
-from nstar.routes import Routes
+from nstar.runs.optima import measured_optima
 from nstar.wording import flop
 
 CURVE_DRAWS = 400  # thinned draws behind a band

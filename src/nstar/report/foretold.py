@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from nstar import ledger_tables
+from nstar.ledger import tables as ledger_tables
+from nstar.ledger.verification import Record
 from nstar.report.held_out import PROB, Held, panel
 from nstar.report.tables import Table
-from nstar.verification import Record
 
 
 def table(document: dict[str, Any]) -> Table:

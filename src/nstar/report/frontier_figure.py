@@ -6,8 +6,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nstar.inference.spending import Spent
 from nstar.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SOFT, STYLE, band
-from nstar.spending_inference import Spent
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 ACROSS = 2

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nstar.actions import ANY
-from nstar.checks import FAR
 from nstar.intervals import interval
+from nstar.plans.actions import ANY
+from nstar.plans.routes import Routes
+from nstar.plans.weighing import Risk
 from nstar.report.deciding import MIXTURE, Decision
-from nstar.routes import Routes
+from nstar.validation.checks import FAR
 from nstar.verdicts import Status
-from nstar.weighing import Risk
 from nstar.wording import count, counts, digits, flop, numbers, percent, share
 
 SPENT = 0.99  # of the budget below which a run is said to use less

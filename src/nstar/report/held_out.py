@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nstar.backtest import Outcome
-from nstar.hindsight import Trial, decades
 from nstar.report.drawing import BLUE, INK, ORANGE, STYLE
 from nstar.scores import quantiles
+from nstar.validation.backtest import Outcome
+from nstar.validation.hindsight import Trial, decades
 
 ACROSS = 3  # panels side by side
 PANEL = (3.6, 2.7)  # inches

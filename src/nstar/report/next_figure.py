@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nstar.piloting import NextRuns
+from nstar.design.piloting import NextRuns
 from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, STYLE, counted
 
 SIZE = (6.4, 4.6)  # inches

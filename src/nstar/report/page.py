@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from nstar.plans.risk import LEVEL
+from nstar.plans.routes import Routes
 from nstar.report import foretold, tables
 from nstar.report.facts import Facts
 from nstar.report.markup import environment
 from nstar.report.pictures import pictures
 from nstar.report.words import LEADS, NO_LOSS, NO_MONEY, NOTHING_NEXT, SECTIONS
-from nstar.risk import LEVEL
-from nstar.routes import Routes
 from nstar.wording import count, counts, flop, percent, shown
 
 NOTES = {"next": NOTHING_NEXT, "money": NO_MONEY, "loss": NO_LOSS}

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from nstar.hindsight import decades
+from nstar.plans.routes import Routes
 from nstar.report import (
     buying_figure,
     figures,
@@ -18,8 +18,8 @@ from nstar.report.deciding import MIXTURE
 from nstar.report.drawing import colour, svg
 from nstar.report.facts import Facts
 from nstar.report.tiles import density, tiles
-from nstar.routes import Routes
 from nstar.types import Surface
+from nstar.validation.hindsight import decades
 from nstar.wording import counts, digits, flop, numbers, percent
 
 SHAPES = ("N", "D")  # of allocation figures, in this order

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from nstar import models
-from nstar.allocating import optima
-from nstar.comparison import Comparison
-from nstar.fitting import Fit
+from nstar.fits.fitting import Fit
+from nstar.fits.mixture import Average, thinned
 from nstar.intervals import credible_level, interval
-from nstar.mixture import Average, thinned
-from nstar.observations import Observations
-from nstar.routes import Route, Routes
+from nstar.plans.routes import Route, Routes
+from nstar.predictions.allocating import optima
+from nstar.published import models
+from nstar.runs.observations import Observations
 from nstar.types import Surface
-from nstar.uncertainty import decompose
+from nstar.validation.comparison import Comparison
+from nstar.validation.uncertainty import decompose
 from nstar.wording import plain
 
 DRAWS = 1000  # of a law that released models are held against

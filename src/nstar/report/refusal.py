@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from nstar.observations import Observations
 from nstar.report import tables
 from nstar.report.markup import environment
 from nstar.report.words import REMEDY, SECTIONS
+from nstar.runs.observations import Observations
 from nstar.verdicts import Check, Status
 from nstar.wording import flop, shown
 

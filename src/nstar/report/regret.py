@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from nstar.plans.weighing import RECOMMENDED, WRONG, Risk
 from nstar.report.drawing import INK, Label, counted, name_ends
-from nstar.weighing import RECOMMENDED, WRONG, Risk
 from nstar.wording import shown
 
 OFTEN = 0.95  # of the draws lie below the dotted line

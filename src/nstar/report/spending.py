@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from nstar.limiting import held
-from nstar.prediction import law_loss
-from nstar.published import PublishedFit
+from nstar.plans.limiting import held
+from nstar.plans.routes import Routes
+from nstar.predictions.prediction import law_loss
+from nstar.published.fits import PublishedFit
 from nstar.report.drawing import INK, Label, band, colour, counted, name_ends
-from nstar.routes import Routes
 from nstar.types import Surface
 from nstar.wording import count
 

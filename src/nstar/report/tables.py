@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from nstar.plans.weighing import WRONG
 from nstar.report.words import PROVENANCE
-from nstar.weighing import WRONG
 from nstar.wording import (
     beside,
     count,

@@ -1,0 +1,171 @@
+"""Runs one could make first: a list of one's own, a grid within a budget, or profiles."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from nstar.costs.cost_line import WIDENED, of_runs
+from nstar.fits.fitting import Fit
+from nstar.fits.mixture import Average, components
+from nstar.predictions.allocating import optima
+from nstar.runs.observations import Observations
+from nstar.runs.reading import read_runs
+from nstar.types import Cost, Surface
+from nstar.wording import count, flop
+
+SIZES, BUDGETS = 14, 14  # of a grid
+DEEP = 1e-3  # of the pilot budget: smaller runs are not tried
+SMALLER, LARGER = 2.0, 3.0  # times the runs' own sizes that a grid goes beyond
+OF_PROFILE = 7  # runs of an isoFLOP profile, as published ladders have
+KNOWN = ("N", "D", "C", "L", "budget", "profile")  # columns that are not the law's own
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Runs that can be made; those of one number in `unit` are made together or not."""
+
+    N: np.ndarray  # parameters, (candidate,)
+    D: np.ndarray  # tokens
+    C: np.ndarray  # FLOP of each
+    unit: np.ndarray  # number of what it is bought with
+    x: Mapping[str, np.ndarray] = field(default_factory=dict)  # what else a law reads
+
+    def __len__(self) -> int:
+        """Count the runs."""
+        return len(self.N)
+
+    @property
+    def units(self) -> list[np.ndarray]:
+        """Indices of the runs of each unit."""
+        return [np.flatnonzero(self.unit == u) for u in np.unique(self.unit)]
+
+    def affordable(self, pilot: float) -> "Candidates":
+        """Leave out units that cost more than the pilot budget.
+
+        Raises:
+            ValueError: none is left.
+        """
+        cost = {u: self.C[self.unit == u].sum() for u in np.unique(self.unit)}
+        keep = np.array([cost[u] <= pilot * (1 + 1e-9) for u in self.unit])
+        if not keep.any():
+            msg = f"no candidate can be bought with a pilot budget of {flop(pilot)} FLOP: the cheapest costs {flop(min(cost.values()))}"
+            raise ValueError(msg)
+        x = {name: v[keep] for name, v in self.x.items()}
+        return Candidates(self.N[keep], self.D[keep], self.C[keep], self.unit[keep], x)
+
+
+def read(
+    source: Any, cost: Cost, columns: Mapping[str, str] | None = None
+) -> Candidates:
+    """Read candidates from a table as runs are read; no losses are needed.
+
+    Any two of N, D and C say a run; C may be its cost where that is not k N D.  Runs of
+    one value of the column `profile`, where there is one, are made together or not at
+    all.  Other numeric columns are what a law reads of a run besides.
+
+    Raises:
+        ValueError: the table lacks N or D, or something in it is not as it should be.
+    """
+    runs = read_runs(source, columns)
+    if not ("N" in runs and "D" in runs):
+        msg = (
+            f"{runs.source}: candidates need N and D of each run, or one of them with C"
+        )
+        raise ValueError(msg)
+    C = runs["C"] if not runs.derived.startswith("C") else cost.flop(runs["N"], runs["D"])  # fmt: skip
+    own = runs.columns.get("profile", np.arange(len(runs)))
+    unit = np.unique(own, return_inverse=True)[1]
+    others = {n: v for n, v in runs.columns.items() if n not in KNOWN and v.dtype.kind == "f"}  # fmt: skip
+    return Candidates(runs["N"], runs["D"], C, unit, others)
+
+
+def grid(
+    fit: Fit | Average,
+    pilot: float,
+    sizes: Sequence[float] = (),
+    tokens: Sequence[float] = (),
+) -> Candidates:
+    """Runs of the sizes and tokens available, none above the pilot budget.
+
+    Sizes not given go from half the runs' smallest to three times their largest, tokens
+    not given are what budgets from a thousandth of the pilot to all of it buy.  Tokens
+    per parameter stay within twice the runs' own where neither is given.
+
+    Raises:
+        ValueError: the budget is too small for any of them.
+    """
+    runs, cost = components(fit)[0].runs, fit.runs.cost
+    N = np.array(sizes or _sizes(runs, pilot, cost))
+    if len(tokens):
+        pairs = np.array(list(product(N, tokens)))
+        n, d = pairs[:, 0], pairs[:, 1]
+    else:
+        budgets = np.geomspace(DEEP * pilot, pilot, BUDGETS)
+        n, c = (v.ravel() for v in np.meshgrid(N, budgets, indexing="ij"))
+        d = cost.tokens(n, c)
+    C = cost.flop(n, d)
+    keep = np.asarray(pilot * (1 + 1e-9) >= C)
+    if not (sizes and len(tokens)):
+        low, high = of_runs(runs["N"], runs["D"])
+        keep &= (d / n >= low) & (d / n <= high)
+    if not keep.any():
+        msg = f"a pilot budget of {flop(pilot)} FLOP buys none of the runs: the cheapest of {count(n.min())} parameters or more costs {flop(C.min())}"
+        raise ValueError(msg)
+    at = np.flatnonzero(keep)
+    return Candidates(n[at], d[at], C[at], np.arange(len(at)))
+
+
+def profiles(
+    fit: Fit | Average, pilot: float, sizes: Sequence[float] = ()
+) -> Candidates:
+    """Whole isoFLOP profiles of seven runs, or of the sizes given, within the pilot budget.
+
+    Runs of a profile spread over the runs' own tokens per parameter in equal ratios.
+
+    Raises:
+        ValueError: no size given fits into a profile.
+    """
+    runs, cost = components(fit)[0].runs, fit.runs.cost
+    each = len(sizes) or OF_PROFILE
+    budgets = np.geomspace(max(DEEP * pilot, runs["C"].min() * each), pilot, BUDGETS) / each  # fmt: skip
+    low, high = of_runs(runs["N"], runs["D"], 1.0)
+    made = []
+    for u, C in enumerate(budgets):
+        N = np.array(sizes) if sizes else np.sqrt(C / (cost.flop(1.0, 1.0) * np.geomspace(low, high, each)))  # fmt: skip
+        D = cost.tokens(N, C)
+        ratio = D / N
+        inside = (ratio >= low / WIDENED) & (ratio <= high * WIDENED)
+        if inside.sum() >= 3:
+            made.append((N[inside], D[inside], np.full(inside.sum(), u)))
+    if not made:
+        msg = f"no isoFLOP profile of three of these sizes lies within a pilot budget of {flop(pilot)} FLOP and the runs' tokens per parameter"
+        raise ValueError(msg)
+    N, D, unit = (np.concatenate(v) for v in zip(*made, strict=True))
+    return Candidates(N, D, cost.flop(N, D), unit)
+
+
+def usual(fit: Fit | Average, pilot: float) -> Candidates:
+    """Give the candidates of a fit where none are named: a grid, or optima to be measured."""
+    by_size = all("N" in p.law.inputs or isinstance(p.law, Surface) for p in components(fit))  # fmt: skip
+    return grid(fit, pilot) if by_size else measured(fit, pilot)
+
+
+def measured(fit: Fit | Average, pilot: float) -> Candidates:
+    """Compute-optimal points that could be measured, each by a profile of seven runs.
+
+    N and D are the median of where the law expects the optimum; C is what all seven cost.
+    """
+    C = np.geomspace(DEEP * pilot, pilot, BUDGETS) / OF_PROFILE
+    N, D = (np.median(v, axis=0) for v in optima(fit, C))
+    return Candidates(N, D, C * OF_PROFILE, np.arange(len(C)), {"C": C})
+
+
+def _sizes(runs: Observations, pilot: float, cost: Cost) -> np.ndarray:
+    """Sizes to try where none are named: the runs' own and somewhat beyond."""
+    least, most = runs["N"].min() / SMALLER, runs["N"].max() * LARGER
+    low, _ = of_runs(runs["N"], runs["D"])
+    fits = float(np.sqrt(pilot / (cost.flop(1.0, 1.0) * low)))
+    return np.geomspace(least, max(min(most, fits), least * SMALLER), SIZES)

@@ -1,0 +1,57 @@
+"""A sweep to paste: the chosen runs as CSV or TOML, in the order and rounds of making."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nstar.files.writing import write_whole
+
+KINDS = (".csv", ".toml")
+
+
+def rows_of(table: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One flat record a run, from the table of `NextRuns`."""
+    found = []
+    for step in table:
+        for run in step["runs"]:
+            found.append({
+                "run": f"next-{len(found) + 1:02d}", "round": step["round"], "N": whole(run["N"]),
+                "D": whole(run["D"]), "C": f"{run['C']:.6g}", **{n: f"{v:.10g}" for n, v in run["x"].items()},
+            })  # fmt: skip
+    return found
+
+
+def whole(value: float) -> str:
+    """Write a count in full."""
+    return f"{value:.0f}"
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Columns run, round, N, D, C, and what else the runs need."""
+    text = io.StringIO()
+    names = list(rows[0]) if rows else ["run", "round", "N", "D", "C"]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def as_toml(rows: Sequence[dict[str, Any]]) -> str:
+    """One [[run]] each."""
+    parts = []
+    for row in rows:
+        lines = [f'{n} = "{v}"' if n == "run" else f"{n} = {v}" for n, v in row.items()]
+        parts.append("\n".join(["[[run]]", *lines]) + "\n")
+    return "\n".join(parts)
+
+
+def write(path: str | Path, rows: Sequence[dict[str, Any]]) -> Path:
+    """Write the sweep whole or not at all, as its name ends.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    text = as_toml(rows) if Path(path).suffix == ".toml" else as_csv(rows)
+    return write_whole(path, text)

@@ -1,0 +1,1 @@
+"""From a run yet to be made to its score at a task."""

@@ -1,0 +1,285 @@
+"""Many fits at once: tables of one law in one compiled program, each with its certificate.
+
+Importance sampling about the modes answers where its weights may be trusted; NUTS answers
+elsewhere.  A fit's draws depend on its own runs and the seed, not on what stands beside
+it in the batch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from nstar.costs.cost_line import WIDEST, of_runs
+from nstar.departures.discrepancy import Bent
+from nstar.fits import certificates
+from nstar.fits.certificates import Certificate
+from nstar.fits.decisions import decisions
+from nstar.fits.fitting import Problem
+from nstar.fits.waiting import (
+    Task,
+    chunks,
+    filled,
+    number,
+    stacked,
+    tasks_of,
+    usual_sizes,
+)
+from nstar.priors.sets import Priors
+from nstar.progress import Tick, progress
+from nstar.runs.observations import Observations
+from nstar.samplers import density, importance, nuts, search
+from nstar.samplers.nuts import Settings
+from nstar.types import Labelled, Law, Noise
+
+OF_BUDGET = ("log_N", "log_D", "L", "metric")  # answers that budgets have
+MOST = 20  # unknowns that importance sampling is tried with
+KEPT = 400  # draws of each fit
+PRECISIONS = ("float64", "float32")
+SHORT = Settings(warmup=250, draws=500)
+LONG = Settings(draws=2000, target_accept=0.98)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Posteriors of many tables under one law, and how far each may be trusted.
+
+    `draws` has the unknowns and what follows from them, (fit, draw, ...), or with
+    `quantiles` (fit, quantile, ...); fits that did not pass are NaN.  `certificates` has for each
+    fit the method ("importance", "nuts" or "none"), k_hat, ess, r_hat, divergences,
+    whether it passed, and the reason where not.
+    """
+
+    draws: xr.Dataset
+    certificates: xr.Dataset
+
+
+class Asked(NamedTuple):
+    """What is wanted of every fit."""
+
+    seed: int
+    draws: int
+    C: np.ndarray  # FLOP
+    quantiles: tuple[float, ...] | None
+    precision: str  # of the weights
+    at: np.ndarray  # N and D of runs, (2, run)
+    sizes: tuple[int, ...]  # fits that programs take at a time, rising
+
+
+def asked_for(
+    seed: int,
+    draws: int,
+    budgets: Sequence[float],
+    quantiles: Sequence[float] | None,
+    precision: str,
+    at: Sequence[tuple[float, float]] = (),
+    sizes: Sequence[int] = (),
+) -> Asked:
+    """Read what `fit_batch` takes.
+
+    Raises:
+        ValueError: a probability is not one, or there is no such precision.
+    """
+    if precision not in PRECISIONS:
+        msg = f"no precision {precision!r}; there are {', '.join(PRECISIONS)}"
+        raise ValueError(msg)
+    kept = None if quantiles is None else tuple(map(float, quantiles))
+    if kept is not None and not all(0 <= q <= 1 for q in kept):
+        msg = f"quantiles {list(kept)}: each is a probability, between 0 and 1"
+        raise ValueError(msg)
+    runs = np.asarray(at, float).reshape(-1, 2).T
+    C = np.asarray(budgets, float)
+    return Asked(seed, draws, C, kept, precision, runs, tuple(sizes or usual_sizes()))
+
+
+def fit_batch(
+    tables: Mapping[str, Observations | Any],
+    law: str | Law = "chinchilla",
+    noise: str | Noise | None = None,
+    priors: Priors = None,
+    seed: int = 0,
+    *,
+    discrepancy: str = "none",
+    budgets: Sequence[float] = (),
+    quantiles: Sequence[float] | None = None,
+    draws: int = KEPT,
+    precision: str = "float64",
+    tick: Tick | None = None,
+) -> Batch:
+    """Fit one law to many tables.
+
+    Args:
+        tables: runs by name, each as `fit` takes them.
+        law: name of a law in `nstar.laws.LAWS`, or a law.
+        noise: as `fit` takes it.
+        priors: as `fit` takes them.
+        seed: with a table's own numbers it decides the draws of its fit.
+        discrepancy: "none" or "waves"; with waves every fit is by NUTS.
+        budgets: FLOP at which N*, D* and L* are told, (C,).
+        quantiles: keep these quantiles of every quantity in place of draws, so that
+            memory does not grow with draws.
+        draws: draws kept of each fit.
+        precision: "float32" works out the weights in single precision; modes, curvature
+            and answers stay in float64.
+        tick: called with the fits done and their total; a bar on stderr, where that is a
+            terminal, unless given.
+
+    Returns:
+        Draws or quantiles, and certificates.  A table that cannot be fitted fails alone,
+        with its reason.
+
+    Raises:
+        ValueError: there are no tables, a quantile is no probability, or there is no such
+            precision.
+    """
+    if tick is None:
+        with progress() as bar:
+            return fit_batch(
+                tables, law, noise, priors, seed, discrepancy=discrepancy,
+                budgets=budgets, quantiles=quantiles, draws=draws, precision=precision,
+                tick=bar(f"{len(tables)} fits"),
+            )  # fmt: skip
+    asked = asked_for(seed, draws, budgets, quantiles, precision)
+    if not tables:
+        msg = "no tables to fit"
+        raise ValueError(msg)
+    with jax.enable_x64(True):
+        tasks, said = tasks_of(tables, law, noise, priors, discrepancy)
+        return run(list(tables), tasks, said, asked, tick)
+
+
+@threadpool_limits.wrap(limits=1, user_api="blas")  # BLAS's threads wait in busy loops
+def run(
+    names: list[str],
+    tasks: list[Task],
+    said: dict[str, Certificate],
+    asked: Asked,
+    tick: Tick,
+) -> Batch:
+    """Fit all tasks, a chunk at a time; of a chunk only what was asked is kept."""
+    parts, priors = [], dict[int, Any]()
+    for chunk in chunks(tasks, asked.sizes):
+        p = chunk[0].problem
+        if (
+            id(p) not in priors
+        ):  # resamples share one problem, and drawing takes a while
+            key = jax.random.key(asked.seed)
+            priors[id(p)] = density.prior_draws(p.law, p.noise, p.chosen, key, nuts.PRIOR_DRAWS)  # fmt: skip
+        params, found = _fitted(chunk, asked, priors[id(p)])
+        said |= {t.name: c for t, c in zip(chunk, found, strict=True)}
+        parts.append(_told(chunk, params, asked))
+        tick(len(said), len(names))
+    told = xr.concat(parts, "fit").reindex(fit=names) if parts else xr.Dataset()
+    return Batch(told, certificates.table({n: said[n] for n in names}))
+
+
+def _fitted(
+    chunk: list[Task], asked: Asked, prior: Any
+) -> tuple[dict[str, np.ndarray], list[Certificate]]:
+    """Draws of each fit's unknowns, (fit, draw, ...), and its certificate."""
+    shapes = {n: (len(chunk), asked.draws, *v.shape[1:]) for n, v in prior.items()}
+    params = {n: np.full(shape, np.nan) for n, shape in shapes.items()}
+    found = [certificates.failed("too many unknowns for weights")] * len(chunk)
+    if sum(v[0].size for v in prior.values()) <= MOST:
+        found = _by_weights(chunk, asked, prior, params)
+    for i, task in enumerate(chunk):
+        if not found[i].passed:
+            own, certificate = _by_nuts(task, asked.seed, prior)
+            found[i] = certificate._replace(k_hat=found[i].k_hat)
+            last = len(next(iter(own.values()))) - 1
+            picked = np.linspace(0, last, asked.draws).astype(int)
+            for name, values in own.items():
+                params[name][i] = values[picked]
+    lost = [i for i, certificate in enumerate(found) if not certificate.passed]
+    for values in params.values():
+        values[lost] = np.nan  # no draws that nothing vouches for
+    return params, found
+
+
+def _by_weights(
+    chunk: list[Task], asked: Asked, prior: Any, params: dict[str, np.ndarray]
+) -> list[Certificate]:
+    """Fit a chunk by importance sampling, with more draws where few were not enough.
+
+    Draws of the fits go into `params`, (fit, draw, ...).
+    """
+    skeleton, numbers = chunk[0].skeleton, [number(t, asked.seed) for t in chunk]
+    given, full = stacked(chunk, asked.sizes)
+    starts = search.starts_each(skeleton, given, prior)
+    if chunk[0].near is not None:
+        starts = np.stack([t.near for t in full])
+    at, more = search.prepare_each(skeleton, given, starts)
+    found = [certificates.failed("more than two modes")] * len(chunk)
+    left, lot = [i for i in range(len(chunk)) if not more[i]], None
+    for stage in (importance.FEW, importance.MANY, *range(importance.LOTS)):
+        if not left:
+            break
+        which = left + [left[-1]] * (filled(len(left), asked.sizes) - len(left))
+        own = jax.tree.map(lambda a, which=which: np.asarray(a)[which], (given, at))
+        keys = jax.vmap(jax.random.key)(np.array([numbers[i] for i in which]))
+        with jax.enable_x64(asked.precision == "float64"):
+            if isinstance(stage, tuple):
+                u, log_weights = importance.weighed(skeleton, stage, *own, keys)
+            else:  # by what the last lot told
+                keys = jax.vmap(jax.random.fold_in, (0, None))(keys, stage)
+                u, log_weights = importance.again(skeleton, *own, lot, keys)
+        picked = np.zeros((len(which), asked.draws), int)
+        for j, i in enumerate(left):
+            found[i], smooth = certificates.by_weights(np.asarray(log_weights[j]))
+            rng = np.random.default_rng(numbers[i])
+            picked[j] = certificates.resampled(smooth, asked.draws, rng)
+        kept = np.take_along_axis(np.asarray(u), picked[..., None], axis=1)
+        for name, values in importance.constrained(skeleton, own[0], kept).items():
+            params[name][left] = np.asarray(values)[: len(left)]
+        still = [j for j, i in enumerate(left) if not found[i].passed]
+        left = [left[j] for j in still]
+        rows = still + still[-1:] * (filled(len(still), asked.sizes) - len(still))
+        lot = np.asarray(u)[rows], np.asarray(log_weights)[rows]
+    return found
+
+
+def _by_nuts(
+    task: Task, seed: int, prior: Any
+) -> tuple[dict[str, np.ndarray], Certificate]:
+    """Fit one table by NUTS, again and longer where the first is not enough."""
+    p, data = task.problem, task.given[2]
+    for settings in (SHORT, LONG):
+        key = jax.random.key(number(task, seed))
+        made = nuts.sample(p.law, p.noise, p.chosen, data, key, settings, prior=prior)
+        certificate = certificates.by_draws(made.posterior, made.stats)
+        if certificate.passed:
+            break
+    return {
+        n: v.reshape(-1, *v.shape[2:]) for n, v in made.posterior.items()
+    }, certificate
+
+
+def _told(chunk: list[Task], params: Any, asked: Asked) -> xr.Dataset:
+    """Label the draws of a chunk and what follows from them."""
+    law, C, quantiles = chunk[0].problem.law, asked.C, asked.quantiles
+    given, full = stacked(chunk, asked.sizes)
+    spans = np.array([_span(t.problem) for t in full])
+    held = {n: np.resize(v, (len(full), *v.shape[1:])) for n, v in params.items()}
+    cost = chunk[0].problem.runs.cost
+    found = decisions(chunk[0].skeleton, cost, quantiles, given[0], held, C, spans, asked.at)  # fmt: skip
+    coords, dims = law.labels() if isinstance(law, Labelled) else ({}, {})
+    dims = dims | {n: ["C"] for n in OF_BUDGET} | {"loss": ["run"]}
+    coords = {n: v for n, v in coords.items() if any(n in d for d in dims.values())}
+    coords |= {"fit": [t.name for t in chunk]} | ({"C": C} if C.size else {})
+    over = "draw" if quantiles is None else "quantile"
+    coords |= {} if quantiles is None else {"quantile": list(quantiles)}
+    data = {
+        n: (("fit", over, *dims.get(n, [f"{n}_{i}" for i in range(v.ndim - 2)])), v)
+        for n, v in jax.tree.map(lambda a: np.asarray(a)[: len(chunk)], found).items()
+    }
+    return xr.Dataset(data, coords)
+
+
+def _span(p: Problem) -> tuple[float, float]:
+    if isinstance(p.law, Bent) and "N" in p.runs and "D" in p.runs:
+        return of_runs(p.runs["N"], p.runs["D"])
+    return WIDEST

@@ -1,0 +1,101 @@
+"""The same fit made again with one thing otherwise: its runs, its noise or its priors."""
+
+from dataclasses import replace
+
+from nstar.departures.bending import amplitudes
+from nstar.departures.discrepancy import Bent
+from nstar.departures.pooling import Pooled
+from nstar.fits.fitting import BENT, Fit, fit, named, unknowns
+from nstar.fits.mixture import Average, components
+from nstar.priors.record import of_published, sources
+from nstar.priors.sets import Priors, of_fit
+from nstar.progress import Tick
+from nstar.runs.observations import Observations
+from nstar.types import Noise
+from nstar.verdicts import Check, Status
+
+BRIEF = 500  # draws a chain of a bent surface that is only made for comparison
+
+
+def without_published(
+    given: Fit | Average, published_id: str
+) -> tuple[Fit | Average, tuple[Check, ...]]:
+    """Fit again where the priors had learned from a published fit or its re-fits.
+
+    A fit under informed priors has seen the published figures it is to be compared with,
+    so their whole source is left out and the posterior is drawn anew, seed and law as
+    they were.  Weights of an average stay.
+
+    Returns:
+        The fit to compare, and a check that says what was done; the fit as it was, and
+        nothing to say, where its priors were not informed.
+    """
+    source = of_published(published_id)
+    used = {
+        part.tree.attrs.get("prior_set", "weak") == "informed"
+        for part in components(given)
+    }
+    if True not in used:
+        return given, ()
+    if source is None:
+        detail = f"{published_id} is in no source that the informed priors were learned from; nothing had to be left out"
+        return given, (Check("priors of the comparison", Status.PASS, detail),)
+    ids = ", ".join(sources()[source].published)
+    parts = [part if _has_left_out(part, source) else _again(part, source) for part in components(given)]  # fmt: skip
+    how = "were already" if all(p is q for p, q in zip(parts, components(given), strict=True)) else "are, for this comparison,"  # fmt: skip
+    detail = (
+        f"the informed priors {how} without the source {source} ({ids}), so that ours has "
+        "not seen what it is compared with"
+    )
+    note = Check("priors of the comparison", Status.PASS, detail)
+    if isinstance(given, Average):
+        return replace(given, components=tuple(parts)), (note,)
+    return parts[0], (note,)
+
+
+def _has_left_out(given: Fit, source: str) -> bool:
+    priors = of_fit(given.tree.attrs, given.priors)
+    return priors.name != "informed" or source in priors.without
+
+
+def _again(given: Fit, source: str) -> Fit:
+    priors = of_fit(given.tree.attrs, given.priors)
+    return again(given, priors=replace(priors, without=(*priors.without, source)))
+
+
+def again(
+    given: Fit,
+    *,
+    runs: Observations | None = None,
+    noise: str | Noise | None = None,
+    priors: Priors = None,
+    brief: bool = False,
+    tick: Tick | None = None,
+) -> Fit:
+    """Fit once more, with what is named otherwise and all else as it was.
+
+    Args:
+        given: the fit.
+        runs: in place of its own, such as the smaller ones.
+        noise: in place of its own.
+        priors: likewise.
+        brief: fewer draws of a surface that bends, and no second attempt.
+        tick: progress of the sampling.
+
+    Raises:
+        ValueError: the runs do not carry the law.
+    """
+    law, own = given.straight, given.runs
+    if isinstance(given.law, Pooled):
+        law = replace(given.law, law=law)
+    usual = of_fit(given.tree.attrs, given.priors)
+    if noise is not None:
+        usual = usual.only({*unknowns(*named(law, noise))} | amplitudes(law))
+    short = brief and isinstance(given.law, Bent)
+    made = fit(
+        replace(own if runs is None else runs, notes=()), law, noise or given.noise,
+        usual if priors is None else priors, given.seed,
+        BENT._replace(draws=BRIEF, rows=len(own)) if short else None, tick,
+        discrepancy=given.tree.attrs["discrepancy"],
+    )  # fmt: skip
+    return replace(made, runs=own) if runs is None else made

@@ -1,0 +1,103 @@
+"""Fits that wait for their turn, and how they are put side by side in one program."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from nstar.departures.bending import is_bent
+from nstar.fits import certificates
+from nstar.fits.certificates import Certificate
+from nstar.fits.fitting import Problem, problem
+from nstar.priors.sets import Priors
+from nstar.samplers import density
+from nstar.samplers.density import Skeleton
+from nstar.types import Labelled
+
+SIZES = {"cpu": (1, 4, 16, 64)}  # of chunks: fits that a program takes at a time
+WIDE = (1, 16, 256, 4096)  # on accelerators
+
+
+class Task(NamedTuple):
+    """A fit that waits for its turn."""
+
+    name: str
+    problem: Problem
+    skeleton: Skeleton
+    given: Any  # numbers, priors and runs, as the compiled programs take them
+    near: Any = (
+        None  # modes to search from, (mode, unknown); from the prior unless given
+    )
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What fits must share to be worked out together: program, cost and labels."""
+        leaves, tree = jax.tree.flatten(self.given)
+        shapes = tuple(np.shape(leaf) for leaf in leaves)
+        law, cost = self.problem.law, self.problem.runs.cost
+        labels = str(law.labels()) if isinstance(law, Labelled) else ""
+        return self.skeleton, tree, shapes, cost, labels
+
+
+def tasks_of(
+    tables: Mapping[str, Any], law: Any, noise: Any, priors: Priors, discrepancy: str,
+    rows: int = 0,
+) -> tuple[list[Task], dict[str, Certificate]]:  # fmt: skip
+    """Put each table before the law; those that cannot be are said to have failed.
+
+    Tables of up to `rows` runs share programs.
+    """
+    tasks, said = [], {}
+    for name, runs in tables.items():
+        try:
+            p = problem(runs, law, noise, priors, discrepancy)
+        except ValueError as error:
+            said[name] = certificates.failed(str(error))
+            continue
+        tasks.append(task_of(name, p, rows))
+    return tasks, said
+
+
+def task_of(name: str, p: Problem, rows: int = 0) -> Task:
+    """Fill a problem's table up, and part its numbers from what is compiled."""
+    rows = max(len(p.data.y), rows)  # waves are told at the runs of their own table
+    data = p.data if is_bent(p.law) else density.padded(p.data, density.size(rows))
+    skeleton, numbers = density.split(p.law, p.noise)
+    given = jax.tree.map(np.asarray, (numbers, dict(p.chosen), data))
+    return Task(name, p, skeleton, given)
+
+
+def chunks(tasks: list[Task], sizes: Sequence[int]) -> Iterator[list[Task]]:
+    """Fits that share a program, a chunk at a time."""
+    size, alike = sizes[-1], {}
+    for task in tasks:
+        alike.setdefault(task.kind, []).append(task)
+    for found in alike.values():
+        for i in range(0, len(found), size):
+            yield found[i : i + size]
+
+
+def filled(count: int, sizes: Sequence[int]) -> int:
+    """Fits that a program takes for so many: few sizes, so that few programs."""
+    return next(n for n in sizes if n >= count)
+
+
+def usual_sizes() -> tuple[int, ...]:
+    """Sizes of chunks on this machine's device, rising."""
+    return SIZES.get(jax.devices()[0].platform, WIDE)
+
+
+def stacked(chunk: list[Task], sizes: Sequence[int]) -> tuple[Any, list[Task]]:
+    """Put the fits' numbers, priors and runs side by side, the last repeated to fill up."""
+    full = [*chunk, *[chunk[-1]] * (filled(len(chunk), sizes) - len(chunk))]
+    return jax.tree.map(lambda *a: np.stack(a), *(t.given for t in full)), full
+
+
+def number(task: Task, seed: int) -> int:
+    """Seed of a fit: told by the seed and the runs' own numbers."""
+    digest = hashlib.sha256(str(seed).encode())
+    for values in jax.tree.leaves(task.given):
+        digest.update(np.ascontiguousarray(values, dtype=float).tobytes())
+    return int.from_bytes(digest.digest()[:4], "big")

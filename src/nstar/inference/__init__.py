@@ -1,0 +1,1 @@
+"""Repeated sampling and other ways to spend compute on answers."""

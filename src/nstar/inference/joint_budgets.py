@@ -1,0 +1,119 @@
+r"""Training and sampling from one budget: which size, how many tokens, how many samples.
+
+$$ C = 6 N D + Q \, k \, 2 N t $$
+
+for Q problems over the model's lifetime, k samples each of t tokens (Sardana et al. 2024,
+arXiv:2401.00448, with k; Roberts et al. 2026, T^2, who make the population of problems a
+function of the training loss).  The loss is of one fit, the population at a loss of
+another, of counts by loss; no public set has both with strategies, so this is proven on
+simulated runs.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from nstar.fits.fitting import Fit
+from nstar.intervals import interval
+from nstar.laws.repeated_by_size import RepeatedBySize
+from nstar.predictions.prediction import law_loss
+from nstar.responses import rate_mixtures
+from nstar.verdicts import Check, Status
+
+PER_TOKEN = 2.0  # FLOP a parameter and generated token, without attention
+LEAST = 0.02  # share of the budget that training must have at least
+DRAWS = 400
+
+
+def joint(
+    loss: Fit,
+    counts: Fit,
+    budget: float,
+    *,
+    problems: float,
+    tokens: float,
+    samples: Sequence[int] = (1, 4, 16, 64, 256),
+    sizes: Sequence[float] | None = None,
+    prob: float = 0.9,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Choose N, D and k for a total budget, under every draw; best expected pass@k first.
+
+    Args:
+        loss: a fit of a loss surface.
+        counts: a fit of the repeated_by_size law with `by="L"`, of the same loss.
+        budget: FLOP of training and of all samples.
+        problems: asked over the lifetime.
+        tokens: generated in a sample.
+        samples: of a problem, numbers that are tried.
+        sizes: parameters that are tried, a grid about the runs' own unless given.
+        prob: of the intervals.
+        seed: of models' scatter about the population's line.
+
+    Returns:
+        One record for each k at its best N: `samples`, `N`, `D`, `training` (share of the
+        budget), intervals of `loss` and `pass_at_k`, and `best`, the share of draws in
+        which this k and N beat every other.
+
+    Raises:
+        ValueError: the counts are not by loss, or nothing can be paid.
+    """
+    law = counts.law
+    if not (isinstance(law, RepeatedBySize) and law.by == "L"):
+        msg = 'samples and training meet in the loss: fit the counts with RepeatedBySize(by="L")'
+        raise ValueError(msg)
+    usual = np.geomspace(loss.runs["N"].min() / 3, loss.runs["N"].max() * 30, 41)
+    tried = usual if sizes is None else np.asarray(sizes, float)
+    N, k = (v.ravel() for v in np.meshgrid(tried, np.asarray(samples, float), indexing="ij"))  # fmt: skip
+    D = (budget - problems * k * PER_TOKEN * N * tokens) / (6 * N)
+    paid: np.ndarray = np.greater_equal(6 * N * D, LEAST * budget)
+    if not paid.any():
+        msg = f"{budget:.3g} FLOP pay no training beside {problems:.3g} problems of {tokens:g} tokens a sample, at any size tried"
+        raise ValueError(msg)
+    N, k, D = N[paid], k[paid], D[paid]
+    L = _thinned(np.asarray(law_loss(loss, N, D)))
+    own = {n: _thinned(v) for n, v in counts.draws.items()}
+    random = np.random.default_rng(seed)
+    scatter = random.standard_normal((2, len(L), 1))
+    with jax.enable_x64(True):
+        wide = {n: v[:, None] for n, v in own.items() if v.ndim == 1}
+        told = law.around(wide, L, *scatter)
+        solved = rate_mixtures.pass_at_k(told, k)
+    first = np.bincount(solved.argmax(axis=1), minlength=len(k)) / len(solved)
+    records = []
+    for each in np.unique(k):
+        at = np.flatnonzero(k == each)
+        i = at[np.argmax(solved[:, at].mean(axis=0))]
+        records.append({
+            "samples": int(each), "N": float(N[i]), "D": float(D[i]),
+            "training": float(6 * N[i] * D[i] / budget), "expected": float(solved[:, i].mean()),
+            "loss": interval(L[:, i], prob).as_json(), "pass_at_k": interval(solved[:, i], prob).as_json(),
+            "best": float(first[at].sum()),
+        })  # fmt: skip
+    return sorted(records, key=lambda record: -record["expected"])
+
+
+def check_joint(
+    loss: Fit, counts: Fit, records: Sequence[dict[str, Any]]
+) -> list[Check]:
+    """Say what no public data vouch for, and where the best model is beyond those seen."""
+    detail = "no public set has losses and counts of the same models with strategies: how problems follow the loss is the law's line, proven on simulated runs, and the loss of both tables must be of one validation set"
+    found = [Check("loss and problems", Status.REVIEW, detail)]
+    seen, best = counts.runs["L"], records[0]["loss"]["median"]
+    low, high = float(seen.min()), float(seen.max())
+    where = f"the best model's loss is {best:.3g}; those that were sampled have {low:.3g} to {high:.3g}"
+    outside = not low <= best <= high
+    found.append(Check("loss within the counts", Status.REVIEW if outside else Status.PASS, where + ("; pass@k there follows from the line" if outside else "")))  # fmt: skip
+    N = loss.runs["N"]
+    at = records[0]["N"]
+    beyond = float(np.log10(max(at / N.max(), N.min() / at)))
+    status = Status.REVIEW if beyond > 1 else Status.PASS
+    found.append(Check("size within the runs", status, f"the best size lies {max(beyond, 0.0):.1f} decades outside those run"))  # fmt: skip
+    return found
+
+
+def _thinned(draws: np.ndarray) -> np.ndarray:
+    """Take as many draws of each posterior, evenly."""
+    return draws[np.linspace(0, len(draws) - 1, DRAWS).astype(int)]

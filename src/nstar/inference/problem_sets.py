@@ -1,0 +1,109 @@
+"""Problem sets: what is known of how one model does on problems, under every draw."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from nstar.fits.fitting import Fit
+from nstar.inference.repeated import new_rates, populations, rates_of
+from nstar.laws.repeated_by_size import RepeatedBySize
+from nstar.responses import rate_mixtures
+from nstar.types import Array
+
+DRAWS = 400  # of the posterior
+
+
+@dataclass(frozen=True)
+class Problems:
+    """Problems by their rates, and how much the wrong answers agree."""
+
+    rates: np.ndarray  # chance that one sample is right, (draw, problem)
+    rival: float = 0.4  # share of the wrong samples that give one and the same answer
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share."""
+        if not 0 <= self.rival <= 1:
+            msg = f"rival is a share of the wrong samples, between 0 and 1, got {self.rival:g}"
+            raise ValueError(msg)
+
+    def __len__(self) -> int:
+        """Count the draws."""
+        return len(self.rates)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Problems of which only a fitted curve is known: accuracy by tokens, by size.
+
+    A fit of a law of an accuracy or of an error between zero and one, or of counts by
+    size (repeated_by_size), which then says how often one sample of a model is right.
+    """
+
+    fit: Fit
+    seed: int = 0  # of a new model's scatter about the line of counts by size
+
+    def __post_init__(self) -> None:
+        """Refuse a law that gives no accuracy."""
+        law = self.fit.law
+        if law.response.name not in ("accuracy", "metric") and not isinstance(law, RepeatedBySize):  # fmt: skip
+            msg = f"the {type(law).__name__} law gives no accuracy; a curve of problems is of an accuracy, of an error, or of counts by size"
+            raise ValueError(msg)
+
+    def __len__(self) -> int:
+        """Count the draws."""
+        return min(DRAWS, len(next(iter(self.fit.draws.values()))))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the accuracy is a curve of."""
+        return tuple(n for n in self.fit.law.inputs if n != "samples")
+
+    def accuracy(self, x: Mapping[str, Array]) -> np.ndarray:
+        """Accuracy of one answer, (draw,), at inputs that are one each, or (draw,)."""
+        law, own = self.fit.law, {n: thinned(v) for n, v in self.fit.draws.items()}
+        at = {n: np.broadcast_to(np.asarray(v, float), len(self)) for n, v in x.items()}
+        with jax.enable_x64(True):
+            if isinstance(law, RepeatedBySize):
+                scatter = np.random.default_rng(self.seed).standard_normal((2, len(self)))  # fmt: skip
+                return np.asarray(rate_mixtures.mean(law.around(own, at[law.by], *scatter)))  # fmt: skip
+            found = np.asarray(jax.vmap(law.expected)(own, at))
+        return 1 - found if law.response.name == "metric" else found
+
+
+type ProblemSet = Problems | Curve
+
+
+def thinned(draws: np.ndarray) -> np.ndarray:
+    """Take as many draws of each posterior, evenly."""
+    return draws[np.linspace(0, len(draws) - 1, min(DRAWS, len(draws))).astype(int)]
+
+
+def problems_of(
+    counts: Fit,
+    *,
+    N: float | None = None,
+    new: int | None = None,
+    rival: float = 0.4,
+    seed: int = 0,
+) -> Problems:
+    """Draw rates of problems from a fit of counts.
+
+    Args:
+        counts: what `fit_counts` gave.
+        N: size of the model that is meant, for the repeated_by_size law.
+        new: number of new problems; those fitted unless given, where there are any.
+        rival: share of the wrong samples that agree, which counts do not tell.
+        seed: of the rates.
+
+    Raises:
+        ValueError: the fit is not of counts, or `rival` is no share.
+    """
+    random = np.random.default_rng(seed)
+    own = {name: thinned(values) for name, values in counts.draws.items()}
+    each, told, rows = populations(counts, own, N, random)
+    if new is None and rows.size:
+        seen = np.stack([counts.runs[n][rows] for n in ("samples", "successes")])
+        return Problems(rates_of(each, seen, random), rival)
+    return Problems(new_rates(told, new or len(counts.runs), random), rival)

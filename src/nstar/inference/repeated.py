@@ -1,0 +1,223 @@
+"""What more samples will solve: pass@k of these problems, and of new ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from nstar.fits.fitting import Fit, fit
+from nstar.inference.repeated_checks import check_counts, one_population
+from nstar.intervals import interval
+from nstar.laws.repeated_by_size import RepeatedBySize
+from nstar.priors.sets import Priors
+from nstar.responses import pass_rates, rate_mixtures
+from nstar.runs.reading import read_runs
+from nstar.samplers import density
+from nstar.types import Law
+from nstar.verdicts import Check
+
+DRAWS = 1000  # of the posterior, whose problems' rates are drawn
+ENDS = 0.1  # share of the draws, nearest an end of the zero mass, that speak for it
+TARGETS = ("these", "these_measured", "new", "new_measured")
+
+
+@dataclass(frozen=True)
+class PassAtK:
+    """pass@k under every draw, for two targets that are not to be mixed up.
+
+    `these` is the mean over the fitted problems of their own chance of being solved by k
+    fresh samples; `these_measured` what would be counted of them, without bias, in
+    `shown` samples each, those already drawn included.  `new` is the chance of a problem
+    not seen yet, `new_measured` what as many new problems would show.
+    """
+
+    fit: Fit
+    draws: xr.Dataset  # by target, (draw, k), and zero_mass, (draw,)
+    counts: np.ndarray  # samples and successes of these problems, (2, problem)
+    shown: int
+
+    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+        """One record a k; `counted` is the unbiased estimate where the samples reach."""
+        records, usual = [], float(np.median(self.counts[0])) if self.counts.size else None  # fmt: skip
+        for k in self.draws["k"].to_numpy():
+            at = self.draws.sel(k=k)
+            record: dict[str, Any] = {"k": int(k)}
+            record |= {n: interval(at[n], prob).as_json() if n in at else None for n in TARGETS}  # fmt: skip
+            within = self.counts.size and k <= self.counts[0].min()
+            record["counted"] = float(pass_rates.unbiased(*self.counts, k).mean()) if within else None  # fmt: skip
+            record["times_the_samples"] = float(k / usual) if usual else None
+            records.append(record)
+        return records
+
+    def zero_mass(self, prob: float = 0.9) -> dict[str, Any] | None:
+        """Share beyond reach, and the median pass@k with it at each end of its interval.
+
+        Beyond reach are problems never solved, or with a rate below 1e-6.  None for a law
+        without such a share.
+        """
+        if "zero_mass" not in self.draws:
+            return None
+        zero = self.draws["zero_mass"].to_numpy()
+        told = interval(zero, prob)
+        found: dict[str, Any] = told.as_json()
+        for name, end in (("at_lower", told.lower), ("at_upper", told.upper)):
+            near = np.argsort(np.abs(zero - end))[: max(int(ENDS * len(zero)), 1)]
+            some = self.draws.isel(draw=near).median("draw")
+            targets = [n for n in ("these", "new") if n in some]
+            found[name] = [
+                {"k": int(k), **{n: float(some[n].sel(k=k)) for n in targets}}
+                for k in some["k"].to_numpy()
+            ]
+        return found
+
+    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+        """Every number of the answer as plain data."""
+        return {
+            "problems": self.counts.shape[1],
+            "solved": int((self.counts[1] > 0).sum()),
+            "samples": float(np.median(self.counts[0])) if self.counts.size else None,
+            "shown": self.shown,
+            "predictions": self.table(prob),
+            "zero_mass": self.zero_mass(prob),
+        }
+
+    def checks(self) -> list[Check]:
+        """Say where the answer goes beyond what the counts have shown."""
+        told = self.zero_mass()
+        return check_counts(self.counts, self.draws["k"].to_numpy(), told)
+
+
+def fit_counts(
+    runs: Any,
+    law: str | Law = "repeated_sampling",
+    *,
+    columns: Mapping[str, str] | None = None,
+    where: Sequence[str] = (),
+    priors: Priors = None,
+    seed: int = 0,
+) -> Fit:
+    """Fit a population of problems to counts, one row a problem.
+
+    Args:
+        runs: whatever `read_runs` reads, with columns `samples` and `successes`.
+        law: repeated_sampling, beta_binomial, repeated_by_size (which reads N), or a
+            law of your own of such a response.
+        columns: our names to the table's.
+        where: filters of rows.
+        priors: as `nstar.fit` takes them.
+        seed: the same seed gives the same draws.
+
+    Raises:
+        ValueError: a count is none, naming file, row and value; or the rows are of
+            several models or tasks, which the law takes for one population.
+    """
+    table = read_runs(runs, columns, where)
+    several = law == "repeated_by_size" or isinstance(law, RepeatedBySize)
+    one_population(table, several=several)
+    return fit(table, law, priors=priors, seed=seed)
+
+
+def pass_at_k(
+    counts: Fit,
+    k: ArrayLike,
+    *,
+    N: float | None = None,
+    shown: int | None = None,
+    problems: int | None = None,
+    seed: int = 0,
+) -> PassAtK:
+    """Predict pass@k at any k, of these problems and of new ones.
+
+    Args:
+        counts: what `fit_counts` gave.
+        k: samples of each problem, whole numbers from 1.
+        N: size of the model that is meant, for the repeated_by_size law (its training
+            loss where the law goes by that); one not fitted has new problems alone.
+        shown: samples of each problem from which the measured pass@k is counted; the
+            largest k, or the most samples drawn where that is more.
+        problems: how many new problems are measured; as many as these unless given.
+        seed: of the rates and counts drawn.
+
+    Raises:
+        ValueError: the fit is of something else, a k is none, or the size lacks.
+    """
+    ks = np.unique(np.asarray(k, dtype=float))
+    if not (ks.size and np.all(ks >= 1) and np.all(ks == np.floor(ks)) and np.isfinite(ks).all()):  # fmt: skip
+        msg = f"k counts samples: expected whole numbers from 1, got {np.ravel(k).tolist()}"
+        raise ValueError(msg)
+    random = np.random.default_rng(seed)
+    total = len(next(iter(counts.draws.values())))
+    some = np.linspace(0, total - 1, min(DRAWS, total)).astype(int)
+    own = {name: values[some] for name, values in counts.draws.items()}
+    of_rows, told, rows = populations(counts, own, N, random)
+    seen = np.stack([counts.runs[n][rows] for n in ("samples", "successes")])
+    most = int(max(ks.max(), seen[0].max() if seen.size else 0, shown or 0))
+    number = problems or seen.shape[1] or len(counts.runs)
+    found = {}
+    if seen.size:
+        rates = rates_of(of_rows, seen, random)
+        found["these"] = _mean_solved(rates, ks)
+        made = seen[1] + random.binomial((most - seen[0]).astype(int), rates)
+        found["these_measured"] = _counted(most, made, ks)
+    found["new"] = np.stack([rate_mixtures.pass_at_k(told, k) for k in ks], axis=-1)
+    fresh = new_rates(told, number, random)
+    found["new_measured"] = _counted(most, random.binomial(most, fresh), ks)
+    data: dict[str, Any] = {n: (("draw", "k"), np.asarray(v)) for n, v in found.items()}
+    beyond = rate_mixtures.beyond_reach(told)
+    if np.any(beyond):
+        data["zero_mass"] = (("draw",), beyond)
+    return PassAtK(counts, xr.Dataset(data, {"k": ks}), seen, most)
+
+
+def populations(
+    counts: Fit, own: Mapping[str, np.ndarray], N: float | None, random: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Populations of the fitted problems, (draw, problem, ...), of new ones, and rows.
+
+    Raises:
+        ValueError: the fit is not of counts, or its law needs the model's size.
+    """
+    law, runs = counts.law, counts.runs
+    if law.response.name != "successes" or "samples" not in law.inputs:
+        msg = f"the {type(law).__name__} law is not of successes among samples; fit the counts with nstar.fit_counts"
+        raise ValueError(msg)
+    rows = np.arange(len(runs))
+    if isinstance(law, RepeatedBySize):
+        if N is None:
+            msg = f"which model? say its {law.by}; those fitted have {', '.join(f'{s:.4g}' for s in law.sizes)}"
+            raise ValueError(msg)
+        rows = np.flatnonzero(np.isclose(runs[law.by], N, rtol=1e-3))
+    x = {name: runs[name][rows] for name in law.inputs}
+    with jax.enable_x64(True):
+        skeleton, numbers = density.split(law, counts.noise)
+        each = np.asarray(density.expected(skeleton, numbers, own, x)) if rows.size else np.zeros((0, 0, 3))  # fmt: skip
+        if rows.size:
+            return each, each[:, 0], rows
+        assert isinstance(law, RepeatedBySize)  # noqa: S101  no other law leaves none
+        anew = random.standard_normal((2, len(own["tail"])))
+        return each, np.asarray(law.around(own, np.asarray(N), *anew)), rows
+
+
+def rates_of(told: np.ndarray, seen: np.ndarray, random: Any) -> np.ndarray:
+    """Draw each problem's own rate given its counts, (draw, problem)."""
+    each = (rate_mixtures.given_counts(told[:, i], n, s) for i, (n, s) in enumerate(seen.T))  # fmt: skip
+    return np.concatenate([rate_mixtures.drawn(own, 1, random) for own in each], axis=1)
+
+
+def new_rates(told: np.ndarray, number: int, random: Any) -> np.ndarray:
+    """Draw rates of so many problems not seen, (draw, problem)."""
+    return rate_mixtures.drawn(rate_mixtures.parts(told), number, random)
+
+
+def _mean_solved(rates: np.ndarray, ks: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        log_fail = np.log1p(-rates)
+    return np.stack([-np.expm1(k * log_fail).mean(axis=1) for k in ks], axis=-1)
+
+
+def _counted(shown: int, made: np.ndarray, ks: np.ndarray) -> np.ndarray:
+    return np.stack([pass_rates.unbiased(shown, made, k).mean(axis=1) for k in ks], axis=-1)  # fmt: skip

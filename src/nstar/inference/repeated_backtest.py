@@ -1,0 +1,124 @@
+"""Backtest along k: what a tenth of the samples says of pass@k of them all."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nstar.fits.fitting import fit
+from nstar.inference.repeated import pass_at_k
+from nstar.inference.repeated_checks import one_population
+from nstar.intervals import interval
+from nstar.laws.repeated_by_size import RepeatedBySize
+from nstar.priors.sets import Priors
+from nstar.responses import pass_rates
+from nstar.runs.reading import read_runs
+from nstar.samplers.nuts import Settings
+from nstar.types import Law
+from nstar.verdicts import Check, Status
+
+SHARE = 0.1  # of the samples of each problem that is kept
+LEAST = 20  # samples of each problem, of which a tenth tells how rates differ
+THINNINGS = 5
+FEW_INSIDE = 0.3  # below the intervals' probability, from which the law is for review
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Forecasts of pass@k from a tenth of the samples, beside what all of them show."""
+
+    forecasts: list[
+        dict[str, Any]
+    ]  # thinning, k, counted, median, lower, upper, inside
+    kept: float  # samples of a problem that were fitted, in the median
+    prob: float
+
+    def coverage(self) -> float:
+        """Share of the intervals that hold what all samples show."""
+        return float(np.mean([one["inside"] for one in self.forecasts]))
+
+    def as_json(self) -> dict[str, Any]:
+        """Every number as plain data."""
+        return {"kept": self.kept, "coverage": self.coverage(), "forecasts": self.forecasts}  # fmt: skip
+
+    def check(self) -> Check:
+        """Say what the intervals held."""
+        inside = sum(one["inside"] for one in self.forecasts)
+        detail = f"fitted to {self.kept:g} samples of a problem, {inside} of {len(self.forecasts)} {100 * self.prob:g} % intervals hold the pass@k that all samples of these problems show; they share one truth, so a run of misses is one finding"
+        bad = self.coverage() < self.prob - FEW_INSIDE
+        if bad:
+            detail += "; do not take intervals at larger k at their word"
+        return Check("hold-out", Status.REVIEW if bad else Status.PASS, detail)
+
+
+def hold_out_samples(
+    runs: Any,
+    law: str | Law = "repeated_sampling",
+    k: Sequence[float] = (),
+    *,
+    columns: Mapping[str, str] | None = None,
+    where: Sequence[str] = (),
+    priors: Priors = None,
+    thinnings: int = THINNINGS,
+    prob: float = 0.9,
+    seed: int = 0,
+    settings: Settings | None = None,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> HeldOut:
+    """Thin each problem to a tenth of its samples, and predict pass@k of all of them.
+
+    Args:
+        runs: counts of one model, as `nstar.fit_counts` takes them.
+        law: repeated_sampling, beta_binomial, or a law of your own of such a response.
+        k: samples at which pass@k is predicted, of which those beyond the tenth and
+            within all samples are used; all samples, and the geometric middle between
+            them and the tenth, where there are none.
+        columns: our names to the table's.
+        where: filters of rows.
+        priors: as `nstar.fit` takes them.
+        thinnings: fits, each of samples drawn without replacement.
+        prob: of the intervals.
+        seed: of thinnings and draws.
+        settings: of each fit.
+        tick: called with the thinnings done and their total.
+
+    Raises:
+        ValueError: the table is of several models, or a problem has too few samples.
+    """
+    if law == "repeated_by_size" or isinstance(law, RepeatedBySize):
+        msg = "samples are held out of one model at a time: keep one with --where, and take the repeated_sampling law"
+        raise ValueError(msg)
+    table = read_runs(runs, columns, where)
+    one_population(table, several=False)
+    if not {"samples", "successes"} <= table.columns.keys():
+        msg = f"{table.source}: samples are held out of counts, columns samples and successes; it has {', '.join(table.columns)}"
+        raise ValueError(msg)
+    n, s = (table[name].astype(int) for name in ("samples", "successes"))
+    if n.min() < LEAST:
+        msg = f"{table.source}, row {table.rows[int(n.argmin())]}, column 'samples': a tenth of {n.min()} samples tells little; hold out of problems with {LEAST} or more, as with --where 'samples>={LEAST}'"
+        raise ValueError(msg)
+    kept = (SHARE * n).astype(int)
+    ks = [v for v in k if kept.max() < v <= n.min()] or [int(np.sqrt(float(n.min()) * kept.max())), int(n.min())]  # fmt: skip
+    forecasts = []
+    for i in range(thinnings):
+        random = np.random.default_rng([seed, i])
+        rows = {"problem": np.arange(len(n)), "samples": kept, "successes": random.hypergeometric(s, n - s, kept)}  # fmt: skip
+        thin = fit(
+            rows,
+            law,
+            priors=priors,
+            seed=seed + i,
+            settings=settings,
+            tick=lambda *_: None,
+        )
+        made = pass_at_k(thin, ks, shown=int(n.min()), seed=seed + i).draws
+        for each in made["k"].to_numpy():
+            told = interval(
+                made["these_measured"].sel(k=each).to_numpy(), prob
+            ).as_json()
+            truth = float(pass_rates.unbiased(n, s, each).mean())
+            inside = bool(told["lower"] <= truth <= told["upper"])
+            forecasts.append({"thinning": i, "k": int(each), "counted": truth, **told, "inside": inside})  # fmt: skip
+        tick(i + 1, thinnings)
+    return HeldOut(forecasts, float(np.median(kept)), prob)

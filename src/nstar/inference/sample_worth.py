@@ -1,0 +1,88 @@
+"""Where the next samples help most: what they would tell of pass@k, problem by problem."""
+
+from typing import Any
+
+import numpy as np
+from scipy.special import betaln, gammaln
+
+from nstar.fits.fitting import Fit
+from nstar.inference.repeated import populations
+from nstar.responses.rate_mixtures import Parts, given_counts
+
+DRAWS = 100  # populations under which the worth of samples is averaged
+MOST = 2000  # further samples of a problem whose outcomes are all worked out
+
+
+def next_samples(
+    counts: Fit, k: float, more: int = 100, *, N: float | None = None, seed: int = 0
+) -> list[dict[str, Any]]:
+    r"""Rank problems by how much more samples of each would tell of pass@k.
+
+    What a problem adds to the variance of pass@k of these problems is that of
+    $g = 1 - (1 - p)^k$ given its counts; `more` samples are expected to take away
+    $\mathrm{Var}_y\,E[g \mid y]$ of it, worked out exactly over their outcomes y under
+    each population of the posterior and averaged.  Populations are held as they are, so
+    what the samples also tell of other problems is left out (dynamic allocation, after
+    Kazdan et al. 2025, arXiv:2510.05197).
+
+    Args:
+        counts: what `fit_counts` gave.
+        k: samples at which pass@k is wanted.
+        more: further samples of a problem.
+        N: size of the model that is meant, for the repeated_by_size law.
+        seed: of the pick of draws.
+
+    Returns:
+        One record for problems of the same counts, most worth first: `samples`,
+        `successes`, `problems` (how many), `variance` (of each one's g), `removed` (of
+        that, by `more` samples) and `share` (of all problems' variance of pass@k).
+
+    Raises:
+        ValueError: the fit is not of counts, or `more` is no whole number up to MOST.
+    """
+    if not (1 <= more <= MOST and more == int(more)):
+        msg = f"more samples: expected a whole number from 1 to {MOST}, got {more:g}"
+        raise ValueError(msg)
+    random = np.random.default_rng(seed)
+    pick = random.permutation(len(next(iter(counts.draws.values()))))[:DRAWS]
+    own = {name: values[pick] for name, values in counts.draws.items()}
+    told, _, rows = populations(counts, own, N, random)
+    if not rows.size:
+        msg = f"no problem of a model of size {N:g} was sampled"
+        raise ValueError(msg)
+    seen = np.stack([counts.runs[n][rows] for n in ("samples", "successes")], axis=1)
+    kinds, first, size = np.unique(seen, axis=0, return_index=True, return_counts=True)
+    found = [_worth(told[:, i], *kind, k, int(more)) for i, kind in zip(first, kinds, strict=True)]  # fmt: skip
+    whole = sum(v * c for (v, _), c in zip(found, size, strict=True)) or 1.0
+    records = [
+        {"samples": int(n), "successes": int(s), "problems": int(c), "variance": v, "removed": r, "share": float(v * c / whole)}
+        for (n, s), c, (v, r) in zip(kinds, size, found, strict=True)
+    ]  # fmt: skip
+    return sorted(records, key=lambda record: -record["removed"])
+
+
+def _worth(
+    told: np.ndarray, n: float, s: float, k: float, m: int
+) -> tuple[float, float]:
+    """Variance of g of a problem, and what m samples take away, mean over populations."""
+    own = given_counts(told, n, s)
+    now, square = _moments(own, k)
+    ways = gammaln(m + 1) - gammaln(np.arange(m + 1) + 1) - gammaln(m - np.arange(m + 1) + 1)  # fmt: skip
+    before = betaln(own.a, own.b)
+    chances, then = np.zeros((2, len(told), m + 1))
+    for y in range(m + 1):
+        log_p = ways[y] + betaln(own.a + y, own.b + m - y) - before
+        weight = own.weight * np.exp(log_p)
+        never = own.never if y == 0 else 0.0
+        chances[:, y] = weight.sum(-1) + never
+        solved = -np.expm1(betaln(own.a + y, own.b + m - y + k) - betaln(own.a + y, own.b + m - y))  # fmt: skip
+        then[:, y] = (weight * solved).sum(-1) / np.maximum(chances[:, y], 1e-300)
+    gone = (chances * then**2).sum(axis=1) - (chances * then).sum(axis=1) ** 2
+    return float(np.mean(square - now**2)), float(np.mean(np.maximum(gone, 0.0)))
+
+
+def _moments(own: Parts, k: float) -> tuple[np.ndarray, np.ndarray]:
+    """E g and E g^2 of rates of a mixture, by E (1 - p)^k and E (1 - p)^2k."""
+    before = betaln(own.a, own.b)
+    one, two = (np.exp(betaln(own.a, own.b + j * k) - before) for j in (1, 2))
+    return (own.weight * (1 - one)).sum(-1), (own.weight * (1 - 2 * one + two)).sum(-1)

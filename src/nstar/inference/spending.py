@@ -1,0 +1,179 @@
+"""How to spend inference: which model, which strategy, how many samples or tokens."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from nstar.costs.inference import Serving
+from nstar.inference.curve_strategies import CURVE_STRATEGIES
+from nstar.inference.problem_sets import ProblemSet
+from nstar.inference.strategies import STRATEGIES, Strategy
+from nstar.intervals import interval
+from nstar.verdicts import Check, Status
+
+ALL = STRATEGIES | CURVE_STRATEGIES
+USUAL: Mapping[str, Sequence[float]] = MappingProxyType({})
+EQUAL = 1e-9  # of accuracy, which is no gain
+type Way = tuple[str, str, float]  # model, strategy, amount
+
+
+@dataclass(frozen=True)
+class Option:
+    """A model: what is known of it on the problems, and what a problem costs it."""
+
+    problems: ProblemSet
+    serving: Serving
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Accuracy and FLOP a problem of every way to spend, under every draw."""
+
+    ways: tuple[Way, ...]
+    units: tuple[str, ...]  # what each way's amount counts
+    accuracy: np.ndarray  # (draw, way)
+    flop: np.ndarray  # a problem, (way,)
+
+    def at(self, budget: float, prob: float = 0.9) -> list[dict[str, Any]]:
+        """Ways within a budget of FLOP a problem, best expected accuracy first.
+
+        One record for a model and strategy, at its best amount; `best` is the share of
+        draws in which the way is the best of all that can be paid.
+
+        Raises:
+            ValueError: no way can be paid.
+        """
+        paid = np.flatnonzero(self.flop <= budget * (1 + 1e-9))
+        if not paid.size:
+            msg = f"no way to spend is within {budget:.3g} FLOP a problem; the cheapest takes {self.flop.min():.3g}"
+            raise ValueError(msg)
+        own = self.accuracy[:, paid]
+        best = np.bincount(own.argmax(axis=1), minlength=len(paid)) / len(own)
+        records, told = [], set()
+        for i in np.argsort(-own.mean(axis=0), kind="stable"):
+            kind = self.ways[paid[i]][:2]
+            if kind in told:
+                continue
+            told.add(kind)
+            alike = [j for j in range(len(paid)) if self.ways[paid[j]][:2] == kind]
+            records.append(self.record(paid[i], prob) | {"best": float(best[alike].sum())})  # fmt: skip
+        return records
+
+    def reach(
+        self, target: float, chance: float = 0.9, prob: float = 0.9
+    ) -> dict[str, Any] | None:
+        """Cheapest way whose accuracy reaches a target with a chance; None if none does."""
+        sure = (self.accuracy >= target).mean(axis=0) >= chance
+        if not sure.any():
+            return None
+        ways = np.flatnonzero(sure)
+        return self.record(ways[np.argmin(self.flop[ways])], prob)
+
+    def frontier(self, prob: float = 0.9) -> list[dict[str, Any]]:
+        """Ways that none as cheap is expected to beat, cheapest first.
+
+        `best` is the share of draws in which no way as cheap is more accurate.
+        """
+        mean, found, most = self.accuracy.mean(axis=0), [], -np.inf
+        for i in np.lexsort((-mean, self.flop)):
+            if mean[i] <= most + EQUAL:
+                continue
+            most = mean[i]
+            paid = self.accuracy[:, self.flop <= self.flop[i] * (1 + 1e-9)]
+            best = float((self.accuracy[:, i] >= paid.max(axis=1)).mean())
+            found.append(self.record(i, prob) | {"best": best})
+        return found
+
+    def of(self, strategy: str) -> "Spent":
+        """The ways of one strategy alone."""
+        own = [i for i, way in enumerate(self.ways) if way[1] == strategy]
+        ways, units = tuple(self.ways[i] for i in own), tuple(self.units[i] for i in own)  # fmt: skip
+        return Spent(ways, units, self.accuracy[:, own], self.flop[own])
+
+    def better(self, one: Way, other: Way) -> float:
+        """Probability that one way is more accurate than another.
+
+        Raises:
+            ValueError: a way was not tried.
+        """
+        first, second = (self.accuracy[:, self.way(w)] for w in (one, other))
+        return float((first > second).mean() + 0.5 * (first == second).mean())
+
+    def way(self, way: Way) -> int:
+        """Number of a way.
+
+        Raises:
+            ValueError: it was not tried.
+        """
+        if way not in self.ways:
+            msg = f"no way {way}; there are {', '.join(map(str, self.ways[:4]))}, ..."
+            raise ValueError(msg)
+        return self.ways.index(way)
+
+    def record(self, way: int, prob: float) -> dict[str, Any]:
+        """Tell a way, what it costs and what it reaches."""
+        model, strategy, amount = self.ways[way]
+        told = interval(self.accuracy[:, way], prob).as_json()
+        return {
+            "model": model, "strategy": strategy, "amount": amount, "unit": self.units[way],
+            "flop": float(self.flop[way]), "accuracy": told,
+        }  # fmt: skip
+
+    def checks(self) -> list[Check]:
+        """Say what no public data vouch for."""
+        detail = "no public set varies model size and strategy together: how samples become an answer follows from the strategy's own assumptions (agreement of wrong answers, the verifier's scores), proven on simulated problems alone"
+        return [Check("strategies", Status.REVIEW, detail)]
+
+
+def spend(
+    models: Mapping[str, Option | Sequence[Option]],
+    strategies: Sequence[str | Strategy] = tuple(ALL),
+    amounts: Mapping[str, Sequence[float]] = USUAL,
+) -> Spent:
+    """Work out every way to spend on a problem, under every draw.
+
+    A model is tried with every strategy that suits what is known of it; several options
+    of one model are several kinds of knowledge, such as counts of samples and a curve of
+    tokens.  Draws of different models are paired as they come: fits of one table share
+    theirs.
+
+    Args:
+        models: by name, their problems and costs; as many draws each.
+        strategies: names in `ALL`, or strategies; all unless given.
+        amounts: by what they count (samples, tokens, streams, visual tokens), in place
+            of those a strategy usually tries.
+
+    Raises:
+        ValueError: models have different numbers of draws, there is no such strategy, or
+            none suits a model.
+    """
+    options = [(n, one) for n, o in models.items() for one in ([o] if isinstance(o, Option) else o)]  # fmt: skip
+    counts = {name: len(one.problems) for name, one in options}
+    if len({len(one.problems) for _, one in options}) != 1:
+        msg = f"expected models of as many draws each, got {counts}"
+        raise ValueError(msg)
+    chosen = [_named(s) if isinstance(s, str) else s for s in strategies]
+    ways, units, found = [], [], []
+    for name, one in options:
+        suited = [s for s in chosen if s.suits(one.problems)]
+        if not suited:
+            msg = f"none of the strategies {', '.join(s.name for s in chosen)} suits what is known of {name}: votes and verifiers need counts of samples, the others a fitted curve of tokens, sizes or visual tokens"
+            raise ValueError(msg)
+        for s in suited:
+            several = len(s.amounts) > 1
+            for amount in amounts.get(s.unit, s.amounts) if several else s.amounts:
+                ways.append((name, s.name, float(amount)))
+                units.append(s.unit)
+                found.append(s.answer(one.serving, one.problems, float(amount)))
+    accuracy = np.stack([f.accuracy for f in found], axis=1)
+    return Spent(tuple(ways), tuple(units), accuracy, np.array([f.flop for f in found]))
+
+
+def _named(name: str) -> Strategy:
+    if name not in ALL:
+        msg = f"no strategy {name!r}; there are {', '.join(ALL)}"
+        raise ValueError(msg)
+    return ALL[name]

@@ -1,0 +1,1 @@
+"""Forecasts frozen before their runs, and how they fared."""

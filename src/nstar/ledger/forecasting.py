@@ -1,0 +1,182 @@
+"""Freeze what a fit says of a run that is not made yet, with all that it rests on."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from nstar.fits.fitting import Fit
+from nstar.fits.groups import in_group
+from nstar.fits.mixture import Average, components
+from nstar.ledger.foretold import Forecast, require_name, same_run, stamp
+from nstar.ledger.frozen import Frozen, kept
+from nstar.plans.planning import plan
+from nstar.predictions.prediction import NOTHING_ELSE, log_density, loss
+from nstar.runs.grouping import NEXT
+from nstar.runs.observations import Observations
+from nstar.types import Array
+from nstar.validation.checks import check_fit, check_plan, check_prediction
+from nstar.verdicts import Check, Status
+from nstar.wording import count, plainly
+
+LEAST = -1e6  # log density that is kept where no draw gives the loss any
+
+
+def forecast(
+    fit: Fit | Average,
+    N: float | None = None,
+    D: float | None = None,
+    *,
+    name: str,
+    budget: float | None = None,
+    x: Mapping[str, float] = NOTHING_ELSE,
+    note: str = "",
+    seed: int | None = None,
+    group: str | None = None,
+    checks: Sequence[Check] | None = None,
+    when: datetime | None = None,
+) -> Forecast:
+    """Freeze the predictive distribution of the loss that a run will measure.
+
+    Put it into a ledger to make it binding: `Ledger.read(path).freeze(it).save(path)`.
+
+    Args:
+        fit: a fit of a loss, or an average of such.
+        N: parameters of the run; D: its tokens.
+        D: likewise.
+        name: by which its loss is entered later.
+        budget: in place of N and D: FLOP, for the run that `plan` recommends for them.
+        x: what else the law reads of the run, as `predict` takes it.
+        note: who or why.
+        seed: of the run noise; the fit's own unless given.
+        group: of a pooled fit, one of its groups or "next".
+        checks: of the fit, where they were made before; `check_fit` unless given.
+        when: the moment of freezing; now unless given.
+
+    Raises:
+        ValueError: neither a run nor a budget or both, a law whose response is not the
+            log of a loss, or what `predict` and `plan` refuse.
+    """
+    require_name(name)
+    require_loss(fit)
+    if (budget is None) == (N is None or D is None):
+        msg = "what is to be forecast? either a run, N and D, or the run that a budget recommends"
+        raise ValueError(msg)
+    seed = fit.seed if seed is None else seed
+    one = in_group(fit, group, seed=seed)
+    found = list(check_fit(fit) if checks is None else checks)
+    if budget is not None:
+        made = plan(one, budget, seed=seed)
+        N, D = (float(made.draws[f"{n}_recommended"][0]) for n in ("N", "D"))
+        found += [*check_plan(made), *made.checks()]
+    if N is None or D is None:
+        raise ValueError("a run has both N and D")
+    draws = loss(one, N, D, x={n: np.array(v) for n, v in x.items()}, seed=seed)
+    rows = among(one.runs, N, D) if group != NEXT else ()
+    found += [
+        *check_prediction(one, np.array([N]), np.array([D])),
+        _seen(fit.runs, rows, N, D),
+    ]
+    C = float(fit.runs.cost.flop(N, D))
+    measured = draws["measured"].to_numpy()[:, 0]
+    return Forecast(
+        name=name,
+        frozen=stamp(when),
+        N=float(N),
+        D=float(D),
+        C=C,
+        x={name: float(value) for name, value in x.items()},
+        budget=budget,
+        decades_beyond_data=_beyond(one.runs, C),
+        basis=_basis(fit, seed, group),
+        measured=Frozen.of(measured, _density(one, N, D, x, seed)),
+        law_loss=kept(draws["loss"].to_numpy()[:, 0]),
+        checks=tuple(plainly(found)),
+        among_data=rows,
+        note=note,
+    )
+
+
+def among(runs: Observations, N: float, D: float) -> tuple[int, ...]:
+    """Rows of a table that are this very run: N and D within 1 %."""
+    if "N" not in runs or "D" not in runs:
+        return ()
+    near = same_run(runs["N"], runs["D"], N, D)
+    return tuple(int(row) for row in runs.rows[near])
+
+
+def require_loss(fit: Fit | Average) -> None:
+    """Refuse what is no loss, or one that may be negative.
+
+    Raises:
+        ValueError: naming the law.
+    """
+    for part in components(fit):
+        if part.law.response.name != "log_loss":
+            msg = f"the {type(part.law).__name__} law predicts {part.law.response.name.replace('_', ' ')}, and a forecast is of a loss: fit a loss surface or isoFLOP profiles"
+            raise ValueError(msg)
+
+
+def _seen(runs: Observations, rows: tuple[int, ...], N: float, D: float) -> Check:
+    """Say whether the run is one that was fitted."""
+    name, run = "not seen before", f"{count(N)} parameters on {count(D)} tokens"
+    if rows:
+        said = f"not a forecast: the run is among the data ({run}: row {', '.join(map(str, rows))}, N and D within 1 %), and its score will not count; forecast a run that is not made yet"
+        return Check(name, Status.REVIEW, said)
+    if "N" not in runs or "D" not in runs:
+        said = f"the data have no N and D, so nothing tells whether {run} is among them"
+        return Check(name, Status.REVIEW, said)
+    return Check(name, Status.PASS, f"no run of the data is {run}")
+
+
+def _beyond(runs: Observations, C: float) -> float | None:
+    return float(np.log10(C / runs["C"].max())) if "C" in runs else None
+
+
+def _density(
+    fit: Fit | Average, N: float, D: float, x: Mapping[str, float], seed: int
+) -> Any:
+    """Log predictive density of the log of a loss, as a function of losses (point,)."""
+    cost = fit.runs.cost
+
+    def density(losses: np.ndarray) -> np.ndarray:
+        run = {"N": N, "D": D, "C": float(cost.flop(N, D)), **x}
+        columns: dict[str, Array] = {n: np.full(len(losses), v) for n, v in run.items()}
+        each = Observations({**columns, "L": losses}, np.arange(len(losses)), "", "", cost)  # fmt: skip
+        return np.maximum(log_density(fit, each, seed=seed), LEAST)
+
+    return density
+
+
+def _basis(fit: Fit | Average, seed: int, group: str | None) -> dict[str, Any]:
+    """All that is needed to make the forecast again, of every law."""
+    runs, parts = fit.runs, components(fit)
+    weights = fit.weights if isinstance(fit, Average) else (1.0,)
+    attrs = parts[0].tree.attrs
+    return {
+        "data": runs.source,
+        "data_sha256": runs.sha256,
+        "runs": len(runs),
+        "laws": [
+            {
+                "law": json.loads(part.tree.attrs["law"])["name"],
+                "weight": weight,
+                "noise": json.loads(part.tree.attrs["noise"])["name"],
+                "discrepancy": part.tree.attrs.get("discrepancy", "none"),
+                "priors": json.loads(part.tree.attrs["priors"]),
+            }
+            for part, weight in zip(parts, weights, strict=True)
+        ],
+        "prior_set": attrs.get("prior_set", "weak"),
+        "group": group,
+        "seed": fit.seed,
+        "noise_seed": seed,
+        "flop_convention": str(runs.cost),
+        "params_counted": runs.params_counted,
+        "loss_unit": runs.loss_unit,
+        "nstar": attrs["nstar_version"],
+        "jax": attrs["jax_version"],
+        "numpyro": attrs["numpyro_version"],
+    }

@@ -1,0 +1,1 @@
+"""How to spend a budget, what the choice risks, and what a target or a served model costs."""

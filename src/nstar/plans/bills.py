@@ -1,0 +1,115 @@
+r"""What compute takes in accelerator-hours and in money, each input a number or a guess.
+
+$$ \mathrm{hours} = \frac{C}{\mathrm{peak} \cdot \mathrm{MFU} \cdot \mathrm{goodput} \cdot 3600},
+   \qquad \mathrm{cost} = \mathrm{price} \cdot \mathrm{hours} $$
+
+MFU is the share of the peak that model FLOP reach while a step runs (Chowdhery et al. 2022,
+arXiv:2204.02311, app. B), goodput the share of the booked time in which steps count.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+from numpy.typing import ArrayLike
+
+from nstar.priors.stated import describe, parse
+from nstar.published.hardware import Hardware
+from nstar.wording import flop
+
+MFU = dist.Uniform(0.38, 0.43)  # Llama 3 405B: arXiv:2407.21783, table 4
+GOODPUT = 0.9  # "higher than 90 %" of the time, ibid. sec. 3.3.4
+HOUR = 3600.0
+CHECKED = 100_000  # draws that show whether a guess stays where it may be
+
+type Guess = float | dist.Distribution
+
+
+class Billed(NamedTuple):
+    """Draws of what compute takes, of the shape of the compute."""
+
+    hours: np.ndarray  # of accelerators
+    money: np.ndarray | None  # in the price's currency; none without a price
+
+
+@dataclass(frozen=True)
+class Bill:
+    """Where a budget is spent."""
+
+    hardware: Hardware
+    precision: str | None = None  # bfloat16 unless given
+    mfu: Any = MFU  # 0 to 1
+    goodput: Any = GOODPUT  # 0 to 1
+    price: Any = None  # of an accelerator-hour
+    currency: str = "USD"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ValueError: a share outside 0 to 1, a negative price, no such precision.
+        """
+        self.hardware.flop_per_second(self.precision)
+        for name, value, most in (("mfu", self.mfu, 1), ("goodput", self.goodput, 1), ("price", self.price, np.inf)):  # fmt: skip
+            if value is None:
+                continue
+            draws = _draws(value, jax.random.key(0), CHECKED)
+            if not np.all((draws > 0) & (draws <= most)):
+                to = "between 0 and 1" if most == 1 else "positive"
+                msg = f"{name}: expected {to}, got {said(value)}"
+                raise ValueError(msg)
+
+    def of(self, C: ArrayLike, seed: int = 0) -> Billed:
+        """Bill compute, (draw, ...); what is uncertain is one draw for a whole row."""
+        compute = np.asarray(C, dtype=float)
+        rows = compute.shape[:1] or (1,)
+        keys = jax.random.split(jax.random.key(seed), 3)
+        shape = rows + (1,) * max(compute.ndim - 1, 0)
+
+        def drawn(value: Guess, key: Any) -> np.ndarray:
+            return _draws(value, key, rows[0]).reshape(shape)
+
+        rate = self.hardware.flop_per_second(self.precision)
+        rate = rate * drawn(self.mfu, keys[0]) * drawn(self.goodput, keys[1])
+        hours = compute / rate / HOUR
+        money = None if self.price is None else hours * drawn(self.price, keys[2])
+        return Billed(hours, money)
+
+    def words(self) -> str:
+        """Say what it is made of."""
+        precision = self.hardware.usual(self.precision)
+        text = (
+            f"{self.hardware.title}, {precision} peak {flop(self.hardware.flop_per_second(self.precision))} FLOP/s, "
+            f"MFU {said(self.mfu)}, goodput {said(self.goodput)}"
+        )
+        return text if self.price is None else f"{text}, {said(self.price)} {self.currency} an hour"  # fmt: skip
+
+
+def guess(text: str, what: str) -> Guess:
+    """Read 0.4 or Uniform(0.38, 0.43).
+
+    Raises:
+        ValueError: it is neither a number nor a distribution.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return parse(text)
+    except ValueError as error:
+        msg = f"{what} {text!r}: expected a number or a distribution such as Uniform(0.38, 0.43) ({error})"
+        raise ValueError(msg) from None
+
+
+def said(value: Guess) -> str:
+    """Write a number or a distribution."""
+    return describe(value) if isinstance(value, dist.Distribution) else f"{value:g}"
+
+
+def _draws(value: Guess, key: Any, count: int) -> np.ndarray:
+    if isinstance(value, dist.Distribution):
+        return np.asarray(value.sample(key, (count,)), dtype=float)
+    return np.full(count, float(value))

@@ -1,0 +1,285 @@
+"""How to spend a budget: N*, D* and the loss, under every draw, along the cost line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from nstar.departures.bending import is_bent
+from nstar.departures.discrepancy import Bent
+from nstar.fits.fitting import Fit
+from nstar.fits.groups import in_group
+from nstar.fits.mixture import Average, components
+from nstar.intervals import interval
+from nstar.plans.actions import ANY, Limits
+from nstar.plans.choosing import choose, require_loss
+from nstar.plans.limiting import among, check_supply, held
+from nstar.predictions import allocating, prediction
+from nstar.types import Surface
+from nstar.verdicts import Check
+from nstar.wording import count, counts, flop, numbers
+
+AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Draws of decision quantities by budget, and the recommended run of each.
+
+    `draws` has dimensions (draw, budget): `N` and `D` on the law's line,
+    `N_optimum` and `D_optimum` where the budget's optimum would be measured, with the
+    scatter between budgets and, where the runs tell it, the error of measuring,
+    `loss` of the recommended run, `loss_oracle` of each draw's own optimum and their
+    difference `regret`; with a discrepancy `N_law` and `D_law`, the optimum of the law
+    without it, and of a surface `on_edge`, the share of draws whose optimum lies at an end of the
+    tokens per parameter that were searched; `alpha1`, `alpha2`, `A1`, `A2` by draw.
+    Where laws are averaged, `law` says which one each draw is of.  What the law cannot
+    give is absent.  Under limits the recommended run is of those allowed, `loss_oracle`
+    each draw's own best of them, and `limits_cost`, by budget, the expected loss that
+    the limits cost; N and D are the law's own all the same.
+    """
+
+    fit: Fit | Average
+    draws: xr.Dataset
+    limits: Limits = ANY  # as they were asked for
+
+    @property
+    def budgets(self) -> np.ndarray:
+        """FLOP of each budget."""
+        return self.draws["budget"].to_numpy()
+
+    @property
+    def decades(self) -> np.ndarray:
+        """Decades of compute each budget lies beyond the largest run."""
+        return np.log10(self.budgets / self.draws.attrs["C_max"])
+
+    @property
+    def tree(self) -> xr.DataTree:
+        """The groups of the fit, or of every law averaged, and these draws as `derived`."""
+        tree = self.fit.tree.copy()
+        tree["derived"] = xr.DataTree(self.draws)
+        return tree
+
+    @property
+    def slope_over(self) -> tuple[float, float] | None:
+        """FLOP between which the exponents are slopes; none where lines are straight."""
+        if not any(is_bent(part.law) for part in components(self.fit)):
+            return None
+        return _ends(self.fit)
+
+    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+        """One record a budget: intervals of every quantity, null where the law has none."""
+        return [self._record(float(C), prob) for C in self.budgets]
+
+    def _record(self, C: float, prob: float) -> dict[str, Any]:
+        at = self.draws.sel(budget=C)
+
+        def read(name: str) -> dict[str, float] | None:
+            return interval(at[name], prob).as_json() if name in at else None
+
+        measured = {"N": read("N_optimum"), "D": read("D_optimum")}
+        return {
+            "C": C,
+            "N": read("N"),
+            "D": read("D"),
+            "loss": read("loss"),
+            "tokens_per_parameter": read("tokens_per_parameter"),
+            "recommended": {
+                "N": float(at["N_recommended"]),
+                "D": float(at["D_recommended"]),
+                "epochs": self.limits.epochs(float(at["D_recommended"])),
+            },
+            "limits_cost": float(at["limits_cost"]) if "limits_cost" in at else None,
+            "loss_oracle": read("loss_oracle"),
+            "regret": read("regret"),
+            "optimum": measured if measured["N"] else None,
+            "N_law": read("N_law"),
+            "D_law": read("D_law"),
+            "on_edge": float(at["on_edge"]) if "on_edge" in at else None,
+            "decades_beyond_data": float(np.log10(C / self.draws.attrs["C_max"])),
+        }
+
+    def exponents(self, prob: float = 0.9) -> dict[str, dict[str, float]]:
+        """Intervals of alpha1 (of N*) and alpha2 (of D*), over `slope_over` where bent."""
+        return {
+            "N": interval(self.draws["alpha1"], prob).as_json(),
+            "D": interval(self.draws["alpha2"], prob).as_json(),
+        }
+
+    def coefficients(self, prob: float = 0.9) -> dict[str, dict[str, float]]:
+        """Intervals of A1 and A2, where the lines of `slope_over` meet C = 1 FLOP."""
+        return {
+            "A1": interval(self.draws["A1"], prob).as_json(),
+            "A2": interval(self.draws["A2"], prob).as_json(),
+        }
+
+    def checks(self) -> list[Check]:
+        """Say how far the runs that limits lead to are from those measured."""
+        if self.limits == ANY:
+            return []
+        D = self.draws["D_recommended"].to_numpy()
+        pairs = zip(self.draws["N_recommended"].to_numpy(), D, strict=True)
+        runs = {f"that of {C:.3g} FLOP": pair for C, pair in zip(self.budgets, pairs, strict=True)}  # fmt: skip
+        found = among(self.fit.runs, runs, "recommended among the runs")
+        return [*found, *check_supply(self.fit, self.limits, float(D.max()))]
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(r))}</tr>" for r in self.table())  # fmt: skip
+        names = ("budget (FLOP)", "N to train", "D to train", "N*", "D*", "tokens per parameter", "loss", "regret")  # fmt: skip
+        head = "".join(f"<th>{name}</th>" for name in names)
+        far = max(float(self.decades[-1]), 0.0)
+        note = f"median [90% equal-tailed credible interval of the law]; the largest budget lies {far:.1f} decades beyond the largest run"
+        return f"<p>{note}</p><table><tr>{head}</tr>{rows}</table>"
+
+
+def _cells(r: dict[str, Any]) -> list[str]:
+    """One budget as people read it."""
+    run, none = r["recommended"], "none in this law"
+    return [
+        flop(r["C"]), count(run["N"]), count(run["D"]), counts(r["N"]), counts(r["D"]), numbers(r["tokens_per_parameter"]),
+        numbers(r["loss"], 4) if r["loss"] else none, numbers(r["regret"], 2) if r["regret"] else none,
+    ]  # fmt: skip
+
+
+def plan(
+    fit: Fit | Average,
+    budget: float | Sequence[float] | np.ndarray,
+    *,
+    seed: int | None = None,
+    group: str | None = None,
+    limits: Limits = ANY,
+) -> Plan:
+    """Carry every draw to the compute-optimal run of each budget.
+
+    The recommended run is one action for all draws, since nobody can train at each
+    draw's own optimum: that of least expected loss where the law has a loss, else the
+    median of log N* and the tokens the budget then buys.
+
+    Args:
+        fit: a fit whose law has an allocation or a loss, or an average of such.
+        budget: training FLOP, one or several; rising and without repeats in the plan.
+        seed: of the scatter of measured optima; the fit's own unless given.
+        group: of a pooled fit, one of its groups or "next", one not seen yet.
+        limits: on the recommended run; N and D obey none but the supply of unique tokens,
+            where the law knows of repetition, and exponents are of fresh tokens.
+
+    Raises:
+        ValueError: a budget is not positive and finite, the law says nothing of it, there
+            is no such group, or limits are put on a law without a loss.
+    """
+    fit = in_group(fit, group, seed=seed)
+    if limits != ANY:
+        require_loss(fit)
+    fresh, (fit, allowed) = fit, held(fit, limits)
+    C = np.unique(np.atleast_1d(np.asarray(budget, dtype=float)))
+    if not (np.all(np.isfinite(C)) and np.all(C > 0)):
+        msg = f"budget: expected positive finite FLOP such as 3.8e25, got {np.atleast_1d(budget).tolist()}"
+        raise ValueError(msg)
+    allocating.require(fit)
+    ends = np.array(_ends(fit))
+    N, D = allocating.optima(fit, np.concatenate([C, ends]))
+    line = (N, D) if fit is fresh else allocating.optima(fresh, ends)
+    slopes = _exponents(ends, *(v[:, -2:] for v in line))
+    N, D = N[:, :-2], D[:, :-2]
+    dims = ("draw", "budget")
+    parts = components(fit)
+    data: dict[str, Any] = {
+        "N": (dims, N),
+        "D": (dims, D),
+        "tokens_per_parameter": (dims, D / N),
+    }
+    if all(isinstance(part.law, Surface) for part in parts):
+        data |= _losses(fit, C, N, D, allowed)
+    else:
+        data |= _middle(fit, C, N, D)
+    measured = allocating.measured_optima(
+        fit, C, seed=fit.seed if seed is None else seed
+    )
+    if measured is not None:
+        data |= {"N_optimum": (dims, measured[0]), "D_optimum": (dims, measured[1])}
+    if any(is_bent(part.law) for part in parts):
+        straight = allocating.straight_optima(fit, C)
+        data |= {"N_law": (dims, straight[0]), "D_law": (dims, straight[1])}
+    if any(isinstance(part.law, Bent) for part in parts):
+        data["on_edge"] = ("budget", _on_edge(fit, D / N))
+    data |= slopes
+    C_max = float(np.max(fit.runs["C"]))
+    coords: dict[str, Any] = {"budget": C}
+    if isinstance(fit, Average):
+        coords["law"] = ("draw", fit.law_of_draw)
+    return Plan(fit, xr.Dataset(data, coords, {"C_max": C_max}), limits)
+
+
+def _tied(N: np.ndarray, D: np.ndarray) -> bool:
+    """Say whether N D is the same under every draw, as it is on a cost line."""
+    return bool(np.allclose(np.ptp(np.log(N * D), axis=0), 0, atol=1e-6))
+
+
+def _on_edge(fit: Fit | Average, ratio: np.ndarray) -> np.ndarray:
+    """Share of all draws that bend and have their optimum at an end of their own search."""
+    parts = fit.parts if isinstance(fit, Average) else (fit,)
+    each = fit.shared_out(ratio) if isinstance(fit, Average) else [ratio]
+    outside = np.zeros(ratio.shape[1])
+    for part, one in zip(parts, each, strict=True):
+        if isinstance(part.law, Bent):
+            low, high = np.log(allocating.window(part))
+            inside = (np.log(one) > low + AT_EDGE) & (np.log(one) < high - AT_EDGE)
+            outside += np.sum(~inside, axis=0)
+    return outside / len(ratio)
+
+
+def _middle(
+    fit: Fit | Average, C: np.ndarray, N: np.ndarray, D: np.ndarray
+) -> dict[str, Any]:
+    """The run at the median of log N*."""
+    run = np.exp(np.median(np.log(N), axis=0))
+    tokens = np.exp(np.median(np.log(D), axis=0))
+    if _tied(N, D):
+        tokens = fit.runs.cost.tokens(run, C)
+    return {"N_recommended": ("budget", run), "D_recommended": ("budget", tokens)}
+
+
+def _losses(
+    fit: Fit | Average, C: np.ndarray, N: np.ndarray, D: np.ndarray, limits: Limits
+) -> dict[str, Any]:
+    """The run of least expected loss, its loss, each draw's least, and the regret."""
+    dims = ("draw", "budget")
+    run = choose(fit, C, fit.runs.cost, limits, N)
+    oracle, cost = run.least, {}
+    if limits.free:
+        oracle = prediction.loss_each(fit, N, D)
+    else:
+        best = choose(fit, C, fit.runs.cost, N=N)
+        gap = run.loss.mean(axis=0) - best.loss.mean(axis=0)
+        cost = {"limits_cost": ("budget", np.maximum(gap, 0.0))}
+    return cost | {
+        "N_recommended": ("budget", run.N),
+        "D_recommended": ("budget", run.D),
+        "loss": (dims, run.loss),
+        "loss_oracle": (dims, np.minimum(oracle, run.loss)),
+        "regret": (dims, np.maximum(run.loss - oracle, 0.0)),
+    }
+
+
+def _exponents(ends: np.ndarray, N: np.ndarray, D: np.ndarray) -> dict[str, Any]:
+    """Slopes and levels of log N* and log D* in log C between two budgets, (draw, 2)."""
+    step = np.log(ends[1] / ends[0])
+    alpha1 = np.log(N[:, 1] / N[:, 0]) / step
+    alpha2 = np.log(D[:, 1] / D[:, 0]) / step
+    log_A1 = np.log(N[:, 0]) - alpha1 * np.log(ends[0])
+    log_A2 = np.log(D[:, 0]) - alpha2 * np.log(ends[0])
+    values = {
+        "alpha1": alpha1,
+        "alpha2": alpha2,
+        "A1": np.exp(log_A1),
+        "A2": np.exp(log_A2),
+    }
+    return {name: ("draw", value) for name, value in values.items()}
+
+
+def _ends(fit: Fit | Average) -> tuple[float, float]:
+    """FLOP of the smallest and the largest run, a decade apart at least."""
+    C_max = float(fit.runs["C"].max())
+    return min(float(fit.runs["C"].min()), C_max / 10), C_max

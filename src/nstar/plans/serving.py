@@ -1,0 +1,163 @@
+r"""A model that is served: what training alone would choose, and what its lifetime does.
+
+Training costs 6ND once, serving $2 N T$ for T tokens over the lifetime.  Among runs as good,
+
+$$ \min_{N, D} \; 6 N D + 2 N\,E[T] \quad \text{where} \quad E[L(N, D)] = E[L_0] $$
+
+(Sardana et al. 2024, arXiv:2401.00448, eq. 4, under a posterior.)  The cost is linear in
+T, so the best run follows from the demand's mean; what is spent follows from every draw.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+
+from nstar.fits.fitting import Fit
+from nstar.fits.groups import in_group
+from nstar.fits.mixture import Average
+from nstar.intervals import interval
+from nstar.plans.actions import ANY, Limits
+from nstar.plans.choosing import choose, require_loss
+from nstar.plans.limiting import check_supply, held
+from nstar.predictions.prediction import law_loss
+from nstar.verdicts import Check, Status
+
+PER_TOKEN = 2.0  # FLOP a parameter and served token, a forward pass without attention
+SIZES = 33  # tried in each round, the next between the neighbours of the best
+ROUNDS = 3
+SMALLEST, LARGEST = 1 / 30, 1.5  # of the recommended size
+TRIED = 40  # numbers of tokens, before bisection
+FEWEST, MOST = 0.1, 1e3  # of the recommended tokens
+STEPS = 30  # of the bisection
+
+
+@dataclass(frozen=True)
+class Served:
+    """The run of least lifetime compute that is as good as training alone would buy."""
+
+    fit: Fit | Average
+    C: float  # FLOP of the training that sets the quality
+    tokens: np.ndarray  # served over the lifetime, (draw,)
+    before: tuple[float, float]  # N, D that training alone recommends
+    after: tuple[float, float]  # N, D for the lifetime
+    loss: np.ndarray  # of both, (draw, 2)
+    limits: Limits = ANY  # as they were asked for
+
+    def checks(self) -> list[Check]:
+        """Say whether the choice lies where nothing was measured, or at an end."""
+        runs, (N, D), (N0, _) = self.fit.runs, self.after, self.before
+        found = []
+        if "N" in runs and "D" in runs:
+            ratios = runs["D"] / runs["N"]
+            inside = float(ratios.min()) <= D / N <= float(ratios.max())
+            detail = f"the choice has {D / N:.3g} tokens per parameter, the runs {ratios.min():.3g} to {ratios.max():.3g}"
+            detail += "" if inside else ": nothing was measured there, the law alone speaks"  # fmt: skip
+            found.append(Check("lifetime choice among the runs", Status.PASS if inside else Status.REVIEW, detail))  # fmt: skip
+        if N < 1.01 * SMALLEST * N0:
+            detail = f"a size still smaller than {N:.3g}, {SMALLEST:.2g} of the recommended, was not looked at"
+            found.append(Check("lifetime choice inside the search", Status.REVIEW, detail))  # fmt: skip
+        return [*found, *check_supply(self.fit, self.limits, D)]
+
+    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+        """Plain data."""
+        cost = self.fit.runs.cost
+        runs = {"training_alone": self.before, "lifetime": self.after}
+        told: dict[str, Any] = {
+            "budget": self.C,
+            "limits": self.limits.as_json(),
+            "served_tokens": interval(self.tokens, prob).as_json(),
+            "expected_served_tokens": float(self.tokens.mean()),
+        }
+        spent = {}
+        for i, (name, (N, D)) in enumerate(runs.items()):
+            training = float(cost.flop(N, D))
+            spent[name] = training + PER_TOKEN * N * self.tokens
+            told[name] = {
+                "N": N,
+                "D": D,
+                "epochs": self.limits.epochs(D),
+                "training": training,
+                "serving": interval(PER_TOKEN * N * self.tokens, prob).as_json(),
+                "lifetime": interval(spent[name], prob).as_json(),
+                "loss": interval(self.loss[:, i], prob).as_json(),
+            }
+        saved = 1 - spent["lifetime"] / spent["training_alone"]
+        told["saved"] = interval(saved, prob).as_json()
+        told["expected_saved"] = 1 - float(spent["lifetime"].mean() / spent["training_alone"].mean())  # fmt: skip
+        told["loss_given_up"] = interval(self.loss[:, 1] - self.loss[:, 0], prob).as_json()  # fmt: skip
+        return told
+
+
+def serve(
+    fit: Fit | Average,
+    C: float,
+    tokens: float | dist.Distribution,
+    *,
+    limits: Limits = ANY,
+    group: str | None = None,
+    seed: int | None = None,
+) -> Served:
+    """Choose size and tokens for training and lifetime demand together.
+
+    Args:
+        fit: a fit of a loss, or an average of such.
+        C: training FLOP whose recommended run sets the quality.
+        tokens: served over the lifetime, a number or a distribution.
+        limits: on both runs, that of training alone and that of the lifetime.
+        group: of a pooled fit, one of its groups or "next".
+        seed: of the demand's draws.
+
+    Raises:
+        ValueError: the law has no loss, or the demand is not positive and finite.
+    """
+    fit = in_group(fit, group, seed=seed)
+    require_loss(fit)
+    asked, (fit, limits) = limits, held(fit, limits)
+    cost = fit.runs.cost
+    run = choose(fit, np.array([C]), cost, limits)
+    count, N0, D0 = len(run.loss), float(run.N[0]), float(run.D[0])
+    demand = _demand(tokens, count, fit.seed if seed is None else seed)
+    quality, ends = float(run.loss.mean()), (SMALLEST * N0, LARGEST * N0)
+    for _ in range(ROUNDS):
+        N = limits.sizes(np.geomspace(*ends, SIZES))
+        D = as_good(fit, N, D0, quality)
+        D = np.where(limits.max_tokens < D, np.inf, D)
+        spent = cost.flop(N, D) + PER_TOKEN * N * demand.mean()
+        i = int(np.argmin(spent))
+        ends = N[max(i - 1, 0)], N[min(i + 1, len(N) - 1)]
+    alone = float(cost.flop(N0, D0) + PER_TOKEN * N0 * demand.mean())
+    after = (float(N[i]), float(D[i])) if spent[i] < alone else (N0, D0)
+    loss = law_loss(fit, np.array([N0, after[0]]), np.array([D0, after[1]]))
+    return Served(fit, C, demand, (N0, D0), after, loss, asked)
+
+
+def _demand(tokens: float | dist.Distribution, count: int, seed: int) -> np.ndarray:
+    """Draws of what is served."""
+    demand = (
+        np.asarray(tokens.sample(jax.random.key(seed), (count,)), dtype=float)
+        if isinstance(tokens, dist.Distribution)
+        else np.full(count, float(tokens))
+    )
+    if not (np.all(np.isfinite(demand)) and np.all(demand >= 0)):
+        msg = "served tokens: expected a number of tokens or a distribution over such, none of them negative"
+        raise ValueError(msg)
+    return demand
+
+
+def as_good(fit: Fit | Average, N: np.ndarray, D0: float, quality: float) -> np.ndarray:
+    """Fewest tokens that give sizes an expected loss, (size,); infinite where none do."""
+    tried = D0 * np.geomspace(FEWEST, MOST, TRIED)
+    sizes, tokens = (a.ravel() for a in np.meshgrid(N, tried, indexing="ij"))
+    mean = law_loss(fit, sizes, tokens).mean(axis=0).reshape(len(N), TRIED)
+    first = np.argmax(mean <= quality, axis=1)
+    never = ~(mean <= quality).any(axis=1)
+    low = np.log(tried[np.maximum(first - 1, 0)])
+    high = np.log(tried[first])
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        worse = law_loss(fit, N, np.exp(middle)).mean(axis=0) > quality
+        low, high = np.where(worse, middle, low), np.where(worse, high, middle)
+    return np.where(never, np.inf, np.exp(high))

@@ -1,0 +1,149 @@
+"""The cheapest budget that reaches a loss: by the recommended run, with a chance."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nstar.fits.fitting import Fit
+from nstar.fits.groups import in_group
+from nstar.fits.mixture import Average
+from nstar.plans.actions import ANY, Limits
+from nstar.plans.choosing import choose, require_loss
+from nstar.plans.limiting import among, check_supply, held
+from nstar.predictions.crossings import Crossings, crossings
+from nstar.types import Floored
+from nstar.verdicts import Check, Status
+
+BUDGETS = 65  # tried between the least and the most
+DOWN, UP = 1e-3, 1e4  # of the largest run's FLOP, unless told how far to look
+FAR = 2.0  # decades beyond the runs from which a crossing is for review
+RARE = 0.005  # share of draws whose repair is worth a word
+
+
+@dataclass(frozen=True)
+class Reach:
+    """When a target is reached, under every draw, by one run of each budget."""
+
+    fit: Fit | Average
+    target: float
+    chance: float
+    up_to: float  # FLOP beyond which nothing was looked at
+    found: Crossings  # by the recommended run
+    oracle: Crossings  # by each draw's own best run
+    below_floor: float  # probability that no run ever reaches it
+    C: float  # least budget with that chance, FLOP; infinite where none was found
+    N: float  # the run of that budget, NaN where there is none
+    D: float
+    limits: Limits = ANY  # as they were asked for
+
+    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+        """Plain data; budgets that were not found are null."""
+
+        def finite(value: float) -> float | None:
+            return float(value) if np.isfinite(value) else None
+
+        def read(found: Crossings) -> dict[str, float | None]:
+            at = {"median": 0.5, "lower": (1 - prob) / 2, "upper": (1 + prob) / 2}
+            return {name: finite(found.budget(p)) for name, p in at.items()}
+
+        return {
+            "target": self.target,
+            "chance": self.chance,
+            "up_to": self.up_to,
+            "budget": finite(self.C),
+            "N": finite(self.N),
+            "D": finite(self.D),
+            "epochs": self.limits.epochs(self.D) if np.isfinite(self.D) else None,
+            "limits": self.limits.as_json(),
+            "crossing": read(self.found),
+            "crossing_oracle": read(self.oracle),
+            "reached": self.found.reached,
+            "below_floor": self.below_floor,
+            "before": self.found.below,
+            "repaired": self.found.repaired,
+            "decades_beyond_data": finite(np.log10(self.C / self.fit.runs["C"].max())),
+        }
+
+    def checks(self) -> list[Check]:
+        """Say whether the target is reached, how far that is, and what was repaired."""
+        sure = f"the target {self.target:g} is reached by {self.up_to:.3g} FLOP with probability {self.found.reached:.3g}"
+        if self.below_floor:
+            sure += f", and lies below the irreducible loss with probability {self.below_floor:.3g}"
+        met = np.isfinite(self.C)
+        if self.found.below > 1 - self.chance:
+            detail = f"{self.found.below:.3g} of draws have reached it at the least budget looked at, {self.found.C.min():.3g} FLOP: less may do"
+            early = [Check("target above the search", Status.REVIEW, detail)]
+        else:
+            early = []
+        if not met:
+            sure += f"; no budget reaches it with probability {self.chance:g}: ask for a higher loss or a smaller chance"
+        found = [
+            Check("target reached", Status.PASS if met else Status.FAIL, sure),
+            *early,
+        ]
+        if met:
+            decades = float(np.log10(self.C / self.fit.runs["C"].max()))
+            detail = f"the budget lies {decades:.1f} decades beyond the largest run"
+            far = decades > FAR
+            if far:
+                detail += "; a law that is a little wrong is not in this chance"
+            found.append(Check("target within reach of the runs", Status.REVIEW if far else Status.PASS, detail))  # fmt: skip
+            found += among(self.fit.runs, {"the run": (self.N, self.D)}, "run among the runs")  # fmt: skip
+            found += check_supply(self.fit, self.limits, self.D)
+        if self.found.repaired > RARE:
+            detail = f"the loss of {self.found.repaired:.1%} of draws rises somewhere with the budget and was held where it was"
+            found.append(Check("losses that fall", Status.REVIEW, detail))
+        return found
+
+
+def reach(
+    fit: Fit | Average,
+    target: float,
+    chance: float = 0.9,
+    *,
+    up_to: float | None = None,
+    limits: Limits = ANY,
+    group: str | None = None,
+) -> Reach:
+    """Find the least budget whose recommended run reaches a loss with a chance.
+
+    Args:
+        fit: a fit of a loss, or an average of such.
+        target: loss to reach.
+        chance: probability with which it is to be reached.
+        up_to: FLOP to look up to, four decades beyond the runs unless given.
+        limits: on the run.
+        group: of a pooled fit, one of its groups or "next".
+
+    Raises:
+        ValueError: the law has no loss, or the chance is no probability.
+    """
+    if not 0 < chance < 1:
+        msg = f"chance must lie between 0 and 1, got {chance}"
+        raise ValueError(msg)
+    fit = in_group(fit, group)
+    require_loss(fit)
+    asked, (fit, limits) = limits, held(fit, limits)
+    most = float(fit.runs["C"].max())
+    last = up_to or UP * most
+    C = np.geomspace(min(DOWN * most, last / 10), last, BUDGETS)
+    line = choose(fit, C, fit.runs.cost, limits)
+    found = crossings(C, line.loss, target)
+    oracle = crossings(C, line.least, target)
+    budget = found.budget(chance)
+    N = D = float("nan")
+    if np.isfinite(budget):
+        run = choose(fit, np.array([budget]), fit.runs.cost, limits)
+        N, D = float(run.N[0]), float(run.D[0])
+    return Reach(fit, target, chance, last, found, oracle, _below(fit, target), budget, N, D, asked)  # fmt: skip
+
+
+def _below(fit: Fit | Average, target: float) -> float:
+    """Probability that the target is not above the loss that nothing removes."""
+    floors = []
+    for part in fit.parts if isinstance(fit, Average) else (fit,):
+        count = len(next(iter(part.draws.values())))
+        has = isinstance(part.law, Floored)
+        floors.append(part.law.floor(part.draws) if has else np.full(count, -np.inf))
+    return float(np.mean(np.concatenate([np.asarray(f) for f in floors]) >= target))

@@ -1,0 +1,154 @@
+"""N* and D* of budgets under every draw: closed where a law knows them, else searched."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nstar.costs.cost_line import WIDENED, WIDEST, of_runs, optimum
+from nstar.departures.discrepancy import Bent
+from nstar.fits.fitting import Fit
+from nstar.fits.mixture import Average, components
+from nstar.predictions.refusals import instead
+from nstar.predictions.tiling import tiled
+from nstar.samplers.density import Skeleton, split
+from nstar.types import Allocation, Array, Cost, Law, Scattered, Surface
+
+BUDGETS = (4,)  # searched at a time
+
+
+def optima(
+    fit: Fit | Average, C: Array, cost: Cost | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """N* and D* on the law's line, (draw, budget) each: closed where known, else searched.
+
+    A surface with a discrepancy is searched within `window(fit)`.
+
+    Args:
+        fit: a fit or an average.
+        C: budgets, FLOP, (budget,).
+        cost: what a run costs, where that is not what the runs' own FLOP say.
+
+    Raises:
+        ValueError: the law has neither an allocation nor a loss.
+    """
+    if isinstance(fit, Average):
+        return _joined(optima(part, C, cost) for part in fit.parts)
+    span = window(fit) if isinstance(fit.law, Bent) else WIDEST
+    return _optima(fit, fit.law, C, span, cost)
+
+
+def require(fit: Fit | Average) -> None:
+    """Refuse a law that says nothing of N* and D*, before anything is worked out.
+
+    Raises:
+        ValueError: naming it.
+    """
+    for part in components(fit):
+        if not isinstance(part.law, Allocation | Surface):
+            msg = f"the {type(part.law).__name__} law says nothing of N* and D*{instead(part.law)}"
+            raise ValueError(msg)
+
+
+def straight_optima(fit: Fit | Average, C: Array) -> tuple[np.ndarray, np.ndarray]:
+    """N* and D* of the law without its discrepancy, (draw, budget) each."""
+    if isinstance(fit, Average):
+        return _joined(straight_optima(part, C) for part in fit.parts)
+    return _optima(fit, fit.straight, C, WIDEST)
+
+
+def _joined(
+    each: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of N* and D* of the laws of an average, one after the other."""
+    N, D = zip(*each, strict=True)
+    return np.concatenate(N), np.concatenate(D)
+
+
+def window(fit: Fit, widened: float = WIDENED) -> tuple[float, float]:
+    """Least and most tokens per parameter of the runs, widened at either end."""
+    return of_runs(fit.runs["N"], fit.runs["D"], widened)
+
+
+def _optima(
+    fit: Fit, law: Law, C: Array, span: tuple[float, float], cost: Cost | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    own = cost is None or cost == fit.runs.cost  # the line that laws know
+    with jax.enable_x64(True):
+        skeleton, numbers = split(law, fit.noise)
+        if isinstance(law, Allocation) and own:
+            values = _line(skeleton, numbers, fit.draws, jnp.asarray(C))
+        elif isinstance(law, Surface):
+            on = cost or fit.runs.cost
+
+            def search(draws: Any, C: Array) -> tuple[Array, Array]:
+                return _searched(skeleton, on, numbers, draws, C, span)
+
+            values = tiled(search, fit.draws, C, sizes=BUDGETS)
+        else:
+            msg = (
+                f"the {type(law).__name__} law says nothing of N* and D*{instead(law)}"
+            )
+            raise ValueError(msg)
+        N, D = (np.exp(np.asarray(v)) for v in values)
+    return N, D
+
+
+@partial(jax.jit, static_argnums=0)
+def _line(
+    skeleton: Skeleton, numbers: Any, draws: Any, C: Array
+) -> tuple[Array, Array]:
+    law, _ = skeleton.fill(numbers)
+    return jax.vmap(lambda p: law.log_optimum(p, C))(draws)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _searched(
+    skeleton: Skeleton,
+    cost: Cost,
+    numbers: Any,
+    draws: Any,
+    C: Array,
+    span: tuple[float, float],
+) -> tuple[Array, Array]:
+    law, _ = skeleton.fill(numbers)
+
+    def one(params: Any) -> tuple[Array, Array]:
+        surface = partial(law.loss, params)
+        return jax.vmap(lambda c: optimum(surface, cost, c, span))(C)
+
+    return jax.lax.map(one, draws, batch_size=256)
+
+
+def measured_optima(
+    fit: Fit | Average, C: Array, *, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """N* and D* where the optimum of a new budget would be measured, (draw, budget).
+
+    None where the law, or one of an average's, does not say how measured optima scatter.
+    """
+    if isinstance(fit, Average):
+        each = [measured_optima(f, C, seed=seed + i) for i, f in enumerate(fit.parts)]
+        if any(pair is None for pair in each):
+            return None
+        return _joined(pair for pair in each if pair)
+    if not isinstance(fit.law, Scattered):
+        return None
+    with jax.enable_x64(True):
+        skeleton, numbers = split(fit.law, fit.noise)
+        key = jax.random.key(seed)
+        values = _measured(skeleton, numbers, fit.draws, jnp.asarray(C), key)
+        N, D = (np.exp(np.asarray(v)) for v in values)
+    return N, D
+
+
+@partial(jax.jit, static_argnums=0)
+def _measured(
+    skeleton: Skeleton, numbers: Any, draws: Any, C: Array, key: Array
+) -> tuple[Array, Array]:
+    law, noise = skeleton.fill(numbers)
+    keys = jax.random.split(key, len(jax.tree.leaves(draws)[0]))
+    return jax.vmap(lambda p, k: law.draw_optimum(k, p, noise, C))(draws, keys)

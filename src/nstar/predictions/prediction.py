@@ -1,0 +1,235 @@
+"""What a fit says of runs not yet made, under every draw."""
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from scipy.special import logsumexp
+
+from nstar.fits.fitting import Fit
+from nstar.fits.groups import in_group
+from nstar.fits.mixture import Average
+from nstar.predictions.refusals import instead
+from nstar.predictions.tiling import tiled
+from nstar.runs.observations import Observations
+from nstar.samplers import density
+from nstar.samplers.density import Skeleton, split
+from nstar.types import (
+    Array,
+    Extended,
+    Inputs,
+    Law,
+    Varying,
+)
+
+POINTS = (8, 128)  # whose losses are worked out at a time
+NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
+
+
+def loss(
+    fit: Fit | Average,
+    N: Array | None = None,
+    D: Array | None = None,
+    *,
+    x: Mapping[str, Array] = NOTHING_ELSE,
+    seed: int = 0,
+    group: str | None = None,
+) -> xr.Dataset:
+    """Loss of runs (N, D): `loss` of the law, `measured` as it would be seen.
+
+    `loss` is the law's own, without any scatter; `measured` adds the run's noise and,
+    where the law has it, the scatter of its budget about the trend.
+
+    Args:
+        fit: a fit whose law predicts a loss, or an average of such.
+        N: parameters, (point,); D: tokens, likewise.
+        x: what else the law reads of a run, by name, (point,) each.  What is not given
+            is as in the law's reference run, and C follows from N and D by the fit's
+            cost; a law that reads neither N nor D needs neither.
+        seed: of the run noise.
+        group: of a pooled fit, one of its groups or "next", one not seen yet.
+
+    Returns:
+        Draws with dimensions (draw, point); those of an average say their `law`.
+
+    Raises:
+        ValueError: no loss, no such group, an input lacks, or N and D are not positive.
+    """
+    fit = in_group(fit, group)
+    if isinstance(fit, Average):
+        each = [loss(f, N, D, x=x, seed=seed + i) for i, f in enumerate(fit.parts)]
+        mixed = xr.concat(each, "draw", join="exact", combine_attrs="override")
+        return mixed.assign_coords(law=("draw", fit.law_of_draw))
+    law = fit.law
+    if law.response.columns != ("L",):
+        msg = f"the {type(law).__name__} law has no loss; fit a loss surface or isoFLOP profiles{instead(law)}"
+        raise ValueError(msg)
+    inputs = _inputs(fit, N, D, x)
+    clean, _, measured = _responses(fit, inputs, seed)
+    values = [law.response.unlink(v)[0] for v in (clean, measured)]
+    pairs = zip(("loss", "measured"), values, strict=True)
+    data = {name: (("draw", "point"), v) for name, v in pairs}
+    coords = {name: ("point", inputs[name]) for name in ("N", "D") if name in inputs}
+    return xr.Dataset(data, coords, attrs={"unit": fit.runs.loss_unit, "seed": seed})
+
+
+def responses(
+    fit: Fit | Average,
+    N: Array | None = None,
+    D: Array | None = None,
+    *,
+    x: Mapping[str, Array] = NOTHING_ELSE,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Response of runs on the law's own scale, (draw, point): expected, and measured.
+
+    The first is what the run's own noise is about: where the law has budgets, with the
+    scatter of the run's budget, which runs of one budget share.
+
+    Raises:
+        ValueError: as `loss` raises; the law may be of another response.
+    """
+    if isinstance(fit, Average):
+        each = [responses(f, N, D, x=x, seed=seed + i) for i, f in enumerate(fit.parts)]
+        expected, measured = zip(*each, strict=True)
+        return np.concatenate(expected), np.concatenate(measured)
+    _, expected, measured = _responses(fit, _inputs(fit, N, D, x), seed)
+    return expected, measured
+
+
+def _responses(fit: Fit, inputs: Inputs, seed: int) -> tuple[np.ndarray, ...]:
+    """Response of the law, what noise is about, and what is measured, (draw, point)."""
+    with jax.enable_x64(True):
+        skeleton, numbers = split(fit.law, fit.noise)
+        of_budget, of_run = jax.random.split(jax.random.key(seed))
+        clean, expected = _loss(skeleton, numbers, fit.draws, inputs, of_budget)
+        made = density.measured(fit.noise, expected, fit.draws, inputs, of_run)
+        return np.asarray(clean), np.asarray(expected), np.asarray(made)[:, 0]
+
+
+def _inputs(
+    fit: Fit, N: Array | None, D: Array | None, x: Mapping[str, Array]
+) -> dict[str, np.ndarray]:
+    """Complete what the law reads of each run."""
+    law, given = fit.law, {"N": N, "D": D, **x}
+    columns = {n: np.atleast_1d(v).astype(float) for n, v in given.items() if v is not None}  # fmt: skip
+    shape = np.broadcast_shapes(*(v.shape for v in columns.values()))
+    columns = {n: np.broadcast_to(v, shape) for n, v in columns.items()}
+    if "N" in columns and "D" in columns:
+        N, D = columns["N"], columns["D"]
+        if not (np.all(N > 0) and np.all(D > 0)):
+            msg = f"N and D must be positive, got N = {N.tolist()}, D = {D.tolist()}"
+            raise ValueError(msg)
+        usual = law.usual(N, D) if isinstance(law, Extended) else {}
+        usual = {"C": fit.runs.cost.flop(N, D), **usual}
+        columns = {n: np.broadcast_to(v, shape) for n, v in usual.items()} | columns
+    reads = ("N", "D") if isinstance(law, Varying) else law.inputs
+    missing = [name for name in reads if name not in columns]
+    if missing:
+        msg = f"the {type(law).__name__} law needs {', '.join(missing)} of each run to predict its loss"
+        raise ValueError(msg)
+    return {name: np.asarray(v, dtype=float) for name, v in columns.items()}
+
+
+@partial(jax.jit, static_argnums=0)
+def _loss(
+    skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs, key: Array
+) -> tuple[Array, Array]:
+    """Response of the law, and what noise is about: that of the run's own budget."""
+    law, _ = skeleton.fill(numbers)
+
+    def one(params: Any, key: Array) -> tuple[Array, Array]:
+        expected = _expected(law, params, x, key)
+        if isinstance(law, Varying):
+            return jnp.log(law.loss(params, x["N"], x["D"])), expected
+        return expected, expected
+
+    n = len(jax.tree.leaves(draws)[0])
+    return jax.vmap(one)(draws, jax.random.split(key, n))
+
+
+def _expected(law: Law, params: Any, x: Inputs, key: Array) -> Array:
+    """Expected response of new runs, on a budget of their own where the law has budgets."""
+    if isinstance(law, Varying):
+        return law.draw_expected(key, params, x["N"], x["D"])
+    return law.expected(params, x)
+
+
+def log_density(fit: Fit | Average, runs: Observations, *, seed: int = 0) -> np.ndarray:
+    """Log predictive density of runs as they were measured, (run,).
+
+    The noise's density of the response, on the law's scale, averaged over the draws:
+    of each run by itself, though what the law gets wrong is common to many.
+
+    Raises:
+        ValueError: the runs lack what the law reads.
+    """
+    if isinstance(fit, Average):
+        each = [log_density(f, runs, seed=seed) for f in fit.components]
+        return logsumexp(each, axis=0, b=np.array(fit.weights)[:, None])
+    law = fit.law
+    reads = ("N", "D") if isinstance(law, Varying) else law.inputs
+    x = _inputs(fit, None, None, {name: runs[name] for name in reads if name in runs})
+    y = law.response.link(*(runs[name] for name in law.response.columns))
+    with jax.enable_x64(True):
+        skeleton, numbers = split(law, fit.noise)
+        key = jax.random.key(seed)
+        return np.asarray(_log_density(skeleton, numbers, fit.draws, x, y, key))
+
+
+@partial(jax.jit, static_argnums=0)
+def _log_density(
+    skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs, y: Array, key: Array
+) -> Array:
+    law, noise = skeleton.fill(numbers)
+
+    def one(params: Any, key: Array) -> Array:
+        expected = _expected(law, params, x, key)
+        return noise.around(expected, params, x).log_prob(y)
+
+    keys = jax.random.split(key, len(jax.tree.leaves(draws)[0]))
+    each = jax.vmap(one)(draws, keys)
+    each = jnp.where(jnp.isnan(each), -jnp.inf, each)  # a draw that gives no loss there
+    return jax.nn.logsumexp(each, axis=0) - jnp.log(len(each))
+
+
+def loss_each(fit: Fit | Average, N: Array, D: Array) -> np.ndarray:
+    """Loss where every draw has runs of its own: N, D and the answer are (draw, point)."""
+    if isinstance(fit, Average):
+        each = zip(fit.parts, fit.shared_out(N), fit.shared_out(D), strict=True)
+        return np.concatenate([loss_each(*one) for one in each])
+    return _law_loss(fit, N, D, 0)
+
+
+def law_loss(fit: Fit | Average, N: Array, D: Array) -> np.ndarray:
+    """Loss of runs (N, D), (point,) each, without any scatter: (draw, point)."""
+    if isinstance(fit, Average):
+        return np.concatenate([law_loss(part, N, D) for part in fit.parts])
+    return _law_loss(fit, N, D, None)
+
+
+def _law_loss(fit: Fit, N: Array, D: Array, of_draws: int | None) -> np.ndarray:
+    skeleton, numbers = split(fit.law, fit.noise)
+
+    def program(draws: Any, N: Array, D: Array) -> tuple[Array]:
+        return (_loss_at(skeleton, of_draws, numbers, draws, N, D),)
+
+    return tiled(program, fit.draws, N, D, sizes=POINTS)[0]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _loss_at(
+    skeleton: Skeleton,
+    of_draws: int | None,
+    numbers: Any,
+    draws: Any,
+    N: Array,
+    D: Array,
+) -> Array:
+    law, _ = skeleton.fill(numbers)
+    return jax.vmap(law.loss, (0, of_draws, of_draws))(draws, N, D)

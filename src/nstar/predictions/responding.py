@@ -1,0 +1,84 @@
+"""What a fit says of any response, a loss or not, where nothing was measured."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from nstar.fits.fitting import Fit
+from nstar.fits.mixture import Average
+from nstar.samplers import density
+from nstar.types import Array, Law
+
+SCATTER = ("questions",)  # columns that are no input, and that scatter depends on
+LEADING = ("C", "T", "k", "forward_flop", "N", "L")  # what a curve is read along
+
+
+def responds(law: Law) -> bool:
+    """Say whether a law predicts one number of a run that is no loss."""
+    response = law.response
+    one = len(response.columns) == 1 and not response.whole
+    return one and response.columns != ("L",) and response.name != "log_tokens"
+
+
+def leading(law: Law) -> str:
+    """Name the input that a law is read along: compute first, then what there is."""
+    return next((name for name in LEADING if name in law.inputs), law.inputs[0])
+
+
+def respond(fit: Fit | Average, x: Mapping[str, Array], seed: int = 0) -> xr.Dataset:
+    """Predict the response of a law at inputs of your choice.
+
+    For laws of one column that is no loss, such as an error against compute
+    (bounded_metric), an accuracy against tokens (token_budget) or FID; losses are
+    `nstar.predict`'s, and counts `nstar.pass_at_k`'s.
+
+    Args:
+        fit: a fit of such a law.
+        x: the law's inputs by name, (point,) each, in the fit's units; `questions`,
+            where it is given, adds their scatter to an accuracy's.
+        seed: of the scatter.
+
+    Returns:
+        `law`, without scatter, and `measured`, (draw, point).
+
+    Raises:
+        ValueError: an input lacks or is not positive, or the response is not one column.
+    """
+    if isinstance(fit, Average):
+        msg = "laws of what is no loss are not averaged; fit one of them"
+        raise ValueError(msg)
+    law = fit.law
+    if len(law.response.columns) != 1 or law.response.whole:
+        msg = f"the {type(law).__name__} law predicts {', '.join(law.response.columns)}, not one number of a run; counts are for nstar.pass_at_k, tasks of two steps for nstar.score"
+        raise ValueError(msg)
+    at = _inputs(law, x)
+    with jax.enable_x64(True):
+        skeleton, numbers = density.split(law, fit.noise)
+        clean = density.expected(skeleton, numbers, fit.draws, at)
+        key = jax.random.key(seed)
+        made = density.measured(fit.noise, clean, fit.draws, at, key)[:, 0]
+    both = {"law": clean, "measured": made}
+    data = {n: (("draw", "point"), law.response.unlink(np.asarray(v))[0]) for n, v in both.items()}  # fmt: skip
+    coords = {name: ("point", values) for name, values in at.items()}
+    return xr.Dataset(data, coords, attrs={"seed": seed, "unit": law.response.unit})
+
+
+def _inputs(law: Law, x: Mapping[str, Array]) -> dict[str, np.ndarray]:
+    """Take what the law reads, all of one length."""
+    missing = [name for name in law.inputs if name not in x]
+    strange = [name for name in x if name not in (*law.inputs, *SCATTER)]
+    if missing or strange:
+        also = f"; it does not read {', '.join(strange)}" if strange else ""
+        lacks = f"; {', '.join(missing)} lacks" if missing else ""
+        msg = f"the {type(law).__name__} law reads {', '.join(law.inputs)}{lacks}{also}"
+        raise ValueError(msg)
+    given: dict[str, Any] = {n: np.atleast_1d(np.asarray(v, dtype=float)) for n, v in x.items()}  # fmt: skip
+    for name, values in given.items():
+        if not (np.isfinite(values).all() and (values > 0).all()):
+            msg = f"{name} must be positive and finite, got {values.tolist()}"
+            raise ValueError(msg)
+    shape = np.broadcast_shapes(*(v.shape for v in given.values()))
+    return {name: np.broadcast_to(values, shape) for name, values in given.items()}

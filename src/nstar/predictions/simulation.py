@@ -1,0 +1,100 @@
+"""Runs that a law and a noise would give: prior predictive checks, teaching, calibration."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from nstar.costs.training import PerParamToken
+from nstar.fits.fitting import named, placed
+from nstar.noises.shared import Between
+from nstar.priors.sets import Priors, resolve
+from nstar.runs.asking import reads
+from nstar.runs.observations import Observations
+from nstar.samplers import density
+from nstar.types import SHARED, Array, Law, Noise, Sharing
+
+
+def simulate(
+    law: str | Law,
+    design: Observations | Mapping[str, Array],
+    params: Mapping[str, Array] | None = None,
+    noise: str | Noise | None = None,
+    *,
+    priors: Priors = None,
+    draws: int = 1,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Draw responses of a design from the law and its noise.
+
+    Args:
+        law: name of a law, or a law; it is put at the centre of the design.
+        design: inputs by name, (run,) each, or observed runs whose inputs are taken.
+        params: one value for every unknown of the law and the noise; drawn from the
+            prior, anew for each draw, unless given.
+        noise: name of a noise, or a noise; the response's usual one.
+        priors: as `fit` takes them.
+        draws: number of simulated tables.
+        seed: the same seed gives the same tables.
+
+    Returns:
+        The response's columns and the unknowns, with dimensions (draw, run) and (draw).
+
+    Raises:
+        ValueError: the design lacks an input, or params an unknown.
+    """
+    law, noise = named(law, noise)
+    cost = design.cost if isinstance(design, Observations) else PerParamToken()
+    names = reads(law, noise)
+    missing = [name for name in names if name not in design]
+    if missing:
+        msg = f"the design lacks {missing}; the {type(law).__name__} law reads {list(names)}"
+        raise ValueError(msg)
+    x = {name: np.asarray(design[name], dtype=float) for name in names}
+    if isinstance(noise, Sharing):  # each run by itself where a design does not say
+        if isinstance(design, Observations):
+            x[SHARED] = noise.shared(design, law)
+        elif SHARED in design:
+            x[SHARED] = np.asarray(design[SHARED], dtype=float)
+        elif isinstance(noise, Between) and noise.over in design:
+            own = np.unique(design[noise.over], return_inverse=True)[1]
+            x[SHARED] = own.astype(float)
+    with jax.enable_x64(True):
+        law, noise = placed(law, noise, x, cost)
+        runs = design if isinstance(design, Observations) else None
+        chosen = resolve(priors, law, noise, runs).priors
+        skeleton, numbers = density.split(law, noise)
+        key, noise_key = jax.random.split(jax.random.key(seed))
+        if params is None:
+            unknowns = density.prior_draws(law, noise, chosen, key, draws)
+        else:
+            unknowns = _repeat(law, noise, params, draws)
+        clean = density.expected(skeleton, numbers, unknowns, x)
+        y = np.asarray(density.measured(noise, clean, unknowns, x, noise_key))[:, 0]
+    columns = zip(law.response.columns, law.response.unlink(y), strict=True)
+    data: dict[str, Any] = {name: (("draw", "run"), value) for name, value in columns}
+    for name, value in unknowns.items():
+        extra = tuple(f"{name}_dim_{i}" for i in range(np.ndim(value) - 1))
+        data[f"unknown_{name}" if name in data else name] = (
+            ("draw", *extra),
+            np.asarray(value),
+        )
+    coords = {name: ("run", values) for name, values in x.items() if name not in data}
+    return xr.Dataset(data, coords, attrs={"seed": seed, "law": type(law).__name__})
+
+
+def _repeat(
+    law: Law, noise: Noise, params: Mapping[str, Array], draws: int
+) -> dict[str, Any]:
+    names = [*law.priors(), *noise.priors(law.response)]
+    missing = [name for name in names if name not in params]
+    unknown = [name for name in params if name not in names]
+    if missing or unknown:
+        msg = f"params: missing {missing}, not among the unknowns {unknown}; expected {names}"
+        raise ValueError(msg)
+    return {
+        n: np.repeat(np.asarray(params[n], dtype=float)[None], draws, axis=0)
+        for n in names
+    }

@@ -1,0 +1,193 @@
+"""What a law asks of a table: its inputs and its response, by what the response allows."""
+
+import numpy as np
+
+from nstar.runs.allowed import (
+    allow,
+    allow_questions,
+    allow_successes,
+    require_finite,
+    require_range,
+)
+from nstar.runs.columns import ALIASES
+from nstar.runs.observations import Observations
+from nstar.runs.odd_losses import look_at_losses
+from nstar.types import Inputs, Law, Noise, Reads, Response
+from nstar.verdicts import Check, Status
+
+SIZES = ("N", "D", "C")
+FLAT = 0.02  # range of a bounded metric up to which it tells hardly anything
+OPTIMA = ("log_tokens", "log_optimum")  # responses measured once a budget
+
+
+class TooFew(ValueError):
+    """Runs that are too few for what is asked of them."""
+
+
+def ask(
+    runs: Observations, law: Law, noise: Noise | None = None
+) -> tuple[Observations, Inputs, np.ndarray]:
+    """Take from the runs what the law and the noise name.
+
+    Returns:
+        The runs that were used with what was noticed, their inputs, (run,) each, and
+        the response on the law's scale.
+
+    Raises:
+        ValueError: a column is missing, or a value is not allowed for this response.
+        TooFew: there are too few runs for the law's unknowns.
+    """
+    response = law.response
+    inputs = reads(law, noise)
+    for name in (*inputs, *response.columns):
+        if name not in runs:
+            raise ValueError(_missing(runs, law, name))
+    if "budget" in law.inputs:
+        runs = _on_a_budget(runs)
+    for name in inputs:
+        require_finite(runs, name)
+        require_range(runs, name)
+    for name in response.columns:
+        allow(runs, name, response.of(name))
+    if "samples" in law.inputs and "successes" in response.columns:
+        allow_successes(runs)
+    if "accuracy" in response.columns and "questions" in runs:
+        allow_questions(runs)
+    _untied(runs, response)
+    _enough(runs, law)
+    runs = runs.noting(
+        *_constant(runs, law), *_flat(runs, response), *_not_optima(runs, response)
+    )
+    if response.columns == ("L",) and response.lower == 0:
+        runs = look_at_losses(runs)
+    x = {name: runs[name] for name in inputs}
+    if "se" in runs and np.isfinite(runs["se"]).all() and response.name != "log_loss":
+        x["se"] = runs["se"]
+    if "accuracy" in response.columns and "questions" in runs:
+        x["questions"] = runs["questions"]
+    y = response.link(*(runs[name] for name in response.columns))
+    return runs, x, np.asarray(y, dtype=float)
+
+
+def reads(law: Law, noise: Noise | None) -> tuple[str, ...]:
+    """Columns that a law or its noise reads, each once."""
+    own = noise.inputs if isinstance(noise, Reads) else ()
+    return tuple(dict.fromkeys((*law.inputs, *own)))
+
+
+def _untied(runs: Observations, response: Response) -> None:
+    """Refuse N* and D* as two measurements where one follows from the other."""
+    if response.name != "log_optimum" or "C" not in runs:
+        return
+    product = np.log(runs["N"] * runs["D"] / runs["C"])
+    if np.ptp(product) < 1e-3:
+        msg = (
+            f"{runs.source}: N, D and C are tied by {runs.cost} in every row, so N* and D* "
+            "are one measurement, not two with a correlation; use the allocation law"
+        )
+        raise ValueError(msg)
+
+
+def _missing(runs: Observations, law: Law, name: str) -> str:
+    named = f"{runs.source}: the {type(law).__name__} law needs column {name!r}"
+    if name == "budget":
+        return (
+            f"{named}, and C does not repeat in at least three budgets of three runs that "
+            f"differ in D; name the budgets' column with --columns budget=..., or use a "
+            f"loss surface"
+        )
+    words = [word for word in (name, *ALIASES.get(name, ())) if len(word) > 1]
+    own = [column for column in runs.columns if column not in ALIASES]
+    alike = [c for c in own if any(word in c.lower() for word in words)][:3]
+    hint = f"did you mean {alike}?" if alike else f"the table has {', '.join(runs.columns)}."  # fmt: skip
+    have = [n for n in SIZES if n in runs]
+    two = (
+        f", or give another of N, D and C beside {have[0]}: any two give the third"
+        if name in SIZES and have
+        else ", or give two of N, D and C: the third follows"
+        if name in SIZES
+        else ""
+    )
+    return f"{named}; {hint} Name it with --columns {name}=...{two}"
+
+
+def _on_a_budget(runs: Observations) -> Observations:
+    """Keep runs that belong to a budget, and name budgets that say little."""
+    off = np.isnan(runs["budget"])
+    if off.any():
+        note = f"{off.sum()} runs belong to no isoFLOP budget and are left out"
+        runs = runs.take(~off).noting(Check("budgets", Status.PASS, note))
+    budgets, counts = np.unique(runs["budget"], return_counts=True)
+    if budgets.size < 3:
+        msg = (
+            f"{runs.source}: {budgets.size} isoFLOP budgets; the isoFLOP law needs at least "
+            "three to tell a trend. Fit a loss surface, or add budgets"
+        )
+        raise TooFew(msg)
+    if counts.max() < 3:
+        msg = (
+            f"{runs.source}: no isoFLOP budget has three runs, so no profile shows a minimum; "
+            "where each row is the optimum of its budget, fit the allocation law"
+        )
+        raise TooFew(msg)
+    few = budgets[counts < 3]
+    if few.size:
+        detail = (
+            f"budgets with fewer than three runs ({', '.join(f'{b:.3g}' for b in few)} FLOP) "
+            "show no minimum of their own; theirs is inferred from the other budgets"
+        )
+        runs = runs.noting(Check("small budgets", Status.REVIEW, detail))
+    return runs
+
+
+def _enough(runs: Observations, law: Law) -> None:
+    priors = law.priors().items()
+    unknowns = [n for n, p in priors if getattr(p, "batch_shape", None) == ()]
+    needed = -(-len(unknowns) // len(law.response.columns)) + 1
+    if "budget" in law.inputs:
+        needed = max(needed, 9)  # three budgets of three runs
+    if len(runs) < needed:
+        msg = (
+            f"{runs.source}: {len(runs)} runs are too few for the {len(unknowns)} unknowns of "
+            f"the {type(law).__name__} law ({', '.join(unknowns)}); it needs at least {needed}: "
+            "add runs, or loosen --where"
+        )
+        raise TooFew(msg)
+
+
+def _constant(runs: Observations, law: Law) -> list[Check]:
+    still = [
+        n for n in law.inputs if n in (*SIZES, "L") and np.ptp(np.log(runs[n])) < 0.05
+    ]
+    if not still:
+        return []
+    detail = (
+        f"{' and '.join(still)} {'differ' if len(still) > 1 else 'differs'} too little between these runs, so what the law says of "
+        f"{'their' if len(still) > 1 else 'its'} effect is the prior; add runs that differ in it"
+    )
+    return [Check("varied runs", Status.REVIEW, detail)]
+
+
+def _flat(runs: Observations, response: Response) -> list[Check]:
+    """Say where a bounded metric hardly differs: at chance level, or used up."""
+    if response.name != "metric" or np.ptp(runs["metric"]) > FLAT:
+        return []
+    detail = f"the metric differs by {np.ptp(runs['metric']):.2g} between these runs, which may all be at chance level, or all as good as the task can tell: what compute buys follows from the priors; add runs that differ, or take a harder or an easier task"
+    return [Check("varied metric", Status.REVIEW, detail)]
+
+
+def _not_optima(runs: Observations, response: Response) -> list[Check]:
+    if response.name not in OPTIMA or "C" not in runs or "D" not in runs:
+        return []
+    budgets, at = np.unique(np.round(np.log10(runs["C"]), 3), return_inverse=True)
+    several = [
+        np.ptp(np.log(runs["D"][at == b])) > 0.7 for b in range(len(budgets))
+    ]  # a factor of two
+    if sum(several) < 2:
+        return []
+    detail = (
+        f"{sum(several)} budgets hold runs that differ more than twofold in tokens; the "
+        "allocation law takes one compute-optimal run a budget: fit the isoFLOP law, or "
+        "find the optima first with nstar.measured_optima"
+    )
+    return [Check("optima", Status.REVIEW, detail)]

@@ -1,0 +1,212 @@
+"""Stacking: weights of several laws from what each says beyond the runs it was fitted to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from nstar.departures.bending import amplitudes
+from nstar.fits.diagnostics import diagnose
+from nstar.fits.fitting import Fit, fit, named, unknowns
+from nstar.fits.mixture import Average, require_names
+from nstar.laws import LAWS
+from nstar.predictions.prediction import log_density
+from nstar.priors.sets import Priors, PriorSet, as_set
+from nstar.progress import Tick
+from nstar.runs.observations import Observations
+from nstar.runs.reading import read_runs
+from nstar.runs.splits import Split, split
+from nstar.samplers.nuts import Settings
+from nstar.types import Law, Noise
+from nstar.verdicts import Check, Status
+
+INNER = (0.5, 1.0)  # decades of the runs' own compute that are held out in turn
+LEAST = 12  # runs an inner split must leave to learn from
+MOST_EVIDENCE = 5  # runs a split counts for at most: errors of one extrapolation agree
+PRIOR_WEIGHT = 5.0  # runs that the weights of other sources count for
+USUAL: Mapping[
+    str, float
+] = {}  # weights learned on other ladders by name; one unless here
+
+
+@dataclass(frozen=True)
+class Component:
+    """A law of an average, and how it is to be fitted."""
+
+    law: str | Law
+    noise: str | Noise | None = None
+    name: str | None = None  # in the average; the law's own unless given
+    options: Mapping[str, Any] = field(default_factory=dict)  # passed on to `fit`
+
+    @property
+    def called(self) -> str:
+        """Name in the average."""
+        if self.name or isinstance(self.law, str):
+            return self.name or str(self.law)
+        kinds = [name for name, kind in LAWS.items() if kind is type(self.law)]
+        return (kinds or [type(self.law).__name__])[0]
+
+
+def average(
+    runs: Observations | Any,
+    laws: Sequence[str | Law | Component],
+    noise: str | Noise | None = None,
+    priors: Priors = None,
+    seed: int = 0,
+    settings: Settings | None = None,
+    tick: Tick | None = None,
+    *,
+    discrepancy: str | None = None,
+) -> Average:
+    """Fit several laws to the same runs and weight them by inner ordered splits.
+
+    The largest of these runs are held out, half a decade and a decade of compute, every
+    law is fitted to the others, and the weights maximise the log density of their
+    mixture at what was held out (stacking: Yao et al. 2018, arXiv:1704.02030; ordered
+    splits: Buerkner, Gabry & Vehtari 2020, arXiv:1902.06281), shrunk toward `USUAL`.
+
+    Args:
+        runs: what `read_runs` returns, or anything it reads.
+        laws: one to five names, laws or `Component`s.
+        noise: of the components that name none.
+        priors: as `fit` takes them; each law takes those of its own unknowns.
+        seed: of every fit.
+        settings: of every fit.
+        tick: progress of each fit in turn.
+        discrepancy: "waves" or "none" for components that name none, as `fit` takes it.
+
+    Raises:
+        ValueError: too many laws, or the runs do not carry one of them.
+    """
+    parts = [p if isinstance(p, Component) else Component(p) for p in laws]
+    require_names(names := tuple(part.called for part in parts))
+    as_set(priors).require({n for part in parts for n in _known(part, noise)})
+    if not isinstance(runs, Observations):
+        runs = read_runs(runs)
+
+    def one(runs: Observations, p: Component) -> Fit:
+        own: dict[str, Any] = {
+            "priors": _own(p, noise, priors),
+            "discrepancy": discrepancy,
+            **p.options,
+        }
+        return fit(
+            runs, p.law, p.noise or noise, seed=seed, settings=settings, tick=tick, **own
+        )  # fmt: skip
+
+    def fitted(runs: Observations) -> list[Fit]:
+        return [one(runs, p) for p in parts]
+
+    usual = np.array([USUAL.get(name, 1.0) for name in names])
+    usual /= usual.sum()
+    weights, how = usual, Check("weights", Status.PASS, "one law, which has it all")
+    whole = fitted(runs)
+    _require_alike(names, whole)
+    if len(parts) > 1:
+        weights, how = _learned(inner_splits(runs), fitted, names, usual)
+    return Average(tuple(whole), names, tuple(map(float, weights)), how)
+
+
+def _require_alike(names: Sequence[str], fits: Sequence[Fit]) -> None:
+    """Refuse laws that learned from other runs than the first: no split tells them apart.
+
+    Raises:
+        ValueError: naming them.
+    """
+    first = fits[0].runs
+    for name, one in zip(names, fits, strict=True):
+        if not np.array_equal(one.runs.rows, first.rows):
+            msg = f"the laws of an average take the same runs, but {name} takes {len(one.runs)} and {names[0]} takes {len(first)}"
+            raise ValueError(msg)
+
+
+def inner_splits(runs: Observations) -> list[Split]:
+    """Hold out the top of the runs' own compute, wherever enough runs are left below."""
+    if "C" not in runs:
+        return []
+    span = np.ptp(np.log10(runs["C"]))
+    found = [split(runs, decades) for decades in INNER if decades < span]
+    return [part for part in found if len(part.train) >= LEAST]
+
+
+def stack(
+    log_densities: Sequence[np.ndarray], evidence: Sequence[float], usual: np.ndarray
+) -> np.ndarray:
+    r"""Weights of the components, by expectation maximisation.
+
+    $$ \max_w \sum_s n_s \frac{1}{|s|} \sum_{i \in s} \log \sum_k w_k\, p_{ki}
+       + n_0 \sum_k w^0_k \log w_k $$
+
+    Args:
+        log_densities: of each split, (component, run).
+        evidence: n_s, the runs that each split counts for.
+        usual: w0, the weights that count for `PRIOR_WEIGHT` runs, n_0.
+    """
+    relative = [np.exp(p - p.max(axis=0)) for p in log_densities]
+    weights = usual
+    for _ in range(1000):
+        total = PRIOR_WEIGHT * usual
+        for p, n in zip(relative, evidence, strict=True):
+            share = weights[:, None] * p
+            total = total + n * np.mean(share / share.sum(axis=0), axis=1)
+        weights = total / total.sum()
+    return weights
+
+
+def evidence(test: Observations) -> int:
+    """Count held-out runs by distinct compute, to a tenth of a decade, five at most."""
+    levels = np.unique(np.round(np.log10(test["C"]), 1))
+    return min(len(levels), MOST_EVIDENCE)
+
+
+def _learned(
+    splits: Sequence[Split],
+    fitted: Callable[[Observations], list[Fit]],
+    names: Sequence[str],
+    usual: np.ndarray,
+) -> tuple[np.ndarray, Check]:
+    """Weights from the splits that all laws can be fitted to, and what to make of them."""
+    used, densities, doubts = [], [], []
+    for part in splits:
+        try:
+            fits = fitted(replace(part.train, notes=()))
+        except ValueError as error:  # too few runs for one of the laws
+            doubts.append(f"{part.decades:g} decades held out: {error}")
+            continue
+        used.append(part)
+        densities.append(np.stack([log_density(f, part.test) for f in fits]))
+        for name, inner in zip(names, fits, strict=True):
+            if trouble := diagnose(
+                inner.tree, unknowns(inner.law, inner.noise)
+            ).trouble:
+                doubts.append(
+                    f"{name} with {part.decades:g} decades held out had {trouble}"
+                )
+    counts = [evidence(part.test) for part in used]
+    weights = stack(densities, counts, usual)
+    said = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, weights, strict=True))
+    if not used:
+        doubts.insert(
+            0,
+            f"no inner split leaves {LEAST} runs to learn from, so nothing here tells the laws apart",
+        )
+    else:
+        held = " and ".join(f"{part.decades:g}" for part in used)
+        said += (
+            f", from these runs' own top {held} decades held out (worth {sum(counts)} runs) "
+            f"and usual weights worth {PRIOR_WEIGHT:g}"
+        )  # fmt: skip
+    said += f"; equal weights would be {1 / len(names):.2f}"
+    status = Status.REVIEW if doubts else Status.PASS
+    return weights, Check("weights", status, "; ".join([said, *doubts]))
+
+
+def _own(part: Component, noise: str | Noise | None, priors: Priors) -> PriorSet:
+    """Priors of the unknowns this component has."""
+    return as_set(priors).only(_known(part, noise))
+
+
+def _known(part: Component, noise: str | Noise | None) -> set[str]:
+    law, likelihood = named(part.law, part.noise or noise)
+    return {*unknowns(law, likelihood)} | amplitudes(law)

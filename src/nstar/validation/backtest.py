@@ -1,0 +1,229 @@
+"""Hold out the largest budgets, predict them, and score what was said."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nstar.fits.fitting import Fit, fit, named
+from nstar.fits.mixture import Average, components
+from nstar.predictions.allocating import measured_optima as predict_optima
+from nstar.predictions.prediction import loss as predict_loss
+from nstar.predictions.responding import SCATTER, leading, respond, responds
+from nstar.priors.sets import Priors
+from nstar.runs.observations import Observations
+from nstar.runs.optima import measured_optima
+from nstar.runs.splits import Split, split
+from nstar.samplers.nuts import Settings
+from nstar.scores import LEVELS, quantiles, scores
+from nstar.types import Law, Noise, Response, Varying
+from nstar.validation.averaging import Component, average
+from nstar.validation.checks import check_fit
+from nstar.verdicts import Check, Status
+
+NEAR = 0.75  # decades of D about a profile's minimum that a measured optimum uses
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a fit of the training runs said of the others."""
+
+    split: Split
+    fit: Fit | Average
+    draws: np.ndarray  # response with run noise on the law's scale, (draw, run)
+
+    @property
+    def response(self) -> Response:
+        """What the law, or every law averaged, predicts."""
+        return components(self.fit)[0].law.response
+
+    @property
+    def truth(self) -> np.ndarray:
+        """What came, on the law's scale, (run,)."""
+        columns = (self.split.test[n] for n in self.response.columns)
+        return np.asarray(self.response.link(*columns))
+
+    def record(self) -> dict[str, Any]:
+        """Scores in log loss, and of optima where held-out budgets have profiles.
+
+        A law whose response is not the log of the loss is scored on its own scale.  An
+        average has its weights and the scores of equal weights and of each law beside.
+        """
+        truth = self.truth
+        return {
+            "hold_out_decades": self.split.decades,
+            "n_train": len(self.split.train),
+            "n_test": len(self.split.test),
+            **scores(self.draws, truth),
+            "optima": self._optima(),
+            **self._beside(truth),
+        }
+
+    def _beside(self, truth: np.ndarray) -> dict[str, Any]:
+        if not isinstance(self.fit, Average):
+            return {}
+
+        def scored(fit: Fit | Average) -> dict[str, Any]:
+            return scores(predicted(fit, self.split.test, fit.seed), truth)
+
+        laws = dict(zip(self.fit.names, self.fit.components, strict=True))
+        return {
+            "weights": dict(zip(laws, self.fit.weights, strict=True)),
+            "equal_weights": scored(self.fit.equal()),
+            "laws": {name: scored(part) for name, part in laws.items()},
+        }
+
+    def _optima(self) -> dict[str, Any] | None:
+        if not {"D", "L"} <= self.split.test.columns.keys():
+            return None
+        try:
+            held = measured_optima(near_minimum(self.split.test), at_least=1)
+        except ValueError:
+            return None
+        said = predict_optima(self.fit, held["C"], seed=self.fit.seed)
+        if said is None:
+            return None
+        return {
+            name: scores(np.log(draws), np.log(held[name]))
+            for name, draws in zip(("N", "D"), said, strict=True)
+        } | {"budgets": held["C"].tolist()}
+
+    def predictions(self) -> list[dict[str, float]]:
+        """Every held-out run with its row in the source and its quantiles of loss."""
+        table = {"0.5": np.median(self.draws, axis=0)}
+        for level in LEVELS:
+            low, high = quantiles(self.draws, level)
+            table |= {f"{(1 - level) / 2:g}": low, f"{(1 + level) / 2:g}": high}
+        test, unlink = self.split.test, self.response.unlink
+        laws = [part.law for part in components(self.fit)]
+        reads = [name for law in laws for name in law.inputs if name != "budget"]
+        shown = dict.fromkeys(("C", "N", "D", *reads, *self.response.columns))
+        return [
+            {"row": int(test.rows[i])}
+            | {name: test[name][i] for name in shown if name in test}
+            | {f"q{q}": float(unlink(values)[0][i]) for q, values in sorted(table.items(), key=lambda kv: float(kv[0]))}
+            for i in range(len(test))
+        ]  # fmt: skip
+
+
+def near_minimum(runs: Observations) -> Observations:
+    """Keep the runs within 0.75 decades of D of the least loss of their budget."""
+    keep = np.zeros(len(runs), dtype=bool)
+    for budget in np.unique(runs["budget"]) if "budget" in runs else []:
+        at = runs["budget"] == budget
+        if not at.any():
+            continue
+        best = np.log10(runs["D"][at][np.argmin(runs["L"][at])])
+        keep |= at & (np.abs(np.log10(runs["D"]) - best) <= NEAR)
+    return runs.take(keep)
+
+
+def backtest(
+    runs: Observations,
+    law: str | Law | Sequence[str | Law | Component] = "coupled",
+    noise: str | Noise | None = None,
+    *,
+    discrepancy: str | None = None,
+    hold_out: Sequence[float] = (1.0,),
+    test: Observations | None = None,
+    seed: int = 0,
+    settings: Settings | None = None,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+    priors: Priors = None,
+    along: str | None = None,
+) -> list[Outcome]:
+    """Fit the smaller runs and predict the larger ones, for each number of decades.
+
+    Args:
+        runs: a ladder.
+        law: a law with a loss, or several to be averaged: their weights come from splits
+            of the smaller runs alone.
+        noise: its likelihood.
+        discrepancy: "waves" or "none", as `fit` takes it.
+        hold_out: decades of compute below the largest run that are held out.
+        test: runs to predict in place of a split; all of `runs` are then learned from.
+        seed: of the fits and of the predictive noise.
+        settings: of the fits.
+        tick: progress of the sampling.
+        priors: as `fit` takes them.
+        along: the input whose largest values are held out; compute unless given, or
+            what the law reads in its place (tokens, samples, a forward pass, size).
+
+    Raises:
+        ValueError: a split leaves too few runs, or the law predicts several numbers.
+    """
+    along = along or usual_along(runs, law)
+    if test is not None:
+        beyond = float(np.log10(test[along].max() / runs[along].max()))
+        splits = [Split(beyond, runs, test)]
+    else:
+        splits = [split(runs, h, along) for h in hold_out]
+    outcomes = []
+    for part in splits:
+        train = replace(part.train, notes=())
+        if isinstance(law, Sequence) and not isinstance(law, str):
+            fitted = average(
+                train, law, noise, priors, seed, settings, tick, discrepancy=discrepancy
+            )
+        else:
+            fitted = fit(
+                train, law, noise, priors, seed, settings, tick, discrepancy=discrepancy
+            )
+        outcomes.append(Outcome(part, fitted, predicted(fitted, part.test, seed)))
+    return outcomes
+
+
+def usual_along(
+    runs: Observations, law: str | Law | Sequence[str | Law | Component]
+) -> str:
+    """Name what runs are held out along: C, or what a law without it reads."""
+    if isinstance(law, Sequence) and not isinstance(law, str):
+        return "C"
+    found, _ = named(law, None)
+    if "C" in found.inputs or (not responds(found) and "C" in runs):
+        return "C"
+    return leading(found)
+
+
+def predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarray:
+    """Draws of the response of held-out runs, each with the inputs of its own row."""
+    laws = [part.law for part in components(fitted)]
+    x = {}
+    for law in laws:
+        for name in ("N", "D") if isinstance(law, Varying) else law.inputs:
+            if name not in test:
+                msg = f"{test.source}: the runs to predict have no column {name!r}, which the {type(law).__name__} law reads"
+                raise ValueError(msg)
+            x[name] = test[name]
+    if isinstance(fitted, Fit) and responds(fitted.law):
+        also = {n: test[n] for n in SCATTER if n in test and fitted.law.response.name == "accuracy"}  # fmt: skip
+        draws = respond(fitted, x | also, seed)["measured"]
+    else:
+        draws = predict_loss(fitted, x=x, seed=seed)["measured"]
+    return np.asarray(laws[0].response.link(draws.to_numpy()))
+
+
+def check_backtest(outcomes: Sequence[Outcome]) -> list[Check]:
+    """Say where a sampler failed, and where 90 % intervals missed far more than they may."""
+    found = []
+    for outcome in outcomes:
+        name = f"{outcome.split.decades:g} decades held out"
+        found += [
+            c._replace(name=f"{name}: {c.name}")
+            for c in check_fit(outcome.fit)
+            if c.status is Status.FAIL
+        ]
+        if isinstance(outcome.fit, Average):
+            how = outcome.fit.how
+            found.append(how._replace(name=f"{name}: {how.name}"))
+        record = outcome.record()
+        covered, n = record["coverage"]["0.9"], record["n_test"]
+        detail = f"90 % intervals of a measured run held {covered:.0%} of {n} runs"
+        status = Status.PASS if covered >= 0.75 else Status.REVIEW
+        if status is Status.REVIEW:
+            detail += (
+                "; beyond these runs, intervals of this law are too narrow by as much"
+            )
+        found.append(Check(name, status, detail))
+    return found

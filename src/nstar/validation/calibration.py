@@ -1,0 +1,188 @@
+"""Simulation-based calibration: do posteriors hold the truths that made their data?
+
+Unknowns are drawn from the prior, runs from the law and its noise, and each is fitted
+again; the rank of the truth among the draws is uniform if and only if the whole road,
+priors to sampler, is right (Talts et al. 2018, arXiv:1804.06788).  Besides the unknowns
+the log likelihood is ranked, which sees errors the unknowns do not (Modrak et al. 2023,
+arXiv:2211.02383), and N*(C) and L*(C) a decade beyond the design.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from scipy import stats
+
+from nstar.costs.cost_line import optimum
+from nstar.costs.training import SIX, PerParamToken
+from nstar.fits.fitting import named, placed
+from nstar.priors.sets import Priors, resolve
+from nstar.runs.asking import reads
+from nstar.samplers import density, nuts
+from nstar.samplers.density import Data, Skeleton, split
+from nstar.samplers.nuts import Settings
+from nstar.types import (
+    SHARED,
+    Allocation,
+    Array,
+    Law,
+    Noise,
+    Params,
+    Prior,
+    Sharing,
+    Surface,
+)
+
+QUICK = Settings(chains=2, warmup=500, draws=500)
+THINNED = 100  # draws a truth is ranked among, about independent
+
+
+class Ranks(NamedTuple):
+    """Ranks of truths as values in (0, 1), by quantity, (replicate,) each."""
+
+    values: dict[str, np.ndarray]
+    divergences: int
+
+    def tests(self) -> dict[str, float]:
+        """Probability, by quantity, of ranks as far from uniform in shape, place or width."""
+        return {name: uniform(u) for name, u in self.values.items()}
+
+
+def uniform(u: np.ndarray) -> float:
+    """Smallest of three p-values against uniformity, times three.
+
+    Kolmogorov-Smirnov sees shape; the mean of normal scores sees bias; the sum of
+    their squares sees intervals too wide or too narrow.
+    """
+    if not np.all(np.isfinite(u)):
+        msg = "ranks must be finite"
+        raise ValueError(msg)
+    z = stats.norm.ppf(u)
+    n = z.size
+    bias = 2 * stats.norm.sf(abs(z.mean()) * np.sqrt(n))
+    below = stats.chi2.cdf(np.sum(np.square(z)), n)
+    width = 2 * min(below, 1 - below)
+    return float(min(1.0, 3 * min(stats.kstest(u, "uniform").pvalue, bias, width)))
+
+
+def calibrate(
+    law: str | Law,
+    design: Mapping[str, Array],
+    noise: str | Noise | None = None,
+    *,
+    replicates: int = 64,
+    seed: int = 0,
+    settings: Settings = QUICK,
+    priors: Priors = None,
+    fitted_priors: Mapping[str, Prior] | None = None,
+    distort: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] = dict,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> Ranks:
+    """Rank truths drawn from the prior among posterior draws of their own data.
+
+    Args:
+        law: name of a law, or a law.
+        design: the law's inputs, (run,) each.
+        noise: name of a noise, or a noise.
+        replicates: simulated tables.
+        seed: of truths, tables and ranks.
+        settings: of each fit.
+        priors: of the truths and of the fits, as `fit` takes them.
+        fitted_priors: priors the fits use in place of those the truths are drawn from;
+            calibration is then expected to fail.
+        distort: a change made to every posterior; likewise.
+        tick: called with the replicates done and their total.
+    """
+    law, noise = named(law, noise)
+    x = {name: np.asarray(design[name], dtype=float) for name in reads(law, noise)}
+    if isinstance(noise, Sharing) and SHARED in design:
+        x[SHARED] = np.asarray(design[SHARED], dtype=float)
+    ranks: dict[str, list[float]] = {}
+    divergences = 0
+    random = np.random.default_rng(seed)
+    with jax.enable_x64(True):
+        law, noise = placed(law, noise, x, SIX)
+        skeleton, numbers = split(law, noise)
+        key, of_data, *keys = jax.random.split(jax.random.key(seed), replicates + 2)
+        chosen = resolve(priors, law, noise).priors
+        count = max(
+            replicates, nuts.PRIOR_DRAWS
+        )  # the operations that the fits use too
+        truths = density.prior_draws(law, noise, chosen, key, count)
+        given = fitted_priors or chosen
+        prior = truths if fitted_priors is None else density.prior_draws(law, noise, given, key, count)  # fmt: skip
+        clean = density.expected(skeleton, numbers, truths, x)
+        made = density.measured(noise, clean, truths, x, of_data)[:, 0]
+        C = 10 * np.max(design["C"]) if "C" in design else None
+        for i, key in enumerate(keys):
+            truth = {name: np.asarray(values)[i] for name, values in truths.items()}
+            y = np.asarray(made[i])
+            draws = nuts.sample(
+                law, noise, given, Data(x, y), key, settings, prior=prior
+            )
+            divergences += int(draws.stats["diverging"].sum())
+            posterior = distort(
+                {n: v.reshape(-1, *v.shape[2:]) for n, v in draws.posterior.items()}
+            )
+            step = max(len(next(iter(posterior.values()))) // THINNED, 1)
+            thin = {n: v[::step] for n, v in posterior.items()}
+            both = {n: np.concatenate([truth[n][None], thin[n]]) for n in thin}
+            for name, values in _quantities(
+                skeleton, numbers, both, Data(x, y), C
+            ).items():
+                below = np.sum(values[1:] < values[0]) + random.uniform() * (
+                    1 + np.sum(values[1:] == values[0])
+                )
+                ranks.setdefault(name, []).append(float(below / len(values)))
+            tick(i + 1, replicates)
+    return Ranks(
+        {name: np.array(values) for name, values in ranks.items()}, divergences
+    )
+
+
+def _quantities(
+    skeleton: Skeleton, numbers: Any, draws: Any, data: Data, C: float | None
+) -> dict[str, np.ndarray]:
+    """Everything that is ranked, (draw,) each: array unknowns by element."""
+    flat = {}
+    for name, values in draws.items():
+        parts = values.reshape(len(values), -1).T
+        flat |= {
+            f"{name}[{j}]" if len(parts) > 1 else name: part
+            for j, part in enumerate(parts)
+        }
+    rest = _decisions(skeleton, SIX, numbers, draws, data, C)
+    return flat | {name: np.asarray(values) for name, values in rest.items()}
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _decisions(
+    skeleton: Skeleton,
+    cost: PerParamToken,
+    numbers: Any,
+    draws: Any,
+    data: Data,
+    C: float | None,
+) -> dict[str, Array]:
+    law, noise = skeleton.fill(numbers)
+
+    def one(params: Params) -> dict[str, Array]:
+        found = {
+            "log likelihood": density.log_likelihood(law, noise, data, params).sum()
+        }
+        if C is None:
+            return found
+        if isinstance(law, Allocation):
+            log_N, log_D = law.log_optimum(params, C)
+        elif isinstance(law, Surface):
+            log_N, log_D = optimum(partial(law.loss, params), cost, C)
+        else:
+            return found
+        found["N*"] = log_N
+        if isinstance(law, Surface):
+            found["L*"] = law.loss(params, jax.numpy.exp(log_N), jax.numpy.exp(log_D))
+        return found
+
+    return jax.vmap(one)(draws)

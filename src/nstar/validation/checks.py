@@ -1,0 +1,298 @@
+"""May this posterior be believed?  Named checks with a verdict and what to do."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nstar.departures.bending import is_bent
+from nstar.departures.bent_lines import READ
+from nstar.fits.diagnostics import E_BFMI, ESS, RHAT, diagnose, in_necks
+from nstar.fits.fitting import Fit, unknowns
+from nstar.fits.groups import check_groups
+from nstar.fits.mixture import Average, components
+from nstar.inference.repeated_checks import population_fits
+from nstar.plans.planning import Plan
+from nstar.types import Scattered
+from nstar.validation.misfit import structure
+from nstar.verdicts import Check, Status
+
+FAR = 1.0  # decades beyond the data from which an extrapolation is for review
+TOO_FAR = 2.0  # times the data's own range in decades: the data cannot support it
+UNLIKELY = 0.01  # posterior predictive probability below which a misfit is for review
+FEW = 5  # budgets below which their scatter and their bend are what the priors say
+EDGE = (
+    0.05  # share of draws with their optimum at an end of the search that is for review
+)
+
+
+def check_fit(fit: Fit | Average) -> list[Check]:
+    """Hold the sampler, the priors and the law against the runs; each law by its name."""
+    notes = dict.fromkeys(note for part in components(fit) for note in part.runs.notes)
+    if not isinstance(fit, Average):
+        return [*_own(fit), *notes]
+    each = [
+        check._replace(name=f"{name}: {check.name}")
+        for name, part in zip(fit.names, fit.components, strict=True)
+        for check in _own(part)
+    ]
+    return [fit.how, *each, *notes]
+
+
+def _own(fit: Fit) -> list[Check]:
+    """Checks of one law, without what was noticed of the runs."""
+    return [
+        *_sampler(fit),
+        *fit.notes,
+        *_priors(fit),
+        population_fits(fit)
+        if "successes" in fit.law.response.columns
+        else _misfit(fit),
+        *_profiles(fit),
+        *_budgets(fit),
+        *check_groups(fit),
+    ]
+
+
+MODES = 1.5  # R-hat of chains whose widths no longer overlap, in the main
+APART = (
+    "do not use these draws: chains stay at different modes, which explain the runs "
+    "about alike; exclude one by a prior with reasons, or add runs where they differ"
+)
+TOLERATED = 1e-3  # of the transitions of a bent law: its amplitudes have necks
+NECK = (
+    "all where an amplitude of the bend is near zero; fit with another seed and see "
+    "whether the answers stay"
+)
+
+
+def check_plan(plan: Plan) -> list[Check]:
+    """Ask how far the plan leaves the runs behind."""
+    return [_distance(plan.budgets, plan.fit), *_range(plan), *_edge(plan)]
+
+
+def check_prediction(fit: Fit | Average, N: ArrayLike, D: ArrayLike) -> list[Check]:
+    """Ask how far runs to be predicted lie from those that were made."""
+    runs = fit.runs
+    found = [_distance(runs.cost.flop(np.asarray(N), np.asarray(D)), fit)]
+    if "N" not in runs or "D" not in runs:
+        return found
+    low, high = (float(f(runs["D"] / runs["N"])) for f in (np.min, np.max))
+    ratio = np.asarray(D) / np.asarray(N)
+    outside = [f"{r:.3g}" for r in np.ravel(ratio) if not low <= r <= high]
+    detail = f"the runs have {low:.3g} to {high:.3g} tokens per parameter"
+    if outside:
+        detail += f"; {', '.join(outside)} lies outside: nothing was measured there"
+    status = Status.REVIEW if outside else Status.PASS
+    return [*found, Check("tokens per parameter", status, detail)]
+
+
+def _sampler(fit: Fit) -> Iterator[Check]:
+    d = diagnose(fit.tree, unknowns(fit.law, fit.noise))
+    remedy = "do not use these draws: fit again with more warm-up, another seed, or tighter priors"
+    ok = d.rhat <= RHAT
+    yield Check(
+        "convergence",
+        Status.PASS if ok else Status.FAIL,
+        f"R-hat at most {d.rhat:.3f} ({d.rhat_of}); the limit is {RHAT}"
+        + ("" if ok else f"; {APART if d.rhat > MODES else remedy}"),
+    )
+    least = min(d.ess_bulk, d.ess_tail)
+    ok = least >= ESS
+    yield Check(
+        "effective draws",
+        Status.PASS if ok else Status.FAIL,
+        f"at least {d.ess_bulk:.0f} in the bulk ({d.ess_bulk_of}) and {d.ess_tail:.0f} in the "
+        f"tails ({d.ess_tail_of}); {ESS} are needed" + ("" if ok else f"; {remedy}"),
+    )
+    count = fit.tree["sample_stats"]["diverging"].size
+    few = is_bent(fit.law) and 0 < d.divergences <= TOLERATED * count
+    few = few and in_necks(fit.tree)
+    yield Check(
+        "divergences",
+        Status.REVIEW if few else Status.FAIL if d.divergences else Status.PASS,
+        f"{d.divergences} divergent transitions of {count}"
+        + (f"; {NECK if few else remedy}" if d.divergences else ""),
+    )
+    ok = d.e_bfmi >= E_BFMI
+    yield Check(
+        "energy",
+        Status.PASS if ok else Status.REVIEW,
+        f"E-BFMI {d.e_bfmi:.2f}; below {E_BFMI} the tails may be missed",
+    )
+
+
+def _priors(fit: Fit) -> Iterator[Check]:
+    """Name unknowns the data say nothing of, and those they pull out of their prior."""
+    idle, torn = [], []
+    prior = fit.tree["prior"].dataset
+    for name, draws in _single(fit).items():
+        before = prior[name].to_numpy().ravel()
+        low, high = np.quantile(before, [0.005, 0.995])
+        if not low <= np.median(draws) <= high:
+            torn.append(
+                f"{name} (posterior median {np.median(draws):.3g}, prior {low:.3g} to {high:.3g})"
+            )
+        spread, was = (
+            float(np.diff(np.quantile(v, [0.25, 0.75]))[0]) for v in (draws, before)
+        )
+        if spread > 0.8 * was:
+            idle.append(name)
+    if torn:
+        detail = (
+            f"the runs pull {', '.join(torn)} out of the central 99 % of its prior; check "
+            "the units, or set that prior yourself with --prior"
+        )
+        yield Check("prior and runs agree", Status.REVIEW, detail)
+    read = READ if set(READ) <= set(prior) else ("alpha1", "tokens_per_parameter")
+    known = [n for n in idle if n in {*read, "level"}]
+    if idle:
+        detail = (
+            f"the runs say little of {', '.join(idle)}: there the posterior is the prior "
+            "(its interquartile range shrank by less than a fifth)"
+        )
+        yield Check(
+            "learned from runs", Status.REVIEW if known else Status.PASS, detail
+        )
+    else:
+        detail = "no single unknown is as wide as its prior"
+        yield Check("learned from runs", Status.PASS, detail)
+
+
+def _single(fit: Fit) -> dict[str, np.ndarray]:
+    """Draws of the single unknowns, and of what is read of a line that bends."""
+    posterior = fit.tree["posterior"].dataset
+    bent = {n: posterior[n].to_numpy().ravel() for n in READ if n in posterior}
+    return {n: v for n, v in fit.draws.items() if v.ndim == 1} | bent
+
+
+def _misfit(fit: Fit) -> Check:
+    p = structure(fit)
+    bad = p < UNLIKELY
+    detail = f"likeness of neighbouring residuals: posterior predictive p = {p:.3f}"
+    if bad:
+        detail += (
+            "; the law bends away from the runs, so intervals beyond them are too narrow. "
+            "Compare another law or route"
+        )
+    return Check("law fits the runs", Status.REVIEW if bad else Status.PASS, detail)
+
+
+def _profiles(fit: Fit) -> Iterator[Check]:
+    """Name the isoFLOP budgets whose minimum no run surrounds."""
+    if "budget" not in fit.law.inputs or "log_D" not in fit.draws:
+        return
+    runs = fit.runs
+    outside = []
+    for budget, draws in zip(
+        np.unique(runs["budget"]), fit.draws["log_D"].T, strict=True
+    ):
+        D = runs["D"][runs["budget"] == budget]
+        if not D.min() <= np.exp(np.median(draws)) <= D.max():
+            outside.append(f"{budget:.3g}")
+    if outside:
+        detail = (
+            f"the minimum of budgets {', '.join(outside)} FLOP lies outside their runs and is "
+            "inferred from the other budgets; add runs on the side where the loss still falls"
+        )
+        yield Check("minima inside their runs", Status.REVIEW, detail)
+    else:
+        detail = "every isoFLOP budget has runs on both sides of its minimum"
+        yield Check("minima inside their runs", Status.PASS, detail)
+
+
+def _budgets(fit: Fit) -> Iterator[Check]:
+    """Say where budgets are too few to tell how their optima scatter and bend."""
+    if "budget" in fit.law.inputs:
+        n, what = len(np.unique(fit.runs["budget"])), ["scatter of optima and levels"]
+    elif isinstance(fit.law, Scattered):
+        n, what = len(np.unique(fit.runs["C"])), ["scatter of optima"]
+    else:
+        return
+    what += ["bend of log D*(C)"] * is_bent(fit.law)
+    if n < FEW:
+        detail = (
+            f"{n} budgets say little of the {' and the '.join(what)}: there the posterior is "
+            f"the prior, and so is much of the intervals; {FEW} or more would tell"
+        )
+        yield Check("budgets", Status.REVIEW, detail)
+
+
+def _distance(C: np.ndarray, fit: Fit | Average) -> Check:
+    """Judge decades of compute beyond the largest run, or below the smallest."""
+    runs = fit.runs["C"]
+    own = float(np.log10(runs.max() / runs.min()))
+    above, below = (
+        float(np.log10(np.max(C) / runs.max())),
+        float(np.log10(runs.min() / np.min(C))),
+    )
+    beyond = max(above, below, 0.0)
+    side = (
+        f"beyond the largest run ({runs.max():.3g} FLOP"
+        if above >= below
+        else f"below the smallest run ({runs.min():.3g} FLOP"
+    )
+    detail = f"the farthest budget lies {beyond:.1f} decades {side}; the runs span {own:.1f})"
+    if beyond > TOO_FAR * max(own, 0.1):
+        detail += ": these runs cannot support it; add runs nearer to it"
+        return Check("extrapolation", Status.FAIL, detail)
+    if beyond > FAR:
+        detail += (
+            "; no hold-out on these runs tests that far, and a law that is a little wrong is "
+            "not in the interval. Add runs nearer the budget, or plan in steps"
+        )
+        return Check("extrapolation", Status.REVIEW, detail)
+    return Check("extrapolation", Status.PASS, detail)
+
+
+def _edge(plan: Plan) -> Iterator[Check]:
+    """Say whether the search for N* ended where it was stopped, under how many draws."""
+    if "on_edge" not in plan.draws:
+        return
+    shares = plan.draws["on_edge"].to_numpy()
+    worst = int(np.argmax(shares))
+    detail = (
+        f"{shares[worst]:.1%} of draws at {plan.budgets[worst]:.3g} FLOP have their optimum at an "
+        "end of the search, twice as far as the runs' own tokens per parameter"
+    )
+    if shares[worst] > EDGE:
+        detail += ": the interval of N* is one-sided there; add runs at more and fewer tokens per parameter"
+    status = Status.REVIEW if shares[worst] > EDGE else Status.PASS
+    yield Check("optimum inside the search", status, detail)
+
+
+def _range(plan: Plan) -> Iterator[Check]:
+    """Say where the recommended run leaves the tokens per parameter that were run."""
+    runs, draws = plan.fit.runs, plan.draws
+    laws = [part.law for part in components(plan.fit)]
+    if "N" not in runs or "D" not in runs:
+        return
+    ratios = runs["D"] / runs["N"]
+    low, high = float(ratios.min()), float(ratios.max())
+    median = draws["tokens_per_parameter"].median("draw").to_numpy()
+    outside = [
+        f"{C:.3g} FLOP ({r:.3g})"
+        for C, r in zip(plan.budgets, median, strict=True)
+        if not low <= r <= high
+    ]
+    kind = (
+        "optima"
+        if all(
+            isinstance(law, Scattered) and "budget" not in law.inputs for law in laws
+        )
+        else "runs"
+    )
+    detail = f"the {kind} have {low:.3g} to {high:.3g} tokens per parameter"
+    if not outside:
+        yield Check(
+            "tokens per parameter",
+            Status.PASS,
+            f"{detail}; so have the optima",
+        )
+        return
+    detail += f"; the optimum of {', '.join(outside)} lies outside"
+    yield Check(
+        "tokens per parameter",
+        Status.REVIEW,
+        f"{detail}: nothing was measured there",
+    )

@@ -1,0 +1,149 @@
+"""A posterior beside a published fit, through quantities a decision uses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nstar.fits.fitting import Fit
+from nstar.fits.mixture import Average
+from nstar.fits.refitting import without_published
+from nstar.intervals import credible_level, interval
+from nstar.plans.planning import Plan, plan
+from nstar.published import fits as published
+from nstar.published.fits import PublishedFit
+from nstar.verdicts import Check, Status
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ours and theirs at the same budgets, with ratios and credible levels."""
+
+    plan: Plan
+    published: PublishedFit
+    notes: tuple[Check, ...] = ()  # on priors that had seen the published fit
+
+    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+        """One record a budget: for N, D, loss and tokens per parameter both and the ratio."""
+        return [self._record(float(C), prob) for C in self.plan.budgets]
+
+    def _record(self, C: float, prob: float) -> dict[str, Any]:
+        theirs = _theirs(self.published, C, self.plan.fit.runs.cost.k)
+        ours = self.plan.draws.sel(budget=C)
+        record: dict[str, Any] = {"C": C}
+        for name, value in theirs.items():
+            draws = ours[name].to_numpy() if name in ours else None
+            if name == "loss" and not self._same_loss_unit():
+                draws = None
+            record[name] = beside(draws, value, prob)
+        return record
+
+    def _same_loss_unit(self) -> bool:
+        ours, theirs = (
+            self.plan.fit.runs.loss_unit,
+            self.published.loss_unit or "unknown",
+        )
+        return "unknown" not in {ours, theirs} and ours.split()[0] == theirs.split()[0]
+
+    def exponents(self, prob: float = 0.9) -> dict[str, Any]:
+        """The exponents of N* and D*, ours beside theirs."""
+        theirs = self.published.exponents()
+        draws = {"N": self.plan.draws["alpha1"], "D": self.plan.draws["alpha2"]}
+        return {n: beside(draws[n].to_numpy(), theirs.get(n), prob) for n in ("N", "D")}
+
+    def sentence(self, prob: float = 0.9) -> str:
+        """Say in words where the published value lies at the largest budget."""
+        last = self.table(prob)[-1]
+        for name, words in (("D", "tokens"), ("N", "parameters")):
+            if (entry := last[name])["published"] is None:
+                continue
+            ours, ratio = entry["posterior"], entry["ratio"]
+            inside = ours["lower"] <= entry["published"] <= ours["upper"]
+            return (
+                f"At {last['C']:.3g} FLOP {self.published.id} gives {entry['published']:.3g} "
+                f"{words}; ours is {ours['median']:.3g} [{ours['lower']:.3g}, {ours['upper']:.3g}], "
+                f"{ratio['median']:.2f} [{ratio['lower']:.2f}, {ratio['upper']:.2f}] times theirs "
+                f"({prob:.0%} equal-tailed credible interval of the law's line). The published "
+                f"value lies {'inside' if inside else 'outside'} it, at credible level "
+                f"{entry['credible_level']:.2f}."
+            )
+        return f"{self.published.id} gives neither N* nor D* at a budget; only its exponents can be compared."
+
+    def checks(self) -> list[Check]:
+        """Say whether conventions differ, and what our priors had seen of theirs."""
+        return [self._counting(), *self.notes]
+
+    def _counting(self) -> Check:
+        ours, theirs = self.plan.fit.runs.params_counted, self.published.params_counted
+        if ours == theirs != "unknown":
+            detail = f"parameters are counted as {ours} in both"
+            return Check("parameter counting", Status.PASS, detail)
+        if "unknown" in {ours, theirs}:
+            detail = (
+                f"parameters counted: ours {ours}, theirs {theirs}; where the conventions "
+                "differ, N* and its exponent are not comparable. State it with --params-counted"
+            )
+            return Check("parameter counting", Status.REVIEW, detail)
+        detail = f"parameters are counted as {ours} in the runs and as {theirs} in {self.published.id}: N* and its exponent are not comparable"
+        return Check("parameter counting", Status.REVIEW, detail)
+
+
+def compare(
+    fit: Fit | Average,
+    published_id: str | PublishedFit,
+    budgets: float | Sequence[float],
+    *,
+    group: str | None = None,
+    planned: Plan | None = None,
+) -> Comparison:
+    """Hold a fit against a published one at given budgets, under the fit's FLOP convention.
+
+    Where the fit's priors are informed by the public record, the published fit and its
+    re-fits are first taken out of them: the fit is drawn again, and a check says so.
+
+    Args:
+        fit: the fit, or an average.
+        published_id: the published fit, or its name.
+        budgets: FLOP.
+        group: of a pooled fit.
+        planned: the fit's own plan of these budgets, where it is made already.
+
+    Raises:
+        ValueError: no such published fit or group, or a budget is not positive.
+    """
+    theirs = (
+        published.get(published_id) if isinstance(published_id, str) else published_id
+    )
+    fair, notes = without_published(fit, theirs.id)
+    if planned is None or fair is not fit:
+        planned = plan(fair, budgets, group=group)
+    return Comparison(planned, theirs, notes)
+
+
+def _theirs(fit: PublishedFit, C: float, k: float) -> dict[str, float | None]:
+    optimum = fit.optimum(np.array([C]), k)
+    found = [np.nan if v is None else float(np.ravel(v)[0]) for v in optimum]
+    N, D, loss = (v if np.isfinite(v) else None for v in found)  # NaN outside a table
+    ratio = D / N if N and D else None
+    return {"N": N, "D": D, "loss": loss, "tokens_per_parameter": ratio}
+
+
+def beside(
+    draws: np.ndarray | None, value: float | None, prob: float
+) -> dict[str, Any]:
+    """Set draws of ours beside a published value: ratio, and credible level of theirs."""
+    ours = None if draws is None else interval(draws, prob).as_json()
+    if draws is None or value is None:
+        return {
+            "posterior": ours,
+            "published": value,
+            "ratio": None,
+            "credible_level": None,
+        }
+    return {
+        "posterior": ours,
+        "published": value,
+        "ratio": interval(draws / value, prob).as_json(),
+        "credible_level": credible_level(draws, value),
+    }

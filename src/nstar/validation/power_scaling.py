@@ -1,0 +1,163 @@
+"""How much an answer owes to the prior and how much to the runs: power-scaling."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from numpyro.distributions import Distribution
+
+from nstar.departures.bent_lines import READ, UNKNOWN
+from nstar.fits.fitting import Fit
+from nstar.samplers.density import Skeleton, split
+from nstar.types import Array
+from nstar.verdicts import Check, Status
+
+THRESHOLD = (
+    0.05  # Kallioinen et al. (2024): about a mean shifted by 0.3 sd when doubled
+)
+
+FLAT = 1e-9  # range of a log prior that is the same everywhere: scaling changes nothing
+
+
+class Row(NamedTuple):
+    """What one quantity owes to what."""
+
+    quantity: str
+    prior: float  # sensitivity to the prior of all unknowns together
+    likelihood: float  # and to the runs
+    prior_of: str  # the unknown whose prior alone moves it most
+    says: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain numbers and words."""
+        return self._asdict()
+
+
+class Sensitivity(NamedTuple):
+    """One row a quantity, the most prior-bound first, and a check on the whole."""
+
+    rows: tuple[Row, ...]
+    check: Check
+
+
+def sensitivity(fit: Fit, quantities: Sequence[str] = ()) -> Sensitivity:
+    r"""Scale the prior, then the likelihood, by a power and see which answers move.
+
+    The posterior is re-weighted to $p(\theta)^a\,p(y|\theta)$ and
+    $p(\theta)\,p(y|\theta)^a$ for a just below and above one, by Pareto-smoothed
+    importance sampling, and a quantity's sensitivity is the distance its distribution
+    moves per doubling (Kallioinen et al. 2024, doi:10.1007/s11222-023-10366-5; ArviZ's
+    `psense`).  Above 0.05 a quantity moves.  Nothing is sampled again.  Only priors of
+    single unknowns are scaled: the weights of a discrepancy and the scatter of budgets
+    belong to the model.
+
+    Args:
+        fit: a posterior.
+        quantities: names in `fit.tree["posterior"]`; all single ones unless given, less
+            those of a power law that bends, whose bent line stands for them.
+
+    Raises:
+        ValueError: no such quantity.
+    """
+    import arviz_stats
+
+    posterior = fit.tree["posterior"].dataset
+    single = [str(n) for n, v in posterior.data_vars.items() if v.ndim == 2]
+    if strange := [name for name in quantities if name not in single]:
+        msg = f"no single quantity {strange[0]!r} in this fit; there are {', '.join(single)}"
+        raise ValueError(msg)
+    bent = set(READ) <= set(single)
+    usual = [n for n in single if not (bent and n in {"alpha1", "alpha2", "tokens_per_parameter", UNKNOWN})]  # fmt: skip
+    tree = xr.DataTree.from_dict({
+        "posterior": posterior[list(quantities or usual)],
+        "log_likelihood": fit.tree["log_likelihood"].dataset.astype(float),
+        "log_prior": log_prior(fit),
+    })  # fmt: skip
+
+    def moved(group: str, of: list[str] | None = None) -> dict[str, float]:
+        scaled = tree[f"log_{group}"].dataset[of] if of else tree[f"log_{group}"]
+        if not any(np.ptp(v.to_numpy()) > FLAT for v in scaled.data_vars.values()):
+            return dict.fromkeys(map(str, tree["posterior"].data_vars), 0.0)
+        found = arviz_stats.psense(tree, group=group, group_var_names=of)
+        return {str(n): float(v) for n, v in found.data_vars.items()}
+
+    prior, runs = moved("prior"), moved("likelihood")
+    each = {str(n): moved("prior", [str(n)]) for n in tree["log_prior"].data_vars}
+    rows = [
+        Row(
+            q,
+            prior[q],
+            runs[q],
+            max(each, key=lambda n: each[n][q]),
+            _says(prior[q], runs[q]),
+        )
+        for q in prior
+    ]
+    rows.sort(key=lambda row: -row.prior)
+    return Sensitivity(tuple(rows), _check(rows))
+
+
+def log_prior(fit: Fit) -> xr.Dataset:
+    """Log density of the prior at each draw, by single unknown, (chain, draw) each."""
+    posterior = fit.tree["posterior"].dataset
+    priors = fit.law.priors() | fit.noise.priors(fit.law.response) | dict(fit.priors)
+    single = [
+        n for n, p in priors.items()
+        if not isinstance(p, str) and posterior[n].ndim == 2 and (isinstance(p, Distribution) or callable(p))
+    ]  # fmt: skip
+    with jax.enable_x64(True):
+        skeleton, numbers = split(fit.law, fit.noise)
+        draws = {n: posterior[n].to_numpy() for n in priors}
+        chosen = {n: p for n, p in fit.priors.items() if not isinstance(p, str)}
+        values = _log_prior(skeleton, numbers, chosen, draws, tuple(single))
+    dims = ("chain", "draw")
+    made = {n: (dims, np.asarray(v)) for n, v in values.items()}
+    return xr.Dataset(made, {d: posterior[d] for d in dims})
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def _log_prior(
+    skeleton: Skeleton, numbers: Any, chosen: Any, draws: Any, names: tuple[str, ...]
+) -> dict[str, Array]:
+    law, noise = skeleton.fill(numbers)
+    priors = law.priors() | noise.priors(law.response) | dict(chosen)
+
+    def one(params: Any) -> dict[str, Array]:
+        found = {}
+        for name in names:
+            given = priors[name]
+            given = given if isinstance(given, Distribution) else given(params)
+            found[name] = jnp.asarray(given.log_prob(params[name]))
+        return found
+
+    return jax.vmap(jax.vmap(one))(draws)
+
+
+def _says(prior: float, runs: float) -> str:
+    if not np.isfinite([prior, runs]).all():
+        return "cannot be said: the weights have no finite variance"
+    if prior < THRESHOLD:
+        return "the runs decide" if runs >= THRESHOLD else "neither moves it much"
+    if runs < THRESHOLD:
+        return "mostly the prior: the runs hardly move it"
+    return "both matter: prior and runs pull on it"
+
+
+def _check(rows: Sequence[Row]) -> Check:
+    bound = [r for r in rows if not r.prior < THRESHOLD]
+    if not bound:
+        detail = (
+            "no quantity moves much when the prior is made a little stronger or weaker"
+        )
+        return Check("prior sensitivity", Status.PASS, detail)
+    said = ", ".join(f"{r.quantity} (prior of {r.prior_of})" for r in bound[:6])
+    more = f" and {len(bound) - 6} more" if len(bound) > 6 else ""
+    detail = (
+        f"these depend on the prior as well as on the runs: {said}{more}; state the prior "
+        "beside them, or try another with --prior and see whether the answer holds"
+    )
+    return Check("prior sensitivity", Status.REVIEW, detail)

@@ -1,0 +1,183 @@
+"""What the prior expects of these runs before it has seen them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from nstar.costs.cost_line import WIDEST, of_runs, optimum
+from nstar.costs.training import PerParamToken
+from nstar.departures.discrepancy import Bent
+from nstar.fits.fitting import named, placed, which
+from nstar.intervals import interval
+from nstar.predictions.simulation import simulate
+from nstar.priors.sets import Priors, resolve
+from nstar.runs.asking import ask
+from nstar.runs.observations import Observations
+from nstar.runs.reading import read_runs
+from nstar.samplers import density
+from nstar.samplers.density import Skeleton
+from nstar.types import Allocation, Array, Law, Noise, Params, Surface
+from nstar.verdicts import Check, Status
+
+DRAWS = 1000
+FAR = 0.01  # prior probability of as extreme a value, both tails, below which to look
+
+
+@dataclass(frozen=True)
+class PriorPredictive:
+    """Tables drawn from the prior at the inputs of the runs, and what they amount to."""
+
+    runs: Observations
+    law: Law
+    tables: xr.Dataset  # the response's columns, (draw, run), and the unknowns, (draw,)
+    plan: xr.Dataset  # N, D and loss at budgets, (draw, budget): the law's line
+    notes: tuple[Check, ...] = ()
+
+    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+        """What was measured beside what the prior expects of it, one record a statistic."""
+        found = []
+        for name, (measured, drawn) in self._statistics().items():
+            drawn = drawn[np.isfinite(drawn)]
+            below = float(np.mean(drawn < measured))
+            found.append({
+                "statistic": name, "measured": float(measured),
+                "prior": interval(drawn, prob).as_json(),
+                "probability": min(1.0, 2 * min(below, 1 - below)),
+            })  # fmt: skip
+        return found
+
+    def budgets(self, prob: float = 0.9) -> list[dict[str, Any]]:
+        """N*, D* and loss at each budget under the prior alone."""
+        return [
+            {"C": float(C)}
+            | {
+                str(n): interval(v.sel(budget=C).to_numpy(), prob).as_json()
+                for n, v in self.plan.data_vars.items()
+            }
+            for C in self.plan.budget
+        ]
+
+    def check(self) -> Check:
+        """Say whether the runs lie where the prior expects runs to lie."""
+        far = [r for r in self.table() if r["probability"] < FAR]
+        if not far:
+            detail = (
+                "what was measured lies well within what the prior expects of such runs"
+            )
+            return Check("prior predictive", Status.PASS, detail)
+        said = "; ".join(
+            f"{r['statistic']} is {r['measured']:.3g}, the prior expects {r['prior']['lower']:.3g} to {r['prior']['upper']:.3g} (90 %)"
+            for r in far
+        )
+        detail = f"{said}: check the units and columns of the table, or set a prior that knows better with --prior"
+        return Check("prior predictive", Status.REVIEW, detail)
+
+    def _statistics(self) -> dict[str, tuple[float, np.ndarray]]:
+        name = self.law.response.columns[0]
+        value, drawn = self.runs[name], self.tables[name].to_numpy()
+        found = {
+            f"median {name}": (np.median(value), np.median(drawn, axis=1)),
+            f"least {name}": (value.min(), drawn.min(axis=1)),
+            f"largest {name}": (value.max(), drawn.max(axis=1)),
+        }
+        wide = "C" in self.runs and np.ptp(np.log(self.runs["C"])) > 0.5
+        if wide and (value > 0).all():
+            found[f"slope of log {name} on log C"] = (
+                _slope(self.runs["C"], value[None])[0],
+                _slope(self.runs["C"], drawn),
+            )
+        return found
+
+
+def _slope(C: np.ndarray, values: np.ndarray) -> np.ndarray:
+    x = np.log(C) - np.log(C).mean()
+    return np.log(np.maximum(values, 1e-300)) @ x / (x @ x)
+
+
+def prior_predictive(
+    runs: Observations | Any,
+    law: str | Law = "chinchilla",
+    noise: str | Noise | None = None,
+    priors: Priors = None,
+    budgets: Sequence[float] = (),
+    *,
+    discrepancy: str | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> PriorPredictive:
+    """Draw tables from the prior at the inputs of these runs, and N*, D* and loss at budgets.
+
+    Nothing is fitted: a prior that expects losses of 0.01 or 1000 at runs like these, or
+    an N* no one would train, is seen here before it does harm (Gelman et al. 2020,
+    arXiv:2011.01808, sec. 2.4).
+
+    Args:
+        runs: what `read_runs` returns, or anything it reads.
+        law: name of a law, or a law.
+        noise: name of a noise, or a noise.
+        priors: as `fit` takes them.
+        budgets: training FLOP at which the prior's own plan is told.
+        discrepancy: as `fit` takes it.
+        draws: tables.
+        seed: the same seed gives the same tables.
+
+    Raises:
+        ValueError: the law, the noise, the discrepancy or the priors are unknown, or the
+            runs do not carry the law.
+    """
+    if not isinstance(runs, Observations):
+        runs = read_runs(runs)
+    law, noise = named(law, noise)
+    discrepancy = which(discrepancy, None, law)
+    used, x, _ = ask(runs, law, noise)
+    with jax.enable_x64(True):
+        law, noise = placed(law, noise, x, used.cost, discrepancy)
+        notes = resolve(priors, law, noise, used).notes
+        tables = simulate(law, used, None, noise, priors=priors, draws=draws, seed=seed)
+        names = [n for n in (*law.priors(), *noise.priors(law.response))]
+        unknowns = {
+            n: tables[f"unknown_{n}" if f"unknown_{n}" in tables else n].to_numpy()
+            for n in names
+        }
+        skeleton, numbers = density.split(law, noise)
+        C = np.asarray(budgets, dtype=float)
+        bent = isinstance(law, Bent)  # then searched as a plan is
+        span = of_runs(used["N"], used["D"]) if bent else WIDEST
+        found = _plan(skeleton, used.cost, span, numbers, unknowns, C)
+    plan = xr.Dataset(
+        {n: (("draw", "budget"), np.asarray(v)) for n, v in found.items()},
+        {"budget": C},
+    )
+    return PriorPredictive(used, law, tables, plan, notes)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _plan(
+    skeleton: Skeleton,
+    cost: PerParamToken,
+    span: tuple[float, float],
+    numbers: Any,
+    unknowns: Any,
+    budgets: Array,
+) -> dict[str, Array]:
+    law, _ = skeleton.fill(numbers)
+
+    def one(params: Params, C: Array) -> dict[str, Array]:
+        if isinstance(law, Allocation):
+            log_N, log_D = law.log_optimum(params, C)
+        elif isinstance(law, Surface):
+            log_N, log_D = optimum(partial(law.loss, params), cost, C, span)
+        else:
+            return {}
+        N, D = jnp.exp(log_N), jnp.exp(log_D)
+        loss = {"loss": law.loss(params, N, D)} if isinstance(law, Surface) else {}
+        return {"N": N, "D": D} | loss
+
+    at_budgets = jax.vmap(one, (None, 0))
+    return jax.vmap(at_budgets, (0, None))(unknowns, budgets)
