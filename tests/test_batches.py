@@ -211,7 +211,7 @@ def test_nothing_to_fit_is_refused():
 
 
 def test_draws_that_nothing_vouches_for_are_not_given(monkeypatch):
-    def by_nuts(task, seed, prior):
+    def by_nuts(task, seed, prior, tries):
         return {n: v[:9] for n, v in prior.items()}, certificates.failed("R-hat 1.2")
 
     monkeypatch.setattr(batches, "MOST", 2)

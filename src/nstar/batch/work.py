@@ -11,12 +11,12 @@ import xarray as xr
 
 from nstar.batch.plan import POOLED, Chunk
 from nstar.batch.summaries import coefficients, columns, row_of
-from nstar.fits.batches import Batch, asked_for, run
+from nstar.fits.batches import Batch, run
 from nstar.fits.certificates import Certificate, by_draws, failed
 from nstar.fits.fitting import Fit, fit, named, problem, unknowns
 from nstar.fits.groups import in_group
 from nstar.fits.resampling import reweighted
-from nstar.fits.waiting import Task, tasks_of
+from nstar.fits.waiting import Task, asked_for, tasks_of
 from nstar.predictions.allocating import optima
 from nstar.scores import scores
 from nstar.types import Surface

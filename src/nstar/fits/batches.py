@@ -7,7 +7,7 @@ it in the batch.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,26 +21,26 @@ from nstar.fits.certificates import Certificate
 from nstar.fits.decisions import decisions
 from nstar.fits.fitting import Problem
 from nstar.fits.waiting import (
+    Asked,
     Task,
+    asked_for,
     chunks,
-    filled,
     number,
     stacked,
     tasks_of,
-    usual_sizes,
 )
+from nstar.fits.weighted import by_weights
 from nstar.priors.sets import Priors
 from nstar.progress import Tick, progress
 from nstar.runs.observations import Observations
-from nstar.samplers import density, importance, nuts, search
+from nstar.samplers import density, nuts
 from nstar.samplers.nuts import Settings
 from nstar.types import Labelled, Law, Noise
 
 OF_BUDGET = ("log_N", "log_D", "L", "metric")  # answers that budgets have
+SHORT = Settings(warmup=250, draws=500)
 MOST = 20  # unknowns that importance sampling is tried with
 KEPT = 400  # draws of each fit
-PRECISIONS = ("float64", "float32")
-SHORT = Settings(warmup=250, draws=500)
 LONG = Settings(draws=2000, target_accept=0.98)
 
 
@@ -56,44 +56,6 @@ class Batch:
 
     draws: xr.Dataset
     certificates: xr.Dataset
-
-
-class Asked(NamedTuple):
-    """What is wanted of every fit."""
-
-    seed: int
-    draws: int
-    C: np.ndarray  # FLOP
-    quantiles: tuple[float, ...] | None
-    precision: str  # of the weights
-    at: np.ndarray  # N and D of runs, (2, run)
-    sizes: tuple[int, ...]  # fits that programs take at a time, rising
-
-
-def asked_for(
-    seed: int,
-    draws: int,
-    budgets: Sequence[float],
-    quantiles: Sequence[float] | None,
-    precision: str,
-    at: Sequence[tuple[float, float]] = (),
-    sizes: Sequence[int] = (),
-) -> Asked:
-    """Read what `fit_batch` takes.
-
-    Raises:
-        ValueError: a probability is not one, or there is no such precision.
-    """
-    if precision not in PRECISIONS:
-        msg = f"no precision {precision!r}; there are {', '.join(PRECISIONS)}"
-        raise ValueError(msg)
-    kept = None if quantiles is None else tuple(map(float, quantiles))
-    if kept is not None and not all(0 <= q <= 1 for q in kept):
-        msg = f"quantiles {list(kept)}: each is a probability, between 0 and 1"
-        raise ValueError(msg)
-    runs = np.asarray(at, float).reshape(-1, 2).T
-    C = np.asarray(budgets, float)
-    return Asked(seed, draws, C, kept, precision, runs, tuple(sizes or usual_sizes()))
 
 
 def fit_batch(
@@ -183,12 +145,12 @@ def _fitted(
     """Draws of each fit's unknowns, (fit, draw, ...), and its certificate."""
     shapes = {n: (len(chunk), asked.draws, *v.shape[1:]) for n, v in prior.items()}
     params = {n: np.full(shape, np.nan) for n, shape in shapes.items()}
-    found = [certificates.failed("too many unknowns for weights")] * len(chunk)
+    found, tries = [certificates.failed("too many unknowns for weights")] * len(chunk), (SHORT, LONG)  # fmt: skip
     if sum(v[0].size for v in prior.values()) <= MOST:
-        found = _by_weights(chunk, asked, prior, params)
+        found, tries = by_weights(chunk, asked, prior, params), (LONG,)
     for i, task in enumerate(chunk):
         if not found[i].passed:
-            own, certificate = _by_nuts(task, asked.seed, prior)
+            own, certificate = _by_nuts(task, asked.seed, prior, tries)
             found[i] = certificate._replace(k_hat=found[i].k_hat)
             last = len(next(iter(own.values()))) - 1
             picked = np.linspace(0, last, asked.draws).astype(int)
@@ -200,54 +162,12 @@ def _fitted(
     return params, found
 
 
-def _by_weights(
-    chunk: list[Task], asked: Asked, prior: Any, params: dict[str, np.ndarray]
-) -> list[Certificate]:
-    """Fit a chunk by importance sampling, with more draws where few were not enough.
-
-    Draws of the fits go into `params`, (fit, draw, ...).
-    """
-    skeleton, numbers = chunk[0].skeleton, [number(t, asked.seed) for t in chunk]
-    given, full = stacked(chunk, asked.sizes)
-    starts = search.starts_each(skeleton, given, prior)
-    if chunk[0].near is not None:
-        starts = np.stack([t.near for t in full])
-    at, more = search.prepare_each(skeleton, given, starts)
-    found = [certificates.failed("more than two modes")] * len(chunk)
-    left, lot = [i for i in range(len(chunk)) if not more[i]], None
-    for stage in (importance.FEW, importance.MANY, *range(importance.LOTS)):
-        if not left:
-            break
-        which = left + [left[-1]] * (filled(len(left), asked.sizes) - len(left))
-        own = jax.tree.map(lambda a, which=which: np.asarray(a)[which], (given, at))
-        keys = jax.vmap(jax.random.key)(np.array([numbers[i] for i in which]))
-        with jax.enable_x64(asked.precision == "float64"):
-            if isinstance(stage, tuple):
-                u, log_weights = importance.weighed(skeleton, stage, *own, keys)
-            else:  # by what the last lot told
-                keys = jax.vmap(jax.random.fold_in, (0, None))(keys, stage)
-                u, log_weights = importance.again(skeleton, *own, lot, keys)
-        picked = np.zeros((len(which), asked.draws), int)
-        for j, i in enumerate(left):
-            found[i], smooth = certificates.by_weights(np.asarray(log_weights[j]))
-            rng = np.random.default_rng(numbers[i])
-            picked[j] = certificates.resampled(smooth, asked.draws, rng)
-        kept = np.take_along_axis(np.asarray(u), picked[..., None], axis=1)
-        for name, values in importance.constrained(skeleton, own[0], kept).items():
-            params[name][left] = np.asarray(values)[: len(left)]
-        still = [j for j, i in enumerate(left) if not found[i].passed]
-        left = [left[j] for j in still]
-        rows = still + still[-1:] * (filled(len(still), asked.sizes) - len(still))
-        lot = np.asarray(u)[rows], np.asarray(log_weights)[rows]
-    return found
-
-
 def _by_nuts(
-    task: Task, seed: int, prior: Any
+    task: Task, seed: int, prior: Any, tries: tuple[Settings, ...]
 ) -> tuple[dict[str, np.ndarray], Certificate]:
     """Fit one table by NUTS, again and longer where the first is not enough."""
     p, data = task.problem, task.given[2]
-    for settings in (SHORT, LONG):
+    for settings in tries:
         key = jax.random.key(number(task, seed))
         made = nuts.sample(p.law, p.noise, p.chosen, data, key, settings, prior=prior)
         certificate = certificates.by_draws(made.posterior, made.stats)

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from nstar.fits.batches import KEPT, Asked, Batch, asked_for, run
+from nstar.fits.batches import KEPT, Batch, run
 from nstar.fits.fitting import Problem, problem
-from nstar.fits.waiting import Task, task_of
+from nstar.fits.waiting import Asked, Task, asked_for, task_of
 from nstar.priors.sets import Priors
 from nstar.progress import Tick, progress
 from nstar.runs.observations import Observations

@@ -18,6 +18,50 @@ from nstar.types import Labelled
 
 SIZES = {"cpu": (1, 4, 16, 64)}  # of chunks: fits that a program takes at a time
 WIDE = (1, 16, 256, 4096)  # on accelerators
+PRECISIONS = ("float64", "float32")
+
+
+class Asked(NamedTuple):
+    """What is wanted of every fit."""
+
+    seed: int
+    draws: int
+    C: np.ndarray  # FLOP
+    quantiles: tuple[float, ...] | None
+    precision: str  # of the weights
+    at: np.ndarray  # N and D of runs, (2, run)
+    sizes: tuple[int, ...]  # fits that programs take at a time, rising
+
+    @property
+    def alone(self) -> tuple[int, ...]:
+        """The same for the few that need more draws: a CPU has no use for company."""
+        return (1,) if jax.devices()[0].platform == "cpu" else self.sizes
+
+
+def asked_for(
+    seed: int,
+    draws: int,
+    budgets: Sequence[float],
+    quantiles: Sequence[float] | None,
+    precision: str,
+    at: Sequence[tuple[float, float]] = (),
+    sizes: Sequence[int] = (),
+) -> Asked:
+    """Read what `fit_batch` takes.
+
+    Raises:
+        ValueError: a probability is not one, or there is no such precision.
+    """
+    if precision not in PRECISIONS:
+        msg = f"no precision {precision!r}; there are {', '.join(PRECISIONS)}"
+        raise ValueError(msg)
+    kept = None if quantiles is None else tuple(map(float, quantiles))
+    if kept is not None and not all(0 <= q <= 1 for q in kept):
+        msg = f"quantiles {list(kept)}: each is a probability, between 0 and 1"
+        raise ValueError(msg)
+    runs = np.asarray(at, float).reshape(-1, 2).T
+    C = np.asarray(budgets, float)
+    return Asked(seed, draws, C, kept, precision, runs, tuple(sizes or usual_sizes()))
 
 
 class Task(NamedTuple):

@@ -5,8 +5,7 @@ its mean and covariance, and a second lot is drawn from a Student-t there.  Both
 weighed against the mixture that they came from (Owen & Zhou 2000,
 doi:10.1080/01621459.2000.10473909; Cornuet et al. 2012, arXiv:0907.1254).  A posterior
 that bends is like no Student-t: further lots come from kernels about earlier draws (West
-1993, doi:10.1111/j.2517-6161.1993.tb01911.x), each weighed by itself, and the last one
-answers.  Whether the weights may be trusted is for the caller to ask, by Pareto k-hat and
+1993, doi:10.1111/j.2517-6161.1993.tb01911.x), each weighed by itself.  Whether the weights may be trusted is for the caller to ask, by Pareto k-hat and
 effective draws.
 """
 
@@ -24,7 +23,7 @@ from nstar.types import Array
 
 FEW = 256, 512  # draws about the modes, and about what their weights tell
 MANY = 1024, 4096  # for a posterior whose first weights were not good enough
-LOTS = 4  # at most, of draws from kernels
+LOTS = 8  # at most, of draws from kernels
 KERNELS, NARROW = 128, 0.4  # of a lot, and their width as a part of the whole's
 WHOLE = 4  # one in so many draws of such a lot is from a Student-t as wide as the whole
 BLOCK = 64  # draws whose densities are evaluated together
