@@ -36,6 +36,11 @@ STYLE: dict[Any, Any] = {
     "xtick.color": SOFT,
     "ytick.color": SOFT,
 }
+MARKS = {  # of a log axis, by the decades it spans at most
+    0.5: (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0),
+    2.5: (1.0, 2.0, 5.0),
+    np.inf: (1.0,),
+}
 LINE = 11.0  # points between two labels
 REACH = 50.0  # points to the side within which two labels would meet
 
@@ -108,8 +113,8 @@ def _hundredths(attribute: re.Match[str]) -> str:
 
 def counted(axis: Any, low: float, high: float) -> None:
     """Write a log axis of parameters or tokens as 10B, 100B, 1T."""
-    few = np.log10(high / low) < 2.5
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    subs = next(s for decades, s in MARKS.items() if np.log10(high / low) < decades)
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     axis.set_minor_formatter(NullFormatter())
 
