@@ -194,6 +194,27 @@ def test_a_posterior_that_bends_is_followed_by_kernels(monkeypatch):
         np.testing.assert_allclose(shares, [0.1, 0.5, 0.9], atol=0.06, err_msg=name)
 
 
+def test_lots_that_answer_together_tell_what_one_tells(monkeypatch, many):
+    """The first four looks are made to fail, so that the fifth is at two lots in one."""
+    judge, seen = certificates.by_weights, []
+
+    def late(log_weights):
+        seen.append(len(log_weights))
+        certificate, smooth = judge(log_weights)
+        failed = certificates.failed("too early") if len(seen) < 5 else certificate
+        return failed, smooth
+
+    monkeypatch.setattr(certificates, "by_weights", late)
+    made = batches.fit_batch({"t0": TABLES["t0"]}, draws=2000)
+    lot = sum(importance.MANY)
+    assert seen == [sum(importance.FEW), lot, lot, lot, 2 * lot]
+    assert made.certificates["method"].item() == "importance"
+    for name in ("alpha1", "level", "floor_share", "exponent_sum", "sigma"):
+        at = np.quantile(many.draws[name].sel(fit="t0"), [0.1, 0.5, 0.9])
+        shares = (made.draws[name].to_numpy()[0][:, None] < at).mean(axis=0)
+        np.testing.assert_allclose(shares, [0.1, 0.5, 0.9], atol=0.08, err_msg=name)
+
+
 def test_tables_that_cost_otherwise_are_told_by_their_own_cost(many):
     """N* D* is a sixth of the budget, or a twelfth where a token costs twice as much."""
     dear = nstar.read_runs(ladder(0), k=12.0)

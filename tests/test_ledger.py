@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import nstar
-from nstar.files.chain import START, canonical, digest
 from nstar.fits.mixture import Average
+from nstar.ledger.chain import START, canonical, digest
 from nstar.ledger.entries import Ledger
 from nstar.ledger.foretold import Forecast
 from nstar.ledger.frozen import PROBS, Frozen, interval

@@ -16,9 +16,7 @@ from nstar.fits.certificates import Certificate
 from nstar.fits.waiting import Asked, Task, filled, number, stacked
 from nstar.samplers import importance, search
 
-TRUSTED = (
-    2  # of the lots from kernels, from here on they answer together with the one before
-)
+TRUSTED = 2  # first lot from kernels, counted from 0, that joins the one before
 
 
 def by_weights(

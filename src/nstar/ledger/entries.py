@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nstar.files.chain import SHOWN, START, link, unlink
 from nstar.files.writing import write_whole
+from nstar.ledger.chain import SHOWN, START, link, unlink
 from nstar.ledger.foretold import Forecast, Outcome, stamp
 
 try:
