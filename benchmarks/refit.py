@@ -2,7 +2,7 @@
 
     uv run python benchmarks/refit.py [--only sizes|kills|public|small] [--keep DIR] [--json]
 
-`sizes`: 100, 1,000 and 10,000 resamples of Epoch's 240 Chinchilla points under the
+`sizes`: 100, 1,000 and 10,000 resamples (1,000 in float64) of Epoch's 240 Chinchilla points under the
 additive law, by `nstar refit` on all cores: wall and CPU seconds with programs compiled
 before, the share that is certified, and the peak memory of all processes together, pages
 that they share counted once.
