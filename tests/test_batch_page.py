@@ -7,8 +7,10 @@ import re
 import numpy as np
 import pytest
 from lxml import html
+from matplotlib.figure import Figure
 
-from nstar.batch.page import MOST, page
+from nstar.batch.page import MOST, forest, page
+from nstar.batch.quantities import varying
 from nstar.batch.summary import summary
 from nstar.batch.table import as_table
 from nstar.files.writing import json_text
@@ -125,3 +127,58 @@ def test_the_page_needs_nothing_else_and_its_figures_have_words():
         assert figure.xpath(".//*[local-name()='title']")[0].text
         assert figure.xpath(".//*[local-name()='desc']")[0].text
     assert len(tree.xpath("//figure")) == 2
+
+
+def findings(document, what):
+    return [f for f in document["look_first"] if f["what"] == what]
+
+
+def test_budgets_far_from_the_runs_and_optima_at_an_end_are_said_before_the_intervals():
+    near = {"C_min": 1e21, "C_max": 2e23}
+    far, farther = {"C_min": 1e19, "C_max": 1e22}, {"C_min": 1e18, "C_max": 1e19}
+    rows = row("a", **near), row("b", **far), row("c", **farther)
+    said = findings(told(*rows), "extrapolation")
+    assert [f["ladder"] for f in said] == ["c", "b"]
+    assert "5.0 decades from the runs, more than 2 times their own range" in said[0]["detail"]  # fmt: skip
+    assert "2.0 decades" in said[1]["detail"]
+    edged = told(row("a", **near, **{"on_edge[1e+24]": 0.4}), row("b", **near, **{"on_edge[1e+24]": 0.01}))  # fmt: skip
+    (one,) = findings(edged, "optimum at the edge")
+    assert one["ladder"] == "a"
+    assert "40% of draws at 1e24 FLOP" in one["detail"]
+
+
+def test_held_out_runs_are_missed_where_chance_does_not_explain_it():
+    def held(ladder, share, count, resample="hold out"):
+        return row(ladder, resample=resample, sample="1 decades", held_out_coverage_90=share, held_out_runs=count,
+                   held_out_crps=0.1, held_out_rmse=0.1, held_out_bias=0.0)  # fmt: skip
+
+    rows = held("one", 0.0, 1), held("none", 0.0, 6), held("half", 0.5, 10), held("part", 0.4, 10, "leave out budget")  # fmt: skip
+    said = findings(told(*rows), "held-out runs missed")
+    assert [f["ladder"] for f in said] == ["none", "part", "half"]
+    assert ["farther out" in f["detail"] for f in said] == [True, False, True]
+
+
+def test_what_varies_beside_law_and_noise_is_written_at_each_line():
+    rows = [row(f"l{i}", discrepancy=d, priors=p) for i in range(2) for d in ("none", "waves") for p in ("weak", "ours")]  # fmt: skip
+    document = told(*rows)
+    (q, *_) = document["quantities"]
+    ax = forest(Figure().subplots(), q["rows"], q["log"], varying(q["rows"]), document)
+    said = [text.get_text() for text in ax.texts]
+    assert said == 2 * ["ours priors", "waves", "waves · ours priors"]
+
+
+def test_losses_of_other_units_have_figures_of_their_own():
+    losses = {f"L[1e+24]_{n}": 2.0 for n in ("lo", "median", "hi", "mean", "sd")}
+    rows = row("a", loss_unit="nats/token", **losses), row("b", loss_unit="bits/byte", **losses)  # fmt: skip
+    captions = html.fromstring(page(told(*rows))).xpath("//figcaption/text()")
+    assert [c for c in captions if c.startswith("L*")] == [
+        f"L* of 1e24 FLOP, loss, {unit}, part {i} of 2"
+        for i, unit in ((1, "nats/token"), (2, "bits/byte"))
+    ]
+
+
+def test_what_each_part_of_the_runs_does_is_on_the_page():
+    parts = [row(at=0.5 + 0.01 * i, resample="leave out budget", sample=f"{i}e18") for i in range(3)]  # fmt: skip
+    text = html.fromstring(page(told(row(), *parts))).xpath("string(//section[@id='leave-out'])")  # fmt: skip
+    assert "without 2e18" in text
+    assert "3 of 3" in text

@@ -108,7 +108,7 @@ def test_readme_examples_run(tmp_path, monkeypatch, llama3):
     Path("ladder.csv").write_text("params,tokens,loss\n" + "\n".join(rows) + "\n")
     grid = 'laws = ["chinchilla"]\nnoises = ["normal"]\n'
     Path("nightly.toml").write_text(f'[[data]]\nsource = "ladder.csv"\n[grid]\n{grid}')
-    shared: dict[str, object] = {}
+    shared: dict[str, object] = {"__name__": "__main__"}
     assert len(blocks()) >= 2
     for block in blocks():
         exec(compile(block, "README.md", "exec"), shared)  # noqa: S102  our own README

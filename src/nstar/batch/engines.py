@@ -45,7 +45,11 @@ def local(chunks: Sequence[Chunk], told: Told) -> Iterator[Part]:
 
 @dataclass(frozen=True)
 class Processes:
-    """In as many processes as there are devices, or cores where there are none."""
+    """In as many processes as there are devices, or cores where there are none.
+
+    A script that asks for these must do so under `if __name__ == "__main__":`, since each
+    process reads the script anew.
+    """
 
     workers: int | None = None
     cache: Path | None = None  # of compiled programs, for all
@@ -77,8 +81,8 @@ class Processes:
         try:
             while ahead or waiting:
                 while ahead and len(waiting) < 2 * self.places:
-                    chunk = ahead.popleft()
-                    waiting[pool.submit(worked, chunk, told)] = chunk
+                    future = pool.submit(worked, ahead[0], told)  # raises if one died
+                    waiting[future] = ahead.popleft()
                 done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
                     part = future.result()
@@ -94,7 +98,7 @@ class Processes:
         for _ in range(TRIES - 1):
             with self._pool(1) as pool, contextlib.suppress(BrokenProcessPool):
                 return pool.submit(worked, chunk, told).result()
-        return given_up(chunk, told)
+        return given_up(chunk, told, died(TRIES))
 
     def _pool(self, count: int) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
@@ -122,10 +126,14 @@ def worked(chunk: Chunk, told: Told) -> Part:
 _held: set[tuple[str | int, ...]] = set()  # kinds of fits this process has programs of
 
 
-def given_up(chunk: Chunk, told: Told) -> Part:
-    """Say of a chunk that its workers died."""
-    why = f"its worker died {TRIES} times: killed, perhaps for memory"
+def given_up(chunk: Chunk, told: Told, why: str) -> Part:
+    """Say of a chunk why no worker could finish it."""
     return work(replace(chunk, reason=why, lost=True), told)
+
+
+def died(times: int) -> str:
+    """Say that a chunk's workers died."""
+    return f"its worker died {times} times: killed, perhaps for memory, or unable to begin (stderr has why)"
 
 
 def interleaved(chunks: Sequence[Chunk], lanes: int) -> list[Chunk]:
@@ -174,4 +182,5 @@ def begin(cache: Path | None) -> None:
     if cache is not None:
         from nstar.cache import use_cache
 
-        use_cache(cache)
+        with contextlib.suppress(OSError):  # the first process has said so
+            use_cache(cache)

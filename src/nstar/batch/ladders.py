@@ -50,7 +50,10 @@ def _sources(entry: Data, folder: Path) -> list[tuple[str, str]]:
     if not files:
         return [(entry.name or entry.source, place)]
     stem = f"{entry.name} " if entry.name else ""
-    return [(f"{stem}{Path(file).stem}", file) for file in files]
+    parts = Path(place).parts
+    first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    top = Path(*parts[:first])  # a/runs.csv and b/runs.csv are a/runs and b/runs
+    return [(f"{stem}{Path(file).relative_to(top).with_suffix('')}", file) for file in files]  # fmt: skip
 
 
 def _read(entry: Data, name: str, source: str) -> list[Ladder]:
@@ -67,7 +70,20 @@ def _read(entry: Data, name: str, source: str) -> list[Ladder]:
     if by not in runs:
         why = f"{source}: no column {entry.by!r} to part it by; there are {', '.join(runs.columns)}"
         return [Ladder(name, None, why)]
-    values = dict.fromkeys(runs[by].tolist())
-    if len(values) == 1:
+    whose = np.array([_word(v) for v in runs[by].tolist()])
+    if len(set(whose)) == 1:
         return [Ladder(name, runs)]
-    return [Ladder(f"{name} {v}", runs.take(np.asarray(runs[by] == v))) for v in values]
+    parts = [
+        Ladder(f"{name} {v}", runs.take(whose == v)) for v in dict.fromkeys(whose) if v
+    ]
+    if "" in whose:
+        why = f"{source}: {entry.by!r} is blank in {np.sum(whose == '')} of {len(runs)} rows, which are of no ladder; leave them out by where"
+        parts.append(Ladder(f"{name} without {entry.by}", None, why))
+    return parts
+
+
+def _word(value: object) -> str:
+    """Name a value of a column; nothing where it is blank."""
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.10g}"
+    return str(value)

@@ -1,20 +1,25 @@
 """Which fits need a look first, and why."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
+from scipy.stats import binom
+
 from nstar.batch.failures import alike, listed, whole
-from nstar.batch.quantities import HELD_OUT, POOLED, WHOLE, interval, words
+from nstar.batch.quantities import BUDGET, HELD_OUT, POOLED, WHOLE, interval, words
 from nstar.fits.certificates import K_HAT
 from nstar.fits.diagnostics import ESS
+from nstar.validation.checks import EDGE, FAR, TOO_FAR
 from nstar.validation.hindsight import HELD
 from nstar.verdicts import Status
-from nstar.wording import digits, share, shown
+from nstar.wording import digits, flop, share, shown
 
 NEAR_K, NEAR_ESS = K_HAT - 0.05, 1.1 * ESS  # passed, and little more
 SURE = 1.5  # spread of means over the posterior's sd, from which it is too sure
 FEW = 20  # replicates below which their spread is too rough to judge by
+CHANCE = 0.05  # of as many misses under right intervals, above which they are let pass
 MOVED = 2.0  # posterior sd since the previous batch
 
 type Finding = dict[str, Any]
@@ -41,6 +46,8 @@ def look_first(
     return [
         *_failed([f for f in failures if whole(f)]),
         *_failed([f for f in failures if not whole(f)]),
+        *_far(rows, told),
+        *_edged(rows),
         *_near(rows),
         *_diverging(rows),
         *_uncovered(rows),
@@ -100,6 +107,52 @@ def _near(rows: Rows) -> list[Finding]:
     return [_finding("at the gate", Status.REVIEW, shown(row["ladder"]), _choice(row), f"passed with {said}: its interval's ends are rough") for _, row, said in found]  # fmt: skip
 
 
+def _far(rows: Rows, told: Rows) -> list[Finding]:
+    """Budgets far from the runs that tell of them: one line for all such ladders."""
+    budgets = [float(m[2]) for q in told if (m := BUDGET.match(f"{q['key']}_median"))]
+    if not budgets:
+        return []
+    found: dict[str, tuple[float, float]] = {}
+    for row in rows:
+        least, most = row["C_min"], row["C_max"]
+        if row["passed"] and row["resample"] in (WHOLE, POOLED) and least and most:
+            beyond = max(math.log10(max(budgets) / most), math.log10(least / min(budgets)))  # fmt: skip
+            found[row["ladder"]] = beyond, math.log10(most / least)
+    said = []
+    for unsupported in (True, False):
+        far = {n: b for n, (b, own) in found.items() if b > FAR and (b > TOO_FAR * max(own, 0.1)) is unsupported}  # fmt: skip
+        if far:
+            by = " to ".join(
+                dict.fromkeys(f"{f(far.values()):.1f}" for f in (min, max))
+            )
+            detail = f"the farthest budget lies {by} decades from the runs, " + (
+                f"more than {TOO_FAR:g} times their own range: they cannot support it; add runs nearer to it" if unsupported
+                else "farther than a hold-out on them is likely to test, and a law that is a little wrong is not in the interval; add runs nearer to it"
+            )  # fmt: skip
+            more = f" ({len(far)} ladders)" if len(far) > 1 else ""
+            said.append(_finding("extrapolation", Status.REVIEW, listed(list(far)) + more, "", detail))  # fmt: skip
+    return said
+
+
+def _edged(rows: Rows) -> list[Finding]:
+    """Optima that lie where the search for them was stopped, the worst of each ladder."""
+    worst: dict[str, tuple[float, str, dict[str, Any]]] = {}
+    for row in rows:
+        if row["passed"] and row["resample"] in (WHOLE, POOLED) and row["edges"]:
+            C, part = max(row["edges"].items(), key=lambda e: e[1])
+            if part > max(EDGE, worst.get(row["ladder"], (0.0,))[0]):
+                worst[row["ladder"]] = part, C, row
+    found = sorted(worst.values(), key=lambda w: -w[0])
+    return [
+        _finding(
+            "optimum at the edge", Status.REVIEW, shown(row["ladder"]), _choice(row),
+            f"{share(s)} of draws at {flop(float(C))} FLOP have their optimum at an end of the search, twice as far as the runs' own "
+            "tokens per parameter: the interval of N* is cut off there; add runs at more and fewer tokens per parameter",
+        )
+        for s, C, row in found
+    ]  # fmt: skip
+
+
 def _diverging(rows: Rows) -> list[Finding]:
     found = [r for r in rows if r["passed"] and r["divergences"]]
     found.sort(key=lambda r: -r["divergences"])
@@ -107,18 +160,24 @@ def _diverging(rows: Rows) -> list[Finding]:
 
 
 def _uncovered(rows: Rows) -> list[Finding]:
-    """Intervals that held far fewer held-out runs than they should."""
-    found = [r for r in rows if r["held_out_coverage_90"] is not None and r["held_out_coverage_90"] < HELD]  # fmt: skip
+    """Intervals that held far fewer held-out runs than they should, and than chance."""
+    found = [r for r in rows if r["held_out_coverage_90"] is not None and r["held_out_coverage_90"] < HELD and _by_chance(r) < CHANCE]  # fmt: skip
     found.sort(key=lambda r: r["held_out_coverage_90"])
     return [
         _finding(
             "held-out runs missed", Status.REVIEW, shown(r["ladder"]), _choice(r),
             f"90% intervals of a measured run held {share(r['held_out_coverage_90'])} of {r['held_out_runs']} runs "
             f"({r['resample'].removeprefix(HELD_OUT).strip()} {r['sample']} held out)".replace("( ", "(")
-            + "; farther out they are too narrow by as much",
+            + ("; farther out they are too narrow by as much or more" if r["resample"].startswith(HELD_OUT) else ""),
         )
         for r in found
     ]  # fmt: skip
+
+
+def _by_chance(row: dict[str, Any]) -> float:
+    """Probability that right 90 % intervals hold so few."""
+    n = row["held_out_runs"]
+    return float(binom.cdf(round(row["held_out_coverage_90"] * n), n, 0.9))
 
 
 def _by_ladder(

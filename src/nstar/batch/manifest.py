@@ -150,10 +150,12 @@ def read(source: str | Path) -> Manifest:
         text = path.read_text(encoding="utf-8")
         document = tomllib.loads(text)
     except UnicodeDecodeError as error:
-        msg = f"{path}: expected a TOML file in UTF-8 ({error})"
+        line = error.object[: error.start].count(b"\n") + 1
+        msg = f"{path}, line {line}: expected a TOML file in UTF-8 ({error})"
         raise ValueError(msg) from None
     except tomllib.TOMLDecodeError as error:
-        msg = f"{path}: not TOML: {error}"
+        said = str(error).replace("at end of document", f"at end of document, line {text.count(chr(10)) + 1}")  # fmt: skip
+        msg = f"{path}: not TOML: {said}"
         raise ValueError(msg) from None
 
     def refuse(place: Place, why: str) -> ValueError:
@@ -215,6 +217,10 @@ def fault(manifest: Manifest) -> tuple[Place, str] | None:
                 parse(prior)
         except ValueError as error:
             return ["priors", name], f"priors.{name}: {error}"
+    single = [e.name or Path(e.source).stem for e in manifest.data if not e.by and "*" not in e.source]  # fmt: skip
+    if twice := next((n for n in single if single.count(n) > 1), None):
+        last = max(i for i, e in enumerate(manifest.data) if (e.name or Path(e.source).stem) == twice)  # fmt: skip
+        return ["data", last], f"data: two ladders are named {twice!r}; give one of them a name = of its own"  # fmt: skip
     for name in grid.priors:
         if name not in SETS and name not in manifest.priors:
             return ["grid", "priors"], f"grid.priors: no set {name!r}; there are {', '.join([*SETS, *manifest.priors])}"  # fmt: skip

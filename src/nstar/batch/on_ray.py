@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nstar.batch.engines import begin, given_up, interleaved, worked
+from nstar.batch.engines import begin, died, given_up, interleaved, worked
 from nstar.batch.plan import Chunk
 from nstar.batch.work import Part, Told
 
@@ -68,8 +68,10 @@ class OnRay:
             chunk = waiting.pop(done[0])
             try:
                 yield ray.get(done[0])
+            except ray.exceptions.RayTaskError as error:  # of the node, not of a fit
+                yield given_up(chunk, told, f"on its node: {' '.join(str(error.cause).split())}")  # fmt: skip
             except (ray.exceptions.RayError, OSError):
-                yield given_up(chunk, told)
+                yield given_up(chunk, told, died(TRIES))
 
 
 def _work(chunk: Chunk, told: Told, cache: Path | None, share: float | None) -> Part:

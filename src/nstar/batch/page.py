@@ -32,6 +32,7 @@ def page(document: dict[str, Any]) -> str:
     names = varying(r for q in document["quantities"] for r in q["rows"]) or ["law"]
     return found.get_template("batch.html.j2").render(
         facts=document, figures=_figures(document, names), spreads=_spreads(document),
+        bent=any(r["discrepancy"] != "none" for q in document["quantities"] for r in q["rows"]),
         moves=(document["drift"] or {"moves": []})["moves"][:MOVES], lines=LINES, names=names,
     )  # fmt: skip
 
@@ -41,9 +42,12 @@ def _figures(document: dict[str, Any], names: Sequence[str]) -> list[dict[str, s
     found = []
     for i, q in enumerate(q for q in document["quantities"] if q["shown"]):
         rows = [r for r in q["rows"] if r["median"] is not None]
-        parts = _parts(rows)
-        for j, part in enumerate(parts):
-            of = f", part {j + 1} of {len(parts)}" if len(parts) > 1 else ""
+        units = [r["loss_unit"] if q["key"].startswith("L[") else None for r in rows]
+        each = [[r for r, u in zip(rows, units, strict=True) if u == unit] for unit in dict.fromkeys(units)]  # fmt: skip
+        parts = [(unit, part) for unit, own in zip(dict.fromkeys(units), each, strict=True) for part in _parts(own)]  # fmt: skip
+        for j, (unit, part) in enumerate(parts):
+            of = f", {unit}" if unit else ""
+            of += f", part {j + 1} of {len(parts)}" if len(parts) > 1 else ""
             title = f"{q['title']}{of}"
             alt = f"{title}: medians and {100 * document['prob']:.3g} % intervals of {len(part)} fits, by ladder; summary.json has each."
             size = 7.2, 1.4 + 0.21 * (len(part) + len({r["ladder"] for r in part}))
@@ -72,6 +76,7 @@ def forest(
 ) -> Axes:
     """Draw intervals by ladder: colour is the law, the mark its noise, hollow pooled.
 
+    What else varies in a choice is written at the end of its line.
     A thin bar below one is the interval of the posterior means of bootstrap replicates,
     which is another thing than the posterior's own.
 
@@ -87,7 +92,7 @@ def forest(
     colours = {law: COLOURS[i % len(COLOURS)] for i, law in enumerate(laws)}
     marks = {noise: MARKS[i % len(MARKS)] for i, noise in enumerate(noises)}
     at, ticks = 0.0, []
-    again = False
+    again, other = False, [n for n in names if n not in ("law", "noise")]
     for ladder in dict.fromkeys(r["ladder"] for r in rows):
         own = [r for r in rows if r["ladder"] == ladder]
         ticks.append((at, _plain(ladder)))
@@ -95,6 +100,8 @@ def forest(
             colour = colours[row["law"]]
             ax.plot([row["lo"], row["hi"]], [at, at], color=colour, lw=2, solid_capstyle="butt")  # fmt: skip
             ax.plot(row["median"], at, marks[row["noise"]], color=colour, ms=5, mfc="none" if row["pooled"] else colour)  # fmt: skip
+            if other and (said := words(row, other)):
+                ax.annotate(said, (1.01, at), xycoords=("axes fraction", "data"), va="center", fontsize=7, color=SOFT, annotation_clip=False)  # fmt: skip
             for b in row["bootstraps"]:
                 again = True
                 ax.plot([b["lo"], b["hi"]], [at + 0.36] * 2, color=SOFT, lw=1)

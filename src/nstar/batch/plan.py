@@ -88,13 +88,13 @@ def plan(manifest: Manifest) -> list[Chunk]:
     for ladder in found:
         if ladder.runs is None:
             whole = Sample()
-            chunks += [Chunk(identity.of([ladder.name, *c[:5]]), ladder.name, c, (whole,), ("",), None, ladder.reason) for c in choices]  # fmt: skip
+            chunks += [Chunk(identity.of([ladder.name, *c[:5], ladder.reason]), ladder.name, c, (whole,), ("",), None, ladder.reason) for c in choices]  # fmt: skip
             continue
         data, groups = (
             identity.of_runs(ladder.runs),
             list(_samples(ladder.runs, manifest)),
         )
-        told = [[identity.of_array(s.weight) + identity.of_array(s.keep) for s in g] for g, _ in groups]  # fmt: skip
+        told = [[identity.of_array(s.weight) + identity.of_array(s.keep) + why for s in g] for g, why in groups]  # fmt: skip
         for choice in choices:
             model = identity.of_model(
                 *choice[:3], choice.prior_set, choice.seed, ladder.runs
@@ -151,11 +151,28 @@ def _samples(
             elif asked.kind == "leave_out":
                 yield _left_out(runs, by, said), ""
             else:
-                along = usual_along(runs, manifest.grid.laws[0])
-                parts = [(d, split(runs, d, along)) for d in asked.decades]
-                yield [Sample(said, f"{d:g} decades", keep=np.isin(runs.rows, p.train.rows)) for d, p in parts], ""  # fmt: skip
+                yield from _held_out(runs, asked.decades, said, manifest)
         except ValueError as error:
             yield [Sample(said)], str(error)
+
+
+def _held_out(
+    runs: Observations, decades: Sequence[float], said: str, manifest: Manifest
+) -> Iterator[tuple[list[Sample], str]]:
+    """Hold out what the ladder has runs enough for; say of the rest why not."""
+    along = usual_along(runs, manifest.grid.laws[0])
+    made, refused = list[Sample](), list[tuple[Sample, str]]()
+    for d in decades:
+        label = f"{d:g} decades"
+        try:
+            rows = split(runs, d, along).train.rows
+            made.append(Sample(said, label, keep=np.isin(runs.rows, rows)))
+        except ValueError as error:
+            refused.append((Sample(said, label), str(error)))
+    if made:
+        yield made, ""
+    for sample, why in refused:
+        yield [sample], why
 
 
 def _left_out(runs: Observations, by: str, said: str) -> list[Sample]:
@@ -173,12 +190,14 @@ def _left_out(runs: Observations, by: str, said: str) -> list[Sample]:
 
 def _pooled(found: Sequence[Ladder], choice: Choice, asked: tuple[str, str]) -> Chunk:
     """One fit of all ladders, each with unknowns of its own about a population's."""
-    held = [(ladder.name, ladder.runs) for ladder in found if ladder.runs is not None]
+    law, _ = named(choice.law, choice.noise)
+    needs = {*law.inputs, *law.response.columns}
+    held = [(ladder.name, ladder.runs) for ladder in found if ladder.runs is not None and all(n in ladder.runs for n in needs)]  # fmt: skip
     samples = tuple(Sample(POOLED, name) for name, _ in held) or (Sample(POOLED),)
     try:
         runs = together(held)
     except ValueError as error:
-        return Chunk(identity.of([POOLED, asked, choice[:5]]), POOLED, choice, samples, ("",) * len(samples), None, str(error))  # fmt: skip
+        return Chunk(identity.of([POOLED, asked, choice[:5], str(error)]), POOLED, choice, samples, ("",) * len(samples), None, str(error))  # fmt: skip
     model = identity.of_model(*choice[:3], choice.prior_set, choice.seed, runs)
     fits = [identity.of([model, POOLED, [identity.of_runs(r) for _, r in held], name, asked[0]]) for name, _ in held]  # fmt: skip
     return Chunk(identity.of([POOLED, fits, asked]), POOLED, choice, samples, tuple(fits), runs)  # fmt: skip
@@ -188,13 +207,17 @@ def together(held: Sequence[tuple[str, Observations]]) -> Observations:
     """Put ladders into one table, with a column that names them.
 
     Raises:
-        ValueError: there is nothing to pool, or FLOP are not counted alike.
+        ValueError: there is nothing to pool, or FLOP or losses are not counted alike.
     """
     if len(held) < 2:
         msg = "pooling takes two ladders or more"
         raise ValueError(msg)
     if len({runs.cost for _, runs in held}) > 1:
         msg = "ladders whose FLOP per parameter and token differ are not pooled"
+        raise ValueError(msg)
+    units = {runs.loss_unit for _, runs in held} - {"unknown"}
+    if len(units) > 1:
+        msg = f"losses in {' and in '.join(sorted(units))} are not pooled"
         raise ValueError(msg)
     first = held[0][1]
     shared = [n for n in ("N", "D", "C", "L") if all(n in r for _, r in held)]

@@ -11,12 +11,13 @@ from nstar.wording import count, counts, digits, flop, numbers
 
 CHOICE = ("law", "noise", "discrepancy", "priors", "seed")
 HEAD = (
-    "fit", "name", "ladder", *CHOICE, "resample", "sample", "runs", "method", "k_hat", "ess",
+    "fit", "name", "ladder", *CHOICE, "resample", "sample", "runs", "C_min", "C_max", "loss_unit", "method", "k_hat", "ess",
     "r_hat", "divergences", "passed", "reason", "held_out_runs", "held_out_coverage_90",
     "held_out_crps", "held_out_rmse", "held_out_bias",
 )  # fmt: skip
 WHOLE, POOLED, HELD_OUT = "none", "pooled", "hold out"
 BUDGET = re.compile(r"^([NDL]|metric)\[([^\]=]+)\]_median$")
+EDGE = re.compile(r"^on_edge\[([^\]]+)\]$")
 RUN = re.compile(r"^loss\[N=([^,]+), D=([^\]]+)\]_median$")
 TITLES = {
     "alpha1": "α₁, exponent of N* in C",
@@ -76,7 +77,8 @@ def records(table: pa.Table, found: Iterable[Quantity]) -> list[dict[str, Any]]:
         found: what is read of it; None where a fit, or the table, has it not.
 
     Returns:
-        A record a fit: its columns by name, and under `told` a `Told` by key.
+        A record a fit: its columns by name, under `told` a `Told` by key, under `edges`
+        the part of its draws whose optimum ends the search, by budget.
     """
     n = table.num_rows
 
@@ -84,7 +86,10 @@ def records(table: pa.Table, found: Iterable[Quantity]) -> list[dict[str, Any]]:
         return table[name].to_pylist() if name in table.column_names else [None] * n
 
     heads = zip(*(column(name) for name in HEAD), strict=True)
-    rows: list[dict[str, Any]] = [dict(zip(HEAD, values, strict=True)) | {"told": {}} for values in heads]  # fmt: skip
+    rows: list[dict[str, Any]] = [dict(zip(HEAD, values, strict=True)) | {"told": {}, "edges": {}} for values in heads]  # fmt: skip
+    for C, name in [(m[1], m[0]) for n in table.column_names if (m := EDGE.match(n))]:
+        for row, share in zip(rows, column(name), strict=True):
+            row["edges"] |= {} if share is None else {C: share}
     for q in found:
         own = f"log_{q.key}" if q.log else q.key
         parts = [f"{q.key}_lo", f"{q.key}_median", f"{q.key}_hi", f"{own}_mean", f"{own}_sd"]  # fmt: skip
@@ -146,6 +151,8 @@ def interval(row: Mapping[str, Any], *, log: bool) -> str:
     return counts(one) if log else numbers(one, 4)
 
 
-def number(value: float | None, n: int = 3) -> str:
-    """Write a number, or a dash where there is none."""
-    return "–" if value is None else digits(value, n)
+def number(value: float | None, n: int = 3, *, log: bool = False) -> str:
+    """Write a number, a count where it is one, or a dash where there is none."""
+    if value is None:
+        return "–"
+    return count(value) if log else digits(value, n)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 type Say = Callable[[str], None]
 
+PAGE = "index.html", "summary.json"
+
 
 @dataclass(frozen=True)
 class Refit:
@@ -66,6 +68,7 @@ def refit(
 
     Raises:
         FileNotFoundError: there is no such manifest.
+        RuntimeError: the engine did not give back all chunks.
         ValueError: it is not as it should be, a file of the folder was cut short or
             edited, another process writes there, or `only` names nothing.
         OSError: there is no room; what was finished is kept.
@@ -77,9 +80,11 @@ def refit(
     chosen = chosen_of(chunks, only)
     with held(Path(out)):
         store = opened(Path(out), remake=remake)
+        swept(Path(out))
         if fresh:
-            store.forget()
-        left = [c for c in chosen if not finished(store, c, remake=remake)]
+            store.forget([c.name for c in chosen])
+        wanted = asked.outputs.draws
+        left = [c for c in chosen if not finished(store, c, draws=wanted, remake=remake)]  # fmt: skip
         count = sum(len(c.samples) for c in left)
         kept = sum(len(c.samples) for c in chosen) - count
         say(f"{asked.name}: {count} fits to make in {len(left)} chunks, {kept} are there")  # fmt: skip
@@ -91,6 +96,9 @@ def refit(
         write_whole(Path(out) / "manifest.json", json_text(asked.model_dump()))
         if asked.outputs.page:
             _tell(Path(out), asked.name, table, command)
+        else:
+            for name in PAGE:
+                (Path(out) / name).unlink(missing_ok=True)
     return Refit(Path(out), table, count, len(here) == len(named))
 
 
@@ -101,8 +109,8 @@ def _tell(folder: Path, name: str, table: "pa.Table", command: str) -> None:
 
     told = summary(table, read_table(folder / BEFORE), name=name, command=command)
     text = json_text(told)
-    write_whole(folder / "summary.json", text)
-    write_whole(folder / "index.html", page(json.loads(text)))
+    for name, whole in zip(PAGE, (page(json.loads(text)), text), strict=True):
+        write_whole(folder / name, whole)
 
 
 def chosen_of(chunks: Sequence[Chunk], only: Sequence[str]) -> list[Chunk]:
@@ -135,8 +143,15 @@ def opened(folder: Path, *, remake: bool = False, touch: bool = True) -> Store:
         touch: whether it may also be removed.
 
     Raises:
-        ValueError: the table is damaged.
+        ValueError: the table, or that of the batch before, is damaged.
     """
+    try:
+        read_table(folder / BEFORE)
+    except ValueError:
+        if not remake:
+            raise
+        if touch:
+            (folder / BEFORE).unlink()
     try:
         return Store(folder)
     except ValueError:
@@ -147,14 +162,26 @@ def opened(folder: Path, *, remake: bool = False, touch: bool = True) -> Store:
         return Store(folder, table=False)
 
 
+def swept(folder: Path) -> None:
+    """Remove what a killed batch was in the midst of writing."""
+    for file in (*folder.glob("*.part"), *folder.glob("*/*.part")):
+        file.unlink(missing_ok=True)
+
+
 def finished(
-    store: Store, chunk: Chunk, *, remake: bool = False, touch: bool = True
+    store: Store,
+    chunk: Chunk,
+    *,
+    draws: bool,
+    remake: bool = False,
+    touch: bool = True,
 ) -> bool:
     """Say whether a chunk is finished and its files are as they were written.
 
     Args:
         store: where it would lie.
         chunk: the fits.
+        draws: whether their draws are asked for.
         remake: forget damaged files, rather than refuse them.
         touch: whether they may also be removed.
 
@@ -164,13 +191,14 @@ def finished(
     if not store.has(chunk.name):
         return False
     try:
-        found = store.part(chunk.name).table
-        return found["name"] == list(chunk.fits) and LOST not in found["method"]
+        found = store.part(chunk.name)
+        table, kept = found.table, bool(found.draws) or not any(found.table["passed"])
+        return table["name"] == list(chunk.fits) and LOST not in table["method"] and (kept or not draws)  # fmt: skip
     except ValueError:
         if not remake:
             raise
         if touch:
-            store.drop(chunk.name)
+            store.forget([chunk.name])
         return False
 
 
@@ -178,19 +206,22 @@ def _run(
     chunks: Sequence[Chunk], told: Told, engine: Engine, store: Store, say: Say
 ) -> None:
     """Run chunks and keep what comes of each, with a line for each."""
-    titles = {c.name: c.title for c in chunks}
+    titles, came = {c.name: c.title for c in chunks}, 0
     total, done, began = sum(len(c.samples) for c in chunks), 0, time.monotonic()
     pace = Pace(len(chunks))
-    for i, part in enumerate(engine(chunks, told), 1):
+    for came, part in enumerate(engine(chunks, told), 1):
         store.add(part)
         done += len(part.table["fit"])
         took = time.monotonic() - began
         lost = _lost(part)
-        line = f"[{i}/{len(chunks)}] {titles[part.chunk]}: {_fits(part)}; {spoken(took / done * (total - done))} left"
+        line = f"[{came}/{len(chunks)}] {titles[part.chunk]}: {_fits(part)}; {spoken(took / done * (total - done))} left"
         if lost:
             say(f"{line}; {lost}")
-        elif pace.due(i, took):
+        elif pace.due(came, took):
             say(line)
+    if came < len(chunks):
+        msg = f"the engine gave back {came} of {len(chunks)} chunks; those are kept, and the same command fits the rest"
+        raise RuntimeError(msg)
 
 
 class Pace:

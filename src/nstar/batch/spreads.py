@@ -91,7 +91,7 @@ def _moves(
     moves = [(abs(m), row["sample"]) for row, t in held if (m := change(t.median, own, q)) is not None]  # fmt: skip
     worst = max(moves, default=(None, None), key=lambda m: m[0])
     return {
-        "key": q.key, "title": q.title, "count": len(held), "whole": own.median if own else None,
+        "key": q.key, "title": q.title, "log": q.log, "count": len(held), "whole": own.median if own else None,
         "lo": least[1].median, "without_lo": least[0]["sample"],
         "hi": most[1].median, "without_hi": most[0]["sample"],
         "largest": worst[0], "without": worst[1],

@@ -21,12 +21,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nstar.batch import parts
-from nstar.batch.table import FIRST, SCHEMA, as_table, csv_text, digest_of, ordered
+from nstar.batch.table import (
+    FIRST,
+    SCHEMA,
+    as_table,
+    csv_text,
+    digest_of,
+    ordered,
+    undated,
+)
 from nstar.batch.work import Part
 from nstar.files.writing import write_whole
 
 TABLE, DRAWS, CHUNKS, BEFORE = "fits.parquet", "draws.nc", "chunks", "previous.parquet"
+AS_CSV = "fits.csv"
 SPARE = "spare"  # chunks of the batch before that are not of this one
+FORGOTTEN = ".fresh"  # says that the table's chunks are to be made again
 
 
 class Store:
@@ -41,7 +51,8 @@ class Store:
         self.folder = folder
         self.table = read_table(folder / TABLE) if table else None
         names = self.table["chunk"].to_pylist() if self.table else []
-        self.rows = _spans(names)
+        self.forgotten = _lines(folder / FORGOTTEN)
+        self.rows = {n: at for n, at in _spans(names).items() if n not in self.forgotten}  # fmt: skip
 
     def has(self, chunk: str) -> bool:
         """Say whether a chunk is finished."""
@@ -87,25 +98,35 @@ class Store:
         """Keep what came of a chunk."""
         parts.put(part, self.folder / CHUNKS)
 
-    def forget(self) -> None:
-        """Forget all chunks; the table stays, to be told beside the new one."""
-        for place in (CHUNKS, SPARE):
-            _empty(self.folder / place)
-        self.rows = {}
+    def forget(self, chunks: Iterable[str]) -> None:
+        """Forget chunks, so that they are made again, also by who resumes.
 
-    def drop(self, chunk: str) -> None:
-        """Forget a chunk, so that it is made again."""
-        while (file := self._file(chunk)) is not None:
-            file.unlink()
-        self.rows.pop(chunk, None)
+        The table stays, to be told beside the new one.
+        """
+        self.forgotten |= set(chunks)
+        write_whole(self.folder / FORGOTTEN, "\n".join(sorted(self.forgotten)))
+        for chunk in chunks:
+            while (file := self._file(chunk)) is not None:
+                file.unlink()
+            self.rows.pop(chunk, None)
 
     def spare(self, planned: Sequence[str]) -> None:
         """Put aside what the table holds and is no longer planned."""
         if left := [chunk for chunk in self.rows if chunk not in set(planned)]:
-            _empty(self.folder / SPARE, but=planned)
-            for chunk in left:
+            _empty(self.folder / SPARE, but=[*planned, *left])
+            there = {file.stem for file in (self.folder / SPARE).glob("*.npz")}
+            for chunk in (c for c in left if c not in there):
                 with contextlib.suppress(ValueError):  # damaged, and not asked for
                     parts.put(self.part(chunk), self.folder / SPARE)
+
+
+def _answers(table: pa.Table) -> str:
+    """Hash what the fits say, whenever they were made and whether their draws were kept."""
+    return digest_of(undated(table).drop_columns(["draws_sha256"]))
+
+
+def _lines(file: Path) -> set[str]:
+    return set(file.read_text().split()) if file.is_file() else set()
 
 
 def _empty(folder: Path, but: Sequence[str] = ()) -> None:
@@ -200,11 +221,15 @@ def gather(
     table = ordered(table.append_column("draws_sha256", pa.array(seals)))
     table = table.replace_schema_metadata({SCHEMA: digest_of(table)})
     before = store.table
-    if before is not None and before["name"].to_pylist() != table["name"].to_pylist():
+    if before is not None and _answers(before) != _answers(table):
         _write_table(before, folder / BEFORE)
     _write_table(table, folder / TABLE)
+    (folder / FORGOTTEN).unlink(missing_ok=True)
     if csv:
-        write_whole(folder / "fits.csv", csv_text(table))
+        write_whole(folder / AS_CSV, csv_text(table))
+    for name, wanted in ((DRAWS, draws), (AS_CSV, csv)):
+        if not wanted:  # what is there is of other fits by now
+            (folder / name).unlink(missing_ok=True)
     _empty(folder / CHUNKS)
     for name in chunks:
         (folder / SPARE / f"{name}.npz").unlink(missing_ok=True)

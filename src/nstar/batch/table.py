@@ -15,7 +15,7 @@ DATED = ("seconds", "made_with")  # columns that tell of the making, not of the 
 SCHEMA = b"nstar_batch_sha256"  # of the contents, in the file's metadata
 FIRST = (
     "fit", "name", "chunk", "ladder", "law", "noise", "discrepancy", "priors", "seed", "resample",
-    "sample", "runs", "C_max", *Certificate._fields, "prob",
+    "sample", "runs", "C_min", "C_max", "params_counted", "loss_unit", *Certificate._fields, "prob",
 )  # fmt: skip
 LAST = (*DATED, "draws_sha256")
 COUNTS = {"seed", "runs", "divergences", "held_out_runs"}
@@ -40,7 +40,8 @@ def _column(name: str, values: Sequence[Any]) -> pa.Array:
 def ordered(table: pa.Table) -> pa.Table:
     """Put columns in one order: what a fit is of, how it went, quantities by name."""
     names = sorted(set(table.column_names) - {*FIRST, *LAST})
-    return table.select([*FIRST, *names, *(n for n in LAST if n in table.column_names)])
+    there = [n for n in (*FIRST, *names, *LAST) if n in table.column_names]
+    return table.select(there)
 
 
 def digest_of(table: pa.Table) -> str:

@@ -9,15 +9,16 @@ import jax
 import numpy as np
 import xarray as xr
 
-from nstar.batch.plan import POOLED, Chunk
+from nstar.batch.plan import CHUNK, POOLED, Chunk
 from nstar.batch.summaries import coefficients, columns, row_of
-from nstar.fits.batches import Batch, run
+from nstar.departures.discrepancy import Bent
+from nstar.fits.batches import Batch, run, span
 from nstar.fits.certificates import Certificate, by_draws, failed
 from nstar.fits.fitting import Fit, fit, named, problem, unknowns
 from nstar.fits.groups import in_group
 from nstar.fits.resampling import reweighted
 from nstar.fits.waiting import Task, asked_for, tasks_of
-from nstar.predictions.allocating import optima
+from nstar.predictions.allocating import on_edge, optima, window
 from nstar.scores import scores
 from nstar.types import Surface
 from nstar.validation.backtest import predicted
@@ -31,7 +32,7 @@ KEPT = {
     "metric",
     "loss",
 }  # draws beside the unknowns
-TOGETHER, WIDE = 16, 256  # fits that a program takes, on a CPU and elsewhere
+TOGETHER, WIDE = 16, CHUNK  # fits that a program takes, on a CPU and elsewhere
 LOST = "lost"  # method of a fit that the machine could not finish
 NUISANCE = ("waves_", "offset_")  # not kept, as vectors are not
 
@@ -55,11 +56,13 @@ class Part(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Certificates, draws by name, (fit, draw, ...), and scores of runs held out."""
+    """Certificates, draws by name, (fit, draw, ...), and what else a row tells."""
 
     said: list[Certificate]
     values: dict[str, np.ndarray]
-    held: list[dict[str, float]]
+    more: list[
+        dict[str, float]
+    ]  # optima at an end of the search, scores of runs held out
 
 
 def work(chunk: Chunk, told: Told) -> Part:
@@ -75,12 +78,8 @@ def work(chunk: Chunk, told: Told) -> Part:
         nothing = nothing._replace(said=[Certificate(LOST, reason=chunk.reason)] * count)  # fmt: skip
     try:
         found = nothing if chunk.runs is None or chunk.reason else _fitted(chunk, told)
-    except (MemoryError, OSError) as error:  # of the machine: worth another try
-        why = f"{type(error).__name__} {error}".strip()
-        found = nothing._replace(said=[Certificate(LOST, reason=why)] * count)
     except Exception as error:  # one chunk's failure is a finding, and ends no batch
-        name = "" if type(error) is ValueError else f"{type(error).__name__}: "
-        found = nothing._replace(said=[failed(name + " ".join(str(error).split()))] * count)  # fmt: skip
+        found = nothing._replace(said=[_failure(error)] * count)
     sums = [
         row_of({n: v[i] for n, v in found.values.items()}, told.budgets, told.runs, told.prob)
         if found.said[i].passed else {}
@@ -92,23 +91,35 @@ def work(chunk: Chunk, told: Told) -> Part:
     }
     seconds = (time.perf_counter() - began) / count
     rows = [
-        _head(chunk, i) | found.said[i]._asdict() | {"prob": told.prob} | sums[i] | found.held[i]
+        _head(chunk, i) | found.said[i]._asdict() | {"prob": told.prob} | sums[i] | found.more[i]
         | {"seconds": seconds, "made_with": _made_with()}
         for i in range(count)
     ]  # fmt: skip
     return Part(chunk.name, columns(rows), draws)
 
 
+def _failure(error: Exception) -> Certificate:
+    """Say what went wrong; a fault of the machine is worth another try."""
+    name = "" if type(error) is ValueError else f"{type(error).__name__}: "
+    why = name + " ".join(str(error).split())
+    full = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in why
+    if full or isinstance(error, MemoryError | OSError):
+        return Certificate(LOST, reason=why)
+    return failed(why)
+
+
 def _head(chunk: Chunk, i: int) -> dict[str, Any]:
     """What a fit is of."""
     choice, sample, runs = chunk.choice, chunk.samples[i], chunk.runs
-    used = {"runs": 0, "C_max": np.nan}
+    used: dict[str, Any] = {"runs": 0, "C_min": np.nan, "C_max": np.nan, "params_counted": "", "loss_unit": ""}  # fmt: skip
     if runs is not None:
         learned = slice(None) if sample.keep is None else sample.keep
         if sample.resample == POOLED:
             learned = runs["ladder"] == sample.label
         rows = runs.take(np.arange(len(runs))[learned])
-        used = {"runs": len(rows), "C_max": float(rows["C"].max()) if "C" in rows else np.nan}  # fmt: skip
+        used |= {"runs": len(rows), "params_counted": runs.params_counted, "loss_unit": runs.loss_unit}  # fmt: skip
+        if "C" in rows and len(rows):
+            used |= {"C_min": float(rows["C"].min()), "C_max": float(rows["C"].max())}
     ladder = sample.label if sample.resample == POOLED else chunk.ladder
     return {
         "fit": chunk.labels[i], "name": chunk.fits[i], "chunk": chunk.name, "ladder": ladder,
@@ -127,14 +138,14 @@ def _fitted(chunk: Chunk, told: Told) -> Found:
         choice.seed, told.draws, [*ends, *told.budgets], None, told.precision, told.runs,
         _sizes(),
     )  # fmt: skip
-    none = [dict[str, float]() for _ in chunk.samples]
+    more = [dict[str, float]() for _ in chunk.samples]
     if chunk.samples[0].resample == POOLED:
         return _pooled(chunk, told)
     if chunk.samples[0].weight is not None:
         p = problem(runs, choice.law, choice.noise, choice.prior_set, "none")
         weights = {str(i): s.weight for i, s in enumerate(chunk.samples) if s.weight is not None}  # fmt: skip
         batch = reweighted(p, weights, asked, _silent)
-        return Found(*_read(batch, ends), none)
+        return Found(*_read(batch, ends), more)
     tables = {
         str(i): runs if s.keep is None else runs.take(s.keep)
         for i, s in enumerate(chunk.samples)
@@ -146,8 +157,13 @@ def _fitted(chunk: Chunk, told: Told) -> Found:
         i = int(task.name)
         keep = chunk.samples[i].keep
         if keep is not None and batch.certificates["passed"].values[i]:
-            none[i] = _scored(task, batch, runs.take(~keep), choice.seed)
-    return Found(*_read(batch, ends), none)
+            more[i] = _scored(task, batch, runs.take(~keep), choice.seed)
+    said, values = _read(batch, ends)
+    for task in tasks:
+        i = int(task.name)
+        if isinstance(task.problem.law, Bent) and said[i].passed:
+            more[i] |= _at_edge({n: v[i] for n, v in values.items()}, span(task.problem), told)  # fmt: skip
+    return Found(said, values, more)
 
 
 def _sizes() -> tuple[int, ...]:
@@ -172,6 +188,16 @@ def _read(
         and set(v.dims) <= {"fit", "draw", "C", "run"}
     }
     return said, coefficients(values, ends)
+
+
+def _at_edge(
+    values: dict[str, np.ndarray], ends: tuple[float, float], told: Told
+) -> dict[str, float]:
+    """Part of the draws whose optimum lies where the search for it was stopped."""
+    if not told.budgets:
+        return {}
+    at = on_edge(values["log_D"] - values["log_N"], ends).mean(0)
+    return {f"on_edge[{C:g}]": float(v) for C, v in zip(told.budgets, at, strict=True)}
 
 
 def _scored(task: Task, batch: Batch, rest: Any, seed: int) -> dict[str, float]:
@@ -202,7 +228,10 @@ def _pooled(chunk: Chunk, told: Told) -> Found:
     certificate = by_draws(posterior, stats)
     each = [_group(made, s.label, told) for s in chunk.samples]
     values = {n: np.stack([g[n] for g in each]) for n in each[0]}
-    return Found([certificate] * len(each), values, [{}] * len(each))
+    more = [dict[str, float]() for _ in each]
+    if isinstance(made.law, Bent):
+        more = [_at_edge(g, window(in_group(made, s.label)), told) for g, s in zip(each, chunk.samples, strict=True)]  # fmt: skip
+    return Found([certificate] * len(each), values, more)
 
 
 def _group(made: Fit, ladder: str, told: Told) -> dict[str, np.ndarray]:

@@ -109,7 +109,7 @@ def _dry(
 
     store = opened(out, remake=True, touch=False)
     chosen = chosen_of(plan(asked), only)
-    left = [c for c in chosen if fresh or not finished(store, c, remake=True, touch=False)]  # fmt: skip
+    left = [c for c in chosen if fresh or not finished(store, c, draws=asked.outputs.draws, remake=True, touch=False)]  # fmt: skip
     count = Processes(workers).places if engine is Engines.processes else 1
     took = seconds(left, store, count)
     fits = sum(len(c.samples) for c in left)

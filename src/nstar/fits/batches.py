@@ -182,7 +182,7 @@ def _told(chunk: list[Task], params: Any, asked: Asked) -> xr.Dataset:
     """Label the draws of a chunk and what follows from them."""
     law, C, quantiles = chunk[0].problem.law, asked.C, asked.quantiles
     given, full = stacked(chunk, asked.sizes)
-    spans = np.array([_span(t.problem) for t in full])
+    spans = np.array([span(t.problem) for t in full])
     held = {n: np.resize(v, (len(full), *v.shape[1:])) for n, v in params.items()}
     cost = chunk[0].problem.runs.cost
     found = decisions(chunk[0].skeleton, cost, quantiles, given[0], held, C, spans, asked.at)  # fmt: skip
@@ -199,7 +199,8 @@ def _told(chunk: list[Task], params: Any, asked: Asked) -> xr.Dataset:
     return xr.Dataset(data, coords)
 
 
-def _span(p: Problem) -> tuple[float, float]:
+def span(p: Problem) -> tuple[float, float]:
+    """Least and most tokens per parameter that are searched for an optimum."""
     if isinstance(p.law, Bent) and "N" in p.runs and "D" in p.runs:
         return of_runs(p.runs["N"], p.runs["D"])
     return WIDEST

@@ -109,13 +109,17 @@ def drawn(runs: Observations, by: str, count: int, seed: int) -> np.ndarray:
         Times that each run is drawn, (resample, run); the first of many are those of few.
 
     Raises:
-        ValueError: there is no such column.
+        ValueError: there is no such column, or it has blanks.
     """
     rng = np.random.default_rng(seed)
     if by == "run":
         groups = np.arange(len(runs))
     elif by in runs:
-        groups = np.unique(runs[by], return_inverse=True)[1]
+        values = runs[by]
+        if blank := int(np.sum(values != values)):
+            msg = f"{runs.source}: {by!r} is blank in {blank} of {len(runs)} runs, which cannot be drawn by it; leave them out first"
+            raise ValueError(msg)
+        groups = np.unique(values, return_inverse=True)[1]
     else:
         msg = f"{runs.source}: no column {by!r} to resample by; there are {', '.join(runs.columns)}"
         raise ValueError(msg)

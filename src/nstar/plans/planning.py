@@ -21,8 +21,6 @@ from nstar.types import Surface
 from nstar.verdicts import Check
 from nstar.wording import count, counts, flop, numbers
 
-AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -224,9 +222,8 @@ def _on_edge(fit: Fit | Average, ratio: np.ndarray) -> np.ndarray:
     outside = np.zeros(ratio.shape[1])
     for part, one in zip(parts, each, strict=True):
         if isinstance(part.law, Bent):
-            low, high = np.log(allocating.window(part))
-            inside = (np.log(one) > low + AT_EDGE) & (np.log(one) < high - AT_EDGE)
-            outside += np.sum(~inside, axis=0)
+            on = allocating.on_edge(np.log(one), allocating.window(part))
+            outside += np.sum(on, axis=0)
     return outside / len(ratio)
 
 

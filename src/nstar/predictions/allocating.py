@@ -18,6 +18,7 @@ from nstar.samplers.density import Skeleton, split
 from nstar.types import Allocation, Array, Cost, Law, Scattered, Surface
 
 BUDGETS = (4,)  # searched at a time
+AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
 
 
 def optima(
@@ -71,6 +72,12 @@ def _joined(
 def window(fit: Fit, widened: float = WIDENED) -> tuple[float, float]:
     """Least and most tokens per parameter of the runs, widened at either end."""
     return of_runs(fit.runs["N"], fit.runs["D"], widened)
+
+
+def on_edge(log_ratio: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Say which optima, log D*/N*, lie at an end of the tokens per parameter searched."""
+    low, high = np.log(ends)
+    return (log_ratio <= low + AT_EDGE) | (log_ratio >= high - AT_EDGE)
 
 
 def _optima(

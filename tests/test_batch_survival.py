@@ -1,0 +1,254 @@
+"""What a folder of a batch keeps, forgets and refuses, with fits that cost nothing."""
+
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+
+import jax
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import xarray as xr
+
+from nstar.batch import engines, store, work
+from nstar.batch.manifest import read
+from nstar.batch.plan import plan
+from nstar.fits.certificates import Certificate
+from test_batch import MANIFEST, cut, refit, write
+from test_batches import ladder
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for i in range(2):
+        write(tmp_path, f"t{i}", ladder(i))
+    (tmp_path / "m.toml").write_text(MANIFEST)
+    monkeypatch.setattr(work, "_fitted", at_once)
+    return tmp_path
+
+
+def at_once(chunk, told, shift=0.0):
+    """Draws of nothing, the same for the same chunk."""
+    rng = np.random.default_rng(int(chunk.name[:8], 16))
+    shape = len(chunk.samples), told.draws
+    said = [Certificate("importance", 0.1, 900.0, passed=True)] * shape[0]
+    return work.Found(said, {"alpha1": shift + rng.normal(size=shape)}, [{}] * shape[0])
+
+
+def moved(chunk, told):
+    return at_once(chunk, told, shift=1.0)
+
+
+def edited(folder, old, new):
+    text = (folder / "m.toml").read_text()
+    assert old in text
+    (folder / "m.toml").write_text(text.replace(old, new))
+
+
+def means(out):
+    return dict(zip(*(pq.read_table(out / "fits.parquet")[n].to_pylist() for n in ("fit", "alpha1_mean")), strict=True))  # fmt: skip
+
+
+def interrupted(monkeypatch, after):
+    """Stop a batch after so many chunks are kept."""
+    add, count = store.Store.add, [0]
+
+    def some(self, part):
+        if count[0] == after:
+            raise KeyboardInterrupt
+        count[0] += 1
+        add(self, part)
+
+    monkeypatch.setattr(store.Store, "add", some)
+    return lambda: monkeypatch.setattr(store.Store, "add", add)
+
+
+def test_all_made_afresh_stays_so_for_who_resumes(folder, monkeypatch):
+    refit(folder)
+    before = means(folder / "out")
+    monkeypatch.setattr(work, "_fitted", moved)
+    undo = interrupted(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        refit(folder, fresh=True)
+    undo()
+    made, _ = refit(folder)
+    assert made.fitted == 44 - 1 - 20
+    after = means(folder / "out")
+    assert all(after[n] == pytest.approx(before[n] + 1, abs=1e-6) for n in before)
+    previous = pq.read_table(folder / "out" / "previous.parquet")
+    assert previous["alpha1_mean"].to_pylist() == list(before.values())
+    assert refit(folder)[0].fitted == 0
+
+
+def test_a_part_made_afresh_keeps_the_rest(folder):
+    refit(folder)
+    made, _ = refit(folder, fresh=True, only=["t1"])
+    assert (made.fitted, made.table.num_rows, made.whole) == (22, 44, True)
+
+
+def test_what_is_no_longer_asked_for_goes_and_what_is_asked_for_again_comes(folder):
+    refit(folder)
+    out = folder / "out"
+    names = "draws.nc", "fits.csv", "index.html", "summary.json"
+    assert all((out / name).is_file() for name in names)
+    (folder / "m.toml").write_text((folder / "m.toml").read_text() + "[outputs]\ndraws = false\ncsv = false\npage = false\n")  # fmt: skip
+    assert refit(folder)[0].fitted == 0
+    assert not any((out / name).exists() for name in names)
+    edited(folder, "draws = false", "draws = true")
+    made, _ = refit(folder)
+    assert made.fitted == 44
+    with xr.open_datatree(out / "draws.nc", engine="h5netcdf") as tree:
+        assert np.isfinite(tree["posterior"]["alpha1"].values).all()
+    assert refit(folder)[0].fitted == 0
+
+
+def test_the_reason_of_a_table_that_cannot_be_read_is_todays(folder):
+    bad = folder / "tables" / "bad.csv"
+    for wrong in ("x", "y"):
+        bad.write_text(f"N,D,L\n1e9,1e10,{wrong}\n")
+        made, _ = refit(folder)
+        assert f"'{wrong}'" in made.failed[0]["reason"]
+
+
+def test_a_damaged_table_of_the_batch_before_is_refused_and_forgotten_on_request(
+    folder, monkeypatch
+):
+    refit(folder)
+    monkeypatch.setattr(work, "_fitted", moved)
+    refit(folder, fresh=True)
+    cut(folder / "out" / "previous.parquet")
+    with pytest.raises(ValueError, match=r"previous.parquet: .*--remake"):
+        refit(folder)
+    assert refit(folder, remake=True)[0].fitted == 0
+    assert not (folder / "out" / "previous.parquet").exists()
+
+
+def test_killed_between_draws_and_table_what_was_put_aside_is_kept(folder, monkeypatch):
+    refit(folder)
+    (folder / "tables" / "t1.csv").rename(folder / "t1.csv")
+    whole = store._write_table
+    monkeypatch.setattr(store, "_write_table", lambda *_: stop())
+    with pytest.raises(KeyboardInterrupt):
+        refit(folder)
+    (folder / "out" / "half.part").write_text("x")
+    monkeypatch.setattr(store, "_write_table", whole)
+    refit(folder)
+    assert not list((folder / "out").rglob("*.part"))
+    (folder / "t1.csv").rename(folder / "tables" / "t1.csv")
+    assert refit(folder)[0].fitted == 0
+
+
+def stop():
+    raise KeyboardInterrupt
+
+
+def test_a_device_without_room_is_for_another_try_and_a_fault_of_ours_is_not(
+    folder, monkeypatch
+):
+    full = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating")
+    wrong = jax.errors.JaxRuntimeError("INVALID_ARGUMENT: shapes")
+
+    def fails(chunk, told):
+        raise full if chunk.ladder == "t0" else wrong
+
+    monkeypatch.setattr(work, "_fitted", fails)
+    made, _ = refit(folder)
+    methods = {row["ladder"]: row["method"] for row in made.failed}
+    assert methods == {"t0": "lost", "t1": "none"}
+    monkeypatch.setattr(work, "_fitted", at_once)
+    assert refit(folder)[0].fitted == 22
+
+
+class Dying:
+    """A pool whose worker dies as work is handed to it for the third time."""
+
+    handed = 0
+
+    def submit(self, call, *given):
+        Dying.handed += 1
+        if Dying.handed == 3:
+            raise BrokenProcessPool
+        done = Future()
+        done.set_result(call(*given))
+        return done
+
+    def shutdown(self, **_):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_a_chunk_in_hand_when_a_worker_dies_is_not_lost(folder, monkeypatch):
+    monkeypatch.setattr(engines.Processes, "_pool", lambda *_: Dying())
+    Dying.handed = 0
+    made, _ = refit(folder, engine=engines.Processes(1))
+    assert (made.fitted, made.table.num_rows, made.failed) == (44, 44, [])
+
+
+def test_an_engine_that_forgets_a_chunk_is_found_out(folder):
+    def forgetful(chunks, told):
+        yield from engines.local(chunks[1:], told)
+
+    with pytest.raises(RuntimeError, match="5 of 6 chunks"):
+        refit(folder, engine=forgetful)
+    assert refit(folder)[0].fitted < 44
+
+
+def test_a_dry_run_tells_and_writes_nothing(folder, nstar):
+    code, out, _ = nstar("refit", folder / "m.toml", "--out", folder / "dry", "--dry-run")  # fmt: skip
+    assert code == 0
+    assert "44 fits in 6 chunks, 0 are there" in out
+    assert not (folder / "dry").exists()
+
+
+# What is planned
+
+
+def planned(folder):
+    return plan(read(folder / "m.toml"))
+
+
+def test_tables_in_folders_of_one_name_are_told_apart(folder):
+    for name in ("a", "b"):
+        write(folder / name, "runs", ladder(0))
+    edited(folder, "tables/*.csv", "[ab]/tables/*.csv")
+    assert {c.ladder for c in planned(folder)} == {"a/tables/runs", "b/tables/runs"}
+
+
+def test_rows_of_no_ladder_fail_alone(folder):
+    table = ladder(0)
+    table["half"] = np.where(np.arange(30) < 12, 1.0, np.where(np.arange(30) < 26, 2.0, np.nan))  # fmt: skip
+    write(folder, "t0", table)
+    edited(folder, 'source = "tables/*.csv"', 'source = "tables/t0.csv"\nby = "half"')
+    found = {c.ladder: (c.reason, None if c.runs is None else len(c.runs)) for c in planned(folder)}  # fmt: skip
+    assert found["t0 1"] == ("", 12)
+    assert found["t0 2"] == ("", 14)
+    assert "blank in 4 of 30 rows" in found["t0 without half"][0]
+
+
+def test_a_table_without_losses_is_left_out_of_the_pool(folder):
+    (folder / "tables" / "bad.csv").write_text("N,D\n1e9,1e10\n1e9,2e10\n")
+    edited(folder, 'laws = ["chinchilla"]', 'laws = ["chinchilla"]\npooled = true')
+    pooled = next(c for c in planned(folder) if c.ladder == "pooled")
+    assert pooled.reason == ""
+    assert [s.label for s in pooled.samples] == ["t0", "t1"]
+
+
+def test_a_hold_out_that_is_too_large_leaves_the_others(folder):
+    edited(folder, 'kind = "hold_out"', 'kind = "hold_out"\ndecades = [0.5, 1, 30]')
+    held = [c for c in planned(folder) if c.samples[0].resample == "hold out" and c.ladder == "t0"]  # fmt: skip
+    assert [([s.label for s in c.samples], bool(c.reason)) for c in held] == [
+        (["0.5 decades", "1 decades"], False), (["30 decades"], True),
+    ]  # fmt: skip
+
+
+def test_runs_of_no_budget_are_not_drawn_as_one(folder):
+    table = ladder(0)
+    table["half"] = np.where(np.arange(30) < 12, 1.0, np.nan)
+    write(folder, "t0", table)
+    edited(folder, 'kind = "bootstrap"', 'kind = "bootstrap"\nby = "half"')
+    (why,) = (c.reason for c in planned(folder) if c.ladder == "t0" and c.samples[0].resample.startswith("bootstrap"))  # fmt: skip
+    assert "'half' is blank in 18 of 30 runs" in why
