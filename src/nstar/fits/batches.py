@@ -41,7 +41,7 @@ OF_BUDGET = ("log_N", "log_D", "L", "metric")  # answers that budgets have
 SHORT = Settings(warmup=250, draws=500)
 MOST = 20  # unknowns that importance sampling is tried with
 KEPT = 400  # draws of each fit
-LONG = Settings(draws=2000, target_accept=0.98)
+LONG = Settings(draws=2000, target_accept=0.98, max_tree_depth=7)  # who passes needs 5
 
 
 @dataclass(frozen=True)
