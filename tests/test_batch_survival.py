@@ -1,5 +1,6 @@
 """What a folder of a batch keeps, forgets and refuses, with fits that cost nothing."""
 
+import json
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 
@@ -252,3 +253,20 @@ def test_runs_of_no_budget_are_not_drawn_as_one(folder):
     edited(folder, 'kind = "bootstrap"', 'kind = "bootstrap"\nby = "half"')
     (why,) = (c.reason for c in planned(folder) if c.ladder == "t0" and c.samples[0].resample.startswith("bootstrap"))  # fmt: skip
     assert "'half' is blank in 18 of 30 runs" in why
+
+
+def test_the_command_says_what_to_look_at_first(folder, nstar, monkeypatch):
+    def divergent(chunk, told):
+        found = at_once(chunk, told)
+        said = [c._replace(method="nuts", divergences=2) for c in found.said]
+        return found._replace(said=said if chunk.ladder == "t1" else found.said)
+
+    monkeypatch.setattr(work, "_fitted", divergent)
+    how = folder / "m.toml", "--out", folder / "out", "--engine", "local"
+    code, out, _ = nstar("refit", *how)
+    assert code == 0
+    assert "REVIEW: divergences, t1, chinchilla · normal: passed with 2 divergences" in out  # fmt: skip
+    assert "more to look at first; see" in out
+    told = json.loads(nstar("refit", *how, "--json")[1])
+    assert told["headline"].startswith("REVIEW: 44 of 44 fits passed")
+    assert {"what", "status", "ladder", "choice", "detail"} == told["look_first"][0].keys()  # fmt: skip

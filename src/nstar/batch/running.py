@@ -36,6 +36,7 @@ class Refit:
     table: "pa.Table"
     fitted: int  # fits that were made now
     whole: bool  # all of the manifest is there; not so where only a part was asked for
+    summary: dict[str, Any] | None = None  # what the page says, where one was asked for
 
     @property
     def failed(self) -> list[dict[str, Any]]:
@@ -94,23 +95,23 @@ def refit(
         coords = {"C": asked.targets.budgets, "run": runs}
         table = gather(store, here, coords, draws=asked.outputs.draws, csv=asked.outputs.csv)  # fmt: skip
         write_whole(Path(out) / "manifest.json", json_text(asked.model_dump()))
-        if asked.outputs.page:
-            _tell(Path(out), asked.name, table, command)
-        else:
+        told = _tell(Path(out), asked.name, table, command) if asked.outputs.page else None  # fmt: skip
+        if told is None:
             for name in PAGE:
                 (Path(out) / name).unlink(missing_ok=True)
-    return Refit(Path(out), table, count, len(here) == len(named))
+    return Refit(Path(out), table, count, len(here) == len(named), told)
 
 
-def _tell(folder: Path, name: str, table: "pa.Table", command: str) -> None:
+def _tell(folder: Path, name: str, table: "pa.Table", command: str) -> dict[str, Any]:
     """Write the page, and the numbers on it, beside what the batch before said."""
     from nstar.batch.page import page
     from nstar.batch.summary import summary
 
-    told = summary(table, read_table(folder / BEFORE), name=name, command=command)
-    text = json_text(told)
-    for name, whole in zip(PAGE, (page(json.loads(text)), text), strict=True):
-        write_whole(folder / name, whole)
+    text = json_text(summary(table, read_table(folder / BEFORE), name=name, command=command))  # fmt: skip
+    told = json.loads(text)
+    for file, whole in zip(PAGE, (page(told), text), strict=True):
+        write_whole(folder / file, whole)
+    return told
 
 
 def chosen_of(chunks: Sequence[Chunk], only: Sequence[str]) -> list[Chunk]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nstar.batch.running import Refit
 
 SHOWN = 12  # failures told on the terminal; all are in the table
+FIRST = 6  # things to look at first, likewise
 
 
 class Engines(StrEnum):
@@ -140,6 +141,7 @@ def _told(made: "Refit", name: str, seeds: list[int], *, json: bool) -> None:
         show.as_json({
             "manifest": name, "out": str(made.folder), "seeds": seeds, "fits": total, "fitted": made.fitted,
             "passed": total - len(failed), "whole": made.whole, "files": files,
+            "headline": made.summary and made.summary["headline"], "look_first": made.summary and made.summary["look_first"],
             "failed": [{k: row[k] for k in ("fit", "method", "reason")} for row in failed],
         })  # fmt: skip
         return
@@ -151,6 +153,12 @@ def _told(made: "Refit", name: str, seeds: list[int], *, json: bool) -> None:
         show.line(f"FAIL: {ladder}, {count} fit{'s' * (count > 1)}: {why}")
     if len(reasons) > SHOWN:
         show.line(f"and {len(reasons) - SHOWN} more reasons; see {made.folder / 'fits.parquet'}")  # fmt: skip
+    first = made.summary["look_first"] if made.summary else []
+    own = [f for f in first if f["what"] not in ("failed", "lost")]  # those are above
+    for f in own[:FIRST]:
+        show.line(f"{f['status']}: {f['what']}, {f['ladder']}{', ' * bool(f['choice'])}{f['choice']}: {f['detail']}")  # fmt: skip
+    if len(own) > FIRST:
+        show.line(f"and {len(own) - FIRST} more to look at first; see {made.folder / 'index.html'}")  # fmt: skip
     part = "" if made.whole else "; the manifest asks for more, which --only left out"
     show.line(f"{name}: {total} fits, {total - len(failed)} passed, {made.fitted} made now{part}", bold=True)  # fmt: skip
     show.line(f"seeds {', '.join(map(str, seeds))}; results in {made.folder}: {', '.join(files)}")  # fmt: skip
