@@ -126,12 +126,12 @@ def test_a_damaged_table_of_the_batch_before_is_refused_and_forgotten_on_request
 def test_killed_between_draws_and_table_what_was_put_aside_is_kept(folder, monkeypatch):
     refit(folder)
     (folder / "tables" / "t1.csv").rename(folder / "t1.csv")
-    whole = store._write_table
-    monkeypatch.setattr(store, "_write_table", lambda *_: stop())
+    whole = store.write_table
+    monkeypatch.setattr(store, "write_table", lambda *_: stop())
     with pytest.raises(KeyboardInterrupt):
         refit(folder)
     (folder / "out" / "half.part").write_text("x")
-    monkeypatch.setattr(store, "_write_table", whole)
+    monkeypatch.setattr(store, "write_table", whole)
     refit(folder)
     assert not list((folder / "out").rglob("*.part"))
     (folder / "t1.csv").rename(folder / "tables" / "t1.csv")

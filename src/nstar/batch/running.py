@@ -12,7 +12,8 @@ from nstar.batch.engines import Engine, local
 from nstar.batch.lock import held
 from nstar.batch.manifest import Manifest, read
 from nstar.batch.plan import Chunk, plan
-from nstar.batch.store import BEFORE, TABLE, Store, gather, read_table
+from nstar.batch.store import BEFORE, TABLE, Store, gather
+from nstar.batch.table import read_table
 from nstar.batch.work import LOST, Part, Told
 from nstar.files.writing import json_text, write_whole
 

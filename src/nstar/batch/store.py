@@ -8,27 +8,24 @@ run killed at any instant loses nothing.
 """
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5netcdf
-import h5py
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from nstar.batch import parts
+from nstar.batch import drawn, parts
 from nstar.batch.table import (
     FIRST,
     SCHEMA,
     as_table,
     csv_text,
+    damaged,
     digest_of,
     ordered,
+    read_table,
     undated,
+    write_table,
 )
 from nstar.batch.work import Part
 from nstar.files.writing import write_whole
@@ -76,23 +73,10 @@ class Store:
         seal = table["draws_sha256"][0].as_py()
         columns = {n: table[n].to_pylist() for n in table.column_names if n != "draws_sha256"}  # fmt: skip
         columns = {n: v for n, v in columns.items() if n in FIRST or any(x is not None for x in v)}  # fmt: skip
-        draws = self._draws(columns["fit"]) if seal else {}
+        draws = drawn.read(self.folder / DRAWS, columns["fit"]) if seal else {}
         if seal and parts.sealed(draws) != seal:
             raise damaged(self.folder / DRAWS, "the draws are not those that the table tells of")  # fmt: skip
         return Part(chunk, columns, draws)
-
-    def _draws(self, fits: Sequence[str]) -> dict[str, np.ndarray]:
-        path = self.folder / DRAWS
-        try:
-            with h5py.File(path) as file:
-                places = _places(file, fits, path)
-                return {
-                    n: v[places][:, 0]
-                    for n, v in file["posterior"].items()
-                    if v.ndim >= 3 and not np.isnan(v[places]).all()
-                }
-        except (OSError, KeyError, RuntimeError) as error:
-            raise damaged(path, str(error)) from error
 
     def add(self, part: Part) -> None:
         """Keep what came of a chunk."""
@@ -144,40 +128,6 @@ def _spans(names: Sequence[str]) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _places(file: h5py.File, fits: Sequence[str], path: Path) -> slice:
-    """Rows of the draws that are of these fits, which lie side by side."""
-    said = file["fit"].asstr()[...]
-    where = np.flatnonzero(said == fits[0])
-    if not len(where) or list(said[where[0] : where[0] + len(fits)]) != list(fits):
-        raise damaged(path, f"has no draws of {fits[0]}")
-    return slice(int(where[0]), int(where[0]) + len(fits))
-
-
-def damaged(path: Path, why: str) -> ValueError:
-    """Refuse a file of the store."""
-    return ValueError(
-        f"{path}: does not match what was written ({why}); it was cut short or edited. --remake fits again what it held"
-    )
-
-
-def read_table(path: Path) -> pa.Table | None:
-    """Read the table of a batch; none where there is none.
-
-    Raises:
-        ValueError: it was cut short or edited.
-    """
-    if not path.is_file():
-        return None
-    try:
-        table = pq.read_table(path)
-        said = (table.schema.metadata or {}).get(SCHEMA, b"").decode()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise damaged(path, str(error).splitlines()[0]) from error
-    if digest_of(table) != said:
-        raise damaged(path, "its digest is another")
-    return table
-
-
 def gather(
     store: Store,
     chunks: Sequence[str],
@@ -214,7 +164,7 @@ def gather(
 
     store.spare(chunks)
     if draws:
-        _write_draws(folder / DRAWS, store, chunks, each(), coords)
+        drawn.write(folder / DRAWS, each(), coords)
     else:
         list(each())
     table = pa.concat_tables(tables, promote_options="permissive")
@@ -222,8 +172,8 @@ def gather(
     table = table.replace_schema_metadata({SCHEMA: digest_of(table)})
     before = store.table
     if before is not None and _answers(before) != _answers(table):
-        _write_table(before, folder / BEFORE)
-    _write_table(table, folder / TABLE)
+        write_table(before, folder / BEFORE)
+    write_table(table, folder / TABLE)
     (folder / FORGOTTEN).unlink(missing_ok=True)
     if csv:
         write_whole(folder / AS_CSV, csv_text(table))
@@ -234,65 +184,3 @@ def gather(
     for name in chunks:
         (folder / SPARE / f"{name}.npz").unlink(missing_ok=True)
     return table
-
-
-def _write_table(table: pa.Table, path: Path) -> None:
-    held = pa.BufferOutputStream()
-    pq.write_table(table, held)
-    write_whole(path, held.getvalue().to_pybytes())
-
-
-def _write_draws(
-    path: Path,
-    store: Store,
-    chunks: Sequence[str],
-    each: Iterable[Part],
-    coords: Mapping[str, Sequence[Any]],
-) -> None:
-    """Write a chunk at a time; memory does not grow with their number."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix="draws", suffix=".part")
-    os.close(handle)
-    try:
-        with h5netcdf.File(partial, "w") as file:
-            file.dimensions = {"fit": None}
-            names = file.create_variable("fit", ("fit",), h5py.string_dtype())
-            group = file.create_group("posterior")
-            at = 0
-            for part in each:
-                stop = at + len(part.table["fit"])
-                file.resize_dimension("fit", stop)
-                names[at:stop] = np.array(part.table["fit"], object)
-                for name, values in part.draws.items():
-                    variable = _variable(group, name, values.shape[1:], coords)
-                    variable[at:stop] = values[:, None]
-                at = stop
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise
-
-
-def _variable(
-    group: Any, name: str, shape: tuple[int, ...], coords: Mapping[str, Sequence[Any]]
-) -> Any:
-    """Find a variable of the draws, (fit, chain, draw, ...), or make it."""
-    if name in group.variables:
-        return group.variables[name]
-    if "chain" not in group.dimensions:
-        group.dimensions.update({"chain": 1, "draw": shape[0]})
-        group.create_variable("chain", ("chain",), "i4")[...] = [0]
-        group.create_variable("draw", ("draw",), "i4")[...] = np.arange(shape[0])
-    over = {"log_N": "C", "log_D": "C", "L": "C", "loss": "run"}.get(name)
-    more = (over,) if len(shape) > 1 and over else ()
-    if over and more and over not in group.dimensions:
-        group.dimensions[over] = len(coords[over])
-        text = isinstance(coords[over][0], str)
-        values = np.array(coords[over], object if text else float)
-        group.create_variable(over, (over,), h5py.string_dtype() if text else "f8")[...] = values  # fmt: skip
-    return group.create_variable(
-        name, ("fit", "chain", "draw", *more), "f4", fillvalue=np.float32(np.nan),
-        chunks=(64, 1, *shape), compression="gzip", compression_opts=4, shuffle=True,
-    )  # fmt: skip

@@ -1,14 +1,17 @@
-"""The table of a batch: typed columns, a digest of what they say, and CSV."""
+"""The table of a batch: typed columns, a digest of what they say, its file, and CSV."""
 
 import csv
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from nstar.files.writing import write_whole
 from nstar.fits.certificates import Certificate
 
 DATED = ("seconds", "made_with")  # columns that tell of the making, not of the fit
@@ -71,3 +74,35 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
+def read_table(path: Path) -> pa.Table | None:
+    """Read the table of a batch; none where there is none.
+
+    Raises:
+        ValueError: it was cut short or edited.
+    """
+    if not path.is_file():
+        return None
+    try:
+        table = pq.read_table(path)
+        said = (table.schema.metadata or {}).get(SCHEMA, b"").decode()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise damaged(path, str(error).splitlines()[0]) from error
+    if digest_of(table) != said:
+        raise damaged(path, "its digest is another")
+    return table
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table whole or not at all."""
+    held = pa.BufferOutputStream()
+    pq.write_table(table, held)
+    write_whole(path, held.getvalue().to_pybytes())
+
+
+def damaged(path: Path, why: str) -> ValueError:
+    """Refuse a file of the store."""
+    return ValueError(
+        f"{path}: does not match what was written ({why}); it was cut short or edited. --remake fits again what it held"
+    )
