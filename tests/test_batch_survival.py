@@ -80,6 +80,38 @@ def test_all_made_afresh_stays_so_for_who_resumes(folder, monkeypatch):
     assert refit(folder)[0].fitted == 0
 
 
+def test_what_was_lost_and_came_later_is_the_same_batch(folder, monkeypatch):
+    """The page goes on comparing with the night before, not with the first attempt."""
+    refit(folder)
+    first = means(folder / "out")
+    table = ladder(1)
+    table["L"][4] *= 1.001
+    write(folder, "t1", table)
+
+    def full(chunk, told):
+        if len(chunk.samples) > 1:
+            raise MemoryError
+        return at_once(chunk, told)
+
+    monkeypatch.setattr(work, "_fitted", full)
+    assert len(refit(folder)[0].failed) == 20
+    monkeypatch.setattr(work, "_fitted", at_once)
+    assert refit(folder)[0].failed == []
+    previous = pq.read_table(folder / "out" / "previous.parquet")
+    assert previous["alpha1_mean"].to_pylist() == list(first.values())
+
+
+def test_a_ladder_that_fails_two_nights_running_keeps_its_fits(folder):
+    refit(folder)
+    good = (folder / "tables" / "t1.csv").read_text()
+    for wrong in ("x", "y"):
+        write(folder, "t1", {"N": [1e9], "D": [1e10]})
+        (folder / "tables" / "t1.csv").write_text(f"N,D,L\n1e9,1e10,{wrong}\n")
+        refit(folder)
+    (folder / "tables" / "t1.csv").write_text(good)
+    assert refit(folder)[0].fitted == 0
+
+
 def test_a_part_made_afresh_keeps_the_rest(folder):
     refit(folder)
     made, _ = refit(folder, fresh=True, only=["t1"])
@@ -130,10 +162,13 @@ def test_killed_between_draws_and_table_what_was_put_aside_is_kept(folder, monke
     monkeypatch.setattr(store, "write_table", lambda *_: stop())
     with pytest.raises(KeyboardInterrupt):
         refit(folder)
-    (folder / "out" / "half.part").write_text("x")
+    half, foreign = folder / "out" / "fits.parquetx1.part", folder / "out" / "film.part"
+    half.write_text("x")
+    foreign.write_text("x")
     monkeypatch.setattr(store, "write_table", whole)
     refit(folder)
-    assert not list((folder / "out").rglob("*.part"))
+    assert not half.exists()
+    assert foreign.exists()  # not ours
     (folder / "t1.csv").rename(folder / "tables" / "t1.csv")
     assert refit(folder)[0].fitted == 0
 
@@ -225,17 +260,20 @@ def test_rows_of_no_ladder_fail_alone(folder):
     write(folder, "t0", table)
     edited(folder, 'source = "tables/*.csv"', 'source = "tables/t0.csv"\nby = "half"')
     found = {c.ladder: (c.reason, None if c.runs is None else len(c.runs)) for c in planned(folder)}  # fmt: skip
-    assert found["t0 1"] == ("", 12)
-    assert found["t0 2"] == ("", 14)
+    assert found["t0 1.0"] == ("", 12)
+    assert found["t0 2.0"] == ("", 14)
     assert "blank in 4 of 30 rows" in found["t0 without half"][0]
 
 
 def test_a_table_without_losses_is_left_out_of_the_pool(folder):
     (folder / "tables" / "bad.csv").write_text("N,D\n1e9,1e10\n1e9,2e10\n")
     edited(folder, 'laws = ["chinchilla"]', 'laws = ["chinchilla"]\npooled = true')
-    pooled = next(c for c in planned(folder) if c.ladder == "pooled")
+    left, pooled = (c for c in planned(folder) if c.ladder == "pooled")
     assert pooled.reason == ""
     assert [s.label for s in pooled.samples] == ["t0", "t1"]
+    assert pooled.runs.loss_unit == "unknown"
+    assert [s.label for s in left.samples] == ["bad"]
+    assert left.reason == "left out of the pool: it has no 'L'"
 
 
 def test_a_hold_out_that_is_too_large_leaves_the_others(folder):
@@ -244,6 +282,22 @@ def test_a_hold_out_that_is_too_large_leaves_the_others(folder):
     assert [([s.label for s in c.samples], bool(c.reason)) for c in held] == [
         (["0.5 decades", "1 decades"], False), (["30 decades"], True),
     ]  # fmt: skip
+
+
+def test_ladders_of_long_numbers_are_told_apart(folder):
+    table = ladder(0)
+    table["id"] = np.where(np.arange(30) < 12, 1700000000123.0, 1700000000456.0)
+    write(folder, "t0", table)
+    edited(folder, 'source = "tables/*.csv"', 'source = "tables/t0.csv"\nby = "id"')
+    assert len({c.ladder for c in planned(folder)}) == 2
+
+
+def test_optima_at_an_end_of_the_search_are_counted():
+    told = work.Told(100, "float64", (1e22, 1e24), (), 0.9)
+    ratio = np.log([[20.0, 5.0], [20.0, 200.0], [20.0, 200.0], [20.0, 199.9]])
+    values = {"log_N": np.zeros((4, 2)), "log_D": ratio}
+    assert work._at_edge(values, (5.0, 200.0), told) == {"on_edge[1e+22]": 0.0, "on_edge[1e+24]": 1.0}  # fmt: skip
+    assert work._at_edge(values, (1.0, 200.0), told)["on_edge[1e+24]"] == 0.75
 
 
 def test_runs_of_no_budget_are_not_drawn_as_one(folder):

@@ -40,7 +40,9 @@ def write(
 ) -> None:
     """Write a chunk at a time; memory does not grow with their number."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix="draws", suffix=".part")
+    handle, partial = tempfile.mkstemp(
+        dir=path.parent, prefix=path.name, suffix=".part"
+    )
     os.close(handle)
     try:
         with h5netcdf.File(partial, "w") as file:

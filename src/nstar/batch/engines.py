@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -182,5 +183,7 @@ def begin(cache: Path | None) -> None:
     if cache is not None:
         from nstar.cache import use_cache
 
-        with contextlib.suppress(OSError):  # the first process has said so
+        try:
             use_cache(cache)
+        except OSError as error:
+            print(f"nstar: compiled programs are not kept ({error})", file=sys.stderr)

@@ -71,13 +71,13 @@ def _read(entry: Data, name: str, source: str) -> list[Ladder]:
         why = f"{source}: no column {entry.by!r} to part it by; there are {', '.join(runs.columns)}"
         return [Ladder(name, None, why)]
     whose = np.array([_word(v) for v in runs[by].tolist()])
-    if len(set(whose)) == 1:
+    if len(set(whose)) == 1 and whose[0]:
         return [Ladder(name, runs)]
     parts = [
         Ladder(f"{name} {v}", runs.take(whose == v)) for v in dict.fromkeys(whose) if v
     ]
     if "" in whose:
-        why = f"{source}: {entry.by!r} is blank in {np.sum(whose == '')} of {len(runs)} rows, which are of no ladder; leave them out by where"
+        why = f"{source}: {entry.by!r} is blank in {np.sum(whose == '')} of {len(runs)} rows, which are of no ladder"
         parts.append(Ladder(f"{name} without {entry.by}", None, why))
     return parts
 
@@ -85,5 +85,5 @@ def _read(entry: Data, name: str, source: str) -> list[Ladder]:
 def _word(value: object) -> str:
     """Name a value of a column; nothing where it is blank."""
     if isinstance(value, float):
-        return "" if value != value else f"{value:.10g}"
+        return "" if value != value else repr(value)
     return str(value)

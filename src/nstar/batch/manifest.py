@@ -3,6 +3,7 @@
 import difflib
 import tomllib
 from collections.abc import Sequence
+from glob import has_magic
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -217,7 +218,7 @@ def fault(manifest: Manifest) -> tuple[Place, str] | None:
                 parse(prior)
         except ValueError as error:
             return ["priors", name], f"priors.{name}: {error}"
-    single = [e.name or Path(e.source).stem for e in manifest.data if not e.by and "*" not in e.source]  # fmt: skip
+    single = [e.name or Path(e.source).stem for e in manifest.data if not e.by and not has_magic(e.source)]  # fmt: skip
     if twice := next((n for n in single if single.count(n) > 1), None):
         last = max(i for i, e in enumerate(manifest.data) if (e.name or Path(e.source).stem) == twice)  # fmt: skip
         return ["data", last], f"data: two ladders are named {twice!r}; give one of them a name = of its own"  # fmt: skip

@@ -15,6 +15,7 @@ from nstar.noises.likelihoods import NOISES
 from nstar.priors.sets import PriorSet
 from nstar.runs.observations import Observations
 from nstar.runs.splits import split
+from nstar.types import Reads
 from nstar.validation.backtest import usual_along
 
 CHUNK = 64  # fits of a chunk: what a program on a CPU takes at a time
@@ -94,7 +95,7 @@ def plan(manifest: Manifest) -> list[Chunk]:
             identity.of_runs(ladder.runs),
             list(_samples(ladder.runs, manifest)),
         )
-        told = [[identity.of_array(s.weight) + identity.of_array(s.keep) + why for s in g] for g, why in groups]  # fmt: skip
+        told = [[identity.of_array(s.weight) + identity.of_array(s.keep) + (why and why + s.label) for s in g] for g, why in groups]  # fmt: skip
         for choice in choices:
             model = identity.of_model(
                 *choice[:3], choice.prior_set, choice.seed, ladder.runs
@@ -108,7 +109,7 @@ def plan(manifest: Manifest) -> list[Chunk]:
                     )
                     chunks.append(Chunk(name, ladder.name, choice, tuple(samples[cut]), tuple(fits[cut]), ladder.runs, reason))  # fmt: skip
     if manifest.grid.pooled:
-        chunks += [_pooled(found, choice, asked) for choice in choices]
+        chunks += [c for choice in choices for c in _pooled(found, choice, asked)]
     return chunks
 
 
@@ -180,7 +181,7 @@ def _left_out(runs: Observations, by: str, said: str) -> list[Sample]:
         msg = f"{runs.source}: no column {by!r} to leave values of out; there are {', '.join(runs.columns)}"
         raise ValueError(msg)
     values = runs[by]
-    known = values[values == values] if values.dtype.kind == "f" else values
+    known = values[(values == values) & (values != "")]
     each = np.unique(known)
     if len(each) < 2:
         msg = f"{runs.source}: {by!r} has one value; leaving it out leaves no run"
@@ -188,23 +189,41 @@ def _left_out(runs: Observations, by: str, said: str) -> list[Sample]:
     return [Sample(said, f"{v:g}" if isinstance(v, float) else str(v), keep=np.asarray(values != v)) for v in each]  # fmt: skip
 
 
-def _pooled(found: Sequence[Ladder], choice: Choice, asked: tuple[str, str]) -> Chunk:
-    """One fit of all ladders, each with unknowns of its own about a population's."""
-    law, _ = named(choice.law, choice.noise)
-    needs = {*law.inputs, *law.response.columns}
-    held = [(ladder.name, ladder.runs) for ladder in found if ladder.runs is not None and all(n in ladder.runs for n in needs)]  # fmt: skip
+def _pooled(
+    found: Sequence[Ladder], choice: Choice, asked: tuple[str, str]
+) -> Iterator[Chunk]:
+    """One fit of all ladders, each with unknowns of its own about a population's.
+
+    Those that lack what it reads are left out, and said to be.
+    """
+    law, noise = named(choice.law, choice.noise)
+    read = noise.inputs if isinstance(noise, Reads) else ()
+    needs = list(dict.fromkeys([*law.inputs, *law.response.columns, *read]))
+    held = list[tuple[str, Observations]]()
+    for name, runs, _ in found:
+        if runs is None:
+            continue
+        if lacks := [n for n in needs if n not in runs and n != "ladder"]:
+            why = f"left out of the pool: it has no {', '.join(map(repr, lacks))}"
+            one = identity.of([POOLED, name, asked, choice[:5], why])
+            yield Chunk(one, POOLED, choice, (Sample(POOLED, name),), ("",), None, why)
+        else:
+            held.append((name, runs))
     samples = tuple(Sample(POOLED, name) for name, _ in held) or (Sample(POOLED),)
     try:
-        runs = together(held)
+        runs = together(held, needs)
     except ValueError as error:
-        return Chunk(identity.of([POOLED, asked, choice[:5], str(error)]), POOLED, choice, samples, ("",) * len(samples), None, str(error))  # fmt: skip
+        yield Chunk(identity.of([POOLED, asked, choice[:5], str(error)]), POOLED, choice, samples, ("",) * len(samples), None, str(error))  # fmt: skip
+        return
     model = identity.of_model(*choice[:3], choice.prior_set, choice.seed, runs)
     fits = [identity.of([model, POOLED, [identity.of_runs(r) for _, r in held], name, asked[0]]) for name, _ in held]  # fmt: skip
-    return Chunk(identity.of([POOLED, fits, asked]), POOLED, choice, samples, tuple(fits), runs)  # fmt: skip
+    yield Chunk(identity.of([POOLED, fits, asked]), POOLED, choice, samples, tuple(fits), runs)  # fmt: skip
 
 
-def together(held: Sequence[tuple[str, Observations]]) -> Observations:
-    """Put ladders into one table, with a column that names them.
+def together(
+    held: Sequence[tuple[str, Observations]], needs: Sequence[str] = ()
+) -> Observations:
+    """Put ladders into one table, with a column that names them and those that are needed.
 
     Raises:
         ValueError: there is nothing to pool, or FLOP or losses are not counted alike.
@@ -220,8 +239,14 @@ def together(held: Sequence[tuple[str, Observations]]) -> Observations:
         msg = f"losses in {' and in '.join(sorted(units))} are not pooled"
         raise ValueError(msg)
     first = held[0][1]
-    shared = [n for n in ("N", "D", "C", "L") if all(n in r for _, r in held)]
+    usual = dict.fromkeys(["N", "D", "C", "L", *needs])
+    shared = [n for n in usual if all(n in r for _, r in held)]
     columns = {n: np.concatenate([r[n] for _, r in held]) for n in shared}
     columns["ladder"] = np.concatenate([np.full(len(r), name) for name, r in held])
     rows = np.arange(len(columns["ladder"])) + 1
-    return Observations(columns, rows, "all ladders", "", first.cost, derived=first.derived)  # fmt: skip
+    counted = {runs.params_counted for _, runs in held}
+    return Observations(
+        columns, rows, "all ladders", "", first.cost, derived=first.derived,
+        params_counted=counted.pop() if len(counted) == 1 else "unknown",
+        loss_unit=units.pop() if units else "unknown",
+    )  # fmt: skip

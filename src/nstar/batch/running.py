@@ -12,7 +12,7 @@ from nstar.batch.engines import Engine, local
 from nstar.batch.lock import held
 from nstar.batch.manifest import Manifest, read
 from nstar.batch.plan import Chunk, plan
-from nstar.batch.store import BEFORE, TABLE, Store, gather
+from nstar.batch.store import AS_READ, BEFORE, PAGE, SUMMARY, TABLE, Store, gather
 from nstar.batch.table import read_table
 from nstar.batch.work import LOST, Part, Told
 from nstar.files.writing import json_text, write_whole
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 type Say = Callable[[str], None]
-
-PAGE = "index.html", "summary.json"
 
 
 @dataclass(frozen=True)
@@ -82,10 +80,13 @@ def refit(
     chosen = chosen_of(chunks, only)
     with held(Path(out)):
         store = opened(Path(out), remake=remake)
-        swept(Path(out))
+        store.sweep()
         if fresh:
             store.forget([c.name for c in chosen])
         wanted = asked.outputs.draws
+        if remake:  # also what was not chosen is put together again
+            for c in chunks:
+                finished(store, c, draws=wanted, remake=True)
         left = [c for c in chosen if not finished(store, c, draws=wanted, remake=remake)]  # fmt: skip
         count = sum(len(c.samples) for c in left)
         kept = sum(len(c.samples) for c in chosen) - count
@@ -95,10 +96,10 @@ def refit(
         runs = [f"N={r.N:g}, D={r.D:g}" for r in asked.targets.runs]
         coords = {"C": asked.targets.budgets, "run": runs}
         table = gather(store, here, coords, draws=asked.outputs.draws, csv=asked.outputs.csv)  # fmt: skip
-        write_whole(Path(out) / "manifest.json", json_text(asked.model_dump()))
+        write_whole(Path(out) / AS_READ, json_text(asked.model_dump()))
         told = _tell(Path(out), asked.name, table, command) if asked.outputs.page else None  # fmt: skip
         if told is None:
-            for name in PAGE:
+            for name in (PAGE, SUMMARY):
                 (Path(out) / name).unlink(missing_ok=True)
     return Refit(Path(out), table, count, len(here) == len(named), told)
 
@@ -110,7 +111,7 @@ def _tell(folder: Path, name: str, table: "pa.Table", command: str) -> dict[str,
 
     text = json_text(summary(table, read_table(folder / BEFORE), name=name, command=command))  # fmt: skip
     told = json.loads(text)
-    for file, whole in zip(PAGE, (page(told), text), strict=True):
+    for file, whole in ((PAGE, page(told)), (SUMMARY, text)):
         write_whole(folder / file, whole)
     return told
 
@@ -162,12 +163,6 @@ def opened(folder: Path, *, remake: bool = False, touch: bool = True) -> Store:
         if touch:
             (folder / TABLE).unlink()
         return Store(folder, table=False)
-
-
-def swept(folder: Path) -> None:
-    """Remove what a killed batch was in the midst of writing."""
-    for file in (*folder.glob("*.part"), *folder.glob("*/*.part")):
-        file.unlink(missing_ok=True)
 
 
 def finished(

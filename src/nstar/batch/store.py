@@ -27,11 +27,11 @@ from nstar.batch.table import (
     undated,
     write_table,
 )
-from nstar.batch.work import Part
+from nstar.batch.work import LOST, Part
 from nstar.files.writing import write_whole
 
 TABLE, DRAWS, CHUNKS, BEFORE = "fits.parquet", "draws.nc", "chunks", "previous.parquet"
-AS_CSV = "fits.csv"
+AS_CSV, PAGE, SUMMARY, AS_READ = "fits.csv", "index.html", "summary.json", "manifest.json"  # fmt: skip
 SPARE = "spare"  # chunks of the batch before that are not of this one
 FORGOTTEN = ".fresh"  # says that the table's chunks are to be made again
 
@@ -87,26 +87,43 @@ class Store:
 
         The table stays, to be told beside the new one.
         """
-        self.forgotten |= set(chunks)
-        write_whole(self.folder / FORGOTTEN, "\n".join(sorted(self.forgotten)))
         for chunk in chunks:
             while (file := self._file(chunk)) is not None:
                 file.unlink()
             self.rows.pop(chunk, None)
+            self.forgotten.add(chunk)
+        write_whole(self.folder / FORGOTTEN, "\n".join(sorted(self.forgotten)))
 
     def spare(self, planned: Sequence[str]) -> None:
-        """Put aside what the table holds and is no longer planned."""
-        if left := [chunk for chunk in self.rows if chunk not in set(planned)]:
+        """Put aside what the table holds and is no longer planned, unless none of it passed."""
+        here = set(planned)
+        if left := [c for c in self.rows if c not in here and self._passed(c)]:
             _empty(self.folder / SPARE, but=[*planned, *left])
             there = {file.stem for file in (self.folder / SPARE).glob("*.npz")}
             for chunk in (c for c in left if c not in there):
                 with contextlib.suppress(ValueError):  # damaged, and not asked for
                     parts.put(self.part(chunk), self.folder / SPARE)
 
+    def _passed(self, chunk: str) -> bool:
+        assert self.table is not None  # noqa: S101  it has rows
+        return any(self.table["passed"][slice(*self.rows[chunk])].to_pylist())
 
-def _answers(table: pa.Table) -> str:
-    """Hash what the fits say, whenever they were made and whether their draws were kept."""
-    return digest_of(undated(table).drop_columns(["draws_sha256"]))
+    def sweep(self) -> None:
+        """Remove what a killed batch was in the midst of writing, and nothing else."""
+        own = (TABLE, DRAWS, BEFORE, AS_CSV, PAGE, SUMMARY, AS_READ, FORGOTTEN)
+        for name in (*own, f"{CHUNKS}/", f"{SPARE}/"):
+            for file in self.folder.glob(f"{name}*.part"):
+                file.unlink(missing_ok=True)
+
+
+def _differ(before: pa.Table, now: pa.Table) -> bool:
+    """Say whether a batch is another than the one before, not the same one completed."""
+    if before["name"].to_pylist() != now["name"].to_pylist():
+        return True
+    made = [method != LOST for method in before["method"].to_pylist()]
+    shared = [n for n in undated(before).column_names if n in now.column_names and n != "draws_sha256"]  # fmt: skip
+    one, other = (digest_of(t.select(shared).filter(made)) for t in (before, now))
+    return one != other
 
 
 def _lines(file: Path) -> set[str]:
@@ -171,7 +188,7 @@ def gather(
     table = ordered(table.append_column("draws_sha256", pa.array(seals)))
     table = table.replace_schema_metadata({SCHEMA: digest_of(table)})
     before = store.table
-    if before is not None and _answers(before) != _answers(table):
+    if before is not None and _differ(before, table):
         write_table(before, folder / BEFORE)
     write_table(table, folder / TABLE)
     (folder / FORGOTTEN).unlink(missing_ok=True)

@@ -226,17 +226,15 @@ def _pooled(chunk: Chunk, told: Told) -> Found:
     stats = {str(n): v.to_numpy() for n, v in made.tree["sample_stats"].data_vars.items()}  # fmt: skip
     posterior = {n: made.tree["posterior"][n].to_numpy() for n in unknowns(made.law, made.noise)}  # fmt: skip
     certificate = by_draws(posterior, stats)
-    each = [_group(made, s.label, told) for s in chunk.samples]
+    parts = [in_group(made, s.label) for s in chunk.samples]
+    each = [_group(one, told) for one in parts]
     values = {n: np.stack([g[n] for g in each]) for n in each[0]}
-    more = [dict[str, float]() for _ in each]
-    if isinstance(made.law, Bent):
-        more = [_at_edge(g, window(in_group(made, s.label)), told) for g, s in zip(each, chunk.samples, strict=True)]  # fmt: skip
+    more = [_at_edge(g, window(one), told) if isinstance(one.law, Bent) else {} for g, one in zip(each, parts, strict=True)]  # fmt: skip
     return Found([certificate] * len(each), values, more)
 
 
-def _group(made: Fit, ladder: str, told: Told) -> dict[str, np.ndarray]:
+def _group(one: Fit, told: Told) -> dict[str, np.ndarray]:
     """Draws of one ladder of a pooled fit, (draw, ...)."""
-    one = in_group(made, ladder)
     ends = [float(one.runs["C"].min()), float(one.runs["C"].max())]
     posterior = one.tree["posterior"].dataset.stack(sample=("chain", "draw"))
     picked = np.linspace(0, posterior.sizes["sample"] - 1, told.draws).astype(int)
@@ -250,11 +248,10 @@ def _group(made: Fit, ladder: str, told: Told) -> dict[str, np.ndarray]:
         C = np.array([*ends, *told.budgets])
         N, D = (a[picked] for a in optima(one, C))
         found |= {"log_N": np.log(N), "log_D": np.log(D)}
-        if isinstance(one.law, Surface):
-            loss = jax.vmap(one.law.loss)
-            found["L"] = np.asarray(loss(params, N, D))
+        if isinstance(law := one.law, Surface):
+            found["L"] = np.asarray(jax.vmap(law.loss)(params, N, D))
             at = np.asarray(told.runs, float).reshape(-1, 2).T
-            found["loss"] = np.asarray(jax.vmap(lambda p: one.law.loss(p, *at))(params))
+            found["loss"] = np.asarray(jax.vmap(lambda p: law.loss(p, *at))(params))
     return {n: v[0] for n, v in coefficients({n: v[None] for n, v in found.items()}, ends).items()}  # fmt: skip
 
 

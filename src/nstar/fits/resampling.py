@@ -116,8 +116,8 @@ def drawn(runs: Observations, by: str, count: int, seed: int) -> np.ndarray:
         groups = np.arange(len(runs))
     elif by in runs:
         values = runs[by]
-        if blank := int(np.sum(values != values)):
-            msg = f"{runs.source}: {by!r} is blank in {blank} of {len(runs)} runs, which cannot be drawn by it; leave them out first"
+        if blank := int(np.sum((values != values) | (values == ""))):
+            msg = f"{runs.source}: {by!r} is blank in {blank} of {len(runs)} runs, which cannot be drawn by it"
             raise ValueError(msg)
         groups = np.unique(values, return_inverse=True)[1]
     else:
