@@ -26,8 +26,10 @@ from nstar.batch.work import Part, Told, work
 from nstar.samplers import density
 
 TRIES = 3  # of a chunk whose worker dies
-HELD = 8  # kinds of fits whose programs a worker holds, some 100 MB each
-EACH = 3 << 29  # bytes of memory for a worker
+HELD = 8  # kinds of fits whose programs a worker holds, some 200 MB each
+EACH = (
+    5 << 29
+)  # bytes of memory for a worker: what one has held by the end of public-ladders
 
 
 class Engine(Protocol):

@@ -1,7 +1,8 @@
 """A batch as one HTML page that needs nothing else: what to look at, and every interval."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from jinja2 import ChoiceLoader, FileSystemLoader
@@ -16,6 +17,7 @@ from nstar.wording import digits, shown
 MOST = 60  # rows of a figure
 MARKS = "osD^v<>"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK)
+WIDE = 38  # characters of a line of a ladder's name
 MOVES, LINES = 30, 40  # rows of a table on the page; the JSON has all
 
 
@@ -42,18 +44,28 @@ def _figures(document: dict[str, Any], names: Sequence[str]) -> list[dict[str, s
     found = []
     for i, q in enumerate(q for q in document["quantities"] if q["shown"]):
         rows = [r for r in q["rows"] if r["median"] is not None]
-        units = [r["loss_unit"] if q["key"].startswith("L[") else None for r in rows]
-        each = [[r for r, u in zip(rows, units, strict=True) if u == unit] for unit in dict.fromkeys(units)]  # fmt: skip
-        parts = [(unit, part) for unit, own in zip(dict.fromkeys(units), each, strict=True) for part in _parts(own)]  # fmt: skip
-        for j, (unit, part) in enumerate(parts):
-            of = f", {unit}" if unit else ""
-            of += f", part {j + 1} of {len(parts)}" if len(parts) > 1 else ""
+        for j, (of, part) in enumerate(_drawn(q, rows)):
             title = f"{q['title']}{of}"
             alt = f"{title}: medians and {100 * document['prob']:.3g} % intervals of {len(part)} fits, by ladder; summary.json has each."
             size = 7.2, 1.4 + 0.21 * (len(part) + len({r["ladder"] for r in part}))
             art = svg(f"f{i}-{j}", title, alt, forest, part, q["log"], names, document, size=size)  # fmt: skip
             found.append({"title": title, "svg": art})
     return found
+
+
+def _drawn(
+    q: dict[str, Any], rows: Sequence[dict[str, Any]]
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Rows of each figure and what it is of; losses in other units are not set side by side."""
+    own: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        unit = row["loss_unit"] if q["key"].startswith("L[") else ""
+        own.setdefault(unit or "", []).append(row)
+    for unit, each in own.items():
+        parts = _parts(each)
+        for i, part in enumerate(parts, 1):
+            of = f", part {i} of {len(parts)}" if len(parts) > 1 else ""
+            yield (f", {unit}" if unit else "") + of, part
 
 
 def _parts(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -119,14 +131,17 @@ def forest(
         shapes.append(Line2D([], [], color=SOFT, marker="o", mfc="none", lw=0, label="pooled"))  # fmt: skip
     if again:
         shapes.append(Line2D([], [], color=SOFT, lw=1, label="posterior means of bootstrap replicates"))  # fmt: skip
-    ax.legend(handles=shapes, fontsize=8, ncols=4, loc="lower left", bbox_to_anchor=(0, 1), frameon=False)  # fmt: skip
+    ax.figure.legend(handles=shapes, fontsize=8, ncols=4, loc="outside upper left", frameon=False)  # fmt: skip
     return ax
 
 
 def _plain(name: str) -> str:
-    """Cut a long name, and keep Matplotlib from reading formulas in it."""
-    text = shown(name).replace("$", r"\$")
-    return text if len(text) <= 40 else f"{text[:19]}…{text[-20:]}"
+    """Break or cut a long name, and keep Matplotlib from reading formulas in it."""
+    text = shown(name)
+    lines = wrap(text, WIDE)
+    if len(lines) > 2:
+        lines = [text[:WIDE], f"…{text[1 - WIDE :]}"]
+    return "\n".join(lines).replace("$", r"\$")
 
 
 def _spreads(document: dict[str, Any]) -> list[dict[str, Any]]:
