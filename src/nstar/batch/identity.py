@@ -8,7 +8,7 @@ import numpy as np
 
 from nstar.batch.manifest import Sampler
 from nstar.departures.bending import amplitudes
-from nstar.fits import batches, certificates, diagnostics
+from nstar.fits import batches, certificates, diagnostics, fitting
 from nstar.fits.fitting import named, unknowns
 from nstar.fits.tree import spec
 from nstar.laws import LAWS
@@ -63,7 +63,7 @@ def of_model(
         record = [learned().about.get("fits_sha256", ""), of_sources(runs, learned().marks)]  # fmt: skip
     return of({
         "model": MODEL, "law": spec(form, LAWS), "noise": spec(scatter, {n: type(v) for n, v in NOISES.items()}),
-        "discrepancy": discrepancy, "priors": priors.name, "own": own, "without": priors.without,
+        "discrepancy": discrepancy if discrepancy == "none" else [discrepancy, fitting.BENT, fitting.RETRY_BENT], "priors": priors.name, "own": own, "without": priors.without,
         "record": record, "seed": seed,
     })  # fmt: skip
 

@@ -19,7 +19,7 @@ from nstar.departures.discrepancy import Bent
 from nstar.fits import certificates
 from nstar.fits.certificates import Certificate
 from nstar.fits.decisions import decisions
-from nstar.fits.fitting import Problem
+from nstar.fits.fitting import BENT, RETRY_BENT, Problem
 from nstar.fits.waiting import (
     Asked,
     Task,
@@ -145,9 +145,11 @@ def _fitted(
     """Draws of each fit's unknowns, (fit, draw, ...), and its certificate."""
     shapes = {n: (len(chunk), asked.draws, *v.shape[1:]) for n, v in prior.items()}
     params = {n: np.full(shape, np.nan) for n, shape in shapes.items()}
-    found, tries = [certificates.failed("too many unknowns for weights")] * len(chunk), (SHORT, LONG)  # fmt: skip
+    bent = isinstance(chunk[0].problem.law, Bent)  # as `fit` samples such a law
+    tries = (BENT, RETRY_BENT) if bent else (SHORT, LONG)
+    found = [certificates.failed("too many unknowns for weights")] * len(chunk)
     if sum(v[0].size for v in prior.values()) <= MOST:
-        found, tries = by_weights(chunk, asked, prior, params), (LONG,)
+        found, tries = by_weights(chunk, asked, prior, params), tries[-1:]
     for i, task in enumerate(chunk):
         if not found[i].passed:
             own, certificate = _by_nuts(task, asked.seed, prior, tries)
