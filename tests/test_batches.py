@@ -61,6 +61,17 @@ def test_draws_are_those_of_nuts(many):
     assert abs(log_D.mean() - theirs.mean()) < 4 * theirs.std() / np.sqrt(200)
 
 
+@pytest.mark.slow
+def test_a_law_with_waves_is_sampled_as_by_itself(llama3, bent_fit):
+    made = batches.fit_batch({"llama3": llama3}, "coupled", discrepancy="waves", budgets=[1e24])  # fmt: skip
+    assert made.certificates["method"].item() == "nuts"
+    assert made.certificates["passed"].item()
+    ours = made.draws["log_N"].sel(fit="llama3", C=1e24).to_numpy()
+    theirs = np.log(optima(bent_fit, np.array([1e24]))[0][:, 0])
+    assert abs(ours.mean() - theirs.mean()) < 4 * theirs.std() / np.sqrt(200)
+    assert 0.8 < ours.std() / theirs.std() < 1.25
+
+
 def test_neighbours_do_not_matter(many):
     other = batches.fit_batch({"t2": TABLES["t2"], "new": ladder(7), "t0": TABLES["t0"]})  # fmt: skip
     both = [b.draws["alpha1"].sel(fit=["t0", "t2"]).to_numpy() for b in (many, other)]
