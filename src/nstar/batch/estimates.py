@@ -6,7 +6,7 @@ from nstar.batch.plan import POOLED, Chunk
 from nstar.batch.store import Store
 from nstar.samplers import density
 
-BY_WEIGHTS, BY_NUTS, BENT, OF_ALL = 0.03, 2.0, 12.0, 120.0  # seconds of a fit
+BY_WEIGHTS, BY_NUTS, BENT, OF_ALL = 0.03, 2.0, 40.0, 120.0  # seconds of a fit
 COMPILE = 25.0  # of a law with a noise, for tables of one size, where nothing is cached
 FEW = 40  # runs below which about half of the fits need NUTS
 
