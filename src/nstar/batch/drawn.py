@@ -1,8 +1,5 @@
 """The draws of a batch in one file, netCDF with a `fit` dimension that grows."""
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ import numpy as np
 
 from nstar.batch.table import damaged
 from nstar.batch.work import Part
+from nstar.files.writing import whole
 
 
 def read(path: Path, fits: Sequence[str]) -> dict[str, np.ndarray]:
@@ -39,31 +37,19 @@ def write(
     coords: Mapping[str, Sequence[Any]],
 ) -> None:
     """Write a chunk at a time; memory does not grow with their number."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(
-        dir=path.parent, prefix=path.name, suffix=".part"
-    )
-    os.close(handle)
-    try:
-        with h5netcdf.File(partial, "w") as file:
-            file.dimensions = {"fit": None}
-            names = file.create_variable("fit", ("fit",), h5py.string_dtype())
-            group = file.create_group("posterior")
-            at = 0
-            for part in each:
-                stop = at + len(part.table["fit"])
-                file.resize_dimension("fit", stop)
-                names[at:stop] = np.array(part.table["fit"], object)
-                for name, values in part.draws.items():
-                    variable = _variable(group, name, values.shape[1:], coords)
-                    variable[at:stop] = values[:, None]
-                at = stop
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise
+    with whole(path) as partial, h5netcdf.File(partial, "w") as file:
+        file.dimensions = {"fit": None}
+        names = file.create_variable("fit", ("fit",), h5py.string_dtype())
+        group = file.create_group("posterior")
+        at = 0
+        for part in each:
+            stop = at + len(part.table["fit"])
+            file.resize_dimension("fit", stop)
+            names[at:stop] = np.array(part.table["fit"], object)
+            for name, values in part.draws.items():
+                variable = _variable(group, name, values.shape[1:], coords)
+                variable[at:stop] = values[:, None]
+            at = stop
 
 
 def _places(file: h5py.File, fits: Sequence[str], path: Path) -> slice:

@@ -27,9 +27,7 @@ from nstar.samplers import density
 
 TRIES = 3  # of a chunk whose worker dies
 HELD = 8  # kinds of fits whose programs a worker holds, some 200 MB each
-EACH = (
-    5 << 29
-)  # bytes of memory for a worker: what one has held by the end of public-ladders
+EACH = 5 << 29  # bytes of a worker: what one held at the end of public-ladders
 
 
 class Engine(Protocol):

@@ -60,9 +60,7 @@ class Found(NamedTuple):
 
     said: list[Certificate]
     values: dict[str, np.ndarray]
-    more: list[
-        dict[str, float]
-    ]  # optima at an end of the search, scores of runs held out
+    more: list[dict[str, float]]  # optima that end the search, scores of held-out runs
 
 
 def work(chunk: Chunk, told: Told) -> Part:

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,29 @@ def write_whole(path: str | Path, text: str | bytes) -> Path:
         OSError: the folder cannot be made or written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(
-        dir=path.parent, prefix=path.name[:40], suffix=".part"
-    )
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode() if isinstance(text, str) else text)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise
+    with whole(path) as partial:
+        partial.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Generator[Path]:
+    """Give a place to write to beside the file, and put it in place where that ended well.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name[:40], suffix=".part")  # fmt: skip
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def require_writable(path: str | Path, *suffixes: str, option: str = "--out") -> Path:
