@@ -170,6 +170,7 @@ def test_what_varies_beside_law_and_noise_is_written_at_each_line():
 def test_losses_of_other_units_have_figures_of_their_own():
     losses = {f"L[1e+24]_{n}": 2.0 for n in ("lo", "median", "hi", "mean", "sd")}
     rows = row("a", loss_unit="nats/token", **losses), row("b", loss_unit="bits/byte", **losses)  # fmt: skip
+    rows += (row("a", resample="pooled", loss_unit="unknown", **losses),)
     captions = html.fromstring(page(told(*rows))).xpath("//figcaption/text()")
     assert [c for c in captions if c.startswith("L*")] == [
         f"L* of 1e24 FLOP, loss, {unit}" for unit in ("nats/token", "bits/byte")

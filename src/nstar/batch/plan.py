@@ -226,7 +226,7 @@ def together(
     """Put ladders into one table, with a column that names them and those that are needed.
 
     Raises:
-        ValueError: there is nothing to pool, or FLOP or losses are not counted alike.
+        ValueError: there is nothing to pool, or FLOP are not counted alike.
     """
     if len(held) < 2:
         msg = "pooling takes two ladders or more"
@@ -234,19 +234,15 @@ def together(
     if len({runs.cost for _, runs in held}) > 1:
         msg = "ladders whose FLOP per parameter and token differ are not pooled"
         raise ValueError(msg)
-    units = {runs.loss_unit for _, runs in held} - {"unknown"}
-    if len(units) > 1:
-        msg = f"losses in {' and in '.join(sorted(units))} are not pooled"
-        raise ValueError(msg)
     first = held[0][1]
     usual = dict.fromkeys(["N", "D", "C", "L", *needs])
     shared = [n for n in usual if all(n in r for _, r in held)]
     columns = {n: np.concatenate([r[n] for _, r in held]) for n in shared}
     columns["ladder"] = np.concatenate([np.full(len(r), name) for name, r in held])
     rows = np.arange(len(columns["ladder"])) + 1
-    counted = {runs.params_counted for _, runs in held}
+    counted, units = ({getattr(r, n) for _, r in held} for n in ("params_counted", "loss_unit"))  # fmt: skip
     return Observations(
         columns, rows, "all ladders", "", first.cost, derived=first.derived,
         params_counted=counted.pop() if len(counted) == 1 else "unknown",
-        loss_unit=units.pop() if units else "unknown",
+        loss_unit=units.pop() if len(units) == 1 else "unknown",
     )  # fmt: skip

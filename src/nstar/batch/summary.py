@@ -115,7 +115,10 @@ def _told(
                     continue
                 row = fit if own else next(iter(by.values()))[0]
                 ends = {n: getattr(own, n) if own else None for n in ("lo", "median", "hi", "sd")}  # fmt: skip
-                each.append(choice_of(row) | {"pooled": is_pooled, "loss_unit": row["loss_unit"]} | ends | {"bootstraps": again})  # fmt: skip
+                unit = whole.get(key, row)[
+                    "loss_unit"
+                ]  # the ladder's, also where pooled
+                each.append(choice_of(row) | {"pooled": is_pooled, "loss_unit": unit} | ends | {"bootstraps": again})  # fmt: skip
         said.append(q._asdict() | {"rows": each})
     return said
 

@@ -43,5 +43,5 @@ def held(record: Record) -> Held:
 def drawn(ax: Axes, said: Held) -> Axes:
     """Each forecast's 50 % and 90 % intervals, and what came: orange where outside."""
     panel(ax, said)
-    ax.set(xlabel="forecasts, as they were frozen", ylabel="measured less predicted, 0.01 of the log")  # fmt: skip
+    ax.set(xlabel="forecasts, as they were frozen", ylabel="measured less predicted, 0.01 log")  # fmt: skip
     return ax

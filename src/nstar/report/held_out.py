@@ -94,5 +94,5 @@ def panel(ax: Axes, held: Held) -> Axes:
 def alone(ax: Axes, held: Held) -> Axes:
     """Draw a panel that stands by itself, with what its axes are."""
     panel(ax, held)
-    ax.set(xlabel="held-out runs, least compute first", ylabel="measured less predicted, 0.01 of the log")  # fmt: skip
+    ax.set(xlabel="held-out runs, least compute first", ylabel="measured less predicted, 0.01 log")  # fmt: skip
     return ax
