@@ -354,3 +354,22 @@ def test_devices_share_the_fits(many):
     level = many.draws["level"].sel(fit=own)
     np.testing.assert_allclose(json.loads(first[2:]), k_hat, rtol=1e-2)
     np.testing.assert_allclose(json.loads(second), level.mean("draw"), rtol=1e-3)
+
+
+def test_a_few_divergences_pass_where_a_bend_is_near_zero_and_nowhere_else():
+    rng = np.random.default_rng(0)
+    bend = np.exp(rng.normal(size=(4, 1000)))
+    posterior = {"alpha1": rng.normal(size=(4, 1000)), "bend_along": bend}
+    low, high = np.argsort(bend[0])[:5], np.argsort(bend[0])[-5:]
+
+    def judged(at, *, necks):
+        diverging = np.zeros((4, 1000), bool)
+        diverging[0, at] = True
+        return certificates.by_draws(posterior, {"diverging": diverging}, necks=necks)
+
+    good = judged(low[:3], necks=True)
+    assert (good.passed, good.divergences, good.reason) == (True, 3, "")
+    assert judged(low[:3], necks=False).reason == "3 divergences"
+    assert judged(low, necks=True).reason == "5 divergences"  # of 4,000
+    assert judged([low[0], high[0]], necks=True).reason == "2 divergences"
+    assert judged(high[:1], necks=True).reason == "1 divergence"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from nstar.fits.diagnostics import ESS, RHAT, sampled
+from nstar.fits.diagnostics import ESS, RHAT, in_necks, sampled
 
 K_HAT = 0.7  # Pareto shape of many weights: Vehtari et al. (2024, arXiv:1507.02646)
 
@@ -68,9 +68,19 @@ def resampled(weights: np.ndarray, count: int, rng: np.random.Generator) -> np.n
 
 
 def by_draws(
-    posterior: Mapping[str, np.ndarray], stats: Mapping[str, Any]
+    posterior: Mapping[str, np.ndarray],
+    stats: Mapping[str, Any],
+    *,
+    necks: bool = False,
 ) -> Certificate:
-    """Judge chains, (chain, draw, ...) each, by R-hat, effective draws and divergences."""
+    """Judge chains, (chain, draw, ...) each, by R-hat, effective draws and divergences.
+
+    Args:
+        posterior: of every unknown.
+        stats: of the sampler.
+        necks: whether a few divergences where a bend's amplitude is near zero are let
+            pass, as `nstar.validation.checks` does; the certificate counts them.
+    """
     from arviz_stats.base import array_stats
 
     r_hat, ess = [], []
@@ -82,7 +92,7 @@ def by_draws(
     worst, least = float(np.max(r_hat)), float(np.min(ess))
     diverging = int(np.sum(stats["diverging"]))
     reason = (
-        f"{diverging} divergences" if diverging
+        f"{diverging} divergence{'s' * (diverging > 1)}" if diverging and not (necks and in_necks(posterior, stats["diverging"]))
         else f"R-hat {worst:.3f}" if not worst <= RHAT
         else f"{least:.0f} effective draws" if not least >= ESS
         else ""

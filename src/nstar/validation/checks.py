@@ -59,7 +59,6 @@ APART = (
     "do not use these draws: chains stay at different modes, which explain the runs "
     "about alike; exclude one by a prior with reasons, or add runs where they differ"
 )
-TOLERATED = 1e-3  # of the transitions of a bent law: its amplitudes have necks
 NECK = (
     "all where an amplitude of the bend is near zero; fit with another seed and see "
     "whether the answers stay"
@@ -106,8 +105,8 @@ def _sampler(fit: Fit) -> Iterator[Check]:
         f"tails ({d.ess_tail_of}); {ESS} are needed" + ("" if ok else f"; {remedy}"),
     )
     count = fit.tree["sample_stats"]["diverging"].size
-    few = is_bent(fit.law) and 0 < d.divergences <= TOLERATED * count
-    few = few and in_necks(fit.tree)
+    few = is_bent(fit.law) and d.divergences > 0
+    few = few and in_necks(fit.tree["posterior"].data_vars, fit.tree["sample_stats"]["diverging"])  # fmt: skip
     yield Check(
         "divergences",
         Status.REVIEW if few else Status.FAIL if d.divergences else Status.PASS,
