@@ -14,12 +14,15 @@ import pytest
 import xarray as xr
 
 from nstar.batch import identity, running, work
-from nstar.batch.engines import Processes, interleaved
+from nstar.batch.engines import ORPHAN, Processes, interleaved
 from nstar.batch.manifest import Sampler, read
 from nstar.batch.plan import plan
 from nstar.batch.store import Store
 from nstar.batch.table import csv_text, undated
 from nstar.batch.toml_lines import line_of
+from nstar.fits.fitting import problem
+from nstar.fits.resampling import reweighted
+from nstar.fits.waiting import asked_for
 from nstar.priors.sets import PriorSet
 from test_batches import ladder
 
@@ -122,6 +125,10 @@ BAD = {
     "no such precision": ('[[data]]\nsource = "a.csv"\n[sampler]\nprecision = "half"\n', r"line 4: sampler.precision: .*got 'half'"),
     "percent": ('[[data]]\nsource = "a.csv"\n[outputs]\nprob = 90\n', r"line 4: outputs.prob: .*got 90"),
     "a law twice": ('[[data]]\nsource = "a.csv"\n[grid]\nlaws = ["coupled", "coupled"]\n', r"line 4: grid.laws: 'coupled' comes twice"),
+    "endless budget": ('[[data]]\nsource = "a.csv"\n[targets]\nbudgets = [inf]\n', r"line 4: targets.budgets: .*finite.*got inf"),
+    "endless run": ('[[data]]\nsource = "a.csv"\n[targets]\nruns = [{ N = nan, D = 1e9 }]\n', r"line 4: targets.runs.N: .*got nan"),
+    "a name twice": ('[[data]]\nsource = "a.csv"\n\n[[data]]\nsource = "b/a.csv"\n', r"line 4: data: two ladders are named 'a'"),
+    "at": ('at = ["x"]\n[[data]]\nsource = "a.csv"\n', r"line 1: at: unknown key"),
     "folder": ('folder = "x"\n[[data]]\nsource = "a.csv"\n', r"line 1: folder: unknown key"),
 }  # fmt: skip
 
@@ -183,13 +190,60 @@ def test_a_name_hangs_on_all_that_makes_a_fit(monkeypatch, folder):
     own = PriorSet(own={"alpha1": "Normal(0.5, 0.05)"})
     names = [name(), name("tied"), name(noise="student_t"), name(waves="waves"), name(priors=own), name(priors=PriorSet("informed")), name(seed=1)]  # fmt: skip
     assert len(set(names)) == len(names)
-    assert (
-        name(priors=PriorSet(own={"eta": "Normal(0, 1)"})) == name()
-    )  # of another law
     samplers = [Sampler(), Sampler(draws=200), Sampler(precision="float32")]
     assert len({identity.of_sampler(s) for s in samplers}) == 3
     monkeypatch.setattr(identity, "MODEL", identity.MODEL + 1)
     assert name() not in names
+
+
+SETS = """[priors.ours]
+own = { nu = "Gamma(4, 0.2)", bend_along = "LogNormal(-5, 1)" }
+"""
+
+
+def test_priors_that_a_choice_does_not_know_are_of_the_others(folder):
+    """Each choice has fits of its own, under its own name, and none is told of strangers."""
+    text = (folder / "m.toml").read_text().replace('noises = ["normal"]', 'noises = ["normal", "student_t"]\npriors = ["weak", "ours"]')  # fmt: skip
+    (folder / "m.toml").write_text(text + SETS)
+    chunks = plan(read(folder / "m.toml"))
+    assert len({c.name for c in chunks}) == len(chunks) == 24
+    told = {(c.choice.noise, c.choice.priors): set(c.choice.prior_set.own) for c in chunks}  # fmt: skip
+    assert told == {(n, p): {"nu"} if (n, p) == ("student_t", "ours") else set() for n in ("normal", "student_t") for p in ("weak", "ours")}  # fmt: skip
+    fits = {(c.ladder, *c.choice[1:4:2], c.samples[0].resample): c.fits for c in chunks}
+    assert fits["t0", "normal", "weak", "none"] == fits["t0", "normal", "ours", "none"]
+    assert fits["t0", "student_t", "weak", "none"] != fits["t0", "student_t", "ours", "none"]  # fmt: skip
+    for c in chunks:
+        problem(c.runs, c.choice.law, c.choice.noise, c.choice.prior_set, "none")
+    bending = text.replace('[grid]', '[grid]\ndiscrepancies = ["none", "waves"]').replace('kind = "bootstrap"\ncount = 20', 'kind = "leave_out"')  # fmt: skip
+    (folder / "m.toml").write_text(bending + SETS)
+    chunks = [c for c in plan(read(folder / "m.toml")) if c.choice.priors == "ours"]
+    assert {c.choice.discrepancy for c in chunks if "bend_along" in c.choice.prior_set.own} == {"waves"}  # fmt: skip
+
+
+def test_weights_of_resamples_are_of_the_runs_that_the_law_takes(folder, monkeypatch):
+    table = ladder(0, 32)
+    C = np.repeat([1e19, 3e19, 1e20, 3e20], 8)
+    table["D"] = C / 6 / table["N"]
+    table["budget"] = C.copy()
+    table["budget"][[0, 13]] = np.nan
+    write(folder, "t0", table)
+    (folder / "m.toml").write_text((folder / "m.toml").read_text().replace('"chinchilla"', '"isoflop"'))  # fmt: skip
+    (chunk,) = (c for c in plan(read(folder / "m.toml")) if c.ladder == "t0" and len(c.samples) == 20)  # fmt: skip
+    seen = {}
+
+    def seeing(p, weights, *_):
+        seen.update(p=p, weights=weights)
+        raise ValueError
+
+    monkeypatch.setattr(work, "reweighted", seeing)
+    work.work(chunk, running.told_of(read(folder / "m.toml")))
+    assert len(seen["p"].runs) == 30
+    for i, sample in enumerate(chunk.samples):
+        assert seen["weights"][str(i)].tolist() == np.delete(sample.weight, [0, 13]).tolist()  # fmt: skip
+    monkeypatch.undo()
+    asked = asked_for(0, 100, [], None, "float64")
+    with pytest.raises(ValueError, match="32 weights of 30 runs"):
+        reweighted(seen["p"], {"0": chunk.samples[0].weight}, asked, lambda *_: None)
 
 
 # Running, resuming, and what is refused
@@ -349,7 +403,7 @@ def test_a_worker_does_not_outlive_the_batch():
     gone = subprocess.Popen(["true"])
     gone.wait()
     code = f"from nstar.batch.engines import _watch; _watch({gone.pid})"
-    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 1
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == ORPHAN
 
 
 @pytest.mark.slow
@@ -366,8 +420,9 @@ def test_killed_at_any_instant_and_resumed_it_is_as_undisturbed(folder, here):
                 break
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-        process.wait()
-    refit(folder)
+        assert process.wait() == -signal.SIGKILL
+        assert len(list((folder / "out" / "chunks").glob("*.npz"))) >= chunks
+    assert 0 < refit(folder)[0].fitted < 44
     same(folder / "out", here)
     assert not list(Path(folder / "out" / "chunks").glob("*.npz"))
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import nstar
 from nstar.batch.manifest import read
 from nstar.batch.plan import plan
 from nstar.batch.quantities import quantities
-from nstar.batch.work import Told, work
+from nstar.batch.running import refit
 
 TRUTH = {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12, "sigma_accuracy": 0.01}
 LAW = "bounded_metric(chance=0.001)"
@@ -43,9 +44,11 @@ def test_a_metric_has_coefficients_answers_and_scores(tmp_path):
     rows = [f"{c!r},{m!r}" for c, m in zip(C.tolist(), metric.tolist(), strict=True)]
     (tmp_path / "clip.csv").write_text("C,metric\n" + "\n".join(rows) + "\n")
     (tmp_path / "m.toml").write_text(MANIFEST)
-    told = Told(200, "float64", (1e22,), (), 0.9)
-    whole, held = (work(chunk, told).table for chunk in plan(read(tmp_path / "m.toml")))
+    table = refit(tmp_path / "m.toml", tmp_path / "out", say=lambda _: None).table
+    whole, held = (table.slice(i, 1).to_pydict() for i in range(2))
     assert (whole["passed"], held["passed"]) == ([True], [True])
+    with xr.open_datatree(tmp_path / "out" / "draws.nc", engine="h5netcdf") as tree:
+        assert tree["posterior"]["metric"].dims == ("fit", "chain", "draw", "C")
     law = nstar.fits.fitting.named(LAW, None)[0].at({"C": C}, None)
     low, high = (whole[f"metric[1e+22]_{n}"][0] for n in ("lo", "hi"))
     assert low < float(law.expected(TRUTH, {"C": 1e22})) < high
@@ -54,3 +57,4 @@ def test_a_metric_has_coefficients_answers_and_scores(tmp_path):
     assert held["held_out_runs"] == [3]
     assert 0 <= held["held_out_coverage_90"][0] <= 1
     assert held["held_out_crps"][0] < 0.05
+    assert held["held_out_by_chance"][0] > 0.001

@@ -148,11 +148,11 @@ def test_budgets_far_from_the_runs_and_optima_at_an_end_are_said_before_the_inte
 
 
 def test_held_out_runs_are_missed_where_chance_does_not_explain_it():
-    def held(ladder, share, count, resample="hold out"):
+    def held(ladder, share, count, chance, resample="hold out"):
         return row(ladder, resample=resample, sample="1 decades", held_out_coverage_90=share, held_out_runs=count,
-                   held_out_crps=0.1, held_out_rmse=0.1, held_out_bias=0.0)  # fmt: skip
+                   held_out_crps=0.1, held_out_rmse=0.1, held_out_bias=0.0, held_out_by_chance=chance)  # fmt: skip
 
-    rows = held("one", 0.0, 1), held("none", 0.0, 6), held("half", 0.5, 10), held("part", 0.4, 10, "leave out budget")  # fmt: skip
+    rows = held("one", 0.0, 1, 0.1), held("together", 0.0, 10, 0.1), held("none", 0.0, 6, 0.0), held("half", 0.5, 10, 0.01), held("part", 0.4, 10, 0.02, "leave out budget")  # fmt: skip
     said = findings(told(*rows), "held-out runs missed")
     assert [f["ladder"] for f in said] == ["none", "part", "half"]
     assert ["farther out" in f["detail"] for f in said] == [True, False, True]
@@ -165,6 +165,30 @@ def test_what_varies_beside_law_and_noise_is_written_at_each_line():
     ax = forest(Figure().subplots(), q["rows"], q["log"], varying(q["rows"]), document)
     said = [text.get_text() for text in ax.texts]
     assert said == 2 * ["ours priors", "waves", "waves · ours priors"]
+
+
+def test_every_budget_has_its_figures_and_its_findings():
+    def at(low, high, **more):
+        ends = {
+            "lo": low,
+            "median": (low + high) / 2,
+            "hi": high,
+            "mean": (low + high) / 2,
+            "sd": 0.1,
+        }
+        near = {
+            f"L[5e+21]_{n}": 2.0 + 0.1 * i for i, n in enumerate(("lo", "median", "hi"))
+        }
+        near |= {"L[5e+21]_mean": 2.1, "L[5e+21]_sd": 0.1}
+        return row(**more) | near | {f"L[1e+24]_{n}": v for n, v in ends.items()}  # fmt: skip
+
+    document = told(at(1.0, 1.2, noise="normal"), at(1.5, 1.7, noise="student_t"))
+    keys = [q["key"] for q in document["quantities"]]
+    assert keys == ["alpha1", "L[5e+21]", "N[1e+24]", "L[1e+24]"]
+    (said,) = findings(document, "choices disagree")
+    assert said["detail"].startswith("L* of 1e24 FLOP")
+    captions = html.fromstring(page(document)).xpath("//figcaption/text()")
+    assert len(captions) == len(keys)
 
 
 def test_losses_of_other_units_have_figures_of_their_own():

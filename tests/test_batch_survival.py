@@ -13,7 +13,10 @@ import xarray as xr
 from nstar.batch import engines, store, work
 from nstar.batch.manifest import read
 from nstar.batch.plan import plan
+from nstar.fits.batches import OF_BUDGET
 from nstar.fits.certificates import Certificate
+from nstar.fits.fitting import problem
+from nstar.types import SHARED
 from test_batch import MANIFEST, cut, refit, write
 from test_batches import ladder
 
@@ -110,6 +113,52 @@ def test_a_ladder_that_fails_two_nights_running_keeps_its_fits(folder):
         refit(folder)
     (folder / "tables" / "t1.csv").write_text(good)
     assert refit(folder)[0].fitted == 0
+
+
+def test_a_part_of_a_batch_is_not_what_the_next_is_compared_with(folder, monkeypatch):
+    refit(folder)
+    first = means(folder / "out")
+    for i in range(2):
+        write(folder, f"t{i}", ladder(i + 2))
+    part, _ = refit(folder, only=["t0"])
+    assert (part.table.num_rows, part.whole) == (22, False)
+    assert "22 more of the manifest are left for later" in part.summary["headline"]
+    assert part.summary["left"] == 22
+    assert part.summary["drift"]["vanished_ladders"] == []
+    assert part.summary["drift"]["matched"] == 1
+    whole, _ = refit(folder)
+    assert (whole.fitted, whole.whole, whole.summary["left"]) == (22, True, 0)
+    assert whole.summary["drift"]["matched"] == 2
+    previous = pq.read_table(folder / "out" / "previous.parquet")
+    assert previous["alpha1_mean"].to_pylist() == list(first.values())
+
+
+def test_a_set_of_priors_that_is_renamed_is_told_by_its_new_name(folder):
+    sets = '[priors.mine]\nown = { alpha1 = "Normal(0.5, 0.05)" }\n'
+    edited(folder, 'laws = ["chinchilla"]', 'laws = ["chinchilla"]\npriors = ["mine"]')
+    (folder / "m.toml").write_text((folder / "m.toml").read_text() + sets)
+    refit(folder)
+    (folder / "m.toml").write_text((folder / "m.toml").read_text().replace("mine", "ours"))  # fmt: skip
+    made, _ = refit(folder)
+    assert set(made.table["priors"].to_pylist()) == {"ours"}
+    with xr.open_datatree(folder / "out" / "draws.nc", engine="h5netcdf") as tree:
+        assert tree["fit"].values.tolist() == made.table["fit"].to_pylist()
+
+
+def test_answers_of_budgets_and_runs_keep_their_labels(folder, monkeypatch):
+    def answered(chunk, told):
+        found = at_once(chunk, told)
+        values = found.values["alpha1"][..., None]
+        own = {n: values for n in (*OF_BUDGET, "loss")}
+        return found._replace(values=found.values | own)
+
+    monkeypatch.setattr(work, "_fitted", answered)
+    refit(folder)
+    with xr.open_datatree(folder / "out" / "draws.nc", engine="h5netcdf") as tree:
+        dims = {n: v.dims for n, v in tree["posterior"].data_vars.items()}
+        assert tree["posterior"]["C"].values.tolist() == [1e22]
+    over = dict.fromkeys(OF_BUDGET, "C") | {"loss": "run"}
+    assert dims == {"alpha1": ("fit", "chain", "draw")} | {n: ("fit", "chain", "draw", d) for n, d in over.items()}  # fmt: skip
 
 
 def test_a_part_made_afresh_keeps_the_rest(folder):
@@ -254,6 +303,15 @@ def test_tables_in_folders_of_one_name_are_told_apart(folder):
     assert {c.ladder for c in planned(folder)} == {"a/tables/runs", "b/tables/runs"}
 
 
+def test_ladders_of_one_name_are_told_apart_or_refused_by_line(folder):
+    (folder / "tables" / "t0.tsv").write_text((folder / "tables" / "t0.csv").read_text())  # fmt: skip
+    edited(folder, "tables/*.csv", "tables/*")
+    assert {c.ladder for c in planned(folder)} == {"t0.csv", "t0.tsv", "t1"}
+    edited(folder, "[grid]", '[[data]]\nsource = "tables/t1.csv"\n[grid]')
+    with pytest.raises(ValueError, match=r"m.toml, line 6: data: two ladders are named 't1'"):  # fmt: skip
+        planned(folder)
+
+
 def test_rows_of_no_ladder_fail_alone(folder):
     table = ladder(0)
     table["half"] = np.where(np.arange(30) < 12, 1.0, np.where(np.arange(30) < 26, 2.0, np.nan))  # fmt: skip
@@ -274,6 +332,16 @@ def test_a_table_without_losses_is_left_out_of_the_pool(folder):
     assert pooled.runs.loss_unit == "unknown"
     assert [s.label for s in left.samples] == ["bad"]
     assert left.reason == "left out of the pool: it has no 'L'"
+
+
+def test_a_pool_keeps_what_its_noise_reads(folder):
+    for i in range(2):
+        write(folder, f"t{i}", ladder(i) | {"se": np.full(30, 0.01), "recipe": np.arange(30) % 5.0})  # fmt: skip
+    edited(folder, 'noises = ["normal"]', 'noises = ["between:recipe"]\npooled = true')
+    (pooled,) = (c for c in planned(folder) if c.ladder == "pooled")
+    assert {"se", "recipe"} <= set(pooled.runs.columns)
+    p = problem(pooled.runs, "chinchilla", "between:recipe", pool="ladder")
+    assert len(np.unique(p.data.x[SHARED])) == 10
 
 
 def test_a_hold_out_that_is_too_large_leaves_the_others(folder):

@@ -11,6 +11,7 @@ import numpy as np
 from nstar.batch.table import damaged
 from nstar.batch.work import Part
 from nstar.files.writing import whole
+from nstar.fits.batches import OF_BUDGET
 
 
 def read(path: Path, fits: Sequence[str]) -> dict[str, np.ndarray]:
@@ -71,7 +72,7 @@ def _variable(
         group.dimensions.update({"chain": 1, "draw": shape[0]})
         group.create_variable("chain", ("chain",), "i4")[...] = [0]
         group.create_variable("draw", ("draw",), "i4")[...] = np.arange(shape[0])
-    over = {"log_N": "C", "log_D": "C", "L": "C", "loss": "run"}.get(name)
+    over = "C" if name in OF_BUDGET else "run" if name == "loss" else None
     more = (over,) if len(shape) > 1 and over else ()
     if over and more and over not in group.dimensions:
         group.dimensions[over] = len(coords[over])

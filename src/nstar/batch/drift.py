@@ -60,8 +60,13 @@ def drift(
     return said | {"sentence": _sentence(said)}
 
 
+def match(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Say what a fit is of: the same in both batches."""
+    return tuple(row[n] for n in MATCH)
+
+
 def _whole(rows: Sequence[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
-    return {tuple(r[n] for n in MATCH): r for r in rows if r["resample"] in (WHOLE, POOLED)}  # fmt: skip
+    return {match(r): r for r in rows if r["resample"] in (WHOLE, POOLED)}  # fmt: skip
 
 
 def _named(row: dict[str, Any]) -> dict[str, Any]:

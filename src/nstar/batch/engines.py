@@ -25,8 +25,10 @@ from nstar.batch.plan import Chunk
 from nstar.batch.work import Part, Told, work
 from nstar.samplers import density
 
+ORPHAN = 86  # exit code of a worker whose first process is gone
 TRIES = 3  # of a chunk whose worker dies
 HELD = 8  # kinds of fits whose programs a worker holds, some 200 MB each
+BENDING = 4  # kinds that one with a discrepancy stands for
 EACH = 5 << 29  # bytes of a worker: what one held at the end of public-ladders
 
 
@@ -117,14 +119,17 @@ def worked(chunk: Chunk, told: Told) -> Part:
     """
     if chunk.runs is not None:
         kind = (*chunk.choice[:3], density.size(len(chunk.runs)))
-        if kind not in _held and len(_held) >= HELD:
+        own = 1 if chunk.choice.discrepancy == "none" else BENDING
+        if kind not in _held and sum(_held.values()) + own > HELD:
             jax.clear_caches()
             _held.clear()
-        _held.add(kind)
+        _held[kind] = own
     return work(chunk, told)
 
 
-_held: set[tuple[str | int, ...]] = set()  # kinds of fits this process has programs of
+_held: dict[
+    tuple[str | int, ...], int
+] = {}  # kinds of fits this process has programs of
 
 
 def given_up(chunk: Chunk, told: Told, why: str) -> Part:
@@ -175,7 +180,7 @@ def _watch(parent: int) -> None:
     """End with the first process, also where it was killed before this one began."""
     while os.getppid() == parent:
         time.sleep(1)
-    os._exit(1)
+    os._exit(ORPHAN)
 
 
 def begin(cache: Path | None) -> None:

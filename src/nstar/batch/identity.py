@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from nstar.batch.manifest import Sampler
-from nstar.departures.bending import amplitudes
 from nstar.fits import batches, certificates, diagnostics, fitting
-from nstar.fits.fitting import named, unknowns
+from nstar.fits.fitting import named
 from nstar.fits.tree import spec
 from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES
@@ -55,9 +54,12 @@ def of_model(
     seed: int,
     runs: Observations,
 ) -> str:
-    """Hash a law with its noise, its discrepancy, its priors of these runs and the seed."""
+    """Hash a law with its noise, its discrepancy, its priors of these runs and the seed.
+
+    `priors` are of this law's unknowns alone.
+    """
     form, scatter = named(law, noise)
-    own = {n: p if isinstance(p, str) else describe(p) for n, p in priors.only(_known(form, scatter)).own.items()}  # fmt: skip
+    own = {n: p if isinstance(p, str) else describe(p) for n, p in priors.own.items()}  # fmt: skip
     record = []
     if priors.name != "weak":
         record = [learned().about.get("fits_sha256", ""), of_sources(runs, learned().marks)]  # fmt: skip
@@ -68,14 +70,10 @@ def of_model(
     })  # fmt: skip
 
 
-def _known(law: Any, noise: Any) -> set[str]:
-    return {*unknowns(law, noise)} | amplitudes(law)
-
-
 def of_sampler(sampler: Sampler) -> str:
     """Hash how draws are made and when they are believed."""
     return of({
         "draws": sampler.draws, "precision": sampler.precision,
         "weights": [importance.FEW, importance.MANY, importance.LOTS, batches.MOST], "nuts": [batches.SHORT, batches.LONG],
-        "gates": [certificates.K_HAT, diagnostics.ESS, diagnostics.RHAT],
+        "gates": [certificates.K_HAT, diagnostics.ESS, diagnostics.RHAT, diagnostics.TOLERATED],
     })  # fmt: skip

@@ -26,17 +26,16 @@ def ladders(manifest: Manifest) -> list[Ladder]:
     Raises:
         ValueError: two ladders have one name.
     """
-    found: list[Ladder] = []
-    for entry in manifest.data:
+    found: dict[str, Ladder] = {}
+    for i, entry in enumerate(manifest.data):
         for name, source in _sources(entry, manifest.folder):
-            found += _read(entry, name, source)
-    names = [ladder.name for ladder in found]
-    if twice := [n for n in dict.fromkeys(names) if names.count(n) > 1]:
-        msg = (
-            f"two ladders are named {twice[0]!r}: give one of them a name = of its own"
-        )
-        raise ValueError(msg)
-    return found
+            for ladder in _read(entry, name, source):
+                if ladder.name in found:
+                    at = f"{manifest.at[i]}: " if manifest.at else ""
+                    msg = f"{at}data: two ladders are named {ladder.name!r}, the second of {source}; give this entry a name = of its own"
+                    raise ValueError(msg)
+                found[ladder.name] = ladder
+    return list(found.values())
 
 
 def _sources(entry: Data, folder: Path) -> list[tuple[str, str]]:
@@ -53,7 +52,10 @@ def _sources(entry: Data, folder: Path) -> list[tuple[str, str]]:
     parts = Path(place).parts
     first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     top = Path(*parts[:first])  # a/runs.csv and b/runs.csv are a/runs and b/runs
-    return [(f"{stem}{Path(file).relative_to(top).with_suffix('')}", file) for file in files]  # fmt: skip
+    names = [Path(file).relative_to(top) for file in files]
+    bare = [str(name.with_suffix("")) for name in names]
+    told = [b if bare.count(b) == 1 else str(n) for b, n in zip(bare, names, strict=True)]  # fmt: skip
+    return [(f"{stem}{name}", file) for name, file in zip(told, files, strict=True)]
 
 
 def _read(entry: Data, name: str, source: str) -> list[Ladder]:

@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from scipy.stats import binom
-
 from nstar.batch.failures import alike, listed, whole
 from nstar.batch.quantities import BUDGET, HELD_OUT, POOLED, WHOLE, interval, words
 from nstar.fits.certificates import K_HAT
@@ -19,7 +17,9 @@ from nstar.wording import digits, flop, share, shown
 NEAR_K, NEAR_ESS = K_HAT - 0.05, 1.1 * ESS  # passed, and little more
 SURE = 1.5  # spread of means over the posterior's sd, from which it is too sure
 FEW = 20  # replicates below which their spread is too rough to judge by
-CHANCE = 0.05  # of as many misses under right intervals, above which they are let pass
+CHANCE = (
+    0.05  # of as many misses by the posterior itself, above which they are let pass
+)
 MOVED = 2.0  # posterior sd since the previous batch
 
 type Finding = dict[str, Any]
@@ -156,12 +156,12 @@ def _edged(rows: Rows) -> list[Finding]:
 def _diverging(rows: Rows) -> list[Finding]:
     found = [r for r in rows if r["passed"] and r["divergences"]]
     found.sort(key=lambda r: -r["divergences"])
-    return [_finding("divergences", Status.REVIEW, shown(r["ladder"]), _choice(r), f"passed with {r['divergences']} divergences{_of(r['resample'])}") for r in found]  # fmt: skip
+    return [_finding("divergences", Status.REVIEW, shown(r["ladder"]), _choice(r), f"passed with {r['divergences']} divergence{'s' * (r['divergences'] > 1)}{_of(r['resample'])}") for r in found]  # fmt: skip
 
 
 def _uncovered(rows: Rows) -> list[Finding]:
     """Intervals that held far fewer held-out runs than they should, and than chance."""
-    found = [r for r in rows if r["held_out_coverage_90"] is not None and r["held_out_coverage_90"] < HELD and _by_chance(r) < CHANCE]  # fmt: skip
+    found = [r for r in rows if r["held_out_coverage_90"] is not None and r["held_out_coverage_90"] < HELD and r["held_out_by_chance"] < CHANCE]  # fmt: skip
     found.sort(key=lambda r: r["held_out_coverage_90"])
     return [
         _finding(
@@ -174,12 +174,6 @@ def _uncovered(rows: Rows) -> list[Finding]:
     ]  # fmt: skip
 
 
-def _by_chance(row: dict[str, Any]) -> float:
-    """Probability that right 90 % intervals hold so few."""
-    n = row["held_out_runs"]
-    return float(binom.cdf(round(row["held_out_coverage_90"] * n), n, 0.9))
-
-
 def _by_ladder(
     told: Rows, what: str, seen: Callable[[Any, list[Any]], list[Any]]
 ) -> list[Finding]:
@@ -188,7 +182,7 @@ def _by_ladder(
     for q in told:
         rows = sorted(q["rows"], key=lambda r: r["ladder"])
         for ladder, each in groupby(rows, key=lambda r: r["ladder"]):
-            if q["shown"] and (some := seen(q, list(each))):
+            if some := seen(q, list(each)):
                 found.setdefault(ladder, []).extend(some)
     worst = []
     for ladder, some in found.items():

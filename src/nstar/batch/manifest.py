@@ -23,7 +23,9 @@ type Place = Sequence[str | int]
 class Part(BaseModel):
     """A table of the manifest: other keys than its own are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+    )
 
 
 class Data(Part):
@@ -123,6 +125,9 @@ class Manifest(Part):
     folder: Annotated[Path, Field(exclude=True, strict=False)] = (
         Path()
     )  # that sources are looked for in
+    at: Annotated[
+        tuple[str, ...], Field(exclude=True)
+    ] = ()  # file and line of each entry of data
 
     def prior_set(self, name: str) -> PriorSet:
         """Find a set of priors: one of the manifest's, or nstar's."""
@@ -162,10 +167,13 @@ def read(source: str | Path) -> Manifest:
     def refuse(place: Place, why: str) -> ValueError:
         return ValueError(f"{path}, line {line_of(text, place)}: {why}")
 
-    if "folder" in document:
-        raise refuse(["folder"], "folder: unknown key; sources are looked for beside the manifest")  # fmt: skip
+    for own in set(document) & OURS:
+        raise refuse([own], f"{own}: unknown key; sources are looked for beside the manifest")  # fmt: skip
+    entries = document.get("data")
+    count = len(entries) if isinstance(entries, list) else 0
+    at = tuple(f"{path}, line {line_of(text, ['data', i])}" for i in range(count))
     try:
-        manifest = Manifest(**document, folder=path.parent.absolute())
+        manifest = Manifest(**document, folder=path.parent.absolute(), at=at)
     except ValidationError as errors:
         error = errors.errors()[0]
         place = [p for p in error["loc"] if p not in KINDS]
@@ -177,6 +185,7 @@ def read(source: str | Path) -> Manifest:
     return manifest
 
 
+OURS = {"folder", "at"}  # fields that no file may set
 KINDS = {"bootstrap": Bootstrap, "leave_out": LeaveOut, "hold_out": HoldOut}
 TABLES = {
     "data": Data, "grid": Grid, "priors": Priors, "targets": Targets,
@@ -191,7 +200,7 @@ def _words(error: Any, place: Place) -> str:
         tables = [TABLES[p] for p in place[:-1] if p in TABLES]
         kinds = [KINDS[p] for p in error["loc"] if p in KINDS]
         fields = list((tables or kinds or [Manifest])[-1].model_fields)
-        fields = [f for f in fields if f != "folder"]
+        fields = [f for f in fields if f not in OURS]
         near = difflib.get_close_matches(str(place[-1]), fields, n=1, cutoff=0.5)
         hint = (
             f"did you mean {near[0]!r}?" if near else f"there are {', '.join(fields)}"

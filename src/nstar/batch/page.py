@@ -42,7 +42,7 @@ def page(document: dict[str, Any]) -> str:
 def _figures(document: dict[str, Any], names: Sequence[str]) -> list[dict[str, str]]:
     """A figure for each quantity, or several where there are many rows."""
     found = []
-    for i, q in enumerate(q for q in document["quantities"] if q["shown"]):
+    for i, q in enumerate(document["quantities"]):
         rows = [r for r in q["rows"] if r["median"] is not None]
         for j, (of, part) in enumerate(_drawn(q, rows)):
             title = f"{q['title']}{of}"
@@ -59,7 +59,7 @@ def _drawn(
     """Rows of each figure and what it is of; losses in other units are not set side by side."""
     own: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        unit = row["loss_unit"] if q["key"].startswith("L[") else ""
+        unit = row["loss_unit"] if q["key"].startswith(("L[", "loss[")) else ""
         own.setdefault(unit or "", []).append(row)
     for unit, each in own.items():
         parts = _parts(each)
@@ -149,6 +149,6 @@ def _spreads(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {"title": q["title"], "ladder": r["ladder"], "choice": words(r), **b,
          "ratio": "–" if b["ratio"] is None else digits(b["ratio"], 2)}
-        for q in document["quantities"] if q["shown"]
+        for q in document["quantities"]
         for r in q["rows"] for b in r["bootstraps"]
     ]  # fmt: skip

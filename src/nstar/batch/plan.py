@@ -9,9 +9,11 @@ import numpy as np
 from nstar.batch import identity
 from nstar.batch.ladders import Ladder, ladders
 from nstar.batch.manifest import Manifest
-from nstar.fits.fitting import named
+from nstar.departures.bending import amplitudes
+from nstar.fits.fitting import named, unknowns
 from nstar.fits.resampling import drawn
 from nstar.noises.likelihoods import NOISES
+from nstar.noises.shared import Between
 from nstar.priors.sets import PriorSet
 from nstar.runs.observations import Observations
 from nstar.runs.splits import split
@@ -30,7 +32,7 @@ class Choice(NamedTuple):
     discrepancy: str
     priors: str
     seed: int
-    prior_set: PriorSet
+    prior_set: PriorSet  # what the set says of this choice's own unknowns
 
 
 class Sample(NamedTuple):
@@ -46,7 +48,7 @@ class Sample(NamedTuple):
 class Chunk:
     """Fits that are worked out together, of one ladder under one choice."""
 
-    name: str  # hash of its fits' names and of what is asked of them
+    name: str  # hash of its fits' names, of what they are called, and of what is asked of them
     ladder: str
     choice: Choice
     samples: tuple[Sample, ...]
@@ -58,9 +60,7 @@ class Chunk:
     @property
     def labels(self) -> tuple[str, ...]:
         """What a person calls each fit."""
-        c = self.choice
-        head = f"{self.ladder}/{c.law}/{c.noise}/{c.discrepancy}/{c.priors}/{c.seed}"
-        return tuple(f"{head}/{s.resample}{'/' if s.label else ''}{s.label}" for s in self.samples)  # fmt: skip
+        return labels(self.ladder, self.choice, self.samples)
 
     @property
     def title(self) -> str:
@@ -74,6 +74,12 @@ class Chunk:
             span = first.label if first is last else f"{first.label} to {last.label}"
             what.append(f"{first.resample} {span}".strip())
         return " · ".join(what)
+
+
+def labels(ladder: str, choice: Choice, samples: Sequence[Sample]) -> tuple[str, ...]:
+    """Name fits as a person does."""
+    head = "/".join([ladder, *map(str, choice[:5])])
+    return tuple(f"{head}/{s.resample}{'/' if s.label else ''}{s.label}" for s in samples)  # fmt: skip
 
 
 def plan(manifest: Manifest) -> list[Chunk]:
@@ -103,11 +109,9 @@ def plan(manifest: Manifest) -> list[Chunk]:
             for (samples, reason), own in zip(groups, told, strict=True):
                 fits = [identity.of([model, data, s, asked[0]]) for s in own]
                 for i in range(0, len(samples), CHUNK):
-                    cut = slice(i, i + CHUNK)
-                    name = identity.of(
-                        [ladder.name, samples[i].resample, fits[cut], asked]
-                    )
-                    chunks.append(Chunk(name, ladder.name, choice, tuple(samples[cut]), tuple(fits[cut]), ladder.runs, reason))  # fmt: skip
+                    cut, some = tuple(samples[i : i + CHUNK]), tuple(fits[i : i + CHUNK])  # fmt: skip
+                    name = identity.of([labels(ladder.name, choice, cut), some, asked])
+                    chunks.append(Chunk(name, ladder.name, choice, cut, some, ladder.runs, reason))  # fmt: skip
     if manifest.grid.pooled:
         chunks += [c for choice in choices for c in _pooled(found, choice, asked)]
     return chunks
@@ -125,8 +129,16 @@ def _choices(manifest: Manifest) -> Iterator[Choice]:
         for noise in dict.fromkeys(_noise(law, n) for n in grid.noises):
             for discrepancy in grid.discrepancies:
                 for priors in grid.priors:
+                    own = manifest.prior_set(priors).only(_known(law, noise, discrepancy))  # fmt: skip
                     for seed in grid.seeds:
-                        yield Choice(law, noise, discrepancy, priors, seed, manifest.prior_set(priors))  # fmt: skip
+                        yield Choice(law, noise, discrepancy, priors, seed, own)
+
+
+def _known(law: str, noise: str, discrepancy: str) -> set[str]:
+    """Name the unknowns of a choice: a set of priors may speak of other choices' too."""
+    form, scatter = named(law, noise)
+    bends = set() if discrepancy == "none" else amplitudes(form)
+    return {*unknowns(form, scatter)} | bends
 
 
 def _noise(law: str, noise: str) -> str:
@@ -199,6 +211,7 @@ def _pooled(
     law, noise = named(choice.law, choice.noise)
     read = noise.inputs if isinstance(noise, Reads) else ()
     needs = list(dict.fromkeys([*law.inputs, *law.response.columns, *read]))
+    also = ["se", "questions", *([noise.over] if isinstance(noise, Between) else [])]
     held = list[tuple[str, Observations]]()
     for name, runs, _ in found:
         if runs is None:
@@ -211,19 +224,19 @@ def _pooled(
             held.append((name, runs))
     samples = tuple(Sample(POOLED, name) for name, _ in held) or (Sample(POOLED),)
     try:
-        runs = together(held, needs)
+        runs = together(held, [*needs, *also])
     except ValueError as error:
         yield Chunk(identity.of([POOLED, asked, choice[:5], str(error)]), POOLED, choice, samples, ("",) * len(samples), None, str(error))  # fmt: skip
         return
     model = identity.of_model(*choice[:3], choice.prior_set, choice.seed, runs)
     fits = [identity.of([model, POOLED, [identity.of_runs(r) for _, r in held], name, asked[0]]) for name, _ in held]  # fmt: skip
-    yield Chunk(identity.of([POOLED, fits, asked]), POOLED, choice, samples, tuple(fits), runs)  # fmt: skip
+    yield Chunk(identity.of([labels(POOLED, choice, samples), fits, asked]), POOLED, choice, samples, tuple(fits), runs)  # fmt: skip
 
 
 def together(
-    held: Sequence[tuple[str, Observations]], needs: Sequence[str] = ()
+    held: Sequence[tuple[str, Observations]], also: Sequence[str] = ()
 ) -> Observations:
-    """Put ladders into one table, with a column that names them and those that are needed.
+    """Put ladders into one table: N, D, C, L and other columns that all have, and their names.
 
     Raises:
         ValueError: there is nothing to pool, or FLOP are not counted alike.
@@ -235,7 +248,7 @@ def together(
         msg = "ladders whose FLOP per parameter and token differ are not pooled"
         raise ValueError(msg)
     first = held[0][1]
-    usual = dict.fromkeys(["N", "D", "C", "L", *needs])
+    usual = dict.fromkeys(["N", "D", "C", "L", *also])
     shared = [n for n in usual if all(n in r for _, r in held)]
     columns = {n: np.concatenate([r[n] for _, r in held]) for n in shared}
     columns["ladder"] = np.concatenate([np.full(len(r), name) for name, r in held])

@@ -13,7 +13,7 @@ CHOICE = ("law", "noise", "discrepancy", "priors", "seed")
 HEAD = (
     "fit", "name", "ladder", *CHOICE, "resample", "sample", "runs", "C_min", "C_max", "loss_unit", "method", "k_hat", "ess",
     "r_hat", "divergences", "passed", "reason", "held_out_runs", "held_out_coverage_90",
-    "held_out_crps", "held_out_rmse", "held_out_bias",
+    "held_out_crps", "held_out_rmse", "held_out_bias", "held_out_by_chance",
 )  # fmt: skip
 WHOLE, POOLED, HELD_OUT = "none", "pooled", "hold out"
 BUDGET = re.compile(r"^([NDL]|metric)\[([^\]=]+)\]_median$")
@@ -35,7 +35,6 @@ class Quantity(NamedTuple):
     key: str  # of its columns: alpha1, N[1e+24]
     title: str
     log: bool  # a count: its mean and sd are of its natural log
-    shown: bool  # as a figure; the table on the page has all
 
 
 class Told(NamedTuple):
@@ -49,23 +48,21 @@ class Told(NamedTuple):
 
 
 def quantities(names: Iterable[str]) -> list[Quantity]:
-    """Find what a table with these columns tells; figures are of the last budget.
+    """Find what a table with these columns tells: exponents, then by budget, then by run.
 
     Args:
         names: of the table's columns.
     """
     names = list(names)
-    found = [Quantity(n, TITLES[n], False, True) for n in ("alpha1", "alpha2") if f"{n}_median" in names]  # fmt: skip
+    found = [Quantity(n, TITLES[n], False) for n in ("alpha1", "alpha2") if f"{n}_median" in names]  # fmt: skip
     at = [(m[1], m[2]) for n in names if (m := BUDGET.match(n))]
-    for kind in ("N", "D", "L", "metric"):
-        budgets = [C for k, C in at if k == kind]
-        found += [
-            Quantity(f"{kind}[{C}]", TITLES[kind].format(flop(float(C))), kind in ("N", "D"), budgets[-1] == C)
-            for C in budgets
-        ]  # fmt: skip
-    for N, D in [(m[1], m[2]) for n in names if (m := RUN.match(n))]:
+    for C in sorted({C for _, C in at}, key=float):
+        kinds = [k for k in ("N", "D", "L", "metric") if (k, C) in at]
+        found += [Quantity(f"{k}[{C}]", TITLES[k].format(flop(float(C))), k in ("N", "D")) for k in kinds]  # fmt: skip
+    runs = [(m[1], m[2]) for n in names if (m := RUN.match(n))]
+    for N, D in sorted(runs, key=lambda r: (float(r[0]), float(r[1]))):
         words = f"loss of {count(float(N))} parameters on {count(float(D))} tokens"
-        found.append(Quantity(f"loss[N={N}, D={D}]", words, False, False))
+        found.append(Quantity(f"loss[N={N}, D={D}]", words, False))
     return found
 
 

@@ -87,29 +87,32 @@ def refit(
         if remake:  # also what was not chosen is put together again
             for c in chunks:
                 finished(store, c, draws=wanted, remake=True)
-        left = [c for c in chosen if not finished(store, c, draws=wanted, remake=remake)]  # fmt: skip
-        count = sum(len(c.samples) for c in left)
+        todo = [c for c in chosen if not finished(store, c, draws=wanted, remake=remake)]  # fmt: skip
+        count = sum(len(c.samples) for c in todo)
         kept = sum(len(c.samples) for c in chosen) - count
-        say(f"{asked.name}: {count} fits to make in {len(left)} chunks, {kept} are there")  # fmt: skip
-        _run(left, told_of(asked), engine, store, say)
+        say(f"{asked.name}: {count} fits to make in {len(todo)} chunks, {kept} are there")  # fmt: skip
+        _run(todo, told_of(asked), engine, store, say)
         here = [name for name in named if store.has(name)]
         runs = [f"N={r.N:g}, D={r.D:g}" for r in asked.targets.runs]
         coords = {"C": asked.targets.budgets, "run": runs}
-        table = gather(store, here, coords, draws=asked.outputs.draws, csv=asked.outputs.csv)  # fmt: skip
+        left = sum(len(c.samples) for n, c in named.items() if n not in here)
+        table = gather(store, here, coords, draws=wanted, csv=asked.outputs.csv, partial=left > 0)  # fmt: skip
         write_whole(Path(out) / AS_READ, json_text(asked.model_dump()))
-        told = _tell(Path(out), asked.name, table, command) if asked.outputs.page else None  # fmt: skip
+        told = _tell(Path(out), asked.name, table, command, left) if asked.outputs.page else None  # fmt: skip
         if told is None:
             for name in (PAGE, SUMMARY):
                 (Path(out) / name).unlink(missing_ok=True)
-    return Refit(Path(out), table, count, len(here) == len(named), told)
+    return Refit(Path(out), table, count, not left, told)
 
 
-def _tell(folder: Path, name: str, table: "pa.Table", command: str) -> dict[str, Any]:
+def _tell(
+    folder: Path, name: str, table: "pa.Table", command: str, left: int
+) -> dict[str, Any]:
     """Write the page, and the numbers on it, beside what the batch before said."""
     from nstar.batch.page import page
     from nstar.batch.summary import summary
 
-    text = json_text(summary(table, read_table(folder / BEFORE), name=name, command=command))  # fmt: skip
+    text = json_text(summary(table, read_table(folder / BEFORE), name=name, command=command, left=left))  # fmt: skip
     told = json.loads(text)
     for file, whole in ((PAGE, page(told)), (SUMMARY, text)):
         write_whole(folder / file, whole)

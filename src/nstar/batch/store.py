@@ -17,6 +17,7 @@ import pyarrow as pa
 from nstar.batch import drawn, parts
 from nstar.batch.table import (
     FIRST,
+    PARTIAL,
     SCHEMA,
     as_table,
     csv_text,
@@ -152,6 +153,7 @@ def gather(
     *,
     draws: bool,
     csv: bool,
+    partial: bool = False,
 ) -> pa.Table:
     """Put finished chunks together, in this order, and let the single ones go.
 
@@ -161,6 +163,8 @@ def gather(
         coords: the budgets as C, and runs as run.
         draws: whether the draws are kept in one file.
         csv: whether the table is also written as CSV.
+        partial: whether chunks are left for later; such a table is no batch to compare
+            another with.
 
     Returns:
         The table.
@@ -186,9 +190,10 @@ def gather(
         list(each())
     table = pa.concat_tables(tables, promote_options="permissive")
     table = ordered(table.append_column("draws_sha256", pa.array(seals)))
-    table = table.replace_schema_metadata({SCHEMA: digest_of(table)})
+    marks = {SCHEMA: digest_of(table)} | ({PARTIAL: "yes"} if partial else {})
+    table = table.replace_schema_metadata(marks)
     before = store.table
-    if before is not None and _differ(before, table):
+    if before is not None and PARTIAL not in before.schema.metadata and _differ(before, table):  # fmt: skip
         write_table(before, folder / BEFORE)
     write_table(table, folder / TABLE)
     (folder / FORGOTTEN).unlink(missing_ok=True)

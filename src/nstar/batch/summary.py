@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from nstar.batch.drift import drift
+from nstar.batch.drift import drift, match
 from nstar.batch.failures import failures
 from nstar.batch.look_first import look_first
 from nstar.batch.quantities import (
@@ -31,6 +31,7 @@ def summary(
     *,
     name: str = "batch",
     command: str = "",
+    left: int = 0,
 ) -> dict[str, Any]:
     """Sum a batch up.
 
@@ -39,10 +40,10 @@ def summary(
         previous: of the batch before, if there was one.
         name: of the batch.
         command: what the user typed.
+        left: fits of the manifest that are not in the table: left for later.
 
     Returns:
-        Plain data.  Means and sd of N* and D* are of their natural logs (`log`); `shown`
-        are the quantities with a figure on the page.
+        Plain data.  Means and sd of N* and D* are of their natural logs (`log`).
     """
     found = quantities(table.column_names)
     rows = records(table, found)
@@ -53,7 +54,11 @@ def summary(
     moved = None
     if previous is not None:
         both = [q for q in found if f"{q.key}_median" in previous.column_names]
-        moved = drift(rows, records(previous, both), both)
+        before = records(previous, both)
+        if left:  # what is left for later is not gone
+            here = {match(r) for r in rows}
+            before = [r for r in before if match(r) in here]
+        moved = drift(rows, before, both)
     first = look_first(rows, broken, told, moved)
     status = _status(first)
     passed = sum(bool(r["passed"]) for r in rows)
@@ -65,12 +70,13 @@ def summary(
         "ladders": list(dict.fromkeys(r["ladder"] for r in rows)),
         "fits": len(rows),
         "passed": passed,
+        "left": left,
         "status": str(status),
-        "headline": _headline(status, rows, passed, first, moved),
+        "headline": _headline(status, rows, passed, first, moved, left),
         "look_first": first,
         "quantities": told,
         "held_out": _held_out(rows),
-        "leave_out": left_out(rows, [q for q in found if q.shown], whole),
+        "leave_out": left_out(rows, found, whole),
         "drift": moved,
         "failures": broken,
         "provenance": {
@@ -143,6 +149,7 @@ def _headline(
     passed: int,
     first: Sequence[dict[str, Any]],
     moved: dict[str, Any] | None,
+    left: int,
 ) -> str:
     fits = [r for r in rows if r["resample"] in (WHOLE, POOLED)]
     none = [r for r in fits if not r["passed"]]
@@ -154,6 +161,8 @@ def _headline(
         said += "; no number is given"
     elif none:
         said += f"; {len(none)} of {len(fits)} fits to all runs of a ladder have no number"  # fmt: skip
+    if left:
+        said += f"; {left} more of the manifest are left for later"
     if first:
         said += f"; {len(first)} thing{'s' * (len(first) > 1)} to look at first"
     elif rows:

@@ -16,6 +16,7 @@ from nstar.fits.certificates import Certificate
 
 DATED = ("seconds", "made_with")  # columns that tell of the making, not of the fit
 SCHEMA = b"nstar_batch_sha256"  # of the contents, in the file's metadata
+PARTIAL = b"nstar_batch_partial"  # there where fits were left for later
 FIRST = (
     "fit", "name", "chunk", "ladder", "law", "noise", "discrepancy", "priors", "seed", "resample",
     "sample", "runs", "C_min", "C_max", "params_counted", "loss_unit", *Certificate._fields, "prob",

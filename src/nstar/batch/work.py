@@ -11,6 +11,7 @@ import xarray as xr
 
 from nstar.batch.plan import CHUNK, POOLED, Chunk
 from nstar.batch.summaries import coefficients, columns, row_of
+from nstar.departures.bending import is_bent
 from nstar.departures.discrepancy import Bent
 from nstar.fits.batches import Batch, run, span
 from nstar.fits.certificates import Certificate, by_draws, failed
@@ -19,7 +20,7 @@ from nstar.fits.groups import in_group
 from nstar.fits.resampling import reweighted
 from nstar.fits.waiting import Task, asked_for, tasks_of
 from nstar.predictions.allocating import on_edge, optima, window
-from nstar.scores import scores
+from nstar.scores import misses, scores
 from nstar.types import Surface
 from nstar.validation.backtest import predicted
 
@@ -141,7 +142,8 @@ def _fitted(chunk: Chunk, told: Told) -> Found:
         return _pooled(chunk, told)
     if chunk.samples[0].weight is not None:
         p = problem(runs, choice.law, choice.noise, choice.prior_set, "none")
-        weights = {str(i): s.weight for i, s in enumerate(chunk.samples) if s.weight is not None}  # fmt: skip
+        used = np.isin(runs.rows, p.runs.rows)  # a law may leave runs out
+        weights = {str(i): s.weight[used] for i, s in enumerate(chunk.samples) if s.weight is not None}  # fmt: skip
         batch = reweighted(p, weights, asked, _silent)
         return Found(*_read(batch, ends), more)
     tables = {
@@ -206,10 +208,12 @@ def _scored(task: Task, batch: Batch, rest: Any, seed: int) -> dict[str, float]:
     part = Fit(p.law, p.noise, p.runs, tree, seed, p.chosen)
     columns = (rest[n] for n in p.law.response.columns)
     truth = np.asarray(p.law.response.link(*columns))
-    found = scores(predicted(part, rest, seed), truth)
+    draws = predicted(part, rest, seed)
+    found = scores(draws, truth)
     return {
         "held_out_runs": len(rest), "held_out_coverage_90": found["coverage"]["0.9"],
         "held_out_crps": found["crps"], "held_out_rmse": found["rmse"], "held_out_bias": found["bias"],
+        "held_out_by_chance": misses(draws, truth).at_least,
     }  # fmt: skip
 
 
@@ -223,7 +227,7 @@ def _pooled(chunk: Chunk, told: Told) -> Found:
     )  # fmt: skip
     stats = {str(n): v.to_numpy() for n, v in made.tree["sample_stats"].data_vars.items()}  # fmt: skip
     posterior = {n: made.tree["posterior"][n].to_numpy() for n in unknowns(made.law, made.noise)}  # fmt: skip
-    certificate = by_draws(posterior, stats)
+    certificate = by_draws(posterior, stats, necks=is_bent(made.law))
     parts = [in_group(made, s.label) for s in chunk.samples]
     each = [_group(one, told) for one in parts]
     values = {n: np.stack([g[n] for g in each]) for n in each[0]}

@@ -75,18 +75,22 @@ def reweighted(
 
     Args:
         p: the problem, whose law does not bend.
-        weights: times that each run counts, (run,), by the name of the fit.
+        weights: times that each of the problem's runs counts, (run,), by the name of the fit.
         asked: what is wanted of every fit.
         tick: called with the fits done and their total.
 
     Raises:
-        ValueError: runs that share scatter would be torn apart.
+        ValueError: runs that share scatter would be torn apart, or weights are not of
+            the problem's runs.
     """
     with jax.enable_x64(True):
         whole = task_of("whole", p)
         near = _near(whole, asked.seed)
         tasks = []
         for name, weight in weights.items():
+            if len(weight) != len(p.data.y):
+                msg = f"{p.runs.source}: {len(weight)} weights of {len(p.data.y)} runs"
+                raise ValueError(msg)
             _require_together(p, weight)
             data = whole.given[2]._replace(weight=np.zeros(len(whole.given[2].y)))
             data.weight[: len(weight)] = weight
