@@ -77,6 +77,13 @@ def test_what_failed_comes_first_and_alike_failures_are_one_line():
     assert found["headline"].startswith("FAIL: 2 of 14 fits passed")
 
 
+def test_chains_that_cannot_be_read_come_with_what_to_do():
+    found = told(row("a", passed=False, reason="R-hat 1.012"), row("b", passed=False, reason="divergences: 3"), row("c", passed=False, reason="divergences: 5"))  # fmt: skip
+    said = findings(found, "failed")
+    assert [f["detail"].split(";")[0] for f in said] == ["1 of 1 fits: R-hat 1.012", "2 of 2 fits: divergences: 3, and the like"]  # fmt: skip
+    assert all("another seed" in f["detail"] for f in said)
+
+
 def test_a_batch_in_which_all_failed_gives_no_number():
     found = told(row(passed=False), row("b", passed=False))
     assert "no number is given" in found["headline"]

@@ -268,7 +268,7 @@ def test_chains_that_disagree_or_diverge_have_no_certificate():
     apart = certificates.by_draws({"a": z + np.arange(4)[:, None]}, still)
     assert "R-hat" in apart.reason
     one = {"diverging": np.eye(4, 1000)}
-    assert certificates.by_draws({"a": z}, one).reason == "4 divergences"
+    assert certificates.by_draws({"a": z}, one).reason == "divergences: 4"
 
 
 def test_resampling_keeps_each_draw_as_often_as_it_weighs():
@@ -369,7 +369,7 @@ def test_a_few_divergences_pass_where_a_bend_is_near_zero_and_nowhere_else():
 
     good = judged(low[:3], necks=True)
     assert (good.passed, good.divergences, good.reason) == (True, 3, "")
-    assert judged(low[:3], necks=False).reason == "3 divergences"
-    assert judged(low, necks=True).reason == "5 divergences"  # of 4,000
-    assert judged([low[0], high[0]], necks=True).reason == "2 divergences"
-    assert judged(high[:1], necks=True).reason == "1 divergence"
+    assert judged(low[:3], necks=False).reason == "divergences: 3"
+    assert judged(low, necks=True).reason == "divergences: 5"  # of 4,000
+    assert judged([low[0], high[0]], necks=True).reason == "divergences: 2"
+    assert judged(high[:1], necks=True).reason == "divergences: 1"

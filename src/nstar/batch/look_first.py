@@ -1,6 +1,7 @@
 """Which fits need a look first, and why."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
@@ -20,6 +21,9 @@ FEW = 20  # replicates below which their spread is too rough to judge by
 CHANCE = (
     0.05  # of as many misses by the posterior itself, above which they are let pass
 )
+JUDGED = re.compile(
+    r"^(divergences: |R-hat |\d+ effective)"
+)  # reasons of a certificate
 MOVED = 2.0  # posterior sd since the previous batch
 
 type Finding = dict[str, Any]
@@ -80,6 +84,8 @@ def _failed(failures: Rows) -> list[Finding]:
             detail += "; the machine could not finish them, and the same command tries again"  # fmt: skip
         elif not whole(entries[0]):
             detail += "; what is said of this resampling is of the others"
+        if whole(entries[0]) and JUDGED.search(reason):
+            detail += "; these chains cannot be read: sample them from another seed, or let priors of your own or more runs settle what they do not agree on"
         status = Status.FAIL if whole(entries[0]) else Status.REVIEW
         what = "lost" if lost else "failed"
         said.append(_finding(what, status, ladders + more, listed(choices), detail))
@@ -147,7 +153,8 @@ def _edged(rows: Rows) -> list[Finding]:
         _finding(
             "optimum at the edge", Status.REVIEW, shown(row["ladder"]), _choice(row),
             f"{share(s)} of draws at {flop(float(C))} FLOP have their optimum at an end of the search, twice as far as the runs' own "
-            "tokens per parameter: the interval of N* is cut off there; add runs at more and fewer tokens per parameter",
+            "tokens per parameter: intervals of N* and D* are cut off there, and where that holds at the runs' own budgets too "
+            "exponents are drawn to 0.5; add runs at more and fewer tokens per parameter",
         )
         for s, C, row in found
     ]  # fmt: skip

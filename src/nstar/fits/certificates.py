@@ -92,7 +92,7 @@ def by_draws(
     worst, least = float(np.max(r_hat)), float(np.min(ess))
     diverging = int(np.sum(stats["diverging"]))
     reason = (
-        f"{diverging} divergence{'s' * (diverging > 1)}" if diverging and not (necks and in_necks(posterior, stats["diverging"]))
+        f"divergences: {diverging}" if diverging and not (necks and in_necks(posterior, stats["diverging"]))
         else f"R-hat {worst:.3f}" if not worst <= RHAT
         else f"{least:.0f} effective draws" if not least >= ESS
         else ""
