@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -271,6 +272,22 @@ def test_a_chunk_in_hand_when_a_worker_dies_is_not_lost(folder, monkeypatch):
     Dying.handed = 0
     made, _ = refit(folder, engine=engines.Processes(1))
     assert (made.fitted, made.table.num_rows, made.failed) == (44, 44, [])
+
+
+@pytest.mark.parametrize(
+    ("discrepancy", "kinds"), [("none", engines.HELD), ("waves", 2)]
+)
+def test_a_worker_holds_few_programs(folder, monkeypatch, discrepancy, kinds):
+    """And fewer of laws that bend."""
+    held = []
+    monkeypatch.setattr(engines.jax, "clear_caches", lambda: held.append(len(engines._held)))  # fmt: skip
+    monkeypatch.setattr(engines, "_held", {})
+    monkeypatch.setattr(engines, "work", lambda *_: None)
+    one = planned(folder)[0]
+    laws = [one.choice._replace(law=f"law {i}", discrepancy=discrepancy) for i in range(2 * kinds + 1)]  # fmt: skip
+    for choice in [c for c in laws for _ in range(2)]:
+        engines.worked(replace(one, choice=choice), None)
+    assert held == [kinds, kinds]
 
 
 def test_an_engine_that_forgets_a_chunk_is_found_out(folder):

@@ -5,6 +5,7 @@ chunk gives is decided by the chunk alone, so that engines differ in time only.
 """
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -121,8 +122,7 @@ def worked(chunk: Chunk, told: Told) -> Part:
         kind = (*chunk.choice[:3], density.size(len(chunk.runs)))
         own = 1 if chunk.choice.discrepancy == "none" else BENDING
         if kind not in _held and sum(_held.values()) + own > HELD:
-            jax.clear_caches()
-            _held.clear()
+            _let_go()
         _held[kind] = own
     return work(chunk, told)
 
@@ -130,6 +130,17 @@ def worked(chunk: Chunk, told: Told) -> Part:
 _held: dict[
     tuple[str | int, ...], int
 ] = {}  # kinds of fits this process has programs of
+
+
+def _let_go() -> None:
+    """Let go of compiled programs, and of the memory of compiling them.
+
+    That is half a worker's by then, in pieces that glibc holds on to unless it is told.
+    """
+    jax.clear_caches()
+    _held.clear()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # fmt: skip
+        trim(0)
 
 
 def given_up(chunk: Chunk, told: Told, why: str) -> Part:
