@@ -127,9 +127,7 @@ def worked(chunk: Chunk, told: Told) -> Part:
     return work(chunk, told)
 
 
-_held: dict[
-    tuple[str | int, ...], int
-] = {}  # kinds of fits this process has programs of
+_held: dict[tuple[str | int, ...], int] = {}  # kinds this process has programs of
 
 
 def _let_go() -> None:

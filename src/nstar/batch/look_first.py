@@ -18,12 +18,8 @@ from nstar.wording import digits, flop, share, shown
 NEAR_K, NEAR_ESS = K_HAT - 0.05, 1.1 * ESS  # passed, and little more
 SURE = 1.5  # spread of means over the posterior's sd, from which it is too sure
 FEW = 20  # replicates below which their spread is too rough to judge by
-CHANCE = (
-    0.05  # of as many misses by the posterior itself, above which they are let pass
-)
-JUDGED = re.compile(
-    r"^(divergences: |R-hat |\d+ effective)"
-)  # reasons of a certificate
+CHANCE = 0.05  # of as many misses by the posterior's own draws, from which they pass
+JUDGED = re.compile(r"^(divergences: |R-hat |\d+ effective)")  # a certificate's reasons
 MOVED = 2.0  # posterior sd since the previous batch
 
 type Finding = dict[str, Any]

@@ -122,12 +122,9 @@ class Manifest(Part):
     targets: Targets = Targets()
     sampler: Sampler = Sampler()
     outputs: Outputs = Outputs()
-    folder: Annotated[Path, Field(exclude=True, strict=False)] = (
-        Path()
-    )  # that sources are looked for in
-    at: Annotated[
-        tuple[str, ...], Field(exclude=True)
-    ] = ()  # file and line of each entry of data
+    # Not of the file: where sources are looked for, and where each entry of data stands.
+    folder: Annotated[Path, Field(exclude=True, strict=False)] = Path()
+    at: Annotated[tuple[str, ...], Field(exclude=True)] = ()
 
     def prior_set(self, name: str) -> PriorSet:
         """Find a set of priors: one of the manifest's, or nstar's."""
@@ -167,7 +164,7 @@ def read(source: str | Path) -> Manifest:
     def refuse(place: Place, why: str) -> ValueError:
         return ValueError(f"{path}, line {line_of(text, place)}: {why}")
 
-    for own in set(document) & OURS:
+    for own in sorted(set(document) & OURS):
         raise refuse([own], f"{own}: unknown key; sources are looked for beside the manifest")  # fmt: skip
     entries = document.get("data")
     count = len(entries) if isinstance(entries, list) else 0

@@ -121,9 +121,7 @@ def _told(
                     continue
                 row = fit if own else next(iter(by.values()))[0]
                 ends = {n: getattr(own, n) if own else None for n in ("lo", "median", "hi", "sd")}  # fmt: skip
-                unit = whole.get(key, row)[
-                    "loss_unit"
-                ]  # the ladder's, also where pooled
+                unit = whole.get(key, row)["loss_unit"]  # the ladder's, also if pooled
                 each.append(choice_of(row) | {"pooled": is_pooled, "loss_unit": unit} | ends | {"bootstraps": again})  # fmt: skip
         said.append(q._asdict() | {"rows": each})
     return said
