@@ -404,7 +404,8 @@ def test_the_command_says_what_to_look_at_first(folder, nstar, monkeypatch):
     how = folder / "m.toml", "--out", folder / "out", "--engine", "local"
     code, out, _ = nstar("refit", *how)
     assert code == 0
-    assert "REVIEW: divergences, t1, chinchilla · normal: passed with 2 divergences" in out  # fmt: skip
+    assert "REVIEW: divergences, t1, chinchilla · normal: passed with 2 divergences; all where an amplitude" in out  # fmt: skip
+    assert "fit with another seed" in out
     assert "more to look at first; see" in out
     told = json.loads(nstar("refit", *how, "--json")[1])
     assert told["headline"].startswith("REVIEW: 44 of 44 fits passed")

@@ -10,7 +10,7 @@ from nstar.batch.failures import alike, listed, whole
 from nstar.batch.quantities import BUDGET, HELD_OUT, POOLED, WHOLE, interval, words
 from nstar.fits.certificates import K_HAT
 from nstar.fits.diagnostics import ESS
-from nstar.validation.checks import EDGE, FAR, TOO_FAR
+from nstar.validation.checks import EDGE, FAR, NECK, TOO_FAR
 from nstar.validation.hindsight import HELD
 from nstar.verdicts import Status
 from nstar.wording import digits, flop, share, shown
@@ -159,7 +159,7 @@ def _edged(rows: Rows) -> list[Finding]:
 def _diverging(rows: Rows) -> list[Finding]:
     found = [r for r in rows if r["passed"] and r["divergences"]]
     found.sort(key=lambda r: -r["divergences"])
-    return [_finding("divergences", Status.REVIEW, shown(r["ladder"]), _choice(r), f"passed with {r['divergences']} divergence{'s' * (r['divergences'] > 1)}{_of(r['resample'])}") for r in found]  # fmt: skip
+    return [_finding("divergences", Status.REVIEW, shown(r["ladder"]), _choice(r), f"passed with {r['divergences']} divergence{'s' * (r['divergences'] > 1)}{_of(r['resample'])}; {NECK}") for r in found]  # fmt: skip
 
 
 def _uncovered(rows: Rows) -> list[Finding]:
