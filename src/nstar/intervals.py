@@ -1,9 +1,9 @@
 """From draws to what a person reads: a median and an equal-tailed interval."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Interval(NamedTuple):
@@ -18,12 +18,14 @@ class Interval(NamedTuple):
         return {"median": self.median, "lower": self.lower, "upper": self.upper}
 
 
-def interval(draws: ArrayLike, prob: float) -> Interval:
+def interval(draws: "ArrayLike", prob: float) -> Interval:
     """Quantiles of the draws at 1/2 and (1 -+ prob)/2.
 
     Raises:
         ValueError: prob does not lie between 0 and 1.
     """
+    import numpy as np  # commands that list what nstar ships do without
+
     if not 0 < prob < 1:
         msg = f"prob must lie between 0 and 1, got {prob}"
         raise ValueError(msg)
@@ -32,8 +34,10 @@ def interval(draws: ArrayLike, prob: float) -> Interval:
     return Interval(float(middle), float(low), float(high))
 
 
-def credible_level(draws: ArrayLike, value: float) -> float:
+def credible_level(draws: "ArrayLike", value: float) -> float:
     """Probability of the smallest equal-tailed interval that holds the value; NaN if none."""
+    import numpy as np
+
     if not (np.isfinite(value) and np.all(np.isfinite(np.asarray(draws)))):
         return float("nan")
     below = float(np.mean(np.asarray(draws) < value))

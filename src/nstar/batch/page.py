@@ -3,16 +3,17 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import ChoiceLoader, FileSystemLoader
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from nstar.batch.quantities import interval, number, varying, words
 from nstar.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, SOFT, counted, svg
 from nstar.report.markup import environment
 from nstar.wording import digits, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST = 60  # rows of a figure
 MARKS = "osD^v<>"
@@ -80,12 +81,12 @@ def _parts(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def forest(
-    ax: Axes,
+    ax: "Axes",
     rows: Sequence[dict[str, Any]],
     log: bool,  # noqa: FBT001  a quantity is a count or not
     names: Sequence[str],
     document: dict[str, Any],
-) -> Axes:
+) -> "Axes":
     """Draw intervals by ladder: colour is the law, the mark its noise, hollow pooled.
 
     What else varies in a choice is written at the end of its line.
@@ -99,6 +100,8 @@ def forest(
         names: parts of a choice that vary.
         document: the summary, which tells the laws and noises there are.
     """
+    from matplotlib.lines import Line2D
+
     each = [r for q in document["quantities"] for r in q["rows"]]
     laws, noises = (list(dict.fromkeys(r[n] for r in each)) for n in ("law", "noise"))
     colours = {law: COLOURS[i % len(COLOURS)] for i, law in enumerate(laws)}

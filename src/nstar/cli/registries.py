@@ -89,14 +89,11 @@ def models(
     json: o.Json = False,
 ) -> None:  # fmt: skip
     """List released models, or hold one against a law."""
-    from nstar.published import fits as laws
     from nstar.published import models as registry
-    from nstar.published.families import beside_family
     from nstar.wording import count, flop
 
-    law = laws.get(against) if against else None
     if name is None:
-        if law is not None:
+        if against:
             msg = "--against needs a model, as in: nstar models llama3-405b --against llama3"
             raise ValueError(msg)
         entries = [registry.get(n) for n in registry.names()]
@@ -114,6 +111,10 @@ def models(
             rows,
         )
         return
+    from nstar.published import fits as laws
+    from nstar.published.families import beside_family
+
+    law = laws.get(against) if against else None
     model = registry.get(name)
     held = registry.against(model, law) if law else None
     family = beside_family(model)

@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import xarray as xr
 
@@ -69,6 +68,8 @@ def take(path: Path) -> xr.DataTree:
 
 def _walk(path: Path) -> None:
     """Visit every object, since h5netcdf prints a traceback of its own on a broken one."""
+    import h5py
+
     with h5py.File(path) as file:
         file.visititems(lambda name, item: dict(item.attrs) and None)
         dict(file.attrs)

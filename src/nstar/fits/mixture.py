@@ -147,10 +147,11 @@ def load(
         FileNotFoundError: no such file.
         ValueError: the file is cut short, edited, no fit, or of a newer format.
     """
-    several = store.read_parts(path)
-    if several is None:
-        return Fit(*store.read(path, law, noise))
-    said, parts = json.loads(several[0]), [Fit(*part) for part in several[1]]
+    text, stored = store.read_parts(path, law, noise)
+    parts = [Fit(*part) for part in stored]
+    if text is None:
+        return parts[0]
+    said = json.loads(text)
     how = Check(said["how"]["name"], Status(said["how"]["status"]), said["how"]["detail"])  # fmt: skip
     return Average(tuple(parts), tuple(said["names"]), tuple(said["weights"]), how)
 

@@ -96,25 +96,31 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
         FileNotFoundError: no such file.
         ValueError: the file is cut short, edited, no fit, or of a newer format.
     """
-    path = Path(path)
-    tree = take(path)
-    if PARTS in tree.attrs:
-        msg = f"{path}: holds an average of {len(tree.children)} laws; expected a fit of one"
+    said, parts = read_parts(path, law, noise)
+    if said is not None:
+        msg = f"{path}: holds an average of {len(parts)} laws; expected a fit of one"
         raise ValueError(msg)
-    return _stored(tree, path, law, noise)
+    return parts[0]
 
 
-def read_parts(path: str | Path) -> tuple[str, list[Stored]] | None:
-    """Read several fits of one file, and what was said of them; none if it holds one fit.
+def read_parts(
+    path: str | Path, law: Law | None = None, noise: Noise | None = None
+) -> tuple[str | None, list[Stored]]:
+    """Read the fits of one file, and what was said of them; none if it holds one fit.
+
+    Args:
+        path: the file.
+        law: the law of a single fit, where it is one of the user's own.
+        noise: the noise, likewise.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file is cut short, edited or of a newer format.
+        ValueError: the file is cut short, edited, no fit, or of a newer format.
     """
     path = Path(path)
     tree = take(path)
     if PARTS not in tree.attrs:
-        return None
+        return None, [_stored(tree, path, law, noise)]
     said = str(tree.attrs[PARTS])
     if tree.attrs.get("parts_sha256") != _parts_digest(said, tree):
         raise _damaged(path)

@@ -10,7 +10,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.special import ndtr
-from scipy.stats import binom
 
 from nstar.costs.inference import Serving
 from nstar.inference.problem_sets import Problems, ProblemSet
@@ -149,6 +148,8 @@ class Vote:
 
     def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
         """Sum over the right samples: ahead of the rival's, ties broken by a coin."""
+        from scipy.stats import binom  # half a second nobody else pays
+
         right = np.arange(samples + 1)
         most = self.weight * right
         ahead = binom.cdf(np.ceil(most) - 1, samples - right, problems.rival)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from nstar.intervals import Interval
 from nstar.scores import LEVELS
@@ -76,6 +75,8 @@ class Frozen:
         The interval score is eq. 43 of Gneiting & Raftery (2007).  Beyond a hundred half widths from the median the log
         density is held at what it is there.
         """
+        from scipy.interpolate import PchipInterpolator
+
         q, y = np.log(self.quantiles), float(np.log(loss))
         low, high = np.log(self.interval(0.9)[1:])
         outside = max(low - y, 0.0) + max(y - high, 0.0)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
-from scipy.optimize import brentq
+from scipy import special  # not scipy.stats, which takes half a second to import
 
 DF = 4.0  # of the population and of its predictive: one source may lie far off
 NODES = 16  # mixing scales by which a Student-t is told as normals
@@ -68,8 +67,9 @@ def predictive(said: Sequence[Said], weak: tuple[float, float]) -> StudentT:
     )
     mu = centre + np.linspace(-reach, reach, 241)[:, None]
     tau = spread * np.geomspace(0.02, 3.0, 40)[None]
-    mixing = stats.gamma(DF / 2, scale=2 / DF).ppf((np.arange(NODES) + 0.5) / NODES)
-    log_post = stats.norm.logpdf(mu, centre, spread)
+    at = (np.arange(NODES) + 0.5) / NODES
+    mixing = special.gammaincinv(DF / 2, at) * 2 / DF  # quantiles of a gamma
+    log_post = -(((mu - centre) / spread) ** 2) / 2  # of a normal, but for a constant
     log_post = log_post - (tau / (spread / 2)) ** 2 / 2 + np.log(tau)  # grid is in logs
     counts = Counter(s.source for s in said)
     for s in said:
@@ -78,7 +78,7 @@ def predictive(said: Sequence[Said], weak: tuple[float, float]) -> StudentT:
         log_post = log_post + np.log(each.mean(-1) + 1e-300) / counts[s.source]
     weight = np.exp(log_post - log_post.max())
     low, middle, high = _quantiles(mu, tau, weight / weight.sum(), (MIDDLE[0], 0.5, MIDDLE[1]))  # fmt: skip
-    width = stats.t(DF).ppf(MIDDLE[1]) - stats.t(DF).ppf(MIDDLE[0])
+    width = special.stdtrit(DF, MIDDLE[1]) - special.stdtrit(DF, MIDDLE[0])
     return StudentT(middle, (high - low) / width)
 
 
@@ -86,6 +86,8 @@ def _quantiles(
     mu: np.ndarray, tau: np.ndarray, weight: np.ndarray, probs: Sequence[float]
 ) -> list[float]:
     """Quantiles of a mixture of Student-t over the grid."""
+    from scipy.optimize import brentq
+
     keep = weight > 1e-6 * weight.max()
     where, scale = (np.broadcast_to(a, weight.shape)[keep] for a in (mu, tau))
     share = weight[keep] / weight[keep].sum()

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from math import isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nstar.files.data_files import find_entry, read_toml
-from nstar.published.fits import PublishedFit
+
+if TYPE_CHECKING:
+    from nstar.published.fits import PublishedFit
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def get(name: str) -> Model:
     return find_entry("model", name, _registry())
 
 
-def against(model: Model, fit: PublishedFit) -> dict[str, Any]:
+def against(model: Model, fit: "PublishedFit") -> dict[str, Any]:
     """Set a model beside what a law recommends at the model's own compute.
 
     `N` is counted as the law counts it where the model gives that count.  What cannot
@@ -100,7 +102,7 @@ def against(model: Model, fit: PublishedFit) -> dict[str, Any]:
     return told
 
 
-def _obstacle(model: Model, fit: PublishedFit) -> str | None:
+def _obstacle(model: Model, fit: "PublishedFit") -> str | None:
     if model.C is None:
         return f"the training compute of {model.name} is not known"
     if model.modality != fit.modality:

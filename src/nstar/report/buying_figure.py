@@ -1,23 +1,26 @@
 """The figure of what a budget buys: loss against compute, with nested bands."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from nstar.plans.targets import Reach
 from nstar.report.buying import Line
 from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, Label, name_ends
 from nstar.wording import flop, percent
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 def bands(
-    ax: Axes,
+    ax: "Axes",
     line: Line,
     runs: tuple[np.ndarray, np.ndarray],
     budgets: Sequence[float],
     reached: Reach | None,
-) -> Axes:
+) -> "Axes":
     """The loss of each budget's recommended run, the runs themselves, and a target's crossing."""
     labels = []
     for prob, (low, high) in sorted(line.bands.items(), reverse=True):

@@ -1,8 +1,6 @@
 """The page of counts: inference scaling, the frontier of strategies, what it costs."""
 
-from typing import Any
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any
 
 from nstar.inference.repeated import PassAtK
 from nstar.report import frontier_figure
@@ -11,6 +9,9 @@ from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, band
 from nstar.report.sections import Section, page, picture
 from nstar.report.tables import Table
 from nstar.wording import count, digits, flop, percent, share, shares
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NO_SIZES = "Sizes or lengths are not known, so nothing is said of what samples cost or of how to spend them: give a column N of parameters, and --tokens, the tokens of a sample."
 
@@ -21,7 +22,7 @@ def counts_page(facts: CountsFacts) -> str:
     return page("What more samples solve", facts.document, parts)
 
 
-def solved(ax: Axes, made: PassAtK, prob: float) -> Axes:
+def solved(ax: "Axes", made: PassAtK, prob: float) -> "Axes":
     """Draw pass@k of these problems and of new ones, and what was counted."""
     k = made.draws["k"].to_numpy()
     for name, words, colour in (("new", "new problems", ORANGE), ("these", "these problems", BLUE)):  # fmt: skip

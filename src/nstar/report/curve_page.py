@@ -1,9 +1,8 @@
 """The page of a curve: its figures and tables, from what was gathered."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from nstar.report import held_out
 from nstar.report.curve_facts import CurveFacts
@@ -14,6 +13,9 @@ from nstar.scores import quantiles
 from nstar.validation.backtest import Outcome
 from nstar.validation.curve_checks import ENDS
 from nstar.wording import amount, digits, numbers, percent, three, unknown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BANDS = (0.5, 0.8, 0.95)
 AXES = {
@@ -29,7 +31,7 @@ def curve_page(facts: CurveFacts) -> str:
     return page(f"What {facts.along} buys of {what}", facts.document, [p for p in parts if p])  # fmt: skip
 
 
-def bands(ax: Axes, facts: CurveFacts) -> Axes:
+def bands(ax: "Axes", facts: CurveFacts) -> "Axes":
     """Draw the law with nested bands, the runs, published curves and the target."""
     labels = []
     for prob in sorted(BANDS, reverse=True):
@@ -55,7 +57,7 @@ def bands(ax: Axes, facts: CurveFacts) -> Axes:
     return ax
 
 
-def _apart(ax: Axes, outcome: Outcome) -> Axes:
+def _apart(ax: "Axes", outcome: Outcome) -> "Axes":
     """Draw what was predicted of held-out runs, and what came."""
     held_out.panel(ax, held_out.of_outcome("held out", outcome))
     ax.set(xlabel="held-out runs, smallest first", ylabel=f"measured less predicted, 0.01 {outcome.response.unit}")  # fmt: skip

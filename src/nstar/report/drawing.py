@@ -4,15 +4,14 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from nstar.wording import count
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 INK, SOFT, GRID = "#1a1a1a", "#5c5c5c", "#dcdcdc"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # Okabe-Ito
@@ -63,7 +62,7 @@ def svg(
     name: str,
     title: str,
     alt: str,
-    draw: Callable[..., Axes],
+    draw: "Callable[..., Axes]",
     *args: Any,
     size: tuple[float, float],
 ) -> str:
@@ -77,6 +76,9 @@ def svg(
         args: of `draw`.
         size: width and height, in inches.
     """
+    import matplotlib as mpl  # slow to import
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.subplots(), *args)
@@ -113,6 +115,8 @@ def _hundredths(attribute: re.Match[str]) -> str:
 
 def counted(axis: Any, low: float, high: float) -> None:
     """Write a log axis of parameters or tokens as 10B, 100B, 1T."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     subs = next(s for decades, s in MARKS.items() if np.log10(high / low) < decades)
     axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
@@ -120,7 +124,7 @@ def counted(axis: Any, low: float, high: float) -> None:
 
 
 def band(
-    ax: Axes, x: np.ndarray, draws: np.ndarray, prob: float, colour: str
+    ax: "Axes", x: np.ndarray, draws: np.ndarray, prob: float, colour: str
 ) -> np.ndarray:
     """Draw a curve's interval and its median, which is returned."""
     low, middle, high = np.quantile(
@@ -131,7 +135,7 @@ def band(
     return middle
 
 
-def name_ends(ax: Axes, labels: Sequence[Label]) -> None:
+def name_ends(ax: "Axes", labels: Sequence[Label]) -> None:
     """Write words to the right of curves' ends, moved down until none overlap."""
     figure = ax.get_figure(root=True)
     if figure is None:

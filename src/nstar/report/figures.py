@@ -1,10 +1,9 @@
 """Figures of a whole ladder; each draws on Matplotlib axes and returns them."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
-from matplotlib.axes import Axes
 
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import thinned
@@ -24,6 +23,9 @@ from nstar.report.drawing import (
 )
 from nstar.runs.optima import measured_optima
 from nstar.wording import flop
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 CURVE_DRAWS = 400  # thinned draws behind a band
 BUDGETS = 20  # points of a curve
@@ -50,13 +52,13 @@ def lines(routes: Routes) -> dict[str, Along]:
 
 
 def allocation(
-    ax: Axes,
+    ax: "Axes",
     routes: Routes,
     drawn: dict[str, Along],
     published: list[PublishedFit],
     prob: float,
     what: str,
-) -> Axes:
+) -> "Axes":
     """N*(C) or D*(C) of every route with its band, measured optima, published lines."""
     runs = routes.runs
     largest, C = float(runs["C"].max()), drawn[routes.lead.name].C
@@ -107,7 +109,7 @@ def _optima(routes: Routes) -> Any:
         return None
 
 
-def profiles(ax: Axes, fit: Fit, prob: float) -> Axes:
+def profiles(ax: "Axes", fit: Fit, prob: float) -> "Axes":
     """Loss against tokens for every isoFLOP budget, with the fitted curves."""
     runs = fit.runs
     budgets = np.unique(runs["budget"][~np.isnan(runs["budget"])])

@@ -1,14 +1,16 @@
 """What was forecast before runs were made, and what came: the record a reader can check."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from nstar.ledger import tables as ledger_tables
 from nstar.ledger.verification import Record
 from nstar.report.held_out import PROB, Held, panel
 from nstar.report.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def table(document: dict[str, Any]) -> Table:
@@ -40,7 +42,7 @@ def held(record: Record) -> Held:
     return Held("frozen beforehand", came, inner[0], (inner[1], inner[2]), (outer[1], outer[2]))  # fmt: skip
 
 
-def drawn(ax: Axes, said: Held) -> Axes:
+def drawn(ax: "Axes", said: Held) -> "Axes":
     """Each forecast's 50 % and 90 % intervals, and what came: orange where outside."""
     panel(ax, said)
     ax.set(xlabel="forecasts, as they were frozen", ylabel="measured less predicted, 0.01 log")  # fmt: skip

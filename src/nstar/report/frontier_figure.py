@@ -1,13 +1,13 @@
 """Accuracy against FLOP a problem: a panel for each strategy, a curve for each model."""
 
 import io
-
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from nstar.inference.spending import Spent
 from nstar.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SOFT, STYLE, band
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 ACROSS = 2
@@ -21,7 +21,7 @@ def several(spent: Spent) -> list[str]:
     return list(dict.fromkeys(many))
 
 
-def panel(ax: Axes, spent: Spent, strategy: str, prob: float) -> Axes:
+def panel(ax: "Axes", spent: Spent, strategy: str, prob: float) -> "Axes":
     """Draw what a strategy makes of every model, over the frontier of all ways."""
     best = spent.frontier(prob)
     ax.step(
@@ -48,6 +48,9 @@ def figure(spent: Spent, prob: float, kind: str) -> bytes:
         prob: of the bands.
         kind: svg, png or pdf.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     names = several(spent)
     across = min(ACROSS, len(names))
     down = -(-len(names) // across)
@@ -66,7 +69,7 @@ def figure(spent: Spent, prob: float, kind: str) -> bytes:
     return out.getvalue()
 
 
-def alone(ax: Axes, spent: Spent, strategy: str, prob: float) -> Axes:
+def alone(ax: "Axes", spent: Spent, strategy: str, prob: float) -> "Axes":
     """Draw one strategy's panel for a page."""
     panel(ax, spent, strategy, prob)
     ax.legend(frameon=False, fontsize=9)

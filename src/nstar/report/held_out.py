@@ -2,17 +2,17 @@
 
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from nstar.report.drawing import BLUE, INK, ORANGE, STYLE
 from nstar.scores import quantiles
 from nstar.validation.backtest import Outcome
 from nstar.validation.hindsight import Trial, decades
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ACROSS = 3  # panels side by side
 PANEL = (3.6, 2.7)  # inches
@@ -55,6 +55,9 @@ def figure(held: Sequence[tuple[str, Outcome]], kind: str) -> bytes:
         held: a ladder's name, and what was said of its held-out runs.
         kind: svg, png or pdf.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     across = min(ACROSS, len(held))
     down = -(-len(held) // across)
     with mpl.rc_context(STYLE):
@@ -74,7 +77,7 @@ def figure(held: Sequence[tuple[str, Outcome]], kind: str) -> bytes:
     return out.getvalue()
 
 
-def panel(ax: Axes, held: Held) -> Axes:
+def panel(ax: "Axes", held: Held) -> "Axes":
     """Each run's 50 % and 90 % intervals, and what came: orange where it lies outside."""
     at = np.arange(len(held.came))
     for ends, width in ((held.most, 1.0), (held.half, 2.6)):
@@ -91,7 +94,7 @@ def panel(ax: Axes, held: Held) -> Axes:
     return ax
 
 
-def alone(ax: Axes, held: Held) -> Axes:
+def alone(ax: "Axes", held: Held) -> "Axes":
     """Draw a panel that stands by itself, with what its axes are."""
     panel(ax, held)
     ax.set(xlabel="held-out runs, least compute first", ylabel="measured less predicted, 0.01 log")  # fmt: skip

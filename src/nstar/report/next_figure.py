@@ -1,14 +1,15 @@
 """The figure of what to run next: runs so far and the chosen ones, in N and D."""
 
 import io
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from nstar.design.piloting import NextRuns
 from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, STYLE, counted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SIZE = (6.4, 4.6)  # inches
 
@@ -20,6 +21,9 @@ def figure(chosen: NextRuns, kind: str) -> bytes:
         chosen: the batch.
         kind: svg, png or pdf.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(STYLE):
         drawn = Figure(figsize=SIZE, layout="constrained")
         panel(drawn.subplots(), chosen)
@@ -29,7 +33,7 @@ def figure(chosen: NextRuns, kind: str) -> bytes:
     return out.getvalue()
 
 
-def panel(ax: Axes, chosen: NextRuns) -> Axes:
+def panel(ax: "Axes", chosen: NextRuns) -> "Axes":
     """Runs so far as points, candidates as dots, the chosen numbered, the target a star."""
     c, runs = chosen.candidates, chosen.fit.runs
     ax.plot(c.N, c.D, ".", color=SOFT, ms=2.5, alpha=0.5, label="candidates")

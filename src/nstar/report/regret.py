@@ -1,13 +1,16 @@
 """The figure of what sizes give away: flat near the best, whatever the interval of N*."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from nstar.plans.weighing import RECOMMENDED, WRONG, Risk
 from nstar.report.drawing import INK, Label, counted, name_ends
 from nstar.wording import shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 OFTEN = 0.95  # of the draws lie below the dotted line
 PLAIN = (RECOMMENDED, *WRONG)  # actions that need no tick
@@ -15,8 +18,8 @@ HIGH = 3.0  # times the mean regret of being wrong by two that the axis shows
 
 
 def curve(
-    ax: Axes, risks: Sequence[tuple[str, Risk]], colours: Mapping[str, str]
-) -> Axes:
+    ax: "Axes", risks: Sequence[tuple[str, Risk]], colours: Mapping[str, str]
+) -> "Axes":
     """Mean regret of every size a budget could buy, by what is believed, and the actions weighed."""
     lines, tops, ends = [], [], []
     for name, risk in risks:

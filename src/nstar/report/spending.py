@@ -1,7 +1,8 @@
 """The figure of one budget: loss against model size, where nothing else can change."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.axes import Axes
 
 from nstar.plans.limiting import held
 from nstar.plans.routes import Routes
@@ -11,12 +12,15 @@ from nstar.report.drawing import INK, Label, band, colour, counted, name_ends
 from nstar.types import Surface
 from nstar.wording import count
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 TICKS = 300  # draws of N* that are shown
 
 
 def target(
-    ax: Axes, routes: Routes, published: list[PublishedFit], C: float, prob: float
-) -> Axes:
+    ax: "Axes", routes: Routes, published: list[PublishedFit], C: float, prob: float
+) -> "Axes":
     """Loss along the line of equal cost at a budget, by every route that has a loss."""
     labels = []
     taken = [r for r in routes.taken if isinstance(r.fit.law, Surface)]
@@ -49,7 +53,7 @@ def target(
     return ax
 
 
-def _printed(ax: Axes, fit: PublishedFit, C: float) -> None:
+def _printed(ax: "Axes", fit: PublishedFit, C: float) -> None:
     """Mark the size that a source prints for this very budget."""
     for printed in fit.printed:
         if np.isclose(printed["C"], C, rtol=1e-3):

@@ -1,13 +1,15 @@
 """The decision's three figures: the draws of one quantity each, and what was chosen of it."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from nstar.report.deciding import Decision
 from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT, counted
 from nstar.wording import count, digits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BINS = 40
 ALIKE = 1e-9  # relative spread below which all draws are one value
@@ -45,7 +47,7 @@ def tiles(decision: Decision, target: float | None) -> list[Tile]:
     ]  # fmt: skip
 
 
-def density(ax: Axes, tile: Tile, prob: float) -> Axes:
+def density(ax: "Axes", tile: Tile, prob: float) -> "Axes":
     """Draws as a histogram, its central part shaded, the median and the mark as lines."""
     low, high = np.quantile(tile.draws, [TAIL, 1 - TAIL])
     if tile.mark is not None:

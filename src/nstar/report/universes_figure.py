@@ -1,18 +1,19 @@
 """The figure of the multiverse: where N* lies under every other choice."""
 
 from collections.abc import Sequence
-from typing import Any
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any
 
 from nstar.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, SOFT, counted
 from nstar.wording import digits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 KINDS = {"law": BLUE, "prior": ORANGE, "noise": GREEN, "runs": PURPLE}
 LONG = 34  # letters of a name before it is broken
 
 
-def intervals(ax: Axes, told: Sequence[dict[str, Any]], N: float) -> Axes:
+def intervals(ax: "Axes", told: Sequence[dict[str, Any]], N: float) -> "Axes":
     """N* with its interval in every universe, and the regret of the recommended run there."""
     rows = [u for u in told if u["N"] is not None]
     for i, u in enumerate(rows):
