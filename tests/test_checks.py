@@ -114,7 +114,7 @@ def test_a_prior_against_the_runs_is_for_review(optima):
 
 
 def test_what_the_runs_do_not_tell_is_named():
-    table = {"C": [1e20, 1.1e20, 1.2e20], "D": [1.6e10, 1.7e10, 1.75e10]}
+    table = {"C": [1e20, 1.02e20, 1.04e20], "D": [1.6e10, 1.62e10, 1.63e10]}
     straight = nstar.fit(table, "allocation", discrepancy="none")
     assert status(nstar.check_fit(straight), "learned from runs") == "REVIEW"
     bent = nstar.check_fit(nstar.fit(table, "allocation"))

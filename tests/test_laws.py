@@ -97,10 +97,11 @@ def test_density_and_gradient_are_finite_wherever_the_prior_reaches(name):
         y = density.measured(noise, y, draws, x, jax.random.key(1))[:, 0]
     data = density.Data(x, np.asarray(y[0]))
 
-    energy_of = density.energy(law, noise, {}, data)
+    priors = density.tabulated(law, noise, {})
+    energy_of = density.energy(law, noise, priors, data)
 
     def energy(params):
-        return energy_of(density.unconstrain(law, noise, {}, data, params))
+        return energy_of(density.unconstrain(law, noise, priors, params))
 
     gradients = jax.jit(jax.vmap(jax.grad(energy)))(draws)
     for unknown, gradient in gradients.items():

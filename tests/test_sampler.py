@@ -9,7 +9,7 @@ import pytest
 
 import nstar
 from designs import DESIGNS
-from nstar.samplers import density, modes, nuts, search
+from nstar.samplers import density, modes, nuts, trajectories
 from nstar.samplers.nuts import Settings
 from test_recovery import NOISE, TRUTHS
 
@@ -35,13 +35,13 @@ def test_draws_are_double_and_the_global_flag_is_left_alone(allocation_fit):
 
 def test_another_table_of_about_as_many_runs_does_not_recompile(optima):
     nstar.fit(optima, "allocation")
-    before = nuts.advance._cache_size(), search._slopes._cache_size()
+    before = trajectories.explore._cache_size()
     columns = {"C": 2 * optima["C"], "D": 3 * optima["D"], "se": optima["se"]}
     nstar.fit(nstar.read_runs(columns), "allocation")
     fewer = {name: values[1:] for name, values in columns.items()}
     assert len(fewer["C"]) < len(columns["C"]) <= density.size(len(fewer["C"]))
     nstar.fit(nstar.read_runs(fewer), "allocation")
-    assert (nuts.advance._cache_size(), search._slopes._cache_size()) == before
+    assert trajectories.explore._cache_size() == before
 
 
 def two_peaks(masses=(0.5, 0.5)):

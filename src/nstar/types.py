@@ -169,12 +169,15 @@ class Labelled(Protocol):
 class Summable(Protocol):
     """A law with many unknowns of which runs tell but sums, and is sampled as another."""
 
-    def summed(self, x: Inputs, look: Any = None) -> tuple[Any, Inputs]:
-        """Tell the law for the sampler, and its inputs; a look tells where the mode is."""
+    def summed(self, x: Inputs, look: Any = None, rank: int = 0) -> tuple[Any, Inputs]:
+        """Tell the law for the sampler, and its inputs; a look tells where the mode is.
+
+        What is left of it has at least `rank` coordinates.
+        """
         ...
 
     def drawn(
-        self, key: Array, told: Any, params: Params, x: Inputs
+        self, random: np.random.Generator, told: Any, params: Params, x: Inputs
     ) -> dict[str, Array]:
         """Unknowns of this law from draws of the other, (draw, ...) each."""
         ...

@@ -50,7 +50,7 @@ class Bow:
     def priors(self) -> dict[str, Prior]:
         """Amplitude tau, and the weights of the waves."""
         return {
-            UNKNOWN: dist.LogNormal(jnp.log(AMPLITUDE), SPREAD),
+            UNKNOWN: dist.LogNormal(np.log(AMPLITUDE), SPREAD),
             WEIGHTS: lambda params: dist.Normal(0.0, self.scale(params[UNKNOWN])),
         }
 
@@ -100,7 +100,7 @@ class Hidden:
     def priors(self) -> dict[str, Prior]:
         """Amplitude tau, and what the optima leave open of the weights."""
         return {
-            UNKNOWN: dist.LogNormal(jnp.log(AMPLITUDE), SPREAD),
+            UNKNOWN: dist.LogNormal(np.log(AMPLITUDE), SPREAD),
             WEIGHTS: dist.Normal(0.0, 1.0).expand([2 * WAVES]),
         }
 
@@ -170,8 +170,9 @@ class NormalAlong(dist.Distribution):
 
 def columns(c: Array) -> Array:
     """Waves at c = log(C / C0), (..., 2 wave), whose squares sum to one."""
+    xp = np if isinstance(c, np.ndarray) else jnp  # outside of a program without one
     phase = c[..., None] * FREQUENCY
-    return jnp.concatenate([jnp.cos(phase), jnp.sin(phase)], axis=-1) / np.sqrt(WAVES)
+    return xp.concatenate([xp.cos(phase), xp.sin(phase)], axis=-1) / np.sqrt(WAVES)
 
 
 @runtime_checkable
@@ -194,8 +195,7 @@ def bow(law: Any, x: Inputs) -> Any:
         design = np.log(np.asarray(law.budgets) / law.C0)
         return replace(law, trend=_hidden(design, law.C0, law.k))
     design = np.unique(np.round(np.log(np.asarray(x["C"]) / law.C0), 9))
-    with jax.enable_x64(True):
-        shapes = np.asarray(columns(design))
+    shapes = columns(design)
     _, size, turn = np.linalg.svd(shapes, full_matrices=len(design) < shapes.shape[1])
     size = np.concatenate([size, np.zeros(len(turn))])[: len(turn)]
     return replace(
@@ -204,8 +204,7 @@ def bow(law: Any, x: Inputs) -> Any:
 
 
 def _hidden(design: np.ndarray, C0: float, k: float) -> Hidden:
-    with jax.enable_x64(True):
-        axes, q, turn = np.linalg.svd(np.asarray(columns(design)))
+    axes, q, turn = np.linalg.svd(columns(design))
     size, seen = np.zeros(len(axes)), np.zeros(len(turn))
     size[: len(q)], seen[: len(q)] = q, q
     return Hidden(tuple(design.tolist()), C0, k, axes, size, seen, turn.T)

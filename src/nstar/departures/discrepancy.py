@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -29,7 +28,7 @@ SHARE = 0.5  # of it that is reducible, likewise
 WIDE = 2.0  # sds above its median up to which an amplitude's bends are told whole
 UNSEEN = 0.5  # ... but for what is smaller than so much of all runs' noise together
 LEAST_SEEN = 0.01  # weight of a run in that, over the median's
-ROUND = 4  # coordinates come in so many, so that similar tables share a program
+RANKS = (16, 24, 40, 64, 96, 128)  # so that similar tables share a program
 DISCREPANCIES = ("waves", "none")
 PARTS = ("along", "tokens", "across", "local")
 
@@ -107,26 +106,32 @@ class Bent:
 
     def faded(self, n: Array, d: Array) -> Array:
         """How much wider the local part is at a run than at the largest."""
-        return jnp.exp(FADE * (self.log_top - jnp.minimum(n + d, self.log_top)))
+        xp = (
+            np if isinstance(n, np.ndarray) else jnp
+        )  # outside of a program without one
+        return xp.exp(FADE * (self.log_top - xp.minimum(n + d, self.log_top)))
 
     def columns(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
         """Log factor at runs of each weight at unit amplitude, and the weight's part.
 
         (run, weight) and (weight,).
         """
-        n, d = np.log(x["N"]) - self.log_N0, np.log(x["D"]) - self.log_D0
-        with jax.enable_x64(True):
-            each = [np.array(getattr(self, part).columns(n, d)) for part in PARTS]
-            each[PARTS.index("local")] *= np.asarray(self.faded(n, d))[:, None]
+        n = np.log(np.asarray(x["N"])) - self.log_N0
+        d = np.log(np.asarray(x["D"])) - self.log_D0
+        each = [np.array(getattr(self, part).columns(n, d)) for part in PARTS]
+        each[PARTS.index("local")] *= np.asarray(self.faded(n, d))[:, None]
         part = np.repeat(np.arange(len(PARTS)), [c.shape[1] for c in each])
         return np.concatenate(each, axis=1), part
 
-    def summed(self, x: Inputs, look: Look | None = None) -> tuple[Summed, Inputs]:
+    def summed(
+        self, x: Inputs, look: Look | None = None, rank: int = 0
+    ) -> tuple[Summed, Inputs]:
         """Tell this law for the sampler.
 
         Args:
             x: inputs of the runs.
             look: at the runs from about the mode, where one was taken.
+            rank: coordinates of the bend at least, to share another's programs.
 
         Returns:
             The law with its waves summed out, and inputs with the basis of what is left.
@@ -142,7 +147,7 @@ class Bent:
         axes, size, _ = np.linalg.svd(
             np.sqrt(seen)[:, None] * columns * wide, full_matrices=False
         )
-        left = _rounded(int(np.sum(size > UNSEEN)), len(size))
+        left = _rounded(max(int(np.sum(size > UNSEEN)), rank), len(size))
         to = axes[:, :left].T * np.sqrt(seen)
         basis = axes[:, :left] / np.sqrt(seen)[:, None]
         shown = to @ columns
@@ -154,16 +159,15 @@ class Bent:
         return made, {**x, BASIS: basis}
 
     def drawn(
-        self, key: Array, told: Summed, params: Params, x: Inputs
+        self, random: np.random.Generator, told: Summed, params: Params, x: Inputs
     ) -> dict[str, Array]:
         """Unknowns of this law from draws of the summed one, (draw, ...) each."""
         columns, part = self.columns(x)
         shown = np.asarray(told.guide.to) @ columns
-        keys = jax.random.split(key, len(params[SUMMED]))
-        tau = jnp.stack([params[name] for name in told.names], axis=1)
-        w = apart(keys, tau, params[SUMMED], told.shapes, shown, part)
+        tau = np.stack([params[name] for name in told.names], axis=1)
+        w = apart(random, tau, np.asarray(params[SUMMED]), told.shapes, shown, part)
         ends = np.flatnonzero(np.diff(part)) + 1
-        each = zip(PARTS, np.split(np.asarray(w), ends, axis=1), strict=True)
+        each = zip(PARTS, np.split(w, ends, axis=1), strict=True)
         found = {name: value for name, value in params.items() if name != SUMMED}
         return found | {f"waves_{name}": value for name, value in each}
 
@@ -217,7 +221,7 @@ def bend(law: Any, x: Inputs) -> Bent:
 
 
 def _rounded(seen: int, most: int) -> int:
-    return min(-(-max(seen, 1) // ROUND) * ROUND, most)
+    return min(next((rank for rank in RANKS if rank >= seen), seen), most)
 
 
 def _blank(to: np.ndarray, unknowns: int) -> Guide:

@@ -11,6 +11,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import biject_to
 
 from nstar.departures.summed import SUMMED, Summed
+from nstar.laws.priors import log_normal
 from nstar.runs.grouping import NEXT, group_names
 from nstar.runs.observations import Observations
 from nstar.types import (
@@ -144,7 +145,7 @@ class Pooled:
         """Those of the law for the population, and spreads and offsets of the groups."""
         found = dict(self.law.priors())
         for i, name in enumerate(self.differing):
-            found[f"spread_{name}"] = dist.LogNormal(jnp.log(self.usual[i]), FACTOR)
+            found[f"spread_{name}"] = log_normal(self.usual[i], FACTOR)
             found[f"offset_{name}"] = self._offsets(i, name)
         return found
 
@@ -187,21 +188,23 @@ class Pooled:
             own, inner
         )
 
-    def summed(self, x: Inputs, look: Any = None) -> tuple["Pooled", Inputs]:
+    def summed(
+        self, x: Inputs, look: Any = None, rank: int = 0
+    ) -> tuple["Pooled", Inputs]:
         """Tell this law for the sampler: what bends it, if anything, summed out."""
         if not isinstance(self.law, Summable):
             return self, x
-        told, x = self.law.summed(x, look)
+        told, x = self.law.summed(x, look, rank)
         shared = [n for n in told.priors() if n in (*self.common, SUMMED)]
         return replace(self, law=told, common=tuple(shared)), x
 
     def drawn(
-        self, key: Array, told: "Pooled", params: Params, x: Inputs
+        self, random: np.random.Generator, told: "Pooled", params: Params, x: Inputs
     ) -> dict[str, Array]:
         """Unknowns of this law from draws of the one told for the sampler."""
         if not isinstance(self.law, Summable):
             return dict(params)
-        return self.law.drawn(key, told.law, params, x)
+        return self.law.drawn(random, told.law, params, x)
 
     @property
     def leads(self) -> tuple[str, ...]:

@@ -24,10 +24,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
+from scipy.linalg import cho_solve
 
+from nstar.departures.triangular import cholesky, pulled_back
+from nstar.laws.priors import log_normal
 from nstar.types import Array, Inputs, Params, Prior, Response
 
 BASIS = "basis"  # input of a summed law: each run's row of U
@@ -81,6 +85,9 @@ class Summed:
     shapes: Any = field(compare=False)  # BB' of each part, (part, m, m)
     guide: Guide
     factors: Any = field(default=None, compare=False)
+    straight: Any = field(
+        default=None, compare=False
+    )  # losses of the runs, and the floor
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -101,7 +108,7 @@ class Summed:
         """Those of the law, the amplitudes, and the bend at the runs."""
         each = zip(self.names, self.usual, self.spread, strict=True)
         found = dict(self.law.priors())
-        found |= {n: dist.LogNormal(jnp.log(u), s) for n, u, s in each}
+        found |= {n: log_normal(u, s) for n, u, s in each}
         m = jnp.shape(self.shapes)[-1]
         return found | {SUMMED: dist.Normal(0.0, 1.0).expand([m])}
 
@@ -109,35 +116,39 @@ class Summed:
         """Log loss of each run."""
         made = self.factors or self.settled(params).factors
         bend = x[BASIS] @ (made.scale * (made.root @ params[SUMMED]))
-        straight, floor = jnp.exp(self.law.expected(params, x)), self.law.floor(params)
+        straight, floor = self.straight or self._straight(params, x)
         return jnp.log(floor + (straight - floor) * jnp.exp(bend))
+
+    def _straight(self, params: Params, x: Inputs) -> tuple[Array, Array]:
+        """Loss of each run under the law without its bend, and the floor."""
+        return jnp.exp(self.law.expected(params, x)), self.law.floor(params)
 
     def settled(self, params: Params) -> "Summed":
         """Work out what amplitudes and the noise's scale decide, once for all uses."""
         scale = params.get("sigma", self.guide.sigma) / self.guide.sigma
         tau = jnp.stack([params[name] for name in self.names])
-        root = jnp.linalg.cholesky(covariance(tau, self.shapes)[0]) / scale
-        lower = jnp.linalg.cholesky(jnp.eye(len(root)) + root.T @ root)
-        return replace(self, factors=Factors(scale, root, lower))
+        return replace(
+            self, factors=Factors(scale, *factorised(tau, scale, self.shapes))
+        )
 
     def lead(
         self, u: Params, constrain: Callable[[Params], Params], x: Inputs, y: Array
     ) -> tuple["Summed", dict[str, Array], Array]:
         """Unknowns on the real line from the sampler's, and the log of their width."""
         u, width = self._law_led(u)
-        params = constrain(u)
-        off = self._off(params, x)
+        straight = self._straight(constrain(u), x)
+        off = self._off(*straight)
         u |= {name: u[name] - off for name in self.names}
-        h = self.guide.to @ (self.lacks(params, x, y) * jnp.exp(off))
+        h = self.guide.to @ (self.lacks(*straight, y) * jnp.exp(off))
         c, narrow = self.bend_led(u, h)
         scale, root, lower = self.factors
-        made = replace(self, factors=Factors(scale / jnp.exp(off), root, lower))
+        factors = Factors(scale / jnp.exp(off), root, lower)
+        made = replace(self, factors=factors, straight=straight)
         return made, u | {SUMMED: c}, width + narrow
 
-    def _off(self, params: Params, x: Inputs) -> Array:
+    def _off(self, straight: Array, floor: Array) -> Array:
         """Log of how much more of the losses is reducible than the guide has it."""
-        share = self._share(params, self.law.expected(params, x))
-        ratio = jnp.maximum(share, LEAST_SHARE) / self.guide.share
+        ratio = jnp.maximum(1 - floor / straight, LEAST_SHARE) / self.guide.share
         return jnp.mean(jnp.log(ratio))
 
     def bend_led(self, u: Params, h: Array) -> tuple[Array, Array]:
@@ -161,15 +172,11 @@ class Summed:
         t = solve_triangular(T, pulled + z, lower=True, trans=1)
         return dict(u) | named(guide.at + t), -jnp.sum(jnp.log(jnp.diag(T)))
 
-    def lacks(self, params: Params, x: Inputs, y: Array) -> Array:
+    def lacks(self, straight: Array, floor: Array, y: Array) -> Array:
         """Log factor on the reducible loss that each run asks for, (run,)."""
-        straight, floor = jnp.exp(self.law.expected(params, x)), self.law.floor(params)
         loss = jnp.exp(y)
         asked = jnp.maximum(loss - floor, LEAST_SHARE * loss)
         return jnp.log(asked / jnp.maximum(straight - floor, LEAST_SHARE * straight))
-
-    def _share(self, params: Params, straight: Array) -> Array:
-        return 1 - self.law.floor(params) / jnp.exp(straight)
 
     def looked(
         self,
@@ -189,13 +196,14 @@ class Summed:
         at, named = ravel_pytree({name: u[name] for name in self.law.priors()})
 
         def rest(t: Array) -> Array:
-            params = constrain({**u, **named(t)})
-            more = jnp.exp(self._off(params, x) - here)
-            return self.lacks(params, x, y) * more
+            straight = self._straight(constrain({**u, **named(t)}), x)
+            more = jnp.exp(self._off(*straight) - here)
+            return self.lacks(*straight, y) * more
 
         params = constrain(u)
-        share = self._share(params, self.law.expected(params, x))
-        share, here = jnp.maximum(share, LEAST_SHARE), self._off(params, x)
+        straight, floor = self._straight(params, x)
+        share = jnp.maximum(1 - floor / straight, LEAST_SHARE)
+        here = self._off(straight, floor)
         expected = self.expected(params, x)
         pull = jax.grad(lambda f: jnp.sum(likelihood(f, params)))(expected)
         seen = pull / (y - expected) * jnp.square(share)
@@ -212,14 +220,48 @@ def covariance(tau: Array, shapes: Array) -> tuple[Array, Array]:
     return K + jitter * jnp.eye(len(K)), jitter
 
 
-@jax.jit
+@jax.custom_vjp
+def factorised(tau: Array, scale: Array, shapes: Array) -> tuple[Array, Array]:
+    """R and L of amplitudes and of the noise's scale, (m, m) each."""
+    return _factorised(tau, scale, shapes)[0]
+
+
+def _factorised(
+    tau: Array, scale: Array, shapes: Array
+) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+    whole = cholesky(covariance(tau, shapes)[0])
+    root = whole / scale
+    lower = cholesky(jnp.eye(len(root)) + root.T @ root)
+    return (root, lower), (tau, scale, shapes, whole, root, lower)
+
+
+def _slopes(
+    kept: tuple[Array, ...], slopes: tuple[Array, Array]
+) -> tuple[Array, Array, None]:
+    """Slopes by amplitudes and scale, each Cholesky factor pulled back by hand."""
+    tau, scale, shapes, whole, root, lower = kept
+    of_root = slopes[0] + 2 * root @ pulled_back(lower, slopes[1])
+    of_scale = -jnp.sum(of_root * root) / scale
+    of_K = pulled_back(whole, of_root / scale)
+    of_K += JITTER * jnp.finfo(of_K.dtype).eps * jnp.trace(of_K) * jnp.eye(len(of_K))
+    return 2 * tau * jnp.tensordot(shapes, of_K, 2), of_scale, None
+
+
+factorised.defvjp(_factorised, _slopes)
+
+
 def apart(
-    keys: Array, tau: Array, c: Array, shapes: Array, shown: Array, part: Array
-) -> Array:
+    random: np.random.Generator,
+    tau: np.ndarray,
+    c: np.ndarray,
+    shapes: np.ndarray,
+    shown: np.ndarray,
+    part: np.ndarray,
+) -> np.ndarray:
     """Draw weights that bend the runs as draws of the summed law do.
 
     Args:
-        keys: JAX random keys, (draw,).
+        random: NumPy's generator.
         tau: amplitudes, (draw, part).
         c: the bend at the runs, (draw, m).
         shapes: of each part of the bend there, (part, m, m).
@@ -230,14 +272,13 @@ def apart(
         The weights, (draw, weight): draws of the prior, moved to what bends the runs
         (Matheron's rule).
     """
-
-    def one(key: Array, tau: Array, c: Array) -> Array:
-        K, jitter = covariance(tau, shapes)
-        of_weight, of_jitter = jax.random.split(key)
-        w = jax.random.normal(of_weight, part.shape)
-        seen, root = shown * tau[part], jnp.linalg.cholesky(K)
-        b = seen @ w + jnp.sqrt(jitter) * jax.random.normal(of_jitter, c.shape)
-        short = solve_triangular(root, root @ c - b, lower=True)
-        return w + seen.T @ solve_triangular(root, short, lower=True, trans=1)
-
-    return jax.vmap(one)(keys, tau, c)
+    w = random.normal(size=(len(tau), len(part)))
+    noise = random.normal(size=c.shape)
+    for i, own in enumerate(tau):  # a matrix of each draw's own amplitudes
+        K = np.tensordot(np.square(own), shapes, 1)
+        jitter = JITTER * np.finfo(K.dtype).eps * np.trace(K)
+        root = np.linalg.cholesky(K + jitter * np.eye(len(K)))
+        seen = shown * own[part]
+        b = seen @ w[i] + np.sqrt(jitter) * noise[i]
+        w[i] += seen.T @ cho_solve((root, True), root @ c[i] - b, check_finite=False)
+    return w

@@ -6,8 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from scipy import stats
+from scipy import special  # not scipy.stats, which takes half a second to import
 
+from nstar.laws.priors import log_normal
 from nstar.types import Array, Prior
 
 MATERN = 3.0  # degrees of freedom of the spectrum of a Matern-3/2 process
@@ -36,13 +37,16 @@ class Waves:
 
     def columns(self, n: Array, d: Array) -> Array:
         """Each weight's shape at unit amplitude, (..., weight)."""
-        phase = jnp.stack([n, d], axis=-1) @ self.frequency.T
+        xp = (
+            np if isinstance(n, np.ndarray) else jnp
+        )  # outside of a program without one
+        phase = xp.stack([n, d], axis=-1) @ self.frequency.T
         size = np.sqrt(self.frequency.shape[0])
-        return jnp.concatenate([jnp.cos(phase) - self.pin, jnp.sin(phase)], -1) / size
+        return xp.concatenate([xp.cos(phase) - self.pin, xp.sin(phase)], -1) / size
 
     def amplitude(self) -> Prior:
         """Prior of tau."""
-        return dist.LogNormal(jnp.log(self.usual), self.spread)
+        return log_normal(self.usual, self.spread)
 
     def weights(self) -> Prior:
         """Prior of w."""
@@ -55,11 +59,24 @@ class Waves:
 
 def over_line(waves: int, length: float) -> np.ndarray:
     """Even quantiles of the spectrum on a line, a Student-t with 3 degrees of freedom."""
-    return stats.t(MATERN).ppf(0.5 + (np.arange(waves) + 0.5) / (2 * waves)) / length
+    u = 0.5 + (np.arange(waves) + 0.5) / (2 * waves)
+    return special.stdtrit(MATERN, u) / length
 
 
 def over_plane(waves: int, lengths: tuple[float, float]) -> np.ndarray:
     """Points of the spectrum in the plane, spread evenly by a Halton sequence."""
-    u = stats.qmc.Halton(3, scramble=False).random(waves + 1)[1:]
-    radius = np.sqrt(MATERN / stats.chi2(MATERN).ppf(u[:, 2]))
-    return stats.norm.ppf(u[:, :2]) * radius[:, None] / np.array(lengths)
+    at = np.arange(1, waves + 1)
+    u = np.stack([_mirrored(at, base) for base in (2, 3, 5)], axis=-1)
+    chi_square = 2 * special.gammaincinv(MATERN / 2, u[:, 2])
+    radius = np.sqrt(MATERN / chi_square)
+    return special.ndtri(u[:, :2]) * radius[:, None] / np.array(lengths)
+
+
+def _mirrored(at: np.ndarray, base: int) -> np.ndarray:
+    """Mirror the digits of whole numbers at the point: one axis of a Halton sequence."""
+    found, place = np.zeros(len(at)), 1.0
+    while at.any():
+        place /= base
+        at, digit = np.divmod(at, base)
+        found += place * digit
+    return found

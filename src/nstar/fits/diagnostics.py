@@ -9,6 +9,7 @@ import xarray as xr
 RHAT = 1.01  # Vehtari et al. (2021, arXiv:1903.08008)
 ESS = 400  # 100 a chain, ibid.; below it quantiles are not to be trusted
 E_BFMI = 0.3  # Betancourt (2016, arXiv:1604.00695)
+DRAWN = "waves_"  # weights that are drawn given what bends the runs, which is judged
 TOLERATED = 1e-3  # of the transitions of a bent law: its amplitudes have necks
 
 
@@ -43,7 +44,9 @@ class Diagnostics(NamedTuple):
 def diagnose(tree: xr.DataTree, unknowns: list[str]) -> Diagnostics:
     """Compute rank-normalised R-hat, bulk and tail ESS, E-BFMI and divergences."""
     stats = tree["sample_stats"].dataset
-    posterior = tree["posterior"].dataset[unknowns].assign(sampled(stats))
+    instead = sampled(stats)
+    own = [n for n in unknowns if not (instead and n.startswith(DRAWN))]
+    posterior = tree["posterior"].dataset[own].assign(instead)
     dims = ["chain", "draw"]
     with np.errstate(divide="ignore", invalid="ignore"):  # draws that stand still
         return _diagnose(tree, posterior, stats, dims)

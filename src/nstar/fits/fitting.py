@@ -30,7 +30,7 @@ from nstar.runs.observations import Observations
 from nstar.runs.reading import read_runs
 from nstar.samplers import nuts
 from nstar.samplers.density import Data
-from nstar.samplers.nuts import USUAL, Settings
+from nstar.samplers.nuts import ENOUGH, USUAL, Settings
 from nstar.types import SHARED, Centred, Cost, Inputs, Law, Noise, Prior, Sharing
 from nstar.verdicts import Check, Status
 
@@ -38,11 +38,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RETRY = Settings(draws=2000, target_accept=0.99)
-LINE = Settings(target_accept=0.98)  # of a line of optima that bends: .95 left strays
+LINE = Settings(
+    target_accept=0.98, enough=ENOUGH
+)  # of a line of optima that bends: .95 left strays
 SHARES = ("accuracy", "task", "metric")  # responses between zero and one
-SIGMOID = LINE._replace(draws=2000)  # ceiling and curve trade off along a narrow ridge
+SIGMOID = LINE._replace(
+    draws=2000, enough=0
+)  # ceiling and curve trade off along a narrow ridge
 BENT = USUAL._replace(target_accept=0.8)  # led, and so well scaled
-RETRY_BENT = BENT._replace(draws=2000, target_accept=0.95, pilot=500)
+RETRY_BENT = BENT._replace(draws=2000, target_accept=0.95, pilot=500, enough=0)
 
 
 @dataclass(frozen=True)
@@ -173,8 +177,7 @@ def fit(
         again = RETRY_BENT if surface else RETRY
 
         def attempt(settings: Settings) -> xr.DataTree:
-            key = jax.random.key(seed)
-            draws = nuts.sample(p.law, p.noise, p.chosen, p.data, key, settings, tick)
+            draws = nuts.sample(p.law, p.noise, p.chosen, p.data, seed, settings, tick)
             return build(p.law, p.noise, p.chosen, p.data, draws, p.runs, seed)
 
         tree, notes = attempt(settings or usual), p.notes
@@ -288,7 +291,8 @@ def placed(
 
 def unknowns(law: Law, noise: Noise) -> list[str]:
     """Names of what is sampled, the law's first."""
-    return [*law.priors(), *noise.priors(law.response)]
+    with jax.enable_x64(True):  # as everywhere, or its programs are compiled twice
+        return [*law.priors(), *noise.priors(law.response)]
 
 
 def _second_attempt(trouble: str, again: Settings) -> Check:

@@ -95,7 +95,7 @@ def again(
     made = fit(
         replace(own if runs is None else runs, notes=()), law, noise or given.noise,
         usual if priors is None else priors, given.seed,
-        BENT._replace(draws=BRIEF, rows=len(own)) if short else None, tick,
+        BENT._replace(draws=BRIEF, rows=len(own), enough=0) if short else None, tick,
         discrepancy=given.tree.attrs["discrepancy"],
     )  # fmt: skip
     return replace(made, runs=own) if runs is None else made

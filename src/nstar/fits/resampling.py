@@ -13,6 +13,7 @@ from nstar.priors.sets import Priors
 from nstar.progress import Tick, progress
 from nstar.runs.observations import Observations
 from nstar.samplers import density, modes, search
+from nstar.samplers.flat import flatten
 from nstar.types import SHARED, Law, Noise
 
 
@@ -135,6 +136,6 @@ def _near(task: Task, seed: int) -> np.ndarray:
     """Modes of a table, (mode, unknown): where its resamples' modes are looked for."""
     p = task.problem
     prior = density.prior_draws(p.law, p.noise, p.chosen, jax.random.key(seed), modes.POINTS)  # fmt: skip
-    u = np.asarray(search.flat(task.skeleton, task.given, prior))
+    u = flatten(task.skeleton, task.given, prior)
     found, _ = search.prepare(task.skeleton, task.given, u)
     return np.stack([f.mode.at for f in found])

@@ -17,9 +17,11 @@ from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES
 from nstar.priors.stated import describe
 from nstar.runs.observations import Observations
-from nstar.samplers.density import Data
+from nstar.samplers.density import ONCE, Data
 from nstar.samplers.nuts import Draws
 from nstar.types import Derives, Labelled, Law, Noise, Prior
+
+ROWS = 1000  # draws whose derived quantities are worked out at a time
 
 
 def build(
@@ -41,9 +43,10 @@ def build(
         coords, dims = coords | own_coords, dims | own_dims
     response = law.response.name
     dims[response] = ["run", "part"][: data.y.ndim]
+    posterior, prior = _with_derived(law, draws.posterior, draws.prior)
     groups = {
-        "posterior": _with_derived(law, draws.posterior, 2),
-        "prior": {n: v[None] for n, v in _with_derived(law, draws.prior, 1).items()},
+        "posterior": posterior,
+        "prior": {n: v[None] for n, v in prior.items()},
         "log_likelihood": {response: draws.log_likelihood.astype(np.float32)},
         "sample_stats": draws.stats,
         "observed_data": {response: data.y},
@@ -72,14 +75,35 @@ def _shapes(law: Law) -> xr.Dataset:
     return xr.Dataset({n: ([f"{n}_{i}" for i in range(v.ndim)], v) for n, v in found})
 
 
-def _with_derived(law: Law, params: Mapping[str, Any], batch: int) -> dict[str, Any]:
-    values = {name: np.asarray(value) for name, value in params.items()}
-    if isinstance(law, Derives):
-        derive = law.derived
-        for _ in range(batch):
-            derive = jax.vmap(derive)
-        values |= {name: np.asarray(v) for name, v in derive(dict(params)).items()}
-    return values
+def _with_derived(
+    law: Law, posterior: Mapping[str, Any], prior: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Add what follows from the unknowns, (chain, draw, ...) and (draw, ...) each."""
+    both = {n: np.asarray(v) for n, v in posterior.items()}, {n: np.asarray(v) for n, v in prior.items()}  # fmt: skip
+    if not isinstance(law, Derives):
+        return both
+    chains, draws = next(iter(both[0].values())).shape[:2]
+    joined = {
+        name: np.concatenate([v.reshape(-1, *v.shape[2:]), both[1][name]])
+        for name, v in both[0].items()
+    }
+    count, total = chains * draws, chains * draws + len(next(iter(prior.values())))
+    derive = jax.jit(jax.vmap(law.derived), compiler_options=ONCE)
+    parts = [
+        derive(
+            {
+                n: v[np.minimum(np.arange(i, i + ROWS), total - 1)]
+                for n, v in joined.items()
+            }
+        )
+        for i in range(0, total, ROWS)
+    ]  # few sizes: one program
+    found = {
+        name: np.concatenate([np.asarray(part[name]) for part in parts])[:total]
+        for name in parts[0]
+    }
+    of_posterior = {n: v[:count].reshape(chains, draws, *v.shape[1:]) for n, v in found.items()}  # fmt: skip
+    return both[0] | of_posterior, both[1] | {n: v[count:] for n, v in found.items()}
 
 
 def provenance(

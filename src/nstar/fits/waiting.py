@@ -109,7 +109,8 @@ def task_of(name: str, p: Problem, rows: int = 0) -> Task:
     rows = max(len(p.data.y), rows)  # waves are told at the runs of their own table
     data = p.data if is_bent(p.law) else density.padded(p.data, density.size(rows))
     skeleton, numbers = density.split(p.law, p.noise)
-    given = jax.tree.map(np.asarray, (numbers, dict(p.chosen), data))
+    priors = density.tabulated(p.law, p.noise, p.chosen)
+    given = jax.tree.map(np.asarray, (numbers, priors, data))
     return Task(name, p, skeleton, given)
 
 

@@ -28,10 +28,11 @@ def by_weights(
     """
     skeleton, numbers = chunk[0].skeleton, [number(t, asked.seed) for t in chunk]
     given, full = stacked(chunk, asked.sizes)
-    starts = search.starts_each(skeleton, given, prior)
-    if chunk[0].near is not None:
+    if chunk[0].near is None:
+        at, more = search.search_each(skeleton, given, prior)
+    else:
         starts = np.stack([t.near for t in full])
-    at, more = search.prepare_each(skeleton, given, starts)
+        at, more = search.prepare_each(skeleton, given, starts)
     found = [certificates.failed("more than two modes")] * len(chunk)
     left, lots = [i for i in range(len(chunk)) if not more[i]], dict[int, Any]()
     whole = dict[int, Any]()  # lots that answer together

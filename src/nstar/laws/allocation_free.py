@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import jax.numpy as jnp
-import numpyro.distributions as dist
 
 from nstar.costs.training import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
@@ -48,7 +47,7 @@ class AllocationFree:
         """Levels at C0, told as D*/N* and as C0/(N* D*), both exponents, the trend's own."""
         return {
             "tokens_per_parameter": priors.tokens_per_parameter(),
-            "flop_per_param_token": dist.LogNormal(jnp.log(self.k), 0.3),
+            "flop_per_param_token": priors.log_normal(self.k, 0.3),
             "alpha1": priors.alpha1(),
             "alpha2": priors.alpha1(),
             **self.trend.priors(),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.responses.scales import SUCCESSES
@@ -36,7 +37,7 @@ class BetaBinomial:
         """Log-odds of the mean rate, and the exponent of the left tail."""
         return {
             "log_odds": dist.Normal(*ODDS),
-            "tail": dist.LogNormal(jnp.log(TAIL[0]), TAIL[1]),
+            "tail": dist.LogNormal(np.log(TAIL[0]), TAIL[1]),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

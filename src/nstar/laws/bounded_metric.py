@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws.centre import centre
@@ -51,7 +52,7 @@ class BoundedMetric:
         found: dict[str, Prior] = {
             "error": dist.Beta(1.0, 1.0),
             "error_floor_share": dist.Beta(1.0, 1.5),
-            "slope": dist.LogNormal(jnp.log(0.12), 0.7),
+            "slope": dist.LogNormal(np.log(0.12), 0.7),
         }
         return found if self.chance is not None else found | {"chance_room": dist.Beta(4.0, 1.0)}  # fmt: skip
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
@@ -47,7 +48,7 @@ class Compute:
         return {
             "level": priors.level(),
             "floor_share": priors.floor_share(),
-            "gamma": dist.LogNormal(jnp.log(0.15), 0.5),
+            "gamma": dist.LogNormal(np.log(0.15), 0.5),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
@@ -48,7 +49,7 @@ class Coupled:
             "size_share": priors.size_share(),
             "alpha1": priors.alpha1(),
             "exponent_sum": priors.exponent_sum(),
-            "coupling": dist.LogNormal(jnp.log(0.7), 0.4),
+            "coupling": dist.LogNormal(np.log(0.7), 0.4),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

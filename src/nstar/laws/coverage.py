@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws.centre import centre
@@ -44,7 +45,7 @@ class Coverage:
         median, sd = pass_rates.TAIL
         return {
             "solved": dist.Beta(1.0, 1.0),
-            "tail": dist.LogNormal(jnp.log(median), sd),
+            "tail": dist.LogNormal(np.log(median), sd),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

@@ -61,8 +61,8 @@ class DataConstrained:
             "size_share": priors.size_share(),
             "alpha1": priors.alpha1(),
             "exponent_sum": priors.exponent_sum(),
-            "R_D": dist.LogNormal(jnp.log(15.0), 0.5),
-            "R_N": dist.LogNormal(jnp.log(5.0), 0.7),
+            "R_D": dist.LogNormal(np.log(15.0), 0.5),
+            "R_N": dist.LogNormal(np.log(5.0), 0.7),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

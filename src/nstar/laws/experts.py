@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
@@ -65,8 +66,8 @@ class Experts:
             "alpha1": priors.alpha1(),
             "exponent_sum": priors.exponent_sum(),
             "expert_worth": dist.Beta(3.0, 3.5),
-            "expert_fade": dist.LogNormal(jnp.log(0.04), 0.6),
-            "expert_limit": dist.LogNormal(jnp.log(100.0), 1.0),
+            "expert_fade": dist.LogNormal(np.log(0.04), 0.6),
+            "expert_limit": dist.LogNormal(np.log(100.0), 1.0),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
@@ -56,11 +57,11 @@ class Farseer:
         return {
             "level": priors.level(),
             "endless_share": dist.Beta(5.0, 1.5),
-            "endless_slope": dist.LogNormal(jnp.log(0.1), 0.5),
+            "endless_slope": dist.LogNormal(np.log(0.1), 0.5),
             "endless_bend": dist.Normal(0.0, 0.2),
             "data_slope": dist.Normal(0.1, 0.25),
             "data_bend": dist.Normal(0.0, 0.2),
-            "beta": dist.LogNormal(jnp.log(0.33), 0.4),
+            "beta": dist.LogNormal(np.log(0.33), 0.4),
             "beta_slope": dist.Normal(-0.1, 0.1),
             "beta_bend": dist.Normal(0.0, 0.2),
         }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws.centre import centre
@@ -41,9 +42,9 @@ class Fid:
     def priors(self) -> dict[str, Prior]:
         """FID of any size, a floor likely far below it, and an exponent as others'."""
         return {
-            "fid": dist.LogNormal(jnp.log(30.0), 1.0),
+            "fid": dist.LogNormal(np.log(30.0), 1.0),
             "fid_floor_share": dist.Beta(0.5, 3.0),
-            "gamma": dist.LogNormal(jnp.log(0.3), 0.6),
+            "gamma": dist.LogNormal(np.log(0.3), 0.6),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

@@ -63,31 +63,36 @@ class IsoFLOP:
 
     def priors(self) -> dict[str, Prior]:
         """Trends of optimum, minimal loss and curvature, and scatter about each."""
-        C, n = jnp.asarray(self.budgets), len(self.budgets)
+        n = len(self.budgets)
         own_skew = {
-            "skew_scatter": dist.LogNormal(jnp.log(0.05), 0.7),
+            "skew_scatter": dist.LogNormal(np.log(0.05), 0.7),
             "skew_z": dist.Normal(0.0, 1.0).expand([n]),
         }
         return {
             "tokens_per_parameter": priors.tokens_per_parameter(),
             "alpha1": priors.alpha1(),
-            "scatter": dist.LogNormal(jnp.log(0.1), 1.0),
+            "scatter": dist.LogNormal(np.log(0.1), 1.0),
             "level": priors.level(),
             "floor_share": priors.floor_share(),
             # L*(C) of the additive fits falls with alpha beta / (alpha + beta), 0.1 to 0.2
-            "gamma": dist.LogNormal(jnp.log(0.15), 0.5),
-            "level_scatter": dist.LogNormal(jnp.log(0.003), 1.0),
+            "gamma": dist.LogNormal(np.log(0.15), 0.5),
+            "level_scatter": dist.LogNormal(np.log(0.003), 1.0),
             # alpha beta times the reducible share of the loss, as the additive law has it
-            "curvature": dist.LogNormal(jnp.log(0.04), 0.7),
+            "curvature": dist.LogNormal(np.log(0.04), 0.7),
             "curvature_slope": dist.Normal(0.0, 0.1),
-            "curvature_scatter": dist.LogNormal(jnp.log(0.15), 0.7),
+            "curvature_scatter": dist.LogNormal(np.log(0.15), 0.7),
             "skew": dist.Normal(0.0, 0.2),
             **self.trend.priors(),
-            "log_D": lambda p: self.trend.scatter(p, tied(p, C, self.C0, self.k)[1]),
+            "log_D": self._optima,
             "curvature_z": dist.Normal(0.0, 1.0).expand([n]),
             "level_z": dist.Normal(0.0, 1.0).expand([n]),
             **(own_skew if self.skew_per_budget else {}),
         }
+
+    def _optima(self, params: Params) -> Prior:
+        """Prior of the budgets' own optima, log tokens."""
+        line = tied(params, jnp.asarray(self.budgets), self.C0, self.k)[1]
+        return self.trend.scatter(params, line)
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Log loss of each run, about the minimum of its own budget."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
@@ -53,7 +54,7 @@ class Kaplan:
             "level": priors.level(),
             "size_share": priors.size_share(),
             "alpha1": priors.alpha1(),
-            "exponent_sum": dist.LogNormal(jnp.log(0.2), 0.5),
+            "exponent_sum": dist.LogNormal(np.log(0.2), 0.5),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
@@ -43,8 +44,8 @@ class Parallel:
         return {
             "level": priors.level(),
             "floor_share": priors.floor_share(),
-            "alpha": dist.LogNormal(jnp.log(0.25), 0.5),
-            "stream_worth": dist.LogNormal(jnp.log(0.35), 0.8),
+            "alpha": dist.LogNormal(np.log(0.25), 0.5),
+            "stream_worth": dist.LogNormal(np.log(0.35), 0.8),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
@@ -61,10 +62,10 @@ class Precision:
             "size_share": priors.size_share(),
             "alpha1": priors.alpha1(),
             "exponent_sum": priors.exponent_sum(),
-            "weight_decay_bits": dist.LogNormal(jnp.log(1.8), 0.4),
-            "weight_power": dist.LogNormal(jnp.log(1.6), 0.5),
-            "activation_decay_bits": dist.LogNormal(jnp.log(1.8), 0.4),
-            "activation_power": dist.LogNormal(jnp.log(1.6), 0.5),
+            "weight_decay_bits": dist.LogNormal(np.log(1.8), 0.4),
+            "weight_power": dist.LogNormal(np.log(1.6), 0.5),
+            "activation_decay_bits": dist.LogNormal(np.log(1.8), 0.4),
+            "activation_power": dist.LogNormal(np.log(1.6), 0.5),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

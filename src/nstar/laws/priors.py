@@ -1,8 +1,18 @@
 """Priors that several laws share, each with its reason."""
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions.transforms import SigmoidTransform
+
+from nstar.types import Array
+
+
+def log_normal(median: Array, spread: float) -> dist.Distribution:
+    """Log-normal prior by its median, which may be a number of a compiled law."""
+    log = jnp.log if isinstance(median, jax.Array) else np.log
+    return dist.LogNormal(log(median), spread)
 
 
 def alpha1() -> dist.Distribution:
@@ -19,12 +29,12 @@ def alpha1() -> dist.Distribution:
 
 def tokens_per_parameter() -> dist.Distribution:
     """D*/N* at the reference budget: 11 to 50 in the published fits at 1e21 FLOP."""
-    return dist.LogNormal(jnp.log(20.0), 1.0)
+    return dist.LogNormal(np.log(20.0), 1.0)
 
 
 def level() -> dist.Distribution:
     """Loss at the reference run: any unit in use, from bits per byte to nats per token."""
-    return dist.LogNormal(jnp.log(2.0), 1.0)
+    return dist.LogNormal(np.log(2.0), 1.0)
 
 
 def floor_share() -> dist.Distribution:
@@ -39,4 +49,4 @@ def size_share() -> dist.Distribution:
 
 def exponent_sum() -> dist.Distribution:
     """Alpha + beta, from 15 untied published fits with a floor: sd of the log 0.37."""
-    return dist.LogNormal(jnp.log(0.63), 0.5)
+    return dist.LogNormal(np.log(0.63), 0.5)

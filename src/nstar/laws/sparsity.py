@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
@@ -59,7 +60,7 @@ class Sparsity:
             "alpha1": priors.alpha1(),
             "exponent_sum": priors.exponent_sum(),
             "sparse_share": dist.Beta(2.0, 3.0),
-            "sparse_exponent": dist.LogNormal(jnp.log(0.75), 0.4),
+            "sparse_exponent": dist.LogNormal(np.log(0.75), 0.4),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

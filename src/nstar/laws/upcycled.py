@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
@@ -72,7 +73,7 @@ class Upcycled:
             "alpha1": priors.alpha1(),
             "exponent_sum": priors.exponent_sum(),
             "expert_worth": dist.Beta(3.0, 3.5),
-            "parent_worth": dist.LogNormal(jnp.log(0.4), 0.7),
+            "parent_worth": dist.LogNormal(np.log(0.4), 0.7),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws.centre import centre
@@ -43,8 +44,8 @@ class VisualTokens:
         return {
             "error": dist.Beta(2.0, 2.0),
             "error_floor_share": dist.Beta(1.0, 2.0),
-            "alpha": dist.LogNormal(jnp.log(0.1), 0.7),
-            "beta": dist.LogNormal(jnp.log(0.03), 1.0),
+            "alpha": dist.LogNormal(np.log(0.1), 0.7),
+            "beta": dist.LogNormal(np.log(0.03), 1.0),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
@@ -62,7 +63,7 @@ class Vocabulary:
             "size_share": priors.size_share(),
             "alpha1": priors.alpha1(),
             "exponent_sum": priors.exponent_sum(),
-            "alpha_v": dist.LogNormal(jnp.log(0.5), 0.4),
+            "alpha_v": dist.LogNormal(np.log(0.5), 0.4),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:

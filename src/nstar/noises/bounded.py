@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
@@ -30,7 +31,7 @@ class Bounded:
     def priors(self, response: Response) -> dict[str, Prior]:
         """Scale, twice the scatter of an accuracy of a half."""
         scale = 2 * response.of("accuracy").scatter
-        return {"sigma_accuracy": dist.LogNormal(jnp.log(scale), 1.0)}
+        return {"sigma_accuracy": dist.LogNormal(np.log(scale), 1.0)}
 
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
         """Return the cut normal about the law."""
@@ -52,7 +53,7 @@ class TwoSteps:
 
     def priors(self, response: Response) -> dict[str, Prior]:
         """Scales of both steps."""
-        scale = dist.LogNormal(jnp.log(response.of("nll").scatter), 1.0)
+        scale = dist.LogNormal(np.log(response.of("nll").scatter), 1.0)
         return {"sigma_nll": scale} | Bounded().priors(response)
 
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:

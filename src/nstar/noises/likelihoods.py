@@ -8,6 +8,7 @@ import numpyro.distributions as dist
 
 from nstar.noises.bounded import Bounded, TwoSteps
 from nstar.noises.counts import Binomial
+from nstar.noises.heavy_tailed import HeavyTailed
 from nstar.noises.one_sided import OneSided
 from nstar.noises.shared import Between, Repeated
 from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
@@ -24,7 +25,7 @@ class Normal:
 
     def priors(self, response: Response) -> dict[str, Prior]:
         """Scale within a decade or so of what the response usually shows."""
-        return {"sigma": dist.LogNormal(jnp.log(response.scatter), 1.0)}
+        return {"sigma": dist.LogNormal(np.log(response.scatter), 1.0)}
 
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
         """Return the normal distribution about the law."""
@@ -46,7 +47,7 @@ class StudentT:
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
         """Return the Student-t distribution about the law."""
         scale = jnp.hypot(params["sigma"], x.get("se", 0.0))
-        return dist.StudentT(params["nu"], expected, scale)
+        return HeavyTailed(params["nu"], expected, scale)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Growing:
         smaller = jnp.log(jnp.minimum(x["C"] / self.C0, 1.0))
         scale = params["sigma"] * jnp.exp(-params["growth"] * smaller)
         scale = jnp.hypot(scale, x.get("se", 0.0))
-        return dist.StudentT(params["nu"], expected, scale)
+        return HeavyTailed(params["nu"], expected, scale)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Correlated:
 
     def priors(self, response: Response) -> dict[str, Prior]:
         """Scales of both, and a correlation that may be anything."""
-        scale = dist.LogNormal(jnp.log(response.scatter), 1.0)
+        scale = dist.LogNormal(np.log(response.scatter), 1.0)
         return {
             "sigma_N": scale,
             "sigma_D": scale,

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.special import log_ndtr
 from numpyro.distributions import constraints
@@ -28,7 +29,7 @@ class OneSided:
 
     def priors(self, response: Response) -> dict[str, Prior]:
         """Scale as for the normal; the mean excess likewise, of the same size."""
-        scale = dist.LogNormal(jnp.log(response.scatter), 1.0)
+        scale = dist.LogNormal(np.log(response.scatter), 1.0)
         return {"sigma": scale, "excess": scale}
 
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:

@@ -103,7 +103,7 @@ def _one_response(runs: Observations, law: Law) -> None:
 
 
 def _scales(response: Response, other: str) -> dict[str, Prior]:
-    scale = dist.LogNormal(jnp.log(response.scatter), 1.0)
+    scale = dist.LogNormal(np.log(response.scatter), 1.0)
     return {"sigma": scale, other: scale, "nu": dist.Gamma(2.0, 0.1)}
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
+from nstar.cores import side_by_side
 from nstar.departures.bending import amplitudes
 from nstar.departures.pooling import Pooled
 from nstar.fits.fitting import Fit, fit, named, unknowns
@@ -189,20 +192,32 @@ def routes(
             ),
         )  # fmt: skip
 
-    fits: dict[str, Fit] = {}
-    for name in names:
+    def route(name: str) -> Route | TooFew:
         try:
-            fits[name] = made(name, on[name])
+            return _route(name, made(name, on[name]), budgets, limits)
         except TooFew as error:
-            why[name] = str(error)
-    if not fits:
+            return error
+
+    def additive() -> tuple[Fit, Plan] | None:
+        try:
+            found = made(ADDITIVE, on[SURFACE], "none")
+        except TooFew:  # and so is the surface's own fit
+            return None
+        return found, plan(found, budgets)
+
+    jobs: list[Callable[[], Any]] = [partial(route, name) for name in names[::-1]]
+    jobs += [additive] * (SURFACE in names)  # the slowest are begun first
+    found = side_by_side(jobs)
+    each = dict(zip(names, found[len(names) - 1 :: -1], strict=True))
+    why |= {n: str(error) for n, error in each.items() if isinstance(error, TooFew)}
+    taken = tuple(route for route in each.values() if isinstance(route, Route))
+    if not taken:
         raise TooFew("; ".join(why[name] for name in names))
-    taken = tuple(_route(name, f, budgets, limits) for name, f in fits.items())
-    if SURFACE not in fits:
+    if not isinstance(each.get(SURFACE), Route):
         return Routes(runs, taken, why)
-    additive = made(ADDITIVE, on[SURFACE], "none")
-    also = (_form_matters(taken[-1].plan, plan(additive, budgets)),)
-    return Routes(runs, taken, why, also, {"additive law, exact": additive})
+    exact, planned = found[-1]
+    also = (_form_matters(taken[-1].plan, planned),)
+    return Routes(runs, taken, why, also, {"additive law, exact": exact})
 
 
 def _route(name: str, fit: Fit, budgets: Sequence[float], limits: Limits) -> Route:

@@ -14,10 +14,12 @@ from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Average, components
 from nstar.predictions.refusals import instead
 from nstar.predictions.tiling import tiled
+from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
 from nstar.types import Allocation, Array, Cost, Law, Scattered, Surface
 
 BUDGETS = (4,)  # searched at a time
+POINTS = (4, 64)  # of a line that is known, worked out at a time
 AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
 
 
@@ -87,7 +89,7 @@ def _optima(
     with jax.enable_x64(True):
         skeleton, numbers = split(law, fit.noise)
         if isinstance(law, Allocation) and own:
-            values = _line(skeleton, numbers, fit.draws, jnp.asarray(C))
+            values = tiled(partial(_line, skeleton, numbers), fit.draws, C, sizes=POINTS)  # fmt: skip
         elif isinstance(law, Surface):
             on = cost or fit.runs.cost
 
@@ -152,7 +154,7 @@ def measured_optima(
     return N, D
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def _measured(
     skeleton: Skeleton, numbers: Any, draws: Any, C: Array, key: Array
 ) -> tuple[Array, Array]:

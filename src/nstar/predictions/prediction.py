@@ -136,7 +136,7 @@ def _inputs(
     return {name: np.asarray(v, dtype=float) for name, v in columns.items()}
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def _loss(
     skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs, key: Array
 ) -> tuple[Array, Array]:
@@ -182,7 +182,7 @@ def log_density(fit: Fit | Average, runs: Observations, *, seed: int = 0) -> np.
         return np.asarray(_log_density(skeleton, numbers, fit.draws, x, y, key))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def _log_density(
     skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs, y: Array, key: Array
 ) -> Array:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
+from nstar.cores import side_by_side
 from nstar.design.piloting import one_more
 from nstar.fits.kept import Kept, of_fit
 from nstar.fits.mixture import Average, components
@@ -221,7 +223,9 @@ def _otherwise(
     lead = max(fits, key=lambda name: decision.weights.get(name, 0.0)) if fits else routes.lead.words  # fmt: skip
     action, C = Action("recommended", decision.N, decision.D), decision.C
     found = universes(laws, lead, kept, tick)
-    return [weighed(one, action, C, prob, kept, question.limits) for one in found]
+    return side_by_side(
+        [partial(weighed, one, action, C, prob, kept, question.limits) for one in found]
+    )
 
 
 def _checks(

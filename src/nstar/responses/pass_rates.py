@@ -49,7 +49,7 @@ def priors() -> dict[str, Prior]:
     """Ease, exponent of the left tail, how it bends, root of the share never solved."""
     return {
         "ease": dist.Normal(*EASE),
-        "tail": dist.LogNormal(jnp.log(TAIL[0]), TAIL[1]),
+        "tail": dist.LogNormal(np.log(TAIL[0]), TAIL[1]),
         "tail_bend": dist.StudentT(*BEND),
         "zero_root": dist.Uniform(0.0, 1.0),
     }

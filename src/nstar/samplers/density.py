@@ -7,17 +7,15 @@ program, not constants in it: another data set of the same shape does not recomp
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
-from threading import RLock
 from typing import Any, NamedTuple, TypeGuard
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
-from numpyro.distributions import Distribution
-from numpyro.handlers import scale, seed, trace
-from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
+from numpyro.distributions import Distribution, biject_to
 
+from nstar.samplers.randomness import ONCE, generator, sample, sample_each
+from nstar.samplers.tabulated import Priors, tabulate
 from nstar.types import (
     SHARED,
     Array,
@@ -29,9 +27,6 @@ from nstar.types import (
     Prepared,
     Prior,
 )
-
-TRACING = RLock()  # NumPyro's handlers are one stack for all threads of a process
-ONCE = {"xla_backend_optimization_level": 0}  # for a program that runs but once
 
 
 class Data(NamedTuple):
@@ -62,31 +57,40 @@ def size(rows: int) -> int:
     return -(-rows // step) * step
 
 
-def model(
-    law: Law,
-    noise: Noise,
-    chosen: Mapping[str, Prior],
-    x: Inputs,
-    y: Array | None,
-    weight: Array | None = None,
-    at_runs: Any = None,
-) -> None:
-    """Say the whole probability model, for NumPyro."""
-    params = unknowns(law, noise, chosen)
-    expected = (at_runs or law).expected(params, x)
-    around = noise.around(expected, params, x)
-    with scale(scale=1.0 if weight is None else weight):
-        numpyro.sample(law.response.name, around, obs=y)
+def log_prior(
+    law: Law, noise: Noise, priors: Priors, u: Params
+) -> tuple[dict[str, Array], Array]:
+    """Unknowns from the real line, and the log density of theirs there.
 
-
-def unknowns(law: Law, noise: Noise, chosen: Mapping[str, Prior]) -> dict[str, Array]:
-    """Sample every unknown from its prior; some priors depend on unknowns before them."""
-    priors = law.priors() | noise.priors(law.response) | dict(chosen)
+    Some priors depend on unknowns before them.
+    """
     params: dict[str, Array] = {}
-    for name, prior in priors.items():
+    density = jnp.zeros(())
+    if priors.names:
+        scalars = jnp.stack([u[name] for name in priors.names])
+        values, density = priors.values(scalars)
+        params |= {
+            n: jax.lax.index_in_dim(values, i, keepdims=False)
+            for i, n in enumerate(priors.names)
+        }
+    for name, prior in several(law, noise, priors).items():
         given = prior if isinstance(prior, Distribution) else prior(params)
-        params[name] = jnp.asarray(numpyro.sample(name, given))
-    return params
+        to = biject_to(given.support)
+        params[name] = to(u[name])
+        density += jnp.sum(given.log_prob(params[name]))
+        density += jnp.sum(to.log_abs_det_jacobian(u[name], params[name]))
+    return params, density
+
+
+def several(law: Law, noise: Noise, priors: Priors) -> dict[str, Prior]:
+    """Priors that are not in the table: of several numbers, or given the others."""
+    every = law.priors() | noise.priors(law.response) | dict(priors.others)
+    return {name: prior for name, prior in every.items() if name not in priors}
+
+
+def tabulated(law: Law, noise: Noise, chosen: Mapping[str, Prior]) -> Priors:
+    """Priors of a problem as the compiled programs take them."""
+    return tabulate(law.priors() | noise.priors(law.response), chosen)
 
 
 class Skeleton(NamedTuple):
@@ -137,26 +141,31 @@ def _with(part: Any, numbers: dict[str, Any]) -> Any:
     )
 
 
-def prior_draw(law: Law, noise: Noise, chosen: Any, key: Array) -> dict[str, Array]:
-    """Draw the unknowns from their priors."""
-    with TRACING:
-        sites = trace(seed(unknowns, key)).get_trace(law, noise, chosen)
-    return {name: site["value"] for name, site in sites.items()}
-
-
 def prior_draws(
-    law: Law, noise: Noise, chosen: Any, key: Array, count: int
-) -> dict[str, Array]:
-    """Draw the unknowns many times, (draw, ...) each.
+    law: Law, noise: Noise, chosen: Mapping[str, Prior], seed: Any, count: int
+) -> dict[str, np.ndarray]:
+    """Draw the unknowns many times from their priors, (draw, ...) each.
 
-    Operation by operation: laws share those, where each would be a program of its own.
+    Args:
+        law: the law.
+        noise: the noise.
+        chosen: priors in place of theirs.
+        seed: of NumPy's generator, or a JAX random key.
+        count: of draws.
     """
-    keys = jax.random.split(key, count)
-    return jax.vmap(lambda key: prior_draw(law, noise, chosen, key))(keys)
+    random = generator(seed)
+    priors = tabulated(law, noise, chosen)
+    draws: dict[str, np.ndarray] = priors.draws(random, count)
+    for name, prior in several(law, noise, priors).items():
+        if isinstance(prior, Distribution):
+            draws[name] = sample(prior, random, count)
+        else:  # given the others: a distribution for each draw
+            draws[name] = sample_each(prior, (draws,), random)
+    return draws
 
 
 def energy(
-    law: Law, noise: Noise, chosen: Any, data: Data
+    law: Law, noise: Noise, priors: Priors, data: Data
 ) -> Callable[[Params], Array]:
     """Minus log posterior density of the unconstrained unknowns, up to a constant.
 
@@ -165,10 +174,12 @@ def energy(
     at_runs = law.prepared(data.x) if isinstance(law, Prepared) else law
 
     def potential(u: Params) -> Array:
-        settled, u, width = led(law, noise, chosen, data, u)
-        told = (law, noise, chosen, *data, settled or at_runs)
-        with TRACING:
-            return potential_energy(model, told, {}, u) - width
+        settled, u, width = led(law, noise, priors, data, u)
+        params, density = log_prior(law, noise, priors, u)
+        expected = (settled or at_runs).expected(params, data.x)
+        each = noise.around(expected, params, data.x).log_prob(data.y)
+        weight = 1.0 if data.weight is None else data.weight
+        return -density - jnp.sum(weight * each) - width
 
     return potential
 
@@ -179,7 +190,7 @@ def leads(law: Law) -> TypeGuard[Leading]:
 
 
 def led(
-    law: Law, noise: Noise, chosen: Any, data: Data, u: Params
+    law: Law, noise: Noise, priors: Priors, data: Data, u: Params
 ) -> tuple[Any, dict[str, Array], Array]:
     """Unknowns on the real line from the sampler's, and the log of their width.
 
@@ -187,40 +198,45 @@ def led(
     """
     if not leads(law):
         return None, dict(u), jnp.zeros(())
-    real = partial(on_support, law, noise, chosen, data)
+    real = partial(on_support, law, noise, priors)
     return law.settled(real(u)).lead(u, real, data.x, data.y)
 
 
-def on_support(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Params:
+def on_support(law: Law, noise: Noise, priors: Priors, u: Params) -> Params:
     """Map unknowns from the real line to their own supports."""
-    with TRACING:
-        return constrain_fn(model, (law, noise, chosen, *data), {}, dict(u))
+    return log_prior(law, noise, priors, u)[0]
 
 
-def constrain(law: Law, noise: Noise, chosen: Any, data: Data, u: Params) -> Params:
+def constrain(law: Law, noise: Noise, priors: Priors, data: Data, u: Params) -> Params:
     """Map the sampler's unknowns to their own supports."""
-    return on_support(law, noise, chosen, data, led(law, noise, chosen, data, u)[1])
+    return on_support(law, noise, priors, led(law, noise, priors, data, u)[1])
 
 
-def unconstrain(law: Law, noise: Noise, chosen: Any, data: Data, p: Params) -> Params:
+def unconstrain(law: Law, noise: Noise, priors: Priors, p: Params) -> Params:
     """Map unknowns from their supports to the real line, without what leads them."""
-    with TRACING:
-        return unconstrain_fn(model, (law, noise, chosen, *data), {}, dict(p))
+    u: dict[str, Array] = {}
+    if priors.names:
+        scalars = priors.real(jnp.stack([p[name] for name in priors.names]))
+        u |= dict(zip(priors.names, scalars, strict=True))
+    for name, prior in several(law, noise, priors).items():
+        given = prior if isinstance(prior, Distribution) else prior(p)
+        u[name] = biject_to(given.support).inv(p[name])
+    return u
 
 
 def looked(
-    law: Law, noise: Noise, chosen: Any, data: Data, u: Params, draws: Params
+    law: Law, noise: Noise, priors: Priors, data: Data, u: Params, draws: Params
 ) -> Any:
     """Look at the runs from unknowns of the sampler, beside draws of the prior's."""
     if not leads(law):
         return None
-    settled, u, _ = led(law, noise, chosen, data, u)
+    settled, u, _ = led(law, noise, priors, data, u)
     weight = 1.0 if data.weight is None else data.weight
 
     def likelihood(expected: Array, params: Params) -> Array:
         return weight * noise.around(expected, params, data.x).log_prob(data.y)
 
-    real = partial(on_support, law, noise, chosen, data)
+    real = partial(on_support, law, noise, priors)
     return settled.looked(u, real, likelihood, data.x, data.y, draws)
 
 
@@ -232,19 +248,22 @@ def expected(skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs) -> Array:
 
 
 def measured(
-    noise: Noise, expected: Array, draws: Any, x: Inputs, key: Array, count: int = 1
-) -> Array:
+    noise: Noise,
+    expected: Array,
+    draws: Any,
+    x: Inputs,
+    seed: Any,
+    count: int = 1,
+) -> np.ndarray:
     """Responses scattered about what each draw expects, (draw, count, run).
 
-    Operation by operation, as `prior_draws`: random numbers are long programs, and laws
-    share them.
+    NumPy draws them: random numbers are long programs to compile.
     """
 
-    def one(expected: Array, params: Params, key: Array) -> Array:
-        return noise.around(expected, params, x).sample(key, (count,))
+    def around(mean: Array, params: Params) -> Distribution:
+        return noise.around(mean, params, x)
 
-    keys = jax.random.split(key, len(expected))
-    return jax.vmap(one)(expected, draws, keys)
+    return sample_each(around, (expected, draws), generator(seed), (count,))
 
 
 def log_likelihood(law: Law, noise: Noise, data: Data, params: Params) -> Array:

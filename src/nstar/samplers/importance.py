@@ -16,9 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nstar.samplers import density, modes, search
+from nstar.samplers import density, modes
 from nstar.samplers.density import Skeleton
 from nstar.samplers.devices import each
+from nstar.samplers.flat import energy_of, unravel_of
 from nstar.types import Array
 
 FEW = 256, 512  # draws about the modes, and about what their weights tell
@@ -53,7 +54,7 @@ def weighed(
 
     def one(args: Any) -> tuple[Array, Array]:
         problem, pair, key = args
-        flat, _ = search.energy(skeleton, problem)
+        flat = energy_of(skeleton, problem)
         one, other = (modes.Mode(pair.at[i], pair.width[i]) for i in (0, 1))
         first, second = jax.random.split(key)
 
@@ -105,7 +106,7 @@ def again(
 
     def one(args: Any) -> tuple[Array, Array]:
         problem, pair, (u, log_weight), key = args
-        flat, _ = search.energy(skeleton, problem)
+        flat = energy_of(skeleton, problem)
         whole = _told(jax.tree.map(lambda a: a[0], pair), u, log_weight)
         u, log_q = _near(whole, u, log_weight, key)
         energy = jax.lax.map(jax.vmap(flat), u.reshape(-1, BLOCK, u.shape[-1])).ravel()
@@ -121,10 +122,10 @@ def constrained(skeleton: Skeleton, problems: Any, u: Array) -> dict[str, Array]
 
     def one(args: Any) -> dict[str, Array]:
         problem, u = args
-        numbers, chosen, data = problem
+        numbers, priors, data = problem
         law, noise = skeleton.fill(numbers)
-        _, unravel = search.energy(skeleton, problem)
-        to = partial(density.constrain, law, noise, chosen, data)
+        unravel = unravel_of(skeleton, problem)
+        to = partial(density.constrain, law, noise, priors, data)
         return dict(jax.vmap(lambda u: to(unravel(u)))(u))
 
     return each(one, (problems, u))

@@ -1,9 +1,8 @@
 """NUTS in coordinates where the posterior is about a standard normal.
 
-NumPyro's kernel inside programs of our own: a search finds the modes and their
-curvature, `advance` runs a block of transitions of one chain, `unpack` turns
-whitened positions into unknowns.  Each compiles once per shape of problem; chains run
-side by side on the cores.
+A search finds the modes and their curvature; chains walk from there side by side on the
+cores, by the same compiled program (`trajectories`), in rounds, until every unknown has
+as many effective draws as the answers need.
 """
 
 import os
@@ -14,21 +13,33 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from numpyro.infer.hmc import hmc
-from numpyro.infer.util import ParamInfo
 from threadpoolctl import threadpool_limits
 
 from nstar.samplers import density, modes, search
 from nstar.samplers.density import Data, Skeleton
+from nstar.samplers.flat import unravel_of
+from nstar.samplers.mixing import enough
+from nstar.samplers.randomness import words
 from nstar.samplers.telling import given_back, tell
+from nstar.samplers.trajectories import (
+    BLOCK,
+    DEEPEST,
+    SCALARS,
+    Order,
+    Walk,
+    begun,
+    explore,
+    restarted,
+    settled,
+)
 from nstar.types import Array, Law, Noise, Prior, Summable
 
 PRIOR_DRAWS = 1000  # kept beside the posterior, and where the mode search starts
-BLOCK = 250  # transitions between two ticks of the progress bar
 MISLED = 500  # pilot transitions where the curvature at the mode misleads
 SHALLOW = 6  # depth of trees in pilots and warm-up: a bad scale is left soon
+SCALED = 0.4  # part of the warm-up after which widths are taken from the chains
+HELD = 5  # draws' worth of unit width in those
 
 
 class Settings(NamedTuple):
@@ -36,22 +47,19 @@ class Settings(NamedTuple):
 
     chains: int = 4
     warmup: int = 500
-    draws: int = 1000
+    draws: int = 1000  # of each chain, at most
     target_accept: float = 0.9
     max_tree_depth: int = 10  # of draws; warm-up grows no deeper than SHALLOW
     trusted: float = modes.TRUSTED  # mismatch up to which the mode's curvature guides
     pilot: int = 0  # transitions before; each block whitens anew by its curvature
     rows: int = 0  # that the table is filled up to at least, to share its programs
+    enough: int = (
+        0  # effective draws of every unknown that end the sampling; none unless given
+    )
 
 
-USUAL = Settings(warmup=250)  # only a step size is to be learned
-
-
-class Compiled(NamedTuple):
-    """What of the settings a program is compiled for."""
-
-    warmup: int
-    depth: int
+ENOUGH = 800  # effective draws of the worst unknown; twice what the gates ask for
+USUAL = Settings(warmup=200, enough=ENOUGH)  # only a step size is to be learned
 
 
 class Draws(NamedTuple):
@@ -89,167 +97,236 @@ def sample(
         tick: called with the blocks done and their total.
         prior: draws from the priors, made before for another table of the same law.
     """
-    runs, data = (
-        len(data.y),
-        density.padded(data, density.size(max(len(data.y), settings.rows))),
-    )
-    prior_key, apart_key, *chain_keys = jax.random.split(key, settings.chains + 2)
+    runs = len(data.y)
+    data = density.padded(data, density.size(max(runs, settings.rows)))
+    seed = words(key)
     if prior is None:
-        prior = density.prior_draws(law, noise, chosen, prior_key, PRIOR_DRAWS)
+        prior = density.prior_draws(law, noise, chosen, key, PRIOR_DRAWS)
     skeleton, problem, peaks, mismatch, led = tell(law, noise, chosen, data, prior)
     misled = mismatch > settings.trusted and not led
     if misled:
         settings = settings._replace(pilot=MISLED)
     at = modes.shared(peaks, settings.chains)
     frames = [modes.scaled(f.mode) if misled else f.mode for f in peaks]
-    pilots, whole = -(-settings.pilot // BLOCK), sum(_blocks(settings))
-    total = settings.chains * (pilots + whole)
-    done, counting = 0, Lock()
-
-    def counted() -> None:
-        nonlocal done
-        with counting:
-            done += 1
-            tick(done, total)
-
-    how = Compiled(_blocks(settings)[0] * BLOCK, settings.max_tree_depth)
-
-    def run(blocks: int) -> Any:
-        asked = jnp.asarray(settings.target_accept)
-        one = partial(_chain, skeleton, how, problem, asked, counted, blocks)
-        with ThreadPoolExecutor(min(settings.chains, os.cpu_count() or 1)) as pool:
-            chains = list(pool.map(one, [frames[i] for i in at], chain_keys))
-        return jax.tree.map(lambda *a: np.stack(a), *chains)
-
-    for _ in range(pilots):
-        z = run(1)[0][:, BLOCK // 5 :]
-        for i in np.unique(at):
-            if misled:
-                frames[i] = modes.spread(frames[i], z[at == i])
-            else:
-                u = frames[i].at + np.concatenate(z[at == i, ::16]) @ frames[i].width.T
-                frames[i] = modes.about(search.slopes_of(skeleton, problem), u)
-    warm = _blocks(settings)[0] * BLOCK
-    z, stats = jax.tree.map(lambda a: a[:, warm : warm + settings.draws], run(whole))
-    whitened = jax.tree.map(lambda *a: np.stack(a), *(frames[i] for i in at))
-    posterior, log_likelihood = unpack(skeleton, problem, whitened, z)
+    chains = Chains(skeleton, problem, frames, at, settings, seed, tick)
+    for _ in range(-(-settings.pilot // BLOCK)):
+        z = chains.walk(BLOCK, learning=True)["z"][:, BLOCK // 5 :]
+        chains.whiten(z, anew=misled)
+    first = round(SCALED * settings.warmup)
+    z = chains.walk(first, learning=True)["z"]
+    chains.scale(z[:, first // 2 :])
+    chains.walk(settings.warmup - first, learning=True)
+    chains.settle()
+    parts: list[dict[str, np.ndarray]] = []
+    left = settings.draws
+    while left > 0:
+        count = min(BLOCK, left)
+        parts.append(chains.walk(count))
+        left -= count
+        if settings.enough and len(parts) > 1 and left:
+            z = np.concatenate([part["z"] for part in parts], axis=1)
+            if enough(z, settings.enough):
+                break
+    chains.end()
+    z, *statistics = (
+        np.concatenate([part[name] for part in parts], axis=1)
+        for name in ("z", *SCALARS)
+    )
+    stats = dict(zip(SCALARS, statistics, strict=True))
+    stats["diverging"] = stats["diverging"].astype(bool)
+    stats["n_steps"] = stats["n_steps"].astype(int)
+    posterior, log_likelihood = chains.unpacked(z)
     if isinstance(law, Summable):
         told = skeleton.fill(problem[0])[0]
-        drawn = given_back(law, told, apart_key, posterior, data.x)
+        random = np.random.default_rng([*seed, settings.chains])
+        drawn = given_back(law, told, random, posterior, data.x)
         stats |= {n: v for n, v in posterior.items() if n not in drawn}
         posterior = drawn
     found = (posterior, prior, log_likelihood[..., :runs], stats)
     return Draws(*jax.tree.map(np.asarray, found))
 
 
-def _blocks(settings: Settings) -> tuple[int, int]:
-    return -(-settings.warmup // BLOCK), -(-settings.draws // BLOCK)
+class Chains:
+    """Chains side by side: where each is, and the coordinates of its mode."""
 
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        problem: Any,
+        frames: list[modes.Mode],
+        at: np.ndarray,
+        settings: Settings,
+        seed: list[int],
+        tick: Callable[[int, int], None],
+    ) -> None:
+        """Start every chain from a draw of its mode's normal approximation."""
+        self.skeleton, self.problem = skeleton, problem
+        self.frames, self.at, self.settings = frames, at, settings
+        self.size = frames[0].at.size
+        self.random = [
+            np.random.default_rng([*seed, i]) for i in range(settings.chains)
+        ]
+        self.walks = [begun(random.normal(size=self.size)) for random in self.random]
+        self.lock, self.tick, self.done = Lock(), tick, 0
+        pilots = -(-settings.pilot // BLOCK)
+        rounds = pilots + 2 + -(-settings.draws // BLOCK)
+        self.total = settings.chains * rounds
+        self._evaluate()
 
-def _chain(
-    skeleton: Skeleton,
-    how: Compiled,
-    problem: Any,
-    accept: Array,
-    counted: Callable[[], None],
-    blocks: int,
-    mode: modes.Mode,
-    key: Array,
-) -> Any:
-    """Run a chain from its start for some blocks, warm-up included."""
-    with jax.enable_x64(True):  # the flag is a thread's own
-        state, parts = begin(skeleton, how, problem, mode, accept, key), []
-        for _ in range(blocks):
-            state, part = advance(skeleton, how, problem, mode, accept, state)
-            parts.append(jax.block_until_ready(part))
-            counted()
-        return jax.tree.map(lambda *a: np.concatenate(a), *parts)
+    def walk(self, count: int, *, learning: bool = False) -> dict[str, np.ndarray]:
+        """Take transitions of every chain; records, (chain, transition, ...)."""
+        most = min(SHALLOW, self.settings.max_tree_depth)
+        depth = most if learning else min(self.settings.max_tree_depth, DEEPEST)
+        accept = self.settings.target_accept
+        records: list[list[dict[str, np.ndarray]]] = []
+        for done in range(0, count, BLOCK):
+            order = Order(min(BLOCK, count - done), True, learning, depth, accept)
+            parts = self._each(partial(self._walked, order))
+            self.walks = [walk for walk, _ in parts]
+            records.append([record for _, record in parts])
+        return {
+            name: np.concatenate(
+                [np.stack([record[name] for record in block]) for block in records],
+                axis=1,
+            )
+            for name in ("z", *SCALARS)
+        }
 
+    def whiten(self, z: np.ndarray, *, anew: bool) -> None:
+        """Take new coordinates from draws, (chain, draw, unknown), for each mode.
 
-def _kernel(
-    energy: Callable[[Array], Array], how: Compiled, accept: Array
-) -> tuple[Callable, Callable]:
-    init, step = hmc(energy, algo="NUTS")
-    begin = partial(
-        init,
-        num_warmup=how.warmup,
-        step_size=0.5,
-        target_accept_prob=accept,
-        max_tree_depth=(min(SHALLOW, how.depth), how.depth),
-    )
-    return begin, step
+        Anew: by their covariance; else by the mean curvature where they are.
+        """
+        at, frames = (
+            [self._unknowns(i) for i in range(len(self.walks))],
+            list(self.frames),
+        )
+        for i in np.unique(self.at):
+            if anew:
+                frames[i] = modes.spread(frames[i], z[self.at == i])
+            else:
+                own = np.concatenate(z[self.at == i, ::16])
+                u = frames[i].at + own @ frames[i].width.T
+                slopes = search.slopes_of(self.skeleton, self.problem)
+                frames[i] = modes.about(slopes, u)
+        self._move(frames, at)
 
+    def scale(self, z: np.ndarray) -> None:
+        """Take the width of each coordinate from draws, (chain, draw, unknown)."""
+        at, frames = (
+            [self._unknowns(i) for i in range(len(self.walks))],
+            list(self.frames),
+        )
+        for i in np.unique(self.at):
+            own = z[self.at == i].reshape(-1, self.size)
+            count = len(own)
+            if count > 1:
+                sd = np.sqrt((count * np.var(own, axis=0) + HELD) / (count + HELD))
+                frames[i] = frames[i]._replace(width=frames[i].width * sd)
+        self._move(frames, at)
 
-def begin(
-    skeleton: Skeleton,
-    how: Compiled,
-    problem: Any,
-    mode: modes.Mode,
-    accept: Array,
-    key: Array,
-) -> Any:
-    """Start a chain from a draw of the normal approximation."""
-    position, run = jax.random.split(key)
-    z = np.asarray(jax.random.normal(position, mode.at.shape))
-    at = (mode.at + mode.width @ z)[None, None]
-    ((value,),), ((slope,),) = search.slopes_of(skeleton, problem)(at, search.ONE)
-    return _begun(how, ParamInfo(z, value, mode.width.T @ slope), accept, run)
+    def unpacked(self, z: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Unknowns and log likelihoods of positions, (chain, draw, ...) each."""
+        chains, draws = z.shape[:2]
+        width = -(-draws // BLOCK) * BLOCK  # blocks, so that one program serves all
+        full = np.concatenate([z, np.repeat(z[:, -1:], width - draws, axis=1)], axis=1)
 
+        def one(at: tuple[int, int]) -> Any:
+            chain, block = at
+            frame, part = (
+                self.frames[self.at[chain]],
+                full[chain, block : block + BLOCK],
+            )
+            with jax.enable_x64(True):
+                found = unpack(self.skeleton, self.problem, frame, part)
+                return jax.tree.map(np.asarray, found)
 
-@partial(jax.jit, static_argnums=0)
-def _begun(how: Compiled, start: ParamInfo, accept: Array, key: Array) -> Any:
-    """State of a chain; all laws of as many unknowns share this program."""
-    init, _ = _kernel(lambda z: z.sum(), how, accept)  # not called: `start` has it
-    return init(start, rng_key=key)
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def advance(
-    skeleton: Skeleton,
-    how: Compiled,
-    problem: Any,
-    mode: modes.Mode,
-    accept: Array,
-    state: Any,
-) -> tuple[Any, tuple[Array, dict[str, Array]]]:
-    """Take a block of NUTS transitions."""
-    energy, _ = search.energy(skeleton, problem)
-    init, step = _kernel(lambda z: energy(mode.at + mode.width @ z), how, accept)
-    at = ParamInfo(state.z, state.potential_energy, state.z_grad)
-    init(at, rng_key=state.rng_key)  # tells the kernel its schedule
-
-    def transition(state: Any, _: None) -> tuple[Any, tuple[Array, dict[str, Array]]]:
-        state = step(state)
-        return state, (
-            state.z,
-            {
-                "diverging": state.diverging,
-                "energy": state.energy,
-                "lp": -state.potential_energy,
-                "n_steps": state.num_steps,
-                "acceptance_rate": state.accept_prob,
-                "step_size": state.adapt_state.step_size,
-            },
+        places = [(c, b) for c in range(chains) for b in range(0, width, BLOCK)]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            parts = list(pool.map(one, places))
+        joined = jax.tree.map(lambda *a: np.concatenate(a), *parts)
+        return jax.tree.map(
+            lambda a: a.reshape(chains, width, *a.shape[1:])[:, :draws], joined
         )
 
-    return jax.lax.scan(transition, state, length=BLOCK)
+    def settle(self) -> None:
+        """End the warm-up: steps stay as they were learned."""
+        self.walks = [settled(walk) for walk in self.walks]
+
+    def end(self) -> None:
+        """Tell the progress that no more rounds are to come."""
+        self.tick(self.total, self.total)
+
+    def _unknowns(self, chain: int) -> np.ndarray:
+        """Flat unknowns where a chain is."""
+        frame = self.frames[self.at[chain]]
+        return frame.at + frame.width @ np.asarray(self.walks[chain].z)
+
+    def _move(self, frames: list[modes.Mode], at: list[np.ndarray]) -> None:
+        """Tell where the chains are in new coordinates, and let them learn their steps."""
+        self.frames = frames
+        for chain, u in enumerate(at):
+            frame = frames[self.at[chain]]
+            z = np.linalg.solve(frame.width, u - frame.at)
+            self.walks[chain] = restarted(self.walks[chain])._replace(z=z)
+        self._evaluate()
+
+    def _evaluate(self) -> None:
+        """Work out the energy and the slope where each chain is."""
+        order = Order(1, walking=False, learning=False, depth=1, target=0.0)
+
+        def one(chain: int) -> Walk:
+            walk = self.walks[chain]
+            points = np.zeros((BLOCK, self.size))
+            points[0] = walk.z
+            record = self._explored(order, walk, chain, points)[1]
+            energy, slope = (np.asarray(record[n])[0] for n in ("energy", "slope"))
+            return walk._replace(energy=energy, slope=slope)
+
+        self.walks = self._each(one)
+
+    def _walked(self, order: Order, chain: int) -> tuple[Walk, dict[str, np.ndarray]]:
+        nothing = np.zeros((BLOCK, self.size))
+        walk, record = self._explored(order, self.walks[chain], chain, nothing)
+        with self.lock:
+            self.done += 1
+            self.tick(min(self.done, self.total - 1), self.total)
+        return walk, {name: np.asarray(v)[: order.count] for name, v in record.items()}
+
+    def _explored(
+        self, order: Order, walk: Walk, chain: int, points: np.ndarray
+    ) -> tuple[Walk, dict[str, Array]]:
+        momenta, seeds = np.zeros((BLOCK, self.size)), np.zeros(BLOCK, np.uint32)
+        if order.walking:
+            random = self.random[chain]
+            momenta[: order.count] = random.normal(size=(order.count, self.size))
+            seeds[: order.count] = random.integers(2**32, size=order.count)
+        frame = self.frames[self.at[chain]]
+        with jax.enable_x64(True):  # the flag is a thread's own
+            found = explore(
+                self.skeleton, self.problem, frame, order, walk, points, momenta, seeds
+            )
+            return jax.block_until_ready(found)
+
+    def _each(self, one: Callable[[int], Any]) -> list[Any]:
+        """Apply to every chain, as many at a time as there are cores."""
+        count = len(self.walks)
+        with ThreadPoolExecutor(min(count, os.cpu_count() or 1)) as pool:
+            return list(pool.map(one, range(count)))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def unpack(
     skeleton: Skeleton, problem: Any, mode: modes.Mode, z: Array
 ) -> tuple[dict[str, Array], Array]:
-    """Turn whitened positions, (chain, draw, unknown), into unknowns and likelihoods.
-
-    Each chain has its own mode.
-    """
-    numbers, chosen, data = problem
+    """Turn whitened positions, (draw, unknown), into unknowns and likelihoods."""
+    numbers, priors, data = problem
     law, noise = skeleton.fill(numbers)
-    _, unravel = search.energy(skeleton, problem)
+    unravel = unravel_of(skeleton, problem)
 
-    def one(mode: modes.Mode, z: Array) -> tuple[dict[str, Array], Array]:
+    def one(z: Array) -> tuple[dict[str, Array], Array]:
         u = unravel(mode.at + mode.width @ z)
-        params = dict(density.constrain(law, noise, chosen, data, u))
+        params = dict(density.constrain(law, noise, priors, data, u))
         return params, density.log_likelihood(law, noise, data, params)
 
-    return jax.vmap(jax.vmap(one, (None, 0)))(mode, z)
+    return jax.lax.map(one, z)

@@ -1,6 +1,5 @@
 """Where a posterior's modes are: searches from draws of the prior, in flat unknowns."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,33 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from nstar.samplers import density, modes
+from nstar.samplers import density, modes, trajectories
 from nstar.samplers.density import Skeleton
 from nstar.samplers.devices import each
-from nstar.types import Array, Law, Noise, Params
+from nstar.samplers.flat import energy_of, flatten, origin, unravel_of
+from nstar.types import Array, Params
 
-ONE = np.ones(1, bool)
-TOGETHER = 32  # points whose slopes are worked out together
 SEARCHES = 4  # for modes, each from the best of as many parts of the prior's draws
-STARTS, EACH = 64, 2  # of each fit of many: draws of the prior, and searches from them
+STARTS = 64  # draws of the prior from which each fit of many is searched twice
 RARE = 0.01  # part of the posterior's mass that a second mode may have
-
-
-def energy(skeleton: Skeleton, problem: Any) -> tuple[Callable, Callable]:
-    """Minus log density of a flat vector of unknowns, and the map to named ones."""
-    numbers, chosen, data = problem
-    law, noise = skeleton.fill(numbers)
-    _, unravel = ravel_pytree(origin(law, noise, chosen))
-    of_named = density.energy(law, noise, chosen, data)
-    return lambda u: of_named(unravel(u)), unravel
-
-
-def origin(law: Law, noise: Noise, chosen: Any) -> dict[str, Array]:
-    """Every unknown at zero on the real line."""
-    shapes = jax.eval_shape(
-        lambda key: density.prior_draw(law, noise, chosen, key), jax.random.key(0)
-    )
-    return {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
+ONE = np.ones(1, bool)
 
 
 def prepare(
@@ -52,102 +34,86 @@ def prepare(
     return found, modes.mismatch(slopes(at[None], ONE)[0][0], normal)
 
 
-@partial(jax.jit, static_argnums=0)
-def flat(skeleton: Skeleton, problem: Any, draws: Params) -> Array:
-    """Flat unknowns of draws of the prior, (draw, unknown); those they lack are zero."""
-    numbers, chosen, data = problem
-    law, noise = skeleton.fill(numbers)
-    zero = origin(law, noise, chosen)
-
-    def real(params: Params) -> Array:
-        whole = {n: params.get(n, none) for n, none in zero.items()}
-        u = density.unconstrain(law, noise, chosen, data, whole)
-        return jnp.nan_to_num(ravel_pytree(u)[0])
-
-    return jax.vmap(real)(draws)
-
-
-@partial(jax.jit, static_argnums=0)
-def real(skeleton: Skeleton, problem: Any, u: Array) -> dict[str, Array]:
-    """Named unknowns on the real line from flat ones of the sampler."""
-    numbers, chosen, data = problem
-    law, noise = skeleton.fill(numbers)
-    named = energy(skeleton, problem)[1](u)
-    return density.led(law, noise, chosen, data, named)[1]
-
-
 def leading(skeleton: Skeleton, problem: Any, named: Params) -> np.ndarray:
     """Flat unknowns at real ones, (unknown,), but for what the law leads: led to."""
-    numbers, chosen, _ = problem
+    numbers, priors, _ = problem
     law, noise = skeleton.fill(numbers)
-    u = origin(law, noise, chosen)
+    u = origin(law, noise, priors)
     u |= {name: value for name, value in named.items() if name not in law.leads}
     return np.asarray(ravel_pytree(u)[0])
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def look(skeleton: Skeleton, problem: Any, u: Array, draws: Array) -> Any:
-    """Look at the runs from flat unknowns, beside flat draws of the prior, (draw, ...)."""
-    numbers, chosen, data = problem
+    """Look at the runs from flat unknowns, beside flat draws of the prior, (draw, ...).
+
+    Returns:
+        What the law sees there, and its unknowns on the real line.
+    """
+    numbers, priors, data = problem
     law, noise = skeleton.fill(numbers)
-    _, named = energy(skeleton, problem)
-    return density.looked(law, noise, chosen, data, named(u), jax.vmap(named)(draws))
-
-
-@partial(jax.jit, static_argnums=0)
-def _slopes(skeleton: Skeleton, problem: Any, u: Array) -> tuple[Array, Array]:
-    """Minus log density and its gradient at flat unknowns, (point, unknown)."""
-    slopes = jax.value_and_grad(energy(skeleton, problem)[0])
-    if density.leads(skeleton.law):  # small matrices, slow side by side on a CPU
-        return each(slopes, u)
-    return jax.vmap(slopes)(u)
+    named = unravel_of(skeleton, problem)
+    seen = density.looked(law, noise, priors, data, named(u), jax.vmap(named)(draws))
+    return seen, density.led(law, noise, priors, data, named(u))[1]
 
 
 def slopes_of(skeleton: Skeleton, problem: Any) -> modes.Slopes:
-    """The same at any number of points, a few at a time: one program for all."""
+    """Minus log density and its gradient at flat unknowns, (search, point, unknown)."""
 
     def slopes(u: np.ndarray, asking: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         value, slope = np.zeros(u.shape[:-1]), np.zeros(u.shape)
         flat = u[asking].reshape(-1, u.shape[-1])
-        short = -len(flat) % TOGETHER
-        full = np.concatenate([flat, np.repeat(flat[:1], short, axis=0)])
-        parts = [_slopes(skeleton, problem, p) for p in np.split(full, len(full) // TOGETHER)]  # fmt: skip
-        found = (np.concatenate(p)[: len(flat)] for p in zip(*parts, strict=True))
-        value[asking], slope[asking] = (f.reshape(a[asking].shape) for f, a in zip(found, (value, slope), strict=True))  # fmt: skip
+        values, slopes = trajectories.at_points(skeleton, problem, flat)
+        value[asking] = values.reshape(value[asking].shape)
+        slope[asking] = slopes.reshape(slope[asking].shape)
         return value, slope
 
     return slopes
 
 
-def starts_each(skeleton: Skeleton, problems: Any, starts: Params) -> np.ndarray:
-    """Where the searches of each of many problems start: the best of parts of the prior.
+def search_each(
+    skeleton: Skeleton, problems: Any, prior: Params
+) -> tuple[modes.Mode, np.ndarray]:
+    """Find two modes of each of many problems, and say which have more, (fit,).
+
+    The first search is from the best of the prior's draws, the second from the draw
+    whose density is most above what the first mode's curvature makes of it: another
+    mode, if there is one, is on its side.
 
     Args:
         skeleton: the law and the noise.
         problems: numbers, priors and runs, each with a leading axis of fits.
-        starts: draws of the prior, (start, ...) each.
-
-    Returns:
-        Flat unknowns, (fit, search, unknown).
+        prior: draws of the prior, (draw, ...) each.
     """
     one = jax.tree.map(lambda a: a[0], problems)
-    first = {n: v[:STARTS] for n, v in starts.items()}
-    u = np.asarray(flat(skeleton, one, first))
+    u = flatten(skeleton, one, {n: v[:STARTS] for n, v in prior.items()})
     energies = np.asarray(_energies(skeleton, problems, u))
     energies = np.where(np.isfinite(energies), energies, np.inf)
-    parts = energies.reshape(len(energies), EACH, -1)
-    return u[np.argmin(parts, axis=2) + np.arange(EACH) * parts.shape[2]]
+    first = _found(skeleton, problems, u[np.argmin(energies, axis=1)][:, None])
+    starts = []
+    for (at, width), energy in zip((f[0].mode for f in first), energies, strict=True):
+        normal = np.sum(np.square(np.linalg.solve(width, (u - at).T)), axis=0) / 2
+        starts.append(u[np.argmin(energy - normal)])
+    second = _found(skeleton, problems, np.stack(starts)[:, None])
+    return _pairs([[*a, *b] for a, b in zip(first, second, strict=True)])
 
 
 def prepare_each(
     skeleton: Skeleton, problems: Any, starts: np.ndarray
 ) -> tuple[modes.Mode, np.ndarray]:
-    """Find two modes of each of many problems, and say which have more, (fit,).
+    """Find the modes of each of many problems from given places, (fit, search, unknown).
 
     Returns:
         The two best of each, (fit, 2, ...), the same one twice where no other has a part
         of the posterior's mass; and whether a third has.
     """
+    return _pairs(_found(skeleton, problems, starts))
+
+
+def _found(
+    skeleton: Skeleton, problems: Any, starts: np.ndarray
+) -> list[list[modes.Found]]:
+    """Modes of each problem, one for each search."""
     fits, searches, size = starts.shape
 
     def slopes(u: np.ndarray, asking: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +122,10 @@ def prepare_each(
         return np.asarray(value).reshape(u.shape[:-1]), np.asarray(slope).reshape(u.shape)  # fmt: skip
 
     found = modes.find(slopes, starts.reshape(-1, size))
-    own = [found[i : i + searches] for i in range(0, len(found), searches)]
+    return [found[i : i + searches] for i in range(0, len(found), searches)]
+
+
+def _pairs(own: list[list[modes.Found]]) -> tuple[modes.Mode, np.ndarray]:
     kept = [modes.apart(of_one) for of_one in own]
     pairs = [k[:2] if modes.shares(k)[0] < 1 - RARE else [k[0], k[0]] for k in kept]
     both = [jax.tree.map(lambda *a: np.stack(a), *(f.mode for f in pair)) for pair in pairs]  # fmt: skip
@@ -167,7 +136,7 @@ def prepare_each(
 @partial(jax.jit, static_argnums=0)
 def _energies(skeleton: Skeleton, problems: Any, u: Array) -> Array:
     """Minus log density of each problem, (fit, point), at points, (point, unknown)."""
-    return each(lambda p: jax.vmap(energy(skeleton, p)[0])(u), problems)
+    return each(lambda p: jax.vmap(energy_of(skeleton, p))(u), problems)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -178,7 +147,7 @@ def _each(
 
     def one(args: Any) -> tuple[Array, Array]:
         problem, u, asking = args
-        slopes = jax.vmap(jax.value_and_grad(energy(skeleton, problem)[0]))
+        slopes = jax.vmap(jax.value_and_grad(energy_of(skeleton, problem)))
 
         def search(args: Any) -> tuple[Array, Array]:
             u, asking = args

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from nstar.samplers import density, modes, search
 from nstar.samplers.density import Data, Skeleton
+from nstar.samplers.flat import flatten
 from nstar.types import Array, Law, Noise, Summable
 
 ROUGH = 12  # steps of a search that is only to look at the runs from where it ends
@@ -32,31 +34,37 @@ def tell(
     """
     first = {n: v[: modes.POINTS] for n, v in prior.items()}
 
-    def told(look: Any = None) -> tuple[Skeleton, Any]:
-        own, x = law.summed(data.x, look) if isinstance(law, Summable) else (law, data.x)  # fmt: skip
+    def told(look: Any = None, rank: int = 0) -> tuple[Skeleton, Any]:
+        own, x = law.summed(data.x, look, rank) if isinstance(law, Summable) else (law, data.x)  # fmt: skip
         skeleton, numbers = density.split(own, noise)
-        return skeleton, (numbers, dict(chosen), data._replace(x=x))
+        priors = density.tabulated(own, noise, chosen)
+        problem = numbers, priors, data._replace(x=x)
+        return skeleton, jax.tree.map(np.asarray, problem)
 
     skeleton, problem = told()
-    draws = np.asarray(search.flat(skeleton, problem, first))
+    draws = flatten(skeleton, problem, first)
     look, starts = None, draws
     if density.leads(skeleton.law):
         found, _ = search.prepare(skeleton, problem, draws, ROUGH)
         starts = np.stack([f.mode.at for f in found])
-        look = search.look(skeleton, problem, starts[0], draws)
+        look, there = search.look(skeleton, problem, starts[0], draws)
     if look is not None:
-        there = search.real(skeleton, problem, starts[0])
-        skeleton, problem = told(look)
+        rank = sum(np.size(v) for n, v in there.items() if n not in prior)  # so far
+        skeleton, problem = told(look, rank)
         starts = search.leading(skeleton, problem, there)[None]
     found, mismatch = search.prepare(skeleton, problem, starts)
     return Told(skeleton, problem, found, mismatch, look is not None)
 
 
 def given_back(
-    law: Summable, told: Any, key: Array, posterior: Mapping[str, Array], x: Any
+    law: Summable,
+    told: Any,
+    random: np.random.Generator,
+    posterior: Mapping[str, Array],
+    x: Any,
 ) -> dict[str, np.ndarray]:
     """Unknowns of a law from draws of the one sampled in its place, (chain, draw, ...)."""
     shape = next(iter(posterior.values())).shape[:2]
-    joined = {n: v.reshape(-1, *v.shape[2:]) for n, v in posterior.items()}
-    drawn = law.drawn(key, told, joined, x)
+    joined = {n: np.asarray(v).reshape(-1, *v.shape[2:]) for n, v in posterior.items()}
+    drawn = law.drawn(random, told, joined, x)
     return {n: np.asarray(v).reshape(*shape, *v.shape[1:]) for n, v in drawn.items()}

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from scipy import stats
 
 from nstar.costs.cost_line import optimum
 from nstar.costs.training import SIX, PerParamToken
@@ -56,6 +55,8 @@ def uniform(u: np.ndarray) -> float:
     Kolmogorov-Smirnov sees shape; the mean of normal scores sees bias; the sum of
     their squares sees intervals too wide or too narrow.
     """
+    from scipy import stats  # half a second nobody else pays
+
     if not np.all(np.isfinite(u)):
         msg = "ranks must be finite"
         raise ValueError(msg)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from nstar.cores import side_by_side
 from nstar.fits.diagnostics import diagnose
 from nstar.fits.fitting import Fit, unknowns
 from nstar.fits.kept import Kept, of_fit
@@ -67,20 +69,22 @@ def trials(
     Returns:
         A trial a route; none where too few runs would be left to fit.
     """
-    found = []
-    for name, fit in fits.items():
+
+    def trial(name: str, fit: Fit) -> Trial | None:
         for part in splits(fit.runs):
             made_of = ["trial", of_fit(fit), name, part.decades]
 
-            def make(fit: Fit = fit, name: str = name, part: Split = part) -> Any:
+            def make(part: Split = part) -> Any:
                 return _trial(fit, name, part, kept, lambda d, t: tick(name, d, t))
 
             try:
-                found.append(Trial(**kept.answer(made_of, make)))
+                return Trial(**kept.answer(made_of, make))
             except ValueError:  # the law cannot be fitted to so few runs, or budgets
                 continue
-            break
-    return found
+        return None
+
+    jobs = [partial(trial, name, fit) for name, fit in fits.items()]
+    return [one for one in side_by_side(jobs) if one is not None]
 
 
 def splits(runs: Observations) -> list[Split]:

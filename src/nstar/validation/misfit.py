@@ -2,7 +2,6 @@
 
 import jax
 import numpy as np
-from scipy.spatial import KDTree
 
 from nstar.fits.fitting import Fit
 from nstar.samplers import density
@@ -25,8 +24,8 @@ def structure(fit: Fit) -> float:
     }
     y = fit.tree["observed_data"][fit.law.response.name].to_numpy()
     total = len(next(iter(fit.draws.values())))
-    step = max(total // DRAWS, 1)
-    draws = {name: values[::step] for name, values in fit.draws.items()}
+    at = np.arange(min(DRAWS, total)) * total // min(DRAWS, total)
+    draws = {name: values[at] for name, values in fit.draws.items()}
     with jax.enable_x64(True):
         skeleton, numbers = density.split(fit.law, fit.noise)
         key = jax.random.key(fit.seed)
@@ -37,6 +36,8 @@ def structure(fit: Fit) -> float:
 
 def _neighbours(fit: Fit) -> np.ndarray:
     """Averaging weights of each run's neighbours, (run, run)."""
+    from scipy.spatial import KDTree
+
     runs = fit.runs
     along = "L" if "L" in fit.law.inputs else "C"
     place = [np.log(runs[along]) if along in runs else np.arange(len(runs), dtype=float)]  # fmt: skip

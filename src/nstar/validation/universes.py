@@ -14,6 +14,7 @@ from nstar.fits.diagnostics import diagnose
 from nstar.fits.fitting import Fit, unknowns
 from nstar.fits.kept import Kept, of_fit
 from nstar.fits.refitting import again
+from nstar.fits.reweighting import is_reweighted, reweighted
 from nstar.intervals import interval
 from nstar.noises.likelihoods import NOISES
 from nstar.plans.actions import ANY, Action, Limits
@@ -67,6 +68,9 @@ def universes(
 
         def make(how: Any = how, name: str = name, made_of: Any = made_of) -> Fit:
             def make() -> Fit:
+                weighed = reweighted(fit, **how)
+                if weighed is not None:
+                    return weighed
                 return again(fit, **how, brief=True, tick=lambda d, t: tick(name, d, t))
 
             return kept.fit(["universe", made_of], make)
@@ -118,5 +122,6 @@ def _read(
         regret = np.maximum(loss - found["loss_oracle"].to_numpy(), 0.0)
         told["loss"], told["regret"] = (interval(v, prob).as_json() for v in (loss, regret))  # fmt: skip
         told["expected_regret"] = float(regret.mean())
-    told["trouble"] = diagnose(fit.tree, unknowns(fit.law, fit.noise)).trouble or None  # fmt: skip
+    if not is_reweighted(fit):  # whose weights were judged when they were made
+        told["trouble"] = diagnose(fit.tree, unknowns(fit.law, fit.noise)).trouble or None  # fmt: skip
     return told

@@ -1,0 +1,105 @@
+"""Random numbers from NumPy's generator, which needs no compiling.
+
+JAX's own are long programs: a table of draws that is made once is worth none of them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+
+ONCE = {"xla_backend_optimization_level": 0}  # for a program that runs but once
+
+type Shape = tuple[int, ...]
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """NumPy's generator of a seed: a whole number, or a JAX random key."""
+    return np.random.default_rng(words(seed))
+
+
+def words(seed: Any) -> list[int]:
+    """Whole numbers that tell a seed or a JAX random key."""
+    if not isinstance(seed, jax.Array):
+        return [int(seed)]
+    is_key = jax.dtypes.issubdtype(seed.dtype, jax.dtypes.prng_key)
+    data = jax.random.key_data(seed) if is_key else seed
+    return [int(n) for n in np.asarray(data).ravel()]
+
+
+def sample_each(
+    one: Callable[..., dist.Distribution],
+    batch: tuple[Any, ...],
+    random: np.random.Generator,
+    shape: Shape = (),
+) -> np.ndarray:
+    """Sample a distribution that depends on draws, once or more for each of them.
+
+    Args:
+        one: gives the distribution of one draw from its own part of `batch`.
+        batch: arrays or mappings of arrays, each with a leading axis of draws.
+        random: NumPy's generator.
+        shape: of the samples of each draw.
+
+    Returns:
+        Samples, (draw, *shape, ...).
+    """
+    each = jax.jit(jax.vmap(one), compiler_options=ONCE)(*batch)
+    if family := _family(each):
+        names, sampler = family
+        fields = np.broadcast_arrays(*(getattr(each, name) for name in names))
+        draws, *inner = fields[0].shape
+        fields = [f.reshape(draws, *(1 for _ in shape), *inner) for f in fields]
+        return sampler(random, (draws, *shape, *inner), *fields)
+    count = len(jax.tree.leaves(batch)[0])
+    keys = jax.random.split(jax.random.key(int(random.integers(2**31))), count)
+    sample = jax.jit(
+        jax.vmap(lambda key, *at: one(*at).sample(key, shape)), compiler_options=ONCE
+    )
+    return np.asarray(sample(keys, *batch))
+
+
+def sample(
+    prior: dist.Distribution, random: np.random.Generator, count: int
+) -> np.ndarray:
+    """Sample a distribution many times, (draw, ...)."""
+    base = prior
+    while isinstance(base, dist.Independent | dist.ExpandedDistribution):
+        base = base.base_dist
+    if not (family := _family(base)):
+        key = jax.random.key(int(random.integers(2**31)))
+        return np.asarray(prior.sample(key, (count,)))
+    names, sampler = family
+    fields = (np.asarray(getattr(base, name)) for name in names)
+    return sampler(random, (count, *prior.batch_shape, *prior.event_shape), *fields)
+
+
+type Sampler = Callable[..., np.ndarray]
+
+
+def _normal(random: Any, shape: Shape, loc: Any, scale: Any) -> np.ndarray:
+    return loc + scale * random.normal(size=shape)
+
+
+def _log_normal(random: Any, shape: Shape, loc: Any, scale: Any) -> np.ndarray:
+    return np.exp(_normal(random, shape, loc, scale))
+
+
+def _student(random: Any, shape: Shape, df: Any, loc: Any, scale: Any) -> np.ndarray:
+    return loc + scale * random.standard_t(df, shape)
+
+
+FAMILIES: dict[type, tuple[tuple[str, ...], Sampler]] = {
+    dist.Normal: (("loc", "scale"), _normal),
+    dist.LogNormal: (("loc", "scale"), _log_normal),
+    dist.StudentT: (("df", "loc", "scale"), _student),
+}
+
+
+def _family(prior: dist.Distribution) -> tuple[tuple[str, ...], Sampler] | None:
+    """Fields and sampler of a distribution's family, or of the one it is a kind of."""
+    return next(
+        (FAMILIES[kind] for kind in type(prior).__mro__ if kind in FAMILIES), None
+    )
