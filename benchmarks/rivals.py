@@ -18,7 +18,8 @@ import numpy as np
 import nstar
 from nstar.fits.fitting import BENT, named, placed
 from nstar.runs.asking import ask
-from nstar.samplers import density, modes, nuts, search
+from nstar.samplers import density, modes, nuts
+from nstar.samplers.flat import energy_of, unravel_of
 from nstar.samplers.telling import tell
 
 UNKNOWNS = ("alpha1", "exponent_sum", "floor_share", "level", "nu", "sigma", "size_share")  # fmt: skip
@@ -46,7 +47,8 @@ class Problem:
             self.law, self.noise = placed(*named(law, None), x, used.cost, discrepancy)
         self.data, self.runs, self.discrepancy = density.Data(x, y), used, discrepancy
         skeleton, numbers = density.split(self.law, self.noise)
-        self.skeleton, self.given = skeleton, (numbers, {}, self.data)
+        priors = density.tabulated(self.law, self.noise, {})
+        self.skeleton, self.given = skeleton, (numbers, priors, self.data)
 
     def mode(self) -> modes.Mode:
         """Find the mode as nstar does."""
@@ -59,13 +61,15 @@ class Problem:
 
     def energy(self, mode: modes.Mode, given: Any = None) -> tuple[Callable, Callable]:
         """Minus log density in whitened coordinates, and the map to named unknowns."""
-        flat, unravel = search.energy(self.skeleton, given or self.given)
+        problem = given or self.given
+        of_flat, unravel = energy_of(self.skeleton, problem), unravel_of(self.skeleton, problem)  # fmt: skip
+        priors = density.tabulated(self.law, self.noise, {})
 
         def unknowns(z: Any) -> dict[str, Any]:
             u = unravel(mode.at + mode.width @ z)
-            return density.constrain(self.law, self.noise, {}, self.data, u)
+            return density.constrain(self.law, self.noise, priors, self.data, u)
 
-        return (lambda z: flat(mode.at + mode.width @ z)), unknowns
+        return (lambda z: of_flat(mode.at + mode.width @ z)), unknowns
 
 
 def ours(problem: Problem) -> Engine:

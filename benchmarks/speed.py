@@ -123,11 +123,10 @@ def limit(model: str) -> dict[str, float]:
     import jax.numpy as jnp
 
     import rivals
-    from nstar.samplers import nuts
+    from nstar.samplers.trajectories import BLOCK, Order, begun, explore, settled
 
     law, table, discrepancy, _ = MODELS[model]
     problem = rivals.Problem(ladder(table), law, discrepancy)
-    how, accept, key = nuts.Compiled(500, 10), jnp.asarray(0.9), jax.random.key(0)
     with jax.enable_x64(True):
         mode = problem.mode()
 
@@ -138,13 +137,24 @@ def limit(model: str) -> dict[str, float]:
 
         z = jnp.zeros(mode.at.size)
         best = min(_cpu(lambda: gradients(z, problem.given)) for _ in range(6))
-        state = nuts.begin(problem.skeleton, how, problem.given, mode, accept, key)
-        leapfrogs = []
-        for _ in range(6):
+        random, size = np.random.default_rng(0), mode.at.size
+        points, walk, leapfrogs = np.zeros((BLOCK, size)), begun(np.zeros(size)), []
+        start = Order(1, walking=False, learning=False, depth=1, target=0.0)
+
+        def go(order: Order, walk: Any) -> Any:
+            momenta = random.normal(size=(BLOCK, size))
+            seeds = random.integers(2**32, size=BLOCK, dtype=np.uint32)
+            return jax.block_until_ready(
+                explore(problem.skeleton, problem.given, mode, order, walk, points, momenta, seeds)
+            )  # fmt: skip
+
+        found = go(start, walk)[1]
+        walk = walk._replace(energy=found["energy"][0], slope=found["slope"][0])
+        for learning in (True, *[False] * 6):
+            order = Order(BLOCK, walking=True, learning=learning, depth=10, target=0.9)
             cpu = time.process_time()
-            state, (_, stats) = jax.block_until_ready(
-                nuts.advance(problem.skeleton, how, problem.given, mode, accept, state)
-            )
+            walk, stats = go(order, walk)
+            walk = settled(walk) if learning else walk
             leapfrogs.append((time.process_time() - cpu) / stats["n_steps"].sum())
     return {"gradient": best / 2000 * 1e6, "leapfrog": float(min(leapfrogs)) * 1e6}
 

@@ -12,12 +12,18 @@ from typing import Any
 import numpy as np
 
 from nstar.cache import default_folder
+from nstar.files.tree_files import PLAIN
 from nstar.files.writing import json_text, write_whole
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import load
 from nstar.runs.observations import Observations
 
-OF_A_FILE = ("nstar_format", "fit_notes", "contents_sha256")  # told when it is saved
+OF_A_FILE = (
+    "nstar_format",
+    "fit_notes",
+    "contents_sha256",
+    "diagnostics",
+)  # told when it is saved
 MOST = 400  # files that are kept; the oldest go first
 
 
@@ -35,7 +41,7 @@ class Kept:
         """Find a fit, or make it and keep it."""
         if self.folder is None:
             return make()
-        file = self.folder / f"{_digest(made_of)}.nc"
+        file = self.folder / f"{_digest(made_of)}{PLAIN}"
         with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
             found = load(file)
             if isinstance(found, Fit):
@@ -59,9 +65,14 @@ class Kept:
         return json.loads(text)
 
     def _prune(self) -> None:
-        files = sorted((f.stat().st_mtime, f) for f in (self.folder or Path()).glob("*.nc"))  # fmt: skip
-        for _, file in files[:-MOST]:
-            file.unlink(missing_ok=True)
+        for kind in (
+            f"*{PLAIN}",
+            "*.json",
+            "*.nc",
+        ):  # the last as older versions kept them
+            files = sorted((f.stat().st_mtime, f) for f in (self.folder or Path()).glob(kind))  # fmt: skip
+            for _, file in files[:-MOST]:
+                file.unlink(missing_ok=True)
 
 
 def usual_folder() -> Path:

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nstar.costs.cost_line import WIDENED, WIDEST, of_runs, optimum
@@ -13,13 +12,14 @@ from nstar.departures.discrepancy import Bent
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Average, components
 from nstar.predictions.refusals import instead
-from nstar.predictions.tiling import tiled
+from nstar.predictions.tiling import filled, tiled
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
 from nstar.types import Allocation, Array, Cost, Law, Scattered, Surface
 
 BUDGETS = (4,)  # searched at a time
 POINTS = (4, 64)  # of a line that is known, worked out at a time
+KEY = "%key"  # of a draw, beside its unknowns
 AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
 
 
@@ -148,16 +148,27 @@ def measured_optima(
         return None
     with jax.enable_x64(True):
         skeleton, numbers = split(fit.law, fit.noise)
-        key = jax.random.key(seed)
-        values = _measured(skeleton, numbers, fit.draws, jnp.asarray(C), key)
-        N, D = (np.exp(np.asarray(v)) for v in values)
+        count = len(next(iter(fit.draws.values())))
+        keys = jax.random.split(jax.random.key(seed), count)
+        draws = {**fit.draws, KEY: np.asarray(jax.random.key_data(keys))}
+        points = filled({"C": np.asarray(C, float)})["C"]
+
+        def rows(part: Any) -> tuple[Array, Array]:
+            return _measured(skeleton, numbers, part, points)
+
+        values = tiled(rows, draws, sizes=(1,))
+        N, D = (np.exp(v[:, : len(C)]) for v in values)
     return N, D
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def _measured(
-    skeleton: Skeleton, numbers: Any, draws: Any, C: Array, key: Array
+    skeleton: Skeleton, numbers: Any, draws: Any, C: Array
 ) -> tuple[Array, Array]:
     law, noise = skeleton.fill(numbers)
-    keys = jax.random.split(key, len(jax.tree.leaves(draws)[0]))
-    return jax.vmap(lambda p, k: law.draw_optimum(k, p, noise, C))(draws, keys)
+
+    def one(params: Any) -> tuple[Array, Array]:
+        key = jax.random.wrap_key_data(params[KEY])
+        return law.draw_optimum(key, params, noise, C)
+
+    return jax.vmap(one)(draws)

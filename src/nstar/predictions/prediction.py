@@ -1,6 +1,6 @@
 """What a fit says of runs not yet made, under every draw."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,7 @@ from nstar.fits.fitting import Fit
 from nstar.fits.groups import in_group
 from nstar.fits.mixture import Average
 from nstar.predictions.refusals import instead
-from nstar.predictions.tiling import tiled
+from nstar.predictions.tiling import filled, tiled
 from nstar.runs.observations import Observations
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
@@ -27,6 +27,8 @@ from nstar.types import (
     Varying,
 )
 
+KEY = "%key"  # of a draw, beside its unknowns
+OBSERVED = "%observed"  # part of the response, beside the inputs of its run
 POINTS = (8, 128)  # whose losses are worked out at a time
 NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
 
@@ -107,7 +109,7 @@ def _responses(fit: Fit, inputs: Inputs, seed: int) -> tuple[np.ndarray, ...]:
     with jax.enable_x64(True):
         skeleton, numbers = split(fit.law, fit.noise)
         of_budget, of_run = jax.random.split(jax.random.key(seed))
-        clean, expected = _loss(skeleton, numbers, fit.draws, inputs, of_budget)
+        clean, expected = _each_draw(_loss, skeleton, numbers, fit, inputs, of_budget)
         made = density.measured(fit.noise, expected, fit.draws, inputs, of_run)
         return np.asarray(clean), np.asarray(expected), np.asarray(made)[:, 0]
 
@@ -136,21 +138,43 @@ def _inputs(
     return {name: np.asarray(v, dtype=float) for name, v in columns.items()}
 
 
+def _each_draw(
+    program: Callable[..., Any],
+    skeleton: Skeleton,
+    numbers: Any,
+    fit: Fit,
+    x: Inputs,
+    key: Array,
+) -> tuple[np.ndarray, ...]:
+    """Call a program of one draw on every draw with a random key of its own.
+
+    Points are filled up and draws taken in tiles, so that few programs serve all.
+    """
+    count, width = len(next(iter(fit.draws.values()))), len(next(iter(x.values())))
+    keys = jax.random.key_data(jax.random.split(key, count))
+    points = filled(x)
+
+    def rows(part: Any) -> Any:
+        return program(skeleton, numbers, part, points)
+
+    found = tiled(rows, {**fit.draws, KEY: np.asarray(keys)}, sizes=(1,))
+    return tuple(v[:, :width] for v in found)
+
+
 @partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def _loss(
-    skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs, key: Array
+    skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs
 ) -> tuple[Array, Array]:
     """Response of the law, and what noise is about: that of the run's own budget."""
     law, _ = skeleton.fill(numbers)
 
-    def one(params: Any, key: Array) -> tuple[Array, Array]:
-        expected = _expected(law, params, x, key)
+    def one(params: Any) -> tuple[Array, Array]:
+        expected = _expected(law, params, x, jax.random.wrap_key_data(params[KEY]))
         if isinstance(law, Varying):
             return jnp.log(law.loss(params, x["N"], x["D"])), expected
         return expected, expected
 
-    n = len(jax.tree.leaves(draws)[0])
-    return jax.vmap(one)(draws, jax.random.split(key, n))
+    return jax.vmap(one)(draws)
 
 
 def _expected(law: Law, params: Any, x: Inputs, key: Array) -> Array:
@@ -179,23 +203,30 @@ def log_density(fit: Fit | Average, runs: Observations, *, seed: int = 0) -> np.
     with jax.enable_x64(True):
         skeleton, numbers = split(law, fit.noise)
         key = jax.random.key(seed)
-        return np.asarray(_log_density(skeleton, numbers, fit.draws, x, y, key))
+        (each,) = _each_draw(_log_density, skeleton, numbers, fit, {**x, **observed(y)}, key)  # fmt: skip
+    each = np.where(np.isnan(each), -np.inf, each)  # a draw that gives no loss there
+    return logsumexp(each, axis=0) - np.log(len(each))
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def _log_density(
-    skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs, y: Array, key: Array
-) -> Array:
+    skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs
+) -> tuple[Array]:
     law, noise = skeleton.fill(numbers)
+    y = jnp.stack([x[n] for n in sorted(x) if n.startswith(OBSERVED)], axis=-1)
+    y = y[..., 0] if y.shape[-1] == 1 else y
 
-    def one(params: Any, key: Array) -> Array:
-        expected = _expected(law, params, x, key)
+    def one(params: Any) -> Array:
+        expected = _expected(law, params, x, jax.random.wrap_key_data(params[KEY]))
         return noise.around(expected, params, x).log_prob(y)
 
-    keys = jax.random.split(key, len(jax.tree.leaves(draws)[0]))
-    each = jax.vmap(one)(draws, keys)
-    each = jnp.where(jnp.isnan(each), -jnp.inf, each)  # a draw that gives no loss there
-    return jax.nn.logsumexp(each, axis=0) - jnp.log(len(each))
+    return (jax.vmap(one)(draws),)
+
+
+def observed(y: np.ndarray) -> dict[str, np.ndarray]:
+    """Parts of a response beside the inputs, (point,) each."""
+    parts = y.reshape(len(y), -1).T
+    return {f"{OBSERVED}{i}": part for i, part in enumerate(parts)}
 
 
 def loss_each(fit: Fit | Average, N: Array, D: Array) -> np.ndarray:
