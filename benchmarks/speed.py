@@ -121,6 +121,7 @@ def limit(model: str) -> dict[str, float]:
     """Microseconds of a bare gradient and of a NUTS leapfrog, both inside one program."""
     import jax
     import jax.numpy as jnp
+    import numpy as np
 
     import rivals
     from nstar.samplers.trajectories import BLOCK, Order, begun, explore, settled
