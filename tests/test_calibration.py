@@ -72,7 +72,7 @@ def test_a_broken_variant_fails(fault):
     """The same law and design pass whole, and fail with the fault."""
     p, name = worst(
         calibrate(
-            "allocation", DESIGNS["allocation"](), replicates=600, **BROKEN[fault]
+            "allocation", DESIGNS["allocation"](), replicates=1200, **BROKEN[fault]
         )
     )
     assert p < FALSE_ALARM, f"{fault} was not seen: p = {p:.2g} ({name})"

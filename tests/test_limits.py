@@ -151,8 +151,8 @@ def test_a_law_that_knows_nothing_of_repetition_sees_each_token_once(surface_fit
     assert check.status is Status.REVIEW
     assert "takes repeated tokens for fresh ones" in check.detail
     assert "held to one epoch" in check.detail
-    four = ns.plan(surface_fit, budget, limits=replace(there, max_epochs=4.0))
-    assert four.table()[0]["recommended"]["epochs"] == pytest.approx(4.0)
+    four = ns.plan(surface_fit, budget, limits=replace(there, max_epochs=3.5))
+    assert four.table()[0]["recommended"]["epochs"] == pytest.approx(3.5)
     assert four.table()[0]["limits_cost"] < plan.table()[0]["limits_cost"]
     assert "which they nearly are" in said(four.checks(), "repeated tokens")
     plenty = ns.plan(surface_fit, budget, limits=Limits(unique_tokens=1e15))
@@ -325,7 +325,7 @@ def test_a_size_that_some_draw_cannot_bear_is_not_recommended(surface_fit):
 
 def test_draws_without_a_loss_are_not_passed_over(surface_fit):
     tree = surface_fit.tree.copy(deep=True)
-    tree["posterior"]["level"][0, :4] = np.nan
+    tree["posterior"]["level"][0, : tree["posterior"].sizes["draw"] // 250] = np.nan
     broken = replace(surface_fit, tree=tree)
     for ask in (lambda: ns.plan(broken, C), lambda: weigh(broken, C), lambda: reach(broken, 0.7)):  # fmt: skip
         with pytest.raises(ValueError, match=r"0\.1% of draws give no finite loss"):

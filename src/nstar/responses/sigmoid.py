@@ -15,7 +15,6 @@ room alone to its prior; middle and ceiling would be almost perfectly correlated
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import numpyro.distributions as dist
 
 from nstar.types import Array, Params, Prior
@@ -40,7 +39,7 @@ def priors(width: Array, chance: float | Array | None = None) -> dict[str, Prior
         "floor": floor,
         "rise": dist.Beta(0.5, 1.0),
         "room": dist.Beta(2.0, 1.0),
-        "width": dist.LogNormal(np.log(width), 0.6),
+        "width": dist.LogNormal(jnp.log(width), 0.6),
         "curve": dist.Normal(1.0, CURVE),
     }
 
