@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from nstar.fits import certificates
-from nstar.fits.diagnostics import ESS
+from nstar.fits.diagnostics import ESS, diagnose
 from nstar.fits.fitting import Fit, named, unknowns
 from nstar.fits.tree import provenance
 from nstar.priors import sets as prior_sets
@@ -96,8 +96,8 @@ def _of_priors(given: Fit, new: Noise, chosen: dict[str, Prior]) -> np.ndarray |
 def _of_noises(given: Fit, new: Noise) -> np.ndarray:
     """Log ratio of the new likelihood to the fit's own at its draws, (draw,).
 
-    A Student-t's degrees of freedom, which the normal lacks, are left to the posterior's
-    own distribution of them: their density cancels where the noise without them is asked.
+    A Student-t's degrees of freedom, which the normal lacks, are given their own prior
+    under the normal: it cancels, and what is drawn of them is dropped.
     """
     x = {str(n): v.to_numpy() for n, v in given.tree["constant_data"].data_vars.items()}
     y = given.tree["observed_data"][given.law.response.name].to_numpy()
@@ -115,8 +115,6 @@ def _of_noises(given: Fit, new: Noise) -> np.ndarray:
 
 def _efficiency(given: Fit) -> float:
     """Effective draws of the fit's worst unknown for each draw it has, one at most."""
-    from nstar.fits.diagnostics import diagnose
-
     found = diagnose(given.tree, unknowns(given.law, given.noise))
     count = given.tree["posterior"].sizes["chain"] * given.tree["posterior"].sizes["draw"]  # fmt: skip
     return min(min(found.ess_bulk, found.ess_tail) / count, 1.0)
