@@ -152,7 +152,7 @@ def test_runs_that_are_told_otherwise_are_others(llama3):
 def test_a_damaged_file_is_made_again(allocation_fit, tmp_path):
     cache = Kept(tmp_path)
     cache.fit(["a"], lambda: allocation_fit)
-    (file,) = tmp_path.glob("*.nc")
+    (file,) = tmp_path.glob("*.npz")
     file.write_bytes(file.read_bytes()[:1000])
     assert len(cache.fit(["a"], lambda: allocation_fit).draws) == len(allocation_fit.draws)  # fmt: skip
     cache.answer(["b"], lambda: {"x": float("nan"), "y": 1})
@@ -175,7 +175,7 @@ def test_old_fits_make_room(allocation_fit, tmp_path, monkeypatch):
     cache = Kept(tmp_path)
     for i in range(4):
         cache.fit([i], lambda: allocation_fit)
-    assert len(list(tmp_path.glob("*.nc"))) == 2
+    assert len(list(tmp_path.glob("*.npz"))) == 2
 
 
 # Tiles

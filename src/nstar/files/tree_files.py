@@ -95,7 +95,7 @@ def _write_plain(tree: xr.DataTree, path: Path) -> None:
 
 def _read_plain(path: Path) -> xr.DataTree:
     """Read what `_write_plain` wrote; nothing in it is code."""
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
         nodes = json.loads(str(file["nodes"]))
         datasets = {}
         for place, node in nodes.items():
