@@ -1,6 +1,5 @@
 """Did the sampler do its work?  ArviZ's diagnostics, worst unknown first."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,7 +9,6 @@ import xarray as xr
 RHAT = 1.01  # Vehtari et al. (2021, arXiv:1903.08008)
 ESS = 400  # 100 a chain, ibid.; below it quantiles are not to be trusted
 E_BFMI = 0.3  # Betancourt (2016, arXiv:1604.00695)
-KEPT = "diagnostics"  # attribute of the tree
 DRAWN = "waves_"  # weights that are drawn given what bends the runs, which is judged
 TOLERATED = 1e-3  # of the transitions of a bent law: its amplitudes have necks
 
@@ -44,21 +42,14 @@ class Diagnostics(NamedTuple):
 
 
 def diagnose(tree: xr.DataTree, unknowns: list[str]) -> Diagnostics:
-    """Rank-normalised R-hat, bulk and tail ESS, E-BFMI and divergences.
-
-    Worked out once: a fit keeps them beside its draws.
-    """
-    if KEPT in tree.attrs:
-        return Diagnostics(*json.loads(tree.attrs[KEPT]))
+    """Compute rank-normalised R-hat, bulk and tail ESS, E-BFMI and divergences."""
     stats = tree["sample_stats"].dataset
     instead = sampled(stats)
     own = [n for n in unknowns if not (instead and n.startswith(DRAWN))]
     posterior = tree["posterior"].dataset[own].assign(instead)
     dims = ["chain", "draw"]
     with np.errstate(divide="ignore", invalid="ignore"):  # draws that stand still
-        found = _diagnose(tree, posterior, stats, dims)
-    tree.attrs[KEPT] = json.dumps(found)
-    return found
+        return _diagnose(tree, posterior, stats, dims)
 
 
 def _diagnose(
