@@ -187,10 +187,10 @@ def test_predicted_accuracies_are_calibrated():
 # Both fits together
 
 
-def crossed(fit, task, N, D, count=400):
+def crossed(fit, task, N, D, count=2000):
     """Variance of the accuracy by every draw of the loss with every draw of the task."""
-    losses = law_loss(fit, N, D)[:: 4000 // count, 0]
-    p = {n: v[:: len(v) // count, None] for n, v in task.draws.items()}
+    losses = law_loss(fit, N, D)[:: max(len(N) // count, 1), 0]
+    p = {n: v[:: max(len(v) // count, 1), None] for n, v in task.draws.items()}
     ratio = p["nll_power"] * np.log(losses / task.law.L0)
     z = np.expm1(p["curve"] * ratio) / (p["curve"] * p["width"])
     top = p["floor"] + (1 - p["floor"]) * (p["rise"] + (1 - p["rise"]) * p["room"])
