@@ -1,5 +1,7 @@
 """Draws weighed anew: against the fit made again, and refused where weights do not carry."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -79,3 +81,11 @@ def test_a_weighed_fit_is_saved_and_loaded(fit, tmp_path):
         back = nstar.load(weighed.save(tmp_path / name))
         assert is_reweighted(back)
         assert back.tree["posterior"].dataset.equals(weighed.tree["posterior"].dataset)
+
+
+def test_a_fit_in_trouble_is_never_weighed_anew(fit):
+    """Weights would hide chains that do not agree behind a note of k-hat."""
+    tree = fit.tree.copy(deep=True)
+    tree["posterior"]["alpha1"][0] += 0.5
+    broken = replace(fit, tree=tree)
+    assert reweighted(broken, priors={"alpha1": "Normal(0.5, 0.5)"}) is None

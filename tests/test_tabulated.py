@@ -17,11 +17,20 @@ from nstar.samplers.tabulated import tabulate
 PRIORS = {
     text: parse(text)
     for text in (
-        "Normal(0.3, 0.2)", "LogNormal(-1, 0.5)", "StudentT(4, 0.1, 0.3)", "HalfNormal(0.3)",
-        "Gamma(2, 0.1)", "InverseGamma(3, 2)", "Beta(2, 3)", "Uniform(-1, 3)", "Exponential(2)",
-        "Cauchy(0, 1)", "LogStudentT(4, 0, 0.5)", "LogitStudentT(4, 0.04, 0.35)",
+        "Normal(0.3, 0.2)",
+        "LogNormal(-1, 0.5)",
+        "StudentT(4, 0.1, 0.3)",
+        "HalfNormal(0.3)",
+        "Gamma(2, 0.1)",
+        "InverseGamma(3, 2)",
+        "Beta(2, 3)",
+        "Uniform(-1, 3)",
+        "Exponential(2)",
+        "Cauchy(0, 1)",
+        "LogStudentT(4, 0, 0.5)",
+        "LogitStudentT(4, 0.04, 0.35)",
     )
-}  # fmt: skip
+}
 QUANTILES = {
     "HalfNormal(0.3)": stats.halfnorm(scale=0.3),
     "Gamma(2, 0.1)": stats.gamma(2, scale=10),
@@ -49,7 +58,9 @@ def test_density_and_slope_are_those_of_numpyro(text):
             ours = jax.value_and_grad(lambda u: table.values(u[None])[1])
             for a, b in zip(ours(jnp.asarray(u)), theirs(jnp.asarray(u)), strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
-            (there,) = table.log_densities({"x": np.asarray(table.values(jnp.array([u]))[0])}).values()  # fmt: skip
+            (there,) = table.log_densities(
+                {"x": np.asarray(table.values(jnp.array([u]))[0])}
+            ).values()
             np.testing.assert_allclose(there, ours(jnp.asarray(u))[0], rtol=1e-6)
 
 

@@ -56,7 +56,9 @@ def test_choices_within_a_transition_are_uniform_and_unlike():
     seeds = np.random.default_rng(0).integers(2**32, size=400, dtype=np.uint32)
     numbers = np.arange(50, dtype=np.int32)
     with jax.enable_x64(True):
-        u = np.asarray(jax.vmap(lambda s: jax.vmap(lambda n: _uniform(s, n))(numbers))(seeds))  # fmt: skip
+        u = np.asarray(
+            jax.vmap(lambda s: jax.vmap(lambda n: _uniform(s, n))(numbers))(seeds)
+        )
     assert stats.kstest(u.ravel(), "uniform").pvalue > FALSE_ALARM
     lag = np.corrcoef(u[:, :-1].ravel(), u[:, 1:].ravel())[0, 1]
     across = np.corrcoef(u[:-1].ravel(), u[1:].ravel())[0, 1]

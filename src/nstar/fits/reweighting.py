@@ -42,10 +42,17 @@ def reweighted(
         and effective draws; None where either fails its gate, or where what is asked has
         an unknown that the fit lacks.
     """
-    law, new = given.law, given.noise if noise is None else named(given.straight, noise)[1]  # fmt: skip
-    asked = prior_sets.of_fit(given.tree.attrs, given.priors) if priors is None else priors  # fmt: skip
+    law, new = (
+        given.law,
+        given.noise if noise is None else named(given.straight, noise)[1],
+    )
+    asked = (
+        prior_sets.of_fit(given.tree.attrs, given.priors) if priors is None else priors
+    )
     if noise is not None:
         asked = prior_sets.as_set(asked).only({*unknowns(law, new)})
+    if is_reweighted(given) or diagnose(given.tree, unknowns(law, given.noise)).trouble:
+        return None  # weights cannot mend chains that are not to be believed
     with jax.enable_x64(True):
         chosen, attrs, notes = prior_sets.resolve(asked, law, new, given.runs)
         if not set(unknowns(law, new)) <= set(unknowns(law, given.noise)):
@@ -62,7 +69,9 @@ def reweighted(
         return None
     random = np.random.default_rng([given.seed, len(weights)])
     picked = certificates.resampled(weights, len(weights), random)
-    tree = _picked(given, picked, set(unknowns(law, given.noise)) - set(unknowns(law, new)))  # fmt: skip
+    tree = _picked(
+        given, picked, set(unknowns(law, given.noise)) - set(unknowns(law, new))
+    )
     tree.attrs = provenance(law, new, chosen, given.runs, given.seed) | dict(attrs)
     tree.attrs[WEIGHED] = json.dumps({"k_hat": certificate.k_hat, "ess": effective})
     detail = (
@@ -116,7 +125,9 @@ def _of_noises(given: Fit, new: Noise) -> np.ndarray:
 def _efficiency(given: Fit) -> float:
     """Effective draws of the fit's worst unknown for each draw it has, one at most."""
     found = diagnose(given.tree, unknowns(given.law, given.noise))
-    count = given.tree["posterior"].sizes["chain"] * given.tree["posterior"].sizes["draw"]  # fmt: skip
+    count = (
+        given.tree["posterior"].sizes["chain"] * given.tree["posterior"].sizes["draw"]
+    )
     return min(min(found.ess_bulk, found.ess_tail) / count, 1.0)
 
 
@@ -124,7 +135,9 @@ def _picked(given: Fit, at: np.ndarray, lost: set[str]) -> xr.DataTree:
     """The groups of a fit with these draws alone, in one chain."""
     joined = given.tree["posterior"].dataset.stack(sample=("chain", "draw"))
     part = joined.isel(sample=at).drop_vars(["sample", "chain", "draw", *lost])
-    part = part.rename(sample="draw").expand_dims("chain").transpose("chain", "draw", ...)  # fmt: skip
+    part = (
+        part.rename(sample="draw").expand_dims("chain").transpose("chain", "draw", ...)
+    )
     others = ("prior", "observed_data", "constant_data", "design")
     groups = {n: given.tree[n].dataset for n in others if n in given.tree.children}
     return xr.DataTree.from_dict({"posterior": part, **groups})

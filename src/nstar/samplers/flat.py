@@ -60,7 +60,11 @@ def flatten(
     for name, prior in density.several(law, noise, priors).items():
         if name in draws:
             first = {n: v[0] for n, v in draws.items()}
-            given = prior if isinstance(prior, Distribution) else jax.eval_shape(prior, first)  # fmt: skip
+            given = (
+                prior
+                if isinstance(prior, Distribution)
+                else jax.eval_shape(prior, first)
+            )
             u[name] = np.asarray(biject_to(given.support).inv(draws[name]))
         else:
             shape = origin(law, noise, priors)[name].shape

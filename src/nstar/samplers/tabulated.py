@@ -150,7 +150,9 @@ def _rows(
     left = jax.nn.log_sigmoid(u)
     of_student = -(df + 1) / 2 * jnp.log1p(jnp.square(z) / df)
     of_either = jnp.where(gamma, a * u - log_power, a * left + b * (left - u))
-    density = jnp.where(normal, -jnp.square(z) / 2, jnp.where(student, of_student, of_either))  # fmt: skip
+    density = jnp.where(
+        normal, -jnp.square(z) / 2, jnp.where(student, of_student, of_either)
+    )
     to_student = -(df + 1) * z / (df + jnp.square(z)) / b
     to_either = jnp.where(gamma, a - c * log_power, a - (a + b) * sigmoid)
     rise = jnp.where(normal, -z / b, jnp.where(student, to_student, to_either))

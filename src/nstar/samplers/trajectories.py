@@ -218,9 +218,18 @@ def _transition(
     here, zero, no = End(walk.z, r, walk.slope), jnp.zeros(()), jnp.zeros((), bool)
     proposal = Proposal(walk.z, walk.energy, walk.slope)
     first = Tree(
-        jnp.zeros((), jnp.int32), here, here, proposal, zero, r, no, no, zero,
-        jnp.zeros((), jnp.int32), proposal,
-    )  # fmt: skip
+        jnp.zeros((), jnp.int32),
+        here,
+        here,
+        proposal,
+        zero,
+        r,
+        no,
+        no,
+        zero,
+        jnp.zeros((), jnp.int32),
+        proposal,
+    )
 
     def growing(tree: Tree) -> Array:
         return (tree.depth < order.depth) & ~tree.turning & ~tree.diverging
@@ -285,9 +294,18 @@ def _subtree(
     levels = jnp.zeros((DEEPEST, end.z.size), end.z.dtype)
     zero, no = jnp.zeros(()), jnp.zeros((), bool)
     first = Subtree(
-        jnp.zeros((), jnp.int32), end, zero, Proposal(end.z, zero, end.slope),
-        jnp.full((), -jnp.inf), jnp.zeros_like(end.r), levels, levels, no, no, zero,
-    )  # fmt: skip
+        jnp.zeros((), jnp.int32),
+        end,
+        zero,
+        Proposal(end.z, zero, end.slope),
+        jnp.full((), -jnp.inf),
+        jnp.zeros_like(end.r),
+        levels,
+        levels,
+        no,
+        no,
+        zero,
+    )
 
     def growing(tree: Subtree) -> Array:
         return (tree.leaves < size) & ~tree.turning & ~tree.diverging
@@ -319,10 +337,18 @@ def _subtree(
         back = (jnp.sum(momenta * inner, 1) <= 0) | (inner @ r <= 0)
         asked = (level <= highest) & (level > highest - ones)
         return Subtree(
-            tree.leaves + 1, End(z, r, slope), energy, proposal, weight, momentum,
-            momenta, sums, jnp.any(back & asked), gain > DIVERGED,
+            tree.leaves + 1,
+            End(z, r, slope),
+            energy,
+            proposal,
+            weight,
+            momentum,
+            momenta,
+            sums,
+            jnp.any(back & asked),
+            gain > DIVERGED,
             tree.acceptance + jnp.minimum(jnp.exp(-gain), 1.0),
-        )  # fmt: skip
+        )
 
     return jax.lax.while_loop(growing, grown, first)
 
