@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import combinations, pairwise
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -13,7 +14,7 @@ import nstar
 from nstar.inference.repeated import new_rates, rates_of
 from nstar.inference.repeated_backtest import hold_out_samples
 from nstar.laws.repeated_by_size import RepeatedBySize
-from nstar.noises.counts import Counts
+from nstar.noises.counts import Binomial, Counts
 from nstar.responses import pass_rates, rate_mixtures
 from nstar.samplers.nuts import Settings
 from nstar.verdicts import Status
@@ -407,3 +408,17 @@ def test_the_command_prints_one_document(nstar, tmp_path):
     code, out, err = nstar("passk", file, "--k", "0.5")
     assert (code, out) == (2, "")
     assert "--k '0.5': expected whole numbers" in err
+
+
+def test_counts_that_are_given_are_as_likely_as_any():
+    """What is worked out once for the sampler is what the noise says of each count."""
+    noise = Binomial()
+    n = np.array([100.0, 100.0, 10_000.0, 7.0, 100.0])
+    s = np.array([0.0, 100.0, 3.0, 2.0, 40.0])
+    told = pass_rates.population(*jnp.array([0.3, 0.4, -0.05, 0.1]))
+    told = np.broadcast_to(np.asarray(told), (5, np.shape(told)[-1]))
+    x = {"samples": n}
+    with jax.enable_x64(True):
+        anew = noise.around(told, {}, x).log_prob(s)
+        once = noise.prepared(x, s).around(told, {}, x).log_prob(s)
+    np.testing.assert_allclose(once, anew, rtol=1e-12)

@@ -243,6 +243,15 @@ class Noise(Protocol):
 
 
 @runtime_checkable
+class PreparedNoise(Protocol):
+    """A noise that can do some of its work on the runs once, before they are fitted."""
+
+    def prepared(self, x: Inputs, y: Array) -> Any:
+        """Return something whose `around` is the noise's own, for these responses."""
+        ...
+
+
+@runtime_checkable
 class Sharing(Noise, Protocol):
     """A noise with a part that several runs share."""
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
@@ -67,9 +68,10 @@ class RepeatedBySize:
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Tell each problem's population (`nstar.responses.rate_mixtures`), (problem, 42)."""
-        own = jnp.searchsorted(jnp.asarray(self.sizes), x[self.by])
-        told = self.around(params, x[self.by], params["offset_ease"][own], params["offset_tail"][own])  # fmt: skip
-        return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), told.shape[-1]))
+        sizes = jnp.asarray(self.sizes)
+        told = self.around(params, sizes, params["offset_ease"], params["offset_tail"])
+        own = jnp.searchsorted(sizes, x[self.by])
+        return jax.nn.one_hot(own, len(sizes), dtype=told.dtype) @ told
 
     def around(self, params: Params, size: Array, ease: Array, tail: Array) -> Array:
         """Tell the population of a model of this size, with its offsets from the line."""

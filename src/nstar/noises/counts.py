@@ -1,6 +1,6 @@
 """Scatter of counts: successes among samples of problems whose rates differ."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -41,6 +41,23 @@ class Binomial:
             raise ValueError(msg)
         return Counts(expected, samples)
 
+    def prepared(self, x: Inputs, y: Array) -> "OfCounts":
+        """Work out how likely these counts are under each Beta of the basis, once."""
+        value = jnp.asarray(y)
+        return OfCounts(scaled(log_kernel(jnp.asarray(x["samples"]), value), value))
+
+
+@dataclass(frozen=True)
+class OfCounts:
+    """Binomial noise of counts that are given: what depends on them alone is worked out."""
+
+    likely: Any = field(compare=False)  # `scaled` under each Beta of the basis
+
+    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+        """Return the probabilities of the counts that were given."""
+        told = jnp.shape(expected)[-1] == TOLD[1]
+        return Counts(expected, x["samples"], likely=self.likely if told else None)
+
 
 class Counts(dist.Distribution):
     """Successes of problems from populations that the last axis tells."""
@@ -48,9 +65,18 @@ class Counts(dist.Distribution):
     support = constraints.nonnegative
 
     def __init__(
-        self, told: Array, samples: Array, *, validate_args: bool | None = None
+        self,
+        told: Array,
+        samples: Array,
+        *,
+        likely: tuple[Array, Array] | None = None,
+        validate_args: bool | None = None,
     ) -> None:
-        """Take populations and the samples of each problem, (...)."""
+        """Take populations and the samples of each problem, (...).
+
+        With `likely`, `log_prob` is of the counts that it was worked out for.
+        """
+        self.likely = likely
         shape = jnp.broadcast_shapes(jnp.shape(told)[:-1], jnp.shape(samples))
         self.told = jnp.broadcast_to(told, (*shape, jnp.shape(told)[-1]))
         self.n = jnp.broadcast_to(samples, shape)
@@ -70,10 +96,10 @@ class Counts(dist.Distribution):
     def log_prob(self, value: Array, intermediates: Any = None) -> Array:
         """Log probability of counts, the rate integrated out."""
         mixture = parts(self.told)
-        log_p = self._log_kernel(value, mixture)
-        scale = jax.lax.stop_gradient(jnp.maximum(log_p.max(-1), jnp.where(value == 0, 0.0, -jnp.inf)))  # fmt: skip
-        solved = (mixture.weight * jnp.exp(log_p - scale[..., None])).sum(-1)
-        never = jnp.where(value == 0, mixture.never * jnp.exp(-jnp.where(value == 0, scale, 0.0)), 0.0)  # fmt: skip
+        scale, likely = self.likely or scaled(self._log_kernel(value, mixture), value)
+        solved = (mixture.weight * likely).sum(-1)
+        none = jnp.exp(-jnp.where(value == 0, scale, 0.0))
+        never = jnp.where(value == 0, mixture.never * none, 0.0)
         return scale + jnp.log(jnp.maximum(solved + never, 1e-300))
 
     def _log_kernel(self, value: Array, mixture: Any) -> Array:
@@ -83,6 +109,13 @@ class Counts(dist.Distribution):
         ways = gammaln(n + 1) - gammaln(s + 1) - gammaln(n - s + 1)
         a, b = mixture.a, mixture.b
         return ways + _betaln(s + a, n - s + b) - _betaln(a, b)
+
+
+def scaled(log_p: Array, value: Array) -> tuple[Array, Array]:
+    """Log scale of each count's probabilities, (...), and these over it, (..., part)."""
+    least = jnp.where(value == 0, 0.0, -jnp.inf)
+    scale = jax.lax.stop_gradient(jnp.maximum(log_p.max(-1), least))
+    return scale, jnp.exp(log_p - scale[..., None])
 
 
 def _betaln(a: Array, b: Array) -> Array:

@@ -25,6 +25,7 @@ from nstar.types import (
     Noise,
     Params,
     Prepared,
+    PreparedNoise,
     Prior,
 )
 
@@ -171,13 +172,16 @@ def energy(
 
     What needs only the runs is worked out here, before the function is called.
     """
-    at_runs = law.prepared(data.x) if isinstance(law, Prepared) else law
+    law_at_runs = law.prepared(data.x) if isinstance(law, Prepared) else law
+    noise_at_runs = (
+        noise.prepared(data.x, data.y) if isinstance(noise, PreparedNoise) else noise
+    )
 
     def potential(u: Params) -> Array:
         settled, u, width = led(law, noise, priors, data, u)
         params, density = log_prior(law, noise, priors, u)
-        expected = (settled or at_runs).expected(params, data.x)
-        each = noise.around(expected, params, data.x).log_prob(data.y)
+        expected = (settled or law_at_runs).expected(params, data.x)
+        each = noise_at_runs.around(expected, params, data.x).log_prob(data.y)
         weight = 1.0 if data.weight is None else data.weight
         return -density - jnp.sum(weight * each) - width
 
