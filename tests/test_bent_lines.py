@@ -171,9 +171,11 @@ def test_a_measured_optimum_has_the_error_of_measuring_it():
     x = design() | {"se": np.full(12, 0.3)}
     law, params = Allocation().at(x, SIX), {"tokens_per_parameter": 20.0, "alpha1": 0.5}
     assert law.se == 0.3
-    keys = jax.random.split(jax.random.key(0), 4000)
-    quiet = params | {"sigma": 0.4}
-    draws = [law.draw_optimum(k, quiet, NOISES["normal"], jnp.array([1e22]))[1] for k in keys[:400]]  # fmt: skip
+    quiet = {n: np.full(400, v) for n, v in (params | {"sigma": 0.4}).items()}
+    C, random = np.array([1e22]), np.random.default_rng(0)
+    flat, at = np.zeros((400, 1)), law.probes(C)
+    noise = density.measured(NOISES["normal"], flat, quiet, at, random)[:, 0]
+    draws = law.off_line(quiet, C, noise, random)[1]
     assert np.std(draws) == pytest.approx(0.5, rel=0.12)
 
 

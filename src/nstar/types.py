@@ -140,10 +140,28 @@ class Allocation(Protocol):
 class Scattered(Protocol):
     """An allocation law that also knows how measured optima scatter about its line."""
 
-    def draw_optimum(
-        self, key: Array, params: Params, noise: "Noise", C: Array
-    ) -> tuple[Array, Array]:
-        """Logs of N* and D* where the optimum of a new budget would be measured."""
+    def probes(self, C: np.ndarray) -> Inputs:
+        """Inputs of what is measured of new budgets, (budget, ...), that noise reads."""
+        ...
+
+    def off_line(
+        self,
+        params: Mapping[str, np.ndarray],
+        C: np.ndarray,
+        noise: np.ndarray,
+        random: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """How far from its line the optimum of each new budget would be measured.
+
+        Args:
+            params: unknowns of each draw, (draw, 1) each.
+            C: budgets, (budget,).
+            noise: draws of the noise at the probes, (draw, budget, ...).
+            random: of all other scatter.
+
+        Returns:
+            Of log N* and of log D*, (draw, budget) each.
+        """
         ...
 
 

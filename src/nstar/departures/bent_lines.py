@@ -87,7 +87,7 @@ class Hidden:
     all, so every matrix here is diagonal along U or V.
     """
 
-    design: tuple[float, ...]  # log(C / C0) of the budgets
+    design: tuple[float, ...]  # log(C / C0) of the budgets, rising
     at: float  # C0 ...
     k: float  # ... and FLOP per parameter and token of the law
     axes: Any = field(compare=False)  # U, (budget, budget)
@@ -126,7 +126,7 @@ class Hidden:
 
     def derived(self, params: Params, optimum: Line, C0: float) -> dict[str, Array]:
         """Exponent and tokens per parameter of the line with its bend."""
-        return _read((min(self.design), max(self.design)), optimum, C0)
+        return _read((self.design[0], self.design[-1]), optimum, C0)
 
 
 def _labels() -> tuple[dict[str, list], dict[str, list[str]]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,17 +38,16 @@ from nstar.verdicts import Check, Status
 if TYPE_CHECKING:
     import pandas as pd
 
-RETRY = Settings(draws=2000, target_accept=0.99, enough=2 * ENOUGH)
-# of a line of optima that bends: .95 strays
-LINE = Settings(target_accept=0.98, enough=ENOUGH)
+RETRY = USUAL._replace(warmup=500, target_accept=0.99, enough=2 * ENOUGH)
+# of a line of optima that bends: at less some chains stray
+LINE = USUAL._replace(warmup=300, target_accept=0.95)
 # of populations of problems: few models leave a neck in how they scatter
-COUNTS = Settings(warmup=300, target_accept=0.99, enough=ENOUGH)
+COUNTS = USUAL._replace(warmup=300, target_accept=0.99)
 SHARES = ("accuracy", "task", "metric")  # responses between zero and one
-SIGMOID = LINE._replace(
-    draws=2000, enough=0
-)  # ceiling and curve trade off along a narrow ridge
-BENT = USUAL._replace(target_accept=0.8)  # led, and so well scaled
-RETRY_BENT = BENT._replace(draws=2000, target_accept=0.95, pilot=500, enough=2 * ENOUGH)
+# ceiling and curve trade off along a narrow ridge
+SIGMOID = RETRY._replace(target_accept=0.98)
+BENT = USUAL._replace(target_accept=0.85)  # led, and so well scaled
+RETRY_BENT = BENT._replace(target_accept=0.95, pilot=500, enough=2 * ENOUGH)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Fit:
         """The law without its discrepancy."""
         return straight(self.law)
 
-    @property
+    @cached_property
     def draws(self) -> dict[str, np.ndarray]:
         """The posterior's unknowns with chains joined, (draw, ...)."""
         posterior = self.tree["posterior"].dataset
@@ -300,6 +300,6 @@ def unknowns(law: Law, noise: Noise) -> list[str]:
 def _second_attempt(trouble: str, again: Settings) -> Check:
     detail = (
         f"a first attempt had {trouble}; these draws come from a second with smaller steps "
-        f"(acceptance target {again.target_accept}, {again.draws} draws a chain)"
+        f"(acceptance target {again.target_accept}, {again.draws} draws a chain at most)"
     )
     return Check("second attempt", Status.PASS, detail)

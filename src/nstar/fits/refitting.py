@@ -14,7 +14,8 @@ from nstar.runs.observations import Observations
 from nstar.types import Noise
 from nstar.verdicts import Check, Status
 
-BRIEF = 500  # draws a chain of a bent surface that is only made for comparison
+# of a bent surface that is only made for comparison
+BRIEF = BENT._replace(draws=500, enough=400)
 
 
 def without_published(
@@ -95,7 +96,7 @@ def again(
     made = fit(
         replace(own if runs is None else runs, notes=()), law, noise or given.noise,
         usual if priors is None else priors, given.seed,
-        BENT._replace(draws=BRIEF, rows=len(own), enough=0) if short else None, tick,
+        BRIEF._replace(rows=len(own)) if short else None, tick,
         discrepancy=given.tree.attrs["discrepancy"],
     )  # fmt: skip
     return replace(made, runs=own) if runs is None else made

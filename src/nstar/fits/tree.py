@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -17,9 +18,9 @@ from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES
 from nstar.priors.stated import describe
 from nstar.runs.observations import Observations
-from nstar.samplers.density import ONCE, Data
+from nstar.samplers.density import ONCE, Data, Skeleton, split
 from nstar.samplers.nuts import Draws
-from nstar.types import Derives, Labelled, Law, Noise, Prior
+from nstar.types import Array, Derives, Labelled, Law, Noise, Prior
 
 ROWS = 1000  # draws whose derived quantities are worked out at a time
 
@@ -43,7 +44,7 @@ def build(
         coords, dims = coords | own_coords, dims | own_dims
     response = law.response.name
     dims[response] = ["run", "part"][: data.y.ndim]
-    posterior, prior = _with_derived(law, draws.posterior, draws.prior)
+    posterior, prior = _with_derived(law, noise, draws.posterior, draws.prior)
     groups = {
         "posterior": posterior,
         "prior": {n: v[None] for n, v in prior.items()},
@@ -75,26 +76,34 @@ def _shapes(law: Law) -> xr.Dataset:
     return xr.Dataset({n: ([f"{n}_{i}" for i in range(v.ndim)], v) for n, v in found})
 
 
+@partial(jax.jit, static_argnums=0, compiler_options=ONCE)
+def _derived(skeleton: Skeleton, numbers: Any, draws: Any) -> dict[str, Array]:
+    law, _ = skeleton.fill(numbers)
+    return jax.vmap(law.derived)(draws)
+
+
 def _with_derived(
-    law: Law, posterior: Mapping[str, Any], prior: Mapping[str, Any]
+    law: Law, noise: Noise, posterior: Mapping[str, Any], prior: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Add what follows from the unknowns, (chain, draw, ...) and (draw, ...) each."""
     both = {n: np.asarray(v) for n, v in posterior.items()}, {n: np.asarray(v) for n, v in prior.items()}  # fmt: skip
     if not isinstance(law, Derives):
         return both
+    skeleton, numbers = split(law, noise)
     chains, draws = next(iter(both[0].values())).shape[:2]
     joined = {
         name: np.concatenate([v.reshape(-1, *v.shape[2:]), both[1][name]])
         for name, v in both[0].items()
     }
     count, total = chains * draws, chains * draws + len(next(iter(prior.values())))
-    derive = jax.jit(jax.vmap(law.derived), compiler_options=ONCE)
     parts = [
-        derive(
+        _derived(
+            skeleton,
+            numbers,
             {
                 n: v[np.minimum(np.arange(i, i + ROWS), total - 1)]
                 for n, v in joined.items()
-            }
+            },
         )
         for i in range(0, total, ROWS)
     ]  # few sizes: one program

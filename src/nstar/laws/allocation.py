@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
-import jax.numpy as jnp
+import numpy as np
 
 from nstar.costs.training import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
 from nstar.laws.centre import centre, typical_error
 from nstar.laws.line import STRAIGHT, Trend, tied
 from nstar.responses.scales import LOG_TOKENS
-from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
+from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,15 @@ class Allocation:
         """Return log N* and log D* on the law's line."""
         return tied(params, C, self.C0, self.k, self.trend)
 
-    def draw_optimum(
-        self, key: Array, params: Params, noise: Noise, C: Array
-    ) -> tuple[Array, Array]:
-        """Return log N* and log D* where the optimum of a new budget would be measured."""
-        line, x = self.expected(params, {"C": C}), {"C": C, "se": self.se}
-        log_D = noise.around(line, params, x).sample(key)
-        return jnp.log(C / self.k) - log_D, log_D
+    def probes(self, C: np.ndarray) -> Inputs:
+        """The budgets, measured as well as usual."""
+        return {"C": C, "se": np.full(len(C), self.se)}
+
+    def off_line(
+        self, params: Any, C: np.ndarray, noise: np.ndarray, random: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Off by the noise: N* and D* stay tied."""
+        return -noise, noise
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Those of the trend."""

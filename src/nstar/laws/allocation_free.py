@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from nstar.costs.training import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
 from nstar.laws.centre import centre, typical_error
 from nstar.laws.line import STRAIGHT, Trend
 from nstar.responses.scales import LOG_OPTIMUM
-from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
+from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,15 @@ class AllocationFree:
             (both + ratio) / 2 + params["alpha2"] * c,
         )
 
-    def draw_optimum(
-        self, key: Array, params: Params, noise: Noise, C: Array
-    ) -> tuple[Array, Array]:
-        """Return log N* and log D* where the optimum of a new budget would be measured."""
-        lines = self.expected(params, {"C": C})
-        x = {"C": C, "se": jnp.full_like(C, self.se)}
-        y = noise.around(lines, params, x).sample(key)
-        return y[..., 0], y[..., 1]
+    def probes(self, C: np.ndarray) -> Inputs:
+        """The budgets, measured as well as usual."""
+        return {"C": C, "se": np.full(len(C), self.se)}
+
+    def off_line(
+        self, params: Any, C: np.ndarray, noise: np.ndarray, random: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Off by the noise of each."""
+        return noise[..., 0], noise[..., 1]
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Those of the trend."""

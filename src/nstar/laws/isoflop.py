@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from nstar.laws import priors
 from nstar.laws.centre import centre
 from nstar.laws.line import STRAIGHT, HiddenTrend, tied
 from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
+from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
 NEAR = 1.73  # e-folds of D, 0.75 decades: how far a measured optimum's parabola reads
 
@@ -150,20 +151,18 @@ class IsoFLOP:
         """Return log N* and log D* on the law's line."""
         return tied(params, C, self.C0, self.k, self.trend)
 
-    def draw_optimum(
-        self, key: Array, params: Params, noise: Noise, C: Array
-    ) -> tuple[Array, Array]:
-        """Return log N* and log D* where the optimum of a new budget would be measured."""
-        C = jnp.asarray(C)
-        log_N, log_D = self.log_optimum(params, C)
-        of_budget, of_runs = jax.random.split(key)
-        off = params["scatter"] * jax.random.normal(of_budget, jnp.shape(log_D))
-        if self.probe:  # the slope of the runs' noise moves a parabola's minimum
-            probe = jnp.asarray(self.probe)
-            x = {"C": jnp.broadcast_to(C[..., None], (*C.shape, probe.size))}
-            flat = noise.around(jnp.zeros(x["C"].shape), params, x)
-            off = off - flat.sample(of_runs) @ probe / self.curvature(params, C)
-        return log_N - off, log_D + off
+    def probes(self, C: np.ndarray) -> Inputs:
+        """Runs of a usual profile of each budget."""
+        return {"C": np.broadcast_to(C[:, None], (len(C), len(self.probe)))}
+
+    def off_line(
+        self, params: Any, C: np.ndarray, noise: np.ndarray, random: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Off by the budget's scatter, and as the runs' noise moves a parabola's minimum."""
+        z = random.normal(size=noise.shape[:2])
+        slope = noise @ np.array(self.probe)
+        off = params["scatter"] * z - slope / self.curvature(params, C)
+        return -off, off
 
     def loss(self, params: Params, N: Array, D: Array) -> Array:
         """Loss of a run of a new budget, on the trends."""

@@ -12,14 +12,14 @@ from nstar.departures.discrepancy import Bent
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Average, components
 from nstar.predictions.refusals import instead
-from nstar.predictions.tiling import filled, tiled
+from nstar.predictions.tiling import tiled
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
+from nstar.samplers.randomness import generator
 from nstar.types import Allocation, Array, Cost, Law, Scattered, Surface
 
 BUDGETS = (4,)  # searched at a time
-POINTS = (4, 64)  # of a line that is known, worked out at a time
-KEY = "%key"  # of a draw, beside its unknowns
+POINTS = (32,)  # of a line that is known, worked out at a time
 AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
 
 
@@ -146,29 +146,16 @@ def measured_optima(
         return _joined(pair for pair in each if pair)
     if not isinstance(fit.law, Scattered):
         return None
+    law, C, random = fit.law, np.asarray(C, float), generator(seed)
+    x = {name: np.asarray(v) for name, v in law.probes(C).items()}
+    draws = fit.draws
+    columns = len(law.response.columns)
+    parts = (columns,) if columns > 1 else ()
+    flat = np.zeros((len(next(iter(draws.values()))), *x["C"].shape, *parts))
     with jax.enable_x64(True):
-        skeleton, numbers = split(fit.law, fit.noise)
-        count = len(next(iter(fit.draws.values())))
-        keys = jax.random.split(jax.random.key(seed), count)
-        draws = {**fit.draws, KEY: np.asarray(jax.random.key_data(keys))}
-        points = filled({"C": np.asarray(C, float)})["C"]
-
-        def rows(part: Any) -> tuple[Array, Array]:
-            return _measured(skeleton, numbers, part, points)
-
-        values = tiled(rows, draws, sizes=(1,))
-        N, D = (np.exp(v[:, : len(C)]) for v in values)
+        noise = density.measured(fit.noise, flat, draws, x, random)[:, 0]
+    each = {name: v[:, None] for name, v in draws.items() if v.ndim == 1}
+    line = _optima(fit, law, C, WIDEST)
+    off = law.off_line(each, C, noise, random)
+    N, D = (a * np.exp(b) for a, b in zip(line, off, strict=True))
     return N, D
-
-
-@partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
-def _measured(
-    skeleton: Skeleton, numbers: Any, draws: Any, C: Array
-) -> tuple[Array, Array]:
-    law, noise = skeleton.fill(numbers)
-
-    def one(params: Any) -> tuple[Array, Array]:
-        key = jax.random.wrap_key_data(params[KEY])
-        return law.draw_optimum(key, params, noise, C)
-
-    return jax.vmap(one)(draws)

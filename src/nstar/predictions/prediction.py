@@ -19,6 +19,7 @@ from nstar.predictions.tiling import filled, tiled
 from nstar.runs.observations import Observations
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
+from nstar.samplers.randomness import generator, keys
 from nstar.types import (
     Array,
     Extended,
@@ -29,7 +30,8 @@ from nstar.types import (
 
 KEY = "%key"  # of a draw, beside its unknowns
 OBSERVED = "%observed"  # part of the response, beside the inputs of its run
-POINTS = (8, 128)  # whose losses are worked out at a time
+POINTS = (32,)  # whose losses are worked out at a time
+POINTS_EACH = (4,)  # the same, where every draw has points of its own
 NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
 
 
@@ -108,9 +110,9 @@ def _responses(fit: Fit, inputs: Inputs, seed: int) -> tuple[np.ndarray, ...]:
     """Response of the law, what noise is about, and what is measured, (draw, point)."""
     with jax.enable_x64(True):
         skeleton, numbers = split(fit.law, fit.noise)
-        of_budget, of_run = jax.random.split(jax.random.key(seed))
-        clean, expected = _each_draw(_loss, skeleton, numbers, fit, inputs, of_budget)
-        made = density.measured(fit.noise, expected, fit.draws, inputs, of_run)
+        random = generator(seed)
+        clean, expected = _each_draw(_loss, skeleton, numbers, fit, inputs, random)
+        made = density.measured(fit.noise, expected, fit.draws, inputs, random)
         return np.asarray(clean), np.asarray(expected), np.asarray(made)[:, 0]
 
 
@@ -144,20 +146,20 @@ def _each_draw(
     numbers: Any,
     fit: Fit,
     x: Inputs,
-    key: Array,
+    random: np.random.Generator,
 ) -> tuple[np.ndarray, ...]:
     """Call a program of one draw on every draw with a random key of its own.
 
     Points are filled up and draws taken in tiles, so that few programs serve all.
     """
     count, width = len(next(iter(fit.draws.values()))), len(next(iter(x.values())))
-    keys = jax.random.key_data(jax.random.split(key, count))
+    each = keys(random, count)
     points = filled(x)
 
     def rows(part: Any) -> Any:
         return program(skeleton, numbers, part, points)
 
-    found = tiled(rows, {**fit.draws, KEY: np.asarray(keys)}, sizes=(1,))
+    found = tiled(rows, {**fit.draws, KEY: each}, sizes=(1,))
     return tuple(v[:, :width] for v in found)
 
 
@@ -202,8 +204,8 @@ def log_density(fit: Fit | Average, runs: Observations, *, seed: int = 0) -> np.
     y = law.response.link(*(runs[name] for name in law.response.columns))
     with jax.enable_x64(True):
         skeleton, numbers = split(law, fit.noise)
-        key = jax.random.key(seed)
-        (each,) = _each_draw(_log_density, skeleton, numbers, fit, {**x, **observed(y)}, key)  # fmt: skip
+        at = {**x, **observed(y)}
+        (each,) = _each_draw(_log_density, skeleton, numbers, fit, at, generator(seed))
     each = np.where(np.isnan(each), -np.inf, each)  # a draw that gives no loss there
     return logsumexp(each, axis=0) - np.log(len(each))
 
@@ -250,7 +252,8 @@ def _law_loss(fit: Fit, N: Array, D: Array, of_draws: int | None) -> np.ndarray:
     def program(draws: Any, N: Array, D: Array) -> tuple[Array]:
         return (_loss_at(skeleton, of_draws, numbers, draws, N, D),)
 
-    return tiled(program, fit.draws, N, D, sizes=POINTS)[0]
+    sizes = POINTS if of_draws is None else POINTS_EACH
+    return tiled(program, fit.draws, N, D, sizes=sizes)[0]
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -12,7 +12,9 @@ import numpy as np
 from nstar.types import Array
 
 ROWS = 512  # draws that a program takes at a time
-LEAST = 8  # points that tables of points are filled up to; then four times as many, ...
+LEAST = (
+    32  # points that tables of points are filled up to; then four times as many, ...
+)
 
 
 def filled(x: Mapping[str, Array]) -> dict[str, np.ndarray]:

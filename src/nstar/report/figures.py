@@ -22,6 +22,7 @@ from nstar.report.drawing import (
     name_ends,
 )
 from nstar.runs.optima import measured_optima
+from nstar.samplers import density
 from nstar.wording import flop
 
 if TYPE_CHECKING:
@@ -139,4 +140,5 @@ def _profile(
         "N": fit.runs.cost.params(D, budget),
     }
     with jax.enable_x64(True):
-        return np.exp(np.asarray(jax.vmap(lambda p: fit.law.expected(p, x))(draws)))
+        skeleton, numbers = density.split(fit.law, fit.noise)
+        return np.exp(np.asarray(density.expected(skeleton, numbers, draws, x)))

@@ -151,7 +151,7 @@ def prior_draws(
         law: the law.
         noise: the noise.
         chosen: priors in place of theirs.
-        seed: of NumPy's generator, or a JAX random key.
+        seed: of NumPy's generator, or the generator, or a JAX random key.
         count: of draws.
     """
     random = generator(seed)

@@ -40,6 +40,7 @@ MISLED = 500  # pilot transitions where the curvature at the mode misleads
 SHALLOW = 6  # depth of trees in pilots and warm-up: a bad scale is left soon
 SCALED = 0.4  # part of the warm-up after which widths are taken from the chains
 HELD = 5  # draws' worth of unit width in those
+TIGHTER = 0.6  # what a step becomes after a divergence
 
 
 class Settings(NamedTuple):
@@ -53,13 +54,15 @@ class Settings(NamedTuple):
     trusted: float = modes.TRUSTED  # mismatch up to which the mode's curvature guides
     pilot: int = 0  # transitions before; each block whitens anew by its curvature
     rows: int = 0  # that the table is filled up to at least, to share its programs
-    enough: int = (
-        0  # effective draws of every unknown that end the sampling; none unless given
-    )
+    # effective draws of every unknown that end the sampling; none unless given
+    enough: int = 0
+    # how often a divergence makes the steps smaller and what was drawn a warm-up
+    tighten: int = 0
 
 
 ENOUGH = 800  # effective draws of the worst unknown; twice what the gates ask for
-USUAL = Settings(warmup=200, enough=ENOUGH)  # only a step size is to be learned
+# only a step size is to be learned
+USUAL = Settings(warmup=200, draws=2000, enough=ENOUGH, tighten=2)
 
 
 class Draws(NamedTuple):
@@ -118,12 +121,16 @@ def sample(
     chains.walk(settings.warmup - first, learning=True)
     chains.settle()
     parts: list[dict[str, np.ndarray]] = []
-    left = settings.draws
+    left, tighten = settings.draws, settings.tighten
     while left > 0:
         count = min(BLOCK, left)
         parts.append(chains.walk(count))
         left -= count
-        if settings.enough and len(parts) > 1 and left:
+        if tighten and parts[-1]["diverging"].any():
+            chains.tighten()
+            tighten -= 1
+            parts, left = [], settings.draws
+        elif settings.enough and left:
             z = np.concatenate([part["z"] for part in parts], axis=1)
             if enough(z, settings.enough):
                 break
@@ -252,6 +259,12 @@ class Chains:
     def settle(self) -> None:
         """End the warm-up: steps stay as they were learned."""
         self.walks = [settled(walk) for walk in self.walks]
+
+    def tighten(self) -> None:
+        """Make every chain's steps smaller, from where it is."""
+        down = np.log(TIGHTER)
+        self.walks = [w._replace(log_step=w.log_step + down) for w in self.walks]
+        self.total += len(self.walks)  # rounds to come again
 
     def end(self) -> None:
         """Tell the progress that no more rounds are to come."""

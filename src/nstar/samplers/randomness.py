@@ -16,8 +16,15 @@ type Shape = tuple[int, ...]
 
 
 def generator(seed: Any) -> np.random.Generator:
-    """NumPy's generator of a seed: a whole number, or a JAX random key."""
+    """NumPy's generator of a seed: a whole number, a JAX random key, or itself."""
+    if isinstance(seed, np.random.Generator):
+        return seed
     return np.random.default_rng(words(seed))
+
+
+def keys(random: np.random.Generator, count: int) -> np.ndarray:
+    """Data of so many JAX random keys, (key, 2): splitting one is a program to compile."""
+    return random.integers(2**32, size=(count, 2), dtype=np.uint32)
 
 
 def words(seed: Any) -> list[int]:
@@ -54,11 +61,12 @@ def sample_each(
         fields = [f.reshape(draws, *(1 for _ in shape), *inner) for f in fields]
         return sampler(random, (draws, *shape, *inner), *fields)
     count = len(jax.tree.leaves(batch)[0])
-    keys = jax.random.split(jax.random.key(int(random.integers(2**31))), count)
-    sample = jax.jit(
-        jax.vmap(lambda key, *at: one(*at).sample(key, shape)), compiler_options=ONCE
-    )
-    return np.asarray(sample(keys, *batch))
+
+    def draw(key: Any, *at: Any) -> Any:
+        return one(*at).sample(jax.random.wrap_key_data(key), shape)
+
+    sample = jax.jit(jax.vmap(draw), compiler_options=ONCE)
+    return np.asarray(sample(keys(random, count), *batch))
 
 
 def sample(
