@@ -34,7 +34,7 @@ from nstar.types import (
     Surface,
 )
 
-QUICK = Settings(chains=2, warmup=500, draws=500)
+QUICK = Settings(chains=2, warmup=200, draws=300)
 THINNED = 100  # draws a truth is ranked among, about independent
 
 
