@@ -22,7 +22,7 @@ from nstar.validation.backtest import Outcome, backtest, check_backtest
 from nstar.verdicts import Check, Status
 
 LAWS = ("chinchilla", "coupled")
-FAST = Settings(chains=2, warmup=250, draws=250)
+FAST = Settings(chains=2, warmup=200, draws=250)
 TRUTH = {"level": 2.6, "floor_share": 0.6, "size_share": 0.5, "alpha1": 0.5,
          "exponent_sum": 0.8, "coupling": 0.3, "sigma": 0.002, "nu": 6.0}  # fmt: skip
 BUDGETS = [1e22, 1e23]

@@ -19,8 +19,8 @@ from nstar.noises.likelihoods import NOISES
 from nstar.samplers import density
 from nstar.samplers.nuts import Settings
 
-QUICK = Settings(chains=2, warmup=500, draws=2000, target_accept=0.95)
-TINY = Settings(chains=2, warmup=250, draws=250, max_tree_depth=6)
+QUICK = Settings(chains=2, warmup=200, draws=2000, target_accept=0.95)
+TINY = Settings(chains=2, warmup=200, draws=250, max_tree_depth=6)
 
 
 @pytest.fixture(autouse=True)

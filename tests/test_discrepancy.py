@@ -26,7 +26,7 @@ from nstar.samplers.telling import tell
 from nstar.validation.checks import _edge
 from nstar.verdicts import Check, Status
 
-QUICK = Settings(chains=2, warmup=500, draws=1000)
+QUICK = Settings(chains=2, warmup=200, draws=1000)
 LENGTHS = {
     "along": (5.0, np.inf),
     "tokens": (2.0, np.inf),

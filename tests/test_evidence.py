@@ -107,7 +107,7 @@ def test_choices_are_changed_one_at_a_time(surface_fit, cache):
     by_kind = {one.kind: one.make() for one in named}
     assert by_kind["law"] is surface_fit
     assert by_kind["prior"].tree.attrs["prior_set"] == "informed"
-    assert type(by_kind["noise"].noise).__name__ == "Normal"
+    assert by_kind["noise"].draws["nu"].min() > 5e5  # by the Student-t's program
     assert len(by_kind["runs"].runs) < len(surface_fit.runs)
     for other in by_kind.values():
         assert type(other.law) is type(surface_fit.law)

@@ -11,7 +11,7 @@ from designs import profiles
 from nstar.ledger.entries import Ledger
 from nstar.samplers.nuts import Settings
 
-BRIEF = Settings(chains=2, warmup=500, draws=1000)
+BRIEF = Settings(chains=2, warmup=200, draws=1000)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from nstar.samplers.nuts import Settings
 from nstar.validation.backtest import backtest
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("data_dir")]
-QUICK = Settings(chains=2, warmup=500, draws=500)
+QUICK = Settings(chains=2, warmup=200, draws=500)
 
 
 def interval(fitted, name, prob=0.9):

@@ -19,7 +19,7 @@ from nstar.validation.calibration import calibrate
 from nstar.wording import UNKNOWNS
 from test_calibration import worst
 
-QUICK = Settings(chains=2, warmup=500, draws=1000)
+QUICK = Settings(chains=2, warmup=200, draws=1000)
 GROUP = np.array([2.0, 0.0, 2.0, 1.0, 0.0, 2.0, 7.0])
 ONE_RESPONSE = [
     name

@@ -20,7 +20,7 @@ from nstar.samplers.nuts import Settings
 from nstar.verdicts import Status
 from test_json import CHECKS, HEAD, INTERVAL, hold
 
-QUICK = Settings(chains=2, warmup=250, draws=500)
+QUICK = Settings(chains=2, warmup=200, draws=500)
 TOLD = np.array([0.3, 8.0, 0.15])  # a, b, z
 BENT = {"ease": 0.4, "tail": 0.3, "tail_bend": 0.04, "zero_root": 0.6}
 
@@ -415,10 +415,10 @@ def test_counts_that_are_given_are_as_likely_as_any():
     noise = Binomial()
     n = np.array([100.0, 100.0, 10_000.0, 7.0, 100.0])
     s = np.array([0.0, 100.0, 3.0, 2.0, 40.0])
-    told = pass_rates.population(*jnp.array([0.3, 0.4, -0.05, 0.1]))
-    told = np.broadcast_to(np.asarray(told), (5, np.shape(told)[-1]))
     x = {"samples": n}
     with jax.enable_x64(True):
+        told = pass_rates.population(*jnp.array([0.3, 0.4, -0.05, 0.1]))
+        told = np.broadcast_to(np.asarray(told), (5, np.shape(told)[-1]))
         anew = noise.around(told, {}, x).log_prob(s)
         once = noise.prepared(x, s).around(told, {}, x).log_prob(s)
     np.testing.assert_allclose(once, anew, rtol=1e-12)

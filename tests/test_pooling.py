@@ -30,7 +30,7 @@ from test_calibration import worst
 from test_json import PLAN, hold
 from test_oracles import assert_moments
 
-QUICK = Settings(chains=2, warmup=500, draws=1000)
+QUICK = Settings(chains=2, warmup=200, draws=1000)
 NAMES = ("a", "b", "c", "d", "e")
 FAST = ("allocation_free", "chinchilla", "sparsity")
 POOLABLE = [name for name in LAWS if name not in {"isoflop", "repeated_by_size"}]

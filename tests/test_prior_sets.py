@@ -22,7 +22,7 @@ from nstar.validation.calibration import calibrate
 from nstar.validation.power_scaling import log_prior
 from nstar.verdicts import Status
 
-SHORT = Settings(chains=2, warmup=250, draws=500)
+SHORT = Settings(chains=2, warmup=200, draws=500)
 
 
 def still(done, total):

@@ -12,7 +12,7 @@ from nstar.laws import LAWS
 from nstar.samplers.nuts import Settings
 from nstar.types import Derives
 
-QUICK = Settings(chains=2, warmup=500, draws=1000)
+QUICK = Settings(chains=2, warmup=200, draws=1000)
 LEVEL = 0.998  # of the intervals: 150 are asked, so a narrower one would miss by chance
 NOISE = {"sigma": 0.004, "nu": 6.0}
 SURFACE = {

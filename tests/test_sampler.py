@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import jax
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 
 import nstar
 from designs import DESIGNS
+from nstar.responses.scales import LOG_LOSS
 from nstar.samplers import density, modes, nuts, trajectories
 from nstar.samplers.nuts import Settings
 from test_recovery import NOISE, TRUTHS
@@ -142,3 +145,39 @@ def test_arviz_may_be_imported_first():
     """It leaves a lazy NumPyro behind, which a submodule's import would half-load."""
     code = "import arviz_base, nstar; nstar.fit; import nstar.noises.likelihoods"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@dataclass(frozen=True)
+class Neck:
+    """Four scattered levels whose scale one run says nothing of: its posterior is a funnel."""
+
+    inputs: tuple[str, ...] = ("C",)
+    response = LOG_LOSS
+
+    def priors(self):
+        return {
+            "scatter": dist.LogNormal(0.0, 1.5),
+            "levels": lambda p: dist.Normal(0.0, p["scatter"]).expand([4]),
+        }
+
+    def expected(self, params, x):
+        return 0.01 * params["levels"].sum() + 0.0 * x["C"]
+
+
+def test_a_divergence_makes_steps_smaller_and_what_was_drawn_a_warmup():
+    table = {
+        "C": np.geomspace(1e18, 1e20, 8),
+        "L": np.exp(0.01 * np.array([4.0, 1, 3, 0, 2, -1, 1, -2])),
+    }
+    loose = Settings(chains=2, warmup=200, draws=500, target_accept=0.7)
+    given, tighter = (
+        nstar.fit(table, Neck(), "normal", settings=settings).tree["sample_stats"]
+        for settings in (loose, loose._replace(tighten=2))
+    )
+    assert given["diverging"].sum() > 0
+    assert tighter["diverging"].sum() < given["diverging"].sum()
+    ratio = tighter["step_size"].to_numpy() / given["step_size"].to_numpy()
+    assert ratio == pytest.approx(nuts.TIGHTER**2) or ratio == pytest.approx(
+        nuts.TIGHTER
+    )
+    assert tighter.sizes["draw"] == 500

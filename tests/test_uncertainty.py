@@ -10,7 +10,7 @@ from nstar.samplers.nuts import Settings
 from nstar.validation.uncertainty import SOURCES, _shares, decompose
 from nstar.verdicts import Check, Status
 
-TINY = Settings(chains=2, warmup=250, draws=1500)
+TINY = Settings(chains=2, warmup=200, draws=1500)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from nstar.departures.bending import bend, bendable, is_bent, straight
 from nstar.departures.discrepancy import DISCREPANCIES, Bent
 from nstar.departures.pooling import Pooled, pooled, together
 from nstar.fits import store
-from nstar.fits.diagnostics import diagnose
+from nstar.fits.diagnostics import Diagnostics, diagnose
 from nstar.fits.tree import build
 from nstar.laws.spelled import law_of
 from nstar.noises.bounded import Bounded, TwoSteps
@@ -79,6 +79,11 @@ class Fit:
         flat = posterior.stack(sample=("chain", "draw")).transpose("sample", ...)
         return {n: flat[n].to_numpy() for n in unknowns(self.law, self.noise)}
 
+    @cached_property
+    def diagnosis(self) -> Diagnostics:
+        """What the chains say of themselves, worked out of the draws when first needed."""
+        return diagnose(self.tree, unknowns(self.law, self.noise))
+
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """ArviZ's table: equal-tailed intervals of this probability, R-hat, ESS.
 
@@ -101,7 +106,7 @@ class Fit:
         return store.write(self.tree, self.runs, self.notes, path)
 
     def _repr_html_(self) -> str:
-        trouble = diagnose(self.tree, unknowns(self.law, self.noise)).trouble
+        trouble = self.diagnosis.trouble
         said = f"do not use these draws: {trouble}" if trouble else "the sampler shows no trouble"  # fmt: skip
         table = self.summary().to_html(float_format="{:.4g}".format)
         return f"<p>{escape(str(self))}; {escape(said)}; 90% equal-tailed intervals</p>{table}"  # fmt: skip
@@ -178,16 +183,17 @@ def fit(
         usual = SIGMOID if p.law.response.name in SHARES else usual
         again = RETRY_BENT if surface else RETRY
 
-        def attempt(settings: Settings) -> xr.DataTree:
+        def attempt(settings: Settings, *more: Check) -> Fit:
             draws = nuts.sample(p.law, p.noise, p.chosen, p.data, seed, settings, tick)
-            return build(p.law, p.noise, p.chosen, p.data, draws, p.runs, seed)
+            tree = build(p.law, p.noise, p.chosen, p.data, draws, p.runs, seed)
+            tree.attrs.update(p.kept)
+            notes = (*p.notes, *more)
+            return Fit(p.law, p.noise, p.runs, tree, seed, p.chosen, notes)
 
-        tree, notes = attempt(settings or usual), p.notes
-        trouble = diagnose(tree, unknowns(p.law, p.noise)).trouble
-        if trouble and settings is None:
-            tree, notes = attempt(again), (*notes, _second_attempt(trouble, again))
-    tree.attrs.update(p.kept)
-    return Fit(p.law, p.noise, p.runs, tree, seed, p.chosen, notes)
+        found = attempt(settings or usual)
+        if settings is None and (trouble := found.diagnosis.trouble):
+            return attempt(again, _second_attempt(trouble, again))
+        return found
 
 
 class Problem(NamedTuple):

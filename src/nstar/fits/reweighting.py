@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from nstar.fits import certificates
-from nstar.fits.diagnostics import ESS, diagnose
+from nstar.fits.diagnostics import ESS
 from nstar.fits.fitting import Fit, named, unknowns
 from nstar.fits.tree import provenance
 from nstar.priors import sets as prior_sets
@@ -51,7 +51,7 @@ def reweighted(
     )
     if noise is not None:
         asked = prior_sets.as_set(asked).only({*unknowns(law, new)})
-    if is_reweighted(given) or diagnose(given.tree, unknowns(law, given.noise)).trouble:
+    if is_reweighted(given) or given.diagnosis.trouble:
         return None  # weights cannot mend chains that are not to be believed
     with jax.enable_x64(True):
         chosen, attrs, notes = prior_sets.resolve(asked, law, new, given.runs)
@@ -124,7 +124,7 @@ def _of_noises(given: Fit, new: Noise) -> np.ndarray:
 
 def _efficiency(given: Fit) -> float:
     """Effective draws of the fit's worst unknown for each draw it has, one at most."""
-    found = diagnose(given.tree, unknowns(given.law, given.noise))
+    found = given.diagnosis
     count = (
         given.tree["posterior"].sizes["chain"] * given.tree["posterior"].sizes["draw"]
     )

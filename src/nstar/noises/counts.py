@@ -35,10 +35,8 @@ class Binomial:
         Raises:
             ValueError: the law expects something else than populations.
         """
-        samples, shape = jnp.asarray(x["samples"]), jnp.shape(expected)
-        if shape[:-1] != samples.shape or shape[-1:] not in [(n,) for n in TOLD]:
-            msg = f"binomial noise is of populations, told by a, b and zero mass of each problem in a last axis of {TOLD[0]}, or by weights in one of {TOLD[1]}; the law gives shape {shape} for {samples.shape} counts"
-            raise ValueError(msg)
+        samples = jnp.asarray(x["samples"])
+        _require(expected, samples)
         return Counts(expected, samples)
 
     def prepared(self, x: Inputs, y: Array) -> "OfCounts":
@@ -55,6 +53,7 @@ class OfCounts:
 
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
         """Return the probabilities of the counts that were given."""
+        _require(expected, x["samples"])
         told = jnp.shape(expected)[-1] == TOLD[1]
         return Counts(expected, x["samples"], likely=self.likely if told else None)
 
@@ -109,6 +108,14 @@ class Counts(dist.Distribution):
         ways = gammaln(n + 1) - gammaln(s + 1) - gammaln(n - s + 1)
         a, b = mixture.a, mixture.b
         return ways + _betaln(s + a, n - s + b) - _betaln(a, b)
+
+
+def _require(expected: Array, samples: Array) -> None:
+    """Refuse what is no population of each problem."""
+    shape = jnp.shape(expected)
+    if shape[:-1] != jnp.shape(samples) or shape[-1:] not in [(n,) for n in TOLD]:
+        msg = f"binomial noise is of populations, told by a, b and zero mass of each problem in a last axis of {TOLD[0]}, or by weights in one of {TOLD[1]}; the law gives shape {shape} for {jnp.shape(samples)} counts"
+        raise ValueError(msg)
 
 
 def scaled(log_p: Array, value: Array) -> tuple[Array, Array]:

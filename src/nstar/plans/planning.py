@@ -148,6 +148,7 @@ def plan(
     seed: int | None = None,
     group: str | None = None,
     limits: Limits = ANY,
+    brief: bool = False,
 ) -> Plan:
     """Carry every draw to the compute-optimal run of each budget.
 
@@ -162,6 +163,8 @@ def plan(
         group: of a pooled fit, one of its groups or "next", one not seen yet.
         limits: on the recommended run; N and D obey none but the supply of unique tokens,
             where the law knows of repetition, and exponents are of fresh tokens.
+        brief: leave out optima as they would be measured, and those of the law without
+            its bend.
 
     Raises:
         ValueError: a budget is not positive and finite, the law says nothing of it, there
@@ -192,12 +195,11 @@ def plan(
         data |= _losses(fit, C, N, D, allowed)
     else:
         data |= _middle(fit, C, N, D)
-    measured = allocating.measured_optima(
-        fit, C, seed=fit.seed if seed is None else seed
-    )
+    seed = fit.seed if seed is None else seed
+    measured = None if brief else allocating.measured_optima(fit, C, seed=seed)
     if measured is not None:
         data |= {"N_optimum": (dims, measured[0]), "D_optimum": (dims, measured[1])}
-    if any(is_bent(part.law) for part in parts):
+    if not brief and any(is_bent(part.law) for part in parts):
         straight = allocating.straight_optima(fit, C)
         data |= {"N_law": (dims, straight[0]), "D_law": (dims, straight[1])}
     if any(isinstance(part.law, Bent) for part in parts):

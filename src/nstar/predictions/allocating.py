@@ -1,6 +1,6 @@
 """N* and D* of budgets under every draw: closed where a law knows them, else searched."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from nstar.costs.cost_line import WIDENED, WIDEST, of_runs, optimum
+from nstar.departures.bending import amplitudes
 from nstar.departures.discrepancy import Bent
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Average, components
@@ -60,7 +61,11 @@ def straight_optima(fit: Fit | Average, C: Array) -> tuple[np.ndarray, np.ndarra
     """N* and D* of the law without its discrepancy, (draw, budget) each."""
     if isinstance(fit, Average):
         return _joined(straight_optima(part, C) for part in fit.parts)
-    return _optima(fit, fit.straight, C, WIDEST)
+    if not isinstance(fit.law, Bent):
+        return _optima(fit, fit.straight, C, WIDEST)
+    none = np.zeros(len(next(iter(fit.draws.values()))))
+    flat = fit.draws | dict.fromkeys(amplitudes(fit.straight), none)
+    return _optima(fit, fit.law, C, WIDEST, draws=flat)  # by the bent law's program
 
 
 def _joined(
@@ -83,20 +88,26 @@ def on_edge(log_ratio: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
 
 
 def _optima(
-    fit: Fit, law: Law, C: Array, span: tuple[float, float], cost: Cost | None = None
+    fit: Fit,
+    law: Law,
+    C: Array,
+    span: tuple[float, float],
+    cost: Cost | None = None,
+    draws: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     own = cost is None or cost == fit.runs.cost  # the line that laws know
+    draws = fit.draws if draws is None else draws
     with jax.enable_x64(True):
         skeleton, numbers = split(law, fit.noise)
         if isinstance(law, Allocation) and own:
-            values = tiled(partial(_line, skeleton, numbers), fit.draws, C, sizes=POINTS)  # fmt: skip
+            values = tiled(partial(_line, skeleton, numbers), draws, C, sizes=POINTS)
         elif isinstance(law, Surface):
             on = cost or fit.runs.cost
 
             def search(draws: Any, C: Array) -> tuple[Array, Array]:
                 return _searched(skeleton, on, numbers, draws, C, span)
 
-            values = tiled(search, fit.draws, C, sizes=BUDGETS)
+            values = tiled(search, draws, C, sizes=BUDGETS)
         else:
             msg = (
                 f"the {type(law).__name__} law says nothing of N* and D*{instead(law)}"

@@ -29,7 +29,6 @@ from nstar.types import (
 )
 
 KEY = "%key"  # of a draw, beside its unknowns
-OBSERVED = "%observed"  # part of the response, beside the inputs of its run
 POINTS = (32,)  # whose losses are worked out at a time
 POINTS_EACH = (4,)  # the same, where every draw has points of its own
 NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
@@ -204,31 +203,10 @@ def log_density(fit: Fit | Average, runs: Observations, *, seed: int = 0) -> np.
     y = law.response.link(*(runs[name] for name in law.response.columns))
     with jax.enable_x64(True):
         skeleton, numbers = split(law, fit.noise)
-        at = {**x, **observed(y)}
-        (each,) = _each_draw(_log_density, skeleton, numbers, fit, at, generator(seed))
+        _, expected = _each_draw(_loss, skeleton, numbers, fit, x, generator(seed))
+        each = density.likelihoods(fit.noise, expected, fit.draws, x, y)
     each = np.where(np.isnan(each), -np.inf, each)  # a draw that gives no loss there
     return logsumexp(each, axis=0) - np.log(len(each))
-
-
-@partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
-def _log_density(
-    skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs
-) -> tuple[Array]:
-    law, noise = skeleton.fill(numbers)
-    y = jnp.stack([x[n] for n in sorted(x) if n.startswith(OBSERVED)], axis=-1)
-    y = y[..., 0] if y.shape[-1] == 1 else y
-
-    def one(params: Any) -> Array:
-        expected = _expected(law, params, x, jax.random.wrap_key_data(params[KEY]))
-        return noise.around(expected, params, x).log_prob(y)
-
-    return (jax.vmap(one)(draws),)
-
-
-def observed(y: np.ndarray) -> dict[str, np.ndarray]:
-    """Parts of a response beside the inputs, (point,) each."""
-    parts = y.reshape(len(y), -1).T
-    return {f"{OBSERVED}{i}": part for i, part in enumerate(parts)}
 
 
 def loss_each(fit: Fit | Average, N: Array, D: Array) -> np.ndarray:

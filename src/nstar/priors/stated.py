@@ -4,6 +4,7 @@ import ast
 import difflib
 from collections.abc import Callable, Mapping
 
+import jax
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
 from numpyro.distributions.transforms import ExpTransform, SigmoidTransform, Transform
@@ -92,7 +93,8 @@ def choose(
     Raises:
         ValueError: a name is no unknown of this law and noise, or a prior is not read.
     """
-    known = law.priors() | noise.priors(law.response)
+    with jax.enable_x64(True):  # as everywhere, or small programs are compiled twice
+        known = law.priors() | noise.priors(law.response)
     ready: dict[str, Prior] = {}
     for name, prior in (chosen or {}).items():
         if name not in known:

@@ -270,6 +270,17 @@ def measured(
     return sample_each(around, (expected, draws), generator(seed), (count,))
 
 
+def likelihoods(
+    noise: Noise, expected: Array, draws: Any, x: Inputs, y: Array
+) -> np.ndarray:
+    """Log density of responses about what each draw expects, (draw, run)."""
+
+    def one(mean: Array, params: Params) -> Array:
+        return noise.around(mean, params, x).log_prob(y)
+
+    return np.asarray(jax.jit(jax.vmap(one), compiler_options=ONCE)(expected, draws))
+
+
 def log_likelihood(law: Law, noise: Noise, data: Data, params: Params) -> Array:
     """Log density of each run's response, (run,)."""
     return noise.around(law.expected(params, data.x), params, data.x).log_prob(data.y)

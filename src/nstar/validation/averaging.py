@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from nstar.departures.bending import amplitudes
-from nstar.fits.diagnostics import diagnose
 from nstar.fits.fitting import Fit, fit, named, unknowns
 from nstar.fits.mixture import Average, require_names
 from nstar.laws import LAWS
@@ -177,9 +176,7 @@ def _learned(
         used.append(part)
         densities.append(np.stack([log_density(f, part.test) for f in fits]))
         for name, inner in zip(names, fits, strict=True):
-            if trouble := diagnose(
-                inner.tree, unknowns(inner.law, inner.noise)
-            ).trouble:
+            if trouble := inner.diagnosis.trouble:
                 doubts.append(
                     f"{name} with {part.decades:g} decades held out had {trouble}"
                 )

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from nstar.departures.bending import is_bent
 from nstar.departures.bent_lines import READ
-from nstar.fits.diagnostics import E_BFMI, ESS, RHAT, diagnose, in_necks
-from nstar.fits.fitting import Fit, unknowns
+from nstar.fits.diagnostics import E_BFMI, ESS, RHAT, in_necks
+from nstar.fits.fitting import Fit
 from nstar.fits.groups import check_groups
 from nstar.fits.mixture import Average, components
 from nstar.inference.repeated_checks import population_fits
@@ -87,7 +87,7 @@ def check_prediction(fit: Fit | Average, N: ArrayLike, D: ArrayLike) -> list[Che
 
 
 def _sampler(fit: Fit) -> Iterator[Check]:
-    d = diagnose(fit.tree, unknowns(fit.law, fit.noise))
+    d = fit.diagnosis
     remedy = "do not use these draws: fit again with more warm-up, another seed, or tighter priors"
     ok = d.rhat <= RHAT
     yield Check(

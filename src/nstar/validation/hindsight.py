@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from nstar.cores import side_by_side
-from nstar.fits.diagnostics import diagnose
-from nstar.fits.fitting import Fit, unknowns
+from nstar.fits.fitting import Fit
 from nstar.fits.kept import Kept, of_fit
 from nstar.fits.refitting import again
 from nstar.predictions.allocating import measured_optima
@@ -124,7 +123,7 @@ def _trial(
             "row": test.rows, "C": test["C"], "came": truth, "median": np.median(said, axis=0),
             "q0.05": low, "q0.25": inner[0], "q0.75": inner[1], "q0.95": high,
         },
-        "trouble": diagnose(learned.tree, unknowns(learned.law, learned.noise)).trouble or None,
+        "trouble": learned.diagnosis.trouble or None,
     }  # fmt: skip
 
 

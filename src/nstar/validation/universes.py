@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nstar.fits.diagnostics import diagnose
-from nstar.fits.fitting import Fit, unknowns
+from nstar.fits.fitting import Fit
 from nstar.fits.kept import Kept, of_fit
 from nstar.fits.refitting import again
 from nstar.fits.reweighting import is_reweighted, reweighted
@@ -128,7 +127,7 @@ def _read(
     fit: Fit, action: Action, C: float, prob: float, limits: Limits
 ) -> dict[str, Any]:
     has_loss = isinstance(fit.law, Surface)
-    made = plan(fit, C, limits=limits if has_loss else ANY)
+    made = plan(fit, C, limits=limits if has_loss else ANY, brief=True)
     found = made.draws.isel(budget=0)
     told: dict[str, Any] = {n: interval(found[n], prob).as_json() for n in ("N", "D")}
     told |= {"loss": None, "regret": None, "expected_regret": None, "trouble": None}
@@ -138,5 +137,5 @@ def _read(
         told["loss"], told["regret"] = (interval(v, prob).as_json() for v in (loss, regret))  # fmt: skip
         told["expected_regret"] = float(regret.mean())
     if not is_reweighted(fit):  # whose weights were judged when they were made
-        told["trouble"] = diagnose(fit.tree, unknowns(fit.law, fit.noise)).trouble or None  # fmt: skip
+        told["trouble"] = fit.diagnosis.trouble or None
     return told
