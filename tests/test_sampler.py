@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 
 import nstar
 from designs import DESIGNS
+from nstar.fits.tree import MISSED
 from nstar.responses.scales import LOG_LOSS
 from nstar.samplers import density, modes, nuts, trajectories
 from nstar.samplers.nuts import Settings
@@ -59,6 +60,21 @@ def test_chains_start_at_modes_by_their_masses():
     assert list(modes.shared(two_peaks(), 4)) == [0, 0, 1, 1]
     assert list(modes.shared(two_peaks((0.95, 0.05)), 4)) == [0, 0, 0, 0]
     assert list(modes.shared(two_peaks((0.2, 0.8)), 4)) == [0, 1, 1, 1]
+
+
+def test_a_mode_that_no_chain_starts_at_is_named(allocation_fit):
+    peaks = two_peaks((0.9, 0.07, 0.03, 0.001))
+    at = modes.shared(peaks, 4)
+    assert modes.missed(peaks, at) == pytest.approx([0.07, 0.03], rel=0.01)
+    assert modes.missed(two_peaks(), np.array([0, 0, 1, 1])) == []
+    tree = allocation_fit.tree.copy()
+    assert tree.attrs[MISSED] == "[]"
+    assert "modes" not in {c.name for c in nstar.check_fit(allocation_fit)}
+    tree.attrs[MISSED] = "[0.07, 0.03]"
+    found = nstar.check_fit(replace(allocation_fit, tree=tree))
+    (check,) = (c for c in found if c.name == "modes")
+    assert check.status == "REVIEW"
+    assert "2 other modes with about 10%" in check.detail
 
 
 def test_a_mode_found_twice_is_one():

@@ -22,6 +22,7 @@ from nstar.samplers.density import ONCE, Data, Skeleton, split
 from nstar.samplers.nuts import Draws
 from nstar.types import Array, Derives, Labelled, Law, Noise, Prior
 
+MISSED = "modes_without_chains"  # attribute: shares of the posterior's mass
 ROWS = 1000  # draws whose derived quantities are worked out at a time
 
 
@@ -67,6 +68,7 @@ def build(
     if is_bent(law):
         tree["design"] = xr.DataTree(_shapes(law))
     tree.attrs = provenance(law, noise, chosen, runs, seed)
+    tree.attrs[MISSED] = json.dumps(draws.missed.tolist())
     return tree
 
 

@@ -10,6 +10,7 @@ STEPS = 100  # Newton steps; typical searches need ten
 POINTS = 200  # draws from the prior the search may start from, and from the normal
 # approximation that say how good it is
 NEAR = 1e-9  # a step that gains less is the last
+RARE = 0.01  # part of the posterior's mass that a mode may have without being looked at
 TRUSTED = 2.0  # mismatch up to which its curvature is a good guide
 
 
@@ -101,6 +102,12 @@ def shared(found: list[Found], chains: int) -> np.ndarray:
     """Which mode each chain starts at, (chain,): by their shares of the mass."""
     share = np.cumsum(shares(found))
     return np.searchsorted(share / share[-1], (np.arange(chains) + 0.5) / chains)
+
+
+def missed(found: list[Found], at: np.ndarray) -> list[float]:
+    """Shares of the mass of modes worth a chain that no chain starts at."""
+    each = enumerate(shares(found))
+    return [float(share) for i, share in each if share > RARE and i not in at]
 
 
 def probes(mode: Mode) -> tuple[np.ndarray, np.ndarray]:

@@ -72,6 +72,7 @@ class Draws(NamedTuple):
     prior: dict[str, np.ndarray]
     log_likelihood: np.ndarray
     stats: dict[str, np.ndarray]  # also what was sampled in an unknown's place
+    missed: np.ndarray  # shares of the mass of modes that no chain starts at, (mode,)
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # small matrices, and chains beside
@@ -149,7 +150,8 @@ def sample(
         drawn = given_back(law, told, random, posterior, data.x)
         stats |= {n: v for n, v in posterior.items() if n not in drawn}
         posterior = drawn
-    found = (posterior, prior, log_likelihood[..., :runs], stats)
+    missed = modes.missed(peaks, at)
+    found = (posterior, prior, log_likelihood[..., :runs], stats, np.array(missed))
     return Draws(*jax.tree.map(np.asarray, found))
 
 

@@ -16,7 +16,6 @@ from nstar.types import Array, Params
 
 SEARCHES = 4  # for modes, each from the best of as many parts of the prior's draws
 STARTS = 64  # draws of the prior from which each fit of many is searched twice
-RARE = 0.01  # part of the posterior's mass that a second mode may have
 ONE = np.ones(1, bool)
 
 
@@ -127,9 +126,11 @@ def _found(
 
 def _pairs(own: list[list[modes.Found]]) -> tuple[modes.Mode, np.ndarray]:
     kept = [modes.apart(of_one) for of_one in own]
-    pairs = [k[:2] if modes.shares(k)[0] < 1 - RARE else [k[0], k[0]] for k in kept]
+    pairs = [
+        k[:2] if modes.shares(k)[0] < 1 - modes.RARE else [k[0], k[0]] for k in kept
+    ]
     both = [jax.tree.map(lambda *a: np.stack(a), *(f.mode for f in pair)) for pair in pairs]  # fmt: skip
-    more = np.array([modes.shares(k)[:2].sum() < 1 - RARE for k in kept])
+    more = np.array([modes.shares(k)[:2].sum() < 1 - modes.RARE for k in kept])
     return jax.tree.map(lambda *a: np.stack(a), *both), more
 
 

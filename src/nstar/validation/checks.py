@@ -1,5 +1,6 @@
 """May this posterior be believed?  Named checks with a verdict and what to do."""
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ from nstar.fits.diagnostics import E_BFMI, ESS, RHAT, in_necks
 from nstar.fits.fitting import Fit
 from nstar.fits.groups import check_groups
 from nstar.fits.mixture import Average, components
+from nstar.fits.tree import MISSED
 from nstar.inference.repeated_checks import population_fits
 from nstar.plans.planning import Plan
 from nstar.types import Scattered
@@ -43,6 +45,7 @@ def _own(fit: Fit) -> list[Check]:
     """Checks of one law, without what was noticed of the runs."""
     return [
         *_sampler(fit),
+        *_modes(fit),
         *fit.notes,
         *_priors(fit),
         population_fits(fit)
@@ -119,6 +122,19 @@ def _sampler(fit: Fit) -> Iterator[Check]:
         Status.PASS if ok else Status.REVIEW,
         f"E-BFMI {d.e_bfmi:.2f}; below {E_BFMI} the tails may be missed",
     )
+
+
+def _modes(fit: Fit) -> Iterator[Check]:
+    """Name modes of some mass that no chain started at: R-hat cannot see them."""
+    missed = json.loads(fit.tree.attrs.get(MISSED, "[]"))
+    if missed:
+        count = "another mode" if len(missed) == 1 else f"{len(missed)} other modes"
+        detail = (
+            f"the search found {count} with about {sum(missed):.0%} of the posterior's mass, where "
+            "no chain started: unless chains crossed over, intervals leave it out; sample with "
+            "more chains (settings), or exclude it by a prior with reasons"
+        )
+        yield Check("modes", Status.REVIEW, detail)
 
 
 def _priors(fit: Fit) -> Iterator[Check]:
