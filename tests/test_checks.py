@@ -226,3 +226,19 @@ def test_a_law_of_two_responses_is_checked():
     runs = {"C": C} | {n: made[n].to_numpy()[0] for n in ("N", "D")}
     found = nstar.fit(runs, "allocation_free", discrepancy="none")
     assert "law fits the runs" in {check.name for check in nstar.check_fit(found)}
+
+
+def test_answers_are_judged_by_their_own_chains(allocation_fit):
+    """Unknowns that mix may have an answer that does not; it is judged itself."""
+    made = nstar.plan(allocation_fit, [1e22, 3.8e25])
+    assert status(nstar.check_plan(made), "draws of the decision") == "PASS"
+    draws = made.draws.copy(deep=True)
+    count = allocation_fit.tree["posterior"].sizes["draw"]
+    draws["N"][:count, 1] *= 1e3  # one chain is elsewhere
+    (check,) = (
+        c
+        for c in nstar.check_plan(replace(made, draws=draws))
+        if c.name == "draws of the decision"
+    )
+    assert check.status == "FAIL"
+    assert "log N* at 3.8e+25 FLOP" in check.detail

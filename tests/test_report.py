@@ -350,7 +350,7 @@ def test_a_hostile_name_is_text(allocation_fit, name, tmp_path):
 
 
 CHAINS = re.compile(
-    r": (convergence|effective draws|divergences|energy) \|"
+    r": (convergence|effective draws|divergences|energy|draws of the decision) \|"
 )  # by route
 
 

@@ -23,6 +23,7 @@ FAR = 1.0  # decades beyond the data from which an extrapolation is for review
 TOO_FAR = 2.0  # times the data's own range in decades: the data cannot support it
 UNLIKELY = 0.01  # posterior predictive probability below which a misfit is for review
 FEW = 5  # budgets below which their scatter and their bend are what the priors say
+DECIDED = {"N": "log N*", "D": "log D*", "loss_oracle": "L*"}  # of a plan's draws
 EDGE = (
     0.05  # share of draws with their optimum at an end of the search that is for review
 )
@@ -69,8 +70,9 @@ NECK = (
 
 
 def check_plan(plan: Plan) -> list[Check]:
-    """Ask how far the plan leaves the runs behind."""
-    return [_distance(plan.budgets, plan.fit), *_range(plan), *_edge(plan)]
+    """Ask how far the plan leaves the runs behind, and whether its answers have mixed."""
+    far = _distance(plan.budgets, plan.fit)
+    return [far, *_range(plan), *_edge(plan), *_decisions(plan)]
 
 
 def check_prediction(fit: Fit | Average, N: ArrayLike, D: ArrayLike) -> list[Check]:
@@ -258,6 +260,45 @@ def _distance(C: np.ndarray, fit: Fit | Average) -> Check:
         )
         return Check("extrapolation", Status.REVIEW, detail)
     return Check("extrapolation", Status.PASS, detail)
+
+
+def _decisions(plan: Plan) -> Iterator[Check]:
+    """Judge the chains by what is decided on: unknowns may mix and N* not, or the reverse."""
+    fit = plan.fit
+    if isinstance(fit, Average) or fit.tree["posterior"].sizes["chain"] < 2:
+        return  # of an average each law is judged by itself
+    from arviz_stats.base import array_stats
+
+    where = {"chain_axis": 0, "draw_axis": 1}
+    sizes = fit.tree["posterior"].sizes
+    shape = sizes["chain"], sizes["draw"]
+    rhat, ess, error = [], [], []
+    for name, label in DECIDED.items():
+        if name not in plan.draws or plan.draws[name].sizes["draw"] != np.prod(shape):
+            continue
+        for C in plan.budgets:
+            x = plan.draws[name].sel(budget=C).to_numpy().reshape(shape)
+            x = np.log(x) if label.startswith("log") else x
+            if not np.isfinite(x).all() or np.ptp(x) == 0:
+                continue
+            what = f"{label} at {C:.3g} FLOP"
+            rhat.append((float(array_stats.rhat(x, **where)), what))
+            for method, prob in (("bulk", None), ("tail", (0.05, 0.95))):
+                each = array_stats.ess(x, method=method, prob=prob, **where)
+                ess.append((float(each), what))
+            own = array_stats.ess(x, method="mean", **where)
+            error.append(1 / np.sqrt(float(own)))
+    if not rhat:
+        return
+    (worst, of), (least, least_of) = max(rhat), min(ess)
+    ok = worst <= RHAT and least >= ESS
+    detail = (
+        f"R-hat at most {worst:.3f} ({of}), at least {least:.0f} effective draws ({least_of}); "
+        f"means are good to {max(error):.1%} of their sd"
+    )
+    if not ok:
+        detail += f"; the limits are {RHAT} and {ESS}: fit again with more draws or warm-up, or another seed"
+    yield Check("draws of the decision", Status.PASS if ok else Status.FAIL, detail)
 
 
 def _edge(plan: Plan) -> Iterator[Check]:
