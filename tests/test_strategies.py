@@ -1,5 +1,7 @@
 """Strategies, what they cost, and which to choose."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -263,6 +265,16 @@ def test_training_and_samples_from_one_budget(surface_fit):
     assert same[1e8][16] <= same[1e3][16]
     said = {c.name: c.status for c in check_joint(surface_fit, counts, found[1e8])}
     assert said["loss and problems"] == "REVIEW"
+    assert "one loss in both tables" not in said
+    other = counts.runs.columns | {
+        "L": 3 * counts.runs["L"]
+    }  # bits of another tokenizer
+    elsewhere = replace(counts, runs=replace(counts.runs, columns=other))
+    said = {c.name: c for c in check_joint(surface_fit, elsewhere, found[1e8])}
+    assert said["one loss in both tables"].status == "FAIL"
+    assert (
+        "measure both on one set, in one unit" in said["one loss in both tables"].detail
+    )
     with pytest.raises(ValueError, match="fit the counts with RepeatedBySize"):
         joint(surface_fit, surface_fit, 1e22, problems=1e6, tokens=1000)
 
