@@ -1,6 +1,6 @@
 """Whether two commits draw from the same posteriors: long chains of every public ladder.
 
-    python benchmarks/agreement.py --keep FILE.json [--only LADDER ...] [--draws 3000]
+    python benchmarks/agreement.py --keep FILE.json [--only LADDER ...] [--laws LAW ...] [--draws 3000]
     python benchmarks/agreement.py --compare BEFORE.json AFTER.json
 
 Each ladder's surfaces that bend (coupled, additive) and its isoFLOP profiles, where it has
@@ -120,6 +120,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--keep")
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument(
+        "--laws", nargs="*", default=["coupled", "chinchilla", "isoflop"]
+    )
     parser.add_argument("--draws", type=int, default=3000)
     parser.add_argument("--compare", nargs=2)
     asked = parser.parse_args()
@@ -135,7 +138,7 @@ def main() -> None:
     nstar.use_cache()
     found: dict[str, Any] = {}
     for name, runs in ladders(asked.only).items():
-        for law in ("coupled", "chinchilla", "isoflop"):
+        for law in asked.laws:
             try:
                 fits = [sampled(runs, law, asked.draws, seed) for seed in SEEDS]
             except ValueError as error:

@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import nstar
+from designs import profiles
 from nstar.report.held_out import figure, of_outcome, panel
 from nstar.responses.scales import LOG_LOSS
+from nstar.runs.optima import minima
 from nstar.scores import crps, scores
 from nstar.validation.backtest import (
     Outcome,
@@ -100,6 +102,39 @@ def test_optima_of_held_out_budgets_are_scored(llama3):
     optima = outcome.record()["optima"]
     assert optima["budgets"] == pytest.approx([1e21, 3e21, 1e22])
     assert set(optima["D"]["coverage"]) == {"0.5", "0.8", "0.9", "0.95"}
+
+
+def test_minima_of_draws_are_their_parabolas(rng):
+    log_D = np.log(np.geomspace(1e9, 1e11, 7))
+    L = 2.0 + 0.03 * np.square(log_D - log_D[3]) + 0.01 * rng.normal(size=(200, 7))
+    L[0], L[1] = log_D, -log_D  # no minimum: the end with the lower loss
+    found = minima(log_D, L)
+    assert found[:2] == pytest.approx([log_D[0], log_D[-1]])
+    for losses, place in zip(L[2:], found[2:], strict=True):
+        a, b, _ = np.polyfit(log_D - log_D.mean(), losses, 2)
+        if a > 0:
+            inside = np.clip(-b / (2 * a) + log_D.mean(), log_D[0], log_D[-1])
+            assert place == pytest.approx(inside)
+
+
+def test_optima_of_a_surface_are_scored_as_they_are_measured(rng):
+    """Draws that are the truth with its noise hold the measured optima; shifted ones miss."""
+    x = profiles()
+    exact = np.log(1.7 + 400 / x["N"] ** 0.34 + 410 / x["D"] ** 0.28)
+    sigma = 0.002
+    test = nstar.read_runs(
+        x | {"L": np.exp(exact + sigma * rng.normal(size=exact.size))}
+    )
+    draws = exact + sigma * rng.normal(size=(2000, exact.size))
+    fit = SimpleNamespace(law=SimpleNamespace(response=LOG_LOSS), seed=0)
+    found = Outcome(split_of(test), fit, draws)._optima()
+    assert len(found["budgets"]) >= 3
+    assert found["D"]["coverage"]["0.95"] >= 0.75
+    assert found["N"]["rmse"] == pytest.approx(found["D"]["rmse"], rel=1e-6)
+    tilted = draws + 0.05 * (np.log(x["D"]) - np.log(x["D"]).mean())
+    missed = Outcome(split_of(test), fit, tilted)._optima()
+    assert missed["D"]["coverage"]["0.9"] < 0.5
+    assert missed["D"]["bias"] < -0.1
 
 
 def invented(misses):

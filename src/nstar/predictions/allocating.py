@@ -168,5 +168,6 @@ def measured_optima(
     each = {name: v[:, None] for name, v in draws.items() if v.ndim == 1}
     line = _optima(fit, law, C, WIDEST)
     off = law.off_line(each, C, noise, random)
-    N, D = (a * np.exp(b) for a, b in zip(line, off, strict=True))
+    # the far tail of a Student-t overflows
+    N, D = (a * np.exp(np.clip(b, -300, 300)) for a, b in zip(line, off, strict=True))
     return N, D

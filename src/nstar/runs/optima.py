@@ -103,6 +103,25 @@ def _parabola(log_D: np.ndarray, L: np.ndarray) -> Minimum | None:
     )
 
 
+def minima(log_D: np.ndarray, L: np.ndarray) -> np.ndarray:
+    """Log D at the minimum of the parabola through each draw's losses, (draw,).
+
+    Where a parabola has no minimum inside the runs it is their end with the lower loss.
+
+    Args:
+        log_D: log tokens of the runs of one budget, three or more, (run,).
+        L: losses of the runs under each draw, (draw, run).
+    """
+    q = log_D - log_D.mean()
+    a, b, _ = np.linalg.pinv(np.vander(q, 3)) @ L.T
+    ends = np.array([q.min(), q.max()])
+    lower = ends[np.argmin(np.square(ends) * a[:, None] + ends * b[:, None], axis=1)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        place = -b / (2 * a)
+    inside = (a > 0) & (ends[0] <= place) & (place <= ends[1])
+    return np.where(inside, place, lower) + log_D.mean()
+
+
 def line(C: np.ndarray, value: np.ndarray) -> Line:
     """Fit value = A C^alpha by ordinary least squares on logs."""
     alpha, log_A = np.polyfit(np.log(C), np.log(value), 1)

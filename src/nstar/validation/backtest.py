@@ -13,7 +13,7 @@ from nstar.predictions.prediction import loss as predict_loss
 from nstar.predictions.responding import SCATTER, leading, respond, responds
 from nstar.priors.sets import Priors
 from nstar.runs.observations import Observations
-from nstar.runs.optima import measured_optima
+from nstar.runs.optima import measured_optima, minima
 from nstar.runs.splits import Split, split
 from nstar.samplers.nuts import Settings
 from nstar.scores import LEVELS, quantiles, scores
@@ -82,12 +82,28 @@ class Outcome:
         except ValueError:
             return None
         said = predict_optima(self.fit, held["C"], seed=self.fit.seed)
-        if said is None:
+        if said is None and self.response.columns != ("L",):
             return None
+        N, D = self._minima(held["C"]) if said is None else said
         return {
-            name: scores(np.log(draws), np.log(held[name]))
-            for name, draws in zip(("N", "D"), said, strict=True)
-        } | {"budgets": held["C"].tolist()}
+            "N": scores(np.log(N), np.log(held["N"])),
+            "D": scores(np.log(D), np.log(held["D"])),
+            "budgets": held["C"].tolist(),
+        }
+
+    def _minima(self, budgets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """N* and D* as parabolas through the predicted losses have them, (draw, budget).
+
+        A surface has no scatter of optima of its own; what is measured is a parabola's
+        minimum through the very runs that were held out, and so is what is predicted.
+        """
+        test = self.split.test
+        near = np.isin(test.rows, near_minimum(test).rows)
+        loss = self.response.unlink(self.draws)[0]
+        at = [near & (test["budget"] == C) for C in budgets]
+        log_D = [minima(np.log(test["D"][a]), loss[:, a]) for a in at]
+        D = np.exp(np.stack(log_D, axis=1))
+        return test.cost.params(D, budgets), D
 
     def predictions(self) -> list[dict[str, float]]:
         """Every held-out run with its row in the source and its quantiles of loss."""
