@@ -13,6 +13,7 @@ from nstar.report.held_out import figure, of_outcome, panel
 from nstar.responses.scales import LOG_LOSS
 from nstar.runs.optima import minima
 from nstar.scores import crps, scores
+from nstar.validation import backtest as backtests
 from nstar.validation.backtest import (
     Outcome,
     backtest,
@@ -135,6 +136,23 @@ def test_optima_of_a_surface_are_scored_as_they_are_measured(rng):
     missed = Outcome(split_of(test), fit, tilted)._optima()
     assert missed["D"]["coverage"]["0.9"] < 0.5
     assert missed["D"]["bias"] < -0.1
+
+
+def test_intervals_far_too_wide_are_for_review(monkeypatch):
+    """A band that holds everything with room to spare is no better than it looks."""
+    monkeypatch.setattr(backtests, "check_fit", lambda fit: [])
+    rng = np.random.default_rng(1)
+    C = np.geomspace(1e20, 1e22, 12)
+    said = []
+    for width in (1.0, 10.0):
+        test = nstar.read_runs({"C": C, "N": np.sqrt(C / 120), "L": np.full(12, 3.0)})
+        middle = np.log(3.0) + 0.01 * rng.normal(size=12)
+        draws = middle + 0.01 * width * rng.normal(size=(4000, 12))
+        fit = SimpleNamespace(law=SimpleNamespace(response=LOG_LOSS))
+        part = SimpleNamespace(test=test, train=test, decades=1.0)
+        (check,) = check_backtest([Outcome(part, fit, draws)])
+        said.append((check.status, "wider than they need be" in check.detail))
+    assert said == [("PASS", False), ("REVIEW", True)]
 
 
 def invented(misses):

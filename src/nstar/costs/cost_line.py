@@ -9,7 +9,7 @@ import numpy as np
 from nstar.types import Array, Cost
 
 GRID = 129  # sizes tried along the line before the best is refined
-STEPS = 10  # toward the root of the slope: smooth surfaces need about eight
+STEPS = 8  # toward the root of the slope: smooth surfaces need about seven
 HALVINGS = 60  # toward an end of the span, to the last bit of log N
 WIDEST = (1e-2, 1e6)  # tokens per parameter searched, far beyond any run
 WIDENED = 2.0  # of a law that bends: the search leaves the runs' own at most so far

@@ -18,10 +18,11 @@ from nstar.runs.splits import Split, split
 from nstar.samplers.nuts import Settings
 from nstar.scores import LEVELS, quantiles, scores
 from nstar.types import Law, Noise, Response, Varying
-from nstar.validation.averaging import Component, average
+from nstar.validation.averaging import Component, average, evidence
 from nstar.validation.checks import check_fit
 from nstar.verdicts import Check, Status
 
+TOO_NEAR = 0.05  # chance of errors so small from which intervals are for review
 NEAR = 0.75  # decades of D about a profile's minimum that a measured optimum uses
 
 
@@ -59,6 +60,21 @@ class Outcome:
             "optima": self._optima(),
             **self._beside(truth),
         }
+
+    def chance_so_near(self) -> float:
+        """Chance of errors as small beside the intervals, or smaller, were these right.
+
+        By chi-square of the errors in units of the predictive sd, read off the 90 %
+        interval, which counts for as many as there are budgets, five at most: the
+        errors of one extrapolation agree.
+        """
+        from scipy import stats  # half a second nobody else pays
+
+        low, high = quantiles(self.draws, 0.9)
+        sd = (high - low) / (2 * stats.norm.ppf(0.95))
+        z = (self.truth - np.median(self.draws, axis=0)) / sd
+        count = evidence(self.split.test)
+        return float(stats.chi2.cdf(count * np.mean(np.square(z)), count))
 
     def _beside(self, truth: np.ndarray) -> dict[str, Any]:
         if not isinstance(self.fit, Average):
@@ -221,7 +237,7 @@ def predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarra
 
 
 def check_backtest(outcomes: Sequence[Outcome]) -> list[Check]:
-    """Say where a sampler failed, and where 90 % intervals missed far more than they may."""
+    """Say where a sampler failed, and where intervals were far too narrow or too wide."""
     found = []
     for outcome in outcomes:
         name = f"{outcome.split.decades:g} decades held out"
@@ -240,6 +256,12 @@ def check_backtest(outcomes: Sequence[Outcome]) -> list[Check]:
         if status is Status.REVIEW:
             detail += (
                 "; beyond these runs, intervals of this law are too narrow by as much"
+            )
+        elif (chance := outcome.chance_so_near()) < TOO_NEAR:
+            status = Status.REVIEW
+            detail += (
+                f"; errors this small beside the intervals have a chance of {chance:.1%}: on these runs "
+                "they are wider than they need be, and what they say of larger ones may be too"
             )
         found.append(Check(name, status, detail))
     return found
