@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 REPLICATES = 20_000  # of a ladder's number of misses, for the range of mean coverage
 MARK = "<!-- written by benchmarks/extrapolation.py from here on -->\n"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+DEFAULT = "nstar coupled, waves"
+LEVELS = ("0.5", "0.8", "0.9", "0.95")
 MEASURES = ("coverage", "score", "rms", "crps", "energy", "bias", "width")
 
 type Records = list[dict[str, Any]]
@@ -155,6 +157,40 @@ def sources_table(records: Records, measure: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def levels_table(records: Records, name: str = DEFAULT) -> str:
+    """Markdown of one forecaster's coverage at four levels, by source, lowest first."""
+    lines = []
+    for held in sorted({r["hold_out"] for r in records}):
+        mine = [r for r in records if r["hold_out"] == held and name in r["scores"]]
+        rows = [(r["source"], r["ladder"], r["scores"][name]) for r in mine]
+        sources: dict[str, list[Any]] = {}
+        for source, ladder, found in rows:
+            sources.setdefault(source, []).append((ladder, found))
+        table = []
+        for source, found in sources.items():
+            levels = [np.mean([f["coverage"][n] for _, f in found]) for n in LEVELS]
+            worst = min(found, key=lambda one: one[1]["coverage"]["0.9"])
+            score = 100 * np.mean([f["interval_score"]["0.9"] for _, f in found])
+            table.append((source, levels, score, worst))
+        table.sort(key=lambda row: row[1][2])
+        mean = np.mean([row[1] for row in table], axis=0)
+        lines += [
+            f"\n{name}, {held:g} decade{'s' * (held != 1)} held out\n",
+            f"| source | {' | '.join(f'{float(n):.0%}' for n in LEVELS)} | interval score of 90% | worst ladder, and what its 90% hold |",
+            "| --- " * (len(LEVELS) + 3) + "|",
+        ]
+        for source, levels, score, (ladder, found) in table:
+            cells = " | ".join(f"{v:.2f}" for v in levels)
+            lines.append(
+                f"| {source} | {cells} | {score:.2f} | {ladder}: {found['coverage']['0.9']:.2f} |"
+            )
+        cells = " | ".join(f"{v:.3f}" for v in mean)
+        lines.append(
+            f"| **mean of sources** | {cells} | {np.mean([row[2] for row in table]):.2f} | |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def ladders_table(records: Records) -> str:
     """Markdown of every ladder: coverage, interval score, rms and P(misses)."""
     lines = []
@@ -229,6 +265,8 @@ def write(document: dict[str, Any], folder: Path) -> None:
             sources_table(records, "score"),
             "## Coverage of 90 % intervals by source",
             sources_table(records, "coverage"),
+            "## Coverage at every level, lowest source first",
+            levels_table(records),
             "## rms error by source",
             sources_table(records, "rms"),
             "## Every ladder",

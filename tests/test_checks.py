@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 import nstar
+from nstar.fits.diagnostics import in_necks
 from nstar.verdicts import Check, Status, worst
 
 
@@ -242,3 +243,17 @@ def test_answers_are_judged_by_their_own_chains(allocation_fit):
     )
     assert check.status == "FAIL"
     assert "log N* at 3.8e+25 FLOP" in check.detail
+
+
+def test_a_lone_divergence_passes_for_a_neck_one_time_in_ten(rng):
+    """However many amplitudes there are: each has a tail of its own to be low in."""
+    posterior = {f"bend_{n}": rng.lognormal(size=(4, 25_000)) for n in "abcd"}
+    alone = []
+    for i in range(2000):
+        diverging = np.zeros((4, 25_000), bool)
+        diverging[i % 4, i] = True
+        alone.append(in_necks(posterior, diverging))
+    assert np.mean(alone) == pytest.approx(0.1, abs=0.025)
+    in_one = posterior["bend_a"] < np.quantile(posterior["bend_a"], 1e-4)
+    assert in_necks(posterior, in_one)
+    assert not in_necks(posterior, in_one | (posterior["bend_a"] > 20))

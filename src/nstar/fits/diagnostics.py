@@ -11,6 +11,7 @@ ESS = 400  # 100 a chain, ibid.; below it quantiles are not to be trusted
 E_BFMI = 0.3  # Betancourt (2016, arXiv:1604.00695)
 DRAWN = "waves_"  # weights that are drawn given what bends the runs, which is judged
 TOLERATED = 1e-3  # of the transitions of a bent law: its amplitudes have necks
+NECK = 0.1  # share of the draws that lie in one
 
 
 class Diagnostics(NamedTuple):
@@ -93,15 +94,20 @@ def _worst(values: xr.Dataset, pick: Callable[..., Any]) -> tuple[float, str]:
 def in_necks(posterior: Mapping[Any, Any], diverging: Any) -> bool:
     """Say whether divergences are few, and each where an amplitude of a bend is near zero.
 
-    Near zero is below the tenth percentile of its own draws.
+    Near zero is where one draw in ten has any of its amplitudes so low: each is held
+    against a quantile of its own draws, the lower the more amplitudes there are.
 
     Args:
         posterior: of a bent law, (chain, draw, ...) each.
         diverging: which transitions diverged, (chain, draw).
     """
     diverging = np.asarray(diverging, bool)
+    bends = [
+        np.asarray(values)
+        for name, values in posterior.items()
+        if str(name).startswith("bend_") and np.ndim(values) == 2
+    ]
     low = np.zeros_like(diverging)
-    for name, values in posterior.items():
-        if str(name).startswith("bend_") and np.ndim(values) == 2:
-            low |= np.asarray(values) < np.quantile(values, 0.1)
+    for values in bends:
+        low |= values < np.quantile(values, 1 - (1 - NECK) ** (1 / len(bends)))
     return bool(diverging.mean() <= TOLERATED and low[diverging].all())
