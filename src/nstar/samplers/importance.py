@@ -142,11 +142,23 @@ def _near(
     off = _student(nowhere, near, len(u) - few)
     close = jnp.resize(centres, off.shape) + off
     u = jnp.concatenate([_student(whole, wide, few), close])
-    z, c = (jnp.linalg.solve(width, a.T).T for a in (u, centres))
-    squares = jnp.square(z).sum(1)[:, None] + jnp.square(c).sum(1) - 2 * z @ c.T
-    kernels = jax.nn.logsumexp(_log_t(squares, width), axis=1) - jnp.log(KERNELS)
-    parts = _log_student(whole, u) - jnp.log(WHOLE), kernels + jnp.log1p(-1 / WHOLE)
+    parts = (
+        _log_student(whole, u) - jnp.log(WHOLE),
+        _log_kernels(whole, u, centres) + jnp.log1p(-1 / WHOLE),
+    )
     return u, jnp.logaddexp(*parts)
+
+
+def _log_kernels(whole: modes.Mode, u: Array, centres: Array) -> Array:
+    """Log density of the kernels about their centres, as `_log_student` has it, (draw,).
+
+    Distances are of what is centred: squares of unknowns far from zero would cancel.
+    """
+    width = NARROW * whole.width
+    z, c = (jnp.linalg.solve(width, (a - whole.at).T).T for a in (u, centres))
+    squares = jnp.square(z).sum(1)[:, None] + jnp.square(c).sum(1) - 2 * z @ c.T
+    log_t = _log_t(squares, width)
+    return jax.nn.logsumexp(log_t, axis=1) - jnp.log(len(centres))
 
 
 def _student(mode: modes.Mode, key: Array, count: int) -> Array:
