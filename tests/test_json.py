@@ -361,6 +361,11 @@ def test_prior(document):
 def test_sensitivity(document, fits):
     told = document("sensitivity", fits["allocation"])
     hold(SENSITIVITY, told)
+    at = document("sensitivity", fits["allocation"], "--budget", "1e23")
+    scaled = {"unknown": str, "factor": float, "budgets": [float], "how": str}
+    scales = [scaled | {"intervals": {"log N*": [INTERVAL]}}]
+    hold(SENSITIVITY | {"prob": float, "interval": str, "prior_scales": scales}, at)
+    assert at["checks"][-1]["name"] == "owed to priors"
     assert {"alpha1_bent", "sigma"} <= {row["quantity"] for row in told["sensitivity"]}
     assert all(row["says"] for row in told["sensitivity"])
 

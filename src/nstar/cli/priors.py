@@ -1,6 +1,6 @@
 """Commands on priors: what they expect of runs, and what an answer owes to them."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,6 +8,9 @@ from nstar.cli import options as o
 from nstar.cli import show
 from nstar.cli.asked import Asked
 from nstar.cli.source import get_fit, read
+
+if TYPE_CHECKING:
+    from nstar.validation.prior_scales import Scaled
 
 
 def add(app: typer.Typer) -> None:
@@ -69,13 +72,17 @@ def sensitivity(
     runs: o.Runs, law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
     prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
     flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    json: o.Json = False, cache: o.Cache = True,
+    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="Also N*, D*, L* and regret at this budget, and what they are under priors half and twice as wide. Repeatable.")] = None,
+    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
 ) -> None:  # fmt: skip
     """Say which answers rest on the prior, which on the runs.
 
     Prior and likelihood are each made a little stronger and weaker, by re-weighting the
     draws; a quantity that moves by more than 0.05 per doubling is said to depend on it.
+    With --budget the priors that move the decision are made half and twice as wide.
     """
+    o.require_prob(prob)
+    o.require_positive("--budget", budget or [], "1e24")
     asked = Asked(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
     )  # fmt: skip
@@ -87,16 +94,21 @@ def sensitivity(
     from nstar.fits.mixture import components
     from nstar.validation.checks import check_fit
     from nstar.validation.power_scaling import sensitivity as scale
+    from nstar.validation.prior_scales import check_scales, prior_scales
     from nstar.wording import UNKNOWNS, plainly, three
 
     (fit,) = components(found.fit)
-    made = scale(fit)
-    checks = plainly([*check_fit(fit), made.check])
+    budgets = budget or []
+    made = scale(fit, budgets=budgets)
+    scales = prior_scales(fit, budgets, made, prob) if budgets else []
+    owed = [check_scales(scales)] if scales else []
+    checks = plainly([*check_fit(fit), made.check, *owed])
     if json:
         front = head.head(found, 0.9)
         kept = {k: v for k, v in front.items() if k not in ("prob", "interval")}
         rows = [row.as_json() for row in made.rows]
-        show.as_json(kept | {"sensitivity": rows, "checks": [c.as_json() for c in checks]})  # fmt: skip
+        more = {"prob": prob, "interval": "equal-tailed", "prior_scales": [s.as_json() for s in scales]} if scales else {}  # fmt: skip
+        show.as_json(kept | more | {"sensitivity": rows, "checks": [c.as_json() for c in checks]})  # fmt: skip
     else:
         head.title(found)
         show.checks(checks)
@@ -105,8 +117,31 @@ def sensitivity(
             ["quantity", "what it is", "prior", "runs", "prior that matters most", "says"],
             [[r.quantity, UNKNOWNS.get(r.quantity, ""), three(r.prior), three(r.likelihood), r.prior_of, r.says] for r in made.rows],
         )  # fmt: skip
+        if scales:
+            _print_scales(scales, prob)
         show.line("Above 0.05 it depends (Kallioinen et al. 2024); both above: they may disagree.")  # fmt: skip
     show.finish(checks)
+
+
+def _print_scales(scales: "list[Scaled]", prob: float) -> None:
+    """The decision under other priors, a row for each prior and width."""
+    from math import exp
+
+    from nstar.wording import counts, flop, numbers, percent
+
+    usual = scales[0]
+    for i, C in enumerate(usual.budgets):
+        rows = []
+        for one in scales:
+            width = "as they are" if not one.unknown else f"{one.unknown}, {'half' if one.factor < 1 else 'twice'} as wide"  # fmt: skip
+            N = {n: exp(v) for n, v in one.intervals["log N*"][i].items()}
+            loss = one.intervals["L*"][i] if "L*" in one.intervals else None
+            rows.append([width, counts(N), numbers(loss, 4) if loss else "none in this law", one.how])  # fmt: skip
+        show.table(
+            f"{flop(C)} FLOP under other priors; median [{percent(prob)} equal-tailed credible interval]",
+            ["priors", "N* (parameters)", "L*", "how"],
+            rows,
+        )
 
 
 def _print(

@@ -12,6 +12,7 @@ from numpyro.distributions import Distribution
 
 from nstar.departures.bent_lines import READ, UNKNOWN
 from nstar.fits.fitting import Fit
+from nstar.plans.planning import plan
 from nstar.samplers.density import Skeleton, split
 from nstar.types import Array
 from nstar.verdicts import Check, Status
@@ -31,10 +32,13 @@ class Row(NamedTuple):
     likelihood: float  # and to the runs
     prior_of: str  # the unknown whose prior alone moves it most
     says: str
+    by_prior: dict[str, float]  # sensitivity to the prior of each unknown alone
+    decision: bool  # N*, D*, L* or regret at a budget, not an unknown
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers and words."""
-        return self._asdict()
+        names = ("quantity", "prior", "likelihood", "prior_of", "says")
+        return {name: getattr(self, name) for name in names}
 
 
 class Sensitivity(NamedTuple):
@@ -44,7 +48,9 @@ class Sensitivity(NamedTuple):
     check: Check
 
 
-def sensitivity(fit: Fit, quantities: Sequence[str] = ()) -> Sensitivity:
+def sensitivity(
+    fit: Fit, quantities: Sequence[str] = (), budgets: Sequence[float] = ()
+) -> Sensitivity:
     r"""Scale the prior, then the likelihood, by a power and see which answers move.
 
     The posterior is re-weighted to $p(\theta)^a\,p(y|\theta)$ and
@@ -59,9 +65,10 @@ def sensitivity(fit: Fit, quantities: Sequence[str] = ()) -> Sensitivity:
         fit: a posterior.
         quantities: names in `fit.tree["posterior"]`; all single ones unless given, less
             those of a power law that bends, whose bent line stands for them.
+        budgets: FLOP whose log N*, log D*, L* and regret are held against the prior too.
 
     Raises:
-        ValueError: no such quantity.
+        ValueError: no such quantity, or the law says nothing of N* at budgets.
     """
     import arviz_stats
 
@@ -72,8 +79,9 @@ def sensitivity(fit: Fit, quantities: Sequence[str] = ()) -> Sensitivity:
         raise ValueError(msg)
     bent = set(READ) <= set(single)
     usual = [n for n in single if not (bent and n in {"alpha1", "alpha2", "tokens_per_parameter", UNKNOWN})]  # fmt: skip
+    decisions = _decisions(fit, budgets) if len(budgets) else {}
     tree = xr.DataTree.from_dict({
-        "posterior": posterior[list(quantities or usual)],
+        "posterior": posterior[list(quantities or usual)].assign(decisions),
         "log_likelihood": fit.tree["log_likelihood"].dataset.astype(float),
         "log_prior": log_prior(fit),
     })  # fmt: skip
@@ -94,11 +102,30 @@ def sensitivity(fit: Fit, quantities: Sequence[str] = ()) -> Sensitivity:
             runs[q],
             max(each, key=lambda n: each[n][q]),
             _says(prior[q], runs[q]),
+            {n: each[n][q] for n in each},
+            q in decisions,
         )
         for q in prior
     ]
     rows.sort(key=lambda row: -row.prior)
     return Sensitivity(tuple(rows), _check(rows))
+
+
+def _decisions(fit: Fit, budgets: Sequence[float]) -> dict[str, Any]:
+    """Answers at budgets, (chain, draw) each, by what they are called."""
+    made = plan(fit, budgets, brief=True)
+    shape = tuple(fit.tree["posterior"].sizes[n] for n in ("chain", "draw"))
+    found = {}
+    for C in made.budgets:
+        at = made.draws.sel(budget=C)
+        each = {f"log {n}*": np.log(at[n].to_numpy()) for n in ("N", "D")}
+        if "loss_oracle" in at:
+            each["L*"] = at["loss_oracle"].to_numpy()
+            each["regret"] = at["regret"].to_numpy()
+        for name, values in each.items():
+            draws = values.reshape(shape)
+            found[f"{name} at {C:.3g} FLOP"] = (("chain", "draw"), draws)
+    return found
 
 
 def log_prior(fit: Fit) -> xr.Dataset:
