@@ -7,7 +7,8 @@ Each ladder's surfaces that bend (coupled, additive) and its isoFLOP profiles, w
 any, are sampled by four long chains from each of two seeds.  Kept are, of the logs of N* and
 D* and of L* one and two decades beyond the largest run: mean, sd, effective draws of both
 and their Monte-Carlo errors.  A comparison pools the seeds and gives, for every quantity,
-the difference of means in joint errors and the ratio of sds with its error.  Runs on older
+the difference of means in joint errors, the ratio of sds with its error, and that of 90 %
+widths, which a heavy tail moves less.  Runs on older
 commits too: copy it there.
 """
 
@@ -64,6 +65,7 @@ def sampled(runs: Any, law: str, draws: int, seed: int) -> dict[str, Any]:
             rows[f"{name}* at {beyond:g} C"] = {
                 "mean": float(x.mean()),
                 "sd": float(x.std()),
+                "width": float(np.ptp(np.quantile(x, [0.05, 0.95]))),
                 "ess": float(array_stats.ess(x, method="mean", **own)),
                 "ess_square": float(array_stats.ess(square, method="mean", **own)),
                 "kurtosis": float(np.mean(square**2) / np.mean(square) ** 2),
@@ -95,6 +97,7 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any
                     "z": (b["mean"] - a["mean"]) / error,
                     "ratio": b["sd"] / a["sd"],
                     "ratio_error": of_ratio,
+                    "width_ratio": b["width"] / a["width"],
                 }
             )
     return rows
@@ -108,6 +111,7 @@ def _pooled(parts: list[dict[str, float]]) -> dict[str, float]:
     kurtosis = float(np.mean([p["kurtosis"] for p in parts]))
     return {
         "mean": mean,
+        "width": float(np.mean([p["width"] for p in parts])),
         "sd": sd,
         "ess": ess,
         "mean_error": sd / np.sqrt(ess),
@@ -129,7 +133,7 @@ def main() -> None:
     if asked.compare:
         rows = compare(*(json.loads(Path(f).read_text()) for f in asked.compare))
         for row in rows:
-            print(f"{row['fit']:24} {row['quantity']:14} {row['ess'][0]:7} {row['ess'][1]:7} z {row['z']:+.2f}  ratio {row['ratio']:.3f} ± {row['ratio_error']:.3f}")  # fmt: skip
+            print(f"{row['fit']:24} {row['quantity']:14} {row['ess'][0]:7} {row['ess'][1]:7} z {row['z']:+.2f}  ratio {row['ratio']:.3f} ± {row['ratio_error']:.3f}, of 90 % widths {row['width_ratio']:.3f}")  # fmt: skip
         ratios = np.array([row["ratio"] for row in rows])
         print(f"{len(rows)} quantities: |z| at most {max(abs(r['z']) for r in rows):.2f}, ratios {ratios.min():.3f} to {ratios.max():.3f}, mean {ratios.mean():.4f}")  # fmt: skip
         return

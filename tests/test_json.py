@@ -30,7 +30,7 @@ BUDGET = {
     "tokens_per_parameter": INTERVAL, "recommended": {"N": float, "D": float, "epochs": (float, None)}, "limits_cost": (float, None),
     "loss_oracle": (INTERVAL, None), "regret": (INTERVAL, None),
     "optimum": ({"N": INTERVAL, "D": INTERVAL}, None), "N_law": (INTERVAL, None),
-    "D_law": (INTERVAL, None), "on_edge": (float, None), "decades_beyond_data": float,
+    "D_law": (INTERVAL, None), "on_edge": (float, None), "slope_beyond": (INTERVAL, None), "decades_beyond_data": float,
 }  # fmt: skip
 OVER = ([float], None)
 LIMITS = {...: float}  # those given, by name

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import nstar
+from nstar.predictions.allocating import optima
 from nstar.samplers.nuts import Settings
 
 BUDGETS = [1e21, 3.8e25]
@@ -162,3 +163,19 @@ def test_simulated_runs_are_recovered():
     at = plan.table(0.999)[0]
     assert at["N"]["lower"] < N < at["N"]["upper"]
     assert at["N"]["upper"] / at["N"]["lower"] < 4
+
+
+def test_the_slope_that_extrapolates_stands_beside_that_over_the_runs(allocation_fit):
+    """Beyond the runs a bent line is less sure of its exponent than over them."""
+    top = float(allocation_fit.runs["C"].max())
+    made = nstar.plan(allocation_fit, [top / 2, 3.8e25])
+    inside, beyond = made.table()
+    assert inside["slope_beyond"] is None
+    N, _ = optima(allocation_fit, np.array([top, 3.8e25]))
+    slope = np.log(N[:, 1] / N[:, 0]) / np.log(3.8e25 / top)
+    low, middle, high = np.quantile(slope, [0.05, 0.5, 0.95])
+    told = beyond["slope_beyond"]
+    found = [told["lower"], told["median"], told["upper"]]
+    assert found == pytest.approx([low, middle, high])
+    over = made.exponents()["N"]
+    assert high - low > 2 * (over["upper"] - over["lower"])

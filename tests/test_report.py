@@ -171,8 +171,11 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
                 numbers(b["regret"], 2) if b["regret"] else none,
             ]  # fmt: skip
         power, level = route["exponents"], route["coefficients"]
-        both = power["N"], power["D"], level["A1"], level["A2"]
-        assert next(lines)[1:5] == [numbers(one) for one in both]
+        beyond = route["budgets"][-1]["slope_beyond"]
+        assert next(lines)[1:6] == [
+            numbers(power["N"]), numbers(power["D"]), numbers(beyond) if beyond else "the same",
+            numbers(level["A1"]), numbers(level["A2"]),
+        ]  # fmt: skip
     assert not list(answers)
     believed = document["risk"][0]
     assert believed["route"] == document["decision"]["by"] == "mixture"

@@ -107,6 +107,12 @@ def _print_plan(
     if over:
         said += f" between {flop(over[0])} and {flop(over[1])} FLOP"
     show.line(said)
+    for r in budgets:
+        if r["slope_beyond"]:
+            show.line(
+                f"From the largest run to {flop(r['C'])} FLOP N* grows as C to the "
+                f"{numbers(r['slope_beyond'])}: beyond the runs the law bends as its prior lets it."
+            )
 
 
 def _print_limited(budgets: list[dict[str, Any]]) -> None:

@@ -21,6 +21,8 @@ from nstar.types import Surface
 from nstar.verdicts import Check
 from nstar.wording import count, counts, flop, numbers
 
+SLOPED = 1.5  # times the largest run's compute from which the slope to a budget is told
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -32,7 +34,8 @@ class Plan:
     `loss` of the recommended run, `loss_oracle` of each draw's own optimum and their
     difference `regret`; with a discrepancy `N_law` and `D_law`, the optimum of the law
     without it, and of a surface `on_edge`, the share of draws whose optimum lies at an end of the
-    tokens per parameter that were searched; `alpha1`, `alpha2`, `A1`, `A2` by draw.
+    tokens per parameter that were searched, and `slope_beyond`, that of log N* in log C from
+    the largest run to the budget, which extrapolates where `alpha1` is over the runs; `alpha1`, `alpha2`, `A1`, `A2` by draw.
     Where laws are averaged, `law` says which one each draw is of.  What the law cannot
     give is absent.  Under limits the recommended run is of those allowed, `loss_oracle`
     each draw's own best of them, and `limits_cost`, by budget, the expected loss that
@@ -96,8 +99,13 @@ class Plan:
             "N_law": read("N_law"),
             "D_law": read("D_law"),
             "on_edge": float(at["on_edge"]) if "on_edge" in at else None,
+            "slope_beyond": read("slope_beyond") if self._beyond(C) else None,
             "decades_beyond_data": float(np.log10(C / self.draws.attrs["C_max"])),
         }
+
+    def _beyond(self, C: float) -> bool:
+        """Say whether a budget lies so far beyond the runs that a slope to it has a meaning."""
+        return SLOPED * self.draws.attrs["C_max"] < C
 
     def exponents(self, prob: float = 0.9) -> dict[str, dict[str, float]]:
         """Intervals of alpha1 (of N*) and alpha2 (of D*), over `slope_over` where bent."""
@@ -206,6 +214,9 @@ def plan(
         data["on_edge"] = ("budget", _on_edge(fit, D / N))
     data |= slopes
     C_max = float(np.max(fit.runs["C"]))
+    if any(is_bent(part.law) for part in parts):
+        far = np.log(np.maximum(C / C_max, SLOPED))
+        data["slope_beyond"] = (dims, np.log(N / line[0][:, -1:]) / far)
     coords: dict[str, Any] = {"budget": C}
     if isinstance(fit, Average):
         coords["law"] = ("draw", fit.law_of_draw)

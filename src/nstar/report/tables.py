@@ -46,10 +46,20 @@ def answer(document: dict[str, Any]) -> Table:
 
 def lines(document: dict[str, Any]) -> Table:
     """Exponents and coefficients of each route."""
-    header = ["route", "α₁ of N*", "α₂ of D*", "A₁", "A₂", "noise", "runs"]
+    header = [
+        "route",
+        "α₁ of N*",
+        "α₂ of D*",
+        "of N*, from the largest run to the largest budget",
+        "A₁",
+        "A₂",
+        "noise",
+        "runs",
+    ]
     rows = [
         [
             route["route"], numbers(route["exponents"]["N"]), numbers(route["exponents"]["D"]),
+            numbers(beyond) if (beyond := route["budgets"][-1]["slope_beyond"]) else "the same",
             numbers(route["coefficients"]["A1"]), numbers(route["coefficients"]["A2"]),
             route["noise"].replace("_", "-"), str(route["runs"]),
         ]
