@@ -111,7 +111,7 @@ def _pooled(parts: list[dict[str, float]]) -> dict[str, float]:
     kurtosis = float(np.mean([p["kurtosis"] for p in parts]))
     return {
         "mean": mean,
-        "width": float(np.mean([p["width"] for p in parts])),
+        "width": float(np.mean([p.get("width", np.nan) for p in parts])),
         "sd": sd,
         "ess": ess,
         "mean_error": sd / np.sqrt(ess),
