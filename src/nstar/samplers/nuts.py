@@ -40,6 +40,7 @@ MISLED = 500  # pilot transitions where the curvature at the mode misleads
 SHALLOW = 6  # depth of trees in pilots and warm-up: a bad scale is left soon
 SCALED = 0.4  # part of the warm-up after which widths are taken from the chains
 HELD = 5  # draws' worth of unit width in those
+LOST = 0.02  # part of a round's transitions that diverge where no step would do
 TIGHTER = 0.6  # what a step becomes after a divergence
 
 
@@ -127,7 +128,10 @@ def sample(
         count = min(BLOCK, left)
         parts.append(chains.walk(count))
         left -= count
-        if tighten and parts[-1]["diverging"].any():
+        lost = parts[-1]["diverging"].mean()
+        if settings.tighten and lost > LOST:
+            break  # the coordinates are wrong: smaller steps would walk for hours
+        if tighten and lost:
             chains.tighten()
             tighten -= 1
             parts, left = [], settings.draws
