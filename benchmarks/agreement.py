@@ -29,11 +29,11 @@ def ladders(only: list[str]) -> dict[str, Any]:
     """The longest ladder of each source, by name."""
     from ladders import ladders as every
 
-    found: dict[str, Any] = {}
+    longest: dict[str, Any] = {}
     for one in every():
-        if one.source not in found or len(one.runs) > len(found[one.source].runs):
-            found[one.source] = one
-    return {n: v.runs for n, v in found.items() if not only or n in only}
+        if one.source not in longest or len(one.runs) > len(longest[one.source].runs):
+            longest[one.source] = one
+    return {n: v.runs for n, v in longest.items() if not only or n in only}
 
 
 def sampled(runs: Any, law: str, draws: int, seed: int) -> dict[str, Any]:
@@ -51,9 +51,9 @@ def sampled(runs: Any, law: str, draws: int, seed: int) -> dict[str, Any]:
     fit = nstar.fit(runs, law, seed=seed, settings=settings)
     cpu = time.process_time() - start
     C = np.max(runs["C"]) * np.array(BEYOND)
-    found = nstar.plan(fit, C).draws
-    least = {"N": found["N"], "D": found["D"]}
-    least |= {"L": found["loss_oracle"]} if "loss_oracle" in found else {}
+    draws_at = nstar.plan(fit, C).draws
+    least = {"N": draws_at["N"], "D": draws_at["D"]}
+    least |= {"L": draws_at["loss_oracle"]} if "loss_oracle" in draws_at else {}
     rows: dict[str, Any] = {}
     for name, values in least.items():
         each = np.asarray(values.transpose("draw", "budget"))
@@ -61,13 +61,13 @@ def sampled(runs: Any, law: str, draws: int, seed: int) -> dict[str, Any]:
             x = each[:, i] if name == "L" else np.log(each[:, i])
             x = x.reshape(settings.chains, -1)
             square = np.square(x - x.mean())
-            own = {"chain_axis": 0, "draw_axis": 1}
+            where = {"chain_axis": 0, "draw_axis": 1}
             rows[f"{name}* at {beyond:g} C"] = {
                 "mean": float(x.mean()),
                 "sd": float(x.std()),
                 "width": float(np.ptp(np.quantile(x, [0.05, 0.95]))),
-                "ess": float(array_stats.ess(x, method="mean", **own)),
-                "ess_square": float(array_stats.ess(square, method="mean", **own)),
+                "ess": float(array_stats.ess(x, method="mean", **where)),
+                "ess_square": float(array_stats.ess(square, method="mean", **where)),
                 "kurtosis": float(np.mean(square**2) / np.mean(square) ** 2),
             }
     stats = fit.tree["sample_stats"]
@@ -86,7 +86,10 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any
         if name not in after:
             continue
         for quantity in before[name][0]["rows"]:
-            a, b = (_pooled([f["rows"][quantity] for f in side[name]]) for side in (before, after))  # fmt: skip
+            a, b = (
+                _pooled([f["rows"][quantity] for f in side[name]])
+                for side in (before, after)
+            )
             error = np.hypot(a["mean_error"], b["mean_error"])
             of_ratio = np.hypot(a["log_sd_error"], b["log_sd_error"])
             rows.append(
@@ -129,29 +132,33 @@ def main() -> None:
     )
     parser.add_argument("--draws", type=int, default=3000)
     parser.add_argument("--compare", nargs=2)
-    asked = parser.parse_args()
-    if asked.compare:
-        rows = compare(*(json.loads(Path(f).read_text()) for f in asked.compare))
+    options = parser.parse_args()
+    if options.compare:
+        rows = compare(*(json.loads(Path(f).read_text()) for f in options.compare))
         for row in rows:
-            print(f"{row['fit']:24} {row['quantity']:14} {row['ess'][0]:7} {row['ess'][1]:7} z {row['z']:+.2f}  ratio {row['ratio']:.3f} ± {row['ratio_error']:.3f}, of 90 % widths {row['width_ratio']:.3f}")  # fmt: skip
+            print(
+                f"{row['fit']:24} {row['quantity']:14} {row['ess'][0]:7} {row['ess'][1]:7} z {row['z']:+.2f}  ratio {row['ratio']:.3f} ± {row['ratio_error']:.3f}, of 90 % widths {row['width_ratio']:.3f}"
+            )
         ratios = np.array([row["ratio"] for row in rows])
-        print(f"{len(rows)} quantities: |z| at most {max(abs(r['z']) for r in rows):.2f}, ratios {ratios.min():.3f} to {ratios.max():.3f}, mean {ratios.mean():.4f}")  # fmt: skip
+        print(
+            f"{len(rows)} quantities: |z| at most {max(abs(r['z']) for r in rows):.2f}, ratios {ratios.min():.3f} to {ratios.max():.3f}, mean {ratios.mean():.4f}"
+        )
         return
     import nstar
 
     nstar.use_cache()
-    found: dict[str, Any] = {}
-    for name, runs in ladders(asked.only).items():
-        for law in asked.laws:
+    fits_by_name: dict[str, Any] = {}
+    for name, runs in ladders(options.only).items():
+        for law in options.laws:
             try:
-                fits = [sampled(runs, law, asked.draws, seed) for seed in SEEDS]
+                fits = [sampled(runs, law, options.draws, seed) for seed in SEEDS]
             except ValueError as error:
                 print(f"{name} {law}: {error}", file=sys.stderr)
                 continue
-            found[f"{name} {law}"] = fits
+            fits_by_name[f"{name} {law}"] = fits
             line = ", ".join(f"{f['cpu']:.0f} CPU-s" for f in fits)
             print(f"{name} {law}: {line}", file=sys.stderr, flush=True)
-            Path(asked.keep).write_text(json.dumps(found))
+            Path(options.keep).write_text(json.dumps(fits_by_name))
 
 
 if __name__ == "__main__":

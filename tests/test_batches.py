@@ -379,12 +379,15 @@ def test_a_few_divergences_pass_where_a_bend_is_near_zero_and_nowhere_else():
 def test_kernels_have_their_density_in_single_precision(width, rng):
     """Unknowns of a few units and posteriors a thousandth as wide: nothing cancels."""
     at = rng.normal(size=6) * 3
-    whole = modes.Mode(at, width * np.linalg.cholesky(np.cov(rng.normal(size=(6, 60)))))
-    centres = at + rng.normal(size=(128, 6)) @ whole.width.T
-    u = centres[rng.integers(128, size=500)] + 0.4 * rng.normal(size=(500, 6)) @ whole.width.T  # fmt: skip
-    single = [np.float32(a) for a in (*whole, u, centres)]
+    mode = modes.Mode(at, width * np.linalg.cholesky(np.cov(rng.normal(size=(6, 60)))))
+    centres = at + rng.normal(size=(128, 6)) @ mode.width.T
+    u = (
+        centres[rng.integers(128, size=500)]
+        + 0.4 * rng.normal(size=(500, 6)) @ mode.width.T
+    )
+    single = [np.float32(a) for a in (*mode, u, centres)]
     with jax.enable_x64(True):
         double = [np.float64(a) for a in single]
         exact = importance._log_kernels(modes.Mode(*double[:2]), *double[2:])
-    found = importance._log_kernels(modes.Mode(*single[:2]), *single[2:])
-    np.testing.assert_allclose(found, exact, atol=0.02)
+    rounded = importance._log_kernels(modes.Mode(*single[:2]), *single[2:])
+    np.testing.assert_allclose(rounded, exact, atol=0.02)

@@ -6,6 +6,7 @@ import pytest
 from numpyro.distributions.transforms import ExpTransform, SigmoidTransform
 
 import nstar
+from nstar.validation.power_scaling import Row, Sensitivity
 from nstar.validation.prior_scales import (
     FACTORS,
     Scaled,
@@ -14,6 +15,7 @@ from nstar.validation.prior_scales import (
     prior_scales,
     widened,
 )
+from nstar.verdicts import Check, Status
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +33,9 @@ def test_answers_are_held_against_the_prior_too(owed):
 def test_a_prior_half_as_wide_is_the_fit_made_again_with_it(allocation_fit, owed):
     """Far beyond the runs N* owes to the prior of alpha1: narrower in, narrower out."""
     assert "alpha1" in mattering(owed)
-    found = prior_scales(allocation_fit, [3.8e25], owed)
-    assert (found[0].unknown, found[0].how) == ("", "as is")
-    rows = {(one.unknown, one.factor): one.intervals["log N*"][0] for one in found}
+    answers = prior_scales(allocation_fit, [3.8e25], owed)
+    assert (answers[0].unknown, answers[0].how) == ("", "as is")
+    rows = {(one.unknown, one.factor): one.intervals["log N*"][0] for one in answers}
 
     def width(row):
         return row["upper"] - row["lower"]
@@ -41,8 +43,8 @@ def test_a_prior_half_as_wide_is_the_fit_made_again_with_it(allocation_fit, owed
     usual = width(rows["", 1.0])
     assert width(rows["alpha1", 0.5]) < usual < width(rows["alpha1", 2.0])
     narrow = widened(allocation_fit.law.priors()["alpha1"], 0.5)
-    made = nstar.fit(allocation_fit.runs, "allocation", priors={"alpha1": narrow})
-    again = np.log(nstar.plan(made, 3.8e25).draws["N"].to_numpy())
+    refit = nstar.fit(allocation_fit.runs, "allocation", priors={"alpha1": narrow})
+    again = np.log(nstar.plan(refit, 3.8e25).draws["N"].to_numpy())
     low, high = np.quantile(again, [0.05, 0.95])
     assert rows["alpha1", 0.5]["lower"] == pytest.approx(low, abs=0.15 * usual)
     assert rows["alpha1", 0.5]["upper"] == pytest.approx(high, abs=0.15 * usual)
@@ -76,7 +78,9 @@ def test_a_prior_is_so_many_times_as_wide(prior, factor):
     before, after = quartiles(prior), quartiles(widened(prior, factor))
     assert np.ptp(after) / np.ptp(before) == pytest.approx(factor, rel=0.06)
     if not isinstance(prior, dist.HalfNormal):
-        assert after[1] == pytest.approx(before[1], abs=0.12 * max(np.ptp(before), np.ptp(after)))  # fmt: skip
+        assert after[1] == pytest.approx(
+            before[1], abs=0.12 * max(np.ptp(before), np.ptp(after))
+        )
 
 
 def nstar_key():
@@ -95,10 +99,21 @@ def test_the_check_names_the_prior_that_moves_an_end_most():
         return Scaled(unknown, factor, (1e24,), each, "weighed anew")
 
     usual = row("", 1.0, 1.0)
-    small = check_scales([usual, row("alpha1", 2.0, 1.1)])
+    nothing = Sensitivity((), Check("prior sensitivity", Status.PASS, ""))
+    small = check_scales([usual, row("alpha1", 2.0, 1.1)], nothing)
     assert small.status == "PASS"
-    large = check_scales([usual, row("alpha1", 0.5, 0.9), row("bend_along", 2.0, 2.0)])
+    large = check_scales(
+        [usual, row("alpha1", 0.5, 0.9), row("bend_along", 2.0, 2.0)], nothing
+    )
     assert large.status == "REVIEW"
     assert "the prior of bend_along twice as wide" in large.detail
     assert "moves by 50%" in large.detail
-    assert check_scales([usual]).status == "PASS"
+    assert check_scales([usual], nothing).status == "PASS"
+    alone = {"alpha1": 0.3}
+    decision = Row("log N*", 0.3, 0.3, "alpha1", "both matter", alone, decision=True)
+    moving = Sensitivity((decision,), nothing.check)
+    untried = check_scales([usual], moving)
+    assert untried.status == "REVIEW"
+    assert "the priors of alpha1 move the decision" in untried.detail
+    broken = row("alpha1", 0.5, 0.9)._replace(trouble="R-hat of alpha1 at 1.300")
+    assert check_scales([usual, broken], moving).status == "REVIEW"

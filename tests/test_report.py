@@ -173,9 +173,12 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
         power, level = route["exponents"], route["coefficients"]
         beyond = route["budgets"][-1]["slope_beyond"]
         assert next(lines)[1:6] == [
-            numbers(power["N"]), numbers(power["D"]), numbers(beyond) if beyond else "the same",
-            numbers(level["A1"]), numbers(level["A2"]),
-        ]  # fmt: skip
+            numbers(power["N"]),
+            numbers(power["D"]),
+            numbers(beyond) if beyond else "the same",
+            numbers(level["A1"]),
+            numbers(level["A2"]),
+        ]
     assert not list(answers)
     believed = document["risk"][0]
     assert believed["route"] == document["decision"]["by"] == "mixture"

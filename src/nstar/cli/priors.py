@@ -101,14 +101,24 @@ def sensitivity(
     budgets = budget or []
     made = scale(fit, budgets=budgets)
     scales = prior_scales(fit, budgets, made, prob) if budgets else []
-    owed = [check_scales(scales)] if scales else []
+    owed = [check_scales(scales, made)] if scales else []
     checks = plainly([*check_fit(fit), made.check, *owed])
     if json:
         front = head.head(found, 0.9)
         kept = {k: v for k, v in front.items() if k not in ("prob", "interval")}
         rows = [row.as_json() for row in made.rows]
-        more = {"prob": prob, "interval": "equal-tailed", "prior_scales": [s.as_json() for s in scales]} if scales else {}  # fmt: skip
-        show.as_json(kept | more | {"sensitivity": rows, "checks": [c.as_json() for c in checks]})  # fmt: skip
+        more = (
+            {
+                "prob": prob,
+                "interval": "equal-tailed",
+                "prior_scales": [s.as_json() for s in scales],
+            }
+            if scales
+            else {}
+        )
+        show.as_json(
+            kept | more | {"sensitivity": rows, "checks": [c.as_json() for c in checks]}
+        )
     else:
         head.title(found)
         show.checks(checks)
@@ -133,10 +143,21 @@ def _print_scales(scales: "list[Scaled]", prob: float) -> None:
     for i, C in enumerate(usual.budgets):
         rows = []
         for one in scales:
-            width = "as they are" if not one.unknown else f"{one.unknown}, {'half' if one.factor < 1 else 'twice'} as wide"  # fmt: skip
+            width = (
+                "as they are"
+                if not one.unknown
+                else f"{one.unknown}, {'half' if one.factor < 1 else 'twice'} as wide"
+            )
             N = {n: exp(v) for n, v in one.intervals["log N*"][i].items()}
             loss = one.intervals["L*"][i] if "L*" in one.intervals else None
-            rows.append([width, counts(N), numbers(loss, 4) if loss else "none in this law", one.how])  # fmt: skip
+            rows.append(
+                [
+                    width,
+                    counts(N),
+                    numbers(loss, 4) if loss else "none in this law",
+                    one.how,
+                ]
+            )
         show.table(
             f"{flop(C)} FLOP under other priors; median [{percent(prob)} equal-tailed credible interval]",
             ["priors", "N* (parameters)", "L*", "how"],

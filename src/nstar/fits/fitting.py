@@ -190,10 +190,10 @@ def fit(
             notes = (*p.notes, *more)
             return Fit(p.law, p.noise, p.runs, tree, seed, p.chosen, notes)
 
-        found = attempt(settings or usual)
-        if settings is None and (trouble := found.diagnosis.trouble):
+        first = attempt(settings or usual)
+        if settings is None and (trouble := first.diagnosis.trouble):
             return attempt(again, _second_attempt(trouble, again))
-        return found
+        return first
 
 
 class Problem(NamedTuple):

@@ -106,10 +106,10 @@ def check_joint(
     where = f"the best model's loss is {best:.3g}; those that were sampled have {low:.3g} to {high:.3g}"
     outside = not low <= best <= high
     found.append(Check("loss within the counts", Status.REVIEW if outside else Status.PASS, where + ("; pass@k there follows from the line" if outside else "")))  # fmt: skip
-    own = loss.runs["L"]
-    if float(own.max()) < low or float(own.min()) > high:
+    ladder = loss.runs["L"]
+    if float(ladder.max()) < low or float(ladder.min()) > high:
         detail = (
-            f"the ladder's losses are {own.min():.3g} to {own.max():.3g} and those of the models that were "
+            f"the ladder's losses are {ladder.min():.3g} to {ladder.max():.3g} and those of the models that were "
             f"sampled {low:.3g} to {high:.3g}: no loss is in both, so they are of another unit, tokenizer "
             "or validation set, and the answer means nothing; measure both on one set, in one unit"
         )

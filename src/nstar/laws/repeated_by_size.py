@@ -69,9 +69,12 @@ class RepeatedBySize:
     def expected(self, params: Params, x: Inputs) -> Array:
         """Tell each problem's population (`nstar.responses.rate_mixtures`), (problem, 42)."""
         sizes = jnp.asarray(self.sizes)
-        told = self.around(params, sizes, params["offset_ease"], params["offset_tail"])
-        own = jnp.searchsorted(sizes, x[self.by])
-        return jax.nn.one_hot(own, len(sizes), dtype=told.dtype) @ told
+        populations = self.around(
+            params, sizes, params["offset_ease"], params["offset_tail"]
+        )
+        model = jnp.searchsorted(sizes, x[self.by])
+        each = jax.nn.one_hot(model, len(sizes), dtype=populations.dtype)
+        return each @ populations
 
     def around(self, params: Params, size: Array, ease: Array, tail: Array) -> Array:
         """Tell the population of a model of this size, with its offsets from the line."""

@@ -54,8 +54,9 @@ class OfCounts:
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
         """Return the probabilities of the counts that were given."""
         _require(expected, x["samples"])
-        told = jnp.shape(expected)[-1] == TOLD[1]
-        return Counts(expected, x["samples"], likely=self.likely if told else None)
+        on_basis = jnp.shape(expected)[-1] == TOLD[1]
+        likely = self.likely if on_basis else None
+        return Counts(expected, x["samples"], likely=likely)
 
 
 class Counts(dist.Distribution):

@@ -286,8 +286,8 @@ def _decisions(plan: Plan) -> Iterator[Check]:
             for method, prob in (("bulk", None), ("tail", (0.05, 0.95))):
                 each = array_stats.ess(x, method=method, prob=prob, **where)
                 ess.append((float(each), what))
-            own = array_stats.ess(x, method="mean", **where)
-            error.append(1 / np.sqrt(float(own)))
+            of_mean = array_stats.ess(x, method="mean", **where)
+            error.append(1 / np.sqrt(float(of_mean)))
     if not rhat:
         return
     (worst, of), (least, least_of) = max(rhat), min(ess)

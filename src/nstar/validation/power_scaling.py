@@ -113,19 +113,19 @@ def sensitivity(
 
 def _decisions(fit: Fit, budgets: Sequence[float]) -> dict[str, Any]:
     """Answers at budgets, (chain, draw) each, by what they are called."""
-    made = plan(fit, budgets, brief=True)
+    planned = plan(fit, budgets, brief=True)
     shape = tuple(fit.tree["posterior"].sizes[n] for n in ("chain", "draw"))
-    found = {}
-    for C in made.budgets:
-        at = made.draws.sel(budget=C)
+    answers = {}
+    for C in planned.budgets:
+        at = planned.draws.sel(budget=C)
         each = {f"log {n}*": np.log(at[n].to_numpy()) for n in ("N", "D")}
         if "loss_oracle" in at:
             each["L*"] = at["loss_oracle"].to_numpy()
             each["regret"] = at["regret"].to_numpy()
         for name, values in each.items():
             draws = values.reshape(shape)
-            found[f"{name} at {C:.3g} FLOP"] = (("chain", "draw"), draws)
-    return found
+            answers[f"{name} at {C:.3g} FLOP"] = (("chain", "draw"), draws)
+    return answers
 
 
 def log_prior(fit: Fit) -> xr.Dataset:

@@ -13,7 +13,7 @@ import numpyro.distributions as dist
 
 from nstar.fits.fitting import Fit
 from nstar.fits.refitting import again
-from nstar.fits.reweighting import is_reweighted, reweighted
+from nstar.fits.reweighting import reweighted
 from nstar.intervals import interval
 from nstar.plans.planning import Plan, plan
 from nstar.priors.sets import of_fit
@@ -38,10 +38,11 @@ class Scaled(NamedTuple):
     budgets: tuple[float, ...]
     intervals: dict[str, list[dict[str, float]]]  # of log N* and L*, a budget each
     how: str  # "as is", "weighed anew" or "fitted again"
+    trouble: str = ""  # of the sampler, where it was fitted again
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers and words."""
-        return self._asdict()
+        return {n: v for n, v in self._asdict().items() if n != "trouble"}
 
 
 def prior_scales(
@@ -58,23 +59,23 @@ def prior_scales(
     Returns:
         As the priors are, first; then two for each prior that matters.
     """
-    made = plan(fit, budgets, brief=True)
-    found = [_scaled("", 1.0, made, prob, "as is")]
-    own = of_fit(fit.tree.attrs, fit.priors)
+    answers = [_scaled("", 1.0, plan(fit, budgets, brief=True), prob, "as is")]
+    chosen = of_fit(fit.tree.attrs, fit.priors)
     priors = fit.law.priors() | fit.noise.priors(fit.law.response) | dict(fit.priors)
     for name in mattering(owed):
         for factor in FACTORS:
             wider = widened(priors[name], factor)
             if wider is None:
                 continue
-            chosen = own | {name: wider}
-            other = reweighted(fit, priors=chosen)
+            other = reweighted(fit, priors=chosen | {name: wider})
+            trouble, how = "", "weighed anew"
             if other is None:
-                other = again(fit, priors=chosen, brief=True)
-            how = "weighed anew" if is_reweighted(other) else "fitted again"
-            made = plan(other, budgets, brief=True)
-            found.append(_scaled(name, factor, made, prob, how))
-    return found
+                other = again(fit, priors=chosen | {name: wider}, brief=True)
+                trouble, how = other.diagnosis.trouble, "fitted again"
+            how = f"{how}, with {trouble}" if trouble else how
+            at = plan(other, budgets, brief=True)
+            answers.append(_scaled(name, factor, at, prob, how, trouble=trouble))
+    return answers
 
 
 def mattering(owed: Sensitivity) -> list[str]:
@@ -113,9 +114,19 @@ def widened(prior: Prior, factor: float) -> dist.Distribution | None:
     return None
 
 
-def check_scales(found: Sequence[Scaled]) -> Check:
-    """Say by how much of its interval a decision moves under other priors."""
-    usual, others = found[0], found[1:]
+def check_scales(answers: Sequence[Scaled], owed: Sensitivity) -> Check:
+    """Say by how much of its interval a decision moves under other priors.
+
+    Priors that matter and could not be tried, and re-fits in trouble, are for review.
+    """
+    usual, others = answers[0], [one for one in answers[1:] if not one.trouble]
+    tried = {one.unknown for one in others}
+    if left := [name for name in mattering(owed) if name not in tried]:
+        detail = (
+            f"the priors of {', '.join(left)} move the decision, and could not be made half or twice "
+            "as wide: of no family known here, or the fit under them had trouble; try others with --prior"
+        )
+        return Check("owed to priors", Status.REVIEW, detail)
     moves = sorted(_moves(usual, others), key=lambda move: -move[0])
     if not moves:
         detail = "no prior of a single unknown moves N* or L* much"
@@ -145,12 +156,15 @@ def _moves(
                 yield max(ends) / width, what, C, one
 
 
-def _scaled(name: str, factor: float, made: Plan, prob: float, how: str) -> Scaled:
-    values = {"log N*": np.log(made.draws["N"].to_numpy())}
-    if "loss_oracle" in made.draws:
-        values["L*"] = made.draws["loss_oracle"].to_numpy()
+def _scaled(
+    name: str, factor: float, at: Plan, prob: float, how: str, *, trouble: str = ""
+) -> Scaled:
+    values = {"log N*": np.log(at.draws["N"].to_numpy())}
+    if "loss_oracle" in at.draws:
+        values["L*"] = at.draws["loss_oracle"].to_numpy()
     intervals = {
         what: [interval(each, prob).as_json() for each in draws.T]
         for what, draws in values.items()
     }
-    return Scaled(name, factor, tuple(made.budgets.tolist()), intervals, how)
+    budgets = tuple(at.budgets.tolist())
+    return Scaled(name, factor, budgets, intervals, how, trouble)
