@@ -109,9 +109,9 @@ def test_minima_of_draws_are_their_parabolas(rng):
     log_D = np.log(np.geomspace(1e9, 1e11, 7))
     L = 2.0 + 0.03 * np.square(log_D - log_D[3]) + 0.01 * rng.normal(size=(200, 7))
     L[0], L[1] = log_D, -log_D  # no minimum: the end with the lower loss
-    found = minima(log_D, L)
-    assert found[:2] == pytest.approx([log_D[0], log_D[-1]])
-    for losses, place in zip(L[2:], found[2:], strict=True):
+    places = minima(log_D, L)
+    assert places[:2] == pytest.approx([log_D[0], log_D[-1]])
+    for losses, place in zip(L[2:], places[2:], strict=True):
         a, b, _ = np.polyfit(log_D - log_D.mean(), losses, 2)
         if a > 0:
             inside = np.clip(-b / (2 * a) + log_D.mean(), log_D[0], log_D[-1])
@@ -128,10 +128,10 @@ def test_optima_of_a_surface_are_scored_as_they_are_measured(rng):
     )
     draws = exact + sigma * rng.normal(size=(2000, exact.size))
     fit = SimpleNamespace(law=SimpleNamespace(response=LOG_LOSS), seed=0)
-    found = Outcome(split_of(test), fit, draws)._optima()
-    assert len(found["budgets"]) >= 3
-    assert found["D"]["coverage"]["0.95"] >= 0.75
-    assert found["N"]["rmse"] == pytest.approx(found["D"]["rmse"], rel=1e-6)
+    right = Outcome(split_of(test), fit, draws)._optima()
+    assert len(right["budgets"]) >= 3
+    assert right["D"]["coverage"]["0.95"] >= 0.75
+    assert right["N"]["rmse"] == pytest.approx(right["D"]["rmse"], rel=1e-6)
     tilted = draws + 0.05 * (np.log(x["D"]) - np.log(x["D"]).mean())
     missed = Outcome(split_of(test), fit, tilted)._optima()
     assert missed["D"]["coverage"]["0.9"] < 0.5
@@ -143,7 +143,7 @@ def test_intervals_far_too_wide_are_for_review(monkeypatch):
     monkeypatch.setattr(backtests, "check_fit", lambda fit: [])
     rng = np.random.default_rng(1)
     C = np.geomspace(1e20, 1e22, 12)
-    said = []
+    verdicts = []
     for width in (1.0, 10.0):
         test = nstar.read_runs({"C": C, "N": np.sqrt(C / 120), "L": np.full(12, 3.0)})
         middle = np.log(3.0) + 0.01 * rng.normal(size=12)
@@ -151,8 +151,8 @@ def test_intervals_far_too_wide_are_for_review(monkeypatch):
         fit = SimpleNamespace(law=SimpleNamespace(response=LOG_LOSS))
         part = SimpleNamespace(test=test, train=test, decades=1.0)
         (check,) = check_backtest([Outcome(part, fit, draws)])
-        said.append((check.status, "wider than they need be" in check.detail))
-    assert said == [("PASS", False), ("REVIEW", True)]
+        verdicts.append((check.status, "wider than they need be" in check.detail))
+    assert verdicts == [("PASS", False), ("REVIEW", True)]
 
 
 def invented(misses):

@@ -168,14 +168,14 @@ def test_simulated_runs_are_recovered():
 def test_the_slope_that_extrapolates_stands_beside_that_over_the_runs(allocation_fit):
     """Beyond the runs a bent line is less sure of its exponent than over them."""
     top = float(allocation_fit.runs["C"].max())
-    made = nstar.plan(allocation_fit, [top / 2, 3.8e25])
-    inside, beyond = made.table()
+    planned = nstar.plan(allocation_fit, [top / 2, 3.8e25])
+    inside, beyond = planned.table()
     assert inside["slope_beyond"] is None
     N, _ = optima(allocation_fit, np.array([top, 3.8e25]))
     slope = np.log(N[:, 1] / N[:, 0]) / np.log(3.8e25 / top)
     low, middle, high = np.quantile(slope, [0.05, 0.5, 0.95])
-    told = beyond["slope_beyond"]
-    found = [told["lower"], told["median"], told["upper"]]
-    assert found == pytest.approx([low, middle, high])
-    over = made.exponents()["N"]
+    row = beyond["slope_beyond"]
+    ends = [row["lower"], row["median"], row["upper"]]
+    assert ends == pytest.approx([low, middle, high])
+    over = planned.exponents()["N"]
     assert high - low > 2 * (over["upper"] - over["lower"])

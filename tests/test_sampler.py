@@ -71,8 +71,8 @@ def test_a_mode_that_no_chain_starts_at_is_named(allocation_fit):
     assert tree.attrs[MISSED] == "[]"
     assert "modes" not in {c.name for c in nstar.check_fit(allocation_fit)}
     tree.attrs[MISSED] = "[0.07, 0.03]"
-    found = nstar.check_fit(replace(allocation_fit, tree=tree))
-    (check,) = (c for c in found if c.name == "modes")
+    checks = nstar.check_fit(replace(allocation_fit, tree=tree))
+    (check,) = (c for c in checks if c.name == "modes")
     assert check.status == "REVIEW"
     assert "2 other modes with about 10%" in check.detail
 
