@@ -84,6 +84,13 @@ def test_a_mode_found_twice_is_one():
     assert [f.energy for f in kept] == [second.energy, first.energy]
 
 
+def test_a_spike_is_not_the_best_mode_however_deep():
+    spike = modes.Found(modes.Mode(np.zeros(3), 1e-3 * np.eye(3)), -10.0)
+    broad = modes.Found(modes.Mode(np.ones(3), np.eye(3)), 0.0)
+    assert modes.apart([spike, broad])[0] is broad
+    assert modes.shares([spike, broad])[1] > 0.99
+
+
 def test_two_modes_are_never_one_interval_that_passes():
     """A break the one way or the other explains these runs alike: said, not chosen."""
     design = DESIGNS["broken"]()

@@ -82,9 +82,9 @@ def find(slopes: Slopes, starts: np.ndarray, steps: int = STEPS) -> list[Found]:
 
 
 def apart(found: list[Found]) -> list[Found]:
-    """The modes that differ, lowest energy first; within a width of one is that one."""
+    """The modes that differ, most mass first; within a width of one is that one."""
     kept: list[Found] = []
-    for one in sorted(found, key=lambda f: f.energy):
+    for one in sorted(found, key=_log_mass, reverse=True):
         z = (np.linalg.solve(k.mode.width, one.mode.at - k.mode.at) for k in kept)
         if not any(np.linalg.norm(off) < 1 for off in z):
             kept.append(one)
@@ -93,9 +93,14 @@ def apart(found: list[Found]) -> list[Found]:
 
 def shares(found: list[Found]) -> np.ndarray:
     """Laplace's mass of each mode, (mode,), as parts of one."""
-    mass = np.array([np.linalg.slogdet(m.width)[1] - energy for m, energy in found])
+    mass = np.array([_log_mass(one) for one in found])
     mass = np.exp(mass - mass.max())
     return mass / mass.sum()
+
+
+def _log_mass(one: Found) -> float:
+    """Log of Laplace's mass: a spike may be deep and hold next to nothing."""
+    return float(np.linalg.slogdet(one.mode.width)[1] - one.energy)
 
 
 def shared(found: list[Found], chains: int) -> np.ndarray:

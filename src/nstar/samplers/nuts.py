@@ -21,7 +21,7 @@ from nstar.samplers.density import Data, Skeleton
 from nstar.samplers.flat import unravel_of
 from nstar.samplers.mixing import enough
 from nstar.samplers.randomness import words
-from nstar.samplers.telling import given_back, tell
+from nstar.samplers.telling import MISLEADING, Told, given_back, tell, tell_again
 from nstar.samplers.trajectories import (
     BLOCK,
     DEEPEST,
@@ -41,6 +41,7 @@ SHALLOW = 6  # depth of trees in pilots and warm-up: a bad scale is left soon
 SCALED = 0.4  # part of the warm-up after which widths are taken from the chains
 HELD = 5  # draws' worth of unit width in those
 LOST = 0.02  # part of a round's transitions that diverge where no step would do
+LOOKS, PILOT = 4, 100  # at the runs again, each after so many transitions
 TIGHTER = 0.6  # what a step becomes after a divergence
 
 
@@ -107,7 +108,8 @@ def sample(
     seed = words(key)
     if prior is None:
         prior = density.prior_draws(law, noise, chosen, key, PRIOR_DRAWS)
-    skeleton, problem, peaks, mismatch, led = tell(law, noise, chosen, data, prior)
+    model = law, noise, chosen, data, prior
+    skeleton, problem, peaks, mismatch, led = _guided(model, settings, seed, tick)
     misled = mismatch > settings.trusted and not led
     if misled:
         settings = settings._replace(pilot=MISLED)
@@ -157,6 +159,25 @@ def sample(
     missed = modes.missed(peaks, at)
     found = (posterior, prior, log_likelihood[..., :runs], stats, np.array(missed))
     return Draws(*jax.tree.map(np.asarray, found))
+
+
+def _guided(
+    model: tuple[Any, ...],
+    settings: Settings,
+    seed: list[int],
+    tick: Callable[[int, int], None],
+) -> Told:
+    """Find the modes; where the best misleads, look again from where chains go from it."""
+    guided = tell(*model)
+    for again in range(LOOKS):
+        if not guided.led or guided.mismatch <= MISLEADING:
+            break
+        frames, at = [guided.found[0].mode], np.zeros(settings.chains, int)
+        problem = guided.skeleton, guided.problem
+        pilot = Chains(*problem, frames, at, settings, [*seed, again], tick)
+        pilot.walk(PILOT, learning=True)
+        guided = tell_again(*model, guided, pilot.unknowns())
+    return guided
 
 
 class Chains:
@@ -261,6 +282,10 @@ class Chains:
         return jax.tree.map(
             lambda a: a.reshape(chains, width, *a.shape[1:])[:, :draws], joined
         )
+
+    def unknowns(self) -> np.ndarray:
+        """Flat unknowns where the chains are, (chain, unknown)."""
+        return np.stack([self._unknowns(i) for i in range(len(self.walks))])
 
     def settle(self) -> None:
         """End the warm-up: steps stay as they were learned."""

@@ -1,5 +1,6 @@
 """Where a posterior's modes are: searches from draws of the prior, in flat unknowns."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -20,15 +21,22 @@ ONE = np.ones(1, bool)
 
 
 def prepare(
-    skeleton: Skeleton, problem: Any, u: np.ndarray, steps: int = modes.STEPS
+    skeleton: Skeleton,
+    problem: Any,
+    u: np.ndarray,
+    steps: int = modes.STEPS,
+    also: Sequence[modes.Found] = (),
 ) -> tuple[list[modes.Found], float]:
-    """Find the modes from flat unknowns, (start, unknown), and the best's mismatch."""
+    """Find the modes from flat unknowns, (start, unknown), and the best's mismatch.
+
+    `also` are modes that another search ended at.
+    """
     slopes = slopes_of(skeleton, problem)
     energies = slopes(u[None], ONE)[0][0]
     energies = np.where(np.isfinite(energies), energies, np.inf)
     parts = np.array_split(np.arange(len(u)), min(SEARCHES, len(u)))
     best = [part[np.argmin(energies[part])] for part in parts]
-    found = modes.apart(modes.find(slopes, u[best], steps))
+    found = modes.apart([*also, *modes.find(slopes, u[best], steps)])
     at, normal = modes.probes(found[0].mode)
     return found, modes.mismatch(slopes(at[None], ONE)[0][0], normal)
 
@@ -40,6 +48,15 @@ def leading(skeleton: Skeleton, problem: Any, named: Params) -> np.ndarray:
     u = origin(law, noise, priors)
     u |= {name: value for name, value in named.items() if name not in law.leads}
     return np.asarray(ravel_pytree(u)[0])
+
+
+def leading_draws(skeleton: Skeleton, problem: Any, draws: Params) -> np.ndarray:
+    """Flat draws of the prior, (draw, unknown), but for what the law leads: at its centre."""
+    numbers, priors, _ = problem
+    law, noise = skeleton.fill(numbers)
+    zero = origin(law, noise, priors)
+    free = {n: np.full(np.shape(v), n not in law.leads) for n, v in zero.items()}
+    return flatten(skeleton, problem, draws) * np.asarray(ravel_pytree(free)[0])
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)

@@ -12,6 +12,7 @@ from nstar.samplers.flat import flatten
 from nstar.types import Array, Law, Noise, Summable
 
 ROUGH = 12  # steps of a search that is only to look at the runs from where it ends
+MISLEADING = 4.0  # mismatch of a mode from which a look at the runs misled
 
 
 class Told(NamedTuple):
@@ -32,28 +33,72 @@ def tell(
     Where the law leads some of its unknowns, a look at the runs from the first search's
     mode says how, and the search goes on from there.
     """
-    first = {n: v[: modes.POINTS] for n, v in prior.items()}
-
-    def told(look: Any = None, rank: int = 0) -> tuple[Skeleton, Any]:
-        own, x = law.summed(data.x, look, rank) if isinstance(law, Summable) else (law, data.x)  # fmt: skip
-        skeleton, numbers = density.split(own, noise)
-        priors = density.tabulated(own, noise, chosen)
-        problem = numbers, priors, data._replace(x=x)
-        return skeleton, jax.tree.map(np.asarray, problem)
-
-    skeleton, problem = told()
-    draws = flatten(skeleton, problem, first)
-    look, starts = None, draws
+    skeleton, problem = _as_sampled(law, noise, chosen, data)
+    draws = flatten(skeleton, problem, _few(prior))
     if density.leads(skeleton.law):
-        found, _ = search.prepare(skeleton, problem, draws, ROUGH)
-        starts = np.stack([f.mode.at for f in found])
-        look, there = search.look(skeleton, problem, starts[0], draws)
-    if look is not None:
-        rank = sum(np.size(v) for n, v in there.items() if n not in prior)  # so far
-        skeleton, problem = told(look, rank)
-        starts = search.leading(skeleton, problem, there)[None]
-    found, mismatch = search.prepare(skeleton, problem, starts)
-    return Told(skeleton, problem, found, mismatch, look is not None)
+        peaks, _ = search.prepare(skeleton, problem, draws, ROUGH)
+        first = Told(skeleton, problem, peaks, np.inf, led=False)
+        return _looked(law, noise, chosen, data, prior, first)
+    peaks, mismatch = search.prepare(skeleton, problem, draws)
+    return Told(skeleton, problem, peaks, mismatch, led=False)
+
+
+def tell_again(
+    law: Law,
+    noise: Noise,
+    chosen: Any,
+    data: Data,
+    prior: Mapping[str, Array],
+    before: Told,
+    ends: np.ndarray,
+) -> Told:
+    """Look at the runs anew from the modes about where chains are, (chain, unknown).
+
+    A mode from which a look misled holds too little of the posterior: chains leave it.
+    """
+    slopes = search.slopes_of(before.skeleton, before.problem)
+    peaks = modes.apart([*before.found, *modes.find(slopes, ends)])
+    return _looked(law, noise, chosen, data, prior, before._replace(found=peaks))
+
+
+def _looked(
+    law: Law,
+    noise: Noise,
+    chosen: Any,
+    data: Data,
+    prior: Mapping[str, Array],
+    before: Told,
+) -> Told:
+    """Look at the runs from the best mode there is, and search from there."""
+    draws = flatten(before.skeleton, before.problem, _few(prior))
+    at = before.found[0].mode.at
+    look, there = search.look(before.skeleton, before.problem, at, draws)
+    rank = sum(np.size(v) for n, v in there.items() if n not in prior)  # so far
+    skeleton, problem = _as_sampled(law, noise, chosen, data, look, rank)
+    starts = search.leading(skeleton, problem, there)[None]
+    peaks, mismatch = search.prepare(skeleton, problem, starts)
+    if mismatch > MISLEADING:
+        starts = search.leading_draws(skeleton, problem, _few(prior))
+        peaks, mismatch = search.prepare(skeleton, problem, starts, also=peaks)
+    return Told(skeleton, problem, peaks, mismatch, led=True)
+
+
+def _as_sampled(
+    law: Law, noise: Noise, chosen: Any, data: Data, look: Any = None, rank: int = 0
+) -> tuple[Skeleton, Any]:
+    """The law as the sampler has it, and numbers, priors and runs."""
+    x = data.x
+    if isinstance(law, Summable):
+        law, x = law.summed(x, look, rank)
+    skeleton, numbers = density.split(law, noise)
+    priors = density.tabulated(law, noise, chosen)
+    problem = numbers, priors, data._replace(x=x)
+    return skeleton, jax.tree.map(np.asarray, problem)
+
+
+def _few(prior: Mapping[str, Array]) -> dict[str, Array]:
+    """As many of the prior's draws as a search is given."""
+    return {n: v[: modes.POINTS] for n, v in prior.items()}
 
 
 def given_back(
