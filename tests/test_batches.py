@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
@@ -48,16 +49,23 @@ def test_each_fit_has_its_certificate_and_a_bad_table_fails_alone(many):
     assert np.isnan(many.draws["alpha1"].sel(fit="bad")).all()
 
 
-def test_draws_are_those_of_nuts(many):
-    fit = nstar.fit(ladder(0), discrepancy="none")
-    assert many.certificates["method"].sel(fit="t0") == "importance"
+@pytest.fixture(scope="module")
+def by_weights():
+    """240 runs leave little that bends; of 30, as in the other tables, weights pass none."""
+    made = batches.fit_batch({"t": ladder(1, 240)}, budgets=[1e22])
+    assert made.certificates["method"].item() == "importance"
+    return made
+
+
+def test_draws_by_weights_are_those_of_nuts(by_weights):
+    fit, made = nstar.fit(ladder(1, 240), discrepancy="none"), by_weights
     for name in ("alpha1", "level", "exponent_sum", "sigma", "E"):
-        ours = many.draws[name].sel(fit="t0").to_numpy()
+        ours = made.draws[name].to_numpy()[0]
         theirs = fit.tree["posterior"][name].to_numpy().ravel()
         sd = theirs.std()
         assert abs(ours.mean() - theirs.mean()) < 4 * sd / np.sqrt(200), name
         assert 0.8 < ours.std() / sd < 1.25, name
-    log_D = many.draws["log_D"].sel(fit="t0", C=1e22).to_numpy()
+    log_D = made.draws["log_D"].to_numpy()[0, :, 0]
     theirs = np.log(optima(fit, np.array([1e22]))[1][:, 0])
     assert abs(log_D.mean() - theirs.mean()) < 4 * theirs.std() / np.sqrt(200)
 
@@ -125,10 +133,10 @@ def test_tables_of_similar_size_share_a_program(rows):
     assert density.size(full) == full
 
 
-def weighed(width, lots=0):
-    """Importance weights with the proposal's width multiplied, and lots from kernels."""
+def weighed(width):
+    """Importance weights with the proposal's width multiplied."""
     with jax.enable_x64(True):
-        p = problem(nstar.read_runs(ladder(0)), "chinchilla", discrepancy="none")
+        p = problem(nstar.read_runs(ladder(1, 240)), "chinchilla", discrepancy="none")
         skeleton, numbers = density.split(p.law, p.noise)
         priors = density.tabulated(p.law, p.noise, {})
         given = jax.tree.map(lambda a: np.asarray(a)[None], (numbers, priors, p.data))
@@ -139,13 +147,11 @@ def weighed(width, lots=0):
         at = modes.Mode(at.at, at.width * width)
         keys = jax.random.split(jax.random.key(0), 1)
         lot = importance.weighed(skeleton, importance.MANY, given, at, keys)
-        for _ in range(lots):
-            lot = importance.again(skeleton, given, at, lot, keys)
         return np.asarray(lot[1])[0]
 
 
 def test_a_proposal_in_the_wrong_place_has_no_certificate():
-    good, smooth = certificates.by_weights(weighed(1.0, lots=1))
+    good, smooth = certificates.by_weights(weighed(1.0))
     assert good.passed
     assert smooth.sum() == pytest.approx(1)
     bad, _ = certificates.by_weights(weighed(0.05))
@@ -183,47 +189,87 @@ def test_of_three_modes_none_is_left_to_weights_about_two(monkeypatch):
     assert made.certificates["method"].item() == "nuts"
 
 
-def test_a_posterior_that_bends_is_followed_by_kernels(monkeypatch):
-    """Ten runs on one ray of tokens per parameter: a ridge, which NUTS walks as well."""
-    N = np.geomspace(3e7, 8e8, 10)
-    rng = np.random.default_rng(1)
-    L = (1.9 + 0.9 * (N / 1e8) ** -0.3) * np.exp(0.01 * rng.standard_normal(10))
-    table = {"N": N, "D": 100 * N, "L": L}
-    names = ("alpha1", "level", "floor_share", "exponent_sum", "sigma")
-    found = {}
-    for lots in (0, importance.LOTS):
-        monkeypatch.setattr(importance, "LOTS", lots)
-        made = batches.fit_batch({"t": table}, draws=1000)
-        assert made.certificates["passed"].all()
-        method = "importance" if lots else "nuts"
-        assert made.certificates["method"].item() == method
-        found[lots] = {n: made.draws[n].to_numpy()[0] for n in names}
-    for name in names:
-        theirs, ours = (found[lots][name] for lots in (0, importance.LOTS))
-        at = np.quantile(theirs, [0.1, 0.5, 0.9])
-        shares = (ours[:, None] < at).mean(axis=0)
-        np.testing.assert_allclose(shares, [0.1, 0.5, 0.9], atol=0.06, err_msg=name)
+@dataclass(frozen=True)
+class Banana:
+    """A posterior with two arms, whatever the runs: their losses tell of the noise alone."""
+
+    bend: float
+    inputs = ("C",)
+    response = LOG_LOSS
+
+    def priors(self):
+        bend = self.bend
+        return {
+            "u0": dist.Normal(0.0, 1.0),
+            "u1": lambda p: dist.Normal(bend * (p["u0"] ** 2 - 1), 0.5),
+            "others": dist.Normal(0.0, 1.0).expand([4]),
+        }
+
+    def expected(self, params, x):
+        return 0 * params["u0"] + 0 * x["C"]
+
+    def sampled(self, rng, count):
+        u0 = rng.normal(size=count)
+        return {
+            "u0": u0,
+            "u1": self.bend * (u0**2 - 1) + 0.5 * rng.normal(size=count),
+        }
 
 
-def test_lots_that_answer_together_tell_what_one_tells(monkeypatch, many):
-    """The first four looks are made to fail, so that the fifth is at two lots in one."""
-    judge, seen = certificates.by_weights, []
+@dataclass(frozen=True)
+class Funnel:
+    """Five unknowns whose scale is a sixth (Neal 2003, section 8)."""
 
-    def late(log_weights):
-        seen.append(len(log_weights))
-        certificate, smooth = judge(log_weights)
-        failed = certificates.failed("too early") if len(seen) < 5 else certificate
-        return failed, smooth
+    spread: float
+    inputs = ("C",)
+    response = LOG_LOSS
 
-    monkeypatch.setattr(certificates, "by_weights", late)
-    made = batches.fit_batch({"t0": TABLES["t0"]}, draws=2000)
-    lot = sum(importance.MANY)
-    assert seen == [sum(importance.FEW), lot, lot, lot, 2 * lot]
-    assert made.certificates["method"].item() == "importance"
-    for name in ("alpha1", "level", "floor_share", "exponent_sum", "sigma"):
-        at = np.quantile(many.draws[name].sel(fit="t0"), [0.1, 0.5, 0.9])
-        shares = (made.draws[name].to_numpy()[0][:, None] < at).mean(axis=0)
-        np.testing.assert_allclose(shares, [0.1, 0.5, 0.9], atol=0.08, err_msg=name)
+    def priors(self):
+        return {
+            "u0": dist.Normal(0.0, self.spread),
+            "others": lambda p: dist.Normal(0.0, jnp.exp(p["u0"] / 2)).expand([5]),
+        }
+
+    def expected(self, params, x):
+        return 0 * params["u0"] + 0 * x["C"]
+
+    def sampled(self, rng, count):
+        return {"u0": self.spread * rng.normal(size=count)}
+
+
+@pytest.mark.parametrize(
+    "law",
+    [Banana(0.3), Banana(0.5), Banana(1.0), Funnel(0.5), Funnel(1.0), Funnel(2.0)],
+    ids=repr,
+)
+def test_what_bends_is_certified_only_where_its_quantiles_are_right(law, rng):
+    """Of replicates with other noise the certified ones are right within a tenth of an sd.
+
+    That is of their mean, beside what so few draws leave open: 3 standard errors.
+    """
+    C = np.geomspace(1e18, 1e20, 12)
+    tables = {f"t{i}": {"C": C, "L": np.exp(0.01 * rng.normal(size=12))} for i in range(8)}  # fmt: skip
+    made = batches.fit_batch(tables, law, "normal", draws=1000)
+    passed = made.certificates["passed"].to_numpy()
+    if law != Funnel(2.0):  # in whose neck steps diverge: it is for the sampler to say
+        assert passed.sum() >= 6
+    for name, exact in law.sampled(rng, 400_000).items():
+        at = np.quantile(made.draws[name].to_numpy()[passed], [0.05, 0.95], axis=1)
+        off = (at.T - np.quantile(exact, [0.05, 0.95])) / exact.std()
+        if passed.sum() > 2:
+            error = off.std(axis=0, ddof=1) / np.sqrt(len(off))
+            assert (np.abs(off.mean(axis=0)) < 0.1 + 3 * error).all(), (name, off)
+
+
+def test_skewness_is_of_what_bends_and_of_no_coordinates(rng):
+    turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    z = rng.normal(size=(4000, 6))
+    even = np.full(4000, 1 / 4000)
+    assert certificates.skewness(z @ turn * 30 + 5, even) < 0.3
+    z[:, 1] += z[:, 0] ** 2
+    bent = certificates.skewness(z, even)
+    assert bent > 1
+    assert certificates.skewness(z @ turn * 1e-4 + 5, even) == pytest.approx(bent)
 
 
 def test_tables_that_cost_otherwise_are_told_by_their_own_cost(many):
@@ -314,11 +360,11 @@ def test_what_weights_cannot_do_nuts_does(monkeypatch):
     assert by_nuts.draws["alpha1"].sizes == {"fit": 1, "draw": batches.KEPT}
 
 
-def test_single_precision_tells_the_same(many):
-    other = batches.fit_batch(TABLES, precision="float32")
-    assert other.certificates["passed"].all()
+def test_single_precision_tells_the_same(by_weights):
+    other = batches.fit_batch({"t": ladder(1, 240)}, precision="float32")
+    assert other.certificates["method"].item() == "importance"
     for name in ("alpha1", "level", "sigma", "E"):
-        a, b = (m.draws[name].sel(fit="t0").to_numpy() for m in (many, other))
+        a, b = (m.draws[name].sel(fit="t").to_numpy() for m in (by_weights, other))
         assert abs(a.mean() - b.mean()) < 5 * a.std() * np.sqrt(2 / 300), name
         assert 0.8 < a.std() / b.std() < 1.25, name
     with pytest.raises(ValueError, match="no precision 'half'"):
@@ -331,6 +377,7 @@ ON_TWO = """
 import sys
 sys.path.insert(0, {tests!r})
 import jax
+import jax.numpy as jnp
 import nstar
 from test_batches import TABLES
 nstar.use_cache({cache!r})
@@ -373,21 +420,3 @@ def test_a_few_divergences_pass_where_a_bend_is_near_zero_and_nowhere_else():
     assert judged(low, necks=True).reason == "divergences: 5"  # of 4,000
     assert judged([low[0], high[0]], necks=True).reason == "divergences: 2"
     assert judged(high[:1], necks=True).reason == "divergences: 1"
-
-
-@pytest.mark.parametrize("width", [1e-1, 1e-2, 2e-4])
-def test_kernels_have_their_density_in_single_precision(width, rng):
-    """Unknowns of a few units and posteriors a thousandth as wide: nothing cancels."""
-    at = rng.normal(size=6) * 3
-    mode = modes.Mode(at, width * np.linalg.cholesky(np.cov(rng.normal(size=(6, 60)))))
-    centres = at + rng.normal(size=(128, 6)) @ mode.width.T
-    u = (
-        centres[rng.integers(128, size=500)]
-        + 0.4 * rng.normal(size=(500, 6)) @ mode.width.T
-    )
-    single = [np.float32(a) for a in (*mode, u, centres)]
-    with jax.enable_x64(True):
-        double = [np.float64(a) for a in single]
-        exact = importance._log_kernels(modes.Mode(*double[:2]), *double[2:])
-    rounded = importance._log_kernels(modes.Mode(*single[:2]), *single[2:])
-    np.testing.assert_allclose(rounded, exact, atol=0.02)

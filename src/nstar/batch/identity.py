@@ -19,7 +19,7 @@ from nstar.priors.stated import describe
 from nstar.runs.observations import Observations
 from nstar.samplers import importance
 
-MODEL = 5  # raised when laws, priors or samplers change what a posterior is
+MODEL = 6  # raised when laws, priors or samplers change what a posterior is
 DIGITS = 24  # of a name
 
 
@@ -74,6 +74,6 @@ def of_sampler(sampler: Sampler) -> str:
     """Hash how draws are made and when they are believed."""
     return of({
         "draws": sampler.draws, "precision": sampler.precision,
-        "weights": [importance.FEW, importance.MANY, importance.LOTS, batches.MOST], "nuts": [batches.SHORT, batches.LONG],
-        "gates": [certificates.K_HAT, diagnostics.ESS, diagnostics.RHAT, diagnostics.TOLERATED],
+        "weights": [importance.FEW, importance.MANY, batches.MOST], "nuts": [batches.SHORT, batches.LONG],
+        "gates": [certificates.K_HAT, sorted(certificates.SKEW.values()), diagnostics.ESS, diagnostics.RHAT, diagnostics.TOLERATED],
     })  # fmt: skip

@@ -35,14 +35,16 @@ from nstar.priors.sets import Priors
 from nstar.progress import Tick, progress
 from nstar.runs.observations import Observations
 from nstar.samplers import density, nuts
-from nstar.samplers.nuts import Settings
+from nstar.samplers.nuts import USUAL, Settings
 from nstar.types import Labelled, Law, Noise
 
 OF_BUDGET = ("log_N", "log_D", "L", "metric")  # answers that budgets have
-SHORT = Settings(warmup=250, draws=500)
+SHORT = USUAL._replace(enough=450)  # a little more than the gates ask for
 MOST = 20  # unknowns that importance sampling is tried with
 KEPT = 400  # draws of each fit
-LONG = Settings(draws=2000, target_accept=0.98, max_tree_depth=7)  # who passes needs 5
+LONG = SHORT._replace(
+    warmup=500, target_accept=0.98, max_tree_depth=7
+)  # who passes needs 5
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def _fitted(
     tries = (BENT, RETRY_BENT) if bent else (SHORT, LONG)
     found = [certificates.failed("too many unknowns for weights")] * len(chunk)
     if sum(v[0].size for v in prior.values()) <= MOST:
-        found, tries = by_weights(chunk, asked, prior, params), tries[-1:]
+        found = by_weights(chunk, asked, prior, params)
     for i, task in enumerate(chunk):
         if not found[i].passed:
             own, certificate = _by_nuts(task, asked.seed, prior, tries)

@@ -92,9 +92,9 @@ def search_each(
 ) -> tuple[modes.Mode, np.ndarray]:
     """Find two modes of each of many problems, and say which have more, (fit,).
 
-    The first search is from the best of the prior's draws, the second from the draw
-    whose density is most above what the first mode's curvature makes of it: another
-    mode, if there is one, is on its side.
+    The first search is from the best of the prior's draws, the next from the draw whose
+    density is most above what the curvature of the modes so far makes of it: another
+    mode, if there is one, is on its side.  Where two are there, a third is looked for.
 
     Args:
         skeleton: the law and the noise.
@@ -105,13 +105,23 @@ def search_each(
     u = flatten(skeleton, one, {n: v[:STARTS] for n, v in prior.items()})
     energies = np.asarray(_energies(skeleton, problems, u))
     energies = np.where(np.isfinite(energies), energies, np.inf)
-    first = _found(skeleton, problems, u[np.argmin(energies, axis=1)][:, None])
-    starts = []
-    for (at, width), energy in zip((f[0].mode for f in first), energies, strict=True):
-        normal = np.sum(np.square(np.linalg.solve(width, (u - at).T)), axis=0) / 2
-        starts.append(u[np.argmin(energy - normal)])
-    second = _found(skeleton, problems, np.stack(starts)[:, None])
-    return _pairs([[*a, *b] for a, b in zip(first, second, strict=True)])
+    peaks = _found(skeleton, problems, u[np.argmin(energies, axis=1)][:, None])
+    for _ in range(2):
+        starts = [u[_beside(f, u, e)] for f, e in zip(peaks, energies, strict=True)]
+        more = _found(skeleton, problems, np.stack(starts)[:, None])
+        peaks = [modes.apart([*a, *b]) for a, b in zip(peaks, more, strict=True)]
+        if all(len(f) == 1 for f in peaks):
+            break
+    return _pairs(peaks)
+
+
+def _beside(peaks: list[modes.Found], u: np.ndarray, energies: np.ndarray) -> int:
+    """Which point's density, (point,), is most above what modes' curvature makes of it."""
+    normal = [
+        np.sum(np.square(np.linalg.solve(width, (u - at).T)), axis=0) / 2 + energy
+        for (at, width), energy in peaks
+    ]
+    return int(np.argmin(energies - np.min(normal, axis=0)))
 
 
 def prepare_each(
