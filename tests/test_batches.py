@@ -57,6 +57,13 @@ def by_weights():
     return made
 
 
+def test_a_batch_says_what_a_form_taken_as_exact_covers(by_weights):
+    assert by_weights.notes == ()  # 1e22 FLOP lie among the runs
+    far = batches.fit_batch({"t": ladder(1, 240)}, budgets=[1e22, 1e25])
+    (check,) = far.notes
+    assert (check.name, check.status) == ("exact form", "REVIEW")
+
+
 def test_draws_by_weights_are_those_of_nuts(by_weights):
     fit, made = nstar.fit(ladder(1, 240), discrepancy="none"), by_weights
     for name in ("alpha1", "level", "exponent_sum", "sigma", "E"):

@@ -257,3 +257,18 @@ def test_a_lone_divergence_passes_for_a_neck_one_time_in_ten(rng):
     in_one = posterior["bend_a"] < np.quantile(posterior["bend_a"], 1e-4)
     assert in_necks(posterior, in_one)
     assert not in_necks(posterior, in_one | (posterior["bend_a"] > 20))
+
+
+def test_a_form_taken_as_exact_is_for_review_beyond_the_runs(surface_fit, bent_fit):
+    C = float(surface_fit.runs["C"].max())
+    at = nstar.check_plan(nstar.plan(surface_fit, [C]))
+    assert "exact form" not in {c.name for c in at}
+    beyond = nstar.check_plan(nstar.plan(surface_fit, [2 * C]))
+    (check,) = (c for c in beyond if c.name == "exact form")
+    assert check.status == "REVIEW"
+    assert "held 75 % of runs one decade" in check.detail
+    N, D = (2 * float(bent_fit.runs[n].max()) for n in "ND")
+    assert status(nstar.check_prediction(surface_fit, N, D), "exact form") == "REVIEW"
+    assert "exact form" not in {c.name for c in nstar.check_prediction(bent_fit, N, D)}
+    beyond = nstar.check_plan(nstar.plan(bent_fit, [2 * C]))
+    assert "exact form" not in {c.name for c in beyond}

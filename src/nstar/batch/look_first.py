@@ -8,8 +8,10 @@ from typing import Any
 
 from nstar.batch.failures import alike, listed, whole
 from nstar.batch.quantities import BUDGET, HELD_OUT, POOLED, WHOLE, interval, words
+from nstar.departures.straightness import taken_as_exact
 from nstar.fits.certificates import K_HAT
 from nstar.fits.diagnostics import ESS
+from nstar.laws.spelled import law_of
 from nstar.validation.checks import EDGE, FAR, NECK, TOO_FAR
 from nstar.validation.hindsight import HELD
 from nstar.verdicts import Status
@@ -47,6 +49,7 @@ def look_first(
         *_failed([f for f in failures if whole(f)]),
         *_failed([f for f in failures if not whole(f)]),
         *_far(rows, told),
+        *_exact(rows, told),
         *_edged(rows),
         *_near(rows),
         *_diverging(rows),
@@ -134,6 +137,22 @@ def _far(rows: Rows, told: Rows) -> list[Finding]:
             more = f" ({len(far)} ladders)" if len(far) > 1 else ""
             said.append(_finding("extrapolation", Status.REVIEW, listed(list(far)) + more, "", detail))  # fmt: skip
     return said
+
+
+def _exact(rows: Rows, told: Rows) -> list[Finding]:
+    """Laws whose form is taken as exact, read beyond their runs: one line for each kind."""
+    budgets = [float(m[2]) for q in told if (m := BUDGET.match(f"{q['key']}_median"))]
+    ladders: dict[str, dict[str, None]] = {}
+    for row in rows:
+        beyond = row["C_max"] and max(budgets, default=0.0) > row["C_max"]
+        if row["passed"] and beyond and row["discrepancy"] == "none":
+            words = taken_as_exact(law_of(row["law"]))
+            ladders.setdefault(words, {})[row["ladder"]] = None
+    return [
+        _finding("exact form", Status.REVIEW, listed(list(names)), "", words)
+        for words, names in ladders.items()
+        if words
+    ]
 
 
 def _edged(rows: Rows) -> list[Finding]:

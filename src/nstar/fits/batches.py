@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from nstar.costs.cost_line import WIDEST, of_runs
 from nstar.departures.bending import is_bent
 from nstar.departures.discrepancy import Bent
+from nstar.departures.straightness import taken_as_exact
 from nstar.fits import certificates
 from nstar.fits.certificates import Certificate
 from nstar.fits.decisions import decisions
@@ -37,6 +38,7 @@ from nstar.runs.observations import Observations
 from nstar.samplers import density, nuts
 from nstar.samplers.nuts import USUAL, Settings
 from nstar.types import Labelled, Law, Noise
+from nstar.verdicts import Check, Status
 
 OF_BUDGET = ("log_N", "log_D", "L", "metric")  # answers that budgets have
 SHORT = USUAL._replace(enough=450)  # a little more than the gates ask for
@@ -54,11 +56,13 @@ class Batch:
     `draws` has the unknowns and what follows from them, (fit, draw, ...), or with
     `quantiles` (fit, quantile, ...); fits that did not pass are NaN.  `certificates` has for each
     fit the method ("importance", "nuts" or "none"), k_hat, ess, r_hat, divergences,
-    whether it passed, and the reason where not.
+    whether it passed, and the reason where not.  `notes` has checks of them all, as that
+    budgets lie beyond runs of a law whose form is taken as exact.
     """
 
     draws: xr.Dataset
     certificates: xr.Dataset
+    notes: tuple[Check, ...] = ()  # on what all fits have in common
 
 
 def fit_batch(
@@ -139,7 +143,17 @@ def run(
         parts.append(_told(chunk, params, asked))
         tick(len(said), len(names))
     told = xr.concat(parts, "fit").reindex(fit=names) if parts else xr.Dataset()
-    return Batch(told, certificates.table({n: said[n] for n in names}))
+    table = certificates.table({n: said[n] for n in names})
+    return Batch(told, table, _beyond(tasks, asked))
+
+
+def _beyond(tasks: list[Task], asked: Asked) -> tuple[Check, ...]:
+    """Say where laws whose form is taken as exact are read beyond their runs."""
+    C = asked.C.max(initial=0.0)
+    words = dict.fromkeys(
+        taken_as_exact(t.problem.law) for t in tasks if t.problem.runs["C"].max() < C
+    )
+    return tuple(Check("exact form", Status.REVIEW, each) for each in words if each)
 
 
 def _fitted(

@@ -26,6 +26,8 @@ from nstar.types import Scattered, Surface
 from nstar.validation.checks import check_fit, check_plan
 from nstar.validation.comparison import Comparison, compare
 from nstar.validation.hindsight import Trial, check_trials, trials, weights
+from nstar.validation.power_scaling import sensitivity
+from nstar.validation.prior_scales import check_scales, prior_scales
 from nstar.validation.universes import universes, weighed
 from nstar.verdicts import Check, Status, worst
 from nstar.wording import plainly
@@ -120,6 +122,8 @@ def gather(
     if book:
         record = track_record(book)
         checks += record.checks()
+    owed = _owed(routes, fits, decision, prob, kept, quick=question.quick)
+    checks += _read([owed["check"]])
     checks = _checks(routes, comparisons, risks, C, checks, kept)
     words = headline(routes, decision, prob, worst(checks), dict(risks))
     document = {
@@ -142,6 +146,7 @@ def gather(
         "risk": [{"route": name} | risk.as_json(prob) for name, risk in risks],
         "placed": records.placed(routes.taken, question.candidates, C),
         "universes": told,
+        "owed_to_priors": owed,
         "published": [records.published(one, prob) for one in comparisons],
         "released": _released(routes, comparisons, believed, C, prob),
         "next_runs": after,
@@ -207,6 +212,40 @@ def _next(
     return kept.answer(made_of, lambda: [run.as_json() for run in one_more(believed, C, prob, limits=limits)])  # fmt: skip
 
 
+def _owed(
+    routes: Routes,
+    fits: dict[str, Any],
+    decision: Decision,
+    prob: float,
+    kept: Kept,
+    *,
+    quick: bool,
+) -> dict[str, Any]:
+    """The decision of the weightiest route under priors half and twice as wide."""
+    name = _weightiest(routes, fits, decision)
+    fit, C = fits.get(name, routes.lead.fit), decision.C
+
+    def tried() -> dict[str, Any]:
+        moved = sensitivity(fit, budgets=[C])
+        scales = prior_scales(fit, [C], moved, prob, refit=not quick)
+        check = check_scales(scales, moved).as_json()
+        return {
+            "route": name,
+            "budget": C,
+            "scales": [s.as_json() for s in scales],
+            "check": check,
+        }
+
+    return kept.answer(["owed to priors", of_fit(fit), C, prob, quick], tried)
+
+
+def _weightiest(routes: Routes, fits: dict[str, Any], decision: Decision) -> str:
+    """The route with most weight in the decision, or the one that leads without a loss."""
+    if not fits:
+        return routes.lead.words
+    return max(fits, key=lambda name: decision.weights.get(name, 0.0))
+
+
 def _otherwise(
     routes: Routes,
     fits: dict[str, Any],
@@ -220,7 +259,7 @@ def _otherwise(
     if question.quick:
         return []
     laws = {r.words: r.fit for r in routes.taken} | dict(routes.other)
-    lead = max(fits, key=lambda name: decision.weights.get(name, 0.0)) if fits else routes.lead.words  # fmt: skip
+    lead = _weightiest(routes, fits, decision)
     action, C = Action("recommended", decision.N, decision.D), decision.C
     found = universes(laws, lead, kept, tick)
     return side_by_side(
@@ -242,7 +281,7 @@ def _checks(
     for route in routes.taken:
         for check in [
             *_of_fit(route, kept),
-            *check_plan(route.plan),
+            *_of_plan(route, kept),
             *route.plan.checks(),
         ]:
             if check not in shared:
@@ -268,8 +307,20 @@ def _asked(check: Check) -> Check:
 def _of_fit(route: Route, kept: Kept) -> list[Check]:
     """Checks of a fit, which do not change with what is asked of it."""
     made_of = ["checks", of_fit(route.fit)]
-    told = kept.answer(made_of, lambda: [c.as_json() for c in check_fit(route.fit)])
-    return [Check(c["name"], Status(c["status"]), c["detail"]) for c in told]
+    checks = kept.answer(made_of, lambda: [c.as_json() for c in check_fit(route.fit)])
+    return _read(checks)
+
+
+def _of_plan(route: Route, kept: Kept) -> list[Check]:
+    """Checks of a plan at its budgets."""
+    plan = route.plan
+    made_of = ["plan checks", of_fit(route.fit), plan.budgets.tolist()]
+    return _read(kept.answer(made_of, lambda: [c.as_json() for c in check_plan(plan)]))
+
+
+def _read(checks: list[dict[str, str]]) -> list[Check]:
+    """Checks of plain data."""
+    return [Check(c["name"], Status(c["status"]), c["detail"]) for c in checks]
 
 
 def _of(check: Check, who: list[str], routes: int) -> Check:

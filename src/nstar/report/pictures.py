@@ -10,6 +10,7 @@ from nstar.report import (
     figures,
     foretold,
     held_out,
+    owed_figure,
     regret,
     spending,
     universes_figure,
@@ -41,7 +42,7 @@ class Album:
 
     def __init__(self) -> None:
         """Begin with every place empty."""
-        places = ("tiles", "held_out", "forecasts", "line", "allocation", "target", "profiles", "universes")  # fmt: skip
+        places = ("tiles", "held_out", "forecasts", "line", "allocation", "target", "profiles", "universes", "owed")  # fmt: skip
         self.drawn: dict[str, list[Picture]] = {place: [] for place in places}
 
     def add(
@@ -85,7 +86,21 @@ def pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]]
             universes_figure.intervals, facts.document["universes"], facts.decision.N,
             size=(6.8, 1.1 + 0.42 * rows),
         )  # fmt: skip
+    _owed(album, facts.document["owed_to_priors"]["scales"])
     return album.drawn
+
+
+def _owed(album: Album, scales: list[dict[str, Any]]) -> None:
+    """N* and L* under other priors, where any was tried."""
+    if len(scales) < 2:
+        return
+    alt = "One line a prior made half or twice as wide; dotted the ends of the interval under the priors as they are."
+    size = 5.8, 1.0 + 0.34 * len(scales)
+    title = "N* with priors half and twice as wide"
+    album.add("owed", title, alt, owed_figure.sizes, scales, size=size)
+    if "L*" in scales[0]["intervals"]:
+        title = "L* with priors half and twice as wide"
+        album.add("owed", title, alt, owed_figure.losses, scales, size=size)
 
 
 def _decision(album: Album, facts: Facts) -> None:

@@ -1,8 +1,10 @@
 """The report's tables: every number of the document as the text of a cell."""
 
+from math import exp
 from typing import Any, NamedTuple
 
 from nstar.plans.weighing import WRONG
+from nstar.report.owed_figure import label
 from nstar.report.words import PROVENANCE
 from nstar.wording import (
     beside,
@@ -170,6 +172,17 @@ def universes(document: dict[str, Any]) -> Table:
         mean = "–" if u["regret"] is None else digits(u["expected_regret"], 2)
         rows.append([*row, counts(u["N"]), counts(u["D"]), loss, mean, visible(u["trouble"] or "none")])  # fmt: skip
     return Table(["choice", "universe", "N*", "D*", "loss of the recommended run", "its mean regret", "trouble of the fit"], rows)  # fmt: skip
+
+
+def owed(document: dict[str, Any]) -> Table:
+    """The decision under priors half and twice as wide."""
+    rows = []
+    for scaled in document["owed_to_priors"]["scales"]:
+        N = {n: exp(v) for n, v in scaled["intervals"]["log N*"][0].items()}
+        loss = scaled["intervals"].get("L*")
+        of_loss = numbers(loss[0], 4) if loss else "not in this law"
+        rows.append([label(scaled), counts(N), of_loss, scaled["how"]])
+    return Table(["priors", "N*", "L*", "how"], rows)
 
 
 def target(document: dict[str, Any]) -> Table:

@@ -89,6 +89,11 @@ LEADS = {
         "interval, the loss of the run recommended above, and what that run would give away if the "
         "other choice were the right one."
     ),
+    "owed": (
+        "What the decision owes to priors rather than runs: N* and L* of the {owed} at {at}, with the "
+        "priors that matter half and twice as wide, one at a time; median with its {prob} equal-tailed "
+        "interval. The draws are weighed anew, or the law fitted again where weights do not answer."
+    ),
     "published": (
         "The {lead} beside the published law at the same budgets and FLOP convention; median "
         "[{prob} equal-tailed credible interval]. The credible level is the probability of the "

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from nstar.departures.bending import is_bent
 from nstar.departures.bent_lines import READ
+from nstar.departures.straightness import taken_as_exact
 from nstar.fits.diagnostics import E_BFMI, ESS, RHAT, in_necks
 from nstar.fits.fitting import Fit
 from nstar.fits.groups import check_groups
@@ -72,13 +73,15 @@ NECK = (
 def check_plan(plan: Plan) -> list[Check]:
     """Ask how far the plan leaves the runs behind, and whether its answers have mixed."""
     far = _distance(plan.budgets, plan.fit)
-    return [far, *_range(plan), *_edge(plan), *_decisions(plan)]
+    form = _form(plan.budgets, plan.fit)
+    return [far, *form, *_range(plan), *_edge(plan), *_decisions(plan)]
 
 
 def check_prediction(fit: Fit | Average, N: ArrayLike, D: ArrayLike) -> list[Check]:
     """Ask how far runs to be predicted lie from those that were made."""
     runs = fit.runs
-    found = [_distance(runs.cost.flop(np.asarray(N), np.asarray(D)), fit)]
+    C = runs.cost.flop(np.asarray(N), np.asarray(D))
+    found = [_distance(C, fit), *_form(C, fit)]
     if "N" not in runs or "D" not in runs:
         return found
     low, high = (float(f(runs["D"] / runs["N"])) for f in (np.min, np.max))
@@ -260,6 +263,14 @@ def _distance(C: np.ndarray, fit: Fit | Average) -> Check:
         )
         return Check("extrapolation", Status.REVIEW, detail)
     return Check("extrapolation", Status.PASS, detail)
+
+
+def _form(C: np.ndarray, fit: Fit | Average) -> list[Check]:
+    """Say where a law whose form is taken as exact is read beyond its runs."""
+    if np.max(C) <= fit.runs["C"].max():
+        return []
+    said = dict.fromkeys(taken_as_exact(part.law) for part in components(fit))
+    return [Check("exact form", Status.REVIEW, words) for words in said if words]
 
 
 def _decisions(plan: Plan) -> Iterator[Check]:

@@ -46,7 +46,12 @@ class Scaled(NamedTuple):
 
 
 def prior_scales(
-    fit: Fit, budgets: Sequence[float], owed: Sensitivity, prob: float = 0.9
+    fit: Fit,
+    budgets: Sequence[float],
+    owed: Sensitivity,
+    prob: float = 0.9,
+    *,
+    refit: bool = True,
 ) -> list[Scaled]:
     """Answers under the priors that matter, each half and twice as wide.
 
@@ -55,6 +60,7 @@ def prior_scales(
         budgets: FLOP.
         owed: what `sensitivity` found with the same budgets.
         prob: of the intervals.
+        refit: whether to fit again where weights do not answer, or to leave that out.
 
     Returns:
         As the priors are, first; then two for each prior that matters.
@@ -69,6 +75,8 @@ def prior_scales(
                 continue
             other = reweighted(fit, priors=chosen | {name: wider})
             trouble, how = "", "weighed anew"
+            if other is None and not refit:
+                continue
             if other is None:
                 other = again(fit, priors=chosen | {name: wider}, brief=True)
                 trouble, how = other.diagnosis.trouble, "fitted again"
