@@ -21,10 +21,11 @@ from matplotlib.figure import Figure
 
 import nstar
 from nstar.laws import LAWS
-from nstar.validation.calibration import Ranks, calibrate
+from nstar.validation.calibration import READ, Ranks, calibrate, power
 
 HERE = Path(__file__).parent
 BINS = 20
+FALSE_ALARM = 1e-3  # of a law's test, in what it is said to see
 SHOWN = ("alpha1", "N*", "L*", "log likelihood", "sigma", "level")
 sys.path.insert(0, str(HERE.parent / "tests"))
 from designs import BENT, DESIGNS, bent  # noqa: E402  the designs the tests use
@@ -44,6 +45,8 @@ def record(name: str, ranks: Ranks, seconds: float, replicates: int) -> dict:
         "worst": worst,
         "worst_p": tests[worst],
         "worst_p_corrected": min(1.0, tests[worst] * len(tests)),
+        "read": dict(zip(("p", "quantity"), ranks.worst(), strict=True)),
+        "sees": power(replicates, len(READ), FALSE_ALARM)._asdict(),
         "divergences": ranks.divergences,
         "seconds": round(seconds, 1),
         "p": tests,

@@ -135,6 +135,10 @@ REPORT = {
         "kind": str, "name": str, "N": (INTERVAL, None), "D": (INTERVAL, None), "loss": (INTERVAL, None),
         "regret": (INTERVAL, None), "expected_regret": (float, None), "trouble": (str, None),
     }],
+    "owed_to_priors": {
+        "route": str, "budget": float, "check": CHECKS[0],
+        "scales": [{"unknown": str, "factor": float, "budgets": [float], "intervals": {...: [INTERVAL]}, "how": str}],
+    },
     "released": [{
         "name": str, "N": float, "D": float, "C": float, "citation": str, "N_star": INTERVAL, "D_star": INTERVAL,
         "ratio": INTERVAL, "level": float,

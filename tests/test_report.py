@@ -127,7 +127,7 @@ def test_ids_are_unique_and_what_is_named_exists(tree):
 
 def test_every_figure_has_a_title_and_a_text_alternative(tree):
     figures = tree.xpath("//figure")
-    assert len(figures) == 3 + 2 + 1 + 2 + 2 + 1 + 1
+    assert len(figures) == 3 + 2 + 1 + 2 + 2 + 1 + 1 + 2
     for figure in figures:
         (drawing,) = figure.xpath("svg")
         assert drawing.get("role") == "img"
@@ -395,7 +395,7 @@ def test_a_report_of_one_route_stands_alone(allocation_fit, llama3):
     root = html.document_fromstring(page(routes, facts))
     assert "no second route checks it" in facts.headline
     assert "80% equal-tailed" in root.text_content()
-    assert len(root.xpath("//figure")) == 5
+    assert len(root.xpath("//figure")) == 6
     assert "No coupled route: the table lacks L." in root.text_content()
     assert len(cells(root, "buys")) == 2
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from nstar.costs.cost_line import optimum
+from nstar.costs.cost_line import WIDEST, of_runs, optimum
 from nstar.costs.training import SIX, PerParamToken
+from nstar.departures.discrepancy import Bent
 from nstar.fits.fitting import named, placed
 from nstar.priors.sets import Priors, resolve
 from nstar.runs.asking import reads
@@ -26,6 +27,7 @@ from nstar.types import (
     SHARED,
     Allocation,
     Array,
+    Floored,
     Law,
     Noise,
     Params,
@@ -36,6 +38,9 @@ from nstar.types import (
 
 QUICK = Settings(chains=2, warmup=200, draws=300)
 THINNED = 100  # draws a truth is ranked among, about independent
+# what people act on: corrected for so few, a test sees more than one of every unknown
+READ = ("N*", "D*", "L*", "alpha1", "E", "sigma", "log likelihood")
+SEEN = 0.9  # probability of what is said to be seen
 
 
 class Ranks(NamedTuple):
@@ -47,6 +52,12 @@ class Ranks(NamedTuple):
     def tests(self) -> dict[str, float]:
         """Probability, by quantity, of ranks as far from uniform in shape, place or width."""
         return {name: uniform(u) for name, u in self.values.items()}
+
+    def worst(self) -> tuple[float, str]:
+        """Smallest of the probabilities of what is read, corrected for their number."""
+        found = {n: p for n, p in self.tests().items() if n in READ} or self.tests()
+        name = min(found, key=found.__getitem__)
+        return min(1.0, found[name] * len(found)), name
 
 
 def uniform(u: np.ndarray) -> float:
@@ -66,6 +77,33 @@ def uniform(u: np.ndarray) -> float:
     below = stats.chi2.cdf(np.sum(np.square(z)), n)
     width = 2 * min(below, 1 - below)
     return float(min(1.0, 3 * min(stats.kstest(u, "uniform").pvalue, bias, width)))
+
+
+class Power(NamedTuple):
+    """What a calibration would see with probability .9."""
+
+    wider: float  # a true sd that is so many times the posterior's
+    bias: float  # in posterior sd
+
+
+def power(replicates: int, quantities: int, false_alarm: float) -> Power:
+    """Work out what so many replicates see, in closed form.
+
+    Normal scores of ranks under a posterior r times too narrow are normal with sd r, under
+    one that is off by b with mean b (Talts et al. 2018, section 5, draws both).
+
+    Args:
+        replicates: simulated tables.
+        quantities: that the test is corrected for.
+        false_alarm: probability that it fails with nothing broken.
+    """
+    from scipy import stats
+
+    each = false_alarm / quantities / 3  # `uniform` takes the smallest of three
+    beyond = stats.chi2.isf(each / 2, replicates)
+    wider = np.sqrt(beyond / stats.chi2.ppf(1 - SEEN, replicates))
+    off = stats.norm.isf(each / 2) + stats.norm.ppf(SEEN)
+    return Power(float(wider), float(off / np.sqrt(replicates)))
 
 
 def calibrate(
@@ -117,6 +155,7 @@ def calibrate(
         clean = density.expected(skeleton, numbers, truths, x)
         made = density.measured(noise, clean, truths, x, of_data)[:, 0]
         C = 10 * np.max(design["C"]) if "C" in design else None
+        span = of_runs(x["N"], x["D"]) if isinstance(law, Bent) else WIDEST
         for i, key in enumerate(keys):
             truth = {name: np.asarray(values)[i] for name, values in truths.items()}
             y = np.asarray(made[i])
@@ -130,9 +169,8 @@ def calibrate(
             step = max(len(next(iter(posterior.values()))) // THINNED, 1)
             thin = {n: v[::step] for n, v in posterior.items()}
             both = {n: np.concatenate([truth[n][None], thin[n]]) for n in thin}
-            for name, values in _quantities(
-                skeleton, numbers, both, Data(x, y), C
-            ).items():
+            ranked = _quantities(skeleton, numbers, both, Data(x, y), C, span)
+            for name, values in ranked.items():
                 below = np.sum(values[1:] < values[0]) + random.uniform() * (
                     1 + np.sum(values[1:] == values[0])
                 )
@@ -144,9 +182,17 @@ def calibrate(
 
 
 def _quantities(
-    skeleton: Skeleton, numbers: Any, draws: Any, data: Data, C: float | None
+    skeleton: Skeleton,
+    numbers: Any,
+    draws: Any,
+    data: Data,
+    C: float | None,
+    span: tuple[float, float],
 ) -> dict[str, np.ndarray]:
-    """Everything that is ranked, (draw,) each: array unknowns by element."""
+    """Everything that is ranked, (draw,) each: array unknowns by element.
+
+    N*, D* and L* are of the window of tokens per parameter that a plan searches.
+    """
     flat = {}
     for name, values in draws.items():
         parts = values.reshape(len(values), -1).T
@@ -154,7 +200,7 @@ def _quantities(
             f"{name}[{j}]" if len(parts) > 1 else name: part
             for j, part in enumerate(parts)
         }
-    rest = _decisions(skeleton, SIX, numbers, draws, data, C)
+    rest = _decisions(skeleton, SIX, numbers, draws, data, C, span)
     return flat | {name: np.asarray(values) for name, values in rest.items()}
 
 
@@ -166,6 +212,7 @@ def _decisions(
     draws: Any,
     data: Data,
     C: float | None,
+    span: tuple[float, float],
 ) -> dict[str, Array]:
     law, noise = skeleton.fill(numbers)
 
@@ -173,15 +220,17 @@ def _decisions(
         found = {
             "log likelihood": density.log_likelihood(law, noise, data, params).sum()
         }
+        if isinstance(law, Floored):
+            found["E"] = law.floor(params)
         if C is None:
             return found
         if isinstance(law, Allocation):
             log_N, log_D = law.log_optimum(params, C)
         elif isinstance(law, Surface):
-            log_N, log_D = optimum(partial(law.loss, params), cost, C)
+            log_N, log_D = optimum(partial(law.loss, params), cost, C, span)
         else:
             return found
-        found["N*"] = log_N
+        found |= {"N*": log_N, "D*": log_D}
         if isinstance(law, Surface):
             found["L*"] = law.loss(params, jax.numpy.exp(log_N), jax.numpy.exp(log_D))
         return found
