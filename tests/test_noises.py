@@ -17,7 +17,6 @@ from nstar.responses.scales import LOG_LOSS
 from nstar.samplers.nuts import Settings
 from nstar.validation.calibration import calibrate
 from nstar.wording import UNKNOWNS
-from test_calibration import worst
 
 QUICK = Settings(chains=2, warmup=200, draws=1000)
 GROUP = np.array([2.0, 0.0, 2.0, 1.0, 0.0, 2.0, 7.0])
@@ -198,7 +197,8 @@ def test_one_law_with_every_noise_is_calibrated(noise):
     law, design = ("allocation", DESIGN)
     if noise == "one_sided":  # of losses only
         law, design = "compute", DESIGNS["compute"]()
-    p, name = worst(calibrate(law, design, noise, replicates=64, settings=BRIEF))
+    ranks = calibrate(law, design, noise, replicates=64, settings=BRIEF)
+    p, name = ranks.worst()
     assert p > FALSE_ALARM, name
 
 

@@ -26,7 +26,6 @@ from nstar.samplers import density, search
 from nstar.samplers.nuts import Settings
 from nstar.samplers.telling import tell
 from nstar.validation.calibration import calibrate
-from test_calibration import worst
 from test_json import PLAN, hold
 from test_oracles import assert_moments
 
@@ -388,6 +387,6 @@ def test_one_word_pools_on_the_command_line(tmp_path, nstar):
 def test_a_pooled_law_is_calibrated(common, replicates):
     law = Pooled(Compute(), NAMES, "recipe", common)
     ranks = calibrate(law, design(), "normal", replicates=replicates, settings=BRIEF)
-    p, name = worst(ranks)
+    p, name = ranks.worst()
     assert p > FALSE_ALARM, f"{name}: {np.sort(ranks.values[name])}"
     assert "offset_level[4]" in ranks.values
