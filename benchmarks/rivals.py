@@ -20,7 +20,7 @@ from nstar.fits.fitting import BENT, named, placed
 from nstar.runs.asking import ask
 from nstar.samplers import density, modes, nuts
 from nstar.samplers.flat import energy_of, unravel_of
-from nstar.samplers.telling import tell
+from nstar.samplers.telling import Model, tell
 
 UNKNOWNS = ("alpha1", "exponent_sum", "floor_share", "level", "nu", "sigma", "size_share")  # fmt: skip
 CHAINS, WARMUP, DRAWS = 4, 1000, 1000  # of the peers: what each has unless told
@@ -55,7 +55,7 @@ class Problem:
         prior = density.prior_draws(
             self.law, self.noise, {}, jax.random.key(0), nuts.PRIOR_DRAWS
         )
-        told = tell(self.law, self.noise, {}, self.data, prior)
+        told = tell(Model(self.law, self.noise, {}, self.data, prior))
         self.skeleton, self.given = told.skeleton, told.problem
         return told.found[0].mode
 

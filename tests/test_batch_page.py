@@ -71,7 +71,12 @@ def test_what_failed_comes_first_and_alike_failures_are_one_line():
     few = [row(f"f{i}", passed=False, reason=f"{i} runs are too few") for i in range(9)]
     far = row("b", noise="normal", at=0.7)
     found = told(row("b"), far, *lost, *few)
-    assert [f["what"] for f in found["look_first"][:4]] == ["failed", "lost", "exact form", "choices disagree"]  # fmt: skip
+    assert [f["what"] for f in found["look_first"][:4]] == [
+        "failed",
+        "lost",
+        "exact form",
+        "choices disagree",
+    ]
     assert "9 of 9 fits" in found["look_first"][0]["detail"]
     assert found["status"] == "FAIL"
     assert found["headline"].startswith("FAIL: 2 of 14 fits passed")

@@ -52,9 +52,9 @@ def test_each_fit_has_its_certificate_and_a_bad_table_fails_alone(many):
 @pytest.fixture(scope="module")
 def by_weights():
     """240 runs leave little that bends; of 30, as in the other tables, weights pass none."""
-    made = batches.fit_batch({"t": ladder(1, 240)}, budgets=[1e22])
-    assert made.certificates["method"].item() == "importance"
-    return made
+    batch = batches.fit_batch({"t": ladder(1, 240)}, budgets=[1e22])
+    assert batch.certificates["method"].item() == "importance"
+    return batch
 
 
 def test_a_batch_says_what_a_form_taken_as_exact_covers(by_weights):
@@ -65,14 +65,14 @@ def test_a_batch_says_what_a_form_taken_as_exact_covers(by_weights):
 
 
 def test_draws_by_weights_are_those_of_nuts(by_weights):
-    fit, made = nstar.fit(ladder(1, 240), discrepancy="none"), by_weights
+    fit, batch = nstar.fit(ladder(1, 240), discrepancy="none"), by_weights
     for name in ("alpha1", "level", "exponent_sum", "sigma", "E"):
-        ours = made.draws[name].to_numpy()[0]
+        weighed_draws = batch.draws[name].to_numpy()[0]
         theirs = fit.tree["posterior"][name].to_numpy().ravel()
         sd = theirs.std()
-        assert abs(ours.mean() - theirs.mean()) < 4 * sd / np.sqrt(200), name
-        assert 0.8 < ours.std() / sd < 1.25, name
-    log_D = made.draws["log_D"].to_numpy()[0, :, 0]
+        assert abs(weighed_draws.mean() - theirs.mean()) < 4 * sd / np.sqrt(200), name
+        assert 0.8 < weighed_draws.std() / sd < 1.25, name
+    log_D = batch.draws["log_D"].to_numpy()[0, :, 0]
     theirs = np.log(optima(fit, np.array([1e22]))[1][:, 0])
     assert abs(log_D.mean() - theirs.mean()) < 4 * theirs.std() / np.sqrt(200)
 
@@ -255,13 +255,15 @@ def test_what_bends_is_certified_only_where_its_quantiles_are_right(law, rng):
     That is of their mean, beside what so few draws leave open: 3 standard errors.
     """
     C = np.geomspace(1e18, 1e20, 12)
-    tables = {f"t{i}": {"C": C, "L": np.exp(0.01 * rng.normal(size=12))} for i in range(8)}  # fmt: skip
-    made = batches.fit_batch(tables, law, "normal", draws=1000)
-    passed = made.certificates["passed"].to_numpy()
+    tables = {
+        f"t{i}": {"C": C, "L": np.exp(0.01 * rng.normal(size=12))} for i in range(8)
+    }
+    batch = batches.fit_batch(tables, law, "normal", draws=1000)
+    passed = batch.certificates["passed"].to_numpy()
     if law != Funnel(2.0):  # in whose neck steps diverge: it is for the sampler to say
         assert passed.sum() >= 6
     for name, exact in law.sampled(rng, 400_000).items():
-        at = np.quantile(made.draws[name].to_numpy()[passed], [0.05, 0.95], axis=1)
+        at = np.quantile(batch.draws[name].to_numpy()[passed], [0.05, 0.95], axis=1)
         off = (at.T - np.quantile(exact, [0.05, 0.95])) / exact.std()
         if passed.sum() > 2:
             error = off.std(axis=0, ddof=1) / np.sqrt(len(off))

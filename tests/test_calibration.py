@@ -14,8 +14,32 @@ from nstar.validation.calibration import QUICK, READ, calibrate, power, uniform
 
 REPLICATES = 160  # a true sd 1.4 times the posterior's and a bias of .5 sd: `power`
 FEWER = dict.fromkeys(  # laws of seven unknowns and more, to keep CI short
-    ("broken", "farseer", "data_constrained", "experts", "upcycled", "vocabulary", "precision", "sparsity", "accuracy", "accuracy_by_nll", "repeated_by_size", "coverage", "token_budget", "parallel", "visual_tokens", "bounded_metric", "fid"), 20
-) | {"isoflop": 32, "repeated_by_size": 12, "beta_binomial": 64, "repeated_sampling": 64}  # fmt: skip
+    (
+        "broken",
+        "farseer",
+        "data_constrained",
+        "experts",
+        "upcycled",
+        "vocabulary",
+        "precision",
+        "sparsity",
+        "accuracy",
+        "accuracy_by_nll",
+        "repeated_by_size",
+        "coverage",
+        "token_budget",
+        "parallel",
+        "visual_tokens",
+        "bounded_metric",
+        "fid",
+    ),
+    20,
+) | {
+    "isoflop": 32,
+    "repeated_by_size": 12,
+    "beta_binomial": 64,
+    "repeated_sampling": 64,
+}
 FEWER_BENT = {"isoflop": 12, "allocation_free": 20}
 
 

@@ -22,7 +22,7 @@ from nstar.predictions.allocating import window
 from nstar.samplers import density, flat
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import Settings
-from nstar.samplers.telling import tell
+from nstar.samplers.telling import Model, tell
 from nstar.validation.checks import _edge
 from nstar.verdicts import Check, Status
 
@@ -111,7 +111,7 @@ def told():
     data = Data(x, y + 0.004 * rng.standard_t(3, size=len(y)))
     with jax.enable_x64(True):
         prior = density.prior_draws(law, StudentT(), {}, key, 200)
-        begun = tell(law, StudentT(), {}, data, prior)
+        begun = tell(Model(law, StudentT(), {}, data, prior))
     blank, x = law.summed(x)
     looked = begun.skeleton.fill(begun.problem[0])[0], begun.problem[2]
     return SimpleNamespace(law=law, y=y, both=((blank, data._replace(x=x)), looked))

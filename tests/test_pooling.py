@@ -24,7 +24,7 @@ from nstar.responses.scales import NORMALISED_LOSS
 from nstar.runs.observations import Observations
 from nstar.samplers import density, search
 from nstar.samplers.nuts import Settings
-from nstar.samplers.telling import tell
+from nstar.samplers.telling import Model, tell
 from nstar.validation.calibration import calibrate
 from test_json import PLAN, hold
 from test_oracles import assert_moments
@@ -77,7 +77,7 @@ def test_the_search_ends_at_a_mode(bent):
         prior = density.prior_draws(law, noise, {}, jax.random.key(0), 200)
         y = law.expected({n: v[0] for n, v in prior.items()}, x)
         y = np.asarray(y) + np.random.default_rng(0).normal(0, 0.003, len(y))
-        begun = tell(law, noise, {}, density.Data(x, y), prior)
+        begun = tell(Model(law, noise, {}, density.Data(x, y), prior))
         mode = begun.found[0].mode
         slopes = search.slopes_of(begun.skeleton, begun.problem)
         slope = slopes(mode.at[None, None], search.ONE)[1][0, 0]

@@ -164,21 +164,21 @@ def _fitted(
     params = {n: np.full(shape, np.nan) for n, shape in shapes.items()}
     bent = isinstance(chunk[0].problem.law, Bent)  # as `fit` samples such a law
     tries = (BENT, RETRY_BENT) if bent else (SHORT, LONG)
-    found = [certificates.failed("too many unknowns for weights")] * len(chunk)
+    judged = [certificates.failed("too many unknowns for weights")] * len(chunk)
     if sum(v[0].size for v in prior.values()) <= MOST:
-        found = by_weights(chunk, asked, prior, params)
+        judged = by_weights(chunk, asked, prior, params)
     for i, task in enumerate(chunk):
-        if not found[i].passed:
+        if not judged[i].passed:
             own, certificate = _by_nuts(task, asked.seed, prior, tries)
-            found[i] = certificate._replace(k_hat=found[i].k_hat)
+            judged[i] = certificate._replace(k_hat=judged[i].k_hat)
             last = len(next(iter(own.values()))) - 1
             picked = np.linspace(0, last, asked.draws).astype(int)
             for name, values in own.items():
                 params[name][i] = values[picked]
-    lost = [i for i, certificate in enumerate(found) if not certificate.passed]
+    lost = [i for i, certificate in enumerate(judged) if not certificate.passed]
     for values in params.values():
         values[lost] = np.nan  # no draws that nothing vouches for
-    return params, found
+    return params, judged
 
 
 def _by_nuts(

@@ -259,9 +259,9 @@ def _otherwise(
     if question.quick:
         return []
     laws = {r.words: r.fit for r in routes.taken} | dict(routes.other)
-    lead = _weightiest(routes, fits, decision)
+    name = _weightiest(routes, fits, decision)
     action, C = Action("recommended", decision.N, decision.D), decision.C
-    found = universes(laws, lead, kept, tick)
+    found = universes(laws, name, kept, tick)
     return side_by_side(
         [partial(weighed, one, action, C, prob, kept, question.limits) for one in found]
     )

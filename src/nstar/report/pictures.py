@@ -42,7 +42,17 @@ class Album:
 
     def __init__(self) -> None:
         """Begin with every place empty."""
-        places = ("tiles", "held_out", "forecasts", "line", "allocation", "target", "profiles", "universes", "owed")  # fmt: skip
+        places = (
+            "tiles",
+            "held_out",
+            "forecasts",
+            "line",
+            "allocation",
+            "target",
+            "profiles",
+            "universes",
+            "owed",
+        )
         self.drawn: dict[str, list[Picture]] = {place: [] for place in places}
 
     def add(

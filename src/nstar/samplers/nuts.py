@@ -21,7 +21,7 @@ from nstar.samplers.density import Data, Skeleton
 from nstar.samplers.flat import unravel_of
 from nstar.samplers.mixing import enough
 from nstar.samplers.randomness import words
-from nstar.samplers.telling import MISLEADING, Told, given_back, tell, tell_again
+from nstar.samplers.telling import MISLEADING, Model, Told, given_back, tell, tell_again
 from nstar.samplers.trajectories import (
     BLOCK,
     DEEPEST,
@@ -108,9 +108,9 @@ def sample(
     seed = words(key)
     if prior is None:
         prior = density.prior_draws(law, noise, chosen, key, PRIOR_DRAWS)
-    model = law, noise, chosen, data, prior
-    skeleton, problem, peaks, mismatch, led = _guided(model, settings, seed, tick)
-    misled = mismatch > settings.trusted and not led
+    model = Model(law, noise, chosen, data, prior)
+    skeleton, problem, peaks, mismatch, guided = _guided(model, settings, seed, tick)
+    misled = mismatch > settings.trusted and not guided
     if misled:
         settings = settings._replace(pilot=MISLED)
     at = modes.shared(peaks, settings.chains)
@@ -162,13 +162,13 @@ def sample(
 
 
 def _guided(
-    model: tuple[Any, ...],
+    model: Model,
     settings: Settings,
     seed: list[int],
     tick: Callable[[int, int], None],
 ) -> Told:
     """Find the modes; where the best misleads, look again from where chains go from it."""
-    guided = tell(*model)
+    guided = tell(model)
     for again in range(LOOKS):
         if not guided.led or guided.mismatch <= MISLEADING:
             break
@@ -176,7 +176,7 @@ def _guided(
         problem = guided.skeleton, guided.problem
         pilot = Chains(*problem, frames, at, settings, [*seed, again], tick)
         pilot.walk(PILOT, learning=True)
-        guided = tell_again(*model, guided, pilot.unknowns())
+        guided = tell_again(model, guided, pilot.unknowns())
     return guided
 
 

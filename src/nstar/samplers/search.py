@@ -36,9 +36,9 @@ def prepare(
     energies = np.where(np.isfinite(energies), energies, np.inf)
     parts = np.array_split(np.arange(len(u)), min(SEARCHES, len(u)))
     best = [part[np.argmin(energies[part])] for part in parts]
-    found = modes.apart([*also, *modes.find(slopes, u[best], steps)])
-    at, normal = modes.probes(found[0].mode)
-    return found, modes.mismatch(slopes(at[None], ONE)[0][0], normal)
+    peaks = modes.apart([*also, *modes.find(slopes, u[best], steps)])
+    at, normal = modes.probes(peaks[0].mode)
+    return peaks, modes.mismatch(slopes(at[None], ONE)[0][0], normal)
 
 
 def leading(skeleton: Skeleton, problem: Any, named: Params) -> np.ndarray:

@@ -25,56 +25,48 @@ class Told(NamedTuple):
     led: bool  # by a look at the runs, which makes up for some mismatch
 
 
-def tell(
-    law: Law, noise: Noise, chosen: Any, data: Data, prior: Mapping[str, Array]
-) -> Told:
+class Model(NamedTuple):
+    """What a fit samples."""
+
+    law: Law
+    noise: Noise
+    chosen: Any  # priors that replace the law's or the noise's own
+    data: Data
+    prior: Mapping[str, Array]  # draws of the priors, (draw, ...) each
+
+
+def tell(model: Model) -> Told:
     """Tell a problem as it is sampled, and find its modes and how well they guide.
 
     Where the law leads some of its unknowns, a look at the runs from the first search's
     mode says how, and the search goes on from there.
     """
-    skeleton, problem = _as_sampled(law, noise, chosen, data)
-    draws = flatten(skeleton, problem, _few(prior))
+    skeleton, problem = _as_sampled(model)
+    draws = flatten(skeleton, problem, _few(model.prior))
     if density.leads(skeleton.law):
         peaks, _ = search.prepare(skeleton, problem, draws, ROUGH)
-        first = Told(skeleton, problem, peaks, np.inf, led=False)
-        return _looked(law, noise, chosen, data, prior, first)
-    peaks, mismatch = search.prepare(skeleton, problem, draws)
-    return Told(skeleton, problem, peaks, mismatch, led=False)
+        return _guided(model, Told(skeleton, problem, peaks, np.inf, led=False))
+    return Told(skeleton, problem, *search.prepare(skeleton, problem, draws), led=False)
 
 
-def tell_again(
-    law: Law,
-    noise: Noise,
-    chosen: Any,
-    data: Data,
-    prior: Mapping[str, Array],
-    before: Told,
-    ends: np.ndarray,
-) -> Told:
+def tell_again(model: Model, before: Told, ends: np.ndarray) -> Told:
     """Look at the runs anew from the modes about where chains are, (chain, unknown).
 
     A mode from which a look misled holds too little of the posterior: chains leave it.
     """
     slopes = search.slopes_of(before.skeleton, before.problem)
     peaks = modes.apart([*before.found, *modes.find(slopes, ends)])
-    return _looked(law, noise, chosen, data, prior, before._replace(found=peaks))
+    return _guided(model, before._replace(found=peaks))
 
 
-def _looked(
-    law: Law,
-    noise: Noise,
-    chosen: Any,
-    data: Data,
-    prior: Mapping[str, Array],
-    before: Told,
-) -> Told:
+def _guided(model: Model, before: Told) -> Told:
     """Look at the runs from the best mode there is, and search from there."""
+    prior = model.prior
     draws = flatten(before.skeleton, before.problem, _few(prior))
     at = before.found[0].mode.at
-    look, there = search.look(before.skeleton, before.problem, at, draws)
+    guide, there = search.look(before.skeleton, before.problem, at, draws)
     rank = sum(np.size(v) for n, v in there.items() if n not in prior)  # so far
-    skeleton, problem = _as_sampled(law, noise, chosen, data, look, rank)
+    skeleton, problem = _as_sampled(model, guide, rank)
     starts = search.leading(skeleton, problem, there)[None]
     peaks, mismatch = search.prepare(skeleton, problem, starts)
     if mismatch > MISLEADING:
@@ -83,13 +75,12 @@ def _looked(
     return Told(skeleton, problem, peaks, mismatch, led=True)
 
 
-def _as_sampled(
-    law: Law, noise: Noise, chosen: Any, data: Data, look: Any = None, rank: int = 0
-) -> tuple[Skeleton, Any]:
+def _as_sampled(model: Model, guide: Any = None, rank: int = 0) -> tuple[Skeleton, Any]:
     """The law as the sampler has it, and numbers, priors and runs."""
+    law, noise, chosen, data, _ = model
     x = data.x
     if isinstance(law, Summable):
-        law, x = law.summed(x, look, rank)
+        law, x = law.summed(x, guide, rank)
     skeleton, numbers = density.split(law, noise)
     priors = density.tabulated(law, noise, chosen)
     problem = numbers, priors, data._replace(x=x)

@@ -54,10 +54,14 @@ class Ranks(NamedTuple):
         return {name: uniform(u) for name, u in self.values.items()}
 
     def worst(self) -> tuple[float, str]:
-        """Smallest of the probabilities of what is read, corrected for their number."""
-        found = {n: p for n, p in self.tests().items() if n in READ} or self.tests()
-        name = min(found, key=found.__getitem__)
-        return min(1.0, found[name] * len(found)), name
+        """Smallest probability of what is read, or of all, each corrected for its number."""
+        every = self.tests()
+        read = {name: p for name, p in every.items() if name in READ}
+        corrected = [
+            (p * len(of), name) for of in (read, every) for name, p in of.items()
+        ]
+        p, name = min(corrected)
+        return min(1.0, p), name
 
 
 def uniform(u: np.ndarray) -> float:

@@ -81,9 +81,9 @@ def check_prediction(fit: Fit | Average, N: ArrayLike, D: ArrayLike) -> list[Che
     """Ask how far runs to be predicted lie from those that were made."""
     runs = fit.runs
     C = runs.cost.flop(np.asarray(N), np.asarray(D))
-    found = [_distance(C, fit), *_form(C, fit)]
+    checks = [_distance(C, fit), *_form(C, fit)]
     if "N" not in runs or "D" not in runs:
-        return found
+        return checks
     low, high = (float(f(runs["D"] / runs["N"])) for f in (np.min, np.max))
     ratio = np.asarray(D) / np.asarray(N)
     outside = [f"{r:.3g}" for r in np.ravel(ratio) if not low <= r <= high]
@@ -91,7 +91,7 @@ def check_prediction(fit: Fit | Average, N: ArrayLike, D: ArrayLike) -> list[Che
     if outside:
         detail += f"; {', '.join(outside)} lies outside: nothing was measured there"
     status = Status.REVIEW if outside else Status.PASS
-    return [*found, Check("tokens per parameter", status, detail)]
+    return [*checks, Check("tokens per parameter", status, detail)]
 
 
 def _sampler(fit: Fit) -> Iterator[Check]:
@@ -269,8 +269,8 @@ def _form(C: np.ndarray, fit: Fit | Average) -> list[Check]:
     """Say where a law whose form is taken as exact is read beyond its runs."""
     if np.max(C) <= fit.runs["C"].max():
         return []
-    said = dict.fromkeys(taken_as_exact(part.law) for part in components(fit))
-    return [Check("exact form", Status.REVIEW, words) for words in said if words]
+    forms = dict.fromkeys(taken_as_exact(part.law) for part in components(fit))
+    return [Check("exact form", Status.REVIEW, words) for words in forms if words]
 
 
 def _decisions(plan: Plan) -> Iterator[Check]:

@@ -132,7 +132,7 @@ def check_scales(answers: Sequence[Scaled], owed: Sensitivity) -> Check:
     if left := [name for name in mattering(owed) if name not in tried]:
         detail = (
             f"the priors of {', '.join(left)} move the decision, and could not be made half or twice "
-            "as wide: of no family known here, or the fit under them had trouble; try others with --prior"
+            "as wide: of no family known here, or the fit under them had trouble or was left out (--quick); try others with --prior"
         )
         return Check("owed to priors", Status.REVIEW, detail)
     moves = sorted(_moves(usual, others), key=lambda move: -move[0])
