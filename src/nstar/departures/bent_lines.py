@@ -18,7 +18,7 @@ LENGTH, WAVES = 8.0, 10  # e-folds of compute
 SCATTER = 0.1  # of log tokens of a measured optimum, about: a guide, no assumption
 UNKNOWN, WEIGHTS = "bend_optimum", "waves_optimum"
 READ = ("alpha1_bent", "tokens_per_parameter_bent")  # what is read of a line that bends
-FREQUENCY = over_line(WAVES, LENGTH)
+SPECTRUM = over_line(WAVES, LENGTH)
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,9 @@ class NormalAlong(dist.Distribution):
 def columns(c: Array) -> Array:
     """Waves at c = log(C / C0), (..., 2 wave), whose squares sum to one."""
     xp = np if isinstance(c, np.ndarray) else jnp  # outside of a program without one
-    phase = c[..., None] * FREQUENCY
-    return xp.concatenate([xp.cos(phase), xp.sin(phase)], axis=-1) / np.sqrt(WAVES)
+    phase = c[..., None] * SPECTRUM.frequency[:, 0]
+    size = np.sqrt(np.tile(SPECTRUM.part, 2))
+    return xp.concatenate([xp.cos(phase), xp.sin(phase)], axis=-1) * size
 
 
 @runtime_checkable
