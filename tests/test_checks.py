@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import nstar
-from nstar.fits.diagnostics import in_necks
+from nstar.fits.diagnostics import in_necks, place
 from nstar.verdicts import Check, Status, worst
 
 
@@ -272,3 +272,17 @@ def test_a_form_taken_as_exact_is_for_review_beyond_the_runs(surface_fit, bent_f
     assert "exact form" not in {c.name for c in nstar.check_prediction(bent_fit, N, D)}
     beyond = nstar.check_plan(nstar.plan(bent_fit, [2 * C]))
     assert "exact form" not in {c.name for c in beyond}
+
+
+def test_divergences_are_named_where_they_lie(rng):
+    """Twenty of two thousand draws at low sigma are; as many anywhere are in no one place."""
+    posterior = {name: rng.normal(size=(4, 500)) for name in ("level", "sigma")}
+    low = posterior["sigma"] <= np.sort(posterior["sigma"].ravel())[19]
+    assert (
+        place(posterior, low)
+        == "they lie where sigma is low (on average at its 0% quantile)"
+    )
+    anywhere = np.zeros((4, 500), bool)
+    anywhere.ravel()[rng.choice(2000, 20, replace=False)] = True
+    assert place(posterior, anywhere) == "they lie in no one place"
+    assert place(posterior, np.zeros((4, 500), bool)) == ""

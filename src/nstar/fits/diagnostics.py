@@ -11,6 +11,7 @@ ESS = 400  # 100 a chain, ibid.; below it quantiles are not to be trusted
 E_BFMI = 0.3  # Betancourt (2016, arXiv:1604.00695)
 DRAWN = "waves_"  # weights that are drawn given what bends the runs, which is judged
 TOLERATED = 1e-3  # of the transitions of a bent law: its amplitudes have necks
+UNLIKE = 3.5  # sds of a mean rank from which a place is named
 NECK = 0.1  # share of the draws that lie in one
 
 
@@ -89,6 +90,30 @@ def _worst(values: xr.Dataset, pick: Callable[..., Any]) -> tuple[float, str]:
         return float("nan"), str(broken[0])
     value = pick(list(worst.values()))
     return float(value), next(n for n, v in worst.items() if v == value)
+
+
+def place(posterior: Mapping[Any, Any], diverging: Any) -> str:
+    """Say in which unknown divergences are most unlike other draws, and on which side.
+
+    Ranks of so many draws have mean 1/2 with sd (12 n)^(-1/2) where they lie anywhere.
+
+    Args:
+        posterior: (chain, draw, ...) each; numbers are looked at, arrays are not.
+        diverging: which transitions diverged, (chain, draw).
+    """
+    diverging = np.asarray(diverging, bool).ravel()
+    if not diverging.any():
+        return ""
+    ranks = {}
+    for name, values in posterior.items():
+        if np.ndim(values) == 2:
+            order = np.argsort(np.argsort(np.asarray(values).ravel()))
+            ranks[str(name)] = np.mean((order[diverging] + 0.5) / order.size)
+    name = max(ranks, key=lambda name: abs(ranks[name] - 0.5), default="")
+    sds = abs(ranks.get(name, 0.5) - 0.5) * np.sqrt(12 * diverging.sum())
+    if sds < UNLIKE:
+        return "they lie in no one place"
+    return f"they lie where {name} is {'low' if ranks[name] < 0.5 else 'high'} (on average at its {ranks[name]:.0%} quantile)"
 
 
 def in_necks(posterior: Mapping[Any, Any], diverging: Any) -> bool:

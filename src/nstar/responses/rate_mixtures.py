@@ -4,9 +4,11 @@ A population is an array whose last axis is either a, b and z, a Beta(a, b) of w
 share z is never solved; or the share never solved, followed by the weights of the 41
 Betas of a fixed basis: Beta(5/(1 - p), 5/p), of mean p, for p evenly spaced in log-odds
 from 2e-9 to 1 - 6e-5.  Each is 0.45 wide in log-odds and stands 0.75 from the next, so
-that their sum follows any density of rates that varies no faster, to 0.2 %, and yet the
-probability of counts, pass@k and a rate given its counts stay exact at any number of
-samples (Diaconis & Ylvisaker 1985 on mixtures of conjugate priors).
+that their sum has no ripples, and the probability of counts, pass@k and a rate given its
+counts are exact at any number of samples (Diaconis & Ylvisaker 1985 on mixtures of
+conjugate priors).  The sum is the law's population: the density that its weights come
+from, blurred by 0.45 in log-odds.  The blur leaves pass@1 and takes 0.01 to 0.02 off that
+density's pass@10 to pass@10,000 at tails of 0.2 and more.
 """
 
 from typing import Any, NamedTuple

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from nstar.departures.bending import is_bent
 from nstar.departures.bent_lines import READ
 from nstar.departures.straightness import taken_as_exact
-from nstar.fits.diagnostics import E_BFMI, ESS, RHAT, in_necks
+from nstar.fits.diagnostics import E_BFMI, ESS, RHAT, in_necks, place
 from nstar.fits.fitting import Fit
 from nstar.fits.groups import check_groups
 from nstar.fits.mixture import Average, components
@@ -114,12 +114,15 @@ def _sampler(fit: Fit) -> Iterator[Check]:
     )
     count = fit.tree["sample_stats"]["diverging"].size
     few = is_bent(fit.law) and d.divergences > 0
-    few = few and in_necks(fit.tree["posterior"].data_vars, fit.tree["sample_stats"]["diverging"])  # fmt: skip
+    draws = fit.tree["posterior"].data_vars
+    diverging = fit.tree["sample_stats"]["diverging"]
+    few = few and in_necks(draws, diverging)
+    where = place(draws, diverging)
     yield Check(
         "divergences",
         Status.REVIEW if few else Status.FAIL if d.divergences else Status.PASS,
         f"{d.divergences} divergent transitions of {count}"
-        + (f"; {NECK if few else remedy}" if d.divergences else ""),
+        + (f"; {NECK if few else f'{where}; {remedy}'}" if d.divergences else ""),
     )
     ok = d.e_bfmi >= E_BFMI
     yield Check(
