@@ -1,12 +1,13 @@
 """Measured optima at larger budgets: does the 90 % interval of `optimum` hold?
 
-    uv run python benchmarks/optima.py [--only trials] [--only laws]
+    uv run python benchmarks/optima.py [--only trials] [--only laws] [--only routes]
 
 takes ladders with measured optima (Llama 3, Porian's ten conditions, Marin), learns from
 their smaller budgets in ordered hold-outs and predicts the measured optima of the next
 decade: closed forms of many processes (`bends.py`), and nstar's own laws with and
 without the bend.  Scores are averaged over the splits of a ladder, the ladders of a
-source, the sources.  Writes benchmarks/results/optima.{json,md}.  Measured runs are read
+source, the sources.  Then the record of every route and of the report's mixture at one
+and two decades (`optima_routes.py`).  Writes benchmarks/results/optima.{json,md}.  Measured runs are read
 from NSTAR_DATA_DIR (or ../shared/data) and never written.
 """
 
@@ -21,9 +22,11 @@ import jax
 import numpy as np
 
 import nstar
+import optima_routes
 from bends import TRIED, forecast
 from nstar.fits.diagnostics import diagnose
 from nstar.fits.fitting import unknowns
+from nstar.fits.kept import Kept
 from optima_ladders import HoldOut, Ladder, hold_outs, ladders
 
 FOLDER = Path(__file__).parent / "results"
@@ -137,7 +140,7 @@ def chosen(ladder: Ladder) -> list[HoldOut]:
 
 def page(document: dict) -> str:
     """Tables of everything."""
-    parts = [HEAD]
+    parts = [HEAD, *optima_routes.page(document.get("routes", {}))]
     if "laws" in document:
         parts.append(LAWS_HEAD)
         parts += [_row(name, row) + f" {row['splits']} | {row['second attempts']} | {len(row['failed'])} | {row['median seconds']} |" for name, row in document["laws"].items()]  # fmt: skip
@@ -167,15 +170,23 @@ HEAD = (Path(__file__).parent / "optima_head.md").read_text().rstrip()
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", action="append", choices=["trials", "laws"])
+    parser.add_argument("--only", action="append", choices=["trials", "laws", "routes"])
     parser.add_argument("--law", action="append", choices=list(LAWS))
+    parser.add_argument(
+        "--ladder", help="of the routes, ladders with this in their name"
+    )
+    parser.add_argument("--keep", type=Path, help="folder that keeps the routes' fits")
     options = parser.parse_args()
     nstar.use_cache()
-    what = options.only or ["trials", "laws"]
+    what = options.only or ["trials", "laws", "routes"]
     document = json.loads(FILE.read_text()) if FILE.exists() else {}
     if "trials" in what:
         document["trials"] = trials()
     if "laws" in what:
         document["laws"] = document.get("laws", {}) | laws(options.law or LAWS)
+    if "routes" in what:
+        kept = Kept(options.keep)
+        for count, scored in optima_routes.record(kept, options.ladder or "").items():
+            document.setdefault("routes", {}).setdefault(count, {}).update(scored)
     FILE.write_text(json.dumps(document, indent=1) + "\n")
     (FOLDER / "optima.md").write_text(page(document))

@@ -8,7 +8,7 @@ import numpy as np
 import nstar
 from nstar.runs.observations import Observations
 from nstar.runs.optima import measured_optima
-from nstar.validation.backtest import near_minimum
+from nstar.validation.optima import near_minimum
 
 FIRST = {"llama3": 5, "porian": 5, "marin": 4}  # budgets the shortest split learns from
 SETS: dict[str, tuple[str, tuple[str, ...], str | None]] = {

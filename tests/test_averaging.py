@@ -17,7 +17,15 @@ from nstar.fits.mixture import Average
 from nstar.predictions import prediction
 from nstar.samplers.nuts import Settings
 from nstar.validation import averaging
-from nstar.validation.averaging import Component, evidence, inner_splits, stack
+from nstar.validation.averaging import (
+    Component,
+    Piece,
+    evidence,
+    inner_splits,
+    shared,
+    stack,
+    worth,
+)
 from nstar.validation.backtest import Outcome, backtest, check_backtest
 from nstar.verdicts import Check, Status
 
@@ -52,12 +60,12 @@ def averaged(outcome) -> Average:
 
 def test_stacking_finds_the_better_law_and_no_evidence_leaves_the_usual_weights():
     usual = np.array([0.5, 0.5])
-    assert stack([], [], usual) == pytest.approx(usual)
+    assert stack([], usual) == pytest.approx(usual)
     better = np.stack([np.zeros(20), np.full(20, -50.0)])
     # all the evidence on the first: (5 + 5 / 2) / (5 + 5), with PRIOR_WEIGHT 5
-    assert stack([better], [5], usual) == pytest.approx([0.75, 0.25])
+    assert stack([Piece(better, 5)], usual) == pytest.approx([0.75, 0.25])
     same = np.full((2, 20), -3.0)
-    assert stack([same], [5], np.array([0.2, 0.8])) == pytest.approx([0.2, 0.8])
+    assert stack([Piece(same, 5)], np.array([0.2, 0.8])) == pytest.approx([0.2, 0.8])
 
 
 def test_stacking_maximises_its_objective(rng):
@@ -67,7 +75,24 @@ def test_stacking_maximises_its_objective(rng):
     both = np.stack([w, 1 - w])
     score = n * np.mean(logsumexp(p[:, :, None], axis=0, b=both[:, None, :]), axis=0)
     grid = w[np.argmax(score + 5.0 * usual @ np.log(both))]
-    assert stack([p], [n], usual)[0] == pytest.approx(grid, abs=2e-4)
+    assert stack([Piece(p, n)], usual)[0] == pytest.approx(grid, abs=2e-4)
+
+
+def test_a_budget_counts_once_half_by_its_losses_and_half_by_its_optimum(rng):
+    usual = np.array([0.5, 0.5])
+    alike, none = np.zeros((2, 40)), np.empty((2, 0))
+    optima = np.array([[0.0, 0.0], [-50.0, -50.0]])
+    pieces = shared(alike, optima, 5)  # of five budgets two have a minimum
+    assert [(p.count, p.of_optima) for p in pieces] == [(4.0, False), (1.0, True)]
+    assert worth(pieces) == "(worth 5 runs, 1 of them by measured optima)"
+    # losses that tell nothing apart are shared out as the weights are; optima all go to the first
+    first = (5 * 0.5 + 1) / (5 + 1)
+    assert stack(pieces, usual) == pytest.approx([first, 1 - first])
+    assert stack(shared(alike, none, 5), usual) == pytest.approx(usual)
+    better = np.stack([np.zeros(40), np.full(40, -50.0)])
+    against = np.array([[-50.0, -50.0], [0.0, 0.0]])
+    assert stack(shared(better, against, 2), usual) == pytest.approx(usual)
+    assert stack(shared(better, against, 3), usual)[0] == pytest.approx((2.5 + 2) / 8)
 
 
 def test_a_split_counts_for_few_runs(llama3):
@@ -81,8 +106,10 @@ def test_a_split_counts_for_few_runs(llama3):
 def test_weights_prefer_the_true_law(averaged):
     assert sum(averaged.weights) == pytest.approx(1.0)
     weights = dict(zip(averaged.names, averaged.weights, strict=True))
-    assert weights["coupled"] > 0.55  # one budget against a prior of five: 0.58 at most
+    # one budget, half by its optimum, against a prior of five: 0.58 at most
+    assert weights["coupled"] > 0.52
     assert "top 0.5 decades held out" in averaged.how.detail
+    assert "(worth 1 runs, 0.5 of them by measured optima)" in averaged.how.detail
     assert "equal weights would be 0.50" in str(averaged)
     assert [r["law"] for r in averaged.summary()] == list(LAWS)
 

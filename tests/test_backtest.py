@@ -9,18 +9,26 @@ from scipy import stats
 
 import nstar
 from designs import profiles
+from nstar.laws import LAWS
 from nstar.report.held_out import figure, of_outcome, panel
 from nstar.responses.scales import LOG_LOSS
 from nstar.runs.optima import minima
+from nstar.runs.splits import Split
 from nstar.scores import crps, scores
 from nstar.validation import backtest as backtests
 from nstar.validation.backtest import (
     Outcome,
     backtest,
     check_backtest,
-    near_minimum,
     split,
 )
+from nstar.validation.optima import (
+    RARE,
+    check_optima,
+    held_out_optima,
+    near_minimum,
+)
+from nstar.verdicts import Status
 
 
 def test_scores_of_a_normal_forecast_are_its_closed_forms(rng):
@@ -103,6 +111,15 @@ def test_optima_of_held_out_budgets_are_scored(llama3):
     optima = outcome.record()["optima"]
     assert optima["budgets"] == pytest.approx([1e21, 3e21, 1e22])
     assert set(optima["D"]["coverage"]) == {"0.5", "0.8", "0.9", "0.95"}
+    assert optima["misses"] == round(3 * (1 - optima["D"]["coverage"]["0.9"]))
+
+
+def test_a_table_of_optima_is_scored_as_a_route_too():
+    """Measured optima have no loss: what is held out is their tokens, and so is the score."""
+    (outcome,) = backtest(nstar.read_runs("llama3_optima"), "allocation")
+    record = outcome.record()
+    assert record["optima"]["D"] == {n: record[n] for n in record["optima"]["D"]}
+    assert len(record["optima"]["error"]) == record["n_test"] >= 2
 
 
 def test_minima_of_draws_are_their_parabolas(rng):
@@ -127,15 +144,26 @@ def test_optima_of_a_surface_are_scored_as_they_are_measured(rng):
         x | {"L": np.exp(exact + sigma * rng.normal(size=exact.size))}
     )
     draws = exact + sigma * rng.normal(size=(2000, exact.size))
-    fit = SimpleNamespace(law=SimpleNamespace(response=LOG_LOSS), seed=0)
-    right = Outcome(split_of(test), fit, draws)._optima()
+    fit = SimpleNamespace(law=LAWS["chinchilla"](), seed=0)
+    part = Split(1.0, test.take(np.zeros(len(test), dtype=bool)), test)
+    right = Outcome(part, fit, draws)._optima()
     assert len(right["budgets"]) >= 3
+    assert right["chance"] > RARE
+    assert check_optima("surface", right).status is Status.PASS
     assert right["D"]["coverage"]["0.95"] >= 0.75
     assert right["N"]["rmse"] == pytest.approx(right["D"]["rmse"], rel=1e-6)
     tilted = draws + 0.05 * (np.log(x["D"]) - np.log(x["D"]).mean())
-    missed = Outcome(split_of(test), fit, tilted)._optima()
+    missed = Outcome(part, fit, tilted)._optima()
     assert missed["D"]["coverage"]["0.9"] < 0.5
     assert missed["D"]["bias"] < -0.1
+    assert sum(missed["log_density"]) < sum(right["log_density"]) - 10
+    check = check_optima("surface", missed)
+    assert check.status is Status.REVIEW
+    assert "too few tokens" in check.detail
+    # a budget of which a run was learned from is not held out
+    known = test.take(test["budget"] == right["budgets"][0])
+    partly = held_out_optima(fit, part._replace(train=known.take(np.arange(1))), draws)
+    assert partly.budgets.tolist() == right["budgets"][1:]
 
 
 def test_intervals_far_too_wide_are_for_review(monkeypatch):

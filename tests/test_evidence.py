@@ -63,10 +63,34 @@ def test_weights_follow_what_was_said(held):
     assert how.status is Status.REVIEW
 
 
+def test_weights_rest_on_optima_as_well(held):
+    """Two routes alike in their losses: the one that misses the held-out optima has less."""
+    (one,) = held
+    assert one.optima["budgets"]
+    missed = one.optima | {"log_density": [p - 4 for p in one.optima["log_density"]]}
+    other = dataclasses.replace(one, route="off", optima=missed)
+    (good, bad), how = weights(["surface", "off"], [one, other])
+    assert good > 0.53
+    assert good + bad == pytest.approx(1)
+    assert "of them by measured optima" in how.detail
+    elsewhere = dataclasses.replace(other, optima=missed | {"budgets": [1.0]})
+    (same, also), how = weights(["surface", "off"], [one, elsewhere])
+    assert same == also == 0.5
+    assert "optima" not in how.detail
+
+
+def test_optima_that_the_route_itself_calls_unlikely_are_for_review(held):
+    (one,) = held
+    rare = one.optima | {"misses": len(one.optima["budgets"]), "chance": 0.01}
+    _, check = check_trials([dataclasses.replace(one, optima=rare)], ["surface"])
+    assert check.status is Status.REVIEW
+    assert "decide by the other routes, or measure one budget" in check.detail
+
+
 def test_intervals_that_miss_are_for_review(held):
     (one,) = held
     missed = dataclasses.replace(one, scores={**one.scores, "coverage": {"0.9": 0.3}})
-    (check,) = check_trials([missed], ["surface"])
+    check, _ = check_trials([missed], ["surface"])
     assert check.status is Status.REVIEW
     assert "too narrow" in check.detail
 

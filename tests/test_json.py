@@ -104,6 +104,15 @@ OUTCOME = {
     "ledger": str, "head": str, "prob": float, "interval": str, "scored": [FORECAST], "not_forecast": int,
     "record": RECORD, "checks": CHECKS,
 }  # fmt: skip
+SCORES = {
+    "coverage": dict.fromkeys(("0.5", "0.8", "0.9", "0.95"), float),
+    "interval_score": {"0.9": float}, "crps": float, "rmse": float, "bias": float,
+    "width": {"0.9": float},
+}  # fmt: skip
+OPTIMA = ({
+    "N": SCORES, "D": SCORES, "budgets": [float], "error": [float], "misses": int, "chance": float,
+    "log_density": [float],
+}, None)  # fmt: skip
 REPORT = {
     "headline": str, "status": str, "data": str, "seed": int, "prob": float, "interval": str,
     "checks": CHECKS,
@@ -125,7 +134,7 @@ REPORT = {
     "held_out": [{
         "route": str, "hold_out_decades": float, "n_train": int, "n_test": int, "coverage": {...: float},
         "interval_score": {...: float}, "crps": float, "rmse": float, "bias": float, "width": {...: float},
-        "log_density": float, "trouble": (str, None),
+        "log_density": float, "trouble": (str, None), "optima": OPTIMA,
     }],
     "forecasts": (BOOK, None), "not_tested": (str, None),
     "loss_by_budget": ([{"C": float, "N": float, "D": float, "median": float, "bands": {...: [float]}}], None),
@@ -166,14 +175,9 @@ NEXT = HEAD | {
     "spent": float, "stop_after": int, "sweep": [{"run": str, "round": int, "N": str, "D": str, "C": str}],
     "bill": (str, None), "currency": (str, None), "checks": CHECKS,
 }  # fmt: skip
-SCORES = {
-    "coverage": dict.fromkeys(("0.5", "0.8", "0.9", "0.95"), float),
-    "interval_score": {"0.9": float}, "crps": float, "rmse": float, "bias": float,
-    "width": {"0.9": float},
-}  # fmt: skip
 SPLIT = SCORES | {
     "hold_out_decades": float, "n_train": int, "n_test": int,
-    "optima": ({"N": SCORES, "D": SCORES, "budgets": [float]}, None),
+    "optima": OPTIMA,
 }  # fmt: skip
 BACKTEST = {
     "data": str,

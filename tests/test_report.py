@@ -192,6 +192,11 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
     for row, t in zip(cells(tree, "trust", 2), document["held_out"], strict=True):
         assert row[0] == t["route"]
         assert row[4:6] == [share(t["coverage"]["0.9"]), digits(t["rmse"], 2)]
+    held = [t["optima"] for t in document["held_out"]]
+    for row, o in zip(cells(tree, "trust", 3), held, strict=True):
+        assert row[3] == ", ".join(f"{e:+.2f}" for e in o["error"])
+        assert row[4] == f"{len(o['budgets']) - o['misses']} of {len(o['budgets'])}"
+        assert row[6] == share(o["chance"])
     for row, u in zip(cells(tree, "wrong", 1), document["universes"], strict=True):
         assert row[:3] == [u["kind"], u["name"], counts(u["N"])]
         if u["loss"]:

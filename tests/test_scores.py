@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nstar.scores import crps, energy_score, misses
+from nstar.scores import crps, energy_score, joint_log_density, misses
 
 
 def test_energy_score_of_one_run_is_its_crps(rng):
@@ -35,6 +35,22 @@ def test_energy_score_sees_dependence_that_marginals_do_not(rng):
     right = np.mean([energy_score(together, y) for y in truths])
     wrong = np.mean([energy_score(apart, y) for y in truths])
     assert right < wrong
+
+
+def test_joint_log_density_is_that_of_the_normal_whose_errors_agree(rng):
+    S = np.array([[0.04, 0.05, 0.06], [0.05, 0.09, 0.10], [0.06, 0.10, 0.16]])
+    m, y = np.array([1.0, 2.0, 3.0]), np.array([1.3, 2.5, 3.6])
+    draws = rng.multivariate_normal(m, S, size=40_000)
+    each = joint_log_density(draws, y)
+    exact = stats.multivariate_normal(m, S)
+    assert each.sum() == pytest.approx(exact.logpdf(y), abs=0.05)
+    assert each[0] == pytest.approx(stats.norm.logpdf(1.3, 1.0, 0.2), abs=0.03)
+    far = draws.copy()
+    far[:40] *= 1e30  # as a Student-t may
+    assert joint_log_density(far, y).sum() == pytest.approx(each.sum(), abs=0.05)
+    same = np.repeat(draws[:, :1], 2, axis=1)  # one number twice: the second is known
+    assert joint_log_density(same, y[[0, 0]])[1] > 5
+    assert np.isfinite(joint_log_density(np.zeros((50, 2)), np.ones(2))).all()
 
 
 def test_misses_of_independent_runs_are_binomial(rng):

@@ -33,6 +33,7 @@ def page(routes: Routes, facts: Facts) -> str:
             tables={
                 "answer": tables.answer(document),
                 "held_out": tables.held_out(document),
+                "optima": tables.optima(document),
                 "forecasts": foretold.table(document),
                 "coverage": foretold.coverage(document),
                 "target": tables.target(document),

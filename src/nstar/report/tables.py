@@ -160,6 +160,28 @@ def held_out(document: dict[str, Any]) -> Table:
     return Table(header, rows)
 
 
+def optima(document: dict[str, Any]) -> Table:
+    """What each route said of the measured optima of budgets it had not seen."""
+    rows = []
+    for t in document["held_out"]:
+        if (o := t["optima"]) is None:
+            continue
+        count = len(o["budgets"])
+        rows.append(
+            [
+                t["route"],
+                f"{t['hold_out_decades']:g}",
+                ", ".join(flop(C) for C in o["budgets"]),
+                ", ".join(f"{e:+.2f}" for e in o["error"]),
+                f"{count - o['misses']} of {count}",
+                digits(o["D"]["interval_score"]["0.9"], 2),
+                part(o["chance"]),
+            ]
+        )
+    header = ["route", "decades held out", "budgets (FLOP)", "log error of D*", "held by 90%", "interval score of log D*", "P(as many misses)"]  # fmt: skip
+    return Table(header, rows)
+
+
 def universes(document: dict[str, Any]) -> Table:
     """The decision under other choices."""
     rows = []

@@ -22,6 +22,13 @@ LEADS = {
         "for most the log of the loss, where 0.01 is one percent. A 90% interval should hold about nine runs of ten, but runs of one "
         "budget err together."
     ),
+    "optima": (
+        "The same re-fits on the tokens to train with: the measured optimum of each held-out budget, the minimum of a "
+        "parabola in log D, and what was said of it. An error below zero asked for too few tokens. Budgets share one "
+        "line and its bend, so misses come together: the last column is how often the route's own joint draws "
+        "miss as many, or more. The mixture's weights rest on this and on the losses above, half of each budget by "
+        "either. A route without a loss has no part in them and is held out only where it stands alone."
+    ),
     "forecasts": (
         "What this project forecast before its runs were made, each frozen in a ledger with its date and a "
         "hash, and what came: the median and {prob} interval of a measured run. An error above zero was "

@@ -17,13 +17,16 @@ class Split(NamedTuple):
     test: Observations
 
 
-def split(runs: Observations, decades: float, along: str = "C") -> Split:
+def split(
+    runs: Observations, decades: float, along: str = "C", top: float | None = None
+) -> Split:
     """Hold out the runs with C >= C_max / 10^decades.
 
     Args:
         runs: a ladder.
         decades: held out.
         along: another input in place of C; of a loss L, the smallest are held out.
+        top: what stands for C_max; the largest of the runs unless given.
 
     Raises:
         ValueError: no run is left to learn from, or there is no such column.
@@ -31,8 +34,10 @@ def split(runs: Observations, decades: float, along: str = "C") -> Split:
     if along not in runs:
         msg = f"{runs.source}: no column {along!r} to hold out along; there are {', '.join(runs.columns)}"
         raise ValueError(msg)
-    x = np.log10(runs[along]) * (-1 if along == "L" else 1)
-    held = x >= x.max() - decades - EDGE
+    sign = -1 if along == "L" else 1
+    x = np.log10(runs[along]) * sign
+    end = x.max() if top is None else np.log10(top) * sign
+    held = x >= end - decades - EDGE
     if held.all():
         msg = f"{runs.source}: holding out {decades:g} decades leaves no run to learn from (the runs span {np.ptp(x):.2f})"
         raise ValueError(msg)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,14 +10,15 @@ from nstar.departures.bending import amplitudes
 from nstar.fits.fitting import Fit, fit, named, unknowns
 from nstar.fits.mixture import Average, require_names
 from nstar.laws import LAWS
-from nstar.predictions.prediction import log_density
+from nstar.predictions.prediction import log_density, responses
 from nstar.priors.sets import Priors, PriorSet, as_set
 from nstar.progress import Tick
 from nstar.runs.observations import Observations
 from nstar.runs.reading import read_runs
 from nstar.runs.splits import Split, split
 from nstar.samplers.nuts import Settings
-from nstar.types import Law, Noise
+from nstar.types import Law, Noise, Varying
+from nstar.validation.optima import held_out_optima
 from nstar.verdicts import Check, Status
 
 INNER = (0.5, 1.0)  # decades of the runs' own compute that are held out in turn
@@ -47,6 +48,14 @@ class Component:
         return (kinds or [type(self.law).__name__])[0]
 
 
+class Piece(NamedTuple):
+    """Log predictive density of what was held out, and how much it counts for."""
+
+    log_density: np.ndarray  # (component, run)
+    count: float  # runs
+    of_optima: bool = False
+
+
 def average(
     runs: Observations | Any,
     laws: Sequence[str | Law | Component],
@@ -63,7 +72,8 @@ def average(
     The largest of these runs are held out, half a decade and a decade of compute, every
     law is fitted to the others, and the weights maximise the log density of their
     mixture at what was held out (stacking: Yao et al. 2018, arXiv:1704.02030; ordered
-    splits: Buerkner, Gabry & Vehtari 2020, arXiv:1902.06281), shrunk toward `USUAL`.
+    splits: Buerkner, Gabry & Vehtari 2020, arXiv:1902.06281), half by losses and half by
+    measured optima where budgets have them (`shared`), shrunk toward `USUAL`.
 
     Args:
         runs: what `read_runs` returns, or anything it reads.
@@ -120,33 +130,60 @@ def _require_alike(names: Sequence[str], fits: Sequence[Fit]) -> None:
             raise ValueError(msg)
 
 
-def inner_splits(runs: Observations) -> list[Split]:
-    """Hold out the top of the runs' own compute, wherever enough runs are left below."""
+def inner_splits(runs: Observations, top: float | None = None) -> list[Split]:
+    """Hold out the top of the runs' own compute, wherever enough runs are left below.
+
+    Args:
+        runs: a ladder.
+        top: compute that decades are counted from; the runs' largest unless given.
+    """
     if "C" not in runs:
         return []
-    span = np.ptp(np.log10(runs["C"]))
-    found = [split(runs, decades) for decades in INNER if decades < span]
+    span = np.log10((top or runs["C"].max()) / runs["C"].min())
+    found = [split(runs, decades, top=top) for decades in INNER if decades < span]
     return [part for part in found if len(part.train) >= LEAST]
 
 
-def stack(
-    log_densities: Sequence[np.ndarray], evidence: Sequence[float], usual: np.ndarray
-) -> np.ndarray:
+def shared(losses: np.ndarray, optima: np.ndarray, levels: int) -> list[Piece]:
+    r"""What one split says of the components: by losses, and by measured optima.
+
+    A held-out budget counts for one run, however many it has, and no point counts twice:
+    an optimum is measured by the very losses beside it, so that a budget which has one
+    counts half by its losses and half by its optimum.  Of n budgets, m with an optimum,
+    `stack` so maximises
+
+    $$ \Big(n - \frac m2\Big) \frac1{|s|} \sum_{i \in s} \log \sum_k w_k\, p_{ki}
+       + \frac m2\, \frac1m \sum_j \log \sum_k w_k\,
+         q_k(\log D^*_j \mid \log D^*_1 \dots \log D^*_{j-1}) $$
+
+    where q_k is a component's joint density of the optima (`scores.joint_log_density`),
+    each given those of the smaller budgets, for they share one bend.
+
+    Args:
+        losses: log p, (component, run).
+        optima: log q, (component, budget); of no budget where nothing was measured.
+        levels: n, `evidence` of the split.
+    """
+    half = min(optima.shape[1], levels) / 2
+    both = Piece(losses, levels - half), Piece(optima, half, of_optima=True)
+    return [piece for piece in both if piece.count]
+
+
+def stack(pieces: Sequence[Piece], usual: np.ndarray) -> np.ndarray:
     r"""Weights of the components, by expectation maximisation.
 
     $$ \max_w \sum_s n_s \frac{1}{|s|} \sum_{i \in s} \log \sum_k w_k\, p_{ki}
        + n_0 \sum_k w^0_k \log w_k $$
 
     Args:
-        log_densities: of each split, (component, run).
-        evidence: n_s, the runs that each split counts for.
+        pieces: of each split, log p with n_s, the runs that it counts for.
         usual: w0, the weights that count for `PRIOR_WEIGHT` runs, n_0.
     """
-    relative = [np.exp(p - p.max(axis=0)) for p in log_densities]
+    relative = [np.exp(p - p.max(axis=0)) for p, *_ in pieces]
     weights = usual
     for _ in range(1000):
         total = PRIOR_WEIGHT * usual
-        for p, n in zip(relative, evidence, strict=True):
+        for p, (_, n, _) in zip(relative, pieces, strict=True):
             share = weights[:, None] * p
             total = total + n * np.mean(share / share.sum(axis=0), axis=1)
         weights = total / total.sum()
@@ -166,7 +203,7 @@ def _learned(
     usual: np.ndarray,
 ) -> tuple[np.ndarray, Check]:
     """Weights from the splits that all laws can be fitted to, and what to make of them."""
-    used, densities, doubts = [], [], []
+    used, pieces, doubts = [], [], []
     for part in splits:
         try:
             fits = fitted(replace(part.train, notes=()))
@@ -174,14 +211,14 @@ def _learned(
             doubts.append(f"{part.decades:g} decades held out: {error}")
             continue
         used.append(part)
-        densities.append(np.stack([log_density(f, part.test) for f in fits]))
+        losses = np.stack([log_density(f, part.test) for f in fits])
+        pieces += shared(losses, _optima(fits, part), evidence(part.test))
         for name, inner in zip(names, fits, strict=True):
             if trouble := inner.diagnosis.trouble:
                 doubts.append(
                     f"{name} with {part.decades:g} decades held out had {trouble}"
                 )
-    counts = [evidence(part.test) for part in used]
-    weights = stack(densities, counts, usual)
+    weights = stack(pieces, usual)
     said = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, weights, strict=True))
     if not used:
         doubts.insert(
@@ -191,12 +228,34 @@ def _learned(
     else:
         held = " and ".join(f"{part.decades:g}" for part in used)
         said += (
-            f", from these runs' own top {held} decades held out (worth {sum(counts)} runs) "
+            f", from these runs' own top {held} decades held out {worth(pieces)} "
             f"and usual weights worth {PRIOR_WEIGHT:g}"
         )  # fmt: skip
     said += f"; equal weights would be {1 / len(names):.2f}"
     status = Status.REVIEW if doubts else Status.PASS
     return weights, Check("weights", status, "; ".join([said, *doubts]))
+
+
+def _optima(fits: Sequence[Fit], part: Split) -> np.ndarray:
+    """Log density of held-out optima by each law, (law, budget); of none where one is silent."""
+    known = []
+    for one in fits:
+        if one.law.response.columns != ("L",):
+            continue
+        reads = ("N", "D") if isinstance(one.law, Varying) else one.law.inputs
+        x = {name: part.test[name] for name in reads}
+        _, draws = responses(one, x=x, seed=one.seed)
+        if optima := held_out_optima(one, part, draws):
+            known.append(optima.log_density)
+    return np.stack(known) if len(known) == len(fits) else np.empty((len(fits), 0))
+
+
+def worth(pieces: Sequence[Piece]) -> str:
+    """Say what held-out runs count for, and how much of that their optima do."""
+    whole = sum(piece.count for piece in pieces)
+    optima = sum(piece.count for piece in pieces if piece.of_optima)
+    by = f", {optima:g} of them by measured optima" if optima else ""
+    return f"(worth {whole:g} runs{by})"
 
 
 def _own(part: Component, noise: str | Noise | None, priors: Priors) -> PriorSet:

@@ -13,17 +13,16 @@ from nstar.predictions.prediction import loss as predict_loss
 from nstar.predictions.responding import SCATTER, leading, respond, responds
 from nstar.priors.sets import Priors
 from nstar.runs.observations import Observations
-from nstar.runs.optima import measured_optima, minima
 from nstar.runs.splits import Split, split
 from nstar.samplers.nuts import Settings
 from nstar.scores import LEVELS, quantiles, scores
 from nstar.types import Law, Noise, Response, Varying
 from nstar.validation.averaging import Component, average, evidence
 from nstar.validation.checks import check_fit
+from nstar.validation.optima import check_optima, held_out_optima
 from nstar.verdicts import Check, Status
 
 TOO_NEAR = 0.05  # chance of errors so small from which intervals are for review
-NEAR = 0.75  # decades of D about a profile's minimum that a measured optimum uses
 
 
 @dataclass(frozen=True)
@@ -91,35 +90,8 @@ class Outcome:
         }
 
     def _optima(self) -> dict[str, Any] | None:
-        if not {"D", "L"} <= self.split.test.columns.keys():
-            return None
-        try:
-            held = measured_optima(near_minimum(self.split.test), at_least=1)
-        except ValueError:
-            return None
-        said = predict_optima(self.fit, held["C"], seed=self.fit.seed)
-        if said is None and self.response.columns != ("L",):
-            return None
-        N, D = self._minima(held["C"]) if said is None else said
-        return {
-            "N": scores(np.log(N), np.log(held["N"])),
-            "D": scores(np.log(D), np.log(held["D"])),
-            "budgets": held["C"].tolist(),
-        }
-
-    def _minima(self, budgets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """N* and D* as parabolas through the predicted losses have them, (draw, budget).
-
-        A surface has no scatter of optima of its own; what is measured is a parabola's
-        minimum through the very runs that were held out, and so is what is predicted.
-        """
-        test = self.split.test
-        near = np.isin(test.rows, near_minimum(test).rows)
-        loss = self.response.unlink(self.draws)[0]
-        at = [near & (test["budget"] == C) for C in budgets]
-        log_D = [minima(np.log(test["D"][a]), loss[:, a]) for a in at]
-        D = np.exp(np.stack(log_D, axis=1))
-        return test.cost.params(D, budgets), D
+        beyond = held_out_optima(self.fit, self.split, self.draws)
+        return beyond.record() if beyond else None
 
     def predictions(self) -> list[dict[str, float]]:
         """Every held-out run with its row in the source and its quantiles of loss."""
@@ -137,18 +109,6 @@ class Outcome:
             | {f"q{q}": float(unlink(values)[0][i]) for q, values in sorted(table.items(), key=lambda kv: float(kv[0]))}
             for i in range(len(test))
         ]  # fmt: skip
-
-
-def near_minimum(runs: Observations) -> Observations:
-    """Keep the runs within 0.75 decades of D of the least loss of their budget."""
-    keep = np.zeros(len(runs), dtype=bool)
-    for budget in np.unique(runs["budget"]) if "budget" in runs else []:
-        at = runs["budget"] == budget
-        if not at.any():
-            continue
-        best = np.log10(runs["D"][at][np.argmin(runs["L"][at])])
-        keep |= at & (np.abs(np.log10(runs["D"]) - best) <= NEAR)
-    return runs.take(keep)
 
 
 def backtest(
@@ -228,6 +188,10 @@ def predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarra
                 msg = f"{test.source}: the runs to predict have no column {name!r}, which the {type(law).__name__} law reads"
                 raise ValueError(msg)
             x[name] = test[name]
+    if laws[0].response.columns == ("D",):
+        pair = predict_optima(fitted, test["C"], seed=seed)
+        if pair is not None:  # the law says how measured optima scatter
+            return np.log(pair[1])
     if isinstance(fitted, Fit) and responds(fitted.law):
         also = {n: test[n] for n in SCATTER if n in test and fitted.law.response.name == "accuracy"}  # fmt: skip
         draws = respond(fitted, x | also, seed)["measured"]
@@ -237,7 +201,10 @@ def predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarra
 
 
 def check_backtest(outcomes: Sequence[Outcome]) -> list[Check]:
-    """Say where a sampler failed, and where intervals were far too narrow or too wide."""
+    """Say where a sampler failed, and where intervals were far too narrow or too wide.
+
+    Those of measured optima as well, where held-out budgets have them.
+    """
     found = []
     for outcome in outcomes:
         name = f"{outcome.split.decades:g} decades held out"
@@ -264,4 +231,6 @@ def check_backtest(outcomes: Sequence[Outcome]) -> list[Check]:
                 "they are wider than they need be, and what they say of larger ones may be too"
             )
         found.append(Check(name, status, detail))
+        if record["optima"]:
+            found.append(check_optima(f"{name}: optima", record["optima"]))
     return found

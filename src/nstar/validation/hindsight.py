@@ -1,6 +1,6 @@
 """What each route would have said of these very runs, the largest held out: how far to believe it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -22,8 +22,11 @@ from nstar.validation.averaging import (
     PRIOR_WEIGHT,
     evidence,
     inner_splits,
+    shared,
     stack,
+    worth,
 )
+from nstar.validation.optima import check_optima, held_out_optima
 from nstar.verdicts import Check, Status
 
 HOPELESS = -1e6  # log density of a run that no draw gives a loss
@@ -43,13 +46,16 @@ class Trial:
     log_density: Sequence[float]  # of each held-out run
     runs: Mapping[str, Sequence[float]]  # row, C, what came, quantiles of what was said
     trouble: str | None  # of the sampler
+    optima: Mapping[str, Any] | None = (
+        None  # `Optima.record`, where held-out budgets have them
+    )
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, without the single runs."""
         return {
             "route": self.route, "hold_out_decades": self.decades, "n_train": self.n_train,
             "n_test": self.n_test, **self.scores, "log_density": float(np.mean(self.log_density)),
-            "trouble": self.trouble,
+            "trouble": self.trouble, "optima": self.optima,
         }  # fmt: skip
 
 
@@ -58,7 +64,10 @@ def trials(
     kept: Kept = Kept(),  # noqa: B008  nothing in it changes
     tick: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> list[Trial]:
-    """Hold out the top decade of each fit's own runs, or half of one, and predict them.
+    """Hold out the top decade of the fits' runs, or half of one, and predict it.
+
+    Decades are counted from what all routes reach (`top_of`), so that each is held out of
+    the same budgets.
 
     Args:
         fits: by route.
@@ -68,10 +77,11 @@ def trials(
     Returns:
         A trial a route; none where too few runs would be left to fit.
     """
+    top = top_of(fits.values())
 
     def trial(name: str, fit: Fit) -> Trial | None:
-        for part in splits(fit.runs):
-            made_of = ["trial", of_fit(fit), name, part.decades]
+        for part in splits(fit.runs, top):
+            made_of = ["trial", of_fit(fit), name, part.decades, len(part.train)]
 
             def make(part: Split = part) -> Any:
                 return _trial(fit, name, part, kept, lambda d, t: tick(name, d, t))
@@ -86,9 +96,17 @@ def trials(
     return [one for one in side_by_side(jobs) if one is not None]
 
 
-def splits(runs: Observations) -> list[Split]:
-    """Hold out the top decade of the runs' own compute, or where that leaves too few half."""
-    return inner_splits(runs)[::-1]
+def splits(runs: Observations, top: float | None = None) -> list[Split]:
+    """Hold out the top decade of compute, or where that leaves too few half of one."""
+    return inner_splits(runs, top)[::-1]
+
+
+def top_of(fits: Iterable[Fit]) -> float | None:
+    """Largest compute that the runs of every surface among these reach, or of every fit."""
+    every = list(fits)
+    surfaces = [fit for fit in every if isinstance(fit.law, Surface)] or every
+    reach = [float(fit.runs["C"].max()) for fit in surfaces if "C" in fit.runs]
+    return min(reach, default=None)
 
 
 def smaller(
@@ -98,7 +116,7 @@ def smaller(
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> Fit:
     """Fit once more to the runs that a split leaves."""
-    made_of = ["smaller", of_fit(fit), part.decades]
+    made_of = ["smaller", of_fit(fit), part.decades, len(part.train)]
     train = replace(part.train, notes=())
     return kept.fit(made_of, lambda: again(fit, runs=train, brief=True, tick=tick))
 
@@ -111,6 +129,7 @@ def _trial(
     said, truth = _said(learned, test)
     low, high = quantiles(said, 0.9)
     inner = quantiles(said, 0.5)
+    optima = held_out_optima(learned, part, said)
     return {
         "route": name,
         "decades": part.decades,
@@ -124,6 +143,7 @@ def _trial(
             "q0.05": low, "q0.25": inner[0], "q0.75": inner[1], "q0.95": high,
         },
         "trouble": learned.diagnosis.trouble or None,
+        "optima": optima.record() if optima else None,
     }  # fmt: skip
 
 
@@ -145,7 +165,10 @@ def _said(fit: Fit, test: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def weights(names: Sequence[str], held: Sequence[Trial]) -> tuple[tuple[float, ...], Check]:  # fmt: skip
-    """Weights of the routes by what they said of held-out runs, as `averaging` has them.
+    """Weights of the routes by what they said of held-out losses and optima.
+
+    They are those of `averaging.stack`, with a budget's evidence shared between both as
+    `averaging.shared` has it.  Routes held out of other budgets are told apart by losses.
 
     Returns:
         The weights, equal where nothing was held out, and a check that says how they came.
@@ -160,11 +183,12 @@ def weights(names: Sequence[str], held: Sequence[Trial]) -> tuple[tuple[float, .
     if not table.size:
         detail = f"no run was held out of {' and of '.join(names)} alike: equal weights"
         return tuple(equal), Check("weights of the routes", Status.REVIEW, detail)
-    found = stack([table], [levels], equal)
+    pieces = shared(table, _common_optima(known), levels)
+    found = stack(pieces, equal)
     each = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, found, strict=True))
     detail = (
         f"{each}, from these runs' own top {decades(known[0].decades)} held out "
-        f"(worth {levels} runs) and equal weights worth {PRIOR_WEIGHT:g}"
+        f"{worth(pieces)} and equal weights worth {PRIOR_WEIGHT:g}"
     )
     return tuple(found.tolist()), Check("weights of the routes", Status.PASS, detail)
 
@@ -176,6 +200,17 @@ def _common(held: Sequence[Trial]) -> np.ndarray:
         [p for p, row in zip(one.log_density, one.runs["row"], strict=True) if row in rows]
         for one in held
     ])  # fmt: skip
+
+
+def _common_optima(held: Sequence[Trial]) -> np.ndarray:
+    """Log density of optima, (route, budget); of none unless all have the same budgets."""
+    each = [one.optima for one in held]
+    known = [
+        one for one in each if one and each[0] and one["budgets"] == each[0]["budgets"]
+    ]
+    if len(known) < len(held):
+        return np.empty((len(held), 0))
+    return np.array([one["log_density"] for one in known])
 
 
 def decades(count: float) -> str:
@@ -204,5 +239,8 @@ def check_trials(held: Sequence[Trial], routes: Sequence[str]) -> list[Check]:
         if one.trouble:
             detail += f"; the fit to {one.n_train} runs had {one.trouble}"
         status = Status.REVIEW if bad or one.trouble else Status.PASS
-        found.append(Check(f"{one.route}: top {decades(one.decades)} held out", status, detail))  # fmt: skip
+        name = f"{one.route}: top {decades(one.decades)} held out"
+        found.append(Check(name, status, detail))
+        if one.optima:
+            found.append(check_optima(f"{name}, optima", one.optima))
     return found

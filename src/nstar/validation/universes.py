@@ -21,7 +21,7 @@ from nstar.plans.planning import plan
 from nstar.predictions.prediction import law_loss
 from nstar.priors import sets as prior_sets
 from nstar.types import Surface
-from nstar.validation.hindsight import decades, smaller, splits
+from nstar.validation.hindsight import decades, smaller, splits, top_of
 
 KINDS = ("law", "prior", "noise", "runs")
 NEARLY_NORMAL = {"nu": "LogNormal(13.8, 0.01)"}  # a million degrees of freedom
@@ -79,9 +79,9 @@ def universes(
             return kept.fit(["universe", made_of], make)
 
         yield Universe(kind, f"{lead}, {name}", make, made_of)
-    for part in splits(fit.runs)[:1]:
+    for part in splits(fit.runs, top_of(laws.values()))[:1]:
         name = f"{lead}, without the top {decades(part.decades)}"
-        yield Universe("runs", name, lambda p=part: smaller(fit, p, kept), ["runs", of_fit(fit), part.decades])  # fmt: skip
+        yield Universe("runs", name, lambda p=part: smaller(fit, p, kept), ["runs", of_fit(fit), part.decades, len(part.train)])  # fmt: skip
 
 
 def _sampled_as(fit: Fit, how: Mapping[str, Any]) -> Mapping[str, Any]:

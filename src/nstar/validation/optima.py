@@ -1,0 +1,153 @@
+"""A route's record on optima: what it says of those that held-out budgets measure.
+
+N* is what is recommended, so a route is judged by it too.  What is measured of a held-out
+budget is the minimum of a parabola through its runs, and so is what is predicted: as the
+law says that measured optima scatter, or through the predicted losses of the very runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nstar.fits.fitting import Fit
+from nstar.fits.mixture import Average, components
+from nstar.predictions.allocating import measured_optima as predict_optima
+from nstar.runs.observations import Observations
+from nstar.runs.optima import measured_optima, minima
+from nstar.runs.splits import Split
+from nstar.scores import joint_log_density, misses, scores
+from nstar.types import Allocation, Surface
+from nstar.verdicts import Check, Status
+
+NEAR = 0.75  # decades of D about a profile's minimum that a measured optimum uses
+RARE = 0.05  # chance of as many misses, or more, from which a route's D* is for review
+
+
+@dataclass(frozen=True)
+class Optima:
+    """Measured optima of budgets held out whole, beside joint draws of each, in logs."""
+
+    budgets: np.ndarray  # FLOP, rising, (budget,)
+    measured: tuple[np.ndarray, np.ndarray]  # log N*, log D*, (budget,) each
+    draws: tuple[np.ndarray, np.ndarray]  # of both, (draw, budget) each
+
+    @property
+    def log_density(self) -> np.ndarray:
+        """Log density of each budget's log D*, given those of the budgets below, (budget,)."""
+        return joint_log_density(self.draws[1], self.measured[1])
+
+    def record(self) -> dict[str, Any]:
+        """Scores of log N* and log D*, and how likely as many misses are.
+
+        Errors of one extrapolation agree, for all budgets share one line and one bend:
+        `chance` is the share of the route's own joint draws that miss as many of its
+        90 % intervals of D*, or more.
+        """
+        N, D = (scores(*pair) for pair in zip(self.draws, self.measured, strict=True))
+        missed = misses(self.draws[1], self.measured[1])
+        return {
+            "N": N,
+            "D": D,
+            "budgets": self.budgets.tolist(),
+            "error": (np.median(self.draws[1], axis=0) - self.measured[1]).tolist(),
+            "misses": missed.observed,
+            "chance": missed.at_least,
+            "log_density": self.log_density.tolist(),
+        }
+
+
+def held_out_optima(
+    fit: Fit | Average, part: Split, draws: np.ndarray
+) -> Optima | None:
+    """Measured optima of the budgets that a split holds out, and what a fit says of them.
+
+    A budget of which some runs were learned from is left out.
+
+    Args:
+        fit: made of the split's smaller runs.
+        part: the split.
+        draws: response of the held-out runs as measured, on the law's scale, (draw, run).
+
+    Returns:
+        None where no budget has a minimum inside its runs, or the law says nothing of it.
+    """
+    laws = [one.law for one in components(fit)]
+    if not all(isinstance(law, Allocation | Surface) for law in laws):
+        return None
+    of_loss = laws[0].response.columns == ("L",)
+    came = _measured(part) if of_loss else part.test
+    if came is None or not {"C", "N", "D"} <= came.columns.keys():
+        return None
+    if not of_loss:
+        came = came.take(np.argsort(came["C"], kind="stable"))
+    pair = predict_optima(fit, came["C"], seed=fit.seed)
+    if pair is None and not of_loss:
+        return None
+    if pair is None:
+        loss = laws[0].response.unlink(draws)[0]
+        pair = _through(loss, part.test, came["C"])
+    logs = np.log(pair[0]), np.log(pair[1])
+    return Optima(came["C"], (np.log(came["N"]), np.log(came["D"])), logs)
+
+
+def _measured(part: Split) -> Observations | None:
+    """Measured optima of the budgets of which nothing was learned from; none where there are none."""
+    test = part.test
+    if not {"D", "L", "budget"} <= test.columns.keys():
+        return None
+    if "budget" in part.train:
+        test = test.take(~np.isin(test["budget"], part.train["budget"]))
+    try:
+        return measured_optima(near_minimum(test), at_least=1)
+    except ValueError:
+        return None
+
+
+def _through(
+    loss: np.ndarray, test: Observations, budgets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """N* and D* as parabolas through predicted losses have them, (draw, budget).
+
+    A surface has no scatter of optima of its own; what is measured is a parabola's
+    minimum through the very runs that were held out, and so is what is predicted.
+    """
+    near = np.isin(test.rows, near_minimum(test).rows)
+    at = [near & (test["budget"] == C) for C in budgets]
+    log_D = [minima(np.log(test["D"][a]), loss[:, a]) for a in at]
+    D = np.exp(np.stack(log_D, axis=1))
+    return test.cost.params(D, budgets), D
+
+
+def near_minimum(runs: Observations) -> Observations:
+    """Keep the runs within 0.75 decades of D of the least loss of their budget."""
+    keep = np.zeros(len(runs), dtype=bool)
+    for budget in np.unique(runs["budget"]) if "budget" in runs else []:
+        at = runs["budget"] == budget
+        if not at.any():
+            continue
+        best = np.log10(runs["D"][at][np.argmin(runs["L"][at])])
+        keep |= at & (np.abs(np.log10(runs["D"]) - best) <= NEAR)
+    return runs.take(keep)
+
+
+def check_optima(name: str, record: Mapping[str, Any]) -> Check:
+    """Say what 90 % intervals of D* held, and whether a route is to be believed on it."""
+    count = len(record["budgets"])
+    errors = ", ".join(f"{e:+.2f}" for e in record["error"])
+    detail = (
+        f"90 % intervals of a measured optimum held {count - record['misses']} of {count} budgets; "
+        f"log error of D* {errors}"
+    )
+    if not record["misses"]:
+        return Check(name, Status.PASS, detail)
+    detail += f"; as many misses have a chance of {record['chance']:.1%} by this route's own draws"
+    if record["chance"] >= RARE:
+        return Check(name, Status.PASS, detail)
+    way = "few" if record["D"]["bias"] < 0 else "many"
+    detail += (
+        f", so it asks for too {way} tokens beyond its runs and does not know it: decide by "
+        "the other routes, or measure one budget between the runs and the target first"
+    )
+    return Check(name, Status.REVIEW, detail)
