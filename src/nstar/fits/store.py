@@ -19,7 +19,7 @@ from nstar.runs.observations import Observations
 from nstar.types import Law, Noise, Prior
 from nstar.verdicts import Check, Status
 
-FORMAT = 2  # raised when older files can no longer be read
+FORMAT = 3  # raised when older files can no longer be read
 PARTS = "nstar_parts"  # attribute of a file of several fits: what they are together
 
 
