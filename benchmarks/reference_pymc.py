@@ -84,7 +84,7 @@ def allocation() -> pm.Model:
 
 
 def isoflop(N: np.ndarray, D: np.ndarray, L: np.ndarray) -> pm.Model:
-    """All profiles at once: one parabola with skew a budget, minima on a line."""
+    """All profiles at once: a surface's profile for each budget, minima on a line."""
     C = np.round(6 * N * D / 1e18, 3) * 1e18
     budgets, b = np.unique(C, return_inverse=True)
     c = np.log(budgets) - np.log(budgets).mean()
@@ -97,8 +97,8 @@ def isoflop(N: np.ndarray, D: np.ndarray, L: np.ndarray) -> pm.Model:
         floor = pm.Beta("floor_share", 3.0, 2.0)
         gamma = pm.LogNormal("gamma", np.log(0.15), 0.5)
         level_scatter = pm.LogNormal("level_scatter", np.log(0.003), 1.0)
-        bowl = pm.LogNormal("curvature", np.log(0.04), 0.7)
-        slope = pm.Normal("curvature_slope", 0.0, 0.1)
+        bowl = pm.LogNormal("curvature", np.log(0.1), 0.8)
+        slope = pm.Normal("curvature_slope", 0.0, 0.05)
         bowl_scatter = pm.LogNormal("curvature_scatter", np.log(0.15), 0.7)
         skew = pm.Normal("skew", 0.0, 0.2)
         sigma = pm.LogNormal("sigma", np.log(0.01), 1.0)
@@ -108,16 +108,21 @@ def isoflop(N: np.ndarray, D: np.ndarray, L: np.ndarray) -> pm.Model:
             + (1 - alpha1) * c
         )
         minimum = pm.Normal("logit_minimum", line, scatter)
-        lowest = pm.math.log(level * (floor + (1 - floor) * pm.math.exp(-gamma * c)))
+        above = level * (1 - floor) * pm.math.exp(-gamma * c)
         own = pm.Normal("logit_level", shape=len(c))
         own = own - own.mean()  # levels are what is not straight in log C
         own = own - c * (c * own).sum() / (c**2).sum()
-        lowest = lowest + level_scatter * own
         kappa = bowl * pm.math.exp(
             slope * c + bowl_scatter * pm.Normal("logit_bowl", shape=len(c))
         )
         q = np.log(D) - minimum[b]
-        mean = lowest[b] + kappa[b] * 0.5 * q**2 * pm.math.exp(skew * q)
+        # alpha beta = kappa and alpha - beta = 3 skew, of each budget
+        beta = -1.5 * skew + pm.math.sqrt((1.5 * skew) ** 2 + kappa)
+        alpha = kappa / beta
+        falling = alpha[b] * pm.math.exp(-beta[b] * q)
+        rising = beta[b] * pm.math.exp(alpha[b] * q)
+        loss = level * floor + above[b] * (falling + rising) / (alpha + beta)[b]
+        mean = level_scatter * own[b] + pm.math.log(loss)
         pm.StudentT("log_loss", nu=nu, mu=mean, sigma=sigma, observed=np.log(L))
     return model
 

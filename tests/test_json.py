@@ -130,6 +130,7 @@ REPORT = {
     "decision": {
         "by": str, "weights": {...: float}, "budget": float, "N": float, "D": float, "N_star": INTERVAL,
         "D_star": INTERVAL, "loss": (INTERVAL, None), "regret": (INTERVAL, None), "expected_regret": (float, None),
+        "expected_regret_alone": {...: float},
     },
     "held_out": [{
         "route": str, "hold_out_decades": float, "n_train": int, "n_test": int, "coverage": {...: float},

@@ -326,6 +326,11 @@ def test_the_headline_names_the_spread_and_the_distance(made):
     assert "3.6 decades beyond the largest run" in facts.headline
     assert "but the routes disagree: median tokens from" in facts.headline
     assert "the mixture of isoFLOP profiles" in facts.headline
+    own = {name: risk.perfect_information for name, risk in facts.risks}
+    alone = facts.document["decision"]["expected_regret_alone"]
+    assert alone == {n: own[n] for n in ("isoFLOP profiles", "loss surface")}
+    for name, regret in alone.items():
+        assert f"{digits(regret, 2)} by the {name} alone" in facts.headline
     check = next(c for c in facts.checks if c.name == "routes agree")
     assert check.status is Status.REVIEW
 

@@ -73,7 +73,7 @@ UNKNOWNS = {
     "A": "size term at N = 1",
     "B": "data term at D = 1",
     "F": "falling term at C = 1",
-    "curvature": "curvature of the profiles in log D",
+    "curvature": "curvature of the profiles' reducible loss in log D",
     "curvature_slope": "exponent of that curvature in C",
     "curvature_scatter": "its scatter between budgets (log)",
     "skew": "lean of the profiles",

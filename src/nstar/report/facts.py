@@ -21,7 +21,7 @@ from nstar.plans.weighing import Risk, weigh
 from nstar.report import records
 from nstar.report.buying import Line, bought
 from nstar.report.deciding import Decision, decided
-from nstar.report.headline import headline
+from nstar.report.headline import headline, regret_alone
 from nstar.types import Scattered, Surface
 from nstar.validation.checks import check_fit, check_plan
 from nstar.validation.comparison import Comparison, compare
@@ -126,6 +126,7 @@ def gather(
     checks += _read([owed["check"]])
     checks = _checks(routes, comparisons, risks, C, checks, kept)
     words = headline(routes, decision, prob, worst(checks), dict(risks))
+    alone = regret_alone(decision, dict(risks))
     document = {
         "headline": words,
         "status": str(worst(checks)),
@@ -134,7 +135,7 @@ def gather(
         "prob": prob,
         "interval": "equal-tailed",
         "checks": [check.as_json() for check in checks],
-        "decision": decision.as_json(prob),
+        "decision": decision.as_json(prob) | {"expected_regret_alone": alone},
         "held_out": [trial.as_json() for trial in held],
         "forecasts": told_beforehand(book, prob) if book else None,
         "not_tested": UNTESTED if question.quick else None,

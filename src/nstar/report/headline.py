@@ -29,7 +29,7 @@ def headline(
     largest = float(np.max(lead.fit.runs["C"]))
     parts = [_run(decision, prob), _optimum(routes, decision, prob)]
     if decision.by in risks:
-        parts.append(_price(decision, risks[decision.by], prob))
+        parts.append(_price(decision, risks, prob))
     if decades > FAR:
         parts.insert(
             0,
@@ -95,10 +95,18 @@ def _optimum(routes: Routes, decision: Decision, prob: float) -> str:
     return f"{said}; {verb} median tokens from {count(low)} ({least}) to {count(high)} ({most})."  # fmt: skip
 
 
-def _price(decision: Decision, risk: Risk, prob: float) -> str:
-    """Say what not knowing the law costs."""
-    run = risk.table(prob)[0]
+def regret_alone(decision: Decision, risks: Mapping[str, Risk]) -> dict[str, float]:
+    """Expected regret of each mixed route's own best run, that route believed alone."""
+    return {n: risks[n].perfect_information for n in decision.weights if n in risks}
+
+
+def _price(decision: Decision, risks: Mapping[str, Risk], prob: float) -> str:
+    """Say what not knowing the law costs, by each route too where several are mixed."""
+    run = risks[decision.by].table(prob)[0]
+    each = regret_alone(decision, risks).items()
+    alone = ", ".join(f"{digits(r, 2)} by the {name} alone" for name, r in each)
+    alone = f" ({alone})" if alone else ""
     return (
-        f"Not knowing the law costs {digits(run['expected_regret'], 2)} of loss on average, as if "
+        f"Not knowing the law costs {digits(run['expected_regret'], 2)} of loss on average{alone}, as if "
         f"{share(float(round(run['expected_wasted'] / decision.C, 2)))} of the compute were not there."
     )
