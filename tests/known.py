@@ -11,7 +11,7 @@ def known(name, x, truth, draws=200, jitter=0.0):
     """A fit of these runs whose draws are given, not sampled."""
     law, noise = named(name, None)
     runs = nstar.read_runs(x)
-    law = law.at(runs.columns, runs.cost)
+    law = law.at(runs.columns, runs.cost) if hasattr(law, "at") else law
     random = np.random.default_rng(0)
     posterior = {
         n: (("chain", "draw", *(["size"] * np.ndim(v))), np.asarray(v) * (1 + jitter * random.standard_normal((1, draws, *np.shape(v)))))

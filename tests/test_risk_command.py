@@ -13,6 +13,7 @@ COST = {
     "model": str, "N": float, "D": float, "context": int, "prob": float, "interval": str,
     "flop": {...: float}, "parts": ({...: float}, None), "bill": (str, None),
     "currency": (str, None), "takes": ({...: TAKES}, None), "published_hours": (float, None),
+    "checks": CHECKS,
 }  # fmt: skip
 TARGET = HEAD | REACHED | {"checks": CHECKS}
 SERVE = HEAD | SERVED | {"checks": CHECKS}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nstar.plans.planning import plan as plan
     from nstar.plans.weighing import Risk as Risk
     from nstar.plans.weighing import weigh as weigh
+    from nstar.predictions.distances import check_prediction as check_prediction
     from nstar.predictions.prediction import loss as predict  # noqa: F401  its public name
     from nstar.predictions.responding import respond as respond
     from nstar.predictions.simulation import simulate as simulate
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from nstar.validation.averaging import average as average
     from nstar.validation.checks import check_fit as check_fit
     from nstar.validation.checks import check_plan as check_plan
-    from nstar.validation.checks import check_prediction as check_prediction
     from nstar.validation.comparison import Comparison as Comparison
     from nstar.validation.comparison import compare as compare
     from nstar.validation.power_scaling import sensitivity as sensitivity
@@ -68,7 +68,7 @@ _ROOMS = {
     "bootstrap": ("fits.resampling", "bootstrap"),
     "check_fit": ("validation.checks", "check_fit"),
     "check_plan": ("validation.checks", "check_plan"),
-    "check_prediction": ("validation.checks", "check_prediction"),
+    "check_prediction": ("predictions.distances", "check_prediction"),
     "decompose": ("validation.uncertainty", "decompose"),
     "compare": ("validation.comparison", "compare"),
     "fit": ("fits.fitting", "fit"),

@@ -7,12 +7,13 @@ from itertools import groupby
 from typing import Any
 
 from nstar.batch.failures import alike, listed, whole
-from nstar.batch.quantities import BUDGET, HELD_OUT, POOLED, WHOLE, interval, words
+from nstar.batch.quantities import BUDGET, HELD_OUT, POOLED, RUN, WHOLE, interval, words
 from nstar.departures.straightness import taken_as_exact
 from nstar.fits.certificates import K_HAT
 from nstar.fits.diagnostics import ESS
 from nstar.laws.spelled import law_of
-from nstar.validation.checks import EDGE, FAR, NECK, TOO_FAR
+from nstar.predictions.distances import FAR, TOO_FAR
+from nstar.validation.checks import EDGE, NECK
 from nstar.validation.hindsight import HELD
 from nstar.verdicts import Status
 from nstar.wording import digits, flop, share, shown
@@ -114,7 +115,7 @@ def _near(rows: Rows) -> list[Finding]:
 
 def _far(rows: Rows, told: Rows) -> list[Finding]:
     """Budgets far from the runs that tell of them: one line for all such ladders."""
-    budgets = [float(m[2]) for q in told if (m := BUDGET.match(f"{q['key']}_median"))]
+    budgets = _budgets(told)
     if not budgets:
         return []
     found: dict[str, tuple[float, float]] = {}
@@ -139,9 +140,16 @@ def _far(rows: Rows, told: Rows) -> list[Finding]:
     return said
 
 
+def _budgets(told: Rows) -> list[float]:
+    """FLOP that are asked about: of budgets, and about those of runs, 6 N D."""
+    keys = [f"{q['key']}_median" for q in told]
+    runs = [6 * float(m[1]) * float(m[2]) for k in keys if (m := RUN.match(k))]
+    return [float(m[2]) for k in keys if (m := BUDGET.match(k))] + runs
+
+
 def _exact(rows: Rows, told: Rows) -> list[Finding]:
     """Laws whose form is taken as exact, read beyond their runs: one line for each kind."""
-    budgets = [float(m[2]) for q in told if (m := BUDGET.match(f"{q['key']}_median"))]
+    budgets = _budgets(told)
     ladders: dict[str, dict[str, None]] = {}
     for row in rows:
         beyond = row["C_max"] and max(budgets, default=0.0) > row["C_max"]

@@ -48,7 +48,7 @@ def lifetime(
     from nstar.inference.joint_budgets import check_joint, joint
     from nstar.laws.repeated_by_size import RepeatedBySize
     from nstar.runs.reading import read_runs
-    from nstar.validation.checks import check_fit, check_prediction
+    from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
     loss = found.fit
@@ -59,11 +59,7 @@ def lifetime(
     solved = fit(read_runs(counts), RepeatedBySize(by="L"), seed=seed or 0)
     records = joint(loss, solved, budget, problems=asked_of, tokens=long, samples=tried, prob=prob, seed=seed or 0)  # fmt: skip
     own = [c._replace(name=f"counts: {c.name}") for c in check_fit(solved)]
-    best = records[0]
-    far = check_prediction(loss, best["N"], best["D"])
-    checks = plainly(
-        [*check_joint(loss, solved, records), *far, *check_fit(loss), *own]
-    )
+    checks = plainly([*check_joint(loss, solved, records), *check_fit(loss), *own])
     document: dict[str, Any] = head.head(found, prob) | {
         "counts": {"data": solved.runs.source, "data_sha256": solved.runs.sha256, "rows": len(solved.runs)},
         "budget": budget, "problems": asked_of, "tokens": long, "choices": records, "checks": [c.as_json() for c in checks],

@@ -37,7 +37,14 @@ def predict(
         runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
     )  # fmt: skip
     found = get_fit(asked, surface=True)
+    from nstar.fits.fitting import Fit
+
     noise_seed = found.fit.seed if seed is None else seed
+    if named and not isinstance(found.fit, Fit):
+        if named.keys() != {"N", "D"}:
+            msg = f"--at {at[0]!r}: averaged laws are read at N and D, as in --at 7e9,1.4e11; name one law to say more"
+            raise ValueError(msg)
+        named, points = None, list(zip(named["N"], named["D"], strict=True))
     if named:
         curves.predicted(found, named, prob, noise_seed, json=json)
         return
@@ -45,7 +52,8 @@ def predict(
 
     from nstar.cli import head
     from nstar.fits.groups import in_group
-    from nstar.validation.checks import check_fit, check_prediction
+    from nstar.predictions.distances import check_prediction
+    from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
     one = in_group(found.fit, group, seed=seed)

@@ -46,6 +46,7 @@ def prior(
         msg = f"--law {law}: a prior is of one law"
         raise ValueError(msg)
     from nstar.cli.choice import choose, require
+    from nstar.predictions.distances import distance
     from nstar.validation.prior_check import prior_predictive
     from nstar.wording import plainly
 
@@ -54,7 +55,8 @@ def prior(
     made = prior_predictive(
         table, name, noise, asked.prior_set, budget or (), discrepancy=discrepancy, seed=seed or 0
     )  # fmt: skip
-    checks = plainly([made.check(), *made.notes])
+    far = [distance(made.runs, budget)] if budget and "C" in made.runs else []
+    checks = plainly([made.check(), *far, *made.notes])
     rows, budgets = made.table(prob), made.budgets(prob)
     if json:
         show.as_json({
@@ -92,6 +94,7 @@ def sensitivity(
     found = get_fit(asked)
     from nstar.cli import head
     from nstar.fits.mixture import components
+    from nstar.predictions.distances import extrapolation
     from nstar.validation.checks import check_fit
     from nstar.validation.power_scaling import sensitivity as scale
     from nstar.validation.prior_scales import check_scales, prior_scales
@@ -102,7 +105,8 @@ def sensitivity(
     made = scale(fit, budgets=budgets)
     scales = prior_scales(fit, budgets, made, prob) if budgets else []
     owed = [check_scales(scales, made)] if scales else []
-    checks = plainly([*check_fit(fit), made.check, *owed])
+    far = extrapolation(fit, budgets) if budgets else []
+    checks = plainly([*check_fit(fit), *far, made.check, *owed])
     if json:
         front = head.head(found, 0.9)
         kept = {k: v for k, v in front.items() if k not in ("prob", "interval")}

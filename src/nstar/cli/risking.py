@@ -79,7 +79,8 @@ def risk(
         bill=bill, group=group, seed=seed,
     )  # fmt: skip
     made = make_plan(found.fit, budget, seed=seed, group=group, limits=limits)
-    checks = plainly([*check_fit(found.fit), *check_plan(made), *weighed.checks()])
+    said = [*check_fit(found.fit), *check_plan(made), *weighed.checks()]
+    checks = plainly([*dict.fromkeys(said)])
     document = head.head(found, prob, group) | weighed.as_json(prob)
     document["N"], document["checks"] = made.table(prob)[0]["N"], [c.as_json() for c in checks]  # fmt: skip
     if json:
@@ -198,6 +199,7 @@ def cost(
     from nstar.costs.transformers import conventions, of_catalogue
     from nstar.plans.actions import Action, amount, read
     from nstar.published import models
+    from nstar.runs.notices import few_tokens
 
     run: Action = read(model)
     D = amount(tokens, "--tokens") if tokens else run.D
@@ -215,11 +217,15 @@ def cost(
         "bill": bill.words() if bill else None, "currency": bill.currency if bill else None, "takes": None,
         "published_hours": known.gpu_hours if known else None,
     }  # fmt: skip
+    checks = few_tokens(D / run.N, "run", "Say them as in --tokens 15.6T")
+    document["checks"] = [c.as_json() for c in checks]
     if bill:
         document["takes"] = {n: taken(bill, C, prob) for n, C in document["flop"].items()}  # fmt: skip
     if json:
         show.as_json(document)
     else:
+        if checks:
+            show.checks(checks)
         _print_cost(document, prob)
 
 

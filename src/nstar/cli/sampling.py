@@ -28,6 +28,9 @@ def passk(
     """Predict pass@k from counts, of these problems and new ones."""
     o.require_prob(prob)
     ks = numbers(k)
+    if size is not None and not law.startswith("repeated_by_size"):
+        msg = f"--size {size:g}: the {law} law is of one model; leave it out, or fit several with --law repeated_by_size"
+        raise ValueError(msg)
     parts = [part for part in (columns or "").split(",") if part]
     named = o.pairs(parts, "--columns", "samples=n,successes=c")
     chosen = o.pairs(prior, "--prior", "tail='LogNormal(-1.4, 0.6)'")

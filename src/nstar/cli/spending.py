@@ -105,7 +105,7 @@ def _tables(
     models: list[str], columns: str | None, where: Any
 ) -> dict[str, tuple[float, Any]]:
     """Read each model's table: by name its size and rows."""
-    from nstar.inference.contenders import by_size
+    from nstar.inference.contenders import by_size, require_size
     from nstar.plans.actions import amount
     from nstar.runs.reading import read_runs
 
@@ -117,6 +117,8 @@ def _tables(
         runs = read_runs(source if equals else text, named, list(where))
         label, _, size = name.rpartition("@")
         own = {label or name: (amount(size, f"the model of {text!r}"), runs)} if equals else by_size(runs)  # fmt: skip
+        for one, rows in own.values():
+            require_size(rows, one)
         if twice := own.keys() & found.keys():
             msg = f"model {min(twice)} is given twice; name one, as in again@8B=counts.csv"  # fmt: skip
             raise ValueError(msg)

@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 
 from nstar.cli import show
-from nstar.inference.contenders import Contender
+from nstar.inference.contenders import Contender, check_contenders
 from nstar.inference.problem_sets import Problems
 from nstar.inference.repeated_checks import check_counts
 from nstar.inference.spending import Spent
 from nstar.inference.strategies import STRATEGIES
 from nstar.validation.checks import check_fit
+from nstar.validation.curve_checks import check_curve
 from nstar.verdicts import Check
 from nstar.wording import digits, flop, percent, plainly, share, shares
 
@@ -23,13 +24,19 @@ def checks(
     """What cannot be vouched for, then each model's fit."""
     ways = [*document["within"], *(r["way"] for r in document["cheapest"] if r["way"])]
     ways += [r[n] for r in document["against"] for n in ("one", "other")]
-    found = list(spent.checks())
+    asked = (document[n] for n in ("budget", "target_accuracy", "chance"))
+    found = [*spent.checks(*asked), *check_contenders(made)]
     for one in made:
         own = check_fit(one.fit)
+        amounts = {
+            w["amount"] for w in ways or document["frontier"] if w["model"] == one.name
+        }
+        ks = np.array(sorted(amounts))
         if isinstance(one.problems, Problems):
             counts = np.stack([one.fit.runs[n] for n in ("samples", "successes")])
-            ks = {w["amount"] for w in ways or document["frontier"] if w["model"] == one.name}  # fmt: skip
-            own += check_counts(counts, np.array(sorted(ks or {1.0})), None)
+            own += check_counts(counts, ks if amounts else np.ones(1), None)
+        elif amounts:
+            own += check_curve(one.fit, dict.fromkeys(one.problems.inputs, ks))
         found += [c._replace(name=f"{one.name}: {c.name}") for c in own]
     return plainly(found)
 

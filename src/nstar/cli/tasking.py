@@ -119,12 +119,11 @@ def _tell(
     found: Found, made: Any, prob: float, group: str | None, *, json: bool
 ) -> None:
     from nstar.cli import head
-    from nstar.validation.checks import check_fit, check_prediction
+    from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
     of_task = [c._replace(name=f"task: {c.name}") for c in check_fit(made.task)]
-    far = check_prediction(made.fit, made.draws["N"], made.draws["D"])
-    checks = plainly([*made.checks(), *of_task, *far, *check_fit(found.fit)])
+    checks = plainly([*made.checks(), *of_task, *check_fit(found.fit)])
     document = head.head(found, prob, group) | made.as_json(prob)
     document["checks"] = [c.as_json() for c in checks]
     if json:

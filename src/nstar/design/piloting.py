@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from nstar.costs.cost_line import of_runs
 from nstar.design import policies
 from nstar.design.candidates import Candidates, usual
 from nstar.design.policies import Step
@@ -14,9 +15,10 @@ from nstar.fits.mixture import Average
 from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose
+from nstar.predictions.distances import among, extrapolation, farther
 from nstar.predictions.prediction import loss
 from nstar.verdicts import Check, Status
-from nstar.wording import flop
+from nstar.wording import count, flop
 
 STEPS = (1.0, 3.0, 10.0)  # times the largest run's FLOP
 SIZES = (0.5, 1.0, 2.0)  # times the size of least expected loss
@@ -125,17 +127,54 @@ class NextRuns:
 
     def checks(self) -> list[Check]:
         """Say how far the covariances and the answers may be relied on."""
-        made = sum(len(s.members) for s in self.steps)
+        fit, target = self.fit, self.target
+        at = [i for s in self.steps for i in s.members]
+        found = extrapolation(fit, target.C)
+        if target.first is not None:
+            large = target.N[target.first], target.D[target.first]
+            found += among(fit.runs, {"the large run": large})
+        found += self._to_make(at) if at and "N" in fit.runs else []
+        made = len(at)
         enough = self.draws >= DRAWS_A_RUN * max(made, 1)
         said = f"covariances of {made} runs come from {self.draws} draws"
         if not enough:
             said += f", fewer than {DRAWS_A_RUN} a run: values of the last runs are partly chance; draw more, or take a smaller pilot budget"
-        found = [Check("draws behind the values", Status.PASS if enough else Status.REVIEW, said)]  # fmt: skip
+        found.append(
+            Check(
+                "draws behind the values",
+                Status.PASS if enough else Status.REVIEW,
+                said,
+            )
+        )
         if self.target.first is None:
-            found.append(Check("value of runs", Status.REVIEW, "the law has no loss, so runs are valued by what they tell of N* alone and nothing says when to stop"))  # fmt: skip
+            found.append(
+                Check(
+                    "value of runs",
+                    Status.REVIEW,
+                    "the law has no loss, so runs are valued by what they tell of N* alone and nothing says when to stop; fit a law with a loss to know",
+                )
+            )
         elif self.pilot > MOST * self.target.C:
-            found.append(Check("pilot budget", Status.REVIEW, f"{flop(self.pilot)} FLOP of pilot runs is more than {MOST:.0%} of the {flop(self.target.C)} they prepare for"))  # fmt: skip
+            found.append(
+                Check(
+                    "pilot budget",
+                    Status.REVIEW,
+                    f"{flop(self.pilot)} FLOP of pilot runs is more than {MOST:.0%} of the {flop(self.target.C)} they prepare for: is the target the large run's budget? Spend less on what prepares it",
+                )
+            )
         return found
+
+    def _to_make(self, at: list[int]) -> list[Check]:
+        """Name runs to make that lie farther from those made than a grid would go."""
+        runs, there = self.fit.runs, self.candidates
+        N, D, C = (v[at].tolist() for v in (there.N, there.D, there.C))
+        names = [f"{count(n)} on {count(d)} tokens" for n, d in zip(N, D, strict=True)]
+        low, high = of_runs(runs["N"], runs["D"])
+        pairs = zip(names, zip(N, D, strict=True), strict=True)
+        odd = {name: run for name, run in pairs if not low <= run[1] / run[0] <= high}
+        spent = dict(zip(names, C, strict=True))
+        far = farther(runs, spent, self.target.C, "runs to make within reach")
+        return [*(among(runs, odd, "runs to make among the runs") if odd else []), *far]
 
 
 def next_runs(

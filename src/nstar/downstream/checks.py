@@ -7,6 +7,7 @@ import xarray as xr
 
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Average
+from nstar.predictions.distances import check_prediction, one_loss
 from nstar.predictions.prediction import law_loss
 from nstar.verdicts import Check, Status
 
@@ -22,31 +23,35 @@ def check_task(fit: Fit | Average, task: Fit, draws: xr.Dataset) -> list[Check]:
     Args:
         fit: of the loss.
         task: of the task.
-        draws: `loss`, (draw, run), with C of the runs.
+        draws: `loss`, (draw, run), with N, D and C of the runs.
     """
+    found = list(_same_loss(fit, task))
+    if not found or found[0].status is not Status.PASS:
+        found += one_loss(fit.runs["L"], task.runs["L"], "the task's runs")
     return [
+        *found,
         _beyond(task, draws),
         *_risen(task),
         *_learned(task),
-        *_same_loss(fit, task),
+        *check_prediction(fit, draws["N"].to_numpy(), draws["D"].to_numpy()),
     ]
 
 
 def _beyond(task: Fit, draws: xr.Dataset) -> Check:
-    """Say by how much predicted losses lie below any the task was measured at."""
+    """Say by how much predicted losses lie outside those the task was measured at."""
     least, most = float(task.runs["L"].min()), float(task.runs["L"].max())
-    median = draws["loss"].median("draw")
-    below = least - median.to_numpy()
+    median = draws["loss"].median("draw").to_numpy()
+    gaps = np.maximum(least - median, median - most)
     detail = f"the task's runs have losses {least:.4g} to {most:.4g}"
     far = [
-        f"{C:.3g} FLOP ({gap:.3g} below, {gap / (most - least):.0%} of their range)"
-        for C, gap in zip(draws["C"].to_numpy(), below, strict=True)
+        f"{C:.3g} FLOP ({gap:.3g} {'below' if least > L else 'above'}, {gap / (most - least):.0%} of their range)"
+        for C, L, gap in zip(draws["C"].to_numpy(), median, gaps, strict=True)
         if gap > 0
     ]
     if not far:
         return Check("losses among the task's", Status.PASS, f"{detail}; so have the predicted runs")  # fmt: skip
     more = f" and {len(far) - MOST} more" if len(far) > MOST else ""
-    detail += f"; the loss at {', '.join(far[:MOST])}{more} was never measured there, and the curve alone speaks"
+    detail += f"; the loss at {', '.join(far[:MOST])}{more} was never measured there, and the curve alone speaks; evaluate runs of such losses"
     return Check("losses among the task's", Status.REVIEW, detail)
 
 

@@ -16,9 +16,10 @@ from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
 from nstar.plans.limiting import held
-from nstar.predictions.crossings import Crossings, crossings
+from nstar.predictions.crossings import Crossings, check_early, crossings
+from nstar.predictions.distances import distance
 from nstar.predictions.prediction import loss as losses_of
-from nstar.verdicts import Check
+from nstar.verdicts import Check, Status
 
 BUDGETS = 49  # tried between the least and the most
 DOWN, UP = 1e-2, 1e4  # of the largest run's FLOP, unless told how far to look
@@ -100,7 +101,21 @@ class Scores:
 
     def checks(self) -> list[Check]:
         """Say where the answer leaves what the task's runs have shown."""
-        return check_task(self.fit, self.task, self.draws)
+        return [*self._target(), *check_task(self.fit, self.task, self.draws)]
+
+    def _target(self) -> list[Check]:
+        """Say whether the target is reached, and how far that is."""
+        if self.found is None:
+            return []
+        C, name = self.found.budget(self.chance), "target accuracy"
+        if np.isfinite(C):
+            far = distance(self.fit.runs, C, f"{name} within reach of the runs")
+            return [far, *check_early(self.found, self.chance, "budget")]
+        detail = (
+            f"{self.target:g} is reached by {self.up_to:.3g} FLOP with probability {self.found.reached:.3g}, and no budget "
+            f"reaches it with {self.chance:g}: ask for a lower accuracy, a smaller chance, or look farther"
+        )
+        return [Check(name, Status.REVIEW, detail)]
 
 
 def score(

@@ -1,6 +1,6 @@
 """Models to choose among, each known by a table: counts of samples, or a curve of tokens."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +9,13 @@ from nstar.costs.inference import Serving
 from nstar.fits.fitting import Fit, fit
 from nstar.inference.problem_sets import Curve, Problems, problems_of
 from nstar.inference.repeated_checks import one_population
+from nstar.runs.notices import SMALL
 from nstar.runs.observations import Observations
+from nstar.verdicts import Check, Status
 from nstar.wording import count
 
 COUNTS = "repeated_sampling"  # law of the counts
+TWICE = 2.0  # times the size that is said, as far as a table's own may be off
 
 
 class Contender(NamedTuple):
@@ -77,3 +80,47 @@ def by_size(runs: Observations) -> Mapping[str, tuple[float, Observations]]:
             raise ValueError(msg)
         found[name] = float(size), part
     return found
+
+
+def require_size(runs: Observations, size: float) -> None:
+    """Refuse a table whose column of sizes is of another model than is said.
+
+    Raises:
+        ValueError: N is more than twice as large or as small.
+    """
+    if "N" not in runs or (np.abs(np.log(runs["N"] / size)) <= np.log(TWICE)).all():
+        return
+    low, high = (count(float(v)) for v in (runs["N"].min(), runs["N"].max()))
+    msg = f"{runs.source}: said to be of {count(size)} parameters, but its column {runs.header('N')} has {low} to {high}; name the size that was sampled, or keep its rows with --where"
+    raise ValueError(msg)
+
+
+def check_contenders(made: Sequence[Contender]) -> list[Check]:
+    """Ask whether models can be held against each other: their sizes, and their problems."""
+    found = []
+    small = [f"{m.name} ({m.serving.N:g})" for m in made if m.serving.N < SMALL]
+    if small:
+        detail = f"{', '.join(small)}: fewer parameters than any language model; write 8B for billions, or its FLOP mean nothing"
+        found.append(Check("sizes", Status.REVIEW, detail))
+    counted = [m for m in made if isinstance(m.problems, Problems)]
+    for other in counted[1:]:
+        first = counted[0]
+        asked, again = (_problems(m.fit.runs) for m in (first, other))
+        both = f"{first.name} and {other.name}"
+        if asked == again:
+            continue
+        status, cure = Status.REVIEW, "keep the problems that both were asked (--where)"
+        shared = len(asked & again)
+        detail = f"{shared} problems are in the counts of both {both}, of {len(asked)} and {len(again)}: some of what sets them apart may be the problems; {cure}"
+        if not shared:
+            status = Status.FAIL
+            detail = f"no problem is in the counts of both {both}: what sets them apart may be the problems alone, and neither is shown to be better; sample both on one set"
+        found.append(Check("same problems", status, detail))
+    return found
+
+
+def _problems(runs: Observations) -> set[tuple[str, str]]:
+    """Problems by name and task; by their number alone where they have no names."""
+    own = runs["problem"] if "problem" in runs else np.arange(len(runs))
+    task = runs["task"] if "task" in runs else np.full(len(runs), "")
+    return set(zip(own.astype(str), task.astype(str), strict=True))

@@ -186,6 +186,9 @@ def populations(
         msg = f"the {type(law).__name__} law is not of successes among samples; fit the counts with nstar.fit_counts"
         raise ValueError(msg)
     rows = np.arange(len(runs))
+    if N is not None and not isinstance(law, RepeatedBySize):
+        msg = f"the {type(law).__name__} law is of one model, and a size ({N:g}) says nothing to it: leave it out, or fit several models with repeated_by_size"
+        raise ValueError(msg)
     if isinstance(law, RepeatedBySize):
         if N is None:
             msg = f"which model? say its {law.by}; those fitted have {', '.join(f'{s:.4g}' for s in law.sizes)}"

@@ -66,7 +66,7 @@ def check_counts(
         zero_mass: what `PassAtK.zero_mass` says.
     """
     if not counts.size:
-        detail = "no sample of this model was counted: its population follows from the other sizes, and nothing is known of single problems"
+        detail = "no sample of this model was counted: its population follows from the other sizes, and nothing is known of single problems; take some samples of it"
         return [Check("samples", Status.REVIEW, detail)]
     (n, s), usual = counts, float(np.median(counts[0]))
     far = [f"{k:g}" for k in ks if k > BEYOND * usual]

@@ -122,10 +122,28 @@ class Spent:
             "flop": float(self.flop[way]), "accuracy": told,
         }  # fmt: skip
 
-    def checks(self) -> list[Check]:
-        """Say what no public data vouch for."""
-        detail = "no public set varies model size and strategy together: how samples become an answer follows from the strategy's own assumptions (agreement of wrong answers, the verifier's scores), proven on simulated problems alone"
-        return [Check("strategies", Status.REVIEW, detail)]
+    def checks(
+        self,
+        budget: float | None = None,
+        target: float | None = None,
+        chance: float = 0.9,
+    ) -> list[Check]:
+        """Say what no public data vouch for, and what lies beyond all that was tried.
+
+        Args:
+            budget: FLOP a problem that was asked for.
+            target: accuracy that was asked for.
+            chance: with which it is to be reached.
+        """
+        detail = "no public set varies model size and strategy together: how samples become an answer follows from the strategy's own assumptions (agreement of wrong answers, the verifier's scores), proven on simulated problems alone; try the one chosen on problems of yours"
+        found = [Check("strategies", Status.REVIEW, detail)]
+        if budget is not None and budget > self.flop.max():
+            detail = f"the dearest way that was tried takes {self.flop.max():.3g} FLOP a problem: what {budget:.3g} would buy was not tried; try more samples"
+            found.append(Check("budget beyond the ways", Status.REVIEW, detail))
+        if target is not None and self.reach(target, chance) is None:
+            detail = f"no way that was tried reaches {target:g} with probability {chance:g}; ask for less or for a smaller chance, or try more samples"
+            found.append(Check("target accuracy", Status.REVIEW, detail))
+        return found
 
 
 def spend(

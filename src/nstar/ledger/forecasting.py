@@ -13,11 +13,12 @@ from nstar.fits.mixture import Average, components
 from nstar.ledger.foretold import Forecast, require_name, same_run, stamp
 from nstar.ledger.frozen import Frozen, kept
 from nstar.plans.planning import plan
+from nstar.predictions.distances import check_prediction
 from nstar.predictions.prediction import NOTHING_ELSE, log_density, loss
 from nstar.runs.grouping import NEXT
 from nstar.runs.observations import Observations
 from nstar.types import Array
-from nstar.validation.checks import check_fit, check_plan, check_prediction
+from nstar.validation.checks import check_fit, check_plan
 from nstar.verdicts import Check, Status
 from nstar.wording import count, plainly
 

@@ -1,6 +1,5 @@
 """Limits brought to bear on a fit: a supply of unique tokens, and what the law makes of it."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -78,20 +77,6 @@ def check_supply(fit: Fit | Average, limits: Limits, D: float) -> list[Check]:
         status = Status.REVIEW if epochs > most else Status.PASS
         said += f", the runs theirs up to {most:.3g} times"
     return [Check("repeated tokens", status, said)]
-
-
-def among(
-    runs: Observations, chosen: Mapping[str, tuple[float, float]], name: str
-) -> list[Check]:
-    """Say which chosen runs, (N, D) by name, leave the tokens per parameter measured."""
-    if not ("N" in runs and "D" in runs):
-        return []
-    ratios = runs["D"] / runs["N"]
-    low, high = float(ratios.min()), float(ratios.max())
-    far = [f"{n} ({D / N:.3g})" for n, (N, D) in chosen.items() if not low <= D / N <= high]  # fmt: skip
-    detail = f"the runs have {low:.3g} to {high:.3g} tokens per parameter"
-    detail += f"; {', '.join(far)} lies outside, where the law alone speaks" if far else "; so has what is recommended"  # fmt: skip
-    return [Check(name, Status.REVIEW if far else Status.PASS, detail)]
 
 
 def _unaware(fit: Fit | Average) -> list[str]:

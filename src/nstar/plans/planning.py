@@ -15,8 +15,9 @@ from nstar.fits.mixture import Average, components
 from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
-from nstar.plans.limiting import among, check_supply, held
+from nstar.plans.limiting import check_supply, held
 from nstar.predictions import allocating, prediction
+from nstar.predictions.distances import among
 from nstar.types import Surface
 from nstar.verdicts import Check
 from nstar.wording import count, counts, flop, numbers

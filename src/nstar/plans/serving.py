@@ -22,6 +22,7 @@ from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
 from nstar.plans.limiting import check_supply, held
+from nstar.predictions.distances import among, extrapolation, farther
 from nstar.predictions.prediction import law_loss
 from nstar.verdicts import Check, Status
 
@@ -49,15 +50,16 @@ class Served:
     def checks(self) -> list[Check]:
         """Say whether the choice lies where nothing was measured, or at an end."""
         runs, (N, D), (N0, _) = self.fit.runs, self.after, self.before
-        found = []
-        if "N" in runs and "D" in runs:
-            ratios = runs["D"] / runs["N"]
-            inside = float(ratios.min()) <= D / N <= float(ratios.max())
-            detail = f"the choice has {D / N:.3g} tokens per parameter, the runs {ratios.min():.3g} to {ratios.max():.3g}"
-            detail += "" if inside else ": nothing was measured there, the law alone speaks"  # fmt: skip
-            found.append(Check("lifetime choice among the runs", Status.PASS if inside else Status.REVIEW, detail))  # fmt: skip
+        found = extrapolation(self.fit, self.C)
+        found += among(runs, {"the choice": (N, D)}, "lifetime choice among the runs")
+        found += farther(
+            runs,
+            {"the choice": float(runs.cost.flop(N, D))},
+            self.C,
+            "lifetime choice within reach of the runs",
+        )
         if N < 1.01 * SMALLEST * N0:
-            detail = f"a size still smaller than {N:.3g}, {SMALLEST:.2g} of the recommended, was not looked at"
+            detail = f"a size still smaller than {N:.3g}, {SMALLEST:.2g} of the recommended, was not looked at: it may save more; are so many tokens served?"
             found.append(Check("lifetime choice inside the search", Status.REVIEW, detail))  # fmt: skip
         return [*found, *check_supply(self.fit, self.limits, D)]
 

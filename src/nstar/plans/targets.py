@@ -10,14 +10,14 @@ from nstar.fits.groups import in_group
 from nstar.fits.mixture import Average
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
-from nstar.plans.limiting import among, check_supply, held
-from nstar.predictions.crossings import Crossings, crossings
+from nstar.plans.limiting import check_supply, held
+from nstar.predictions.crossings import Crossings, check_early, crossings
+from nstar.predictions.distances import among, extrapolation
 from nstar.types import Floored
 from nstar.verdicts import Check, Status
 
 BUDGETS = 65  # tried between the least and the most
 DOWN, UP = 1e-3, 1e4  # of the largest run's FLOP, unless told how far to look
-FAR = 2.0  # decades beyond the runs from which a crossing is for review
 RARE = 0.005  # share of draws whose repair is worth a word
 
 
@@ -71,24 +71,15 @@ class Reach:
         if self.below_floor:
             sure += f", and lies below the irreducible loss with probability {self.below_floor:.3g}"
         met = np.isfinite(self.C)
-        if self.found.below > 1 - self.chance:
-            detail = f"{self.found.below:.3g} of draws have reached it at the least budget looked at, {self.found.C.min():.3g} FLOP: less may do"
-            early = [Check("target above the search", Status.REVIEW, detail)]
-        else:
-            early = []
         if not met:
             sure += f"; no budget reaches it with probability {self.chance:g}: ask for a higher loss or a smaller chance"
         found = [
             Check("target reached", Status.PASS if met else Status.FAIL, sure),
-            *early,
+            *check_early(self.found, self.chance, "budget"),
         ]
         if met:
-            decades = float(np.log10(self.C / self.fit.runs["C"].max()))
-            detail = f"the budget lies {decades:.1f} decades beyond the largest run"
-            far = decades > FAR
-            if far:
-                detail += "; a law that is a little wrong is not in this chance"
-            found.append(Check("target within reach of the runs", Status.REVIEW if far else Status.PASS, detail))  # fmt: skip
+            far, *form = extrapolation(self.fit, self.C)
+            found += [far._replace(name="target within reach of the runs"), *form]
             found += among(self.fit.runs, {"the run": (self.N, self.D)}, "run among the runs")  # fmt: skip
             found += check_supply(self.fit, self.limits, self.D)
         if self.found.repaired > RARE:

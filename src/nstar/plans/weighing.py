@@ -20,6 +20,7 @@ from nstar.plans.limiting import check_supply, held
 from nstar.plans.planning import Plan
 from nstar.predictions.allocating import optima
 from nstar.predictions.crossings import crossings
+from nstar.predictions.distances import among, extrapolation, farther
 from nstar.predictions.prediction import law_loss, loss_each
 from nstar.verdicts import Check, Status
 from nstar.wording import count, digits, share
@@ -131,25 +132,45 @@ class Risk:
         }
 
     def checks(self) -> list[Check]:
-        """Say which actions leave what was measured, or the budget."""
-        runs, found = self.fit.runs, []
-        if "N" in runs and "D" in runs:
-            ratios = runs["D"] / runs["N"]
-            low, high = float(ratios.min()), float(ratios.max())
-            far = [f"{r['name']} ({r['D'] / r['N']:.3g})" for r in self.table() if not low <= r["D"] / r["N"] <= high]  # fmt: skip
-            detail = f"the runs have {low:.3g} to {high:.3g} tokens per parameter"
-            detail += f"; {', '.join(far)} lies outside, where the law alone speaks" if far else "; so have all actions"  # fmt: skip
-            found.append(Check("actions among the runs", Status.REVIEW if far else Status.PASS, detail))  # fmt: skip
+        """Say which actions leave what was measured, or the budget, and whether a target tells them apart."""
+        runs, table = self.fit.runs, self.table()
+        found = extrapolation(self.fit, self.C)
+        found += among(
+            runs, {r["name"]: (r["N"], r["D"]) for r in table}, "actions among the runs"
+        )
+        found += farther(
+            runs,
+            {r["name"]: r["C"] for r in table},
+            self.C,
+            "actions within reach of the runs",
+        )
+        found += self._target()
         bound = [f"{name} ({share(float(part))} of draws)" for name, part in zip(self.draws["action"].to_numpy(), self.draws["below"].to_numpy(), strict=True) if part > RARE]  # fmt: skip
         if bound:
             detail = f"of {', '.join(bound)} the best run needs less than {DEEP:g} of the dearest action's FLOP: what is said to be wasted is the least that is"
             found.append(Check("compute wasted", Status.PASS, detail))
-        dear = [f"{r['name']} ({r['C'] / self.C:.3g} times)" for r in self.table() if r["C"] > OVER * self.C]  # fmt: skip
+        dear = [
+            f"{r['name']} ({r['C'] / self.C:.3g} times)"
+            for r in table
+            if r["C"] > OVER * self.C
+        ]
         if dear:
-            detail = f"{', '.join(dear)} costs more than the budget: its regret is against what the budget buys"
+            detail = f"{', '.join(dear)} costs more than the budget: its regret is against what the budget buys; ask for its own budget to weigh it there"
             found.append(Check("actions within the budget", Status.REVIEW, detail))
         D = float(self.draws["D"].sel(action=RECOMMENDED))
         return [*found, *check_supply(self.fit, self.limits, D)]
+
+    def _target(self) -> list[Check]:
+        """Say where a target is no loss that a run has or may have."""
+        losses, seen = self.draws["loss"].to_numpy(), self.fit.runs["L"]
+        low, high = min(losses.min(), seen.min()), max(losses.max(), seen.max())
+        if self.target is None or low <= self.target <= high:
+            return []
+        detail = (
+            f"{self.target:g} lies outside all that the runs have and the actions may reach, {low:.3g} to {high:.3g}, "
+            "so its chance tells nothing: is it in their unit? Ask for one within"
+        )
+        return [Check("target loss", Status.REVIEW, detail)]
 
     def _repr_html_(self) -> str:
         rows = "".join(

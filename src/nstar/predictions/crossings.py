@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nstar.verdicts import Check, Status
+
 
 class Crossings(NamedTuple):
     """The first budget at which each draw reaches a target."""
@@ -57,3 +59,20 @@ def crossings(C: ArrayLike, losses: ArrayLike, target: float | ArrayLike) -> Cro
     at = np.where(first == 0, log_C[0], at)
     found = np.where(first == len(log_C), np.inf, np.exp(at))
     return Crossings(found, repaired, float((first == 0).mean()))
+
+
+def check_early(found: Crossings, chance: float, what: str) -> list[Check]:
+    """Say where a target was met before anything was looked at.
+
+    Args:
+        found: where each draw meets it.
+        chance: with which it is to be met.
+        what: is looked along: budget, tokens.
+    """
+    if found.below <= 1 - chance:
+        return []
+    detail = (
+        f"{found.below:.3g} of draws have reached it at the least {what} looked at, {found.C.min():.3g}: "
+        "less may do; is the target in the unit of what was fitted? If so, ask for a harder one"
+    )
+    return [Check("target above the search", Status.REVIEW, detail)]

@@ -9,7 +9,7 @@ import numpy as np
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Average
 from nstar.intervals import interval
-from nstar.predictions.crossings import Crossings, crossings
+from nstar.predictions.crossings import Crossings, check_early, crossings
 from nstar.predictions.prediction import loss
 from nstar.predictions.responding import leading, respond
 from nstar.types import Array
@@ -73,9 +73,9 @@ class Met:
         }  # fmt: skip
 
     def checks(self) -> list[Check]:
-        """Say where no answer is within reach."""
+        """Say where no answer is within reach, or none was needed."""
         if np.isfinite(self.at):
-            return []
+            return check_early(self.found, self.chance, self.along)
         detail = f"{self.along} up to {self.up_to:.3g} meets {self.target:g} with probability {self.found.reached:.2f} only; ask for less, or for a smaller chance"
         return [Check("target", Status.REVIEW, detail)]
 

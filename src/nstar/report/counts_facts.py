@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 
 from nstar.costs.inference import PER_PARAM, Serving
-from nstar.inference.contenders import Contender, by_size, contender
+from nstar.inference.contenders import (
+    Contender,
+    by_size,
+    check_contenders,
+    contender,
+)
 from nstar.inference.repeated import PassAtK, pass_at_k
 from nstar.inference.sample_worth import next_samples
 from nstar.inference.spending import Option, Spent, spend
@@ -68,7 +73,9 @@ def gather_counts(
     made = {c.name: pass_at_k(c.fit, grid, seed=seed) for c in models}
     spent = spend({c.name: Option(c.problems, c.serving) for c in models}) if told else None  # fmt: skip
     checks = [c._replace(name=f"{m.name}: {c.name}") for m in models for c in (*at[m.name].checks(), *check_fit(m.fit))]  # fmt: skip
-    checks = sorted(plainly([*checks, *(spent.checks() if spent else [])]), key=lambda c: ORDER.index(c.status))  # fmt: skip
+    if spent:
+        checks += [*spent.checks(*budgets[-1:]), *check_contenders(models)]
+    checks = sorted(plainly(checks), key=lambda c: ORDER.index(c.status))
     document: dict[str, Any] = {
         "status": str(worst(checks)), "data": runs.source, "seed": seed, "prob": prob, "interval": "equal-tailed",
         "checks": [c.as_json() for c in checks],

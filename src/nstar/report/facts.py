@@ -289,8 +289,9 @@ def _checks(
                 said.setdefault(check, []).append(route.words)
     for name, risk in risks[:1]:
         for check in risk.checks():
-            said.setdefault(check, []).append(name)
-    found = [routes.disagreement(C), *routes.runs.notes, *also]
+            said.setdefault(check, [name])
+    found = [routes.disagreement(C), *routes.runs.notes]
+    found += [check for check in also if check not in said]
     found += [_of(check, who, len(routes.taken)) for check, who in said.items()]
     found += routes.also
     for held in comparisons:

@@ -8,8 +8,8 @@ from nstar.intervals import interval
 from nstar.plans.actions import ANY
 from nstar.plans.routes import Routes
 from nstar.plans.weighing import Risk
+from nstar.predictions.distances import FAR
 from nstar.report.deciding import MIXTURE, Decision
-from nstar.validation.checks import FAR
 from nstar.verdicts import Status
 from nstar.wording import count, counts, digits, flop, numbers, percent, share
 

@@ -62,14 +62,24 @@ def _sizes(runs: Observations, named: Mapping[str, str]) -> list[Check]:
         notes.append(Check("size of N", Status.REVIEW, detail))
     if "N" not in runs or "D" not in runs:
         return notes
-    ratio = np.median(runs["D"] / runs["N"])
-    if ratio < TOKENS_PER_PARAMETER:
-        detail = (
-            f"the median run has {ratio:.3g} tokens per parameter; language models have 1 to "
-            "1000. If N and D are swapped, map them with --columns N=...,D=..."
-        )
-        notes.append(Check("N and D", Status.REVIEW, detail))
-    return notes
+    cure = "If N and D are swapped, map them with --columns N=...,D=..."
+    return notes + few_tokens(
+        float(np.median(runs["D"] / runs["N"])), "median run", cure
+    )
+
+
+def few_tokens(ratio: float, run: str, cure: str) -> list[Check]:
+    """Note a run that has fewer tokens than language models are trained on.
+
+    Args:
+        ratio: its tokens per parameter.
+        run: what it is.
+        cure: what to do.
+    """
+    if ratio >= TOKENS_PER_PARAMETER:
+        return []
+    detail = f"the {run} has {ratio:.3g} tokens per parameter; language models have 1 to 1000. {cure}"
+    return [Check("N and D", Status.REVIEW, detail)]
 
 
 def _pooled(runs: Observations, named: Mapping[str, str]) -> list[Check]:

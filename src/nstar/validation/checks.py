@@ -4,11 +4,9 @@ import json
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from nstar.departures.bending import is_bent
 from nstar.departures.bent_lines import READ
-from nstar.departures.straightness import taken_as_exact
 from nstar.fits.diagnostics import E_BFMI, ESS, RHAT, in_necks, place
 from nstar.fits.fitting import Fit
 from nstar.fits.groups import check_groups
@@ -16,12 +14,11 @@ from nstar.fits.mixture import Average, components
 from nstar.fits.tree import MISSED
 from nstar.inference.repeated_checks import population_fits
 from nstar.plans.planning import Plan
+from nstar.predictions.distances import among, extrapolation
 from nstar.types import Scattered
 from nstar.validation.misfit import structure
 from nstar.verdicts import Check, Status
 
-FAR = 1.0  # decades beyond the data from which an extrapolation is for review
-TOO_FAR = 2.0  # times the data's own range in decades: the data cannot support it
 UNLIKELY = 0.01  # posterior predictive probability below which a misfit is for review
 FEW = 5  # budgets below which their scatter and their bend are what the priors say
 DECIDED = {"N": "log N*", "D": "log D*", "loss_oracle": "L*"}  # of a plan's draws
@@ -72,26 +69,8 @@ NECK = (
 
 def check_plan(plan: Plan) -> list[Check]:
     """Ask how far the plan leaves the runs behind, and whether its answers have mixed."""
-    far = _distance(plan.budgets, plan.fit)
-    form = _form(plan.budgets, plan.fit)
-    return [far, *form, *_range(plan), *_edge(plan), *_decisions(plan)]
-
-
-def check_prediction(fit: Fit | Average, N: ArrayLike, D: ArrayLike) -> list[Check]:
-    """Ask how far runs to be predicted lie from those that were made."""
-    runs = fit.runs
-    C = runs.cost.flop(np.asarray(N), np.asarray(D))
-    checks = [_distance(C, fit), *_form(C, fit)]
-    if "N" not in runs or "D" not in runs:
-        return checks
-    low, high = (float(f(runs["D"] / runs["N"])) for f in (np.min, np.max))
-    ratio = np.asarray(D) / np.asarray(N)
-    outside = [f"{r:.3g}" for r in np.ravel(ratio) if not low <= r <= high]
-    detail = f"the runs have {low:.3g} to {high:.3g} tokens per parameter"
-    if outside:
-        detail += f"; {', '.join(outside)} lies outside: nothing was measured there"
-    status = Status.REVIEW if outside else Status.PASS
-    return [*checks, Check("tokens per parameter", status, detail)]
+    far = extrapolation(plan.fit, plan.budgets)
+    return [*far, *_range(plan), *_edge(plan), *_decisions(plan)]
 
 
 def _sampler(fit: Fit) -> Iterator[Check]:
@@ -241,41 +220,6 @@ def _budgets(fit: Fit) -> Iterator[Check]:
         yield Check("budgets", Status.REVIEW, detail)
 
 
-def _distance(C: np.ndarray, fit: Fit | Average) -> Check:
-    """Judge decades of compute beyond the largest run, or below the smallest."""
-    runs = fit.runs["C"]
-    own = float(np.log10(runs.max() / runs.min()))
-    above, below = (
-        float(np.log10(np.max(C) / runs.max())),
-        float(np.log10(runs.min() / np.min(C))),
-    )
-    beyond = max(above, below, 0.0)
-    side = (
-        f"beyond the largest run ({runs.max():.3g} FLOP"
-        if above >= below
-        else f"below the smallest run ({runs.min():.3g} FLOP"
-    )
-    detail = f"the farthest budget lies {beyond:.1f} decades {side}; the runs span {own:.1f})"
-    if beyond > TOO_FAR * max(own, 0.1):
-        detail += ": these runs cannot support it; add runs nearer to it"
-        return Check("extrapolation", Status.FAIL, detail)
-    if beyond > FAR:
-        detail += (
-            "; no hold-out on these runs tests that far, and a law that is a little wrong is "
-            "not in the interval. Add runs nearer the budget, or plan in steps"
-        )
-        return Check("extrapolation", Status.REVIEW, detail)
-    return Check("extrapolation", Status.PASS, detail)
-
-
-def _form(C: np.ndarray, fit: Fit | Average) -> list[Check]:
-    """Say where a law whose form is taken as exact is read beyond its runs."""
-    if np.max(C) <= fit.runs["C"].max():
-        return []
-    forms = dict.fromkeys(taken_as_exact(part.law) for part in components(fit))
-    return [Check("exact form", Status.REVIEW, words) for words in forms if words]
-
-
 def _decisions(plan: Plan) -> Iterator[Check]:
     """Judge the chains by what is decided on: unknowns may mix and N* not, or the reverse."""
     fit = plan.fit
@@ -331,38 +275,13 @@ def _edge(plan: Plan) -> Iterator[Check]:
     yield Check("optimum inside the search", status, detail)
 
 
-def _range(plan: Plan) -> Iterator[Check]:
+def _range(plan: Plan) -> list[Check]:
     """Say where the recommended run leaves the tokens per parameter that were run."""
-    runs, draws = plan.fit.runs, plan.draws
     laws = [part.law for part in components(plan.fit)]
-    if "N" not in runs or "D" not in runs:
-        return
-    ratios = runs["D"] / runs["N"]
-    low, high = float(ratios.min()), float(ratios.max())
-    median = draws["tokens_per_parameter"].median("draw").to_numpy()
-    outside = [
-        f"{C:.3g} FLOP ({r:.3g})"
+    median = plan.draws["tokens_per_parameter"].median("draw").to_numpy()
+    chosen = {
+        f"the optimum of {C:.3g} FLOP": (1.0, r)
         for C, r in zip(plan.budgets, median, strict=True)
-        if not low <= r <= high
-    ]
-    kind = (
-        "optima"
-        if all(
-            isinstance(law, Scattered) and "budget" not in law.inputs for law in laws
-        )
-        else "runs"
-    )
-    detail = f"the {kind} have {low:.3g} to {high:.3g} tokens per parameter"
-    if not outside:
-        yield Check(
-            "tokens per parameter",
-            Status.PASS,
-            f"{detail}; so have the optima",
-        )
-        return
-    detail += f"; the optimum of {', '.join(outside)} lies outside"
-    yield Check(
-        "tokens per parameter",
-        Status.REVIEW,
-        f"{detail}: nothing was measured there",
-    )
+    }
+    optima = all(isinstance(x, Scattered) and "budget" not in x.inputs for x in laws)
+    return among(plan.fit.runs, chosen, kind="optima" if optima else "runs")

@@ -72,7 +72,16 @@ class Comparison:
 
     def checks(self) -> list[Check]:
         """Say whether conventions differ, and what our priors had seen of theirs."""
-        return [self._counting(), *self.notes]
+        return [self._counting(), *self._losses(), *self.notes]
+
+    def _losses(self) -> list[Check]:
+        """Say where both have losses that are not put side by side."""
+        theirs = self.table()[-1]["loss"]["published"]
+        if theirs is None or "loss" not in self.plan.draws or self._same_loss_unit():
+            return []
+        ours, unit = self.plan.fit.runs.loss_unit, self.published.loss_unit or "unknown"
+        detail = f"ours is of unit {ours}, theirs {unit}: not the same, or not known to be, so they are not put side by side; compare N* and D*, or fit losses in their unit"
+        return [Check("loss unit", Status.REVIEW, detail)]
 
     def _counting(self) -> Check:
         ours, theirs = self.plan.fit.runs.params_counted, self.published.params_counted

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from nstar.fits.fitting import Fit
-from nstar.types import Array
-from nstar.validation.checks import FAR, TOO_FAR
+from nstar.predictions.distances import check_prediction, distance
+from nstar.types import Array, Surface
 from nstar.verdicts import Check, Status
 
 IDLE = 0.8  # of the prior's interquartile range, from which the runs say little
@@ -27,23 +27,18 @@ def check_curve(fit: Fit, at: Mapping[str, Array]) -> list[Check]:
         fit: of a law whose response is no loss.
         at: inputs that are asked about, by name, (point,).
     """
-    reach = [_reach(fit, name, np.asarray(v, float)) for name, v in at.items() if name in fit.law.inputs and name in fit.runs]  # fmt: skip
+    run = (
+        {"N", "D"}
+        if isinstance(fit.law, Surface) and {"N", "D"} <= at.keys()
+        else set()
+    )
+    reach = [
+        distance(fit.runs, v, column=name)
+        for name, v in at.items()
+        if name in fit.law.inputs and name in fit.runs and name not in run
+    ]
+    reach += check_prediction(fit, at["N"], at["D"]) if run else []
     return [*reach, *_ends(fit), *_used_up(fit), *_few(fit)]
-
-
-def _reach(fit: Fit, name: str, x: np.ndarray) -> Check:
-    runs = fit.runs[name]
-    own = float(np.log10(runs.max() / runs.min()))
-    above = float(np.log10(x.max() / runs.max()))
-    below = float(np.log10(runs.min() / x.min()))
-    beyond, side, end = (above, "beyond the largest", runs.max()) if above >= below else (below, "below the smallest", runs.min())  # fmt: skip
-    beyond = max(beyond, 0.0)
-    detail = f"{name} lies {beyond:.1f} decades {side} of the runs ({end:.3g}); they span {own:.1f}"  # fmt: skip
-    if beyond > TOO_FAR * max(own, 0.1):
-        return Check("extrapolation", Status.FAIL, f"{detail}: these runs cannot support it; add runs nearer to it")  # fmt: skip
-    if beyond > FAR:
-        return Check("extrapolation", Status.REVIEW, f"{detail}; `nstar backtest` holds out no more than that, and a form that is a little wrong is not in the interval")  # fmt: skip
-    return Check("extrapolation", Status.PASS, detail)
 
 
 def ends_told(fit: Fit) -> dict[str, bool]:
