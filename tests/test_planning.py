@@ -52,7 +52,8 @@ def test_exponents_need_no_range_of_compute():
     L = 1.7 + 0.5 * (N / 1e9) ** -0.35 + 0.5 * (D / 2e10) ** -0.35
     few = Settings(chains=2, warmup=250, draws=250, max_tree_depth=6, pilot=250)  # fmt: skip
     noise = np.exp(0.003 * np.sin(7 * np.arange(30)))
-    fit = nstar.fit({"N": N, "D": D, "L": L * noise}, settings=few)
+    table = {"N": N, "D": D, "L": L * noise}
+    fit = nstar.fit(table, settings=few, discrepancy="none")
     exponents = nstar.plan(fit, 1e22).exponents()
     assert 0.2 < exponents["N"]["lower"] < exponents["N"]["upper"] < 0.8
     assert exponents["N"]["upper"] - exponents["N"]["lower"] > 0.01

@@ -29,7 +29,7 @@ from nstar.validation.calibration import calibrate
 from test_json import PLAN, hold
 from test_oracles import assert_moments
 
-QUICK = Settings(chains=2, warmup=200, draws=1000)
+QUICK = Settings(chains=2, warmup=200, draws=1000, enough=400)
 NAMES = ("a", "b", "c", "d", "e")
 FAST = ("allocation_free", "chinchilla", "sparsity")
 POOLABLE = [name for name in LAWS if name not in {"isoflop", "repeated_by_size"}]
@@ -383,7 +383,7 @@ def test_one_word_pools_on_the_command_line(tmp_path, nstar):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("common", "replicates"), [((), 40), (("gamma",), 24)])
+@pytest.mark.parametrize(("common", "replicates"), [((), 24), (("gamma",), 12)])
 def test_a_pooled_law_is_calibrated(common, replicates):
     law = Pooled(Compute(), NAMES, "recipe", common)
     ranks = calibrate(law, design(), "normal", replicates=replicates, settings=BRIEF)

@@ -9,7 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
-from nstar.departures.waves import over_line
+from nstar.departures.waves import MATERN
 from nstar.laws.line import STRAIGHT, Line, Trend, tied
 from nstar.types import Array, Inputs, Params, Prior
 
@@ -18,7 +18,10 @@ LENGTH, WAVES = 8.0, 10  # e-folds of compute
 SCATTER = 0.1  # of log tokens of a measured optimum, about: a guide, no assumption
 UNKNOWN, WEIGHTS = "bend_optimum", "waves_optimum"
 READ = ("alpha1_bent", "tokens_per_parameter_bent")  # what is read of a line that bends
-SPECTRUM = over_line(WAVES, LENGTH)
+STEP = 0.44  # of a wave's frequency to the next, over the length: repeats after 14 lengths
+FREQUENCY = STEP / LENGTH * (np.arange(WAVES) + 0.5)
+PART = (1 + np.square(LENGTH * FREQUENCY) / MATERN) ** (-(MATERN + 1) / 2)  # of its spectrum
+PART /= PART.sum()
 
 
 @dataclass(frozen=True)
@@ -171,8 +174,8 @@ class NormalAlong(dist.Distribution):
 def columns(c: Array) -> Array:
     """Waves at c = log(C / C0), (..., 2 wave), whose squares sum to one."""
     xp = np if isinstance(c, np.ndarray) else jnp  # outside of a program without one
-    phase = c[..., None] * SPECTRUM.frequency[:, 0]
-    size = np.sqrt(np.tile(SPECTRUM.part, 2))
+    phase = c[..., None] * FREQUENCY
+    size = np.sqrt(np.tile(PART, 2))
     return xp.concatenate([xp.cos(phase), xp.sin(phase)], axis=-1) * size
 
 

@@ -243,12 +243,11 @@ def _guide(to: np.ndarray, seen: np.ndarray, look: Look) -> Guide:
 @cache
 def _usual() -> Mapping[Literal["along", "tokens", "across", "local"], Waves]:
     """Lengths in e-folds: 5 along C, 2 along D; 6 in C and 3 in D/N; 1.2 locally."""
-    along_C = over_line(20, 5.0).along([[1.0, 1.0]])  # log C = n + d
-    along_D = over_line(24, 2.0).along([[0.0, 1.0]])
-    across = over_plane(24, (6.0, 3.0)).along([[1.0, 1.0], [-1.0, 1.0]])  # and log D/N
+    line_C, line_D = over_line(20, 5.0), over_line(24, 2.0)
+    to_ND = np.array([[1.0, 1.0], [-1.0, 1.0]])  # log C = n + d, log D/N = d - n
     return {
-        "along": Waves(AMPLITUDE, 0.5, along_C, 1.0),
-        "tokens": Waves(0.03, 1.0, along_D, 1.0),
-        "across": Waves(AMPLITUDE, 1.0, across, 1.0),
+        "along": Waves(AMPLITUDE, 0.5, line_C[:, None] * np.array([1.0, 1.0]), 1.0),
+        "tokens": Waves(0.03, 1.0, line_D[:, None] * np.array([0.0, 1.0]), 1.0),
+        "across": Waves(AMPLITUDE, 1.0, over_plane(24, (6.0, 3.0)) @ to_ND, 1.0),
         "local": Waves(0.003, 1.0, over_plane(40, (1.2, 1.2))),
     }

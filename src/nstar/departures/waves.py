@@ -1,29 +1,17 @@
 """A smooth random process over (log N, log D), told as waves of fixed frequencies."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from scipy import special  # not scipy.stats, which takes half a second to import
 
 from nstar.laws.priors import log_normal
 from nstar.types import Array, Prior
 
 MATERN = 3.0  # degrees of freedom of the spectrum of a Matern-3/2 process
-STEP = 1.4  # between frequencies on a line, times the root of their number
-GOLDEN = (np.sqrt(5) - 1) / 2  # part of a turn between points of the spiral
-
-
-class Spectrum(NamedTuple):
-    """Frequencies per e-fold and the part of the process's variance that each has."""
-
-    frequency: np.ndarray  # (wave, dimension)
-    part: np.ndarray  # (wave,), adding up to one
-
-    def along(self, axes: Any) -> "Spectrum":
-        """Lay the frequencies along other axes, (dimension, other dimension)."""
-        return self._replace(frequency=self.frequency @ np.asarray(axes))
 
 
 @dataclass(frozen=True)
@@ -32,29 +20,29 @@ class Waves:
 
     $$ \delta = \tau\,\Phi\,w, \qquad w_j \sim \mathrm{Normal}(0, 1) $$
 
-    The columns of $\Phi$ are cosines and sines whose frequencies cover the kernel's
-    spectrum (Rahimi & Recht 2007), so that the process is as uncertain far from the runs
-    as anywhere.
+    The columns of $\Phi$ are cosines and sines whose frequencies lie at even quantiles
+    of the kernel's spectrum (Rahimi & Recht 2007), so that the process is as uncertain
+    far from the runs as anywhere.
     """
 
     usual: float  # the prior's median of the amplitude
     spread: float  # sd of its log
-    spectrum: Any = field(compare=False)  # over log N and log D
+    frequency: Any = field(compare=False)  # (wave, 2), per e-fold of N and of D
     pin: float = 0.0  # 1 where the process is zero at the centre of the runs
 
     @property
     def size(self) -> int:
         """Number of weights."""
-        return 2 * len(self.spectrum.part)
+        return 2 * len(self.frequency)
 
     def columns(self, n: Array, d: Array) -> Array:
         """Each weight's shape at unit amplitude, (..., weight)."""
         xp = (
             np if isinstance(n, np.ndarray) else jnp
         )  # outside of a program without one
-        phase = xp.stack([n, d], axis=-1) @ self.spectrum.frequency.T
-        size = xp.sqrt(xp.tile(self.spectrum.part, 2))
-        return xp.concatenate([xp.cos(phase) - self.pin, xp.sin(phase)], -1) * size
+        phase = xp.stack([n, d], axis=-1) @ self.frequency.T
+        size = np.sqrt(self.frequency.shape[0])
+        return xp.concatenate([xp.cos(phase) - self.pin, xp.sin(phase)], -1) / size
 
     def amplitude(self) -> Prior:
         """Prior of tau."""
@@ -69,28 +57,26 @@ class Waves:
         return self.columns(n, d) @ (tau * w)
 
 
-def over_line(waves: int, length: float) -> Spectrum:
-    """Frequencies a step apart, each with its part of a Student-t with 3 degrees of freedom.
-
-    The process repeats itself after 2 pi over the step: 13 lengths for ten waves, and
-    the more the more waves there are; up to half of that its correlations are right to .01.
-    """
-    at = STEP / np.sqrt(waves) * (np.arange(waves) + 0.5)
-    density = (1 + np.square(at) / MATERN) ** (-(MATERN + 1) / 2)
-    return Spectrum(at[:, None] / length, density / density.sum())
+def over_line(waves: int, length: float) -> np.ndarray:
+    """Even quantiles of the spectrum on a line, a Student-t with 3 degrees of freedom."""
+    u = 0.5 + (np.arange(waves) + 0.5) / (2 * waves)
+    return special.stdtrit(MATERN, u) / length
 
 
-def over_plane(waves: int, lengths: tuple[float, float]) -> Spectrum:
-    """Points of equal parts of the spectrum in the plane, on Vogel's spiral.
+def over_plane(waves: int, lengths: tuple[float, float]) -> np.ndarray:
+    """Points of the spectrum in the plane, spread evenly by a Halton sequence."""
+    at = np.arange(1, waves + 1)
+    u = np.stack([_mirrored(at, base) for base in (2, 3, 5)], axis=-1)
+    chi_square = 2 * special.gammaincinv(MATERN / 2, u[:, 2])
+    radius = np.sqrt(MATERN / chi_square)
+    return special.ndtri(u[:, :2]) * radius[:, None] / np.array(lengths)
 
-    The radius of a Student-t with nu degrees of freedom in the plane has distribution
-    function 1 - (1 + r^2 / nu)^(-nu / 2); half the plane is enough, as a wave's
-    frequency has no sign.  (Vogel 1979, doi:10.1016/0025-5564(79)90080-4.)
-    """
-    at = np.arange(waves)
-    left = 1 - (at + 0.5) / waves
-    radius = np.sqrt(MATERN * (left ** (-2 / MATERN) - 1))
-    angle = np.pi * (at * GOLDEN % 1)
-    on_plane = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    frequency = radius[:, None] * on_plane / np.array(lengths)
-    return Spectrum(frequency, np.full(waves, 1 / waves))
+
+def _mirrored(at: np.ndarray, base: int) -> np.ndarray:
+    """Mirror the digits of whole numbers at the point: one axis of a Halton sequence."""
+    found, place = np.zeros(len(at)), 1.0
+    while at.any():
+        place /= base
+        at, digit = np.divmod(at, base)
+        found += place * digit
+    return found
