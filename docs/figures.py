@@ -79,7 +79,9 @@ def hold() -> None:
     """How often intervals of nominal 50 to 95 % held, sources weighing alike."""
     splits = json.loads(SCORES.read_text())["splits"]
     figure = Figure(figsize=(7, 3.6), layout="constrained")
-    for axes, decades in zip(figure.subplots(1, 2, sharey=True), (1.0, 2.0), strict=True):
+    for axes, decades in zip(
+        figure.subplots(1, 2, sharey=True), (1.0, 2.0), strict=True
+    ):
         by_source: dict[str, list[list[float]]] = {}
         for split in splits:
             coverage = split["scores"]["nstar coupled, waves"]["coverage"]
@@ -92,7 +94,10 @@ def hold() -> None:
         axes.plot(nominal, np.transpose(each), color=PALE, lw=0.8)
         axes.plot(nominal, np.mean(each, axis=0), "o-", color=INK)
         plural = "" if decades == 1 else "s"
-        axes.set(title=f"{decades:g} decade{plural} beyond the runs", xlabel="stated probability")
+        axes.set(
+            title=f"{decades:g} decade{plural} beyond the runs",
+            xlabel="stated probability",
+        )
     figure.axes[0].set_ylabel("share of held-out runs inside")
     save(figure, "how_often_intervals_hold.svg")
 

@@ -22,7 +22,6 @@ from nstar.responses.scales import LOG_LOSS
 from nstar.samplers import density, importance, modes, search, trajectories
 from nstar.samplers.flat import flatten
 
-
 RUNS = 48  # over six decades, with little noise: weights certify what they say of resamples
 
 

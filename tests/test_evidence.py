@@ -56,7 +56,7 @@ def test_weights_follow_what_was_said(held):
     other = dataclasses.replace(one, route="worse", log_density=worse.tolist())
     (good, bad), how = weights(["surface", "worse"], [one, other])
     assert good + bad == pytest.approx(1)
-    assert good > 0.6 > bad > 0
+    assert good > 0.55 > bad > 0  # three levels, half of each by its losses
     assert how.status is Status.PASS
     (same, also), how = weights(["a", "b"], [])
     assert same == also == 0.5

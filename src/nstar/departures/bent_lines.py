@@ -18,9 +18,13 @@ LENGTH, WAVES = 8.0, 10  # e-folds of compute
 SCATTER = 0.1  # of log tokens of a measured optimum, about: a guide, no assumption
 UNKNOWN, WEIGHTS = "bend_optimum", "waves_optimum"
 READ = ("alpha1_bent", "tokens_per_parameter_bent")  # what is read of a line that bends
-STEP = 0.44  # of a wave's frequency to the next, over the length: repeats after 14 lengths
+STEP = (
+    0.44  # of a wave's frequency to the next, over the length: repeats after 14 lengths
+)
 FREQUENCY = STEP / LENGTH * (np.arange(WAVES) + 0.5)
-PART = (1 + np.square(LENGTH * FREQUENCY) / MATERN) ** (-(MATERN + 1) / 2)  # of its spectrum
+PART = (1 + np.square(LENGTH * FREQUENCY) / MATERN) ** (
+    -(MATERN + 1) / 2
+)  # of its spectrum
 PART /= PART.sum()
 
 
