@@ -31,7 +31,11 @@ SETS: dict[str, tuple[str, tuple[str, ...], str | None, tuple[float, ...]]] = {
     "porian_isoflop": ("porian", (), "ladder", (1.0,)),
 }
 MIXED = ("isoflop", "coupled")  # routes with a loss, which the report mixes
-ROUTES = {"allocation": "measured optima", "isoflop": "isoFLOP profiles", "coupled": "loss surface"}  # fmt: skip
+ROUTES = {
+    "allocation": "measured optima",
+    "isoflop": "isoFLOP profiles",
+    "coupled": "loss surface",
+}
 MIXTURES = ("mixture", "mixture, by losses alone", "mixture, equal weights")
 
 
@@ -61,7 +65,9 @@ def ladders() -> Iterator[tuple[str, str, Observations, tuple[float, ...]]]:
 def scored_on(name: str, part: Split, kept: Kept) -> dict[str, Any]:
     """Record of each route and mixture, with the weights of the mixtures."""
     train = replace(part.train, notes=())
-    learned = {"allocation": measured_optima(near_minimum(train))} | dict.fromkeys(MIXED, train)  # fmt: skip
+    learned = {"allocation": measured_optima(near_minimum(train))} | dict.fromkeys(
+        MIXED, train
+    )
 
     def fitted(law: str) -> Fit:
         made_of = ["optima", name, part.decades, law, len(train)]
@@ -89,7 +95,11 @@ def scored_on(name: str, part: Split, kept: Kept) -> dict[str, Any]:
         routes[mixture]["weights"] = {
             ROUTES[law]: round(w, 3) for law, w in each.items()
         }
-    trouble = {ROUTES[law]: fit.diagnosis.trouble for law, fit in fits.items() if fit.diagnosis.trouble}  # fmt: skip
+    trouble = {
+        ROUTES[law]: fit.diagnosis.trouble
+        for law, fit in fits.items()
+        if fit.diagnosis.trouble
+    }
     return {"learned": len(train), "trouble": trouble, "routes": routes}
 
 
@@ -128,15 +138,25 @@ def summary(scored: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     found = {}
     for route in (*ROUTES.values(), *MIXTURES):
         rows = {
-            source: np.mean([_row(one["routes"][route]) for one in scored.values() if one["source"] == source], axis=0)
+            source: np.mean(
+                [
+                    _row(one["routes"][route])
+                    for one in scored.values()
+                    if one["source"] == source
+                ],
+                axis=0,
+            )
             for source in sources
-        }  # fmt: skip
+        }
         coverage, score, error, _ = np.mean(list(rows.values()), axis=0)
         worst = min(rows, key=lambda source: rows[source][3])
         found[route] = {
-            "coverage": float(coverage), "interval_score": float(score), "error": float(error),
-            "chance": float(rows[worst][3]), "worst": worst,
-        }  # fmt: skip
+            "coverage": float(coverage),
+            "interval_score": float(score),
+            "error": float(error),
+            "chance": float(rows[worst][3]),
+            "worst": worst,
+        }
     return found
 
 
@@ -154,16 +174,25 @@ def page(document: dict[str, dict[str, Any]]) -> list[str]:
         parts += [
             f"| {route} | {m['coverage']:.2f} | {m['interval_score']:.2f} | {m['error']:.2f} | {m['chance']:.3f} ({m['worst']}) |"
             for route, m in summary(scored).items()
-        ]  # fmt: skip
+        ]
         parts.append(f"\n{EACH}")
         parts += [
             f"| {name} | {route} | {', '.join(f'{e:+.2f}' for e in r['error'])} "
             f"| {len(r['budgets']) - r['misses']} of {len(r['budgets'])} | {r['interval_score']:.2f} "
             f"| {r['chance']:.3f} | {_weights(r)} |"
-            for name, one in scored.items() for route, r in one["routes"].items()
-        ]  # fmt: skip
-        trouble = [f"{name}, {route}: {t}" for name, one in scored.items() for route, t in one["trouble"].items()]  # fmt: skip
-        parts += [f"\nThe sampler's checks failed for {'; '.join(trouble)}."] if trouble else []  # fmt: skip
+            for name, one in scored.items()
+            for route, r in one["routes"].items()
+        ]
+        trouble = [
+            f"{name}, {route}: {t}"
+            for name, one in scored.items()
+            for route, t in one["trouble"].items()
+        ]
+        parts += (
+            [f"\nThe sampler's checks failed for {'; '.join(trouble)}."]
+            if trouble
+            else []
+        )
     return parts
 
 

@@ -331,7 +331,9 @@ def test_ladders_of_one_name_are_told_apart_or_refused_by_line(folder):
 
 def test_rows_of_no_ladder_fail_alone(folder):
     table = ladder(0)
-    table["half"] = np.where(np.arange(RUNS) < 12, 1.0, np.where(np.arange(RUNS) < 26, 2.0, np.nan))  # fmt: skip
+    table["half"] = np.where(
+        np.arange(RUNS) < 12, 1.0, np.where(np.arange(RUNS) < 26, 2.0, np.nan)
+    )
     write(folder, "t0", table)
     edited(folder, 'source = "tables/*.csv"', 'source = "tables/t0.csv"\nby = "half"')
     found = {c.ladder: (c.reason, None if c.runs is None else len(c.runs)) for c in planned(folder)}  # fmt: skip
@@ -353,7 +355,11 @@ def test_a_table_without_losses_is_left_out_of_the_pool(folder):
 
 def test_a_pool_keeps_what_its_noise_reads(folder):
     for i in range(2):
-        write(folder, f"t{i}", ladder(i) | {"se": np.full(RUNS, 0.01), "recipe": np.arange(RUNS) % 5.0})  # fmt: skip
+        write(
+            folder,
+            f"t{i}",
+            ladder(i) | {"se": np.full(RUNS, 0.01), "recipe": np.arange(RUNS) % 5.0},
+        )
     edited(folder, 'noises = ["normal"]', 'noises = ["between:recipe"]\npooled = true')
     (pooled,) = (c for c in planned(folder) if c.ladder == "pooled")
     assert {"se", "recipe"} <= set(pooled.runs.columns)

@@ -340,7 +340,9 @@ def test_a_resample_is_a_table_of_its_rows():
     weighed = bootstrap(runs, count=3, draws=2000)
     assert weighed.certificates["passed"].all()
     weights = np.random.default_rng(0).multinomial(RUNS, np.full(RUNS, 1 / RUNS), 3)
-    tables = {str(i): runs.take(np.repeat(np.arange(RUNS), w)) for i, w in enumerate(weights)}  # fmt: skip
+    tables = {
+        str(i): runs.take(np.repeat(np.arange(RUNS), w)) for i, w in enumerate(weights)
+    }
     repeated = batches.fit_batch(tables, draws=2000)
     for name in ("sigma", "E", "alpha"):  # levels and shares are told at other runs
         a, b = (m.draws[name].to_numpy() for m in (weighed, repeated))

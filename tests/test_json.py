@@ -106,13 +106,24 @@ OUTCOME = {
 }  # fmt: skip
 SCORES = {
     "coverage": dict.fromkeys(("0.5", "0.8", "0.9", "0.95"), float),
-    "interval_score": {"0.9": float}, "crps": float, "rmse": float, "bias": float,
+    "interval_score": {"0.9": float},
+    "crps": float,
+    "rmse": float,
+    "bias": float,
     "width": {"0.9": float},
-}  # fmt: skip
-OPTIMA = ({
-    "N": SCORES, "D": SCORES, "budgets": [float], "error": [float], "misses": int, "chance": float,
-    "log_density": [float],
-}, None)  # fmt: skip
+}
+OPTIMA = (
+    {
+        "N": SCORES,
+        "D": SCORES,
+        "budgets": [float],
+        "error": [float],
+        "misses": int,
+        "chance": float,
+        "log_density": [float],
+    },
+    None,
+)
 REPORT = {
     "headline": str, "status": str, "data": str, "seed": int, "prob": float, "interval": str,
     "checks": CHECKS,

@@ -17,12 +17,24 @@ from nstar.inference import contenders
 from nstar.verdicts import Status
 
 FAIL, REVIEW, REFUSED = "FAIL", "REVIEW", "nstar:"
-CURVE = {"floor": 0.25, "rise": 0.3, "room": 0.8, "width": 0.12, "curve": 0.5, "sigma_accuracy": 0.01}  # fmt: skip
+CURVE = {
+    "floor": 0.25,
+    "rise": 0.3,
+    "room": 0.8,
+    "width": 0.12,
+    "curve": 0.5,
+    "sigma_accuracy": 0.01,
+}
 POPULATION = {"ease": 0.4, "tail": 0.3, "tail_bend": 0.04, "zero_root": 0.6}
 BY_SIZE = POPULATION | {
-    "slope_ease": -3.0, "slope_tail": 0.0, "slope_zero": 0.0, "scatter_ease": 1e-6, "scatter_tail": 1e-6,
-    "offset_ease": np.zeros(3), "offset_tail": np.zeros(3),
-}  # fmt: skip
+    "slope_ease": -3.0,
+    "slope_tail": 0.0,
+    "slope_zero": 0.0,
+    "scatter_ease": 1e-6,
+    "scatter_tail": 1e-6,
+    "offset_ease": np.zeros(3),
+    "offset_tail": np.zeros(3),
+}
 THOUGHT = {"floor": 0.1, "rise": 0.4, "room": 0.5, "width": 0.8, "sigma_accuracy": 0.01}
 FAR = ("extrapolation", "these runs cannot support it; add runs nearer to it")
 
@@ -67,41 +79,175 @@ def answered(found, status, name="", words=""):
 
 FITTED = {
     "plan far beyond": ("plan LADDER -C 1e36", FAIL, *FAR),
-    "plan far below": ("plan LADDER -C 1e9", FAIL, FAR[0], "decades below the smallest run"),
-    "plan on few tokens": ("plan LADDER -C 1e22 --max-tokens 1M", REVIEW, "recommended among the runs", "where nothing was measured"),
-    "plan of no size": ("plan LADDER -C 1e22 --params 1T --memory 80GB", REFUSED, "", "no size is allowed"),
+    "plan far below": (
+        "plan LADDER -C 1e9",
+        FAIL,
+        FAR[0],
+        "decades below the smallest run",
+    ),
+    "plan on few tokens": (
+        "plan LADDER -C 1e22 --max-tokens 1M",
+        REVIEW,
+        "recommended among the runs",
+        "where nothing was measured",
+    ),
+    "plan of no size": (
+        "plan LADDER -C 1e22 --params 1T --memory 80GB",
+        REFUSED,
+        "",
+        "no size is allowed",
+    ),
     "plan of an error": ("plan CLIP -C 1e22", REFUSED, "", "nstar predict --at C="),
-    "predict many tokens": ("predict LADDER --at 1e8,1e14", REVIEW, "tokens per parameter", "100M on 100T tokens ("),
-    "predict by name": ("predict LADDER --at N=1e8,D=1e14", REVIEW, "tokens per parameter", "add runs there"),
-    "predict below a token": ("predict LADDER --at 7e11,7e9", REVIEW, "tokens per parameter", "(0.01) lies outside"),
+    "predict many tokens": (
+        "predict LADDER --at 1e8,1e14",
+        REVIEW,
+        "tokens per parameter",
+        "100M on 100T tokens (",
+    ),
+    "predict by name": (
+        "predict LADDER --at N=1e8,D=1e14",
+        REVIEW,
+        "tokens per parameter",
+        "add runs there",
+    ),
+    "predict below a token": (
+        "predict LADDER --at 7e11,7e9",
+        REVIEW,
+        "tokens per parameter",
+        "(0.01) lies outside",
+    ),
     "predict far beyond": ("predict LADDER --at 1e16,1e18", FAIL, *FAR),
     "predict an error far": ("predict CLIP --at C=1e40", FAIL, *FAR),
-    "predict what it reads not": ("predict CLIP --at N=1e9", REFUSED, "", "it does not read N"),
-    "compare other losses": ("compare LADDER --published chinchilla -C 1e22", REVIEW, "loss unit", "they are not put side by side"),
+    "predict what it reads not": (
+        "predict CLIP --at N=1e9",
+        REFUSED,
+        "",
+        "it does not read N",
+    ),
+    "compare other losses": (
+        "compare LADDER --published chinchilla -C 1e22",
+        REVIEW,
+        "loss unit",
+        "they are not put side by side",
+    ),
     "compare far beyond": ("compare OPTIMA -C 1e36", FAIL, *FAR),
-    "compare a curve with a line": ("compare CLIP --published llama3 --at C=1e20", REFUSED, "", "is no curve"),
-    "risk of a tiny run": ("risk LADDER -C 1e22 --candidates tiny=1M@20M", REVIEW, "actions within reach of the runs", "of tiny"),
-    "risk of many tokens": ("risk LADDER -C 1e22 --candidates 10M", REVIEW, "actions among the runs", "10M"),
-    "risk of another unit": ("risk LADDER -C 1e22 --target-loss 2.2", REVIEW, "target loss", "is it in their unit?"),
+    "compare a curve with a line": (
+        "compare CLIP --published llama3 --at C=1e20",
+        REFUSED,
+        "",
+        "is no curve",
+    ),
+    "risk of a tiny run": (
+        "risk LADDER -C 1e22 --candidates tiny=1M@20M",
+        REVIEW,
+        "actions within reach of the runs",
+        "of tiny",
+    ),
+    "risk of many tokens": (
+        "risk LADDER -C 1e22 --candidates 10M",
+        REVIEW,
+        "actions among the runs",
+        "10M",
+    ),
+    "risk of another unit": (
+        "risk LADDER -C 1e22 --target-loss 2.2",
+        REVIEW,
+        "target loss",
+        "is it in their unit?",
+    ),
     "risk far beyond": ("risk LADDER -C 1e36", FAIL, *FAR),
-    "risk with no such chip": ("risk LADDER -C 1e22 --hardware abacus", REFUSED, "", "no hardware named 'abacus'"),
-    "target of another unit": ("target LADDER --loss 2.2", REVIEW, "target above the search", "in the unit of what was fitted?"),
-    "target below the floor": ("target LADDER --loss 0.2", FAIL, "target reached", "ask for a higher loss"),
-    "target far beyond": ("target LADDER --loss 0.63 --chance 0.3", REVIEW, "target within reach of the runs", "Add runs nearer"),
-    "target with an exact form": ("target LADDER --loss 0.66", REVIEW, "exact form", "taken as exact"),
-    "target above all errors": ("target CLIP --value 0.9999", REVIEW, "target above the search", "ask for a harder one"),
-    "target below all errors": ("target CLIP --value 1e-9", REVIEW, "target", "ask for less"),
-    "serve all the world": ("serve LADDER -C 1e22 --tokens 1e20", REVIEW, "lifetime choice among the runs", "the choice ("),
-    "serve a run as costly": ("serve LADDER -C 3e22 --tokens 1e20", REVIEW, "lifetime choice within reach of the runs", "of the choice"),
+    "risk with no such chip": (
+        "risk LADDER -C 1e22 --hardware abacus",
+        REFUSED,
+        "",
+        "no hardware named 'abacus'",
+    ),
+    "target of another unit": (
+        "target LADDER --loss 2.2",
+        REVIEW,
+        "target above the search",
+        "in the unit of what was fitted?",
+    ),
+    "target below the floor": (
+        "target LADDER --loss 0.2",
+        FAIL,
+        "target reached",
+        "ask for a higher loss",
+    ),
+    "target far beyond": (
+        "target LADDER --loss 0.63 --chance 0.3",
+        REVIEW,
+        "target within reach of the runs",
+        "Add runs nearer",
+    ),
+    "target with an exact form": (
+        "target LADDER --loss 0.66",
+        REVIEW,
+        "exact form",
+        "taken as exact",
+    ),
+    "target above all errors": (
+        "target CLIP --value 0.9999",
+        REVIEW,
+        "target above the search",
+        "ask for a harder one",
+    ),
+    "target below all errors": (
+        "target CLIP --value 1e-9",
+        REVIEW,
+        "target",
+        "ask for less",
+    ),
+    "serve all the world": (
+        "serve LADDER -C 1e22 --tokens 1e20",
+        REVIEW,
+        "lifetime choice among the runs",
+        "the choice (",
+    ),
+    "serve a run as costly": (
+        "serve LADDER -C 3e22 --tokens 1e20",
+        REVIEW,
+        "lifetime choice within reach of the runs",
+        "of the choice",
+    ),
     "serve far beyond": ("serve LADDER -C 1e36 --tokens 1T", FAIL, *FAR),
-    "next for far beyond": ("next OPTIMA --target 1e36 --pilot-budget 1e22", FAIL, *FAR),
-    "next with the larger pilot": ("next LADDER --target 1e20 --pilot-budget 1e22 --most 1 --sizes 1B --tokens 1B", REVIEW, "pilot budget", "is the target the large run's budget?"),
-    "next of many tokens": ("next LADDER --target 1e23 --pilot-budget 1e22 --most 1 --sizes 1M --tokens 1T", REVIEW, "runs to make among the runs", "1M on 1T tokens"),
-    "next of a tiny run": ("next LADDER --target 1e22 --pilot-budget 1e21 --most 1 --sizes 5M --tokens 100M --by variance", REVIEW, "runs to make within reach", "of 5M on 100M tokens"),
-    "next for nothing": ("next LADDER --target 1e23 --pilot-budget 1e9", REFUSED, "", "buys none of the runs"),
+    "next for far beyond": (
+        "next OPTIMA --target 1e36 --pilot-budget 1e22",
+        FAIL,
+        *FAR,
+    ),
+    "next with the larger pilot": (
+        "next LADDER --target 1e20 --pilot-budget 1e22 --most 1 --sizes 1B --tokens 1B",
+        REVIEW,
+        "pilot budget",
+        "is the target the large run's budget?",
+    ),
+    "next of many tokens": (
+        "next LADDER --target 1e23 --pilot-budget 1e22 --most 1 --sizes 1M --tokens 1T",
+        REVIEW,
+        "runs to make among the runs",
+        "1M on 1T tokens",
+    ),
+    "next of a tiny run": (
+        "next LADDER --target 1e22 --pilot-budget 1e21 --most 1 --sizes 5M --tokens 100M --by variance",
+        REVIEW,
+        "runs to make within reach",
+        "of 5M on 100M tokens",
+    ),
+    "next for nothing": (
+        "next LADDER --target 1e23 --pilot-budget 1e9",
+        REFUSED,
+        "",
+        "buys none of the runs",
+    ),
     "forecast far beyond": ("forecast LADDER --name hero --at 1e16,1e18", FAIL, *FAR),
-    "forecast of an error": ("forecast CLIP --name hero --at 1e9,1e10", REFUSED, "", "a forecast is of a loss"),
-}  # fmt: skip
+    "forecast of an error": (
+        "forecast CLIP --name hero --at 1e9,1e10",
+        REFUSED,
+        "",
+        "a forecast is of a loss",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", FITTED.values(), ids=FITTED)
@@ -112,7 +258,12 @@ def test_what_is_asked_of_a_fit_belongs_to_its_runs(ask, case):
 
 def test_an_outcome_in_another_unit_is_asked_after(ask):
     assert ask("forecast LADDER --name hero --at 1e9,2e10")[0] == 0
-    answered(ask("outcome --name hero --loss 2.2"), REVIEW, "loss of hero", "is it in the unit of the fitted losses")  # fmt: skip
+    answered(
+        ask("outcome --name hero --loss 2.2"),
+        REVIEW,
+        "loss of hero",
+        "is it in the unit of the fitted losses",
+    )
 
 
 def test_a_budget_far_from_the_runs_is_named_by_sensitivity(ask, monkeypatch):
@@ -123,22 +274,87 @@ def test_a_budget_far_from_the_runs_is_named_by_sensitivity(ask, monkeypatch):
 UNFITTED = {
     "fit in billions": ("fit billions.csv", REFUSED, "", "billions or another unit"),
     "prior far beyond": ("prior llama3 --law allocation -C 1e36", FAIL, *FAR),
-    "backtest beyond the runs": ("backtest llama3 --hold-out 50", REFUSED, "", "decades"),
-    "simulate of half a law": ("simulate --design llama3 --set alpha1=0.5", REFUSED, "", "alpha1"),
-    "cost below a token": ("cost 8B --tokens 1M", REVIEW, "N and D", "0.000125 tokens per parameter"),
-    "cost at a negative price": ("cost 8B --tokens 15T --hardware h100 --price -2", REFUSED, "", "price: expected positive"),
-    "cost above the peak": ("cost 8B --tokens 15T --hardware h100 --mfu 40", REFUSED, "", "mfu: expected between 0 and 1"),
-    "cost in a precision it lacks": ("cost 8B --tokens 15T --hardware v100 --precision fp8", REFUSED, "", "v100"),
-    "passk of two tasks": ("passk tasks.csv --k 10", REFUSED, "", "one population is fitted; keep one with --where"),
-    "passk of a size": ("passk counts.csv --k 10 --size 8e9", REFUSED, "", "fit several with --law repeated_by_size"),
+    "backtest beyond the runs": (
+        "backtest llama3 --hold-out 50",
+        REFUSED,
+        "",
+        "decades",
+    ),
+    "simulate of half a law": (
+        "simulate --design llama3 --set alpha1=0.5",
+        REFUSED,
+        "",
+        "alpha1",
+    ),
+    "cost below a token": (
+        "cost 8B --tokens 1M",
+        REVIEW,
+        "N and D",
+        "0.000125 tokens per parameter",
+    ),
+    "cost at a negative price": (
+        "cost 8B --tokens 15T --hardware h100 --price -2",
+        REFUSED,
+        "",
+        "price: expected positive",
+    ),
+    "cost above the peak": (
+        "cost 8B --tokens 15T --hardware h100 --mfu 40",
+        REFUSED,
+        "",
+        "mfu: expected between 0 and 1",
+    ),
+    "cost in a precision it lacks": (
+        "cost 8B --tokens 15T --hardware v100 --precision fp8",
+        REFUSED,
+        "",
+        "v100",
+    ),
+    "passk of two tasks": (
+        "passk tasks.csv --k 10",
+        REFUSED,
+        "",
+        "one population is fitted; keep one with --where",
+    ),
+    "passk of a size": (
+        "passk counts.csv --k 10 --size 8e9",
+        REFUSED,
+        "",
+        "fit several with --law repeated_by_size",
+    ),
     "passk of losses": ("passk llama3 --k 10", REFUSED, "", "needs column 'samples'"),
-    "spend on another size": ("spend 8B=sized.csv --tokens 500", REFUSED, "", "said to be of 8B parameters, but its column 'N' has 70B to 70B"),
-    "task of losses": ("task llama3 --accuracy tokens --loss loss -C 1e22", REFUSED, "", "expected a number in [0, 1]"),
-    "models against no law": ("models llama3-405b --against llama33", REFUSED, "", "llama33"),
-    "published at no budget": ("published llama3 -C -1", REFUSED, "", "expected a positive number"),
-    "report of a negative budget": ("report llama3 -C -1", REFUSED, "", "expected a positive number"),
+    "spend on another size": (
+        "spend 8B=sized.csv --tokens 500",
+        REFUSED,
+        "",
+        "said to be of 8B parameters, but its column 'N' has 70B to 70B",
+    ),
+    "task of losses": (
+        "task llama3 --accuracy tokens --loss loss -C 1e22",
+        REFUSED,
+        "",
+        "expected a number in [0, 1]",
+    ),
+    "models against no law": (
+        "models llama3-405b --against llama33",
+        REFUSED,
+        "",
+        "llama33",
+    ),
+    "published at no budget": (
+        "published llama3 -C -1",
+        REFUSED,
+        "",
+        "expected a positive number",
+    ),
+    "report of a negative budget": (
+        "report llama3 -C -1",
+        REFUSED,
+        "",
+        "expected a positive number",
+    ),
     "refit of no ladder": ("refit none.toml", REFUSED, "", "none.toml"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -192,22 +408,78 @@ def unsampled(monkeypatch, tables):
 
     monkeypatch.setattr(contenders, "fit", counted)
     monkeypatch.setattr("nstar.inference.repeated.fit", counted)
-    monkeypatch.setattr("nstar.fits.fitting.fit", lambda runs, law, **how: given(law, runs, BY_SIZE))  # fmt: skip
+    monkeypatch.setattr(
+        "nstar.fits.fitting.fit", lambda runs, law, **how: given(law, runs, BY_SIZE)
+    )
 
 
 COUNTED = {
-    "passk far beyond": ("passk counts.csv --k 1e6", REVIEW, "samples", "is beyond ten times the 10 samples"),
-    "spend on other problems": ("spend 1B=counts.csv 8B=other.csv --tokens 500 --samples 1,4", FAIL, "same problems", "sample both on one set"),
-    "spend on a size of eight": ("spend 8=counts.csv --tokens 500 --samples 1,4", REVIEW, "sizes", "write 8B for billions"),
-    "spend more than is tried": ("spend 8B=counts.csv --tokens 500 --samples 1,4 --budget 1e30", REVIEW, "budget beyond the ways", "try more samples"),
-    "spend less than any way": ("spend 8B=counts.csv --tokens 500 --samples 1,4 --budget 1", REFUSED, "", "the cheapest takes"),
-    "spend for all solved": ("spend 8B=counts.csv --tokens 500 --samples 1,4 --target-accuracy 0.9999", REVIEW, "target accuracy", "ask for less"),
-    "spend on long answers": ("spend 8B=thought.csv --tokens 500 --budget 1e16", REVIEW, "8B: extrapolation", "the farthest T lies 1.3 decades beyond"),
-    "lifetime of another unit": ("lifetime LADDER --counts by_loss.csv -C 1e22 --problems 1e6 --tokens 500", FAIL, "one loss in both tables", "measure both on one set, in one unit"),
-    "lifetime of few samples": ("lifetime LADDER --counts by_loss.csv -C 1e22 --problems 1 --tokens 1 --samples 256", REVIEW, "samples", "k = 256 is beyond ten times"),
-    "lifetime far beyond": ("lifetime LADDER --counts by_loss.csv -C 1e36 --problems 1e6 --tokens 500", FAIL, *FAR),
-    "lifetime of no training": ("lifetime LADDER --counts by_loss.csv -C 1e22 --problems 1e20 --tokens 1e6", REFUSED, "", "pay no training"),
-}  # fmt: skip
+    "passk far beyond": (
+        "passk counts.csv --k 1e6",
+        REVIEW,
+        "samples",
+        "is beyond ten times the 10 samples",
+    ),
+    "spend on other problems": (
+        "spend 1B=counts.csv 8B=other.csv --tokens 500 --samples 1,4",
+        FAIL,
+        "same problems",
+        "sample both on one set",
+    ),
+    "spend on a size of eight": (
+        "spend 8=counts.csv --tokens 500 --samples 1,4",
+        REVIEW,
+        "sizes",
+        "write 8B for billions",
+    ),
+    "spend more than is tried": (
+        "spend 8B=counts.csv --tokens 500 --samples 1,4 --budget 1e30",
+        REVIEW,
+        "budget beyond the ways",
+        "try more samples",
+    ),
+    "spend less than any way": (
+        "spend 8B=counts.csv --tokens 500 --samples 1,4 --budget 1",
+        REFUSED,
+        "",
+        "the cheapest takes",
+    ),
+    "spend for all solved": (
+        "spend 8B=counts.csv --tokens 500 --samples 1,4 --target-accuracy 0.9999",
+        REVIEW,
+        "target accuracy",
+        "ask for less",
+    ),
+    "spend on long answers": (
+        "spend 8B=thought.csv --tokens 500 --budget 1e16",
+        REVIEW,
+        "8B: extrapolation",
+        "the farthest T lies 1.3 decades beyond",
+    ),
+    "lifetime of another unit": (
+        "lifetime LADDER --counts by_loss.csv -C 1e22 --problems 1e6 --tokens 500",
+        FAIL,
+        "one loss in both tables",
+        "measure both on one set, in one unit",
+    ),
+    "lifetime of few samples": (
+        "lifetime LADDER --counts by_loss.csv -C 1e22 --problems 1 --tokens 1 --samples 256",
+        REVIEW,
+        "samples",
+        "k = 256 is beyond ten times",
+    ),
+    "lifetime far beyond": (
+        "lifetime LADDER --counts by_loss.csv -C 1e36 --problems 1e6 --tokens 500",
+        FAIL,
+        *FAR,
+    ),
+    "lifetime of no training": (
+        "lifetime LADDER --counts by_loss.csv -C 1e22 --problems 1e20 --tokens 1e6",
+        REFUSED,
+        "",
+        "pay no training",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", COUNTED.values(), ids=COUNTED)
@@ -218,14 +490,50 @@ def test_counts_belong_to_what_is_asked(ask, unsampled, case):
 
 TASK = "task LADDER --task evals.csv --accuracy accuracy"
 EVALUATED = {
-    "of another unit": ((2.2, 3.0), f"{TASK} -C 1e22", FAIL, "one loss in both tables", "no loss is in both"),
-    "of lower losses": ((0.4, 0.64), f"{TASK} -C 1e20", REVIEW, "losses among the task's", "above, "),
-    "of higher losses": ((0.8, 0.95), f"{TASK} -C 1e22", REVIEW, "losses among the task's", "below, "),
-    "a target never reached": ((0.65, 0.95), f"{TASK} -C 1e22 --target-accuracy 0.99", REVIEW, "target accuracy", "ask for a lower accuracy"),
-    "a target always reached": ((0.65, 0.95), f"{TASK} -C 1e22 --target-accuracy 0.1", REVIEW, "target above the search", "ask for a harder one"),
+    "of another unit": (
+        (2.2, 3.0),
+        f"{TASK} -C 1e22",
+        FAIL,
+        "one loss in both tables",
+        "no loss is in both",
+    ),
+    "of lower losses": (
+        (0.4, 0.64),
+        f"{TASK} -C 1e20",
+        REVIEW,
+        "losses among the task's",
+        "above, ",
+    ),
+    "of higher losses": (
+        (0.8, 0.95),
+        f"{TASK} -C 1e22",
+        REVIEW,
+        "losses among the task's",
+        "below, ",
+    ),
+    "a target never reached": (
+        (0.65, 0.95),
+        f"{TASK} -C 1e22 --target-accuracy 0.99",
+        REVIEW,
+        "target accuracy",
+        "ask for a lower accuracy",
+    ),
+    "a target always reached": (
+        (0.65, 0.95),
+        f"{TASK} -C 1e22 --target-accuracy 0.1",
+        REVIEW,
+        "target above the search",
+        "ask for a harder one",
+    ),
     "far beyond": ((0.65, 0.95), f"{TASK} -C 1e36", FAIL, *FAR),
-    "a run of many tokens": ((0.65, 0.95), f"{TASK} --at 1e8,1e14", REVIEW, "tokens per parameter", "lies outside"),
-}  # fmt: skip
+    "a run of many tokens": (
+        (0.65, 0.95),
+        f"{TASK} --at 1e8,1e14",
+        REVIEW,
+        "tokens per parameter",
+        "lies outside",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", EVALUATED.values(), ids=EVALUATED)
@@ -240,10 +548,23 @@ def test_evaluated_runs_belong_to_the_ladder(ask, unsampled, monkeypatch, case):
 def test_runs_that_a_batch_predicts_far_away_are_named():
     """As budgets are; they may be all that is asked."""
     row = {
-        "ladder": "a", "law": "coupled", "noise": "student_t", "discrepancy": "none", "priors": "weak", "seed": 0,
-        "resample": "none", "passed": True, "method": "nuts", "k_hat": None, "ess": 900.0, "divergences": 0,
-        "C_min": 1e19, "C_max": 1e22, "held_out_coverage_90": None, "edges": {},
-    }  # fmt: skip
+        "ladder": "a",
+        "law": "coupled",
+        "noise": "student_t",
+        "discrepancy": "none",
+        "priors": "weak",
+        "seed": 0,
+        "resample": "none",
+        "passed": True,
+        "method": "nuts",
+        "k_hat": None,
+        "ess": 900.0,
+        "divergences": 0,
+        "C_min": 1e19,
+        "C_max": 1e22,
+        "held_out_coverage_90": None,
+        "edges": {},
+    }
 
     def seen(key):
         told = [{"key": key, "title": key, "log": False, "rows": []}]

@@ -34,10 +34,15 @@ def test_profiles_of_a_surface_are_the_laws_own():
     C0, N0 = 1e21, best(1e21)
     level = surface(N0, C0 / (6 * N0))
     params = {
-        "tokens_per_parameter": C0 / (6 * N0**2), "alpha1": BETA / (ALPHA + BETA),
-        "level": level, "floor_share": E / level, "gamma": ALPHA * BETA / (ALPHA + BETA),
-        "curvature": ALPHA * BETA, "curvature_slope": 0.0, "skew": (ALPHA - BETA) / 3,
-    }  # fmt: skip
+        "tokens_per_parameter": C0 / (6 * N0**2),
+        "alpha1": BETA / (ALPHA + BETA),
+        "level": level,
+        "floor_share": E / level,
+        "gamma": ALPHA * BETA / (ALPHA + BETA),
+        "curvature": ALPHA * BETA,
+        "curvature_slope": 0.0,
+        "skew": (ALPHA - BETA) / 3,
+    }
     N, D = np.meshgrid(np.geomspace(1e7, 1e12, 6), np.geomspace(1e8, 1e13, 6))
     with jax.enable_x64(True):
         ours = IsoFLOP(C0, budgets=(1e19, 1e22)).loss(params, N, D)

@@ -178,7 +178,15 @@ def optima(document: dict[str, Any]) -> Table:
                 part(o["chance"]),
             ]
         )
-    header = ["route", "decades held out", "budgets (FLOP)", "log error of D*", "held by 90%", "interval score of log D*", "P(as many misses)"]  # fmt: skip
+    header = [
+        "route",
+        "decades held out",
+        "budgets (FLOP)",
+        "log error of D*",
+        "held by 90%",
+        "interval score of log D*",
+        "P(as many misses)",
+    ]
     return Table(header, rows)
 
 

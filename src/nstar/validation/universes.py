@@ -81,7 +81,12 @@ def universes(
         yield Universe(kind, f"{lead}, {name}", make, made_of)
     for part in splits(fit.runs, top_of(laws.values()))[:1]:
         name = f"{lead}, without the top {decades(part.decades)}"
-        yield Universe("runs", name, lambda p=part: smaller(fit, p, kept), ["runs", of_fit(fit), part.decades, len(part.train)])  # fmt: skip
+        yield Universe(
+            "runs",
+            name,
+            lambda p=part: smaller(fit, p, kept),
+            ["runs", of_fit(fit), part.decades, len(part.train)],
+        )
 
 
 def _sampled_as(fit: Fit, how: Mapping[str, Any]) -> Mapping[str, Any]:
