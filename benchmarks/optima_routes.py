@@ -39,7 +39,7 @@ ROUTES = {
 MIXTURES = ("mixture", "mixture, by losses alone", "mixture, equal weights")
 
 
-def record(kept: Kept, only: str = "") -> dict[str, dict[str, dict[str, Any]]]:
+def record(store: Kept, only: str = "") -> dict[str, dict[str, dict[str, Any]]]:
     """Score every route on every ladder so named: {decades: {ladder: {source, routes}}}."""
     scored: dict[str, dict[str, dict[str, Any]]] = {}
     for name, source, runs, decades in ladders():
@@ -48,7 +48,7 @@ def record(kept: Kept, only: str = "") -> dict[str, dict[str, dict[str, Any]]]:
             top = float(
                 runs["C"][runs["budget"] > 0].max()
             )  # runs without profile apart
-            each = scored_on(name, split(runs, count, top=top), kept)
+            each = scored_on(name, split(runs, count, top=top), store)
             scored.setdefault(f"{count:g}", {})[name] = {"source": source} | each
     return scored
 
@@ -62,7 +62,7 @@ def ladders() -> Iterator[tuple[str, str, Observations, tuple[float, ...]]]:
             yield str(value or name), source, part, decades
 
 
-def scored_on(name: str, part: Split, kept: Kept) -> dict[str, Any]:
+def scored_on(name: str, part: Split, store: Kept) -> dict[str, Any]:
     """Record of each route and mixture, with the weights of the mixtures."""
     train = replace(part.train, notes=())
     learned = {"allocation": measured_optima(near_minimum(train))} | dict.fromkeys(
@@ -71,27 +71,27 @@ def scored_on(name: str, part: Split, kept: Kept) -> dict[str, Any]:
 
     def fitted(law: str) -> Fit:
         made_of = ["optima", name, part.decades, law, len(train)]
-        return kept.fit(made_of, lambda: nstar.fit(learned[law], law, seed=0))
+        return store.fit(made_of, lambda: nstar.fit(learned[law], law, seed=0))
 
     fits = {law: fitted(law) for law in ROUTES}
-    said = {}
+    by_law = {}
     for law in MIXED:
         draws = predicted(fits[law], part.test, fits[law].seed)
-        said[law] = held_out_optima(fits[law], part, draws)
-    one = said["coupled"]
+        by_law[law] = held_out_optima(fits[law], part, draws)
+    one = by_law["coupled"]
     N, D = predict_optima(fits["allocation"], one.budgets, seed=0)
-    said["allocation"] = Optima(one.budgets, one.measured, (np.log(N), np.log(D)))
+    by_law["allocation"] = Optima(one.budgets, one.measured, (np.log(N), np.log(D)))
 
-    inner = hindsight.trials({law: fits[law] for law in MIXED}, kept)
+    inner = hindsight.trials({law: fits[law] for law in MIXED}, store)
     by_loss = [replace(trial, optima=None) for trial in inner]
     weights = {
         mixture: hindsight.weights(MIXED, trials)[0]
         for mixture, trials in zip(MIXTURES, (inner, by_loss, []), strict=True)
     }
-    routes = {ROUTES[law]: brief(said[law]) for law in ROUTES}
+    routes = {ROUTES[law]: brief(by_law[law]) for law in ROUTES}
     for mixture, shares in weights.items():
         each = dict(zip(MIXED, shares, strict=True))
-        routes[mixture] = brief(mixed(said, each))
+        routes[mixture] = brief(mixed(by_law, each))
         routes[mixture]["weights"] = {
             ROUTES[law]: round(w, 3) for law, w in each.items()
         }
@@ -116,16 +116,16 @@ def brief(one: Optima) -> dict[str, Any]:
     }
 
 
-def mixed(said: dict[str, Optima], weights: dict[str, float]) -> Optima:
+def mixed(by_law: dict[str, Optima], weights: dict[str, float]) -> Optima:
     """Joint draws of all routes, of each as many as its weight asks for."""
-    total = min(len(said[law].draws[1]) for law in weights)
+    total = min(len(by_law[law].draws[1]) for law in weights)
     taken = []
     for law, weight in weights.items():
-        count, draws = round(weight * total), said[law].draws
+        count, draws = round(weight * total), by_law[law].draws
         at = np.arange(count) * len(draws[1]) // max(count, 1)
         taken.append([values[at] for values in draws])
     N, D = (np.concatenate(values) for values in zip(*taken, strict=True))
-    return replace(said["coupled"], draws=(N, D))
+    return replace(by_law["coupled"], draws=(N, D))
 
 
 def summary(scored: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -135,7 +135,7 @@ def summary(scored: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     over its ladders.
     """
     sources = dict.fromkeys(one["source"] for one in scored.values())
-    found = {}
+    totals = {}
     for route in (*ROUTES.values(), *MIXTURES):
         rows = {
             source: np.mean(
@@ -150,14 +150,14 @@ def summary(scored: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         }
         coverage, score, error, _ = np.mean(list(rows.values()), axis=0)
         worst = min(rows, key=lambda source: rows[source][3])
-        found[route] = {
+        totals[route] = {
             "coverage": float(coverage),
             "interval_score": float(score),
             "error": float(error),
             "chance": float(rows[worst][3]),
             "worst": worst,
         }
-    return found
+    return totals
 
 
 def _row(one: dict[str, Any]) -> list[float]:

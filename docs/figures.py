@@ -47,13 +47,13 @@ def save(figure: Figure, name: str) -> None:
 def made_of(exact: nstar.Fit, bent: nstar.Fit) -> None:
     """What the interval of N* is made of: with the form taken as exact, and without."""
     rows = {"form taken as exact": exact, "form that may bend (default)": bent}
-    found = {
+    intervals = {
         name: [interval(nstar.plan(fit, C).draws["N"][:, 0]) for C in BUDGETS]
         for name, fit in rows.items()
     }
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
-    bars(axes, found, [PALE, ACCENT])
+    bars(axes, intervals, [PALE, ACCENT])
     axes.set(yscale="log", ylabel="optimal parameters N*, 90 % interval")
     save(figure, "interval_of_the_optimum.svg")
 
@@ -64,13 +64,13 @@ def contains(bent: nstar.Fit) -> None:
     D = [C / 6 / n for C, n in zip(BUDGETS, N, strict=True)]
     predicted = nstar.predict(bent, N=np.array(N), D=np.array(D))
     names = {"loss": "the law's loss", "measured": "what one run would measure"}
-    found = {
+    intervals = {
         words: [interval(draws) for draws in predicted[name].to_numpy().T]
         for name, words in names.items()
     }
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
-    bars(axes, found, [ACCENT, PALE])
+    bars(axes, intervals, [ACCENT, PALE])
     axes.set_ylabel("loss at the optimum, 90 % interval")
     save(figure, "interval_of_the_loss.svg")
 

@@ -443,8 +443,8 @@ def test_two_nodes_a_worker_and_a_node_lost_and_all_arrives_once(folder, here):
 @pytest.mark.slow
 def test_ladders_pooled_stand_beside_each_alone(folder):
     text = 'pooled = true\n[targets]\nbudgets = [1e22]\n'  # fmt: skip
-    whole = (folder / "m.toml").read_text().replace("chinchilla", "allocation")
-    (folder / "m.toml").write_text(whole[: whole.index("[[resample]]")] + text)
+    manifest = (folder / "m.toml").read_text().replace("chinchilla", "allocation")
+    (folder / "m.toml").write_text(manifest[: manifest.index("[[resample]]")] + text)
     made, _ = refit(folder)
     sds = {(r["resample"], r["ladder"]): r["alpha1_sd"] for r in made.table.to_pylist()}
     assert len(sds) == 4

@@ -48,8 +48,8 @@ def few(fit):
 def saved(surface_fit, allocation_fit, clip_fit, tmp_path_factory):
     """Fits in files by a name that stands for each in the words of a command."""
     folder = tmp_path_factory.mktemp("fits")
-    made = {"LADDER": surface_fit, "OPTIMA": allocation_fit, "CLIP": clip_fit}
-    return {n: few(fit).save(folder / f"{n}.nc") for n, fit in made.items()}
+    fits = {"LADDER": surface_fit, "OPTIMA": allocation_fit, "CLIP": clip_fit}
+    return {n: few(fit).save(folder / f"{n}.nc") for n, fit in fits.items()}
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def ask(nstar, saved, tmp_path, monkeypatch):
     return run
 
 
-def answered(found, status, name="", words=""):
+def answered(answer, status, name="", words=""):
     """Hold that a command named what does not belong together, and exited accordingly."""
-    code, said = found
-    assert f"{status} {name}".strip() in said
-    assert words in said
-    assert code == 2 if status == REFUSED else code == (f"{FAIL} " in said)
+    code, words_out = answer
+    assert f"{status} {name}".strip() in words_out
+    assert words in words_out
+    assert code == 2 if status == REFUSED else code == (f"{FAIL} " in words_out)
 
 
 FITTED = {
@@ -379,23 +379,23 @@ def test_what_is_asked_without_a_fit_belongs_together(ask, tables, case):
 
 
 def test_cost_has_its_checks_in_json(nstar):
-    told = json.loads(nstar("cost", "8B", "--tokens", "1M", "--json")[1])
-    assert [c["status"] for c in told["checks"]] == [REVIEW]
-    told = json.loads(nstar("cost", "8B", "--tokens", "15T", "--json")[1])
-    assert told["checks"] == []
+    document = json.loads(nstar("cost", "8B", "--tokens", "1M", "--json")[1])
+    assert [c["status"] for c in document["checks"]] == [REVIEW]
+    document = json.loads(nstar("cost", "8B", "--tokens", "15T", "--json")[1])
+    assert document["checks"] == []
 
 
 def given(law, runs, truth):
     """A fit whose draws are the truth, with what commands say of any fit."""
     runs = runs if isinstance(runs, door.Observations) else door.read_runs(runs)
-    found = replace(known(law, runs.columns, truth), runs=runs)
-    tree = found.tree
+    answer = replace(known(law, runs.columns, truth), runs=runs)
+    tree = answer.tree
     wide = np.linspace(0.5, 1.5, tree["posterior"].sizes["draw"])
     tree["prior"] = xr.DataTree(
         tree["posterior"].to_dataset() * xr.DataArray(wide, dims="draw")
     )
     tree.attrs = {n: json.dumps({"name": n}) for n in ("law", "noise")}
-    return replace(found, tree=tree)
+    return replace(answer, tree=tree)
 
 
 @pytest.fixture
@@ -567,8 +567,8 @@ def test_runs_that_a_batch_predicts_far_away_are_named():
     }
 
     def seen(key):
-        told = [{"key": key, "title": key, "log": False, "rows": []}]
-        return {f["what"]: f for f in look_first([row], [], told, None)}
+        document = [{"key": key, "title": key, "log": False, "rows": []}]
+        return {f["what"]: f for f in look_first([row], [], document, None)}
 
     far = seen("loss[N=1e+16, D=1e+18]")
     assert far["extrapolation"]["status"] == Status.REVIEW
@@ -581,9 +581,11 @@ def test_what_belongs_together_passes(surface_fit, ask, unsampled):
     """The same checks on inputs as the runs have them."""
     C = float(surface_fit.runs["C"].max())
     weighed = door.weigh(surface_fit, C, target=0.71)
-    found = weighed.checks() + door.check_prediction(surface_fit, 1e9, 2e10)
-    assert [c for c in found if c.status is not Status.PASS] == []
-    code, said = ask("spend 1B=counts.csv 8B=counts.csv --tokens 500 --samples 1,4")
+    answer = weighed.checks() + door.check_prediction(surface_fit, 1e9, 2e10)
+    assert [c for c in answer if c.status is not Status.PASS] == []
+    code, words_out = ask(
+        "spend 1B=counts.csv 8B=counts.csv --tokens 500 --samples 1,4"
+    )
     assert code == 0
-    assert "same problems" not in said
-    assert "sizes" not in said
+    assert "same problems" not in words_out
+    assert "sizes" not in words_out

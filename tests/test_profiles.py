@@ -45,8 +45,8 @@ def test_profiles_of_a_surface_are_the_laws_own():
     }
     N, D = np.meshgrid(np.geomspace(1e7, 1e12, 6), np.geomspace(1e8, 1e13, 6))
     with jax.enable_x64(True):
-        ours = IsoFLOP(C0, budgets=(1e19, 1e22)).loss(params, N, D)
-    np.testing.assert_allclose(ours, surface(N, D), rtol=1e-11)
+        rise = IsoFLOP(C0, budgets=(1e19, 1e22)).loss(params, N, D)
+    np.testing.assert_allclose(rise, surface(N, D), rtol=1e-11)
 
 
 @pytest.fixture(scope="module")
@@ -76,17 +76,17 @@ def test_being_wrong_by_two_costs_what_it_costs_on_the_surface(fit, times):
     line = nstar.plan(fit, FAR).draws
     N, D = (line[n].to_numpy()[:, 0] for n in ("N", "D"))
     draws = {n: v for n, v in fit.draws.items() if v.ndim == 1}
-    ours = fit.law.loss(draws, times * N, D / times) - fit.law.loss(draws, N, D)
-    low, middle, high = np.quantile(ours, [0.02, 0.5, 0.98])
+    rise = fit.law.loss(draws, times * N, D / times) - fit.law.loss(draws, N, D)
+    low, middle, high = np.quantile(rise, [0.02, 0.5, 0.98])
     assert low < regret(FAR, times) < high
     assert middle == pytest.approx(regret(FAR, times), rel=0.25)
 
 
 def test_what_not_knowing_costs_is_what_the_draws_give_away_on_the_surface(fit):
     """Expected regret of the run to train, against the surface's with the same N*."""
-    found = weigh(fit, FAR)
-    run = float(found.draws["N"].sel(action="recommended"))
+    weighed = weigh(fit, FAR)
+    run = float(weighed.draws["N"].sel(action="recommended"))
     off = run / nstar.plan(fit, FAR).draws["N"].to_numpy()[:, 0]
-    assert found.perfect_information == pytest.approx(
+    assert weighed.perfect_information == pytest.approx(
         np.mean(regret(FAR, off)), rel=0.3
     )

@@ -147,8 +147,8 @@ def serve(
 
     made = make(found.fit, budget, demand, limits=limits, group=group, seed=seed)
     alone = plan(found.fit, budget, group=group, seed=seed, limits=limits)
-    said = [*check_fit(found.fit), *check_plan(alone), *made.checks()]
-    checks = plainly([*dict.fromkeys(said)])
+    every = [*check_fit(found.fit), *check_plan(alone), *made.checks()]
+    checks = plainly([*dict.fromkeys(every)])
     document = head.head(found, prob, group) | made.as_json(prob)
     document["checks"] = [c.as_json() for c in checks]
     if json:

@@ -79,8 +79,8 @@ def risk(
         bill=bill, group=group, seed=seed,
     )  # fmt: skip
     made = make_plan(found.fit, budget, seed=seed, group=group, limits=limits)
-    said = [*check_fit(found.fit), *check_plan(made), *weighed.checks()]
-    checks = plainly([*dict.fromkeys(said)])
+    every = [*check_fit(found.fit), *check_plan(made), *weighed.checks()]
+    checks = plainly([*dict.fromkeys(every)])
     document = head.head(found, prob, group) | weighed.as_json(prob)
     document["N"], document["checks"] = made.table(prob)[0]["N"], [c.as_json() for c in checks]  # fmt: skip
     if json:

@@ -24,8 +24,8 @@ def checks(
     """What cannot be vouched for, then each model's fit."""
     ways = [*document["within"], *(r["way"] for r in document["cheapest"] if r["way"])]
     ways += [r[n] for r in document["against"] for n in ("one", "other")]
-    asked = (document[n] for n in ("budget", "target_accuracy", "chance"))
-    found = [*spent.checks(*asked), *check_contenders(made)]
+    question = (document[n] for n in ("budget", "target_accuracy", "chance"))
+    checks = [*spent.checks(*question), *check_contenders(made)]
     for one in made:
         own = check_fit(one.fit)
         amounts = {
@@ -37,8 +37,8 @@ def checks(
             own += check_counts(counts, ks if amounts else np.ones(1), None)
         elif amounts:
             own += check_curve(one.fit, dict.fromkeys(one.problems.inputs, ks))
-        found += [c._replace(name=f"{one.name}: {c.name}") for c in own]
-    return plainly(found)
+        checks += [c._replace(name=f"{one.name}: {c.name}") for c in own]
+    return plainly(checks)
 
 
 def print_spent(document: dict[str, Any]) -> None:

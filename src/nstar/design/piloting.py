@@ -129,25 +129,25 @@ class NextRuns:
         """Say how far the covariances and the answers may be relied on."""
         fit, target = self.fit, self.target
         at = [i for s in self.steps for i in s.members]
-        found = extrapolation(fit, target.C)
+        checks = extrapolation(fit, target.C)
         if target.first is not None:
             large = target.N[target.first], target.D[target.first]
-            found += among(fit.runs, {"the large run": large})
-        found += self._to_make(at) if at and "N" in fit.runs else []
-        made = len(at)
-        enough = self.draws >= DRAWS_A_RUN * max(made, 1)
-        said = f"covariances of {made} runs come from {self.draws} draws"
+            checks += among(fit.runs, {"the large run": large})
+        checks += self._to_make(at) if at and "N" in fit.runs else []
+        runs = len(at)
+        enough = self.draws >= DRAWS_A_RUN * max(runs, 1)
+        detail = f"covariances of {runs} runs come from {self.draws} draws"
         if not enough:
-            said += f", fewer than {DRAWS_A_RUN} a run: values of the last runs are partly chance; draw more, or take a smaller pilot budget"
-        found.append(
+            detail += f", fewer than {DRAWS_A_RUN} a run: values of the last runs are partly chance; draw more, or take a smaller pilot budget"
+        checks.append(
             Check(
                 "draws behind the values",
                 Status.PASS if enough else Status.REVIEW,
-                said,
+                detail,
             )
         )
         if self.target.first is None:
-            found.append(
+            checks.append(
                 Check(
                     "value of runs",
                     Status.REVIEW,
@@ -155,14 +155,14 @@ class NextRuns:
                 )
             )
         elif self.pilot > MOST * self.target.C:
-            found.append(
+            checks.append(
                 Check(
                     "pilot budget",
                     Status.REVIEW,
                     f"{flop(self.pilot)} FLOP of pilot runs is more than {MOST:.0%} of the {flop(self.target.C)} they prepare for: is the target the large run's budget? Spend less on what prepares it",
                 )
             )
-        return found
+        return checks
 
     def _to_make(self, at: list[int]) -> list[Check]:
         """Name runs to make that lie farther from those made than a grid would go."""

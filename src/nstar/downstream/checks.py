@@ -25,11 +25,11 @@ def check_task(fit: Fit | Average, task: Fit, draws: xr.Dataset) -> list[Check]:
         task: of the task.
         draws: `loss`, (draw, run), with N, D and C of the runs.
     """
-    found = list(_same_loss(fit, task))
-    if not found or found[0].status is not Status.PASS:
-        found += one_loss(fit.runs["L"], task.runs["L"], "the task's runs")
+    losses = list(_same_loss(fit, task))
+    if not losses or losses[0].status is not Status.PASS:
+        losses += one_loss(fit.runs["L"], task.runs["L"], "the task's runs")
     return [
-        *found,
+        *losses,
         _beyond(task, draws),
         *_risen(task),
         *_learned(task),

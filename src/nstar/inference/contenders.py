@@ -95,28 +95,28 @@ def require_size(runs: Observations, size: float) -> None:
     raise ValueError(msg)
 
 
-def check_contenders(made: Sequence[Contender]) -> list[Check]:
+def check_contenders(contenders: Sequence[Contender]) -> list[Check]:
     """Ask whether models can be held against each other: their sizes, and their problems."""
-    found = []
-    small = [f"{m.name} ({m.serving.N:g})" for m in made if m.serving.N < SMALL]
+    checks = []
+    small = [f"{m.name} ({m.serving.N:g})" for m in contenders if m.serving.N < SMALL]
     if small:
         detail = f"{', '.join(small)}: fewer parameters than any language model; write 8B for billions, or its FLOP mean nothing"
-        found.append(Check("sizes", Status.REVIEW, detail))
-    counted = [m for m in made if isinstance(m.problems, Problems)]
+        checks.append(Check("sizes", Status.REVIEW, detail))
+    counted = [m for m in contenders if isinstance(m.problems, Problems)]
     for other in counted[1:]:
         first = counted[0]
-        asked, again = (_problems(m.fit.runs) for m in (first, other))
+        one, again = (_problems(m.fit.runs) for m in (first, other))
         both = f"{first.name} and {other.name}"
-        if asked == again:
+        if one == again:
             continue
         status, cure = Status.REVIEW, "keep the problems that both were asked (--where)"
-        shared = len(asked & again)
-        detail = f"{shared} problems are in the counts of both {both}, of {len(asked)} and {len(again)}: some of what sets them apart may be the problems; {cure}"
+        shared = len(one & again)
+        detail = f"{shared} problems are in the counts of both {both}, of {len(one)} and {len(again)}: some of what sets them apart may be the problems; {cure}"
         if not shared:
             status = Status.FAIL
             detail = f"no problem is in the counts of both {both}: what sets them apart may be the problems alone, and neither is shown to be better; sample both on one set"
-        found.append(Check("same problems", status, detail))
-    return found
+        checks.append(Check("same problems", status, detail))
+    return checks
 
 
 def _problems(runs: Observations) -> set[tuple[str, str]]:

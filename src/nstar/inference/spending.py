@@ -136,14 +136,14 @@ class Spent:
             chance: with which it is to be reached.
         """
         detail = "no public set varies model size and strategy together: how samples become an answer follows from the strategy's own assumptions (agreement of wrong answers, the verifier's scores), proven on simulated problems alone; try the one chosen on problems of yours"
-        found = [Check("strategies", Status.REVIEW, detail)]
+        checks = [Check("strategies", Status.REVIEW, detail)]
         if budget is not None and budget > self.flop.max():
             detail = f"the dearest way that was tried takes {self.flop.max():.3g} FLOP a problem: what {budget:.3g} would buy was not tried; try more samples"
-            found.append(Check("budget beyond the ways", Status.REVIEW, detail))
+            checks.append(Check("budget beyond the ways", Status.REVIEW, detail))
         if target is not None and self.reach(target, chance) is None:
             detail = f"no way that was tried reaches {target:g} with probability {chance:g}; ask for less or for a smaller chance, or try more samples"
-            found.append(Check("target accuracy", Status.REVIEW, detail))
-        return found
+            checks.append(Check("target accuracy", Status.REVIEW, detail))
+        return checks
 
 
 def spend(

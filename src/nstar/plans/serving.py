@@ -50,9 +50,9 @@ class Served:
     def checks(self) -> list[Check]:
         """Say whether the choice lies where nothing was measured, or at an end."""
         runs, (N, D), (N0, _) = self.fit.runs, self.after, self.before
-        found = extrapolation(self.fit, self.C)
-        found += among(runs, {"the choice": (N, D)}, "lifetime choice among the runs")
-        found += farther(
+        checks = extrapolation(self.fit, self.C)
+        checks += among(runs, {"the choice": (N, D)}, "lifetime choice among the runs")
+        checks += farther(
             runs,
             {"the choice": float(runs.cost.flop(N, D))},
             self.C,
@@ -60,8 +60,8 @@ class Served:
         )
         if N < 1.01 * SMALLEST * N0:
             detail = f"a size still smaller than {N:.3g}, {SMALLEST:.2g} of the recommended, was not looked at: it may save more; are so many tokens served?"
-            found.append(Check("lifetime choice inside the search", Status.REVIEW, detail))  # fmt: skip
-        return [*found, *check_supply(self.fit, self.limits, D)]
+            checks.append(Check("lifetime choice inside the search", Status.REVIEW, detail))  # fmt: skip
+        return [*checks, *check_supply(self.fit, self.limits, D)]
 
     def as_json(self, prob: float = 0.9) -> dict[str, Any]:
         """Plain data."""

@@ -134,21 +134,21 @@ class Risk:
     def checks(self) -> list[Check]:
         """Say which actions leave what was measured, or the budget, and whether a target tells them apart."""
         runs, table = self.fit.runs, self.table()
-        found = extrapolation(self.fit, self.C)
-        found += among(
+        checks = extrapolation(self.fit, self.C)
+        checks += among(
             runs, {r["name"]: (r["N"], r["D"]) for r in table}, "actions among the runs"
         )
-        found += farther(
+        checks += farther(
             runs,
             {r["name"]: r["C"] for r in table},
             self.C,
             "actions within reach of the runs",
         )
-        found += self._target()
+        checks += self._target()
         bound = [f"{name} ({share(float(part))} of draws)" for name, part in zip(self.draws["action"].to_numpy(), self.draws["below"].to_numpy(), strict=True) if part > RARE]  # fmt: skip
         if bound:
             detail = f"of {', '.join(bound)} the best run needs less than {DEEP:g} of the dearest action's FLOP: what is said to be wasted is the least that is"
-            found.append(Check("compute wasted", Status.PASS, detail))
+            checks.append(Check("compute wasted", Status.PASS, detail))
         dear = [
             f"{r['name']} ({r['C'] / self.C:.3g} times)"
             for r in table
@@ -156,9 +156,9 @@ class Risk:
         ]
         if dear:
             detail = f"{', '.join(dear)} costs more than the budget: its regret is against what the budget buys; ask for its own budget to weigh it there"
-            found.append(Check("actions within the budget", Status.REVIEW, detail))
+            checks.append(Check("actions within the budget", Status.REVIEW, detail))
         D = float(self.draws["D"].sel(action=RECOMMENDED))
-        return [*found, *check_supply(self.fit, self.limits, D)]
+        return [*checks, *check_supply(self.fit, self.limits, D)]
 
     def _target(self) -> list[Check]:
         """Say where a target is no loss that a run has or may have."""

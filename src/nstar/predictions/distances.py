@@ -37,30 +37,33 @@ def extrapolation(fit: Fit | Average, C: ArrayLike) -> list[Check]:
         fit: a fit whose runs have compute, or an average of such.
         C: FLOP, one or (budget,).
     """
-    found = [distance(fit.runs, C)]
+    checks = [distance(fit.runs, C)]
     if np.asarray(C).max() <= fit.runs["C"].max():
-        return found
+        return checks
     forms = dict.fromkeys(taken_as_exact(part.law) for part in components(fit))
-    return found + [
+    return checks + [
         Check("exact form", Status.REVIEW, words) for words in forms if words
     ]
 
 
 def distance(
-    runs: Observations, asked: ArrayLike, name: str = "extrapolation", column: str = "C"
+    runs: Observations,
+    values: ArrayLike,
+    name: str = "extrapolation",
+    column: str = "C",
 ) -> Check:
     """Judge decades beyond the largest run, or below the smallest.
 
     Args:
         runs: what was fitted.
-        asked: values of the column, one or several.
+        values: of the column, one or several.
         name: of the check.
         column: compute, or another input of a law.
     """
     low, high = float(runs[column].min()), float(runs[column].max())
-    own = np.log10(high / low)
-    values = np.asarray(asked, dtype=float)
-    above, below = np.log10(values.max() / high), np.log10(low / values.min())
+    span = np.log10(high / low)
+    far = np.asarray(values, dtype=float)
+    above, below = np.log10(far.max() / high), np.log10(low / far.min())
     beyond = max(above, below, 0.0)
     what, unit = ("budget", " FLOP") if column == "C" else (column, "")
     side = (
@@ -68,8 +71,8 @@ def distance(
         if above >= below
         else f"below the smallest run ({low:.3g}{unit}"
     )
-    detail = f"the farthest {what} lies {beyond:.1f} decades {side}; the runs span {own:.1f})"
-    if beyond > TOO_FAR * max(own, 0.1):
+    detail = f"the farthest {what} lies {beyond:.1f} decades {side}; the runs span {span:.1f})"
+    if beyond > TOO_FAR * max(span, 0.1):
         detail += ": these runs cannot support it; add runs nearer to it"
         return Check(name, Status.FAIL, detail)
     if beyond > FAR:
@@ -82,27 +85,27 @@ def distance(
 
 
 def farther(
-    runs: Observations, asked: Mapping[str, float], than: float, name: str
+    runs: Observations, runs_to_come: Mapping[str, float], than: float, name: str
 ) -> list[Check]:
     """Name runs that lie for review, and farther from those made than their budget does.
 
     Args:
         runs: what was fitted.
-        asked: FLOP by what the runs are called.
+        runs_to_come: FLOP by what the runs are called.
         than: FLOP of the budget, which is judged by itself.
         name: of the check.
     """
     most = max(_beyond(runs["C"], than), FAR)
-    far = {who: C for who, C in asked.items() if _beyond(runs["C"], C) > most}
+    far = {who: C for who, C in runs_to_come.items() if _beyond(runs["C"], C) > most}
     if not far:
         return []
-    found = distance(runs, [*far.values()], name)
-    return [found._replace(detail=f"of {', '.join(far)} {found.detail}")]
+    check = distance(runs, [*far.values()], name)
+    return [check._replace(detail=f"of {', '.join(far)} {check.detail}")]
 
 
-def _beyond(seen: np.ndarray, asked: float) -> float:
+def _beyond(C: np.ndarray, budget: float) -> float:
     """Decades beyond the largest or below the smallest."""
-    return float(np.log10(max(asked / seen.max(), seen.min() / asked)))
+    return float(np.log10(max(budget / C.max(), C.min() / budget)))
 
 
 def among(
