@@ -60,7 +60,9 @@ def test_law_is_calibrated(law):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BENT)
 def test_a_law_whose_line_bends_is_calibrated(name):
-    ranks = calibrate(bent(name), DESIGNS[name](), replicates=FEWER_BENT.get(name, 64))
+    ranks = calibrate(
+        bent(name), DESIGNS[name](), replicates=FEWER_BENT.get(name, REPLICATES)
+    )
     p, worst_of = ranks.worst()
     assert p > FALSE_ALARM, f"{worst_of}: {np.sort(ranks.values[worst_of])}"
     assert {"bend_optimum", "waves_optimum[0]", "N*"} <= ranks.values.keys()
