@@ -185,8 +185,8 @@ if __name__ == "__main__":
     if "laws" in what:
         document["laws"] = document.get("laws", {}) | laws(options.law or LAWS)
     if "routes" in what:
-        kept = Kept(options.keep)
-        for count, scored in optima_routes.record(kept, options.ladder or "").items():
+        store = Kept(options.keep)
+        for count, scored in optima_routes.record(store, options.ladder or "").items():
             document.setdefault("routes", {}).setdefault(count, {}).update(scored)
     FILE.write_text(json.dumps(document, indent=1) + "\n")
     (FOLDER / "optima.md").write_text(page(document))

@@ -57,6 +57,10 @@ def test_weights_follow_what_was_said(held):
     (good, bad), how = weights(["surface", "worse"], [one, other])
     assert good + bad == pytest.approx(1)
     assert good > 0.55 > bad > 0  # three levels, half of each by its losses
+    losses = [dataclasses.replace(trial, optima=None) for trial in (one, other)]
+    (better, worst), _ = weights(["surface", "worse"], losses)
+    assert better > 0.6 > worst > 0
+    assert better > good > 0.5  # optima are those of the same surface
     assert how.status is Status.PASS
     (same, also), how = weights(["a", "b"], [])
     assert same == also == 0.5

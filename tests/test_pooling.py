@@ -383,7 +383,7 @@ def test_one_word_pools_on_the_command_line(tmp_path, nstar):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("common", "replicates"), [((), 24), (("gamma",), 12)])
+@pytest.mark.parametrize(("common", "replicates"), [((), 40), (("gamma",), 24)])
 def test_a_pooled_law_is_calibrated(common, replicates):
     law = Pooled(Compute(), NAMES, "recipe", common)
     ranks = calibrate(law, design(), "normal", replicates=replicates, settings=BRIEF)

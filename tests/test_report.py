@@ -192,8 +192,8 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
     for row, t in zip(cells(tree, "trust", 2), document["held_out"], strict=True):
         assert row[0] == t["route"]
         assert row[4:6] == [share(t["coverage"]["0.9"]), digits(t["rmse"], 2)]
-    held = [t["optima"] for t in document["held_out"]]
-    for row, o in zip(cells(tree, "trust", 3), held, strict=True):
+    records = [t["optima"] for t in document["held_out"]]
+    for row, o in zip(cells(tree, "trust", 3), records, strict=True):
         assert row[3] == ", ".join(f"{e:+.2f}" for e in o["error"])
         assert row[4] == f"{len(o['budgets']) - o['misses']} of {len(o['budgets'])}"
         assert row[6] == share(o["chance"])
@@ -326,9 +326,9 @@ def test_the_headline_names_the_spread_and_the_distance(made):
     assert "3.6 decades beyond the largest run" in facts.headline
     assert "but the routes disagree: median tokens from" in facts.headline
     assert "the mixture of isoFLOP profiles" in facts.headline
-    own = {name: risk.perfect_information for name, risk in facts.risks}
+    regrets = {name: risk.perfect_information for name, risk in facts.risks}
     alone = facts.document["decision"]["expected_regret_alone"]
-    assert alone == {n: own[n] for n in ("isoFLOP profiles", "loss surface")}
+    assert alone == {n: regrets[n] for n in ("isoFLOP profiles", "loss surface")}
     for name, regret in alone.items():
         assert f"{digits(regret, 2)} by the {name} alone" in facts.headline
     check = next(c for c in facts.checks if c.name == "routes agree")

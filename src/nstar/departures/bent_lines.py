@@ -18,13 +18,10 @@ LENGTH, WAVES = 8.0, 10  # e-folds of compute
 SCATTER = 0.1  # of log tokens of a measured optimum, about: a guide, no assumption
 UNKNOWN, WEIGHTS = "bend_optimum", "waves_optimum"
 READ = ("alpha1_bent", "tokens_per_parameter_bent")  # what is read of a line that bends
-STEP = (
-    0.44  # of a wave's frequency to the next, over the length: repeats after 14 lengths
-)
+STEP = 0.44  # between frequencies, over the length: the process repeats after 14
 FREQUENCY = STEP / LENGTH * (np.arange(WAVES) + 0.5)
-PART = (1 + np.square(LENGTH * FREQUENCY) / MATERN) ** (
-    -(MATERN + 1) / 2
-)  # of its spectrum
+# each wave's part of the variance, by the process's spectrum
+PART = (1 + np.square(LENGTH * FREQUENCY) / MATERN) ** (-(MATERN + 1) / 2)
 PART /= PART.sum()
 
 

@@ -121,6 +121,6 @@ def check_contenders(contenders: Sequence[Contender]) -> list[Check]:
 
 def _problems(runs: Observations) -> set[tuple[str, str]]:
     """Problems by name and task; by their number alone where they have no names."""
-    own = runs["problem"] if "problem" in runs else np.arange(len(runs))
+    numbers = runs["problem"] if "problem" in runs else np.arange(len(runs))
     task = runs["task"] if "task" in runs else np.full(len(runs), "")
-    return set(zip(own.astype(str), task.astype(str), strict=True))
+    return set(zip(numbers.astype(str), task.astype(str), strict=True))

@@ -112,9 +112,9 @@ def check_joint(
         where += "; pass@k there follows from the line: sample a model nearer to it"
     found.append(Check("loss within the counts", status, where))
     found += one_loss(loss.runs["L"], seen, "the models that were sampled")
-    own = np.stack([counts.runs[n] for n in ("samples", "successes")])
+    samples = np.stack([counts.runs[n] for n in ("samples", "successes")])
     best = records[0]
-    found += check_counts(own, np.array([best["samples"]]), None)
+    found += check_counts(samples, np.array([best["samples"]]), None)
     found += check_prediction(loss, best["N"], best["D"])
     found.append(distance(loss.runs, best["N"], "size within the runs", "N"))
     return found

@@ -60,7 +60,9 @@ class Served:
         )
         if N < 1.01 * SMALLEST * N0:
             detail = f"a size still smaller than {N:.3g}, {SMALLEST:.2g} of the recommended, was not looked at: it may save more; are so many tokens served?"
-            checks.append(Check("lifetime choice inside the search", Status.REVIEW, detail))  # fmt: skip
+            checks.append(
+                Check("lifetime choice inside the search", Status.REVIEW, detail)
+            )
         return [*checks, *check_supply(self.fit, self.limits, D)]
 
     def as_json(self, prob: float = 0.9) -> dict[str, Any]:

@@ -290,15 +290,15 @@ def _checks(
     for name, risk in risks[:1]:
         for check in risk.checks():
             said.setdefault(check, [name])
-    found = [routes.disagreement(C), *routes.runs.notes]
-    found += [check for check in also if check not in said]
-    found += [_of(check, who, len(routes.taken)) for check, who in said.items()]
-    found += routes.also
+    checks = [routes.disagreement(C), *routes.runs.notes]
+    checks += [check for check in also if check not in said]
+    checks += [_of(check, who, len(routes.taken)) for check, who in said.items()]
+    checks += routes.also
     for held in comparisons:
-        found += [
+        checks += [
             c._replace(name=f"{held.published.id}: {c.name}") for c in held.checks()
         ]
-    return sorted(plainly(found), key=lambda check: ORDER.index(check.status))
+    return sorted(plainly(checks), key=lambda check: ORDER.index(check.status))
 
 
 def _asked(check: Check) -> Check:

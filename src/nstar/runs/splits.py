@@ -37,8 +37,8 @@ def split(
     sign = -1 if along == "L" else 1
     x = np.log10(runs[along]) * sign
     end = x.max() if top is None else np.log10(top) * sign
-    held = x >= end - decades - EDGE
-    if held.all():
+    largest = x >= end - decades - EDGE
+    if largest.all():
         msg = f"{runs.source}: holding out {decades:g} decades leaves no run to learn from (the runs span {np.ptp(x):.2f})"
         raise ValueError(msg)
-    return Split(decades, runs.take(~held), runs.take(held))
+    return Split(decades, runs.take(~largest), runs.take(largest))

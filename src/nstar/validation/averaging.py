@@ -140,8 +140,8 @@ def inner_splits(runs: Observations, top: float | None = None) -> list[Split]:
     if "C" not in runs:
         return []
     span = np.log10((top or runs["C"].max()) / runs["C"].min())
-    found = [split(runs, decades, top=top) for decades in INNER if decades < span]
-    return [part for part in found if len(part.train) >= LEAST]
+    parts = [split(runs, decades, top=top) for decades in INNER if decades < span]
+    return [part for part in parts if len(part.train) >= LEAST]
 
 
 def shared(losses: np.ndarray, optima: np.ndarray, levels: int) -> list[Piece]:
@@ -252,10 +252,10 @@ def _optima(fits: Sequence[Fit], part: Split) -> np.ndarray:
 
 def worth(pieces: Sequence[Piece]) -> str:
     """Say what held-out runs count for, and how much of that their optima do."""
-    whole = sum(piece.count for piece in pieces)
+    total = sum(piece.count for piece in pieces)
     optima = sum(piece.count for piece in pieces if piece.of_optima)
     by = f", {optima:g} of them by measured optima" if optima else ""
-    return f"(worth {whole:g} runs{by})"
+    return f"(worth {total:g} runs{by})"
 
 
 def _own(part: Component, noise: str | Noise | None, priors: Priors) -> PriorSet:

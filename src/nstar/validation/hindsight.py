@@ -184,13 +184,13 @@ def weights(names: Sequence[str], held: Sequence[Trial]) -> tuple[tuple[float, .
         detail = f"no run was held out of {' and of '.join(names)} alike: equal weights"
         return tuple(equal), Check("weights of the routes", Status.REVIEW, detail)
     pieces = shared(table, _common_optima(known), levels)
-    found = stack(pieces, equal)
-    each = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, found, strict=True))
+    stacked = stack(pieces, equal)
+    each = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, stacked, strict=True))
     detail = (
         f"{each}, from these runs' own top {decades(known[0].decades)} held out "
         f"{worth(pieces)} and equal weights worth {PRIOR_WEIGHT:g}"
     )
-    return tuple(found.tolist()), Check("weights of the routes", Status.PASS, detail)
+    return tuple(stacked.tolist()), Check("weights of the routes", Status.PASS, detail)
 
 
 def _common(held: Sequence[Trial]) -> np.ndarray:
