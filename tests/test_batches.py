@@ -150,13 +150,12 @@ def weighed(width):
         priors = density.tabulated(p.law, p.noise, {})
         given = jax.tree.map(lambda a: np.asarray(a)[None], (numbers, priors, p.data))
         prior = density.prior_draws(p.law, p.noise, {}, jax.random.key(0), 200)
-        at, more = search.search_each(skeleton, given, prior)
+        at, more = search.search_each(skeleton, given, prior, 1)
         assert not more.any()
         np.testing.assert_array_equal(at.at[:, 0], at.at[:, 1])
         at = modes.Mode(at.at, at.width * width)
-        keys = jax.random.split(jax.random.key(0), 1)
-        lot = importance.weighed(skeleton, importance.MANY, given, at, keys)
-        return np.asarray(lot[1])[0]
+        energies = search.energies_of(skeleton, given)
+        return importance.weighed(energies, importance.MANY, at, [0])[1][0]
 
 
 def test_a_proposal_in_the_wrong_place_has_no_certificate():
@@ -193,7 +192,7 @@ def test_two_modes_share_the_draws_by_their_mass(rng):
 
 def test_of_three_modes_none_is_left_to_weights_about_two(monkeypatch):
     """Nothing in the weights would tell of the third."""
-    monkeypatch.setattr(search, "search_each", lambda *a, find=search.search_each: (find(*a)[0], np.ones(16, bool)))  # fmt: skip
+    monkeypatch.setattr(search, "search_each", lambda *a, find=search.search_each: (find(*a)[0], np.ones(a[-1], bool)))  # fmt: skip
     made = batches.fit_batch({"t0": TABLES["t0"]})
     assert made.certificates["method"].item() == "nuts"
 

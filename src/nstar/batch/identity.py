@@ -19,7 +19,7 @@ from nstar.priors.stated import describe
 from nstar.runs.observations import Observations
 from nstar.samplers import importance
 
-MODEL = 7  # raised when laws, priors or samplers change what a posterior is
+MODEL = 8  # raised when laws, priors or samplers change what a posterior is
 DIGITS = 24  # of a name
 
 

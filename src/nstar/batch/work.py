@@ -18,7 +18,7 @@ from nstar.fits.certificates import Certificate, by_draws, failed
 from nstar.fits.fitting import Fit, fit, named, problem, unknowns
 from nstar.fits.groups import in_group
 from nstar.fits.resampling import reweighted
-from nstar.fits.waiting import Task, asked_for, tasks_of
+from nstar.fits.waiting import Task, asked_for, tasks_of, usual_sizes
 from nstar.predictions.allocating import on_edge, optima, window
 from nstar.scores import misses, scores
 from nstar.types import Surface
@@ -33,7 +33,6 @@ KEPT = {
     "metric",
     "loss",
 }  # draws beside the unknowns
-TOGETHER, WIDE = 16, CHUNK  # fits that a program takes, on a CPU and elsewhere
 LOST = "lost"  # method of a fit that the machine could not finish
 NUISANCE = ("waves_", "offset_")  # not kept, as vectors are not
 
@@ -168,7 +167,7 @@ def _fitted(chunk: Chunk, told: Told) -> Found:
 
 def _sizes() -> tuple[int, ...]:
     """One size of programs, whatever the chunk's: a fit's last bit may hang on it."""
-    return (TOGETHER if jax.devices()[0].platform == "cpu" else WIDE,)
+    return (min(usual_sizes()[-1], CHUNK),)
 
 
 def _silent(done: int, total: int) -> None:

@@ -28,6 +28,7 @@ from nstar.fits.waiting import (
     asked_for,
     chunks,
     number,
+    size_of,
     stacked,
     tasks_of,
 )
@@ -36,6 +37,7 @@ from nstar.priors.sets import Priors
 from nstar.progress import Tick, progress
 from nstar.runs.observations import Observations
 from nstar.samplers import density, nuts
+from nstar.samplers.devices import filled
 from nstar.samplers.nuts import USUAL, Settings
 from nstar.types import Labelled, Law, Noise
 from nstar.verdicts import Check, Status
@@ -201,11 +203,10 @@ def _by_nuts(
 def _told(chunk: list[Task], params: Any, asked: Asked) -> xr.Dataset:
     """Label the draws of a chunk and what follows from them."""
     law, C, quantiles = chunk[0].problem.law, asked.C, asked.quantiles
-    given, full = stacked(chunk, asked.sizes)
-    spans = np.array([span(t.problem) for t in full])
-    held = {n: np.resize(v, (len(full), *v.shape[1:])) for n, v in params.items()}
+    numbers = stacked(chunk, asked.sizes)[0]
+    each = filled((params, np.array([span(t.problem) for t in chunk])), size_of(len(chunk), asked.sizes))  # fmt: skip
     cost = chunk[0].problem.runs.cost
-    found = decisions(chunk[0].skeleton, cost, quantiles, given[0], held, C, spans, asked.at)  # fmt: skip
+    found = decisions(chunk[0].skeleton, cost, quantiles, numbers, *each, C, asked.at, len(chunk))  # fmt: skip
     coords, dims = law.labels() if isinstance(law, Labelled) else ({}, {})
     dims = dims | {n: ["C"] for n in OF_BUDGET} | {"loss": ["run"]}
     coords = {n: v for n, v in coords.items() if any(n in d for d in dims.values())}

@@ -19,9 +19,10 @@ def decisions(
     quantiles: tuple[float, ...] | None,
     numbers: Any,
     params: Any,
-    C: Array,
     spans: Array,
+    C: Array,
     at: Array,
+    count: Array,
 ) -> dict[str, Array]:
     """Add to each fit's unknowns what follows from them.
 
@@ -31,9 +32,10 @@ def decisions(
         quantiles: kept in place of draws, where given.
         numbers: the law's numbers, with a leading axis of fits.
         params: unknowns, (fit, draw, ...) each.
-        C: budgets in FLOP, (C,).
         spans: least and most tokens per parameter that are searched, (fit, 2).
+        C: budgets in FLOP, (C,).
         at: N and D of runs whose loss is told, (2, run).
+        count: how many of the fits are read.
 
     Returns:
         Unknowns, derived quantities, and log N*, log D* and L* of budgets and `loss` of
@@ -69,4 +71,4 @@ def decisions(
             return found
         return {n: jnp.quantile(v, jnp.array(quantiles), axis=0) for n, v in found.items()}  # fmt: skip
 
-    return each(one, (numbers, params, spans))
+    return each(one, (numbers, params, spans), count)

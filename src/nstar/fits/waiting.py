@@ -14,9 +14,12 @@ from nstar.fits.fitting import Problem, problem
 from nstar.priors.sets import Priors
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton
+from nstar.samplers.devices import filled
 from nstar.types import Labelled
 
-SIZES = {"cpu": (1, 4, 16, 64)}  # of chunks: fits that a program takes at a time
+SIZES = {
+    "cpu": (16,)
+}  # of chunks: fits that a program takes, of which any number is read
 WIDE = (1, 16, 256, 4096)  # on accelerators
 PRECISIONS = ("float64", "float32")
 
@@ -31,11 +34,6 @@ class Asked(NamedTuple):
     precision: str  # of the weights
     at: np.ndarray  # N and D of runs, (2, run)
     sizes: tuple[int, ...]  # fits that programs take at a time, rising
-
-    @property
-    def alone(self) -> tuple[int, ...]:
-        """The same for the few that need more draws: a CPU has no use for company."""
-        return (1,) if jax.devices()[0].platform == "cpu" else self.sizes
 
 
 def asked_for(
@@ -124,7 +122,7 @@ def chunks(tasks: list[Task], sizes: Sequence[int]) -> Iterator[list[Task]]:
             yield found[i : i + size]
 
 
-def filled(count: int, sizes: Sequence[int]) -> int:
+def size_of(count: int, sizes: Sequence[int]) -> int:
     """Fits that a program takes for so many: few sizes, so that few programs."""
     return next(n for n in sizes if n >= count)
 
@@ -134,10 +132,10 @@ def usual_sizes() -> tuple[int, ...]:
     return SIZES.get(jax.devices()[0].platform, WIDE)
 
 
-def stacked(chunk: list[Task], sizes: Sequence[int]) -> tuple[Any, list[Task]]:
+def stacked(chunk: list[Task], sizes: Sequence[int]) -> Any:
     """Put the fits' numbers, priors and runs side by side, the last repeated to fill up."""
-    full = [*chunk, *[chunk[-1]] * (filled(len(chunk), sizes) - len(chunk))]
-    return jax.tree.map(lambda *a: np.stack(a), *(t.given for t in full)), full
+    side_by_side = jax.tree.map(lambda *a: np.stack(a), *(t.given for t in chunk))
+    return filled(side_by_side, size_of(len(chunk), sizes))
 
 
 def number(task: Task, seed: int) -> int:

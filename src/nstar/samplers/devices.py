@@ -4,26 +4,61 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from nstar.types import Array
 
-def each(one: Callable[[Any], Any], fits: Any) -> Any:
-    """Apply a function to every fit, (fit, ...) each.
 
-    One gradient fills a CPU's vector units, so that nothing is won side by side there;
-    an accelerator takes all at once.  Several devices share the fits, where their number
-    divides by that of the devices.
+def each(one: Callable[[Any], Any], fits: Any, count: Array) -> Any:
+    """Apply a function to the first fits, (fit, ...) each, within a compiled program.
+
+    One gradient fills a CPU's vector units, so that nothing is won side by side there: it
+    takes one after another and stops after as many as there are, so that one program serves
+    any number of them.  An accelerator takes all at once.  Several devices share the fits,
+    where their number divides by that of the devices.
+
+    Args:
+        one: the function of one fit.
+        fits: filled up to the size of the program.
+        count: how many of them are read; what comes of the others is of no meaning.
     """
     devices = jax.devices()
-    count = len(jax.tree.leaves(fits)[0])
-    parts = len(devices) if count % len(devices) == 0 else 1
-    together = None if devices[0].platform == "cpu" else count // parts
+    size = len(jax.tree.leaves(fits)[0])
+    parts = len(devices) if size % len(devices) == 0 else 1
+    if parts == 1:
+        return _in_turn(one, fits, count) if _on_cpu() else jax.vmap(one)(fits)
+    mesh, spec = Mesh(np.array(devices), ("fit",)), PartitionSpec("fit")
 
     def run(fits: Any) -> Any:
-        return jax.lax.map(one, fits, batch_size=together)
+        before = jax.lax.axis_index("fit") * (size // parts)
+        mine = jnp.clip(count - before, 0, size // parts)
+        return _in_turn(one, fits, mine) if _on_cpu() else jax.vmap(one)(fits)
 
-    if parts == 1:
-        return run(fits)
-    mesh, spec = Mesh(np.array(devices), ("fit",)), PartitionSpec("fit")
     return jax.shard_map(run, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)(fits)  # fmt: skip
+
+
+def _on_cpu() -> bool:
+    return jax.devices()[0].platform == "cpu"
+
+
+def _in_turn(one: Callable[[Any], Any], fits: Any, count: Array) -> Any:
+    size = len(jax.tree.leaves(fits)[0])
+
+    def nth(i: Array) -> Any:
+        return one(jax.tree.map(lambda a: a[i], fits))
+
+    def add(i: Array, results: Any) -> Any:
+        return jax.tree.map(lambda a, b: a.at[i].set(b), results, nth(i))
+
+    shapes = jax.eval_shape(nth, jax.ShapeDtypeStruct((), np.int32))
+    empty = jax.tree.map(lambda s: jnp.zeros((size, *s.shape), s.dtype), shapes)
+    return jax.lax.fori_loop(0, count, add, empty)
+
+
+def filled(fits: Any, size: int) -> Any:
+    """Repeat the last of the fits, (fit, ...) each, up to the size that a program takes."""
+    return jax.tree.map(
+        lambda a: np.asarray(a)[np.minimum(np.arange(size), len(a) - 1)], fits
+    )

@@ -10,79 +10,71 @@ its arms without a sign (kernels about earlier draws missed them too: of 24 bana
 passed with a 90 % interval a third too narrow).
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from nstar.samplers import density, modes
 from nstar.samplers.density import Skeleton
-from nstar.samplers.devices import each
-from nstar.samplers.flat import energy_of, unravel_of
+from nstar.samplers.devices import each, filled
+from nstar.samplers.flat import unravel_of
 from nstar.types import Array
 
 FEW = 256, 512  # draws about the modes, and about what their weights tell
 MANY = 1024, 4096  # for a posterior whose first weights were not good enough
-BLOCK = 64  # draws whose densities are evaluated together
-PAIRS = 4  # half the degrees of freedom of the proposals
+FREEDOM = 8  # degrees of freedom of the proposals
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+Energies = Callable[[np.ndarray], np.ndarray]
+"""Minus log density, (fit, draw), of each fit's own flat unknowns, (fit, draw, unknown)."""
+
+
 def weighed(
-    skeleton: Skeleton,
+    energies: Energies,
     counts: tuple[int, int],
-    problems: Any,
-    at: modes.Mode,
-    keys: Array,
-) -> tuple[Array, Array]:
-    """Draw about the modes of each problem, one problem after another.
+    pair: modes.Mode,
+    seeds: Sequence[int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw about the modes of each problem, and weigh the draws.
 
     Args:
-        skeleton: the law and the noise.
+        energies: of the problems.
         counts: draws about the modes, and about what their weights tell.
-        problems: numbers, priors and runs, each with a leading axis of fits.
-        at: two modes of each, which may be the same, (fit, 2, ...).
-        keys: (fit,); a fit's own key decides its draws, whatever stands beside it.
+        pair: two modes of each, which may be the same, (fit, 2, ...).
+        seeds: (fit,); a fit's own decides its draws, whatever stands beside it.
 
     Returns:
         Flat unknowns, (fit, draw, unknown), and log weights, (fit, draw).
     """
+    size = pair.at.shape[-1]
+    shocks = np.stack([_shocks(seed, sum(counts), size) for seed in seeds])
+    one, other = (modes.Mode(pair.at[:, i], pair.width[:, i]) for i in (0, 1))
+    half, first = counts[0] // 2, counts[0]
 
-    def one(args: Any) -> tuple[Array, Array]:
-        problem, pair, key = args
-        flat = energy_of(skeleton, problem)
-        one, other = (modes.Mode(pair.at[i], pair.width[i]) for i in (0, 1))
-        first, second = jax.random.split(key)
+    def about(u: np.ndarray) -> np.ndarray:
+        """Log density of as many draws from each of the two."""
+        return np.logaddexp(_log_student(one, u), _log_student(other, u)) - np.log(2.0)
 
-        def energies(u: Array) -> Array:
-            blocks = u.reshape(-1, BLOCK, u.shape[-1])
-            return jax.lax.map(jax.vmap(flat), blocks).ravel()
-
-        def about(u: Array) -> Array:
-            """Log density of as many draws from each of the two."""
-            both = jnp.logaddexp(_log_student(one, u), _log_student(other, u))
-            return both - jnp.log(2.0)
-
-        keys = jax.random.split(first)
-        halves = [_student(m, k, counts[0] // 2) for m, k in zip((one, other), keys, strict=True)]  # fmt: skip
-        u = jnp.concatenate(halves)
-        energy = energies(u)
-        told = _told(one, u, -energy - about(u))
-        more = _student(told, second, counts[1])
-        u = jnp.concatenate([u, more])
-        energy = jnp.concatenate([energy, energies(more)])
-        parts = jnp.stack([about(u), _log_student(told, u)])
-        shares = jnp.log(jnp.array(counts) / sum(counts))
-        log_q = jax.nn.logsumexp(parts + shares[:, None], axis=0)
-        log_weight = -energy - log_q
-        return u, jnp.where(jnp.isnan(log_weight), -jnp.inf, log_weight)
-
-    return each(one, (problems, at, keys))
+    u = np.concatenate(
+        [_moved(one, shocks[:, :half]), _moved(other, shocks[:, half:first])], axis=1
+    )
+    energy = energies(u)
+    wide = _fitted(one, u, _log_weights(energy, about(u)))
+    more = _moved(wide, shocks[:, first:])
+    u = np.concatenate([u, more], axis=1)
+    energy = np.concatenate([energy, energies(more)], axis=1)
+    shares = np.log(np.array(counts) / sum(counts))
+    log_q = np.logaddexp(about(u) + shares[0], _log_student(wide, u) + shares[1])
+    return u, _log_weights(energy, log_q)
 
 
 @partial(jax.jit, static_argnums=0)
-def constrained(skeleton: Skeleton, problems: Any, u: Array) -> dict[str, Array]:
+def constrained(
+    skeleton: Skeleton, problems: Any, u: Array, count: Array
+) -> dict[str, Array]:
     """Turn flat unknowns, (fit, draw, unknown), into named ones, (fit, draw, ...)."""
 
     def one(args: Any) -> dict[str, Array]:
@@ -93,44 +85,60 @@ def constrained(skeleton: Skeleton, problems: Any, u: Array) -> dict[str, Array]
         to = partial(density.constrain, law, noise, priors, data)
         return dict(jax.vmap(lambda u: to(unravel(u)))(u))
 
-    return each(one, (problems, u))
+    return each(one, (problems, u), count)
 
 
-def _student(mode: modes.Mode, key: Array, count: int) -> Array:
-    """Draw from a multivariate Student-t of 2 PAIRS degrees of freedom."""
-    normal, scale = jax.random.split(key)
-    z = jax.random.normal(normal, (count, mode.at.size))
-    chi2 = -2 * jnp.log(jax.random.uniform(scale, (count, PAIRS), minval=1e-12)).sum(1)
-    return mode.at + (z * jnp.sqrt(2 * PAIRS / chi2)[:, None]) @ mode.width.T
+def named(skeleton: Skeleton, problems: Any, u: np.ndarray) -> dict[str, np.ndarray]:
+    """The same of as many fits as there are unknowns of, by a program of the problems' size."""
+    full = filled(u, len(jax.tree.leaves(problems)[0]))
+    values = constrained(skeleton, problems, full, len(u))
+    return {name: np.asarray(v)[: len(u)] for name, v in values.items()}
 
 
-def _log_student(mode: modes.Mode, u: Array) -> Array:
+def _shocks(seed: int, count: int, size: int) -> np.ndarray:
+    """Draw from the standard multivariate Student-t, (draw, unknown)."""
+    random = np.random.default_rng(seed)
+    z = random.standard_normal((count, size))
+    return z * np.sqrt(FREEDOM / random.chisquare(FREEDOM, (count, 1)))
+
+
+def _moved(mode: modes.Mode, shocks: np.ndarray) -> np.ndarray:
+    """Put standard draws, (fit, draw, unknown), about modes."""
+    return mode.at[:, None] + shocks @ np.swapaxes(mode.width, 1, 2)
+
+
+def _log_student(mode: modes.Mode, u: np.ndarray) -> np.ndarray:
     """Log density of such draws, up to a constant that all modes of one size share."""
-    z = jnp.linalg.solve(mode.width, (u - mode.at).T)
-    return _log_t(jnp.square(z).sum(0), mode.width)
+    z = np.linalg.solve(mode.width, np.swapaxes(u - mode.at[:, None], 1, 2))
+    spread = np.linalg.slogdet(mode.width)[1]
+    size = u.shape[-1]
+    far = np.log1p(np.square(z).sum(1) / FREEDOM)
+    return -(FREEDOM + size) / 2 * far - spread[:, None]
 
 
-def _log_t(squares: Array, width: Array) -> Array:
-    """The same by squared distances in units of the width, (...)."""
-    size, nu = len(width), 2 * PAIRS
-    spread = jnp.linalg.slogdet(width)[1]
-    return -(nu + size) / 2 * jnp.log1p(jnp.maximum(squares, 0.0) / nu) - spread
+def _log_weights(energy: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """Log density less the proposal's; a draw that has none counts for nothing."""
+    values = -energy - log_q
+    return np.where(np.isnan(values), -np.inf, values)
 
 
-def _told(mode: modes.Mode, u: Array, log_weight: Array) -> modes.Mode:
-    """Mean and covariance from weighted draws, held toward the mode's where few count.
+def _fitted(mode: modes.Mode, u: np.ndarray, log_weight: np.ndarray) -> modes.Mode:
+    """Mean and covariance from weighted draws, drawn toward the mode's where few count.
 
     Weights are truncated (Ionides 2008, doi:10.1198/106186008X320456).
     """
-    log_weight = jnp.where(jnp.isnan(log_weight), -jnp.inf, log_weight)
-    weight = jnp.exp(log_weight - log_weight.max())
-    weight = jnp.minimum(weight, weight.mean() * jnp.sqrt(weight.size))
-    weight = weight / weight.sum()
-    count, size = 1 / jnp.square(weight).sum(), mode.at.size
-    z = jnp.linalg.solve(mode.width, (u - mode.at).T).T
-    mean = weight @ z
+    best = log_weight.max(axis=1, keepdims=True)
+    log_weight = np.where(np.isfinite(best), log_weight - best, 0.0)
+    weight = np.exp(log_weight)
+    most = weight.mean(1, keepdims=True) * np.sqrt(weight.shape[1])
+    weight = np.minimum(weight, most)
+    weight /= weight.sum(1, keepdims=True)
+    size = u.shape[-1]
+    count = (1 / np.square(weight).sum(1))[:, None, None]
+    z = np.linalg.solve(mode.width, np.swapaxes(u - mode.at[:, None], 1, 2))
+    mean = z @ weight[..., None]  # (fit, unknown, 1)
     off = z - mean
-    own = (count * (off.T * weight) @ off + size * jnp.eye(size)) / (count + size)
-    return modes.Mode(
-        mode.at + mode.width @ mean, mode.width @ jnp.linalg.cholesky(own)
-    )
+    own = off * weight[:, None] @ np.swapaxes(off, 1, 2)
+    own = (count * own + size * np.eye(size)) / (count + size)
+    at = mode.at + (mode.width @ mean)[..., 0]
+    return modes.Mode(at, mode.width @ np.linalg.cholesky(own))

@@ -1,6 +1,6 @@
 """Where a posterior's modes are: searches from draws of the prior, in flat unknowns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,12 +11,12 @@ from jax.flatten_util import ravel_pytree
 
 from nstar.samplers import density, modes, trajectories
 from nstar.samplers.density import Skeleton
-from nstar.samplers.devices import each
+from nstar.samplers.devices import each, filled
 from nstar.samplers.flat import energy_of, flatten, origin, unravel_of
 from nstar.types import Array, Params
 
 SEARCHES = 4  # for modes, each from the best of as many parts of the prior's draws
-STARTS = 64  # draws of the prior from which each fit of many is searched twice
+BLOCK = 64  # points whose densities are evaluated together, of each fit of many
 ONE = np.ones(1, bool)
 
 
@@ -88,7 +88,7 @@ def slopes_of(skeleton: Skeleton, problem: Any) -> modes.Slopes:
 
 
 def search_each(
-    skeleton: Skeleton, problems: Any, prior: Params
+    skeleton: Skeleton, problems: Any, prior: Params, count: int
 ) -> tuple[modes.Mode, np.ndarray]:
     """Find two modes of each of many problems, and say which have more, (fit,).
 
@@ -100,10 +100,11 @@ def search_each(
         skeleton: the law and the noise.
         problems: numbers, priors and runs, each with a leading axis of fits.
         prior: draws of the prior, (draw, ...) each.
+        count: how many of the problems are searched.
     """
     one = jax.tree.map(lambda a: a[0], problems)
-    u = flatten(skeleton, one, {n: v[:STARTS] for n, v in prior.items()})
-    energies = np.asarray(_energies(skeleton, problems, u))
+    u = flatten(skeleton, one, {n: v[:BLOCK] for n, v in prior.items()})
+    energies = energies_of(skeleton, problems)(np.stack([u] * count))
     energies = np.where(np.isfinite(energies), energies, np.inf)
     peaks = _found(skeleton, problems, u[np.argmin(energies, axis=1)][:, None])
     for _ in range(2):
@@ -144,8 +145,10 @@ def _found(
 
     def slopes(u: np.ndarray, asking: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         points = u.reshape(fits, searches, *u.shape[1:])
-        value, slope = _each(skeleton, problems, points, asking.reshape(fits, searches))
-        return np.asarray(value).reshape(u.shape[:-1]), np.asarray(slope).reshape(u.shape)  # fmt: skip
+        value, slope = _slopes(
+            skeleton, problems, points, asking.reshape(fits, searches)
+        )
+        return value.reshape(u.shape[:-1]), slope.reshape(u.shape)
 
     found = modes.find(slopes, starts.reshape(-1, size))
     return [found[i : i + searches] for i in range(0, len(found), searches)]
@@ -161,18 +164,49 @@ def _pairs(own: list[list[modes.Found]]) -> tuple[modes.Mode, np.ndarray]:
     return jax.tree.map(lambda *a: np.stack(a), *both), more
 
 
+def energies_of(
+    skeleton: Skeleton, problems: Any, *, x64: bool = True
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Minus log density of the first of many problems, (fit, point), at their own points.
+
+    Points, (fit, point, unknown), go through one program, a block of them at a time.
+    """
+    size = len(jax.tree.leaves(problems)[0])
+
+    def energies(u: np.ndarray) -> np.ndarray:
+        parts = []
+        for at in range(0, u.shape[1], BLOCK):
+            points = u[:, np.minimum(np.arange(at, at + BLOCK), u.shape[1] - 1)]
+            with jax.enable_x64(x64):
+                value = _energies(skeleton, problems, filled(points, size), len(u))
+            parts.append(np.asarray(value, float)[: len(u)])
+        return np.concatenate(parts, axis=1)[:, : u.shape[1]]
+
+    return energies
+
+
 @partial(jax.jit, static_argnums=0)
-def _energies(skeleton: Skeleton, problems: Any, u: Array) -> Array:
-    """Minus log density of each problem, (fit, point), at points, (point, unknown)."""
-    return each(lambda p: jax.vmap(energy_of(skeleton, p))(u), problems)
+def _energies(skeleton: Skeleton, problems: Any, u: Array, count: Array) -> Array:
+    def one(args: Any) -> Array:
+        problem, u = args
+        return jax.vmap(energy_of(skeleton, problem))(u)
+
+    return each(one, (problems, u), count)
+
+
+def _slopes(
+    skeleton: Skeleton, problems: Any, u: np.ndarray, asking: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same and its gradient at (fit, search, point, unknown), zero where not asked."""
+    full = filled((u, asking), len(jax.tree.leaves(problems)[0]))
+    value, slope = _each(skeleton, problems, *full, len(u))
+    return np.asarray(value)[: len(u)], np.asarray(slope)[: len(u)]
 
 
 @partial(jax.jit, static_argnums=0)
 def _each(
-    skeleton: Skeleton, problems: Any, u: Array, asking: Array
+    skeleton: Skeleton, problems: Any, u: Array, asking: Array, count: Array
 ) -> tuple[Array, Array]:
-    """The same and its gradient at (fit, search, point, unknown), zero where not asked."""
-
     def one(args: Any) -> tuple[Array, Array]:
         problem, u, asking = args
         slopes = jax.vmap(jax.value_and_grad(energy_of(skeleton, problem)))
@@ -184,4 +218,4 @@ def _each(
 
         return jax.lax.map(search, (u, asking))
 
-    return each(one, (problems, u, asking))
+    return each(one, (problems, u, asking), count)
