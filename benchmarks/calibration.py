@@ -3,14 +3,14 @@
     uv run python benchmarks/calibration.py [--replicates 1000] [--law chinchilla] [--json]
 
 takes laws as they stand and, as "isoflop bent", those that bend by default: lines of optima,
-and a surface;
-
+and a surface.  `--least N` leaves out what is stored with so many replicates or more.  It
 prints, for every ranked quantity, the probability of ranks as far from uniform, and
 writes the table and rank histograms to benchmarks/results/calibration.{json,svg}.
 """
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -33,12 +33,19 @@ from designs import BENT, DESIGNS, bent  # noqa: E402  the designs the tests use
 NAMES = [*LAWS, *(f"{name} bent" for name in (*BENT, "coupled"))]
 
 
+def commit() -> str:
+    """The commit that the figures are of, with a plus where files differ from it."""
+    answer = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=HERE, capture_output=True, text=True)  # fmt: skip
+    return answer.stdout.strip()
+
+
 def record(name: str, ranks: Ranks, seconds: float, replicates: int) -> dict:
     """One law's figures as plain data."""
     tests = ranks.tests()
     worst = min(tests, key=tests.__getitem__)
     return {
         "law": name,
+        "commit": commit(),
         "replicates": replicates,
         "runs": len(next(iter(DESIGNS[name.split()[0]]().values()))),
         "quantities": len(tests),
@@ -84,6 +91,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replicates", type=int, default=1000)
     parser.add_argument("--law", action="append", choices=NAMES)
+    parser.add_argument("--least", type=int, default=10**9)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -94,6 +102,8 @@ if __name__ == "__main__":
     kept = json.loads(file.read_text())["laws"] if file.exists() else []
     records = {r["law"]: r for r in kept}
     for law in options.law or NAMES:
+        if law in records and records[law]["replicates"] >= options.least:
+            continue
         start, own = time.perf_counter(), law.split()[0]
         ranks = calibrate(
             bent(own) if law != own else law, DESIGNS[own](), replicates=options.replicates, seed=options.seed,

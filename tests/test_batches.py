@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -19,7 +21,7 @@ from nstar.fits.fitting import problem
 from nstar.fits.resampling import bootstrap
 from nstar.predictions.allocating import optima
 from nstar.responses.scales import LOG_LOSS
-from nstar.samplers import density, importance, modes, search, trajectories
+from nstar.samplers import density, importance, modes, nuts, search, trajectories
 from nstar.samplers.flat import flatten
 
 RUNS = 48  # over six decades, with little noise: weights certify what they say of resamples
@@ -299,7 +301,7 @@ def test_nothing_to_fit_is_refused():
 
 
 def test_draws_that_nothing_vouches_for_are_not_given(monkeypatch):
-    def by_nuts(task, seed, prior, tries):
+    def by_nuts(task, asked, prior, tries):
         return {n: v[:9] for n, v in prior.items()}, certificates.failed("R-hat 1.2")
 
     monkeypatch.setattr(batches, "MOST", 2)
@@ -307,6 +309,34 @@ def test_draws_that_nothing_vouches_for_are_not_given(monkeypatch):
     found = batches.fit_batch({"t0": TABLES["t0"]})
     assert found.certificates["reason"].item() == "R-hat 1.2"
     assert np.isnan(found.draws["alpha1"]).all()
+
+
+def test_chains_that_agree_on_unknowns_and_not_on_a_decision_have_no_certificate(
+    monkeypatch,
+):
+    """Level and exponent swing together in half of the chains, and against in the others."""
+    table = {"C": np.geomspace(1e18, 1e21, 12), "N": np.geomspace(1e8, 3e9, 12)}
+
+    def sample(turn, law, noise, chosen, data, key, settings, prior):
+        rng = np.random.default_rng(0)
+        z, more = rng.normal(size=(2, 4, 1000))
+        usual = {n: np.resize(np.asarray(v), (4, 1000)) for n, v in prior.items()}
+        swing = 0.95 * turn[:, None] * z + 0.3 * more
+        posterior = usual | {
+            "tokens_per_parameter": 20 * np.exp(0.05 * z),
+            "alpha1": 0.5 + 0.005 * swing,
+        }
+        stats = {"diverging": np.zeros((4, 1000))}
+        return nuts.Draws(posterior, prior, z, stats, np.zeros(0))
+
+    monkeypatch.setattr(batches, "MOST", 0)
+    reasons = []
+    for turn in ([1, 1, 1, 1], [1, 1, -1, -1]):
+        monkeypatch.setattr(nuts, "sample", partial(sample, np.array(turn)))
+        made = batches.fit_batch({"t": table}, "allocation", budgets=[1e26])
+        reasons.append(made.certificates["reason"].item())
+    assert reasons[0] == ""
+    assert re.match(r"R-hat 1\.\d+ of log_[ND]", reasons[1])
 
 
 def test_no_density_has_no_certificate():

@@ -171,7 +171,7 @@ def _fitted(
         judged = by_weights(chunk, asked, prior, params)
     for i, task in enumerate(chunk):
         if not judged[i].passed:
-            own, certificate = _by_nuts(task, asked.seed, prior, tries)
+            own, certificate = _by_nuts(task, asked, prior, tries)
             judged[i] = certificate._replace(k_hat=judged[i].k_hat)
             last = len(next(iter(own.values()))) - 1
             picked = np.linspace(0, last, asked.draws).astype(int)
@@ -184,15 +184,19 @@ def _fitted(
 
 
 def _by_nuts(
-    task: Task, seed: int, prior: Any, tries: tuple[Settings, ...]
+    task: Task, asked: Asked, prior: Any, tries: tuple[Settings, ...]
 ) -> tuple[dict[str, np.ndarray], Certificate]:
-    """Fit one table by NUTS, again and longer where the first is not enough."""
+    """Fit one table by NUTS, again and longer where the first is not enough.
+
+    Unknowns and what is decided from them pass the same gates.
+    """
     p, data = task.problem, task.given[2]
     for settings in tries:
-        key = jax.random.key(number(task, seed))
+        key = jax.random.key(number(task, asked.seed))
         made = nuts.sample(p.law, p.noise, p.chosen, data, key, settings, prior=prior)
+        judged = made.posterior | _decided(task, made.posterior, asked)
         last = settings is tries[-1]  # and so a few are let pass, as `fit` does
-        certificate = certificates.by_draws(made.posterior, made.stats, necks=last and is_bent(p.law))  # fmt: skip
+        certificate = certificates.by_draws(judged, made.stats, necks=last and is_bent(p.law))  # fmt: skip
         if certificate.passed:
             break
     return {
@@ -200,13 +204,59 @@ def _by_nuts(
     }, certificate
 
 
+def _decided(
+    task: Task, posterior: Mapping[str, np.ndarray], asked: Asked
+) -> dict[str, np.ndarray]:
+    """What is decided from every draw of chains, (chain, draw, ...) each.
+
+    Draws go through the program of the batch as if they were several fits.
+    """
+    if not (asked.C.size or asked.at.size):
+        return {}
+    chains, draws = next(iter(posterior.values())).shape[:2]
+    every = np.minimum(np.arange(-(-chains * draws // asked.draws) * asked.draws), chains * draws - 1)  # fmt: skip
+    cut = {
+        n: v.reshape(-1, *v.shape[2:])[every].reshape(-1, asked.draws, *v.shape[2:])
+        for n, v in posterior.items()
+    }
+    most, parts = asked.sizes[-1], []
+    for at in range(0, len(every) // asked.draws, most):
+        part = {n: v[at : at + most] for n, v in cut.items()}
+        parts.append(_answers([task] * len(next(iter(part.values()))), part, asked))
+    names = [n for n in parts[0] if n not in posterior]
+    values = {}
+    for name in names:
+        each = np.concatenate([part[name] for part in parts])
+        each = each.reshape(len(every), -1)[: chains * draws]
+        moving = (
+            np.ptp(each, axis=0) != 0
+        )  # an optimum may lie at the edge in every draw
+        values[name] = each[:, moving].reshape(chains, draws, -1)
+    return {name: each for name, each in values.items() if each.size}
+
+
+def _answers(
+    tasks: list[Task], params: Mapping[str, np.ndarray], asked: Asked
+) -> dict[str, np.ndarray]:
+    """Unknowns, (fit, draw, ...) each, and what follows from them."""
+    first = tasks[0]
+    numbers = stacked(tasks, asked.sizes)[0]
+    spans = np.array([span(t.problem) for t in tasks])
+    each = filled((dict(params), spans), size_of(len(tasks), asked.sizes))
+    cost = first.problem.runs.cost
+    values = decisions(first.skeleton, cost, numbers, *each, asked.C, asked.at, len(tasks))  # fmt: skip
+    return {n: np.asarray(v)[: len(tasks)] for n, v in values.items()}
+
+
 def _told(chunk: list[Task], params: Any, asked: Asked) -> xr.Dataset:
     """Label the draws of a chunk and what follows from them."""
     law, C, quantiles = chunk[0].problem.law, asked.C, asked.quantiles
-    numbers = stacked(chunk, asked.sizes)[0]
-    each = filled((params, np.array([span(t.problem) for t in chunk])), size_of(len(chunk), asked.sizes))  # fmt: skip
-    cost = chunk[0].problem.runs.cost
-    found = decisions(chunk[0].skeleton, cost, quantiles, numbers, *each, C, asked.at, len(chunk))  # fmt: skip
+    answers = _answers(chunk, params, asked)
+    if quantiles is not None:
+        answers = {
+            n: np.moveaxis(np.quantile(v, quantiles, axis=1), 0, 1)
+            for n, v in answers.items()
+        }
     coords, dims = law.labels() if isinstance(law, Labelled) else ({}, {})
     dims = dims | {n: ["C"] for n in OF_BUDGET} | {"loss": ["run"]}
     coords = {n: v for n, v in coords.items() if any(n in d for d in dims.values())}
@@ -215,7 +265,7 @@ def _told(chunk: list[Task], params: Any, asked: Asked) -> xr.Dataset:
     coords |= {} if quantiles is None else {"quantile": list(quantiles)}
     data = {
         n: (("fit", over, *dims.get(n, [f"{n}_{i}" for i in range(v.ndim - 2)])), v)
-        for n, v in jax.tree.map(lambda a: np.asarray(a)[: len(chunk)], found).items()
+        for n, v in answers.items()
     }
     return xr.Dataset(data, coords)
 

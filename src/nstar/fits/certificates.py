@@ -118,9 +118,10 @@ def by_draws(
     """
     from arviz_stats.base import array_stats
 
-    r_hat, ess = [], []
-    for values in (*posterior.values(), *sampled(stats).values()):
+    r_hat, ess, of = [], [], []
+    for name, values in {**posterior, **sampled(stats)}.items():
         for one in np.moveaxis(values.reshape(*values.shape[:2], -1), -1, 0):
+            of.append(name)
             r_hat.append(array_stats.rhat(one, chain_axis=0, draw_axis=1))
             for method, prob in (("bulk", None), ("tail", (0.05, 0.95))):
                 ess.append(array_stats.ess(one, chain_axis=0, draw_axis=1, method=method, prob=prob))  # fmt: skip
@@ -128,7 +129,7 @@ def by_draws(
     diverging = int(np.sum(stats["diverging"]))
     reason = (
         f"divergences: {diverging}" if diverging and not (necks and in_necks(posterior, stats["diverging"]))
-        else f"R-hat {worst:.3f}" if not worst <= RHAT
+        else f"R-hat {worst:.3f} of {of[int(np.argmax(r_hat))]}" if not worst <= RHAT
         else f"{least:.0f} effective draws" if not least >= ESS
         else ""
     )  # fmt: skip

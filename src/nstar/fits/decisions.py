@@ -12,11 +12,10 @@ from nstar.samplers.devices import each
 from nstar.types import Allocation, Array, Cost, Derives, Surface
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(jax.jit, static_argnums=(0, 1))
 def decisions(
     skeleton: Skeleton,
     cost: Cost,
-    quantiles: tuple[float, ...] | None,
     numbers: Any,
     params: Any,
     spans: Array,
@@ -29,7 +28,6 @@ def decisions(
     Args:
         skeleton: the law and the noise.
         cost: what a run costs.
-        quantiles: kept in place of draws, where given.
         numbers: the law's numbers, with a leading axis of fits.
         params: unknowns, (fit, draw, ...) each.
         spans: least and most tokens per parameter that are searched, (fit, 2).
@@ -40,7 +38,7 @@ def decisions(
     Returns:
         Unknowns, derived quantities, and log N*, log D* and L* of budgets and `loss` of
         runs where the law knows them, or the
-        response of a law of C alone by its column, (fit, draw, ...) or (fit, quantile, ...).
+        response of a law of C alone by its column, (fit, draw, ...).
     """
 
     def one(args: Any) -> dict[str, Array]:
@@ -67,8 +65,6 @@ def decisions(
             found |= {column: jnp.exp(read) if law.response.name.startswith("log_") else read}  # fmt: skip
         if at.size and isinstance(law, Surface):
             found |= {"loss": jax.vmap(lambda p: law.loss(p, *at))(params)}
-        if quantiles is None:
-            return found
-        return {n: jnp.quantile(v, jnp.array(quantiles), axis=0) for n, v in found.items()}  # fmt: skip
+        return found
 
     return each(one, (numbers, params, spans), count)
