@@ -15,9 +15,11 @@ from designs import repeated
 from nstar import cli
 from nstar.samplers.nuts import Settings
 
-os.environ.setdefault("PJRT_NPROC", "1")  # pytest's workers have the cores
+# pytest's workers have the cores, and inherit this from where they are started
+for _name in ("PJRT_NPROC", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 REPO = Path(__file__).parent.parent
-BRIEF = Settings(chains=2, warmup=150, draws=250)  # 500 draws, of which 100 are ranked
+BRIEF = Settings(chains=2, warmup=100, draws=150)  # 300 draws, of which 100 are ranked
 MAPS = 30_000  # of memory, held at the end of a module
 FALSE_ALARM = (
     1e-5  # of every statistical test: how often it may fail with nothing broken

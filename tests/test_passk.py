@@ -391,7 +391,7 @@ def test_a_tenth_of_the_samples_is_held_against_all(fitted):
 
 
 def test_the_command_prints_one_document(nstar, tmp_path):
-    table, _ = made()
+    table, _ = made(60)
     rows = zip(*(v.tolist() for v in table.values()), strict=True)
     lines = [",".join(table), *(",".join(map(str, row)) for row in rows)]
     file = tmp_path / "counts.csv"
