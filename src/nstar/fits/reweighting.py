@@ -6,7 +6,7 @@ where k-hat and the effective draws pass; elsewhere the fit has to be made again
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -20,17 +20,30 @@ from nstar.priors import sets as prior_sets
 from nstar.priors.sets import Priors
 from nstar.samplers import density
 from nstar.samplers.density import ONCE
-from nstar.types import Noise, Prior
+from nstar.types import Law, Noise, Prior
 from nstar.verdicts import Check, Status
 
 WEIGHED = "weighed_anew"  # attribute of a tree whose draws were weighed
 NAME = "weighed anew"
 
 
-def reweighted(
+class Picked(NamedTuple):
+    """Draws of a fit that are another posterior's."""
+
+    at: np.ndarray  # places among the fit's draws, (draw,)
+    k_hat: float
+    ess: float
+    law: Law
+    noise: Noise
+    priors: dict[str, Prior]
+    attrs: dict[str, Any]  # of the priors
+    notes: tuple[Check, ...]  # likewise
+
+
+def pick(
     given: Fit, *, noise: str | Noise | None = None, priors: Priors = None
-) -> Fit | None:
-    """Draws of a fit under other priors or another noise, or None where weights fail.
+) -> Picked | None:
+    """Pick draws of a fit by their weights under other priors or another noise.
 
     Args:
         given: the fit.
@@ -38,9 +51,8 @@ def reweighted(
         priors: likewise.
 
     Returns:
-        A fit of draws picked by their weights, one chain of them, with a note of k-hat
-        and effective draws; None where either fails its gate, or where what is asked has
-        an unknown that the fit lacks.
+        The draws' places; None where Pareto k-hat or effective draws fail their gate, or
+        where what is asked has an unknown that the fit lacks.
     """
     law, new = (
         given.law,
@@ -63,23 +75,39 @@ def reweighted(
         if noise is not None:
             log_weights = log_weights + _of_noises(given, new)
     certificate, weights = certificates.by_weights(log_weights)
-    own = _efficiency(given)
-    effective = own * certificate.ess
+    effective = _efficiency(given) * certificate.ess
     if not certificate.k_hat < certificates.K_HAT or effective < ESS:
         return None
     random = np.random.default_rng([given.seed, len(weights)])
-    picked = certificates.resampled(weights, len(weights), random)
-    tree = _picked(
-        given, picked, set(unknowns(law, given.noise)) - set(unknowns(law, new))
-    )
-    tree.attrs = provenance(law, new, chosen, given.runs, given.seed) | dict(attrs)
-    tree.attrs[WEIGHED] = json.dumps({"k_hat": certificate.k_hat, "ess": effective})
+    at = certificates.resampled(weights, len(weights), random)
+    return Picked(at, certificate.k_hat, effective, law, new, chosen, dict(attrs), tuple(notes))  # fmt: skip
+
+
+def reweighted(
+    given: Fit, *, noise: str | Noise | None = None, priors: Priors = None
+) -> Fit | None:
+    """Draws of a fit under other priors or another noise, or None where weights fail.
+
+    Takes what `pick` takes.
+
+    Returns:
+        A fit of draws picked by their weights, one chain of them, with a note of k-hat
+        and effective draws, or None.
+    """
+    picked = pick(given, noise=noise, priors=priors)
+    if picked is None:
+        return None
+    law, new = picked.law, picked.noise
+    lost = set(unknowns(law, given.noise)) - set(unknowns(law, new))
+    tree = _picked(given, picked.at, lost)
+    tree.attrs = provenance(law, new, picked.priors, given.runs, given.seed) | picked.attrs  # fmt: skip
+    tree.attrs[WEIGHED] = json.dumps({"k_hat": picked.k_hat, "ess": picked.ess})
     detail = (
         f"the draws of the fit were weighed anew rather than drawn again: Pareto k-hat "
-        f"{certificate.k_hat:.2f}, {effective:.0f} effective draws"
+        f"{picked.k_hat:.2f}, {picked.ess:.0f} effective draws"
     )
     note = Check(NAME, Status.PASS, detail)
-    return Fit(law, new, given.runs, tree, given.seed, chosen, (*notes, note))
+    return Fit(law, new, given.runs, tree, given.seed, picked.priors, (*picked.notes, note))  # fmt: skip
 
 
 def is_reweighted(fit: Fit) -> bool:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpyro.distributions as dist
+import xarray as xr
 
 from nstar.fits.fitting import Fit
 from nstar.fits.refitting import again
-from nstar.fits.reweighting import reweighted
+from nstar.fits.reweighting import pick
 from nstar.intervals import interval
-from nstar.plans.planning import Plan, plan
+from nstar.plans.planning import plan
 from nstar.priors.sets import of_fit
 from nstar.types import Prior
 from nstar.validation.power_scaling import Sensitivity
@@ -65,7 +66,8 @@ def prior_scales(
     Returns:
         As the priors are, first; then two for each prior that matters.
     """
-    answers = [_scaled("", 1.0, plan(fit, budgets, brief=True), prob, "as is")]
+    usual = plan(fit, budgets, brief=True).draws
+    answers = [_scaled("", 1.0, usual, prob, "as is")]
     chosen = of_fit(fit.tree.attrs, fit.priors)
     priors = fit.law.priors() | fit.noise.priors(fit.law.response) | dict(fit.priors)
     for name in mattering(owed):
@@ -73,16 +75,16 @@ def prior_scales(
             wider = widened(priors[name], factor)
             if wider is None:
                 continue
-            other = reweighted(fit, priors=chosen | {name: wider})
-            trouble, how = "", "weighed anew"
-            if other is None and not refit:
-                continue
-            if other is None:
-                other = again(fit, priors=chosen | {name: wider}, brief=True)
+            asked = chosen | {name: wider}
+            if picked := pick(fit, priors=asked):
+                draws = usual.isel(draw=picked.at)
+                answers.append(_scaled(name, factor, draws, prob, "weighed anew"))
+            elif refit:
+                other = again(fit, priors=asked, brief=True)
                 trouble, how = other.diagnosis.trouble, "fitted again"
-            how = f"{how}, with {trouble}" if trouble else how
-            at = plan(other, budgets, brief=True)
-            answers.append(_scaled(name, factor, at, prob, how, trouble=trouble))
+                how = f"{how}, with {trouble}" if trouble else how
+                draws = plan(other, budgets, brief=True).draws
+                answers.append(_scaled(name, factor, draws, prob, how, trouble=trouble))
     return answers
 
 
@@ -165,14 +167,20 @@ def _moves(
 
 
 def _scaled(
-    name: str, factor: float, at: Plan, prob: float, how: str, *, trouble: str = ""
+    name: str,
+    factor: float,
+    draws: xr.Dataset,
+    prob: float,
+    how: str,
+    *,
+    trouble: str = "",
 ) -> Scaled:
-    values = {"log N*": np.log(at.draws["N"].to_numpy())}
-    if "loss_oracle" in at.draws:
-        values["L*"] = at.draws["loss_oracle"].to_numpy()
+    values = {"log N*": np.log(draws["N"].to_numpy())}
+    if "loss_oracle" in draws:
+        values["L*"] = draws["loss_oracle"].to_numpy()
     intervals = {
-        what: [interval(each, prob).as_json() for each in draws.T]
-        for what, draws in values.items()
+        what: [interval(each, prob).as_json() for each in rows.T]
+        for what, rows in values.items()
     }
-    budgets = tuple(at.budgets.tolist())
+    budgets = tuple(draws["budget"].to_numpy().tolist())
     return Scaled(name, factor, budgets, intervals, how, trouble)
