@@ -1,5 +1,6 @@
 """A fit on disk: identical when it comes back, refused with a reason when it is not whole."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import xarray as xr
 
 import nstar
+from nstar.files import writing
 from nstar.fits import store
 from nstar.samplers.nuts import Settings
 
@@ -152,6 +154,19 @@ def test_a_save_cut_short_leaves_the_older_file(fit, saved, tmp_path, monkeypatc
         fit.save(path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]
+
+
+def test_files_are_read_by_whom_the_user_lets(fit, tmp_path):
+    """A saved fit, a cached one, a table and a page alike."""
+    before = os.umask(0o027)
+    try:
+        fit.save(tmp_path / "fit.nc")
+        fit.save(tmp_path / "fit.npz")
+        writing.write_whole(tmp_path / "page.html", "text")
+    finally:
+        os.umask(before)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("fit.nc", "fit.npz", "page.html"), 0o640)
 
 
 def test_a_prior_of_ones_own_making_does_not_forbid_loading(optima, tmp_path):

@@ -1,15 +1,14 @@
 """Trees on disk: netCDF, written whole or not at all, with a digest of what they hold."""
 
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+
+from nstar.files.writing import whole
 
 PLAIN = ".npz"  # of the caches: read and written in a tenth of netCDF's time
 
@@ -24,29 +23,16 @@ def put(tree: xr.DataTree, path: Path) -> Path:
         msg = f"{path}: is a folder; expected a file name such as ladder.nc"
         raise ValueError(msg)
     try:
-        _written(tree, path)
+        with whole(path) as partial:
+            if path.suffix == PLAIN:
+                _write_plain(tree, partial)
+            else:
+                encoding = _compressed(tree)
+                tree.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
     except OSError as error:
         msg = f"{path}: cannot be written ({error.strerror or error})"
         raise ValueError(msg) from error
     return path
-
-
-def _written(tree: xr.DataTree, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(
-        dir=path.parent, prefix=path.name, suffix=".part"
-    )
-    os.close(handle)
-    try:
-        if path.suffix == PLAIN:
-            _write_plain(tree, Path(partial))
-        else:
-            tree.to_netcdf(partial, engine="h5netcdf", encoding=_compressed(tree))
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise
 
 
 def take(path: Path) -> xr.DataTree:

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import math
-import os
+import secrets
 import tempfile
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -26,16 +26,16 @@ def write_whole(path: str | Path, text: str | bytes) -> Path:
 def whole(path: Path) -> Generator[Path]:
     """Give a place to write to beside the file, and put it in place where that ended well.
 
+    The file may be read by whom the user's umask lets read what they write.
+
     Raises:
         OSError: the folder cannot be made or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name[:40], suffix=".part")  # fmt: skip
-    os.close(handle)
-    partial = Path(name)
+    partial = path.with_name(f"{path.name[:40]}.{secrets.token_hex(6)}.part")
+    partial.touch(exist_ok=False)
     try:
         yield partial
-        partial.chmod(0o644)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nstar.files.data_files import find_entry, read_toml, shipped
+from nstar.files.writing import whole
 from nstar.runs.readers import READERS
 
 
@@ -191,19 +191,10 @@ def _write_whole(
     table: Path, header: tuple[str, ...], rows: Iterable[Mapping[str, Any]]
 ) -> None:
     """Write a CSV whole or not at all: two processes may be at it."""
-    with tempfile.NamedTemporaryFile(
-        "w",
-        dir=table.parent,
-        suffix=".part",
-        newline="",
-        encoding="utf-8",
-        delete=False,
-    ) as part:
-        try:
-            writer = csv.DictWriter(part, header)
-            writer.writeheader()
-            writer.writerows(rows)
-        except BaseException:
-            Path(part.name).unlink()
-            raise
-    os.replace(part.name, table)
+    with (
+        whole(table) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, header)
+        writer.writeheader()
+        writer.writerows(rows)
