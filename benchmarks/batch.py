@@ -107,9 +107,14 @@ def posteriors(count: int, budgets: tuple[float, ...]) -> dict[str, Any]:
 
     def made(count: int, seed: int) -> Any:
         return nstar.bootstrap(
-            table, "chinchilla", count=count, seed=seed, budgets=budgets,
-            quantiles=[0.05, 0.5, 0.95], tick=lambda done, total: None,
-        )  # fmt: skip
+            table,
+            "chinchilla",
+            count=count,
+            seed=seed,
+            budgets=budgets,
+            quantiles=[0.05, 0.5, 0.95],
+            tick=lambda done, total: None,
+        )
 
     cpu = time.process_time()
     made(min(count, 64), 1)  # compiles
@@ -122,13 +127,16 @@ def posteriors(count: int, budgets: tuple[float, ...]) -> dict[str, Any]:
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     passed, method = found["passed"].to_numpy(), found["method"].to_numpy()
     return {
-        "fits": count, "rate": float(passed.sum() / cpu), "first_cpu": cold,
-        "wall": wall, "certified": float(passed.mean()),
+        "fits": count,
+        "rate": float(passed.sum() / cpu),
+        "first_cpu": cold,
+        "wall": wall,
+        "certified": float(passed.mean()),
         "by_weights": float((method == "importance").mean()),
         "k_hat_max": float(found["k_hat"].max()),
         "ess": [float(v) for v in found["ess"].quantile([0, 0.05, 0.5])],
         "peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }  # fmt: skip
+    }
 
 
 def audit(count: int) -> dict[str, Any]:
@@ -146,9 +154,19 @@ def audit(count: int) -> dict[str, Any]:
     batches.MOST = most
     by_weights = ours.certificates["method"].to_numpy() == "importance"
     off, ratio = [], []
-    for name in ("alpha1", "exponent_sum", "floor_share", "level", "size_share", "sigma"):  # fmt: skip
+    for name in (
+        "alpha1",
+        "exponent_sum",
+        "floor_share",
+        "level",
+        "size_share",
+        "sigma",
+    ):
         a, b = (m.draws[name].to_numpy()[by_weights] for m in (ours, nuts))
-        sizes = [np.minimum(m.certificates["ess"].to_numpy()[by_weights], batches.KEPT) for m in (ours, nuts)]  # fmt: skip
+        sizes = [
+            np.minimum(m.certificates["ess"].to_numpy()[by_weights], batches.KEPT)
+            for m in (ours, nuts)
+        ]
         error = b.std(1) * np.sqrt(1 / sizes[0] + 1 / sizes[1])
         off.append((a.mean(1) - b.mean(1)) / error)
         ratio.append(a.std(1) / b.std(1))
@@ -163,8 +181,17 @@ def audit(count: int) -> dict[str, Any]:
 
 def in_a_process(what: str, count: int, core: int) -> Any:
     """Measure in a fresh process on one core."""
-    command = ["taskset", "-c", str(core), sys.executable, __file__, "--one", what,
-               "--count", str(count)]  # fmt: skip
+    command = [
+        "taskset",
+        "-c",
+        str(core),
+        sys.executable,
+        __file__,
+        "--one",
+        what,
+        "--count",
+        str(count),
+    ]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -191,8 +218,14 @@ def page(document: dict[str, Any]) -> str:
         if "failed" in row:
             lines.append(f"| {name} | failed: {' '.join(row['failed'])} | | | |")
             continue
-        what = f"posterior, {row['certified']:.1%} certified, {row['by_weights']:.1%} by weights" if name.startswith("nstar") else "a point"  # fmt: skip
-        lines.append(f"| {name} | {row['fits']} | {row['rate']:.0f} | {ours['rate'] / row['rate']:.2f} | {what} |")  # fmt: skip
+        what = (
+            f"posterior, {row['certified']:.1%} certified, {row['by_weights']:.1%} by weights"
+            if name.startswith("nstar")
+            else "a point"
+        )
+        lines.append(
+            f"| {name} | {row['fits']} | {row['rate']:.0f} | {ours['rate'] / row['rate']:.2f} | {what} |"
+        )
     a = document["audit"]
     lines += [
         "",
@@ -202,7 +235,9 @@ def page(document: dict[str, Any]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for row in document["growth"]:
-        lines.append(f"| {row['fits']} | {1 / row['rate']:.4f} | {row['wall']:.2f} | {row['peak_MiB']:.0f} | {row['certified']:.1%} |")  # fmt: skip
+        lines.append(
+            f"| {row['fits']} | {1 / row['rate']:.4f} | {row['wall']:.2f} | {row['peak_MiB']:.0f} | {row['certified']:.1%} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -222,7 +257,9 @@ def main() -> None:
 
     sizes = [1, 64, 512] if asked.quick else [1, 16, 128, 1024, 8192]
     many = 512 if asked.quick else 4096
-    engines = {n: in_a_process(n, many, asked.core) for n in ("nstar", "nstar, N* and D*")}  # fmt: skip
+    engines = {
+        n: in_a_process(n, many, asked.core) for n in ("nstar", "nstar, N* and D*")
+    }
     for name in PEERS:
         engines[name] = in_a_process(name, 20 if asked.quick else 200, asked.core)
     document = {

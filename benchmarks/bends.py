@@ -90,9 +90,15 @@ def _log_normal(left: np.ndarray, S: np.ndarray) -> float:
 
 TRIED = [Bend("straight")]
 TRIED += [Bend("stationary", ell, a) for ell in (3, 6, 10) for a in (0.1, 0.2, 0.4)]
-TRIED += [Bend("stationary", *at) for at in ((8, 0.2), (8, 0.25), (8, 0.3, 0.5), (14, 0.4), (20, 0.6))]  # fmt: skip
+TRIED += [
+    Bend("stationary", *at)
+    for at in ((8, 0.2), (8, 0.25), (8, 0.3, 0.5), (14, 0.4), (20, 0.6))
+]
 TRIED += [Bend("orthogonal", ell, a) for ell in (3, 6, 10) for a in (0.1, 0.2, 0.4)]
-TRIED += [Bend("orthogonal", *at) for at in ((8, 0.15), (10, 0.25), (10, 0.2, 0.4), (10, 0.2, 1.0), (14, 0.3))]  # fmt: skip
+TRIED += [
+    Bend("orthogonal", *at)
+    for at in ((8, 0.15), (10, 0.25), (10, 0.2, 0.4), (10, 0.2, 1.0), (14, 0.3))
+]
 TRIED += [Bend("integrated", 3, a) for a in (0.03, 0.06, 0.09, 0.12, 0.25)]
 
 type Forecast = Callable[..., np.ndarray]

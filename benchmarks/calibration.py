@@ -35,7 +35,12 @@ NAMES = [*LAWS, *(f"{name} bent" for name in (*BENT, "coupled"))]
 
 def commit() -> str:
     """The commit that the figures are of, with a plus where files differ from it."""
-    answer = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=HERE, capture_output=True, text=True)  # fmt: skip
+    answer = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+"],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+    )
     return answer.stdout.strip()
 
 
@@ -106,9 +111,14 @@ if __name__ == "__main__":
             continue
         start, own = time.perf_counter(), law.split()[0]
         ranks = calibrate(
-            bent(own) if law != own else law, DESIGNS[own](), replicates=options.replicates, seed=options.seed,
-            tick=lambda done, total, law=law: print(f"\r{law} {done}/{total}", end="", file=sys.stderr),
-        )  # fmt: skip
+            bent(own) if law != own else law,
+            DESIGNS[own](),
+            replicates=options.replicates,
+            seed=options.seed,
+            tick=lambda done, total, law=law: print(
+                f"\r{law} {done}/{total}", end="", file=sys.stderr
+            ),
+        )
         print(file=sys.stderr)
         seconds = time.perf_counter() - start
         records[law] = record(law, ranks, seconds, options.replicates)

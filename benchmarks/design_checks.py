@@ -18,10 +18,18 @@ from nstar.fits.fitting import Fit
 LADDERS: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "llama3": ("llama3_isoflop", {}, ["condition=raw_loss"]),
     "chinchilla": ("chinchilla_epoch", {}, ["outlier=0"]),
-    "porian": ("porian_isoflop", {}, ["corpus=rw", "hparams=tuned", "param_count=standard", "split=val"]),
-    "marin": ("marin_isoflop", {"C": "flops"}, ["corpus=nemotron", "validation_optimal=0"]),
+    "porian": (
+        "porian_isoflop",
+        {},
+        ["corpus=rw", "hparams=tuned", "param_count=standard", "split=val"],
+    ),
+    "marin": (
+        "marin_isoflop",
+        {"C": "flops"},
+        ["corpus=nemotron", "validation_optimal=0"],
+    ),
     "farseer": ("farseer", {"N": "params_nonembed"}, ["split=train", "flops<=1e21"]),
-}  # fmt: skip
+}
 BEYOND, PILOT = 1000.0, 10.0  # times the largest run: the target, and the pilot budget
 MOST = 60  # candidates of a ladder
 REFITTED, OUTCOMES = 8, 24  # candidates whose outcomes are fitted, and how many of each
@@ -53,8 +61,13 @@ def beside(fit: Fit) -> dict[str, Any]:
     target = target_of(fit, BEYOND * largest)
     linear = singles(joint_of(fit, there, target), target, there)
     exact = nested.all_reweighted(fit, there, target)
-    pairs = {w: [[getattr(v, w) for v in values] for values in (linear, exact)] for w in WEIGHTS}  # fmt: skip
-    return {w: float(stats.spearmanr(*pair)[0]) for w, pair in pairs.items()} | {"candidates": len(there)}  # fmt: skip
+    pairs = {
+        w: [[getattr(v, w) for v in values] for values in (linear, exact)]
+        for w in WEIGHTS
+    }
+    return {w: float(stats.spearmanr(*pair)[0]) for w, pair in pairs.items()} | {
+        "candidates": len(there)
+    }
 
 
 def refits(fit: Fit) -> dict[str, Any]:
@@ -64,21 +77,48 @@ def refits(fit: Fit) -> dict[str, Any]:
     target = target_of(fit, BEYOND * largest)
     linear = [v.nats for v in singles(joint_of(fit, there, target), target, there)]
     exact = nested.refitted(fit, "chinchilla", there, target.C, OUTCOMES)
-    return {"spearman": float(stats.spearmanr(linear, exact)[0]), "linear": linear, "refitted": exact.tolist()}  # fmt: skip
+    return {
+        "spearman": float(stats.spearmanr(linear, exact)[0]),
+        "linear": linear,
+        "refitted": exact.tolist(),
+    }
 
 
 def speed() -> dict[str, Any]:
     """Seconds for the next runs of 150 runs among 200 candidates, cold and warm."""
-    truth = {"level": 2.6, "floor_share": 0.65, "size_share": 0.5, "alpha1": 0.5, "exponent_sum": 0.7, "sigma": 0.003, "nu": 5.0}  # fmt: skip
+    truth = {
+        "level": 2.6,
+        "floor_share": 0.65,
+        "size_share": 0.5,
+        "alpha1": 0.5,
+        "exponent_sum": 0.7,
+        "sigma": 0.003,
+        "nu": 5.0,
+    }
     C = np.repeat(np.geomspace(1e18, 1e21, 10), 15)
     D = np.sqrt(C * np.tile(np.geomspace(1.0, 400.0, 15), 10) / 6)
     design = {"C": C, "D": D, "N": C / (6 * D)}
     L = nstar.simulate("chinchilla", design, truth, seed=1)["L"].to_numpy()[0]
-    fit = nstar.fit(design | {"L": L}, "chinchilla", discrepancy="none", tick=lambda a, b: None)  # fmt: skip
-    there = some(grid(fit, 1e22, list(np.geomspace(2e7, 2e10, 20)), list(np.geomspace(1e9, 1e12, 20))), 200)  # fmt: skip
+    fit = nstar.fit(
+        design | {"L": L}, "chinchilla", discrepancy="none", tick=lambda a, b: None
+    )
+    there = some(
+        grid(
+            fit,
+            1e22,
+            list(np.geomspace(2e7, 2e10, 20)),
+            list(np.geomspace(1e9, 1e12, 20)),
+        ),
+        200,
+    )
     taken = []
     for _ in range(2):
         start = time.perf_counter()
         nstar.next_runs(fit, 1e25, 1e22, there).table()
         taken.append(time.perf_counter() - start)
-    return {"runs": len(C), "candidates": len(there), "cold_s": taken[0], "warm_s": taken[1]}  # fmt: skip
+    return {
+        "runs": len(C),
+        "candidates": len(there),
+        "cold_s": taken[0],
+        "warm_s": taken[1],
+    }

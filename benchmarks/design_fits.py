@@ -55,22 +55,46 @@ class Fitted(NamedTuple):
     noise: np.ndarray  # sd of each run about the law, (run,)
 
 
-def pose(law: Law, x: dict[str, np.ndarray], y: np.ndarray, C: np.ndarray, cost: Any, growth: float, seed: int = 0) -> Posed:  # fmt: skip
+def pose(
+    law: Law,
+    x: dict[str, np.ndarray],
+    y: np.ndarray,
+    C: np.ndarray,
+    cost: Any,
+    growth: float,
+    seed: int = 0,
+) -> Posed:
     """Put a law at the centre of the pool; inputs are of the pool and then of the target."""
     n = len(y)
     law = law.at({k: v[:n] for k, v in x.items()}, cost)
     x = {k: np.asarray(x[k], float) for k in law.inputs}
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(seed), len(law.priors()))
-        each = [biject_to(d.support).inv(d.sample(key, (4000,))) for d, key in zip(law.priors().values(), keys, strict=True)]  # fmt: skip
+        each = [
+            biject_to(d.support).inv(d.sample(key, (4000,)))
+            for d, key in zip(law.priors().values(), keys, strict=True)
+        ]
     u = np.stack([np.asarray(v) for v in each], axis=1)
     smaller = np.maximum(np.log(C[:n].max() / C), 0.0)
     scale = 1.0 if law.response.name.startswith("log") else OF_LOSS
-    return Posed(law, x, law.response.link(y), smaller, u.mean(0), u.std(0), growth, scale, law.response.link, law.response.unlink)  # fmt: skip
+    return Posed(
+        law,
+        x,
+        law.response.link(y),
+        smaller,
+        u.mean(0),
+        u.std(0),
+        growth,
+        scale,
+        law.response.link,
+        law.response.unlink,
+    )
 
 
 def _response(law: Law, u: Any, x: Any) -> Any:
-    told = {n: biject_to(d.support)(u[i]) for i, (n, d) in enumerate(law.priors().items())}  # fmt: skip
+    told = {
+        n: biject_to(d.support)(u[i]) for i, (n, d) in enumerate(law.priors().items())
+    }
     return law.expected(told, x)
 
 
@@ -87,7 +111,10 @@ def _many(law: Law, u: Any, x: Any) -> Any:
 def both(p: Posed, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Responses of all runs and their slopes in the unknowns."""
     with jax.enable_x64(True):
-        return tuple(np.nan_to_num(np.asarray(v), nan=1e3, posinf=1e3, neginf=-1e3) for v in _both(p.law, u, p.x))  # fmt: skip
+        return tuple(
+            np.nan_to_num(np.asarray(v), nan=1e3, posinf=1e3, neginf=-1e3)
+            for v in _both(p.law, u, p.x)
+        )
 
 
 def many(p: Posed, u: np.ndarray) -> np.ndarray:
@@ -171,5 +198,7 @@ def _noise(r: np.ndarray, free: float, usual: float) -> tuple[float, np.ndarray]
     sigma = max(float(np.median(np.abs(r))), 1e-4)
     for _ in range(10):
         weight = (NU + 1) / (NU + np.square(r / sigma))
-        sigma = float(np.sqrt((weight @ np.square(r) + COUNT * usual**2) / (free + COUNT)))  # fmt: skip
+        sigma = float(
+            np.sqrt((weight @ np.square(r) + COUNT * usual**2) / (free + COUNT))
+        )
     return sigma, weight

@@ -39,7 +39,10 @@ class Routed:
 
     def priors(self) -> dict[str, Prior]:
         """Hashing is worth about as much, and so is a second expert as a fifth more size."""
-        more = {"hash_worth": dist.LogNormal(jnp.log(0.9), 0.3), "of_several": dist.Normal(0.2, 0.2)}  # fmt: skip
+        more = {
+            "hash_worth": dist.LogNormal(jnp.log(0.9), 0.3),
+            "of_several": dist.Normal(0.2, 0.2),
+        }
         return self.of.priors() | more
 
     def expected(self, params: Params, x: Inputs) -> Array:

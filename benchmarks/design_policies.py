@@ -98,25 +98,37 @@ def _oracle(pool: Pool) -> Callable[[np.ndarray], np.ndarray]:
     return lambda at: pool.p.y[at]
 
 
-def optimal(pool: Pool, budget: float, rng: np.random.Generator, *, target: bool) -> np.ndarray:  # fmt: skip
+def optimal(
+    pool: Pool, budget: float, rng: np.random.Generator, *, target: bool
+) -> np.ndarray:
     """V-optimal (the target's mean variance) or D-optimal (the unknowns' volume)."""
     unknowns = len(pool.p.mean)
     cheap = np.argsort(pool.cost, kind="stable")[: int(2 * FIRST * unknowns)]
-    first = in_order(pool, SHARE * budget, rng.permutation(cheap))[: int(FIRST * unknowns)]  # fmt: skip
+    first = in_order(pool, SHARE * budget, rng.permutation(cheap))[
+        : int(FIRST * unknowns)
+    ]
     if not first.size:
         first = cheap[:1]
 
     def choose(belief: tuple, left: np.ndarray, room: float) -> Sequence[int]:
         made, fitted = belief
-        n, J, s2 = pool.p.pool, fitted.slopes, float(np.mean(np.square(fitted.noise[made])))  # fmt: skip
+        n, J, s2 = (
+            pool.p.pool,
+            fitted.slopes,
+            float(np.mean(np.square(fitted.noise[made]))),
+        )
         covariance, chosen = fitted.covariance, []
         for _ in range(max(1, int(STEP * len(made)))):
             own = np.einsum("ij,jk,ik->i", J[left], covariance, J[left])
             if target:
-                gain = np.square(J[n:] @ covariance @ J[left].T).sum(axis=0) / (s2 + own)  # fmt: skip
+                gain = np.square(J[n:] @ covariance @ J[left].T).sum(axis=0) / (
+                    s2 + own
+                )
             else:
                 gain = np.log1p(own / s2)
-            gain = np.where(np.isin(left, chosen) | (pool.cost[left] > room), -1.0, gain)  # fmt: skip
+            gain = np.where(
+                np.isin(left, chosen) | (pool.cost[left] > room), -1.0, gain
+            )
             best = int(np.argmax(gain / pool.cost[left] ** POWER))
             if gain[best] < 0:
                 break
@@ -126,7 +138,9 @@ def optimal(pool: Pool, budget: float, rng: np.random.Generator, *, target: bool
             covariance = covariance - np.outer(c, c) / (s2 + own[best])
         return chosen
 
-    rounds = sequential(_believing(pool), choose, _oracle(pool), pool.cost, budget, list(first))  # fmt: skip
+    rounds = sequential(
+        _believing(pool), choose, _oracle(pool), pool.cost, budget, list(first)
+    )
     return np.concatenate([r.made for r in rounds])
 
 

@@ -33,7 +33,9 @@ class Table(NamedTuple):
 
 
 def _number(values: list[str]) -> np.ndarray:
-    return np.array([float(v) if v not in ("", "nan", "NaN") else np.nan for v in values])  # fmt: skip
+    return np.array(
+        [float(v) if v not in ("", "nan", "NaN") else np.nan for v in values]
+    )
 
 
 def read(path: Path) -> dict[str, list[str]]:
@@ -54,7 +56,16 @@ def farseer(t: dict[str, list[str]]) -> Columns:
 
 def datablations(t: dict[str, list[str]]) -> Columns:
     """Repeated data; the 182 runs that the paper fits, where they are marked."""
-    x = _plain(t, {"N": "params", "D": "tokens", "unique_tokens": "unique_tokens", "C": "flops", "L": "loss"})  # fmt: skip
+    x = _plain(
+        t,
+        {
+            "N": "params",
+            "D": "tokens",
+            "unique_tokens": "unique_tokens",
+            "C": "flops",
+            "L": "loss",
+        },
+    )
     if "fit182" in t:
         x["L"] = np.where(_number(t["fit182"]) == 1, x["L"], np.nan)
     return x
@@ -62,7 +73,17 @@ def datablations(t: dict[str, list[str]]) -> Columns:
 
 def routing_moe(t: dict[str, list[str]]) -> Columns:
     """Routed models at the end of training."""
-    x = _plain(t, {"N": "params_active", "D": "tokens", "total_params": "params_total", "k": "k", "C": "flops", "L": "loss"})  # fmt: skip
+    x = _plain(
+        t,
+        {
+            "N": "params_active",
+            "D": "tokens",
+            "total_params": "params_total",
+            "k": "k",
+            "C": "flops",
+            "L": "loss",
+        },
+    )
     x["hashed"] = np.array([float(kind == "Hash") for kind in t["router_type"]])
     if "is_final" in t:
         x["L"] = np.where(_number(t["is_final"]) == 1, x["L"], np.nan)
@@ -71,14 +92,30 @@ def routing_moe(t: dict[str, list[str]]) -> Columns:
 
 def vocab_scaling(t: dict[str, list[str]]) -> Columns:
     """Vocabularies, on the normalised loss; data in characters as its authors have it."""
-    return _plain(t, {"N": "params", "D": "characters", "vocabulary_params": "params_vocab", "C": "flops", "L": "loss_u"})  # fmt: skip
+    return _plain(
+        t,
+        {
+            "N": "params",
+            "D": "characters",
+            "vocabulary_params": "params_vocab",
+            "C": "flops",
+            "L": "loss_u",
+        },
+    )
 
 
 def sparsity_upcycle(t: dict[str, list[str]]) -> Columns:
     """Upcycled mixtures; sizes and tokens are in billions there."""
     N, D1, D2 = (BILLION * _number(t[n]) for n in ("N_active", "D1", "D2"))
     C = 6 * BILLION * _number(t["N_dense"]) * D1 + 6 * N * D2
-    return {"N": N, "D": D2, "dense_tokens": D1, "total_params": N * _number(t["active_ratio_P"]), "C": C, "L": _number(t["loss"])}  # fmt: skip
+    return {
+        "N": N,
+        "D": D2,
+        "dense_tokens": D1,
+        "total_params": N * _number(t["active_ratio_P"]),
+        "C": C,
+        "L": _number(t["loss"]),
+    }
 
 
 def parscale(t: dict[str, list[str]]) -> Columns:
@@ -109,7 +146,9 @@ def tables(folder: Path, name: str) -> Iterator[Table]:
     split = np.array(t["split"]) if "split" in t else np.full(len(x["L"]), "")
     group = np.array(t[apart]) if apart else np.full(len(x["L"]), "")
     whole = np.isfinite(np.stack(list(x.values()))).all(axis=0)
-    seen = np.unique(np.stack([*x.values(), split == "test"]), axis=1, return_index=True)[1]  # fmt: skip
+    seen = np.unique(
+        np.stack([*x.values(), split == "test"]), axis=1, return_index=True
+    )[1]
     whole &= np.isin(np.arange(len(whole)), seen)  # exact repeats count once
     for one in np.unique(group):
         keep = np.flatnonzero(whole & (group == one))
@@ -119,4 +158,6 @@ def tables(folder: Path, name: str) -> Iterator[Table]:
             test = np.isin(np.arange(len(keep)), order[int(len(keep) * (1 - HELD)) :])
         at = np.r_[keep[~test], keep[test]]
         own = {n: v[at] for n, v in x.items()}
-        yield Table(own, own["L"], own["C"], int((~test).sum()), law, GROWTHS.get(name, GROWTH))  # fmt: skip
+        yield Table(
+            own, own["L"], own["C"], int((~test).sum()), law, GROWTHS.get(name, GROWTH)
+        )

@@ -26,12 +26,20 @@ LEVELS = {
     "copa": 0.5,
     "openbook_qa": 0.25,
     "agi_eval_lsat_ar": 0.25,
-}  # fmt: skip  chance of guessing; of the others it is learned
+}  # chance of guessing; of the others it is learned
 TASKS = (
-    *LEVELS, "lambada_openai", "coqa", "squad", "jeopardy", "bigbench_qa_wikidata",
-    "bigbench_language_identification", "bigbench_operators", "bigbench_repeat_copy_logic",
-    "bigbench_dyck_languages", "bigbench_cs_algorithms",
-)  # fmt: skip
+    *LEVELS,
+    "lambada_openai",
+    "coqa",
+    "squad",
+    "jeopardy",
+    "bigbench_qa_wikidata",
+    "bigbench_language_identification",
+    "bigbench_operators",
+    "bigbench_repeat_copy_logic",
+    "bigbench_dyck_languages",
+    "bigbench_cs_algorithms",
+)
 PUBLISHED = {"curve": "Normal(1, 0.001)"}  # a sigmoid of the loss itself
 CHOSEN = "Each held-out run's accuracy is predicted at the loss it had. The sd of the prior of `curve`, 1.5, was chosen between 0, 1.5 and 2 on these same runs, so its gain over a sigmoid of the loss alone is a little flattered."
 CUTS = (1e20, 2e19)  # FLOP of the largest run fitted
@@ -43,9 +51,14 @@ def held_out(
     """Score one task's larger runs."""
     columns = {"L": "loss_c4_val", "accuracy": f"acc_{name}"}
     task = fit_task(
-        file, f"acc_{name}", loss="loss_c4_val", chance_level=LEVELS.get(name),
-        columns={"N": "params", "D": "tokens", "C": "flops"}, where=[f"flops<={cut}"], priors=priors,
-    )  # fmt: skip
+        file,
+        f"acc_{name}",
+        loss="loss_c4_val",
+        chance_level=LEVELS.get(name),
+        columns={"N": "params", "D": "tokens", "C": "flops"},
+        where=[f"flops<={cut}"],
+        priors=priors,
+    )
     test = nstar.read_runs(file, columns, [f"flops>{cut}"])
     made, y = at_loss(task, test["L"])["measured"].to_numpy(), test["accuracy"]
     low, middle, high = np.quantile(made, [0.05, 0.5, 0.95], axis=0)
@@ -55,11 +68,15 @@ def held_out(
     floor = float(np.median(task.draws["floor"]))
     failed = [c.name for c in nstar.check_fit(task) if c.status is Status.FAIL]
     return {
-        "task": name, "inside": (low <= y) & (y <= high), "last": last,
-        "error": np.abs(middle - y), "score": high - low + 20 * outside,
-        "risen": (best - floor) / (1 - floor) >= 0.1, "failed": failed,
+        "task": name,
+        "inside": (low <= y) & (y <= high),
+        "last": last,
+        "error": np.abs(middle - y),
+        "score": high - low + 20 * outside,
+        "risen": (best - floor) / (1 - floor) >= 0.1,
+        "failed": failed,
         "largest": (y[last], middle[last], low[last], high[last]),
-    }  # fmt: skip
+    }
 
 
 def report(file: str) -> str:
@@ -67,10 +84,17 @@ def report(file: str) -> str:
     lines = ["# Accuracy from the loss, larger runs held out", "", CHOSEN, ""]
     for cut in CUTS:
         rows = [held_out(file, name, cut) for name in TASKS]
-        lines += [f"## Fitted up to {cut:.0e} FLOP", "", "| task | runs inside 90 % | largest run | predicted | left the floor | failed checks |", "|---|---|---|---|---|---|"]  # fmt: skip
+        lines += [
+            f"## Fitted up to {cut:.0e} FLOP",
+            "",
+            "| task | runs inside 90 % | largest run | predicted | left the floor | failed checks |",
+            "|---|---|---|---|---|---|",
+        ]
         for r in rows:
             y, middle, low, high = r["largest"]
-            lines.append(f"| {r['task']} | {np.sum(r['inside'])} of {len(r['inside'])} | {y:.3f} | {middle:.3f} [{low:.3f}, {high:.3f}] | {'yes' if r['risen'] else 'no'} | {', '.join(r['failed']) or '–'} |")  # fmt: skip
+            lines.append(
+                f"| {r['task']} | {np.sum(r['inside'])} of {len(r['inside'])} | {y:.3f} | {middle:.3f} [{low:.3f}, {high:.3f}] | {'yes' if r['risen'] else 'no'} | {', '.join(r['failed']) or '–'} |"
+            )
         lines.append("")
         plain = [held_out(file, name, cut, PUBLISHED) for name in TASKS]
         for words, kept in (
@@ -81,7 +105,9 @@ def report(file: str) -> str:
             inside = np.mean([r["inside"] for r in kept])
             last = np.mean([r["inside"][r["last"]] for r in kept])
             error, score = (np.mean([r[n] for r in kept]) for n in ("error", "score"))
-            lines.append(f"- {words} ({len(kept)}): 90 % intervals hold {inside:.0%} of the held-out accuracies, {last:.0%} of the largest run's; mean absolute error {error:.3f}, interval score {score:.3f}")  # fmt: skip
+            lines.append(
+                f"- {words} ({len(kept)}): 90 % intervals hold {inside:.0%} of the held-out accuracies, {last:.0%} of the largest run's; mean absolute error {error:.3f}, interval score {score:.3f}"
+            )
         lines.append("")
     return "\n".join(lines)
 

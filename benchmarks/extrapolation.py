@@ -48,7 +48,10 @@ def splits(held: Sequence[float], names: Sequence[str]) -> Iterator[tuple]:
         for decades in held:
             part = split(ladder.runs, decades)
             if len(part.train) < FEWEST:
-                print(f"skipped: {ladder.name}, {decades:g} decades held out, leaves {len(part.train)} runs", file=sys.stderr)  # fmt: skip
+                print(
+                    f"skipped: {ladder.name}, {decades:g} decades held out, leaves {len(part.train)} runs",
+                    file=sys.stderr,
+                )
                 continue
             yield ladder, part
 
@@ -93,9 +96,16 @@ def write(records: list[dict[str, Any]]) -> None:
     order = list(FORECASTERS)
     for record in records:
         mine = record["scores"]
-        record["scores"] = {n: mine[n] for n in sorted(mine, key=lambda n: order.index(n) if n in order else 99)}  # fmt: skip
-    text = json.dumps({"seed": SEED, "versions": versions(), "splits": records}, indent=1)  # fmt: skip
-    text = re.sub(r"\[\s+([-\d.,e\s]+?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)  # fmt: skip
+        record["scores"] = {
+            n: mine[n]
+            for n in sorted(mine, key=lambda n: order.index(n) if n in order else 99)
+        }
+    text = json.dumps(
+        {"seed": SEED, "versions": versions(), "splits": records}, indent=1
+    )
+    text = re.sub(
+        r"\[\s+([-\d.,e\s]+?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text
+    )
     part = FILE.with_suffix(".part")
     part.write_text(text + "\n")
     part.replace(FILE)
@@ -123,7 +133,9 @@ def run(options: argparse.Namespace) -> None:
         print(f"not installed: simple-scaling-laws; left out: {left}", file=sys.stderr)
     asked = list(splits(options.hold_out, options.ladders))
     if not asked:
-        sys.exit(f"no ladder has any of {options.ladders} in its name; there are {', '.join(ladder.name for ladder in ladders())}")  # fmt: skip
+        sys.exit(
+            f"no ladder has any of {options.ladders} in its name; there are {', '.join(ladder.name for ladder in ladders())}"
+        )
     for ladder, part in asked:
         key = {"ladder": ladder.name, "source": ladder.source, "hold_out": part.decades}
         record = next((r for r in records if r.items() >= key.items()), None)
@@ -135,13 +147,19 @@ def run(options: argparse.Namespace) -> None:
                 continue
             found = score(FORECASTERS[name], part)
             record["scores"][name] = found
-            print(f"{ladder.name} -{part.decades:g}: {name}: covered {found['coverage']['0.9']:.2f}, score {100 * found['interval_score']['0.9']:.2f}, rms {100 * found['rmse']:.2f}, {found['seconds']:.0f} s", file=sys.stderr, flush=True)  # fmt: skip
+            print(
+                f"{ladder.name} -{part.decades:g}: {name}: covered {found['coverage']['0.9']:.2f}, score {100 * found['interval_score']['0.9']:.2f}, rms {100 * found['rmse']:.2f}, {found['seconds']:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
             write(records)
         jax.clear_caches()  # every split has shapes of its own
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--forecasters", nargs="+", choices=list(FORECASTERS))
     parser.add_argument("--again", nargs="+", default=[], choices=list(FORECASTERS))
     parser.add_argument("--ladders", nargs="+", default=[], help="parts of names")

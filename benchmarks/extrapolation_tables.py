@@ -36,7 +36,10 @@ def by_source(records: Records, name: str) -> dict[str, dict[str, float]]:
     for r in records:
         if name in r["scores"]:
             found.setdefault(r["source"], []).append(numbers(r["scores"][name]))
-    return {s: {m: float(np.mean([v[m] for v in vs])) for m in MEASURES} for s, vs in found.items()}  # fmt: skip
+    return {
+        s: {m: float(np.mean([v[m] for v in vs])) for m in MEASURES}
+        for s, vs in found.items()
+    }
 
 
 def simulated_coverage(records: Records, name: str) -> tuple[float, float]:
@@ -75,15 +78,22 @@ def averages(records: Records) -> list[dict[str, Any]]:
                     "complete": len(mine) == len(part),
                     "ladders": len(mine),
                     "sources": len(sources),
-                    **{m: float(np.mean([v[m] for v in sources.values()])) for m in MEASURES},
+                    **{
+                        m: float(np.mean([v[m] for v in sources.values()]))
+                        for m in MEASURES
+                    },
                     "simulated_coverage": [low, high],
                     "rarest": rarest["scores"][name]["misses"]["probability"],
                     "rarest_ladder": rarest["ladder"],
                     "too_many": tail["scores"][name]["misses"]["at_least"],
-                    "below_1_percent": sum(r["scores"][name]["misses"]["at_least"] < 0.01 for r in mine),
-                    "below_1_percent_two_sided": sum(r["scores"][name]["misses"]["probability"] < 0.01 for r in mine),
+                    "below_1_percent": sum(
+                        r["scores"][name]["misses"]["at_least"] < 0.01 for r in mine
+                    ),
+                    "below_1_percent_two_sided": sum(
+                        r["scores"][name]["misses"]["probability"] < 0.01 for r in mine
+                    ),
                 }
-            )  # fmt: skip
+            )
     return table
 
 
@@ -129,9 +139,17 @@ def bars_table(records: Records) -> str:
                 continue
             low, high = r["simulated_coverage"]
             ratios = []
-            for kind, measure in (("trial", "score"), ("peer", "score"), ("trial", "rms")):  # fmt: skip
+            for kind, measure in (
+                ("trial", "score"),
+                ("peer", "score"),
+                ("trial", "rms"),
+            ):
                 other = best(mine, kind, measure)
-                ratios.append("" if other is None else f"{r[measure] / other[measure]:.2f} ({other['forecaster']})")  # fmt: skip
+                ratios.append(
+                    ""
+                    if other is None
+                    else f"{r[measure] / other[measure]:.2f} ({other['forecaster']})"
+                )
             inside = "yes" if low <= r["coverage"] <= high else "no"
             lines.append(
                 f"| {r['forecaster']} | {held:g} | {inside}: {r['coverage']:.3f} in [{low:.3f}, {high:.3f}] | {' | '.join(ratios)} | {r['rarest']:.4f} ({r['rarest_ladder']}) |"
@@ -223,7 +241,9 @@ def figure(records: Records) -> Figure:
     for (left, right), h in zip(grid, held, strict=True):
         part = [r for r in records if r["hold_out"] == h]
         for colour, source in zip(COLOURS, sources, strict=False):
-            scored = [by_source(part, n).get(source, {}).get("score", np.nan) for n in names]  # fmt: skip
+            scored = [
+                by_source(part, n).get(source, {}).get("score", np.nan) for n in names
+            ]
             left.plot(scored, at, "o", color=colour, ms=4, label=source)
         means = [rows[h, n]["score"] if (h, n) in rows else np.nan for n in names]
         left.plot(means, at, "|", color="black", ms=14, mew=2, label="mean of sources")
@@ -233,10 +253,12 @@ def figure(records: Records) -> Figure:
         )
         for y, n in zip(at, names, strict=True):
             if (h, n) in rows:
-                right.plot(rows[h, n]["simulated_coverage"], [y, y], color="#999999", lw=5)  # fmt: skip
+                right.plot(
+                    rows[h, n]["simulated_coverage"], [y, y], color="#999999", lw=5
+                )
                 right.plot(rows[h, n]["coverage"], y, "o", color="#D55E00", ms=5)
         right.axvline(0.9, color="black", lw=0.8, ls=":")
-        right.set_xlabel("mean coverage of 90 %; grey: simulated")  # fmt: skip
+        right.set_xlabel("mean coverage of 90 %; grey: simulated")
     grid[0, 0].invert_yaxis()
     page.legend(
         *grid[0, 0].get_legend_handles_labels(),

@@ -38,9 +38,16 @@ GMAC = 2e9  # FLOP of a forward GMAC; training is three times as much
 def told(fit: Fit, names: tuple[str, ...]) -> dict[str, Any]:
     """Intervals of unknowns, and the checks that are not PASS."""
     posterior = fit.tree["posterior"].dataset
-    found: dict[str, Any] = {n: interval(posterior[n].to_numpy(), 0.9).as_json() for n in names}  # fmt: skip
+    found: dict[str, Any] = {
+        n: interval(posterior[n].to_numpy(), 0.9).as_json() for n in names
+    }
     checks = nstar.check_fit(fit)
-    return found | {"runs": len(fit.runs), "not_pass": [f"{c.status} {c.name}" for c in checks if c.status is not Status.PASS]}  # fmt: skip
+    return found | {
+        "runs": len(fit.runs),
+        "not_pass": [
+            f"{c.status} {c.name}" for c in checks if c.status is not Status.PASS
+        ],
+    }
 
 
 def streams(folder: Path) -> list[dict[str, Any]]:
@@ -52,7 +59,12 @@ def streams(folder: Path) -> list[dict[str, Any]]:
             fit = nstar.fit(runs.take(runs["P"] <= top), "parallel")
             k = float(published.get(name).coefficients["k"])
             posterior = fit.tree["posterior"]["stream_worth"].to_numpy()
-            record = {"corpus": corpus, "P_at_most": top, "printed_k": k, "k_level": credible_level(posterior.ravel(), k)}  # fmt: skip
+            record = {
+                "corpus": corpus,
+                "P_at_most": top,
+                "printed_k": k,
+                "k_level": credible_level(posterior.ravel(), k),
+            }
             record |= told(fit, ("stream_worth", "alpha", "E"))
             later = runs.take(runs["P"] > top)
             sizes = np.unique(np.round(runs["N"][runs["P"] == 1]))
@@ -60,9 +72,14 @@ def streams(folder: Path) -> list[dict[str, Any]]:
             P = later["P"] if len(later) else np.full(len(sizes), 8.0)
             made = nstar.predict(fit, N=N, x={"P": P})["measured"].to_numpy()
             low, high = np.quantile(made, [0.05, 0.95], axis=0)
-            record["predicted"] = [{"N": float(n), "P": float(p), "lower": float(a), "upper": float(b)} for n, p, a, b in zip(N, P, low, high, strict=True)]  # fmt: skip
+            record["predicted"] = [
+                {"N": float(n), "P": float(p), "lower": float(a), "upper": float(b)}
+                for n, p, a, b in zip(N, P, low, high, strict=True)
+            ]
             if len(later):
-                record["inside"] = float(np.mean((low <= later["L"]) & (later["L"] <= high)))  # fmt: skip
+                record["inside"] = float(
+                    np.mean((low <= later["L"]) & (later["L"] <= high))
+                )
             found.append(record)
     return found
 
@@ -84,7 +101,9 @@ def clip(folder: Path) -> list[dict[str, Any]]:
     """Cherti's seven lines from their points, and our bounded law of the same envelope."""
     found = []
     for name, task in CLIP_TASKS.items():
-        runs = nstar.read_runs(folder / "openclip.csv", {"metric": "error"}, [f"downstream={task}"])  # fmt: skip
+        runs = nstar.read_runs(
+            folder / "openclip.csv", {"metric": "error"}, [f"downstream={task}"]
+        )
         runs = runs.take(runs["corpus"] != "CLIP-WIT")
         C, error = lowest(runs["gmacs_total"], runs["metric"])
         slope, level = np.polyfit(np.log(C), np.log(error), 1)
@@ -93,11 +112,19 @@ def clip(folder: Path) -> list[dict[str, Any]]:
         order = np.argsort(runs["C"])
         front = runs.take(order[runs["metric"][order] <= best])
         fit = nstar.fit({"C": front["C"], "metric": front["metric"]}, "bounded_metric")
-        record = {"task": task, "beta": float(np.exp(level)), "alpha": float(slope), "printed_beta": printed["c"], "printed_alpha": -printed["p"]}  # fmt: skip
+        record = {
+            "task": task,
+            "beta": float(np.exp(level)),
+            "alpha": float(slope),
+            "printed_beta": printed["c"],
+            "printed_alpha": -printed["p"],
+        }
         record |= told(fit, ("gamma", "error_floor"))
         ten = decade(fit, 10 * float(runs["C"].max()))
         record["error_at_ten_times"] = interval(ten, 0.9).as_json()
-        record["line_at_ten_times"] = float(np.exp(level) * (10 * runs["gmacs_total"].max()) ** slope)  # fmt: skip
+        record["line_at_ten_times"] = float(
+            np.exp(level) * (10 * runs["gmacs_total"].max()) ** slope
+        )
         found.append(record)
     return found
 
@@ -115,17 +142,29 @@ def mammut(folder: Path) -> list[dict[str, Any]]:
     """CLIP and MaMMUT on ImageNet: our law of the best runs beside LAION's curve."""
     found = []
     for method in ("clip", "mammut"):
-        runs = nstar.read_runs(folder / "clip_mammut.csv", {"metric": "imagenet_error"}, [f"method={method}"])  # fmt: skip
+        runs = nstar.read_runs(
+            folder / "clip_mammut.csv",
+            {"metric": "imagenet_error"},
+            [f"method={method}"],
+        )
         order = np.argsort(runs["C"])
         best = np.minimum.accumulate(runs["metric"][order])
         front = runs.take(order[runs["metric"][order] <= best])
-        fit = nstar.fit({"C": front["C"], "metric": front["metric"]}, BoundedMetric(chance=0.001))  # fmt: skip
+        fit = nstar.fit(
+            {"C": front["C"], "metric": front["metric"]}, BoundedMetric(chance=0.001)
+        )
         curve = published.get(f"laion_cmp_imagenet_{method}")
-        record: dict[str, Any] = {"method": method, "front": len(front)} | told(fit, ("gamma", "error_floor"))  # fmt: skip
+        record: dict[str, Any] = {"method": method, "front": len(front)} | told(
+            fit, ("gamma", "error_floor")
+        )
         record["error"] = [
-            {"C": C, **interval(decade(fit, C), 0.9).as_json(), "printed": float(curve.curve(C / 1e9))}
+            {
+                "C": C,
+                **interval(decade(fit, C), 0.9).as_json(),
+                "printed": float(curve.curve(C / 1e9)),
+            }
             for C in (1e19, 1e20, 1e21, 1e22)
-        ]  # fmt: skip
+        ]
         found.append(record)
     return found
 
@@ -133,14 +172,20 @@ def mammut(folder: Path) -> list[dict[str, Any]]:
 def diffusion(folder: Path) -> list[dict[str, Any]]:
     """FID of the twelve DiT against their forward pass."""
     runs = nstar.read_runs(folder / "dit_fid.csv", {"fid": "fid50k"})
-    fit = nstar.fit({"forward_flop": GMAC * runs["gmacs_forward"], "fid": runs["fid"]}, "fid")  # fmt: skip
+    fit = nstar.fit(
+        {"forward_flop": GMAC * runs["gmacs_forward"], "fid": runs["fid"]}, "fid"
+    )
     return [told(fit, ("gamma", "fid_floor_share"))]
 
 
 def tokens(folder: Path) -> list[dict[str, Any]]:
     """o1-mini's accuracy on thirty AIME problems against tokens."""
     where = ["model=o1-mini", "strategy=asked token budget, single sample"]
-    runs = nstar.read_runs(folder / "token_budget.csv", {"T": "tokens_per_problem", "questions": "problems"}, where)  # fmt: skip
+    runs = nstar.read_runs(
+        folder / "token_budget.csv",
+        {"T": "tokens_per_problem", "questions": "problems"},
+        where,
+    )
     return [told(nstar.fit(runs, "token_budget"), ("ceiling", "width", "floor"))]
 
 
@@ -154,7 +199,9 @@ PARTS: dict[str, tuple[str, Callable[[Path], list[dict[str, Any]]]]] = {
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--part", choices=PARTS, action="append", help="only these")

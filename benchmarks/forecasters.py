@@ -38,12 +38,21 @@ def fitted(
             _fits.clear()
         silent = lambda done, total: None  # noqa: E731
         _fits[key] = fit(
-            replace(train, notes=()), law, noise, seed=seed, tick=silent,
-            settings=None if discrepancy == "none" else LEAN, discrepancy=discrepancy,
-        )  # fmt: skip
+            replace(train, notes=()),
+            law,
+            noise,
+            seed=seed,
+            tick=silent,
+            settings=None if discrepancy == "none" else LEAN,
+            discrepancy=discrepancy,
+        )
         found = diagnose(_fits[key].tree, unknowns(_fits[key].law, _fits[key].noise))
         if found.rhat > POOR:
-            print(f"  {law}, {discrepancy}: R-hat {found.rhat:.2f} of {found.rhat_of}, ESS {found.ess_bulk:.0f} of {found.ess_bulk_of}", file=sys.stderr, flush=True)  # fmt: skip
+            print(
+                f"  {law}, {discrepancy}: R-hat {found.rhat:.2f} of {found.rhat_of}, ESS {found.ess_bulk:.0f} of {found.ess_bulk_of}",
+                file=sys.stderr,
+                flush=True,
+            )
     return _fits[key]
 
 

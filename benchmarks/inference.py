@@ -65,12 +65,22 @@ def tables(folder: Path, left_out: list[str]) -> Iterator[Counts]:
             continue
         read = pyarrow.csv.read_csv(file).to_pydict()
         columns = {name: np.array(read[name], dtype=object) for name in NEEDED}
-        known = np.array([all(v is not None for v in row) for row in zip(*columns.values(), strict=True)])  # fmt: skip
+        known = np.array(
+            [
+                all(v is not None for v in row)
+                for row in zip(*columns.values(), strict=True)
+            ]
+        )
         if not known.all():
             left_out.append(f"{file.name}: {np.sum(~known)} rows with an empty cell")
         columns = {name: values[known] for name, values in columns.items()}
         _agree(file, columns, np.flatnonzero(known) + 1)
-        kinds = np.array([f"{t}\t{m}" for t, m in zip(columns["task"], columns["model"], strict=True)])  # fmt: skip
+        kinds = np.array(
+            [
+                f"{t}\t{m}"
+                for t, m in zip(columns["task"], columns["model"], strict=True)
+            ]
+        )
         for kind in np.unique(kinds):
             own = {name: values[kinds == kind] for name, values in columns.items()}
             about = (str(own[name][0]) for name in ("task", "family", "model"))
@@ -93,14 +103,18 @@ def _agree(file: Path, columns: dict[str, np.ndarray], rows: np.ndarray) -> None
             raise ValueError(msg)
 
 
-def questions(c: Counts, keep: int, left_out: list[str]) -> Iterator[tuple[Counts, tuple[int, ...]]]:  # fmt: skip
+def questions(
+    c: Counts, keep: int, left_out: list[str]
+) -> Iterator[tuple[Counts, tuple[int, ...]]]:
     """Yield the problems that can answer some k, and those k: most samples first.
 
     Where problems have differing samples, each k is asked of those that have as many.
     """
     name, few = f"{c.task}, {c.model}", int(np.sum(c.n <= keep))
     if few:
-        left_out.append(f"{name}: {few} of {len(c.n)} problems have {keep} samples or fewer, of which none is left to predict")  # fmt: skip
+        left_out.append(
+            f"{name}: {few} of {len(c.n)} problems have {keep} samples or fewer, of which none is left to predict"
+        )
     c = c.only(c.n > keep)
     most = int(c.n.max(initial=0))
     by_rows: dict[bytes, list[int]] = {}
@@ -108,13 +122,19 @@ def questions(c: Counts, keep: int, left_out: list[str]) -> Iterator[tuple[Count
         by_rows.setdefault((c.n >= k).tobytes(), []).append(k)
         short = int(np.sum(c.n < k))
         if short:
-            left_out.append(f"{name}: {short} of {len(c.n)} problems have fewer than {k} samples, left out at that k")  # fmt: skip
+            left_out.append(
+                f"{name}: {short} of {len(c.n)} problems have fewer than {k} samples, left out at that k"
+            )
     for beyond in [k for k in KS if k > most]:
-        left_out.append(f"{name}: no problem has {beyond} samples, so that k is not asked")  # fmt: skip
+        left_out.append(
+            f"{name}: no problem has {beyond} samples, so that k is not asked"
+        )
     for rows, ks in by_rows.items():
         own = c.only(np.frombuffer(rows, bool))
         if len(own.n) < LEAST:
-            left_out.append(f"{name}: {len(own.n)} problems at k = {ks}, fewer than {LEAST}")  # fmt: skip
+            left_out.append(
+                f"{name}: {len(own.n)} problems at k = {ks}, fewer than {LEAST}"
+            )
             continue
         yield own, tuple(ks)
 
@@ -122,17 +142,24 @@ def questions(c: Counts, keep: int, left_out: list[str]) -> Iterator[tuple[Count
 def by_law(law: str) -> Callable[..., tuple[Draws, Draws]]:
     """Forecast by a law: these problems, and as many new ones as are held out."""
 
-    def forecast(c: Counts, ks: Any, shown: int, others: int, seed: int) -> tuple[Draws, Draws]:  # fmt: skip
+    def forecast(
+        c: Counts, ks: Any, shown: int, others: int, seed: int
+    ) -> tuple[Draws, Draws]:
         rows = {"problem": np.arange(len(c.n)), "samples": c.n, "successes": c.s}
         fit = nstar.fit(rows, law, seed=seed, settings=QUICK, tick=lambda *_: None)
         made = nstar.pass_at_k(fit, ks, shown=shown, problems=others, seed=seed).draws
-        each = ({int(k): made[t].sel(k=k).to_numpy() for k in ks} for t in ("these_measured", "new_measured"))  # fmt: skip
+        each = (
+            {int(k): made[t].sel(k=k).to_numpy() for k in ks}
+            for t in ("these_measured", "new_measured")
+        )
         return tuple(each)
 
     return forecast
 
 
-def regression(c: Counts, ks: Any, shown: int, others: int, seed: int) -> tuple[Draws, Draws]:  # fmt: skip
+def regression(
+    c: Counts, ks: Any, shown: int, others: int, seed: int
+) -> tuple[Draws, Draws]:
     """Forecast by a line through log(-log pass@k), problems resampled for its interval.
 
     The exponentiated power law c(k) = exp(a k^b) of Brown et al. (2024), fitted by least
@@ -167,10 +194,17 @@ def score(draws: np.ndarray, truth: float) -> dict[str, float]:
     """Score one forecast: in or out at 90 %, interval score, width, bias."""
     low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95])
     outside = max(low - truth, 0.0) + max(truth - high, 0.0)
-    return {"inside": float(low <= truth <= high), "interval_score": high - low + 20 * outside, "width": high - low, "bias": middle - truth}  # fmt: skip
+    return {
+        "inside": float(low <= truth <= high),
+        "interval_score": high - low + 20 * outside,
+        "width": high - low,
+        "bias": middle - truth,
+    }
 
 
-def across_sizes(each: list[Counts], ks: Any, shown: int, others: int, seed: int) -> list[tuple[Draws, Draws]]:  # fmt: skip
+def across_sizes(
+    each: list[Counts], ks: Any, shown: int, others: int, seed: int
+) -> list[tuple[Draws, Draws]]:
     """Forecast by the repeated_by_size law, all models of a family fitted together."""
     rows = {
         "N": np.concatenate([np.full(len(c.s), c.params) for c in each]),
@@ -178,9 +212,20 @@ def across_sizes(each: list[Counts], ks: Any, shown: int, others: int, seed: int
         "samples": np.concatenate([c.n for c in each]),
         "successes": np.concatenate([c.s for c in each]),
     }
-    fit = nstar.fit(rows, "repeated_by_size", seed=seed, tick=lambda *_: None)  # fmt: skip
-    made = [nstar.pass_at_k(fit, ks, N=c.params, shown=shown, problems=others, seed=seed).draws for c in each]  # fmt: skip
-    return [tuple({int(k): m[t].sel(k=k).to_numpy() for k in ks} for t in ("these_measured", "new_measured")) for m in made]  # fmt: skip
+    fit = nstar.fit(rows, "repeated_by_size", seed=seed, tick=lambda *_: None)
+    made = [
+        nstar.pass_at_k(
+            fit, ks, N=c.params, shown=shown, problems=others, seed=seed
+        ).draws
+        for c in each
+    ]
+    return [
+        tuple(
+            {int(k): m[t].sel(k=k).to_numpy() for k in ks}
+            for t in ("these_measured", "new_measured")
+        )
+        for m in made
+    ]
 
 
 def simulated(sets: int, seed: int) -> Iterator[Counts]:
@@ -192,7 +237,14 @@ def simulated(sets: int, seed: int) -> Iterator[Counts]:
             yield Counts(name, "simulated", f"set {i}", 1.0, np.full(140, 10000), s)
 
 
-def passk(asked: list[tuple[Counts, tuple[int, ...]]], keep: int, thinnings: int, seed: int, *, across: bool) -> list[dict[str, Any]]:  # fmt: skip
+def passk(
+    asked: list[tuple[Counts, tuple[int, ...]]],
+    keep: int,
+    thinnings: int,
+    seed: int,
+    *,
+    across: bool,
+) -> list[dict[str, Any]]:
     """Score every method on every thinning of every model."""
     records = []
     for kind in sorted({(c.task, c.family, ks) for c, ks in asked}):
@@ -200,19 +252,49 @@ def passk(asked: list[tuple[Counts, tuple[int, ...]]], keep: int, thinnings: int
         shown = min(int(c.n.min()) for c in full)
         for i in range(thinnings):
             random = np.random.default_rng([seed, i])
-            thin = [c._replace(n=np.full(len(c.s), keep), s=random.hypergeometric(c.s, c.n - c.s, keep)) for c in full]  # fmt: skip
+            thin = [
+                c._replace(
+                    n=np.full(len(c.s), keep),
+                    s=random.hypergeometric(c.s, c.n - c.s, keep),
+                )
+                for c in full
+            ]
             halves = [np.array_split(random.permutation(len(c.s)), 2) for c in full]
             some = [c.only(own) for c, (own, _) in zip(thin, halves, strict=True)]
-            made = {name: [(m(c, ks, shown, len(o), i)[0], m(h, ks, shown, len(o), i)[1]) for c, h, (_, o) in zip(thin, some, halves, strict=True)] for name, m in METHODS.items()}  # fmt: skip
+            made = {
+                name: [
+                    (m(c, ks, shown, len(o), i)[0], m(h, ks, shown, len(o), i)[1])
+                    for c, h, (_, o) in zip(thin, some, halves, strict=True)
+                ]
+                for name, m in METHODS.items()
+            }
             if across and len({c.params for c in full}) >= SIZES:
-                both = (across_sizes(c, ks, shown, len(halves[0][1]), i) for c in (thin, some))  # fmt: skip
-                made["repeated_by_size"] = [(a[0], b[1]) for a, b in zip(*both, strict=True)]  # fmt: skip
+                both = (
+                    across_sizes(c, ks, shown, len(halves[0][1]), i)
+                    for c in (thin, some)
+                )
+                made["repeated_by_size"] = [
+                    (a[0], b[1]) for a, b in zip(*both, strict=True)
+                ]
             for name, forecasts in made.items():
-                for c, (_, other), (these, new) in zip(full, halves, forecasts, strict=True):  # fmt: skip
-                    for target, draws, rows in (("these", these, slice(None)), ("new", new, other)):  # fmt: skip
+                for c, (_, other), (these, new) in zip(
+                    full, halves, forecasts, strict=True
+                ):
+                    for target, draws, rows in (
+                        ("these", these, slice(None)),
+                        ("new", new, other),
+                    ):
                         for k in ks:
                             truth = float(unbiased(c.n[rows], c.s[rows], k).mean())
-                            about = {"task": c.task, "model": c.model, "thinning": i, "method": name, "target": target, "k": k, "truth": truth}  # fmt: skip
+                            about = {
+                                "task": c.task,
+                                "model": c.model,
+                                "thinning": i,
+                                "method": name,
+                                "target": target,
+                                "k": k,
+                                "truth": truth,
+                            }
                             records.append(about | score(draws[k], truth))
             print(f"{kind[:2]}: thinning {i + 1} of {thinnings}", file=sys.stderr)
     return records
@@ -223,29 +305,59 @@ def summary(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     kinds = sorted({(r["task"], r["target"], r["k"], r["method"]) for r in records})
     found = []
     for task, target, k, method in kinds:
-        own = [r for r in records if (r["task"], r["target"], r["k"], r["method"]) == (task, target, k, method)]  # fmt: skip
+        own = [
+            r
+            for r in records
+            if (r["task"], r["target"], r["k"], r["method"])
+            == (task, target, k, method)
+        ]
         models = sorted({r["model"] for r in own})
-        each = {m: float(np.mean([r["inside"] for r in own if r["model"] == m])) for m in models}  # fmt: skip
-        mean = {name: float(np.mean([r[name] for r in own])) for name in ("inside", "interval_score", "width", "bias")}  # fmt: skip
-        found.append({
-            "task": task, "target": target, "k": k, "method": method, "forecasts": len(own),
-            "coverage": mean.pop("inside"), **mean, "coverage_by_model": each,
-            "coverage_sd_over_models": float(np.std(list(each.values()), ddof=1)) if len(each) > 1 else None,
-        })  # fmt: skip
+        each = {
+            m: float(np.mean([r["inside"] for r in own if r["model"] == m]))
+            for m in models
+        }
+        mean = {
+            name: float(np.mean([r[name] for r in own]))
+            for name in ("inside", "interval_score", "width", "bias")
+        }
+        found.append(
+            {
+                "task": task,
+                "target": target,
+                "k": k,
+                "method": method,
+                "forecasts": len(own),
+                "coverage": mean.pop("inside"),
+                **mean,
+                "coverage_by_model": each,
+                "coverage_sd_over_models": float(np.std(list(each.values()), ddof=1))
+                if len(each) > 1
+                else None,
+            }
+        )
     return found
 
 
 def markdown(found: list[dict[str, Any]], keep: int) -> str:
     """Write the summary as a table."""
-    lines = [f"90 % intervals from {keep} samples per problem", "", "| task | target | k | method | forecasts | coverage | by model, least to most | interval score | width | bias |", "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines = [
+        f"90 % intervals from {keep} samples per problem",
+        "",
+        "| task | target | k | method | forecasts | coverage | by model, least to most | interval score | width | bias |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
     for r in found:
         each = sorted(r["coverage_by_model"].values())
-        lines.append(f"| {r['task']} | {r['target']} | {r['k']} | {r['method']} | {r['forecasts']} | {r['coverage']:.2f} | {each[0]:.2f} to {each[-1]:.2f} | {r['interval_score']:.3f} | {r['width']:.3f} | {r['bias']:+.3f} |")  # fmt: skip
+        lines.append(
+            f"| {r['task']} | {r['target']} | {r['k']} | {r['method']} | {r['forecasts']} | {r['coverage']:.2f} | {each[0]:.2f} to {each[-1]:.2f} | {r['interval_score']:.3f} | {r['width']:.3f} | {r['bias']:+.3f} |"
+        )
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument(
         "--simulated",
@@ -266,12 +378,26 @@ if __name__ == "__main__":
     given = parser.parse_args()
     nstar.use_cache()
     left_out: list[str] = []
-    sets = simulated(given.simulated, given.seed) if given.simulated else tables(given.data, left_out)  # fmt: skip
+    sets = (
+        simulated(given.simulated, given.seed)
+        if given.simulated
+        else tables(given.data, left_out)
+    )
     asked = [one for c in sets for one in questions(c, given.samples, left_out)]
     for line in left_out:
         print(f"left out: {line}", file=sys.stderr)
     made = passk(asked, given.samples, given.thinnings, given.seed, across=given.across)
-    told: dict[str, Any] = {"prob": 0.9, "samples": given.samples, "thinnings": given.thinnings, "pass_at_k": summary(made), "left_out": left_out}  # fmt: skip
+    told: dict[str, Any] = {
+        "prob": 0.9,
+        "samples": given.samples,
+        "thinnings": given.thinnings,
+        "pass_at_k": summary(made),
+        "left_out": left_out,
+    }
     if given.records:
         told["records"] = made
-    print(json.dumps(told, indent=1) if given.json else markdown(told["pass_at_k"], given.samples))  # fmt: skip
+    print(
+        json.dumps(told, indent=1)
+        if given.json
+        else markdown(told["pass_at_k"], given.samples)
+    )

@@ -32,7 +32,9 @@ def logit_normal(mean: float, sd: float) -> Rates:
 
 def clusters(share: float, upper: float, lower: float) -> Rates:
     """Two clusters of log-odds, each one wide."""
-    return lambda random, n: expit(random.normal(np.where(random.random(n) < share, upper, lower), 1.0))  # fmt: skip
+    return lambda random, n: expit(
+        random.normal(np.where(random.random(n) < share, upper, lower), 1.0)
+    )
 
 
 POPULATIONS: dict[str, Rates] = {

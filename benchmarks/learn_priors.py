@@ -35,7 +35,12 @@ from nstar.published import fits as published
 from nstar.published.fits import PublishedFit
 
 OUT = Path(__file__).parents[1] / "data" / "priors.toml"
-PUBLISHED_SE = {"alpha1": 0.1, "exponent_sum": 0.15, "coupling": 0.1, "tokens_per_parameter": 0.3}  # fmt: skip
+PUBLISHED_SE = {
+    "alpha1": 0.1,
+    "exponent_sum": 0.15,
+    "coupling": 0.1,
+    "tokens_per_parameter": 0.3,
+}
 BUDGET = 1e21  # FLOP, where published tokens per parameter are read
 COUNTED = ("total", "non-embedding")  # with a prior of alpha1 of their own
 CONVERGED = 1.1  # largest R-hat of a fit whose means and sds are listened to
@@ -71,7 +76,13 @@ def conditions(unknown: str, kind: str, counted: str) -> tuple[str, ...]:
         return ("unknown", counted) if counted in COUNTED else ("unknown",)
     law = kind.split()[0]
     if unknown in ("sigma", "nu"):
-        return ("points" if law == "allocation" else "bent" if "bent" in kind else "straight",)  # fmt: skip
+        return (
+            "points"
+            if law == "allocation"
+            else "bent"
+            if "bent" in kind
+            else "straight",
+        )
     return (law,) if unknown in ("exponent_sum", "floor_share") else (ANY,)
 
 
@@ -128,7 +139,10 @@ def groups(
         priors = np.array([s.prior for s in some])
         mean, sd = (float(round(v, 4)) for v in np.nanmean(priors, axis=0))
         scale = "logit" if unknown in ("alpha1", "floor_share") else "log"
-        said = tuple(Said(s.said.source, round(s.said.value, 4), round(s.said.se, 4)) for s in some)  # fmt: skip
+        said = tuple(
+            Said(s.said.source, round(s.said.value, 4), round(s.said.se, 4))
+            for s in some
+        )
         group = Group(over[unknown, condition], scale, (mean, sd), said)
         made.setdefault(unknown, {})[condition] = group
     return made
@@ -158,14 +172,28 @@ def text(
         "#   scale with the weak prior taken out.  all: the predictive for a ladder of a new source.",
         "# without: the same with one source left out.  marks: hashes of 32 bits by which runs of",
         "#   a source are recognised.",
-        f"format = {FORMAT}", "", "[about]", *(f"{k} = {json.dumps(v)}" for k, v in about.items()), "", "[marks]",
+        f"format = {FORMAT}",
+        "",
+        "[about]",
+        *(f"{k} = {json.dumps(v)}" for k, v in about.items()),
+        "",
+        "[marks]",
         *(f"{k} = {json.dumps(v)}" for k, v in seen.items()),
-    ]  # fmt: skip
+    ]
     for unknown, conditions in made.items():
         for c, g in conditions.items():
             by = ", ".join(json.dumps(list(s)) for s in g.said)
-            lines += ["", f'[said.{unknown}."{c}"]', f'over = "{g.over}"', f'scale = "{g.scale}"', f"weak = {list(g.weak)}", f"by = [{by}]"]  # fmt: skip
-    everyone = sorted({s.source for cs in made.values() for g in cs.values() for s in g.said})  # fmt: skip
+            lines += [
+                "",
+                f'[said.{unknown}."{c}"]',
+                f'over = "{g.over}"',
+                f'scale = "{g.scale}"',
+                f"weak = {list(g.weak)}",
+                f"by = [{by}]",
+            ]
+    everyone = sorted(
+        {s.source for cs in made.values() for g in cs.values() for s in g.said}
+    )
     for key, out in [("all", ()), *((f"without.{s}", (s,)) for s in everyone)]:
         lines += ["", f"[{key}]"]
         for unknown, cs in made.items():

@@ -61,7 +61,9 @@ def all_reweighted(
     expected, measured = responses(fit, candidates.N, candidates.D, seed=seed)
     low, high = np.quantile(measured - expected, [0.25, 0.75], axis=0)
     noise, rng = (high - low) / NORMAL, np.random.default_rng(seed)
-    return [reweighted(target, e, s, rng) for e, s in zip(expected.T, noise, strict=True)]  # fmt: skip
+    return [
+        reweighted(target, e, s, rng) for e, s in zip(expected.T, noise, strict=True)
+    ]
 
 
 def refitted(
@@ -75,9 +77,20 @@ def refitted(
         for j in at:
             own = (candidates.N[i], candidates.D[i], float(np.exp(measured[j, i])))
             tables[f"{i} {j}"] = _with(runs, *own)
-    made = fit_batch(tables, law, fit.noise, seed=seed, budgets=[C], draws=DRAWS, tick=lambda done, total: None)  # fmt: skip
+    made = fit_batch(
+        tables,
+        law,
+        fit.noise,
+        seed=seed,
+        budgets=[C],
+        draws=DRAWS,
+        tick=lambda done, total: None,
+    )
     variance = made.draws["log_N"].var("draw").isel(C=0)
-    each = [variance.sel(fit=[f"{i} {j}" for j in at]).mean(skipna=True) for i in range(len(candidates))]  # fmt: skip
+    each = [
+        variance.sel(fit=[f"{i} {j}" for j in at]).mean(skipna=True)
+        for i in range(len(candidates))
+    ]
     return 0.5 * np.log(float(variance.sel(fit="now")) / np.array(each))
 
 
@@ -85,4 +98,6 @@ def _with(runs: Observations, N: float, D: float, L: float) -> Observations:
     """Add a run."""
     new = {"N": N, "D": D, "C": float(runs.cost.flop(N, D)), "L": L}
     columns = {n: np.append(runs[n], v) for n, v in new.items()}
-    return replace(runs, columns=columns, rows=np.append(runs.rows, runs.rows.max() + 1), notes=())  # fmt: skip
+    return replace(
+        runs, columns=columns, rows=np.append(runs.rows, runs.rows.max() + 1), notes=()
+    )

@@ -34,7 +34,7 @@ FILE = FOLDER / "noises.json"
 USUAL = "student_t"
 SETTINGS = Settings(chains=2, warmup=500, draws=1000)
 SHOWN = {"coverage": 1.0, "interval_score": 100.0, "crps": 100.0, "rmse": 100.0}
-HEADER = "| noise | sources | ladders | coverage of 90 % | interval score | CRPS | rms error | those of student_t there |\n|---|--:|--:|--:|--:|--:|--:|---|"  # fmt: skip
+HEADER = "| noise | sources | ladders | coverage of 90 % | interval score | CRPS | rms error | those of student_t there |\n|---|--:|--:|--:|--:|--:|--:|---|"
 
 type Record = dict[str, Any]
 
@@ -45,9 +45,14 @@ def forecast(
     """Posterior of the straight coupled law under one noise, (draw, run) in log loss."""
     silent = lambda done, total: None  # noqa: E731
     found = fit(
-        replace(train, notes=()), "coupled", noise, seed=seed, settings=SETTINGS,
-        tick=silent, discrepancy="none",
-    )  # fmt: skip
+        replace(train, notes=()),
+        "coupled",
+        noise,
+        seed=seed,
+        settings=SETTINGS,
+        tick=silent,
+        discrepancy="none",
+    )
     said = loss(found, test["N"], test["D"], seed=seed)["measured"]
     return np.log(said.to_numpy())
 
@@ -73,9 +78,16 @@ def run(options: argparse.Namespace) -> None:
             except ValueError as error:
                 print(f"{ladder.name}: {noise}: {error}", file=sys.stderr)
                 continue
-            kept = {n: found[n]["0.9"] if isinstance(found[n], dict) else found[n] for n in SHOWN}  # fmt: skip
+            kept = {
+                n: found[n]["0.9"] if isinstance(found[n], dict) else found[n]
+                for n in SHOWN
+            }
             records.append(key | {"runs": len(part.train)} | rounded(kept))
-            print(f"{ladder.name}: {noise}: {kept}, {found['seconds']} s", file=sys.stderr, flush=True)  # fmt: skip
+            print(
+                f"{ladder.name}: {noise}: {kept}, {found['seconds']} s",
+                file=sys.stderr,
+                flush=True,
+            )
             FILE.write_text(json.dumps({"scores": records}, indent=1) + "\n")
         jax.clear_caches()  # every ladder has shapes of its own
 
@@ -108,8 +120,15 @@ def table(records: list[Record]) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--noises", nargs="+", choices=list(NOISES), default=[n for n in NOISES if n not in {"correlated", "bounded", "two_steps"}])  # fmt: skip
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--noises",
+        nargs="+",
+        choices=list(NOISES),
+        default=[n for n in NOISES if n not in {"correlated", "bounded", "two_steps"}],
+    )
     parser.add_argument("--ladders", nargs="+", default=[], help="parts of names")
     parser.add_argument("--tables", action="store_true", help="of what is stored only")
     options = parser.parse_args()
@@ -117,6 +136,6 @@ if __name__ == "__main__":
     if not options.tables:
         run(options)
     said = table(read())
-    text = f"# One law, every noise, one decade out\n\nThe coupled law without discrepancy, `uv run python benchmarks/noises.py`; means within sources, then over sources.  Scores are of log loss, interval score, CRPS and rms error in percent; `between` is by isoFLOP budget.  Scored so far: {len({r['ladder'] for r in read()})} ladders, one of every source first; the same command scores the rest.\n\n{said}\n"  # fmt: skip
+    text = f"# One law, every noise, one decade out\n\nThe coupled law without discrepancy, `uv run python benchmarks/noises.py`; means within sources, then over sources.  Scores are of log loss, interval score, CRPS and rms error in percent; `between` is by isoFLOP budget.  Scored so far: {len({r['ladder'] for r in read()})} ladders, one of every source first; the same command scores the rest.\n\n{said}\n"
     (FOLDER / "noises.md").write_text(text)
     print(said)

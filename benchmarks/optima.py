@@ -88,12 +88,19 @@ def trials() -> dict[str, dict[str, dict[str, Row]]]:
     for bend in TRIED:
         found[str(bend)] = {
             name: run(
-                lambda p, new, b=bend: forecast(b, np.log(p.learned["C"]), np.log(p.learned["D"]), p.learned["se"], new, 0),
+                lambda p, new, b=bend: forecast(
+                    b,
+                    np.log(p.learned["C"]),
+                    np.log(p.learned["D"]),
+                    p.learned["se"],
+                    new,
+                    0,
+                ),
                 [h for ladder in known for h in hold_outs(ladder, span)],
                 span[1],
             )
             for name, span in DECADES.items()
-        }  # fmt: skip
+        }
         print(bend, found[str(bend)]["one decade"]["mean"], file=sys.stderr, flush=True)
     return found
 
@@ -114,16 +121,23 @@ def laws(names: Iterable[str]) -> dict[str, dict]:
             seconds.append(time.perf_counter() - start)  # noqa: B023
             again += bool(fit.notes)
             if trouble := diagnose(fit.tree, unknowns(fit.law, fit.noise)).trouble:
-                failed.append(f"{part.ladder.name}, {len(part.learned)} budgets: {trouble}")  # noqa: B023  # fmt: skip
-            at = [float(np.argmin(np.abs(draws["budget"].to_numpy() / C - 1))) for C in np.exp(new)]  # fmt: skip
-            print(f"{name}: {part.ladder.name}, {len(part.learned)} budgets, {seconds[-1]:.0f} s", file=sys.stderr, flush=True)  # noqa: B023  # fmt: skip
+                where = f"{part.ladder.name}, {len(part.learned)} budgets"
+                failed.append(f"{where}: {trouble}")  # noqa: B023
+            at = [
+                float(np.argmin(np.abs(draws["budget"].to_numpy() / C - 1)))
+                for C in np.exp(new)
+            ]
+            words = f"{name}: {part.ladder.name}, {len(part.learned)} budgets, {seconds[-1]:.0f} s"  # noqa: B023
+            print(words, file=sys.stderr, flush=True)
             return np.log(draws.to_numpy()[:, np.array(at, dtype=int)])
 
         parts = [h for ladder in ladders() for h in chosen(ladder)]
         found[name] = run(predict, parts, 1.0) | {
-            "splits": len(parts), "failed": failed, "second attempts": again,
+            "splits": len(parts),
+            "failed": failed,
+            "second attempts": again,
             "median seconds": round(float(np.median(seconds)), 1),
-        }  # fmt: skip
+        }
         jax.clear_caches()
     return found
 
@@ -143,7 +157,11 @@ def page(document: dict) -> str:
     parts = [HEAD, *optima_routes.page(document.get("routes", {}))]
     if "laws" in document:
         parts.append(LAWS_HEAD)
-        parts += [_row(name, row) + f" {row['splits']} | {row['second attempts']} | {len(row['failed'])} | {row['median seconds']} |" for name, row in document["laws"].items()]  # fmt: skip
+        parts += [
+            _row(name, row)
+            + f" {row['splits']} | {row['second attempts']} | {len(row['failed'])} | {row['median seconds']} |"
+            for name, row in document["laws"].items()
+        ]
     for name in DECADES if "trials" in document else ():
         parts.append(f"\n## Processes in closed form, {name} out\n\n{TABLE}")
         parts += [_row(bend, each[name]) for bend, each in document["trials"].items()]

@@ -54,7 +54,9 @@ def slopes(C: np.ndarray, D: np.ndarray) -> Slopes:
     parabola, *_ = np.linalg.lstsq(design, y, rcond=None)
     rest = y - design @ parabola
     variance = rest @ rest / (len(x) - 3) * np.linalg.inv(design.T @ design)[0, 0]
-    low, high = (np.polyfit(x[i], y[i], 1)[0] for i in (slice(half + 1), slice(half, None)))  # fmt: skip
+    low, high = (
+        np.polyfit(x[i], y[i], 1)[0] for i in (slice(half + 1), slice(half, None))
+    )
     return Slopes(
         len(x), float(np.ptp(x)), low, high, 2 * parabola[0], 2 * variance**0.5
     )

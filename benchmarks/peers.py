@@ -108,7 +108,13 @@ def _objective(
 
 def _polish(start: np.ndarray, *data: np.ndarray) -> tuple[np.ndarray, float]:
     """Follow L-BFGS to its end, and again until that no longer helps."""
-    options = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-12, "gtol": 1e-8, "maxcor": 20}  # fmt: skip
+    options = {
+        "maxiter": 2000,
+        "maxfun": 4000,
+        "ftol": 1e-12,
+        "gtol": 1e-8,
+        "maxcor": 20,
+    }
     at, value = start, _objective(start, *data)[0]
     for _ in range(5):
         with np.errstate(over="ignore", invalid="ignore"):

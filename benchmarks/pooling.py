@@ -37,7 +37,9 @@ EVERY = 3  # of the other conditions' runs
 def joined(one: Observations, others: Observations) -> Observations:
     """Put two parts of one table together again."""
     columns = {n: np.concatenate([v, others[n]]) for n, v in one.columns.items()}
-    return replace(one, columns=columns, rows=np.concatenate([one.rows, others.rows]), notes=())  # fmt: skip
+    return replace(
+        one, columns=columns, rows=np.concatenate([one.rows, others.rows]), notes=()
+    )
 
 
 def held_out(runs: Observations, condition: str) -> dict[str, Any]:
@@ -56,16 +58,25 @@ def held_out(runs: Observations, condition: str) -> dict[str, Any]:
     truth, found = np.log(part.test["L"]), {}
     for name, (train, group) in choices.items():
         made = fit(
-            train, LAW, settings=SETTINGS, discrepancy="none",
-            tick=lambda done, total: None, pool=OVER if group else None,
-        )  # fmt: skip
+            train,
+            LAW,
+            settings=SETTINGS,
+            discrepancy="none",
+            tick=lambda done, total: None,
+            pool=OVER if group else None,
+        )
         said = loss(made, part.test["N"], part.test["D"], group=group)["measured"]
         s = scores(np.log(said.to_numpy()), truth)
-        found[name] = rounded({
-            "runs": len(train), "test": len(truth), "coverage": s["coverage"]["0.9"],
-            "width": s["width"]["0.9"], "interval_score": s["interval_score"]["0.9"],
-            "rmse": s["rmse"],
-        })  # fmt: skip
+        found[name] = rounded(
+            {
+                "runs": len(train),
+                "test": len(truth),
+                "coverage": s["coverage"]["0.9"],
+                "width": s["width"]["0.9"],
+                "interval_score": s["interval_score"]["0.9"],
+                "rmse": s["rmse"],
+            }
+        )
         print(condition, name, found[name], file=sys.stderr, flush=True)
         jax.clear_caches()
     return found
@@ -73,18 +84,33 @@ def held_out(runs: Observations, condition: str) -> dict[str, Any]:
 
 def table(stored: dict[str, Any]) -> str:
     """Means over conditions, and each of them."""
-    rows = ["| condition | learned from | coverage of 90 % | width | interval score | rms error |\n|---|---|--:|--:|--:|--:|"]  # fmt: skip
+    rows = [
+        "| condition | learned from | coverage of 90 % | width | interval score | rms error |\n|---|---|--:|--:|--:|--:|"
+    ]
     names = list(next(iter(stored.values())))
-    mean = {n: {k: np.mean([c[n][k] for c in stored.values()]) for k in stored[next(iter(stored))][n]} for n in names}  # fmt: skip
+    mean = {
+        n: {
+            k: np.mean([c[n][k] for c in stored.values()])
+            for k in stored[next(iter(stored))][n]
+        }
+        for n in names
+    }
     for condition, each in {f"mean of {len(stored)}": mean, **stored}.items():
         for name, s in each.items():
-            cells = [condition, name, f"{s['coverage']:.2f}", *(f"{100 * s[k]:.2f}" for k in ("width", "interval_score", "rmse"))]  # fmt: skip
+            cells = [
+                condition,
+                name,
+                f"{s['coverage']:.2f}",
+                *(f"{100 * s[k]:.2f}" for k in ("width", "interval_score", "rmse")),
+            ]
             rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--conditions", nargs="+", type=int, default=[0, 4, 8])
     parser.add_argument("--tables", action="store_true", help="of what is stored only")
     options = parser.parse_args()
@@ -98,6 +124,6 @@ if __name__ == "__main__":
             if conditions[i] not in stored:
                 stored[str(conditions[i])] = held_out(runs, conditions[i])
                 FILE.write_text(json.dumps(stored, indent=1) + "\n")
-    text = f"# One condition with and without the others\n\nPorian's conditions, the {LAW} law without discrepancy, the top decade of compute of one condition held out: `uv run python benchmarks/pooling.py`.  The other conditions keep all their decades, as families trained before a new one do.  Scores are of log loss; width, interval score and rms error in percent.\n\n{table(stored)}\n"  # fmt: skip
+    text = f"# One condition with and without the others\n\nPorian's conditions, the {LAW} law without discrepancy, the top decade of compute of one condition held out: `uv run python benchmarks/pooling.py`.  The other conditions keep all their decades, as families trained before a new one do.  Scores are of log loss; width, interval score and rms error in percent.\n\n{table(stored)}\n"
     (FOLDER / "pooling.md").write_text(text)
     print(table(stored))

@@ -49,9 +49,10 @@ def widths(seed: int, law: str) -> dict[str, dict[str, float]]:
         )
         record = made[0].record()
         found[discrepancy] = {
-            "width": record["width"]["0.9"], "coverage": record["coverage"]["0.9"],
+            "width": record["width"]["0.9"],
+            "coverage": record["coverage"]["0.9"],
             "rmse": record["rmse"],
-        }  # fmt: skip
+        }
         print(law, seed, discrepancy, found[discrepancy], flush=True)
     return found
 
@@ -65,7 +66,11 @@ def main() -> None:
     for law in ("chinchilla", "coupled"):
         rows = [widths(seed, law) for seed in range(asked.replicates)]
         price = [r["waves"]["width"] / r["none"]["width"] - 1 for r in rows]
-        document[law] = {"replicates": rows, "price": float(np.mean(price)), "prices": price}  # fmt: skip
+        document[law] = {
+            "replicates": rows,
+            "price": float(np.mean(price)),
+            "prices": price,
+        }
         print(law, "waves are wider by", document[law]["price"])
     FILE.write_text(json.dumps(document, indent=1) + "\n")
 

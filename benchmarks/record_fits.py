@@ -28,7 +28,7 @@ from nstar.samplers.nuts import Settings
 
 OUT = Path(__file__).parent / "results" / "record_fits.json"
 QUICK = Settings(chains=2, warmup=500, draws=500)
-BENT = Settings(chains=2, warmup=250, draws=250, pilot=250, max_tree_depth=8)  # fmt: skip
+BENT = Settings(chains=2, warmup=250, draws=250, pilot=250, max_tree_depth=8)
 FEWEST = 12  # runs of a ladder that a surface is fitted to
 HEAD = "non-embedding and head"  # Porian's standard and attention counts
 
@@ -38,10 +38,23 @@ def _logit(p: np.ndarray) -> np.ndarray:
     return np.log(p) - np.log1p(-p)
 
 
-SCALES: Mapping[str, Callable] = {"alpha1": _logit, "floor_share": _logit} | dict.fromkeys(
-    ("exponent_sum", "coupling", "sigma", "nu", "tokens_per_parameter",
-     "bend_along", "bend_tokens", "bend_across", "bend_local"), np.log
-)  # fmt: skip
+SCALES: Mapping[str, Callable] = {
+    "alpha1": _logit,
+    "floor_share": _logit,
+} | dict.fromkeys(
+    (
+        "exponent_sum",
+        "coupling",
+        "sigma",
+        "nu",
+        "tokens_per_parameter",
+        "bend_along",
+        "bend_tokens",
+        "bend_across",
+        "bend_local",
+    ),
+    np.log,
+)
 
 # source: data set, filters, the column whose values are ladders of their own
 SURFACES: tuple[tuple[str, str, tuple[str, ...], str | None], ...] = (
@@ -137,7 +150,11 @@ def jobs(bent: set[str]) -> Iterator[tuple[str, Ladder, dict[str, Any]]]:
             yield law, ladder, {"law": law, "discrepancy": "none", "settings": QUICK}
     for ladder in sorted(every, key=lambda ladder: len(ladder.runs)):
         if ladder.source != "porian" or any(part in ladder.name for part in bent):
-            yield "coupled bent", ladder, {"law": "coupled", "discrepancy": "waves", "settings": BENT}  # fmt: skip
+            yield (
+                "coupled bent",
+                ladder,
+                {"law": "coupled", "discrepancy": "waves", "settings": BENT},
+            )
 
 
 PORIAN_BENT = {
@@ -162,18 +179,37 @@ def main(words: list[str] | None = None) -> None:
         silent = lambda done, total: None  # noqa: E731
         fit = nstar.fit(ladder.runs, tick=silent, seed=0, **options)
         worst = diagnose(fit.tree, unknowns(fit.law, fit.noise))
-        kept.append({
-            "source": ladder.source, "ladder": ladder.name, "data": ladder.data, "kind": kind,
-            "sha256": datasets.get(ladder.data).sha256[:12], "params_counted": ladder.counted,
-            "runs": len(fit.runs), "rhat": round(worst.rhat, 3), "divergences": worst.divergences,
-            "learned": learned(fit), "over": over(fit),
-        })  # fmt: skip
-        print(kind, ladder.name, kept[-1]["rhat"], kept[-1]["divergences"], kept[-1]["learned"], flush=True)  # fmt: skip
+        kept.append(
+            {
+                "source": ladder.source,
+                "ladder": ladder.name,
+                "data": ladder.data,
+                "kind": kind,
+                "sha256": datasets.get(ladder.data).sha256[:12],
+                "params_counted": ladder.counted,
+                "runs": len(fit.runs),
+                "rhat": round(worst.rhat, 3),
+                "divergences": worst.divergences,
+                "learned": learned(fit),
+                "over": over(fit),
+            }
+        )
+        print(
+            kind,
+            ladder.name,
+            kept[-1]["rhat"],
+            kept[-1]["divergences"],
+            kept[-1]["learned"],
+            flush=True,
+        )
         _write(kept)
 
 
 def _write(fits: list[dict[str, Any]]) -> None:
-    about = {"nstar": version("nstar"), "numbers": "mean and sd of the posterior, then of the weak prior, on the log or logit scale"}  # fmt: skip
+    about = {
+        "nstar": version("nstar"),
+        "numbers": "mean and sd of the posterior, then of the weak prior, on the log or logit scale",
+    }
     text = ",\n".join(json.dumps(entry) for entry in fits)
     whole = f'{{"about": {json.dumps(about)}, "fits": [\n{text}\n]}}\n'
     json.loads(whole)

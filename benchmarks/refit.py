@@ -50,7 +50,12 @@ def measured(manifest: str | Path, out: Path, env: dict[str, str]) -> dict[str, 
     """Run a manifest: times, memory of all its processes, and what came of it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began, peak = time.perf_counter(), [0]
-    process = subprocess.Popen([NSTAR, "refit", manifest, "--out", out, "--json"], stdout=subprocess.PIPE, env=os.environ | env, text=True)  # fmt: skip
+    process = subprocess.Popen(
+        [NSTAR, "refit", manifest, "--out", out, "--json"],
+        stdout=subprocess.PIPE,
+        env=os.environ | env,
+        text=True,
+    )
     watching = threading.Thread(target=_watch, args=(process, peak))
     watching.start()
     told = json.loads(process.communicate()[0])
@@ -59,9 +64,14 @@ def measured(manifest: str | Path, out: Path, env: dict[str, str]) -> dict[str, 
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     return {
-        "fits": told["fits"], "passed": told["passed"], "wall_s": time.perf_counter() - began, "cpu_s": cpu,
-        "peak_mib": peak[0] / 2**20, "folder_mb": size / 1e6, "draws_mb": (out / "draws.nc").stat().st_size / 1e6,
-    }  # fmt: skip
+        "fits": told["fits"],
+        "passed": told["passed"],
+        "wall_s": time.perf_counter() - began,
+        "cpu_s": cpu,
+        "peak_mib": peak[0] / 2**20,
+        "folder_mb": size / 1e6,
+        "draws_mb": (out / "draws.nc").stat().st_size / 1e6,
+    }
 
 
 def _watch(process: subprocess.Popen, peak: list[int]) -> None:
@@ -83,7 +93,14 @@ def _watch(process: subprocess.Popen, peak: list[int]) -> None:
 def sizes(folder: Path) -> list[dict[str, Any]]:
     """Cost a fit from 100 to 10,000, programs compiled before."""
     found = []
-    for precision, count in (("float32", 64), ("float32", 100), ("float32", 1000), ("float32", 10_000), ("float64", 64), ("float64", 1000)):  # fmt: skip
+    for precision, count in (
+        ("float32", 64),
+        ("float32", 100),
+        ("float32", 1000),
+        ("float32", 10_000),
+        ("float64", 64),
+        ("float64", 1000),
+    ):
         manifest = folder / f"{precision}-{count}.toml"
         manifest.write_text(MANIFEST.format(count=count, precision=precision))
         told = measured(manifest, folder / f"{precision}-{count}", {})
@@ -108,11 +125,17 @@ def kills(folder: Path) -> dict[str, Any]:
     rng, same = np.random.default_rng(0), 0
     for i in range(20):
         out = folder / f"killed-{i}"
-        process = subprocess.Popen([NSTAR, "refit", manifest, "--out", out], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
+        process = subprocess.Popen(
+            [NSTAR, "refit", manifest, "--out", out],
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
         time.sleep(rng.uniform(0.3, 1.0) * whole["wall_s"])
         process.kill()
         process.wait()
-        subprocess.run([NSTAR, "refit", manifest, "--out", out], check=False, capture_output=True)  # fmt: skip
+        subprocess.run(
+            [NSTAR, "refit", manifest, "--out", out], check=False, capture_output=True
+        )
         one, other = (_contents(place) for place in (out, folder / "whole"))
         tables = csv_text(undated(one[0])) == csv_text(undated(other[0]))
         same += tables and one[1].identical(other[1])
@@ -130,23 +153,49 @@ def _contents(out: Path) -> tuple[Any, Any]:
 
 def markdown(told: dict[str, Any]) -> str:
     """Write what was measured as a page."""
-    lines = ["# Batches by manifest", "", "    python benchmarks/refit.py", "", f"{os.cpu_count()} cores, {platform.machine()}; CPU seconds are of all processes, compiling included; memory is of all processes together, shared pages counted once (PSS).", ""]  # fmt: skip
-    lines += ["| batch | precision | fits | passed | wall s | CPU s | CPU ms a fit | peak MiB | folder MB | draws MB |", "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
-    rows = [(f"{r['resamples']:,} resamples of the Chinchilla points", r) for r in told.get("sizes", ())]  # fmt: skip
-    rows += [(name, told[key] | {"precision": precision}) for key, name, precision in (("public", "`public-ladders`", "float32"), ("small", "`public-ladders-small`", "float64")) if key in told]  # fmt: skip
+    lines = [
+        "# Batches by manifest",
+        "",
+        "    python benchmarks/refit.py",
+        "",
+        f"{os.cpu_count()} cores, {platform.machine()}; CPU seconds are of all processes, compiling included; memory is of all processes together, shared pages counted once (PSS).",
+        "",
+    ]
+    lines += [
+        "| batch | precision | fits | passed | wall s | CPU s | CPU ms a fit | peak MiB | folder MB | draws MB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    rows = [
+        (f"{r['resamples']:,} resamples of the Chinchilla points", r)
+        for r in told.get("sizes", ())
+    ]
+    rows += [
+        (name, told[key] | {"precision": precision})
+        for key, name, precision in (
+            ("public", "`public-ladders`", "float32"),
+            ("small", "`public-ladders-small`", "float64"),
+        )
+        if key in told
+    ]
     for name, r in rows:
-        lines.append(f"| {name} | {r['precision']} | {r['fits']:,} | {r['passed']:,} | {r['wall_s']:.0f} | {r['cpu_s']:.0f} | {1e3 * r['cpu_s'] / r['fits']:.0f} | {r['peak_mib']:.0f} | {r['folder_mb']:.0f} | {r['draws_mb']:.0f} |")  # fmt: skip
+        lines.append(
+            f"| {name} | {r['precision']} | {r['fits']:,} | {r['passed']:,} | {r['wall_s']:.0f} | {r['cpu_s']:.0f} | {1e3 * r['cpu_s'] / r['fits']:.0f} | {r['peak_mib']:.0f} | {r['folder_mb']:.0f} | {r['draws_mb']:.0f} |"
+        )
     if "kills" in told:
         k = told["kills"]
-        lines += ["", f"Killed with SIGKILL at {k['kills']} seeded instants and given again, the batch was identical to an undisturbed one {k['identical_after_resume']} times: tables byte for byte but for times, draws to the last bit."]  # fmt: skip
+        lines += [
+            "",
+            f"Killed with SIGKILL at {k['kills']} seeded instants and given again, the batch was identical to an undisturbed one {k['identical_after_resume']} times: tables byte for byte but for times, draws to the last bit.",
+        ]
     return "\n".join(lines) + "\n"
 
 
 PARTS = {
-    "sizes": sizes, "kills": kills,
+    "sizes": sizes,
+    "kills": kills,
     "public": lambda folder: shipped(folder, "public-ladders"),
     "small": lambda folder: shipped(folder, "public-ladders-small"),
-}  # fmt: skip
+}
 
 
 def main() -> None:

@@ -23,17 +23,28 @@ CANDIDATES = (
 )
 CHINCHILLA = ("chinchilla_epoch", "--budget", "5.76e23")
 GADRE = (
-    "gadre_overtrain", "--columns", "N=params,D=tokens,C=flops,L=loss_openlm", "--budget", "1e22",
-)  # fmt: skip
+    "gadre_overtrain",
+    "--columns",
+    "N=params,D=tokens,C=flops,L=loss_openlm",
+    "--budget",
+    "1e22",
+)
 
 
 def timed(folder: Path, *words: str) -> tuple[float, int]:
     """Seconds on the clock and the exit code of one command in a process of its own."""
-    own = os.environ | {"NSTAR_CACHE": str(folder / "cache"), "XDG_CACHE_HOME": str(folder)}  # fmt: skip
+    own = os.environ | {
+        "NSTAR_CACHE": str(folder / "cache"),
+        "XDG_CACHE_HOME": str(folder),
+    }
     start = time.perf_counter()
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "nstar"), *words], cwd=folder, env=own, capture_output=True, check=False
-    )  # fmt: skip
+        [str(Path(sys.executable).parent / "nstar"), *words],
+        cwd=folder,
+        env=own,
+        capture_output=True,
+        check=False,
+    )
     return time.perf_counter() - start, done.returncode
 
 
@@ -66,12 +77,19 @@ def main() -> None:
         start = time.perf_counter()
         subprocess.run([sys.executable, "-c", imports], check=True)
         rows.append(f"| imports alone | {time.perf_counter() - start:.1f} | 0 |")
-    table = "\n".join([
-        "# How long a report takes", "",
-        f"Wall seconds of whole processes, {os.cpu_count()} cores, {platform.machine()}; `python benchmarks/report.py`.",
-        "Exit code 1 says that a check of the numbers failed.", "",
-        "| case | seconds | exit code |", "| --- | --- | --- |", *rows, "",
-    ])  # fmt: skip
+    table = "\n".join(
+        [
+            "# How long a report takes",
+            "",
+            f"Wall seconds of whole processes, {os.cpu_count()} cores, {platform.machine()}; `python benchmarks/report.py`.",
+            "Exit code 1 says that a check of the numbers failed.",
+            "",
+            "| case | seconds | exit code |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
     if out:
         out.write_text(table, encoding="utf-8")
 

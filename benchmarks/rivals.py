@@ -22,7 +22,15 @@ from nstar.samplers import density, modes, nuts
 from nstar.samplers.flat import energy_of, unravel_of
 from nstar.samplers.telling import Model, tell
 
-UNKNOWNS = ("alpha1", "exponent_sum", "floor_share", "level", "nu", "sigma", "size_share")  # fmt: skip
+UNKNOWNS = (
+    "alpha1",
+    "exponent_sum",
+    "floor_share",
+    "level",
+    "nu",
+    "sigma",
+    "size_share",
+)
 CHAINS, WARMUP, DRAWS = 4, 1000, 1000  # of the peers: what each has unless told
 
 
@@ -62,7 +70,10 @@ class Problem:
     def energy(self, mode: modes.Mode, given: Any = None) -> tuple[Callable, Callable]:
         """Minus log density in whitened coordinates, and the map to named unknowns."""
         problem = given or self.given
-        of_flat, unravel = energy_of(self.skeleton, problem), unravel_of(self.skeleton, problem)  # fmt: skip
+        of_flat, unravel = (
+            energy_of(self.skeleton, problem),
+            unravel_of(self.skeleton, problem),
+        )
         priors = density.tabulated(self.law, self.noise, {})
 
         def unknowns(z: Any) -> dict[str, Any]:
@@ -87,7 +98,9 @@ def ours(problem: Problem) -> Engine:
                 settings,
             )
         stats = made.stats
-        return Sampled(made.posterior, int(stats["diverging"].sum()), int(stats["n_steps"].sum()))  # fmt: skip
+        return Sampled(
+            made.posterior, int(stats["diverging"].sum()), int(stats["n_steps"].sum())
+        )
 
     return run
 
@@ -122,8 +135,13 @@ def numpyro_mcmc(problem: Problem, *, whitened: bool) -> Engine:
     """`numpyro.infer.MCMC`, dense mass, chains in turn."""
     from numpyro.infer import MCMC, NUTS
 
-    options = {"num_warmup": WARMUP, "num_samples": DRAWS, "num_chains": CHAINS,
-               "chain_method": "sequential", "progress_bar": False}  # fmt: skip
+    options = {
+        "num_warmup": WARMUP,
+        "num_samples": DRAWS,
+        "num_chains": CHAINS,
+        "chain_method": "sequential",
+        "progress_bar": False,
+    }
     extra = ("diverging", "num_steps")
 
     def run(seed: int) -> Sampled:
@@ -134,7 +152,9 @@ def numpyro_mcmc(problem: Problem, *, whitened: bool) -> Engine:
                 mcmc = MCMC(NUTS(potential_fn=energy, dense_mass=True), **options)
                 start = jnp.zeros((CHAINS, mode.at.size))
                 mcmc.run(key, init_params=start, extra_fields=extra)
-                draws = jax.vmap(jax.vmap(unknowns))(mcmc.get_samples(group_by_chain=True))  # fmt: skip
+                draws = jax.vmap(jax.vmap(unknowns))(
+                    mcmc.get_samples(group_by_chain=True)
+                )
             else:
                 mcmc = MCMC(NUTS(as_written, dense_mass=True), **options)
                 mcmc.run(key, *logs(problem.runs), extra_fields=extra)
@@ -253,9 +273,15 @@ def pymc_nuts(model: Any, names: tuple[str, ...]) -> Engine:
     def run(seed: int) -> Sampled:
         with model:
             trace = pm.sample(
-                draws=DRAWS, tune=WARMUP, chains=CHAINS, cores=1, random_seed=seed,
-                progressbar=False, nuts_sampler="pymc", compute_convergence_checks=False,
-            )  # fmt: skip
+                draws=DRAWS,
+                tune=WARMUP,
+                chains=CHAINS,
+                cores=1,
+                random_seed=seed,
+                progressbar=False,
+                nuts_sampler="pymc",
+                compute_convergence_checks=False,
+            )
         return _of_trace(trace, names, "n_steps")
 
     return run
@@ -269,9 +295,15 @@ def nutpie_nuts(model: Any, names: tuple[str, ...], *, low_rank: bool) -> Engine
 
     def run(seed: int) -> Sampled:
         trace = nutpie.sample(
-            compiled, draws=DRAWS, tune=WARMUP, chains=CHAINS, cores=1, seed=seed,
-            progress_bar=False, adaptation="low_rank" if low_rank else "diag",
-        )  # fmt: skip
+            compiled,
+            draws=DRAWS,
+            tune=WARMUP,
+            chains=CHAINS,
+            cores=1,
+            seed=seed,
+            progress_bar=False,
+            adaptation="low_rank" if low_rank else "diag",
+        )
         return _of_trace(trace, names, "n_steps")
 
     return run
@@ -299,7 +331,9 @@ def engine(name: str, law: str, runs: Any, discrepancy: str) -> Engine:
 
         return stan_nuts(problem, whitened=whitened)
     model = pymc_model(problem, law, whitened=whitened)
-    names = tuple(n for n in problem_names(problem) if n in {v.name for v in model.unobserved_RVs})  # fmt: skip
+    names = tuple(
+        n for n in problem_names(problem) if n in {v.name for v in model.unobserved_RVs}
+    )
     if kind == "PyMC":
         return pymc_nuts(model, names)
     return nutpie_nuts(model, names, low_rank=kind == "nutpie low-rank")

@@ -50,19 +50,31 @@ def run(kinds: list[str], only: list[str], kept: list[dict[str, Any]]) -> None:
             if (ladder.name, kind) in done:
                 continue
             (outcome,) = backtest(
-                replace(ladder.runs, notes=()), **KINDS[kind], priors="informed",
+                replace(ladder.runs, notes=()),
+                **KINDS[kind],
+                priors="informed",
                 tick=lambda done, total: None,
-            )  # fmt: skip
+            )
             fit, record = outcome.fit, outcome.record()
             worst = diagnose(fit.tree, unknowns(fit.law, fit.noise))
-            kept.append({
-                "source": ladder.source, "ladder": ladder.name, "kind": kind, "priors": "informed",
-                "left_out": json.loads(fit.tree.attrs.get("prior_left_out", "[]")),
-                "n_train": record["n_train"], "n_test": record["n_test"],
-                "coverage": record["coverage"]["0.9"], "interval_score": record["interval_score"]["0.9"],
-                "crps": record["crps"], "rmse": record["rmse"], "width": record["width"]["0.9"],
-                "rhat": round(worst.rhat, 3), "divergences": worst.divergences,
-            })  # fmt: skip
+            kept.append(
+                {
+                    "source": ladder.source,
+                    "ladder": ladder.name,
+                    "kind": kind,
+                    "priors": "informed",
+                    "left_out": json.loads(fit.tree.attrs.get("prior_left_out", "[]")),
+                    "n_train": record["n_train"],
+                    "n_test": record["n_test"],
+                    "coverage": record["coverage"]["0.9"],
+                    "interval_score": record["interval_score"]["0.9"],
+                    "crps": record["crps"],
+                    "rmse": record["rmse"],
+                    "width": record["width"]["0.9"],
+                    "rhat": round(worst.rhat, 3),
+                    "divergences": worst.divergences,
+                }
+            )
             print(kept[-1], flush=True)
             _write(kept)
 
@@ -91,10 +103,17 @@ def with_weak(scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
         split = splits[entry["ladder"]]
         assert (split["train"], split["test"]) == (entry["n_train"], entry["n_test"])
         found = split["scores"][WEAK[entry["kind"]]]
-        weak.append(entry | {
-            "priors": "weak", "coverage": found["coverage"]["0.9"], "crps": found["crps"], "rmse": found["rmse"],
-            "interval_score": found["interval_score"]["0.9"], "width": found["width"]["0.9"],
-        })  # fmt: skip
+        weak.append(
+            entry
+            | {
+                "priors": "weak",
+                "coverage": found["coverage"]["0.9"],
+                "crps": found["crps"],
+                "rmse": found["rmse"],
+                "interval_score": found["interval_score"]["0.9"],
+                "width": found["width"]["0.9"],
+            }
+        )
     return [*weak, *scores]
 
 
@@ -129,7 +148,9 @@ def page(scores: list[dict[str, Any]]) -> str:
     parts = []
     for kind in dict.fromkeys(e["kind"] for e in scores):
         parts.append(f"## {kind} law, one decade held out\n")
-        parts.append("| source (ladders) | coverage of 90 %: weak | informed | interval score: weak | informed | ratio | CRPS: weak | informed | rms: weak | informed | width: weak | informed |")  # fmt: skip
+        parts.append(
+            "| source (ladders) | coverage of 90 %: weak | informed | interval score: weak | informed | ratio | CRPS: weak | informed | rms: weak | informed | width: weak | informed |"
+        )
         parts.append("|" + " --- |" * 12)
         names = [s for k, p, s in found if k == kind and p == "informed"]
         for source in sorted(names, key=lambda s: s == "all"):

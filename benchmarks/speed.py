@@ -28,15 +28,20 @@ FOLDER = Path(__file__).parent / "results"
 PEERS = ("nutpie low-rank", "nutpie", "NumPyro MCMC", "BlackJAX", "PyMC", "Stan")
 MODELS = {  # law, table, discrepancy, engines
     "chinchilla": (
-        "chinchilla", "chinchilla_epoch", "none",
+        "chinchilla",
+        "chinchilla_epoch",
+        "none",
         ("nstar", *PEERS, *(f"{p}, whitened" for p in PEERS)),
     ),
     "isoflop": (
-        "isoflop", "llama3", "none", ("nstar", "nutpie", "nutpie low-rank"),
+        "isoflop",
+        "llama3",
+        "none",
+        ("nstar", "nutpie", "nutpie low-rank"),
     ),
     "discrepancy": ("coupled", "chinchilla_epoch", "waves", ("nstar",)),
     "no discrepancy": ("coupled", "chinchilla_epoch", "none", ("nstar",)),
-}  # fmt: skip
+}
 SIZES = (100, 300, 1000, 3000, 10000)
 GROWTH = {
     f"{n} runs, {discrepancy}": ("chinchilla", n, discrepancy, ("nstar",))
@@ -92,19 +97,37 @@ def measured(name: str, model: str, repeats: int) -> dict[str, Any]:
         made = run(seed)
         cpu = cpu_seconds() - cpu
         draws = xr.Dataset(
-            {n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v)
-             for n, v in made.draws.items() if not n.startswith(("offset", "waves"))}
-        )  # fmt: skip
-        least = {m: min(float(v.min()) for v in ess(draws, method=m).data_vars.values()) for m in ("bulk", "tail")}  # fmt: skip
+            {
+                n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v)
+                for n, v in made.draws.items()
+                if not n.startswith(("offset", "waves"))
+            }
+        )
+        least = {
+            m: min(float(v.min()) for v in ess(draws, method=m).data_vars.values())
+            for m in ("bulk", "tail")
+        }
         worst = max(float(v.max()) for v in rhat(draws).data_vars.values())
         mean, error = draws.mean(("chain", "draw")), mcse(draws, method="mean")
-        rows.append({
-            "seed": seed, "cpu": cpu, "compiles": len(compiled) - before,
-            "ess": min(least.values()), "rhat": worst,
-            "divergences": made.divergences, "leapfrogs": made.leapfrogs,
-            "mean": {n: np.asarray(v).tolist() for n, v in mean.data_vars.items() if v.ndim == 0},
-            "mcse": {n: float(v) for n, v in error.data_vars.items() if v.ndim == 0},
-        })  # fmt: skip
+        rows.append(
+            {
+                "seed": seed,
+                "cpu": cpu,
+                "compiles": len(compiled) - before,
+                "ess": min(least.values()),
+                "rhat": worst,
+                "divergences": made.divergences,
+                "leapfrogs": made.leapfrogs,
+                "mean": {
+                    n: np.asarray(v).tolist()
+                    for n, v in mean.data_vars.items()
+                    if v.ndim == 0
+                },
+                "mcse": {
+                    n: float(v) for n, v in error.data_vars.items() if v.ndim == 0
+                },
+            }
+        )
     return {"cold_cpu": cold[0], "cold_wall": cold[1], "runs": rows}
 
 
@@ -146,8 +169,17 @@ def limit(model: str) -> dict[str, float]:
             momenta = random.normal(size=(BLOCK, size))
             seeds = random.integers(2**32, size=BLOCK, dtype=np.uint32)
             return jax.block_until_ready(
-                explore(problem.skeleton, problem.given, mode, order, walk, points, momenta, seeds)
-            )  # fmt: skip
+                explore(
+                    problem.skeleton,
+                    problem.given,
+                    mode,
+                    order,
+                    walk,
+                    points,
+                    momenta,
+                    seeds,
+                )
+            )
 
         found = go(start, walk)[1]
         walk = walk._replace(energy=found["energy"][0], slope=found["slope"][0])
@@ -170,12 +202,27 @@ def _cpu(run: Any) -> float:
 
 def in_a_process(name: str, model: str, repeats: int, core: int, cache: str) -> Any:
     """Measure an engine in a fresh process on one core."""
-    command = ["taskset", "-c", str(core), sys.executable, __file__, "--one", name,
-               "--models", model, "--repeats", str(repeats)]  # fmt: skip
-    env = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache, "XDG_CACHE_HOME": cache,
-           "OMP_NUM_THREADS": "1",
-           "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-           "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0"}  # fmt: skip
+    command = [
+        "taskset",
+        "-c",
+        str(core),
+        sys.executable,
+        __file__,
+        "--one",
+        name,
+        "--models",
+        model,
+        "--repeats",
+        str(repeats),
+    ]
+    env = {
+        **os.environ,
+        "JAX_COMPILATION_CACHE_DIR": cache,
+        "XDG_CACHE_HOME": cache,
+        "OMP_NUM_THREADS": "1",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+    }
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         return {"failed": done.stderr.strip().splitlines()[-1:]}
@@ -187,9 +234,10 @@ def agreement(row: dict[str, Any], ours: dict[str, Any]) -> float:
     a, b = row["runs"][-1], ours["runs"][-1]
     both = set(a["mean"]) & set(b["mean"])
     return max(
-        abs(a["mean"][n] - b["mean"][n]) / (a["mcse"][n] ** 2 + b["mcse"][n] ** 2) ** 0.5
+        abs(a["mean"][n] - b["mean"][n])
+        / (a["mcse"][n] ** 2 + b["mcse"][n] ** 2) ** 0.5
         for n in both
-    )  # fmt: skip
+    )
 
 
 def reduced(rows: dict[str, Any]) -> dict[str, Any]:
@@ -245,7 +293,9 @@ def growth(models: dict[str, Any]) -> list[str]:
             lines.append(f"| {n} | {discrepancy} | failed: {' '.join(row['failed'])} |")
             continue
         diverged = sum(r["divergences"] for r in row["runs"])
-        lines.append(f"| {n} | {discrepancy} | {row['cpu']:.2f} | {row['ess']:.0f} | {1000 / row['rate']:.2f} | {diverged} |")  # fmt: skip
+        lines.append(
+            f"| {n} | {discrepancy} | {row['cpu']:.2f} | {row['ess']:.0f} | {1000 / row['rate']:.2f} | {diverged} |"
+        )
     return lines
 
 
@@ -272,7 +322,11 @@ def written(document: dict[str, Any]) -> list[str]:
         law, data, discrepancy, _ = MODELS[model]
         if model in GROWTH:
             continue
-        text += [f"## {model}: {law} on {data}, discrepancy {discrepancy}\n", *table(rows), ""]  # fmt: skip
+        text += [
+            f"## {model}: {law} on {data}, discrepancy {discrepancy}\n",
+            *table(rows),
+            "",
+        ]
     text += [
         "## How far from the limit\n",
         "Microseconds inside one compiled program; a gradient is the least a leapfrog costs.\n",
@@ -281,7 +335,9 @@ def written(document: dict[str, Any]) -> list[str]:
     ]
     for model, row in document["limits"].items():
         if "failed" not in row:
-            text.append(f"| {model} | {row['gradient']:.1f} | {row['leapfrog']:.1f} | {row['leapfrog'] / row['gradient']:.2f} |")  # fmt: skip
+            text.append(
+                f"| {model} | {row['gradient']:.1f} | {row['leapfrog']:.1f} | {row['leapfrog'] / row['gradient']:.2f} |"
+            )
     text += growth(document["models"])
     return text
 
@@ -299,7 +355,11 @@ def main() -> None:
     if asked.one:
         warnings.simplefilter("ignore")
         one, model = asked.one, asked.models[0]
-        print(json.dumps(limit(model) if one == "limit" else measured(one, model, asked.repeats)))  # fmt: skip
+        print(
+            json.dumps(
+                limit(model) if one == "limit" else measured(one, model, asked.repeats)
+            )
+        )
         return
     record, here = FOLDER / "speed.json", machine()
     document: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
@@ -316,7 +376,10 @@ def main() -> None:
                 row = in_a_process(name, model, repeats, asked.core, cache)
                 again = in_a_process(name, model, 0, asked.core, cache)
             row["second_cpu"] = again.get("cold_cpu", float("nan"))
-            print(f"{model}: {name}: {row.get('failed') or [r['cpu'] for r in row['runs']]}", file=sys.stderr)  # fmt: skip
+            print(
+                f"{model}: {name}: {row.get('failed') or [r['cpu'] for r in row['runs']]}",
+                file=sys.stderr,
+            )
             rows[name] = row
         document["models"][model] = reduced(rows)
         if model in GROWTH:

@@ -155,7 +155,9 @@ def _draw(
             print(f"  importance sampling: {size:.0f} effective draws", file=sys.stderr)
         chosen = theta[rng.choice(len(theta), DRAWS, p=weight)]
         keys = jax.random.split(jax.random.key(seed), DRAWS)
-        run = jax.jit(lambda t, k: jax.lax.map(lambda a: predict(*a), (t, k), batch_size=25))  # fmt: skip
+        run = jax.jit(
+            lambda t, k: jax.lax.map(lambda a: predict(*a), (t, k), batch_size=25)
+        )
         return np.asarray(run(chosen, keys))
 
 

@@ -108,8 +108,17 @@ def bent_fit(once: Callable, llama3: nstar.Observations) -> nstar.Fit:
 @pytest.fixture(scope="session")
 def repeated_fit(once: Callable) -> nstar.Fit:
     """Simulated runs of 1 to 60 epochs, with the decays that Muennighoff finds."""
-    truth = {"level": 2.6, "floor_share": 0.65, "size_share": 0.5, "alpha1": 0.5, "exponent_sum": 0.7,
-             "R_D": 15.4, "R_N": 5.3, "sigma": 0.003, "nu": 5.0}  # fmt: skip
+    truth = {
+        "level": 2.6,
+        "floor_share": 0.65,
+        "size_share": 0.5,
+        "alpha1": 0.5,
+        "exponent_sum": 0.7,
+        "R_D": 15.4,
+        "R_N": 5.3,
+        "sigma": 0.003,
+        "nu": 5.0,
+    }
     made = nstar.simulate("data_constrained", repeated(), truth, seed=4)
     table = repeated() | {"L": made["L"].to_numpy()[0]}
     return once("repeated", table, "data_constrained", discrepancy="none")
@@ -118,7 +127,12 @@ def repeated_fit(once: Callable) -> nstar.Fit:
 @pytest.fixture(scope="session")
 def clip_fit(once: Callable) -> nstar.Fit:
     """Fourteen simulated runs whose error leaves chance and saturates."""
-    truth = {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12, "sigma_accuracy": 0.01}  # fmt: skip
+    truth = {
+        "error": 0.3,
+        "error_floor_share": 0.3,
+        "slope": 0.12,
+        "sigma_accuracy": 0.01,
+    }
     law, C = "bounded_metric(chance=0.001)", np.geomspace(1e17, 1e21, 14)
     made = nstar.simulate(law, {"C": C}, truth, seed=1)
     table = {"C": C, "metric": made["metric"].to_numpy()[0]}

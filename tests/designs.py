@@ -39,7 +39,9 @@ def mixtures() -> dict[str, np.ndarray]:
 def upcycled() -> dict[str, np.ndarray]:
     """Mixtures from dense parents of few tokens to several times their own."""
     x = mixtures()
-    return x | {"dense_tokens": x["D"] * np.resize([0.1, 1.0, 5.0, 0.4, 2.0, 1.0, 0.1], 48)}  # fmt: skip
+    return x | {
+        "dense_tokens": x["D"] * np.resize([0.1, 1.0, 5.0, 0.4, 2.0, 1.0, 0.1], 48)
+    }
 
 
 def vocabularies() -> dict[str, np.ndarray]:

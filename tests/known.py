@@ -14,8 +14,12 @@ def known(name, x, truth, draws=200, jitter=0.0):
     law = law.at(runs.columns, runs.cost) if hasattr(law, "at") else law
     random = np.random.default_rng(0)
     posterior = {
-        n: (("chain", "draw", *(["size"] * np.ndim(v))), np.asarray(v) * (1 + jitter * random.standard_normal((1, draws, *np.shape(v)))))
+        n: (
+            ("chain", "draw", *(["size"] * np.ndim(v))),
+            np.asarray(v)
+            * (1 + jitter * random.standard_normal((1, draws, *np.shape(v)))),
+        )
         for n, v in truth.items()
-    }  # fmt: skip
+    }
     tree = xr.DataTree.from_dict({"posterior": xr.Dataset(posterior)})
     return nstar.Fit(law, noise, runs, tree, 0)

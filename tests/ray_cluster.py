@@ -55,7 +55,9 @@ def say(text):
         print("a node was removed")
 
 
-made = refit(sys.argv[1], sys.argv[2], engine=OnRay(gpus=1.0, cache=default_folder()), say=say)  # fmt: skip
+made = refit(
+    sys.argv[1], sys.argv[2], engine=OnRay(gpus=1.0, cache=default_folder()), say=say
+)
 ray.shutdown()
 cluster.shutdown()
 sys.exit(bool(made.failed))

@@ -31,8 +31,16 @@ from nstar.verdicts import Check, Status
 
 LAWS = ("chinchilla", "coupled")
 FAST = Settings(chains=2, warmup=200, draws=250)
-TRUTH = {"level": 2.6, "floor_share": 0.6, "size_share": 0.5, "alpha1": 0.5,
-         "exponent_sum": 0.8, "coupling": 0.3, "sigma": 0.002, "nu": 6.0}  # fmt: skip
+TRUTH = {
+    "level": 2.6,
+    "floor_share": 0.6,
+    "size_share": 0.5,
+    "alpha1": 0.5,
+    "exponent_sum": 0.8,
+    "coupling": 0.3,
+    "sigma": 0.002,
+    "nu": 6.0,
+}
 BUDGETS = [1e22, 1e23]
 DESIGN = {name: column[:32] for name, column in profiles().items()}  # four budgets
 
@@ -118,8 +126,10 @@ def test_an_average_comes_back_from_one_file(averaged, tmp_path, capsys, monkeyp
     file = averaged.save(tmp_path / "average.nc")
     back = nstar.load(file)
     assert (back.names, back.weights, back.how) == (
-        averaged.names, averaged.weights, averaged.how,
-    )  # fmt: skip
+        averaged.names,
+        averaged.weights,
+        averaged.how,
+    )
     said = (prediction.loss(a, [1e9, 7e9], [2e10, 1e12]) for a in (averaged, back))
     first, second = said
     assert first.equals(second)
@@ -133,7 +143,9 @@ def test_an_average_comes_back_from_one_file(averaged, tmp_path, capsys, monkeyp
     assert list(document["weights"]) == list(LAWS)
     assert {"chinchilla: alpha1", "coupled: coupling"} <= set(document["unknowns"])
     with h5py.File(file, "r+") as opened:
-        opened.attrs["nstar_parts"] = opened.attrs["nstar_parts"].replace("0.", "0.1", 1)  # fmt: skip
+        opened.attrs["nstar_parts"] = opened.attrs["nstar_parts"].replace(
+            "0.", "0.1", 1
+        )
     with pytest.raises(ValueError, match="edited or damaged"):
         nstar.load(file)
 
@@ -247,7 +259,9 @@ def test_components_speak_of_the_same_runs(averaged):
     with pytest.raises(ValueError, match="the same runs, but coupled takes 20"):
         averaging._require_alike(LAWS, (first, fewer))
     elsewhere = replace(second, runs=replace(second.runs, source="another"))
-    with pytest.raises(ValueError, match="runs of one source, but coupled takes another"):  # fmt: skip
+    with pytest.raises(
+        ValueError, match="runs of one source, but coupled takes another"
+    ):
         Average((first, elsewhere), LAWS, (0.5, 0.5), averaged.how)
     with pytest.raises(ValueError, match="sum to 1"):
         Average((first, second), LAWS, (0.5, 0.4), averaged.how)

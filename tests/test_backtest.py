@@ -92,8 +92,15 @@ def test_a_true_law_is_covered():
     """On runs simulated from the law itself, 90 % intervals hold about 90 %."""
     from designs import profiles
 
-    truth = {"level": 2.6, "floor_share": 0.65, "size_share": 0.5, "alpha1": 0.5,
-             "exponent_sum": 0.7, "sigma": 0.004, "nu": 6.0}  # fmt: skip
+    truth = {
+        "level": 2.6,
+        "floor_share": 0.65,
+        "size_share": 0.5,
+        "alpha1": 0.5,
+        "exponent_sum": 0.7,
+        "sigma": 0.004,
+        "nu": 6.0,
+    }
     made = nstar.simulate("chinchilla", profiles(), truth, draws=8, seed=2)[
         "L"
     ].to_numpy()
@@ -185,7 +192,9 @@ def test_intervals_far_too_wide_are_for_review(monkeypatch):
 
 def invented(misses):
     """What was said of eight runs, of which the first few came out far above."""
-    test = nstar.read_runs({"N": np.geomspace(1e8, 1e9, 8), "D": np.full(8, 1e10), "L": np.full(8, 3.0)})  # fmt: skip
+    test = nstar.read_runs(
+        {"N": np.geomspace(1e8, 1e9, 8), "D": np.full(8, 1e10), "L": np.full(8, 3.0)}
+    )
     draws = np.log(3.0) + 0.01 * np.random.default_rng(0).normal(size=(500, 8))
     draws[:, :misses] -= 0.05
     fit = SimpleNamespace(law=SimpleNamespace(response=LOG_LOSS))
@@ -204,9 +213,16 @@ def test_a_panel_counts_what_came_inside():
     assert len(inside) == 5
 
 
-@pytest.mark.parametrize(("kind", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")]
+)
 def test_a_figure_has_a_panel_for_each_hold_out(kind, start):
-    held = [("one", invented(0)), ("one", invented(1)), ("two", invented(2)), ("two", invented(8))]  # fmt: skip
+    held = [
+        ("one", invented(0)),
+        ("one", invented(1)),
+        ("two", invented(2)),
+        ("two", invented(8)),
+    ]
     drawn = figure(held, kind)
     assert drawn.startswith(start)
     if kind == "svg":

@@ -87,47 +87,137 @@ def test_rows_of_a_file_are_counted_from_its_header(cell, tmp_path):
 def test_whole_columns_of_another_type_are_refused():
     dates = pd.date_range("2024-01-01", periods=len(N))
     for cells in (N > 1e9, dates, pd.to_timedelta(np.arange(len(N)), "D"), N * 1j):
-        _refused(lambda c=cells: nstar.read_runs(pd.DataFrame(_with(loss=c))), r"row 1, column 'loss' \(L\): expected a number")  # fmt: skip
+        _refused(
+            lambda c=cells: nstar.read_runs(pd.DataFrame(_with(loss=c))),
+            r"row 1, column 'loss' \(L\): expected a number",
+        )
 
 
 READ = {
-    "near a data set": (("lama3",), ("lama3: neither a file nor a data set", "'llama3'")),
+    "near a data set": (
+        ("lama3",),
+        ("lama3: neither a file nor a data set", "'llama3'"),
+    ),
     "like nothing": (("zzzzzzzz",), ("neither a file nor a data set", "nstar data")),
     "a table as text": (("N,D,L\n1,2,3\n",), ("several lines", r"\.csv file")),
     "too long a name": (("x" * 5000,), ("no path",)),
     "current folder": ((".",), ("is a folder",)),
     "empty name": (("",), ("is a folder",)),
-    "two losses": ((_with(val_loss=L),), (r"\['loss', 'val_loss'\] could each be L", r"--columns L=loss")),
+    "two losses": (
+        (_with(val_loss=L),),
+        (r"\['loss', 'val_loss'\] could each be L", r"--columns L=loss"),
+    ),
     "two of one name": ((_with(Loss=L),), (r"could each be L",)),
-    "a column not there": ((GOOD, {"N": "parms"}), ("no column 'parms' for N", "did you mean \\['params'\\]")),
-    "a column like no other": ((GOOD, {"N": "qqq"}), ("no column 'qqq' for N", "there are \\['params'")),
-    "our name in lower case": ((GOOD, {"n": "params"}), ("called 'n'", "N=params", "ours: N, D, C, L")),
-    "an alias for our name": ((GOOD, {"tokens": "tokens"}), ("called 'tokens'", "D=tokens")),
-    "a misspelt name of ours": ((GOOD, {"budgets": "params"}), ("called 'budgets'", "budget=params")),
-    "one column twice": ((GOOD, {"N": "tokens", "D": "tokens"}), ("'tokens' cannot be both N and D",)),
-    "filter without column": ((GOOD, None, ["corpus=c4"]), (r"filter 'corpus=c4'", "no column 'corpus'")),
+    "a column not there": (
+        (GOOD, {"N": "parms"}),
+        ("no column 'parms' for N", "did you mean \\['params'\\]"),
+    ),
+    "a column like no other": (
+        (GOOD, {"N": "qqq"}),
+        ("no column 'qqq' for N", "there are \\['params'"),
+    ),
+    "our name in lower case": (
+        (GOOD, {"n": "params"}),
+        ("called 'n'", "N=params", "ours: N, D, C, L"),
+    ),
+    "an alias for our name": (
+        (GOOD, {"tokens": "tokens"}),
+        ("called 'tokens'", "D=tokens"),
+    ),
+    "a misspelt name of ours": (
+        (GOOD, {"budgets": "params"}),
+        ("called 'budgets'", "budget=params"),
+    ),
+    "one column twice": (
+        (GOOD, {"N": "tokens", "D": "tokens"}),
+        ("'tokens' cannot be both N and D",),
+    ),
+    "filter without column": (
+        (GOOD, None, ["corpus=c4"]),
+        (r"filter 'corpus=c4'", "no column 'corpus'"),
+    ),
     "filter near a column": ((GOOD, None, ["parms>1"]), (r"did you mean \['params'",)),
-    "filter that leaves nothing": ((_with(corpus=["c4"] * 30), None, ["corpus=pile"]), ("leaves no row", "values seen in 'corpus': 'c4'")),
-    "unreadable filter": ((GOOD, None, ["params"]), ("filter 'params'", "expected col=value")),
-    "filter with no bound": ((GOOD, None, ["params>"]), ("expected a number after >, got ''",)),
-    "text compared": ((_with(corpus=["c4"] * 30), None, ["corpus>3"]), (r"filter 'corpus>3'", "> compares numbers", "row 1.*'c4'")),
-    "compared with text": ((GOOD, None, ["loss<low"]), ("expected a number after <, got 'low'",)),
-    "billions of parameters": ((_with(params=N / 1e9),), (r"'params' \(N\)", "from 0.1 to 10", "look like billions", "by 1e9")),
-    "billions of tokens": ((_with(tokens=D / 1e9),), (r"'tokens' \(D\)", "look like billions")),
-    "millions of parameters": ((_with(params=N / 1e6, tokens=D),), (r"\(N\)|tokens per parameter", "multiply")),
-    "billions beside millions": ((_with(params=N * 1e3, tokens=D / 1e7),), ("tokens per parameter", r"N = .*'params'", "multiply the column")),
-    "log10 parameters": ((_with(params=np.log10(N)),), ("from 8 to 10", "base-10 logarithms", r"10\*\*params")),
-    "log10 tokens": ((_with(tokens=np.log10(D)),), ("base-10 logarithms", r"10\*\*tokens")),
-    "log10 FLOP": ((_with(tokens=None, flops=np.log10(6 * N * D)),), (r"'flops' \(C\)", "base-10 logarithms")),
-    "natural logs of parameters": ((_with(params=np.log(N)),), ("natural logarithms", r"exp\(params\)")),
-    "natural logs of FLOP": ((_with(tokens=None, flops=np.log(6 * N * D)),), ("natural logarithms", r"exp\(flops\)")),
-    "petaFLOP-days": ((_with(tokens=None, flops=6 * N * D / 8.64e19),), (r"\(C\)", "petaFLOP-days", "8.64e19")),
-    "petaFLOP without tokens": ((_with(tokens=None, flops=6 * N * D / 1e10),), ("tokens per parameter", "D follows from N and C", "'flops'")),
-    "C of another unit": ((_with(flops=6 * N * D / 1e3),), ("row", "0.001 times 6 N D", "30 rows of 30", "--flop-per-param-token")),
-    "one C mistyped": ((_with(flops=6 * N * D * np.where(np.arange(30) == 6, 100, 1)),), ("row 7", "100 times 6 N D", "1 row of 30")),
-    "a budget of zero": ((_with(budget=np.where(N > 1e9, 1e20, 0)),), (r"'budget' \(budget\)", "got 0")),
-    "a negative standard error": ((_with(se=-np.ones(30)),), (r"'se' \(se\)", "standard error, finite and not negative", "got -1")),
-}  # fmt: skip
+    "filter that leaves nothing": (
+        (_with(corpus=["c4"] * 30), None, ["corpus=pile"]),
+        ("leaves no row", "values seen in 'corpus': 'c4'"),
+    ),
+    "unreadable filter": (
+        (GOOD, None, ["params"]),
+        ("filter 'params'", "expected col=value"),
+    ),
+    "filter with no bound": (
+        (GOOD, None, ["params>"]),
+        ("expected a number after >, got ''",),
+    ),
+    "text compared": (
+        (_with(corpus=["c4"] * 30), None, ["corpus>3"]),
+        (r"filter 'corpus>3'", "> compares numbers", "row 1.*'c4'"),
+    ),
+    "compared with text": (
+        (GOOD, None, ["loss<low"]),
+        ("expected a number after <, got 'low'",),
+    ),
+    "billions of parameters": (
+        (_with(params=N / 1e9),),
+        (r"'params' \(N\)", "from 0.1 to 10", "look like billions", "by 1e9"),
+    ),
+    "billions of tokens": (
+        (_with(tokens=D / 1e9),),
+        (r"'tokens' \(D\)", "look like billions"),
+    ),
+    "millions of parameters": (
+        (_with(params=N / 1e6, tokens=D),),
+        (r"\(N\)|tokens per parameter", "multiply"),
+    ),
+    "billions beside millions": (
+        (_with(params=N * 1e3, tokens=D / 1e7),),
+        ("tokens per parameter", r"N = .*'params'", "multiply the column"),
+    ),
+    "log10 parameters": (
+        (_with(params=np.log10(N)),),
+        ("from 8 to 10", "base-10 logarithms", r"10\*\*params"),
+    ),
+    "log10 tokens": (
+        (_with(tokens=np.log10(D)),),
+        ("base-10 logarithms", r"10\*\*tokens"),
+    ),
+    "log10 FLOP": (
+        (_with(tokens=None, flops=np.log10(6 * N * D)),),
+        (r"'flops' \(C\)", "base-10 logarithms"),
+    ),
+    "natural logs of parameters": (
+        (_with(params=np.log(N)),),
+        ("natural logarithms", r"exp\(params\)"),
+    ),
+    "natural logs of FLOP": (
+        (_with(tokens=None, flops=np.log(6 * N * D)),),
+        ("natural logarithms", r"exp\(flops\)"),
+    ),
+    "petaFLOP-days": (
+        (_with(tokens=None, flops=6 * N * D / 8.64e19),),
+        (r"\(C\)", "petaFLOP-days", "8.64e19"),
+    ),
+    "petaFLOP without tokens": (
+        (_with(tokens=None, flops=6 * N * D / 1e10),),
+        ("tokens per parameter", "D follows from N and C", "'flops'"),
+    ),
+    "C of another unit": (
+        (_with(flops=6 * N * D / 1e3),),
+        ("row", "0.001 times 6 N D", "30 rows of 30", "--flop-per-param-token"),
+    ),
+    "one C mistyped": (
+        (_with(flops=6 * N * D * np.where(np.arange(30) == 6, 100, 1)),),
+        ("row 7", "100 times 6 N D", "1 row of 30"),
+    ),
+    "a budget of zero": (
+        (_with(budget=np.where(N > 1e9, 1e20, 0)),),
+        (r"'budget' \(budget\)", "got 0"),
+    ),
+    "a negative standard error": (
+        (_with(se=-np.ones(30)),),
+        (r"'se' \(se\)", "standard error, finite and not negative", "got -1"),
+    ),
+}
 
 
 @pytest.mark.parametrize("case", READ)
@@ -137,11 +227,23 @@ def test_a_table_is_refused_with_a_reason(case):
 
 
 def test_options_of_another_kind_are_refused():
-    _refused(lambda: nstar.read_runs(GOOD, "N=params"), "columns: expected a map", kind=TypeError)  # fmt: skip
+    _refused(
+        lambda: nstar.read_runs(GOOD, "N=params"),
+        "columns: expected a map",
+        kind=TypeError,
+    )
     for k in (0, -6, np.nan, np.inf, "6"):
         _refused(lambda k=k: nstar.read_runs(GOOD, k=k), "positive finite number, got")
-    _refused(lambda: nstar.read_runs(GOOD, params_counted="totl"), "one of total, non-embedding", "'totl'")  # fmt: skip
-    _refused(lambda: nstar.read_runs("no/such/ladder.csv"), "no such file", kind=FileNotFoundError)  # fmt: skip
+    _refused(
+        lambda: nstar.read_runs(GOOD, params_counted="totl"),
+        "one of total, non-embedding",
+        "'totl'",
+    )
+    _refused(
+        lambda: nstar.read_runs("no/such/ladder.csv"),
+        "no such file",
+        kind=FileNotFoundError,
+    )
 
 
 @dataclass(frozen=True)
@@ -178,39 +280,150 @@ class Normalised(Accuracy):
     response = NORMALISED_LOSS
 
 
-CHINCHILLA, ISOFLOP, ALLOCATION = (LAWS[n]() for n in ("chinchilla", "isoflop", "allocation"))  # fmt: skip
+CHINCHILLA, ISOFLOP, ALLOCATION = (
+    LAWS[n]() for n in ("chinchilla", "isoflop", "allocation")
+)
 K, OUT_OF = np.arange(30.0) % 10, np.full(30, 10)
-PAIRS = {"N": [1e9, 2e9] * 3, "D": [2e10, 1e10] * 3, "budget": [1e20, 1e20, 2e20, 2e20, 4e20, 4e20], "L": [3.0, 2.9, 2.8, 2.7, 2.6, 2.5]}  # fmt: skip
+PAIRS = {
+    "N": [1e9, 2e9] * 3,
+    "D": [2e10, 1e10] * 3,
+    "budget": [1e20, 1e20, 2e20, 2e20, 4e20, 4e20],
+    "L": [3.0, 2.9, 2.8, 2.7, 2.6, 2.5],
+}
 ASK = {
-    "C missing": (_with(params=None, tokens=None), ALLOCATION, ("needs column 'C'", "two of N, D and C")),
-    "only N": (_with(tokens=None), CHINCHILLA, ("needs column 'D'", "beside N: any two give the third", "--columns D=")),
-    "no size at all": ({"loss": L}, CHINCHILLA, ("needs column 'N'", "the third follows")),
-    "no loss": (_with(loss=None), CHINCHILLA, ("Chinchilla law needs column 'L'", "--columns L=")),
-    "another name for tokens": (_with(tokens=None, seen_tokens=D), CHINCHILLA, (r"did you mean \['seen_tokens'\]",)),
-    "no budgets": (GOOD, ISOFLOP, ("needs column 'budget'", "three budgets of three runs", "--columns budget=")),
-    "two budgets": (_with(budget=np.where(N > 1e9, 1e20, 1e21)), ISOFLOP, ("2 isoFLOP budgets", "at least three")),
-    "budgets of two": (PAIRS, ISOFLOP, ("no isoFLOP budget has three runs", "allocation law")),
-    "too few runs": ({k: v[:5] for k, v in GOOD.items()}, CHINCHILLA, ("5 runs are too few for the 5 unknowns", "level, floor_share", "at least 6")),
-    "an empty loss": (_with(loss={3: ""}), CHINCHILLA, (r"row 3, column 'loss' \(L\)", "an empty cell", "--where")),
-    "an infinite loss": (_with(loss={3: "inf"}), CHINCHILLA, (r"row 3, column 'loss' \(L\)", "finite number, got inf")),
-    "a normalised loss": (_with(loss=L - 5), CHINCHILLA, ("row ", r"\(0, inf\)", "got -", "normalised_loss")),
+    "C missing": (
+        _with(params=None, tokens=None),
+        ALLOCATION,
+        ("needs column 'C'", "two of N, D and C"),
+    ),
+    "only N": (
+        _with(tokens=None),
+        CHINCHILLA,
+        ("needs column 'D'", "beside N: any two give the third", "--columns D="),
+    ),
+    "no size at all": (
+        {"loss": L},
+        CHINCHILLA,
+        ("needs column 'N'", "the third follows"),
+    ),
+    "no loss": (
+        _with(loss=None),
+        CHINCHILLA,
+        ("Chinchilla law needs column 'L'", "--columns L="),
+    ),
+    "another name for tokens": (
+        _with(tokens=None, seen_tokens=D),
+        CHINCHILLA,
+        (r"did you mean \['seen_tokens'\]",),
+    ),
+    "no budgets": (
+        GOOD,
+        ISOFLOP,
+        ("needs column 'budget'", "three budgets of three runs", "--columns budget="),
+    ),
+    "two budgets": (
+        _with(budget=np.where(N > 1e9, 1e20, 1e21)),
+        ISOFLOP,
+        ("2 isoFLOP budgets", "at least three"),
+    ),
+    "budgets of two": (
+        PAIRS,
+        ISOFLOP,
+        ("no isoFLOP budget has three runs", "allocation law"),
+    ),
+    "too few runs": (
+        {k: v[:5] for k, v in GOOD.items()},
+        CHINCHILLA,
+        ("5 runs are too few for the 5 unknowns", "level, floor_share", "at least 6"),
+    ),
+    "an empty loss": (
+        _with(loss={3: ""}),
+        CHINCHILLA,
+        (r"row 3, column 'loss' \(L\)", "an empty cell", "--where"),
+    ),
+    "an infinite loss": (
+        _with(loss={3: "inf"}),
+        CHINCHILLA,
+        (r"row 3, column 'loss' \(L\)", "finite number, got inf"),
+    ),
+    "a normalised loss": (
+        _with(loss=L - 5),
+        CHINCHILLA,
+        ("row ", r"\(0, inf\)", "got -", "normalised_loss"),
+    ),
     "a loss of zero": (_with(loss={2: 0}), CHINCHILLA, ("row 2", "got 0")),
-    "constant losses": (_with(loss=np.full(30, 2.0)), CHINCHILLA, ("every run has the same loss, 2",)),
-    "accuracy for loss": (_with(loss=1 / L), CHINCHILLA, ("loss rises with compute", "look like an accuracy", "1 - accuracy")),
-    "percent for loss": (_with(loss=100 / L), CHINCHILLA, ("loss rises with compute", "accuracy in percent")),
-    "counts not whole": (_with(successes=K + 0.5, samples=OUT_OF), Binomial(), ("row 1, column 'successes'", "a whole number in", "got 0.5")),
-    "negative counts": (_with(successes=K - 1, samples=OUT_OF), Binomial(), ("row 1", "got -1")),
-    "more successes than samples": (_with(successes=K + 2, samples=OUT_OF), Binomial(), ("row 10", "at most the 10 samples", "got 11", "swapped")),
-    "empty count": (_with(successes=[None, *K[1:]], samples=OUT_OF), Binomial(), ("row 1", "empty cell")),
-    "text in an input": (_with(successes=K, samples=["ten", *OUT_OF[1:]]), Binomial(), ("row 1, column 'samples'", "'ten'")),
-    "no samples": (_with(successes=K), Binomial(), ("Binomial law needs column 'samples'",)),
-    "accuracy in percent": (_with(metric=K * 10), Accuracy(), ("row 2, column 'metric'", r"in \[0, 1\]", "got 10", "divide by 100")),
-    "accuracy below zero": (_with(metric=-K / 20), Accuracy(), ("row 2", r"in \[0, 1\]", "got -0.05")),
-    "no unique tokens": (GOOD, LAWS["data_constrained"](), ("DataConstrained law needs column 'unique_tokens'",)),
-    "no weights left": (_with(sparsity=np.full(30, 1.0)), LAWS["sparsity"](), ("row 1, column 'sparsity'", "from 0 to below 1, got 1", "30 such rows")),
-    "no bits": (_with(w_bits=np.zeros(30), a_bits=np.full(30, 8)), LAWS["precision"](), (r"row 1, column 'w_bits' \(weight_bits\)", "a positive number, got 0")),
+    "constant losses": (
+        _with(loss=np.full(30, 2.0)),
+        CHINCHILLA,
+        ("every run has the same loss, 2",),
+    ),
+    "accuracy for loss": (
+        _with(loss=1 / L),
+        CHINCHILLA,
+        ("loss rises with compute", "look like an accuracy", "1 - accuracy"),
+    ),
+    "percent for loss": (
+        _with(loss=100 / L),
+        CHINCHILLA,
+        ("loss rises with compute", "accuracy in percent"),
+    ),
+    "counts not whole": (
+        _with(successes=K + 0.5, samples=OUT_OF),
+        Binomial(),
+        ("row 1, column 'successes'", "a whole number in", "got 0.5"),
+    ),
+    "negative counts": (
+        _with(successes=K - 1, samples=OUT_OF),
+        Binomial(),
+        ("row 1", "got -1"),
+    ),
+    "more successes than samples": (
+        _with(successes=K + 2, samples=OUT_OF),
+        Binomial(),
+        ("row 10", "at most the 10 samples", "got 11", "swapped"),
+    ),
+    "empty count": (
+        _with(successes=[None, *K[1:]], samples=OUT_OF),
+        Binomial(),
+        ("row 1", "empty cell"),
+    ),
+    "text in an input": (
+        _with(successes=K, samples=["ten", *OUT_OF[1:]]),
+        Binomial(),
+        ("row 1, column 'samples'", "'ten'"),
+    ),
+    "no samples": (
+        _with(successes=K),
+        Binomial(),
+        ("Binomial law needs column 'samples'",),
+    ),
+    "accuracy in percent": (
+        _with(metric=K * 10),
+        Accuracy(),
+        ("row 2, column 'metric'", r"in \[0, 1\]", "got 10", "divide by 100"),
+    ),
+    "accuracy below zero": (
+        _with(metric=-K / 20),
+        Accuracy(),
+        ("row 2", r"in \[0, 1\]", "got -0.05"),
+    ),
+    "no unique tokens": (
+        GOOD,
+        LAWS["data_constrained"](),
+        ("DataConstrained law needs column 'unique_tokens'",),
+    ),
+    "no weights left": (
+        _with(sparsity=np.full(30, 1.0)),
+        LAWS["sparsity"](),
+        ("row 1, column 'sparsity'", "from 0 to below 1, got 1", "30 such rows"),
+    ),
+    "no bits": (
+        _with(w_bits=np.zeros(30), a_bits=np.full(30, 8)),
+        LAWS["precision"](),
+        (r"row 1, column 'w_bits' \(weight_bits\)", "a positive number, got 0"),
+    ),
     "missing metric": (GOOD, Accuracy(), ("needs column 'metric'",)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", ASK)
@@ -227,7 +440,10 @@ def test_a_law_of_ones_own_takes_counts_and_negative_losses():
     np.testing.assert_array_equal(y, K)
     _, _, y = ask(nstar.read_runs(_with(loss=L - 5)), Normalised())
     np.testing.assert_allclose(y, L - 5)
-    _refused(lambda: nstar.fit(_with(successes=K, samples=OUT_OF), Binomial()), "binomial noise is of populations")  # fmt: skip
+    _refused(
+        lambda: nstar.fit(_with(successes=K, samples=OUT_OF), Binomial()),
+        "binomial noise is of populations",
+    )
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning")
@@ -241,14 +457,20 @@ def test_a_binomial_law_is_fitted_with_its_own_noise():
 
 
 PRIORS = {
-    "no such unknown": ({"alpha": "Normal(0, 1)"}, ("prior for 'alpha'", "did you mean", "unknowns: tokens_per")),
+    "no such unknown": (
+        {"alpha": "Normal(0, 1)"},
+        ("prior for 'alpha'", "did you mean", "unknowns: tokens_per"),
+    ),
     "no such family": ({"alpha1": "Norml(0, 1)"}, ("no family 'Norml'", "Normal")),
     "no family": ({"alpha1": "0.5"}, ("prior '0.5'", r"as in LogNormal\(-1.0, 0.5\)")),
     "not closed": ({"alpha1": "Normal(0.5, 0.1"}, ("expected a family and numbers",)),
-    "code": ({"alpha1": "Normal(__import__('os').getpid(), 1)"}, ("expected a family and numbers",)),
+    "code": (
+        {"alpha1": "Normal(__import__('os').getpid(), 1)"},
+        ("expected a family and numbers",),
+    ),
     "negative scale": ({"alpha1": "Normal(0.5, -1)"}, (r"prior 'Normal\(0.5, -1\)'",)),
     "too many": ({"alpha1": "Normal(1, 2, 3, 4)"}, (r"prior 'Normal",)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", PRIORS)
@@ -267,9 +489,13 @@ def test_a_bad_probability_is_refused(prob, allocation_fit):
     _refused(lambda: nstar.plan(allocation_fit, 1e22).table(prob), "between 0 and 1")
 
 
-@pytest.mark.parametrize(("law", "noise"), [("chinchila", None), ("chinchilla", "nromal")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("law", "noise"), [("chinchila", None), ("chinchilla", "nromal")]
+)
 def test_unknown_laws_and_noises_are_refused(law, noise):
-    _refused(lambda: nstar.fit(GOOD, law, noise), "no (law|noise) '", "chinchilla|normal")  # fmt: skip
+    _refused(
+        lambda: nstar.fit(GOOD, law, noise), "no (law|noise) '", "chinchilla|normal"
+    )
 
 
 def test_tied_optima_are_no_pair_of_measurements(optima):

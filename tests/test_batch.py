@@ -55,7 +55,10 @@ precision = "float32"
 
 def write(folder, name, table):
     rows = zip(*table.values(), strict=True)
-    lines = [",".join(table), *(",".join(f"{v!r}" for v in map(float, row)) for row in rows)]  # fmt: skip
+    lines = [
+        ",".join(table),
+        *(",".join(f"{v!r}" for v in map(float, row)) for row in rows),
+    ]
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     (folder / "tables" / f"{name}.csv").write_text("\n".join(lines) + "\n")
 
@@ -103,35 +106,113 @@ def same(a, b):
 BAD = {
     "not TOML": ('name = "x"\n[[data]\n', r"not TOML: .*line 2"),
     "no data": ('name = "x"\n', "data: is missing"),
-    "unknown key": ('[[data]]\nsource = "a.csv"\nsauce = "b"\n', r"line 3: data.sauce: unknown key; did you mean 'source'"),
-    "unknown table": ('[[data]]\nsource = "a.csv"\n[gird]\n', r"line 3: gird: unknown key; did you mean 'grid'"),
-    "wrong type": ('[[data]]\nsource = 3\n', r"line 2: data.source: .*got 3"),
-    "second entry": ('[[data]]\nsource = "a.csv"\n\n[[data]]\nwhere = "x"\nsource = "b"\n', r"line 5: data.where"),
-    "no such law": ('[[data]]\nsource = "a.csv"\n[grid]\nlaws = ["chinchila"]\n', r"line 4: grid: no law 'chinchila'"),
-    "no such noise": ('[[data]]\nsource = "a.csv"\n[grid]\nnoises = [\n  "loud",\n]\n', r"line 4: grid: no noise 'loud'"),
-    "noise of another law": ('[[data]]\nsource = "a.csv"\n[grid]\nlaws = ["chinchilla"]\nnoises = ["correlated"]\n', r"line 5: grid: correlated noise"),
-    "no such discrepancy": ('[[data]]\nsource = "a.csv"\n[grid]\ndiscrepancies = ["ripples"]\n', r"line 4: grid.discrepancies: no discrepancy 'ripples'"),
-    "no such set": ('[[data]]\nsource = "a.csv"\n[grid]\npriors = ["strong"]\n', r"line 4: grid.priors: no set 'strong'"),
-    "nstar's own set": ('[[data]]\nsource = "a.csv"\n[priors.weak]\nset = "weak"\n', r"line 3: priors.weak: is the name"),
-    "a prior misspelt": ('[[data]]\nsource = "a.csv"\n[priors.mine]\nown = { alpha1 = "Norml(0, 1)" }\n', r"line 3: priors.mine: .*Norml"),
-    "a prior of nothing": ('[[data]]\nsource = "a.csv"\n[priors.mine]\nown = { alpha9 = "Normal(0, 1)" }\n', r"line 4: priors.mine.own: 'alpha9' is no unknown"),
-    "no such kind": ('[[data]]\nsource = "a.csv"\n[[resample]]\nkind = "jackknife"\n', r"line 3: resample: kind is one of"),
-    "key of another kind": ('[[data]]\nsource = "a.csv"\n[[resample]]\nkind = "leave_out"\ncount = 3\n', r"line 5: resample.count: unknown key; there are kind, by"),
-    "no resamples": ('[[data]]\nsource = "a.csv"\n[[resample]]\nkind = "bootstrap"\ncount = 0\n', r"line 5: resample.count: .*got 0"),
-    "bootstrap of waves": ('[[data]]\nsource = "a.csv"\n[grid]\ndiscrepancies = ["waves"]\n[[resample]]\nkind = "bootstrap"\n', r"line 4: .*bootstrap is of a law whose form is exact"),
-    "negative budget": ('[[data]]\nsource = "a.csv"\n[targets]\nbudgets = [-1e22]\n', r"line 4: targets.budgets: .*got -1e\+22"),
-    "text for a budget": ('[[data]]\nsource = "a.csv"\n[targets]\nbudgets = ["1e22"]\n', r"line 4: targets.budgets: .*got '1e22'"),
-    "a run without tokens": ('[[data]]\nsource = "a.csv"\n[[targets.runs]]\nN = 7e9\n', r"targets.runs.D: is missing"),
-    "too few draws": ('[[data]]\nsource = "a.csv"\n[sampler]\ndraws = 5\n', r"line 4: sampler.draws: .*got 5"),
-    "no such precision": ('[[data]]\nsource = "a.csv"\n[sampler]\nprecision = "half"\n', r"line 4: sampler.precision: .*got 'half'"),
-    "percent": ('[[data]]\nsource = "a.csv"\n[outputs]\nprob = 90\n', r"line 4: outputs.prob: .*got 90"),
-    "a law twice": ('[[data]]\nsource = "a.csv"\n[grid]\nlaws = ["coupled", "coupled"]\n', r"line 4: grid.laws: 'coupled' comes twice"),
-    "endless budget": ('[[data]]\nsource = "a.csv"\n[targets]\nbudgets = [inf]\n', r"line 4: targets.budgets: .*finite.*got inf"),
-    "endless run": ('[[data]]\nsource = "a.csv"\n[targets]\nruns = [{ N = nan, D = 1e9 }]\n', r"line 4: targets.runs.N: .*got nan"),
-    "a name twice": ('[[data]]\nsource = "a.csv"\n\n[[data]]\nsource = "b/a.csv"\n', r"line 4: data: two ladders are named 'a'"),
+    "unknown key": (
+        '[[data]]\nsource = "a.csv"\nsauce = "b"\n',
+        r"line 3: data.sauce: unknown key; did you mean 'source'",
+    ),
+    "unknown table": (
+        '[[data]]\nsource = "a.csv"\n[gird]\n',
+        r"line 3: gird: unknown key; did you mean 'grid'",
+    ),
+    "wrong type": ("[[data]]\nsource = 3\n", r"line 2: data.source: .*got 3"),
+    "second entry": (
+        '[[data]]\nsource = "a.csv"\n\n[[data]]\nwhere = "x"\nsource = "b"\n',
+        r"line 5: data.where",
+    ),
+    "no such law": (
+        '[[data]]\nsource = "a.csv"\n[grid]\nlaws = ["chinchila"]\n',
+        r"line 4: grid: no law 'chinchila'",
+    ),
+    "no such noise": (
+        '[[data]]\nsource = "a.csv"\n[grid]\nnoises = [\n  "loud",\n]\n',
+        r"line 4: grid: no noise 'loud'",
+    ),
+    "noise of another law": (
+        '[[data]]\nsource = "a.csv"\n[grid]\nlaws = ["chinchilla"]\nnoises = ["correlated"]\n',
+        r"line 5: grid: correlated noise",
+    ),
+    "no such discrepancy": (
+        '[[data]]\nsource = "a.csv"\n[grid]\ndiscrepancies = ["ripples"]\n',
+        r"line 4: grid.discrepancies: no discrepancy 'ripples'",
+    ),
+    "no such set": (
+        '[[data]]\nsource = "a.csv"\n[grid]\npriors = ["strong"]\n',
+        r"line 4: grid.priors: no set 'strong'",
+    ),
+    "nstar's own set": (
+        '[[data]]\nsource = "a.csv"\n[priors.weak]\nset = "weak"\n',
+        r"line 3: priors.weak: is the name",
+    ),
+    "a prior misspelt": (
+        '[[data]]\nsource = "a.csv"\n[priors.mine]\nown = { alpha1 = "Norml(0, 1)" }\n',
+        r"line 3: priors.mine: .*Norml",
+    ),
+    "a prior of nothing": (
+        '[[data]]\nsource = "a.csv"\n[priors.mine]\nown = { alpha9 = "Normal(0, 1)" }\n',
+        r"line 4: priors.mine.own: 'alpha9' is no unknown",
+    ),
+    "no such kind": (
+        '[[data]]\nsource = "a.csv"\n[[resample]]\nkind = "jackknife"\n',
+        r"line 3: resample: kind is one of",
+    ),
+    "key of another kind": (
+        '[[data]]\nsource = "a.csv"\n[[resample]]\nkind = "leave_out"\ncount = 3\n',
+        r"line 5: resample.count: unknown key; there are kind, by",
+    ),
+    "no resamples": (
+        '[[data]]\nsource = "a.csv"\n[[resample]]\nkind = "bootstrap"\ncount = 0\n',
+        r"line 5: resample.count: .*got 0",
+    ),
+    "bootstrap of waves": (
+        '[[data]]\nsource = "a.csv"\n[grid]\ndiscrepancies = ["waves"]\n[[resample]]\nkind = "bootstrap"\n',
+        r"line 4: .*bootstrap is of a law whose form is exact",
+    ),
+    "negative budget": (
+        '[[data]]\nsource = "a.csv"\n[targets]\nbudgets = [-1e22]\n',
+        r"line 4: targets.budgets: .*got -1e\+22",
+    ),
+    "text for a budget": (
+        '[[data]]\nsource = "a.csv"\n[targets]\nbudgets = ["1e22"]\n',
+        r"line 4: targets.budgets: .*got '1e22'",
+    ),
+    "a run without tokens": (
+        '[[data]]\nsource = "a.csv"\n[[targets.runs]]\nN = 7e9\n',
+        r"targets.runs.D: is missing",
+    ),
+    "too few draws": (
+        '[[data]]\nsource = "a.csv"\n[sampler]\ndraws = 5\n',
+        r"line 4: sampler.draws: .*got 5",
+    ),
+    "no such precision": (
+        '[[data]]\nsource = "a.csv"\n[sampler]\nprecision = "half"\n',
+        r"line 4: sampler.precision: .*got 'half'",
+    ),
+    "percent": (
+        '[[data]]\nsource = "a.csv"\n[outputs]\nprob = 90\n',
+        r"line 4: outputs.prob: .*got 90",
+    ),
+    "a law twice": (
+        '[[data]]\nsource = "a.csv"\n[grid]\nlaws = ["coupled", "coupled"]\n',
+        r"line 4: grid.laws: 'coupled' comes twice",
+    ),
+    "endless budget": (
+        '[[data]]\nsource = "a.csv"\n[targets]\nbudgets = [inf]\n',
+        r"line 4: targets.budgets: .*finite.*got inf",
+    ),
+    "endless run": (
+        '[[data]]\nsource = "a.csv"\n[targets]\nruns = [{ N = nan, D = 1e9 }]\n',
+        r"line 4: targets.runs.N: .*got nan",
+    ),
+    "a name twice": (
+        '[[data]]\nsource = "a.csv"\n\n[[data]]\nsource = "b/a.csv"\n',
+        r"line 4: data: two ladders are named 'a'",
+    ),
     "at": ('at = ["x"]\n[[data]]\nsource = "a.csv"\n', r"line 1: at: unknown key"),
-    "folder": ('folder = "x"\n[[data]]\nsource = "a.csv"\n', r"line 1: folder: unknown key"),
-}  # fmt: skip
+    "folder": (
+        'folder = "x"\n[[data]]\nsource = "a.csv"\n',
+        r"line 1: folder: unknown key",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -189,7 +270,15 @@ def test_a_name_hangs_on_all_that_makes_a_fit(monkeypatch, folder):
         return identity.of_model(law, noise, waves, priors, seed, runs)
 
     own = PriorSet(own={"alpha1": "Normal(0.5, 0.05)"})
-    names = [name(), name("tied"), name(noise="student_t"), name(waves="waves"), name(priors=own), name(priors=PriorSet("informed")), name(seed=1)]  # fmt: skip
+    names = [
+        name(),
+        name("tied"),
+        name(noise="student_t"),
+        name(waves="waves"),
+        name(priors=own),
+        name(priors=PriorSet("informed")),
+        name(seed=1),
+    ]
     assert len(set(names)) == len(names)
     samplers = [Sampler(), Sampler(draws=200), Sampler(precision="float32")]
     assert len({identity.of_sampler(s) for s in samplers}) == 3
@@ -204,21 +293,41 @@ own = { nu = "Gamma(4, 0.2)", bend_along = "LogNormal(-5, 1)" }
 
 def test_priors_that_a_choice_does_not_know_are_of_the_others(folder):
     """Each choice has fits of its own, under its own name, and none is told of strangers."""
-    text = (folder / "m.toml").read_text().replace('noises = ["normal"]', 'noises = ["normal", "student_t"]\npriors = ["weak", "ours"]')  # fmt: skip
+    text = (
+        (folder / "m.toml")
+        .read_text()
+        .replace(
+            'noises = ["normal"]',
+            'noises = ["normal", "student_t"]\npriors = ["weak", "ours"]',
+        )
+    )
     (folder / "m.toml").write_text(text + SETS)
     chunks = plan(read(folder / "m.toml"))
     assert len({c.name for c in chunks}) == len(chunks) == 24
-    told = {(c.choice.noise, c.choice.priors): set(c.choice.prior_set.own) for c in chunks}  # fmt: skip
-    assert told == {(n, p): {"nu"} if (n, p) == ("student_t", "ours") else set() for n in ("normal", "student_t") for p in ("weak", "ours")}  # fmt: skip
+    told = {
+        (c.choice.noise, c.choice.priors): set(c.choice.prior_set.own) for c in chunks
+    }
+    assert told == {
+        (n, p): {"nu"} if (n, p) == ("student_t", "ours") else set()
+        for n in ("normal", "student_t")
+        for p in ("weak", "ours")
+    }
     fits = {(c.ladder, *c.choice[1:4:2], c.samples[0].resample): c.fits for c in chunks}
     assert fits["t0", "normal", "weak", "none"] == fits["t0", "normal", "ours", "none"]
-    assert fits["t0", "student_t", "weak", "none"] != fits["t0", "student_t", "ours", "none"]  # fmt: skip
+    assert (
+        fits["t0", "student_t", "weak", "none"]
+        != fits["t0", "student_t", "ours", "none"]
+    )
     for c in chunks:
         problem(c.runs, c.choice.law, c.choice.noise, c.choice.prior_set, "none")
-    bending = text.replace('[grid]', '[grid]\ndiscrepancies = ["none", "waves"]').replace('kind = "bootstrap"\ncount = 20', 'kind = "leave_out"')  # fmt: skip
+    bending = text.replace(
+        "[grid]", '[grid]\ndiscrepancies = ["none", "waves"]'
+    ).replace('kind = "bootstrap"\ncount = 20', 'kind = "leave_out"')
     (folder / "m.toml").write_text(bending + SETS)
     chunks = [c for c in plan(read(folder / "m.toml")) if c.choice.priors == "ours"]
-    assert {c.choice.discrepancy for c in chunks if "bend_along" in c.choice.prior_set.own} == {"waves"}  # fmt: skip
+    assert {
+        c.choice.discrepancy for c in chunks if "bend_along" in c.choice.prior_set.own
+    } == {"waves"}
 
 
 def test_weights_of_resamples_are_of_the_runs_that_the_law_takes(folder, monkeypatch):
@@ -228,8 +337,14 @@ def test_weights_of_resamples_are_of_the_runs_that_the_law_takes(folder, monkeyp
     table["budget"] = C.copy()
     table["budget"][[0, 13]] = np.nan
     write(folder, "t0", table)
-    (folder / "m.toml").write_text((folder / "m.toml").read_text().replace('"chinchilla"', '"isoflop"'))  # fmt: skip
-    (chunk,) = (c for c in plan(read(folder / "m.toml")) if c.ladder == "t0" and len(c.samples) == 20)  # fmt: skip
+    (folder / "m.toml").write_text(
+        (folder / "m.toml").read_text().replace('"chinchilla"', '"isoflop"')
+    )
+    (chunk,) = (
+        c
+        for c in plan(read(folder / "m.toml"))
+        if c.ladder == "t0" and len(c.samples) == 20
+    )
     seen = {}
 
     def seeing(p, weights, *_):
@@ -240,7 +355,10 @@ def test_weights_of_resamples_are_of_the_runs_that_the_law_takes(folder, monkeyp
     work.work(chunk, running.told_of(read(folder / "m.toml")))
     assert len(seen["p"].runs) == 30
     for i, sample in enumerate(chunk.samples):
-        assert seen["weights"][str(i)].tolist() == np.delete(sample.weight, [0, 13]).tolist()  # fmt: skip
+        assert (
+            seen["weights"][str(i)].tolist()
+            == np.delete(sample.weight, [0, 13]).tolist()
+        )
     monkeypatch.undo()
     asked = asked_for(0, 100, [], None, "float64")
     with pytest.raises(ValueError, match="32 weights of 30 runs"):
@@ -289,10 +407,17 @@ def test_draws_are_labelled_as_the_field_expects(folder):
         fit = "t0/chinchilla/normal/none/weak/0/bootstrap by run/7"
         one = tree["posterior"].dataset.sel(fit=fit).load()
     assert one.sizes["draw"] == 100
-    summary = arviz_stats.summary(xr.DataTree.from_dict({"posterior": one}), var_names=["alpha1"], ci_prob=0.9, ci_kind="eti")  # fmt: skip
+    summary = arviz_stats.summary(
+        xr.DataTree.from_dict({"posterior": one}),
+        var_names=["alpha1"],
+        ci_prob=0.9,
+        ci_kind="eti",
+    )
     row = next(r for r in made.table.to_pylist() if r["fit"] == fit)
     assert summary["mean"].iloc[0] == pytest.approx(row["alpha1_mean"], abs=0.01)
-    assert float(one["log_N"].mean()) == pytest.approx(row["log_N[1e+22]_mean"], rel=1e-5)  # fmt: skip
+    assert float(one["log_N"].mean()) == pytest.approx(
+        row["log_N[1e+22]_mean"], rel=1e-5
+    )
 
 
 def test_a_store_that_was_edited_is_refused_and_made_again_on_request(folder, here):
@@ -431,8 +556,19 @@ def test_killed_at_any_instant_and_resumed_it_is_as_undisturbed(folder, here):
 @pytest.mark.slow
 def test_two_nodes_a_worker_and_a_node_lost_and_all_arrives_once(folder, here):
     script = Path(__file__).with_name("ray_cluster.py")
-    quiet = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}  # fmt: skip
-    told = subprocess.run([sys.executable, script, "m.toml", "out"], cwd=folder, env=os.environ | quiet, capture_output=True, text=True, timeout=900)  # fmt: skip
+    quiet = {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+    }
+    told = subprocess.run(
+        [sys.executable, script, "m.toml", "out"],
+        cwd=folder,
+        env=os.environ | quiet,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     assert told.returncode == 0, told.stderr[-3000:]
     assert "a worker was killed" in told.stdout
     assert "a node was removed" in told.stdout
@@ -442,7 +578,7 @@ def test_two_nodes_a_worker_and_a_node_lost_and_all_arrives_once(folder, here):
 
 @pytest.mark.slow
 def test_ladders_pooled_stand_beside_each_alone(folder):
-    text = 'pooled = true\n[targets]\nbudgets = [1e22]\n'  # fmt: skip
+    text = "pooled = true\n[targets]\nbudgets = [1e22]\n"
     manifest = (folder / "m.toml").read_text().replace("chinchilla", "allocation")
     (folder / "m.toml").write_text(manifest[: manifest.index("[[resample]]")] + text)
     made, _ = refit(folder)

@@ -32,7 +32,9 @@ def test_a_law_with_settings_is_known_to_a_manifest(tmp_path):
     with pytest.raises(ValueError, match=r"line \d+: grid: law .* no setting 'chanc'"):
         read(tmp_path / "m.toml")
     (tmp_path / "m.toml").write_text(MANIFEST.replace(LAW, "token_budget"))
-    (tmp_path / "clip.csv").write_text("T,accuracy\n" + "\n".join(f"{10.0**i},0.{i}" for i in range(1, 7)))  # fmt: skip
+    (tmp_path / "clip.csv").write_text(
+        "T,accuracy\n" + "\n".join(f"{10.0**i},0.{i}" for i in range(1, 7))
+    )
     _, held = plan(read(tmp_path / "m.toml"))
     assert held.samples[0].keep.sum() == 5  # along T, which the law reads
 

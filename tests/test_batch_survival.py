@@ -50,7 +50,15 @@ def edited(folder, old, new):
 
 
 def means(out):
-    return dict(zip(*(pq.read_table(out / "fits.parquet")[n].to_pylist() for n in ("fit", "alpha1_mean")), strict=True))  # fmt: skip
+    return dict(
+        zip(
+            *(
+                pq.read_table(out / "fits.parquet")[n].to_pylist()
+                for n in ("fit", "alpha1_mean")
+            ),
+            strict=True,
+        )
+    )
 
 
 def interrupted(monkeypatch, after):
@@ -139,7 +147,9 @@ def test_a_set_of_priors_that_is_renamed_is_told_by_its_new_name(folder):
     edited(folder, 'laws = ["chinchilla"]', 'laws = ["chinchilla"]\npriors = ["mine"]')
     (folder / "m.toml").write_text((folder / "m.toml").read_text() + sets)
     refit(folder)
-    (folder / "m.toml").write_text((folder / "m.toml").read_text().replace("mine", "ours"))  # fmt: skip
+    (folder / "m.toml").write_text(
+        (folder / "m.toml").read_text().replace("mine", "ours")
+    )
     made, _ = refit(folder)
     assert set(made.table["priors"].to_pylist()) == {"ours"}
     with xr.open_datatree(folder / "out" / "draws.nc", engine="h5netcdf") as tree:
@@ -159,7 +169,9 @@ def test_answers_of_budgets_and_runs_keep_their_labels(folder, monkeypatch):
         dims = {n: v.dims for n, v in tree["posterior"].data_vars.items()}
         assert tree["posterior"]["C"].values.tolist() == [1e22]
     over = dict.fromkeys(OF_BUDGET, "C") | {"loss": "run"}
-    assert dims == {"alpha1": ("fit", "chain", "draw")} | {n: ("fit", "chain", "draw", d) for n, d in over.items()}  # fmt: skip
+    assert dims == {"alpha1": ("fit", "chain", "draw")} | {
+        n: ("fit", "chain", "draw", d) for n, d in over.items()
+    }
 
 
 def test_a_part_made_afresh_keeps_the_rest(folder):
@@ -173,7 +185,10 @@ def test_what_is_no_longer_asked_for_goes_and_what_is_asked_for_again_comes(fold
     out = folder / "out"
     names = "draws.nc", "fits.csv", "index.html", "summary.json"
     assert all((out / name).is_file() for name in names)
-    (folder / "m.toml").write_text((folder / "m.toml").read_text() + "[outputs]\ndraws = false\ncsv = false\npage = false\n")  # fmt: skip
+    (folder / "m.toml").write_text(
+        (folder / "m.toml").read_text()
+        + "[outputs]\ndraws = false\ncsv = false\npage = false\n"
+    )
     assert refit(folder)[0].fitted == 0
     assert not any((out / name).exists() for name in names)
     edited(folder, "draws = false", "draws = true")
@@ -280,11 +295,16 @@ def test_a_chunk_in_hand_when_a_worker_dies_is_not_lost(folder, monkeypatch):
 def test_a_worker_holds_few_programs(folder, monkeypatch, discrepancy, kinds):
     """And fewer of laws that bend."""
     held = []
-    monkeypatch.setattr(engines.jax, "clear_caches", lambda: held.append(len(engines._held)))  # fmt: skip
+    monkeypatch.setattr(
+        engines.jax, "clear_caches", lambda: held.append(len(engines._held))
+    )
     monkeypatch.setattr(engines, "_held", {})
     monkeypatch.setattr(engines, "work", lambda *_: None)
     one = planned(folder)[0]
-    laws = [one.choice._replace(law=f"law {i}", discrepancy=discrepancy) for i in range(2 * kinds + 1)]  # fmt: skip
+    laws = [
+        one.choice._replace(law=f"law {i}", discrepancy=discrepancy)
+        for i in range(2 * kinds + 1)
+    ]
     for choice in [c for c in laws for _ in range(2)]:
         engines.worked(replace(one, choice=choice), None)
     assert held == [kinds, kinds]
@@ -300,7 +320,9 @@ def test_an_engine_that_forgets_a_chunk_is_found_out(folder):
 
 
 def test_a_dry_run_tells_and_writes_nothing(folder, nstar):
-    code, out, _ = nstar("refit", folder / "m.toml", "--out", folder / "dry", "--dry-run")  # fmt: skip
+    code, out, _ = nstar(
+        "refit", folder / "m.toml", "--out", folder / "dry", "--dry-run"
+    )
     assert code == 0
     assert "44 fits in 6 chunks, 0 are there" in out
     assert not (folder / "dry").exists()
@@ -321,11 +343,15 @@ def test_tables_in_folders_of_one_name_are_told_apart(folder):
 
 
 def test_ladders_of_one_name_are_told_apart_or_refused_by_line(folder):
-    (folder / "tables" / "t0.tsv").write_text((folder / "tables" / "t0.csv").read_text())  # fmt: skip
+    (folder / "tables" / "t0.tsv").write_text(
+        (folder / "tables" / "t0.csv").read_text()
+    )
     edited(folder, "tables/*.csv", "tables/*")
     assert {c.ladder for c in planned(folder)} == {"t0.csv", "t0.tsv", "t1"}
     edited(folder, "[grid]", '[[data]]\nsource = "tables/t1.csv"\n[grid]')
-    with pytest.raises(ValueError, match=r"m.toml, line 6: data: two ladders are named 't1'"):  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"m.toml, line 6: data: two ladders are named 't1'"
+    ):
         planned(folder)
 
 
@@ -336,7 +362,10 @@ def test_rows_of_no_ladder_fail_alone(folder):
     )
     write(folder, "t0", table)
     edited(folder, 'source = "tables/*.csv"', 'source = "tables/t0.csv"\nby = "half"')
-    found = {c.ladder: (c.reason, None if c.runs is None else len(c.runs)) for c in planned(folder)}  # fmt: skip
+    found = {
+        c.ladder: (c.reason, None if c.runs is None else len(c.runs))
+        for c in planned(folder)
+    }
     assert found["t0 1.0"] == ("", 12)
     assert found["t0 2.0"] == ("", 14)
     assert "blank in 22 of 48 rows" in found["t0 without half"][0]
@@ -369,10 +398,15 @@ def test_a_pool_keeps_what_its_noise_reads(folder):
 
 def test_a_hold_out_that_is_too_large_leaves_the_others(folder):
     edited(folder, 'kind = "hold_out"', 'kind = "hold_out"\ndecades = [0.5, 1, 30]')
-    held = [c for c in planned(folder) if c.samples[0].resample == "hold out" and c.ladder == "t0"]  # fmt: skip
+    held = [
+        c
+        for c in planned(folder)
+        if c.samples[0].resample == "hold out" and c.ladder == "t0"
+    ]
     assert [([s.label for s in c.samples], bool(c.reason)) for c in held] == [
-        (["0.5 decades", "1 decades"], False), (["30 decades"], True),
-    ]  # fmt: skip
+        (["0.5 decades", "1 decades"], False),
+        (["30 decades"], True),
+    ]
 
 
 def test_ladders_of_long_numbers_are_told_apart(folder):
@@ -387,7 +421,10 @@ def test_optima_at_an_end_of_the_search_are_counted():
     told = work.Told(100, "float64", (1e22, 1e24), (), 0.9)
     ratio = np.log([[20.0, 5.0], [20.0, 200.0], [20.0, 200.0], [20.0, 199.9]])
     values = {"log_N": np.zeros((4, 2)), "log_D": ratio}
-    assert work._at_edge(values, (5.0, 200.0), told) == {"on_edge[1e+22]": 0.0, "on_edge[1e+24]": 1.0}  # fmt: skip
+    assert work._at_edge(values, (5.0, 200.0), told) == {
+        "on_edge[1e+22]": 0.0,
+        "on_edge[1e+24]": 1.0,
+    }
     assert work._at_edge(values, (1.0, 200.0), told)["on_edge[1e+24]"] == 0.75
 
 
@@ -396,7 +433,11 @@ def test_runs_of_no_budget_are_not_drawn_as_one(folder):
     table["half"] = np.where(np.arange(RUNS) < 12, 1.0, np.nan)
     write(folder, "t0", table)
     edited(folder, 'kind = "bootstrap"', 'kind = "bootstrap"\nby = "half"')
-    (why,) = (c.reason for c in planned(folder) if c.ladder == "t0" and c.samples[0].resample.startswith("bootstrap"))  # fmt: skip
+    (why,) = (
+        c.reason
+        for c in planned(folder)
+        if c.ladder == "t0" and c.samples[0].resample.startswith("bootstrap")
+    )
     assert "'half' is blank in 36 of 48 runs" in why
 
 
@@ -410,9 +451,14 @@ def test_the_command_says_what_to_look_at_first(folder, nstar, monkeypatch):
     how = folder / "m.toml", "--out", folder / "out", "--engine", "local"
     code, out, _ = nstar("refit", *how)
     assert code == 0
-    assert "REVIEW: divergences, t1, chinchilla · normal: passed with 2 divergences; all where an amplitude" in out  # fmt: skip
+    assert (
+        "REVIEW: divergences, t1, chinchilla · normal: passed with 2 divergences; all where an amplitude"
+        in out
+    )
     assert "fit with another seed" in out
     assert "more to look at first; see" in out
     told = json.loads(nstar("refit", *how, "--json")[1])
     assert told["headline"].startswith("REVIEW: 44 of 44 fits passed")
-    assert {"what", "status", "ladder", "choice", "detail"} == told["look_first"][0].keys()  # fmt: skip
+    assert {"what", "status", "ladder", "choice", "detail"} == told["look_first"][
+        0
+    ].keys()

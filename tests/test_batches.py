@@ -83,7 +83,9 @@ def test_draws_by_weights_are_those_of_nuts(by_weights):
 
 @pytest.mark.slow
 def test_a_law_with_waves_is_sampled_as_by_itself(llama3, bent_fit):
-    made = batches.fit_batch({"llama3": llama3}, "coupled", discrepancy="waves", budgets=[1e24])  # fmt: skip
+    made = batches.fit_batch(
+        {"llama3": llama3}, "coupled", discrepancy="waves", budgets=[1e24]
+    )
     assert made.certificates["method"].item() == "nuts"
     assert made.certificates["passed"].item()
     ours = made.draws["log_N"].sel(fit="llama3", C=1e24).to_numpy()
@@ -93,7 +95,9 @@ def test_a_law_with_waves_is_sampled_as_by_itself(llama3, bent_fit):
 
 
 def test_neighbours_do_not_matter(many):
-    other = batches.fit_batch({"t2": TABLES["t2"], "new": ladder(7), "t0": TABLES["t0"]})  # fmt: skip
+    other = batches.fit_batch(
+        {"t2": TABLES["t2"], "new": ladder(7), "t0": TABLES["t0"]}
+    )
     both = [b.draws["alpha1"].sel(fit=["t0", "t2"]).to_numpy() for b in (many, other)]
     np.testing.assert_array_equal(*both)
 
@@ -184,17 +188,29 @@ class Square:
 
 
 def test_two_modes_share_the_draws_by_their_mass(rng):
-    tables = {f"t{i}": {"C": np.geomspace(1e18, 1e20, 8), "L": np.exp(1 + 0.02 * rng.standard_normal(8))} for i in range(8)}  # fmt: skip
+    tables = {
+        f"t{i}": {
+            "C": np.geomspace(1e18, 1e20, 8),
+            "L": np.exp(1 + 0.02 * rng.standard_normal(8)),
+        }
+        for i in range(8)
+    }
     made = batches.fit_batch(tables, Square(), "normal")
     assert set(made.certificates["method"].values) == {"importance"}
     positive = (made.draws["theta"] > 0).mean("draw").to_numpy()
     share = 1 / (1 + np.exp(-0.6))  # of the prior's densities at 1 and at -1
-    np.testing.assert_allclose(positive, share, atol=5 * np.sqrt(share * (1 - share) / 400))  # fmt: skip
+    np.testing.assert_allclose(
+        positive, share, atol=5 * np.sqrt(share * (1 - share) / 400)
+    )
 
 
 def test_of_three_modes_none_is_left_to_weights_about_two(monkeypatch):
     """Nothing in the weights would tell of the third."""
-    monkeypatch.setattr(search, "search_each", lambda *a, find=search.search_each: (find(*a)[0], np.ones(a[-1], bool)))  # fmt: skip
+    monkeypatch.setattr(
+        search,
+        "search_each",
+        lambda *a, find=search.search_each: (find(*a)[0], np.ones(a[-1], bool)),
+    )
     made = batches.fit_batch({"t0": TABLES["t0"]})
     assert made.certificates["method"].item() == "nuts"
 
@@ -435,7 +451,13 @@ def test_devices_share_the_fits(many):
     here = Path(__file__).parent
     code = ON_TWO.format(tests=str(here), cache=str(here.parent / ".cache" / "jax"))
     env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)  # fmt: skip
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     first, second = run.stdout.splitlines()
     assert first.startswith("2 ")
     own = [f"t{i}" for i in range(3)]

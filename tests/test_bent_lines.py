@@ -109,9 +109,11 @@ def test_posterior_is_the_closed_form_given_the_scales(rng):
 
     y = mean[:m] + 0.2 * np.sin(c / 3) + sigma * rng.normal(size=m)
     priors = {
-        "tokens_per_parameter": "LogNormal(3.0, 0.5)", "alpha1": "Normal(0.5, 0.05)",
-        UNKNOWN: dist.LogNormal(np.log(tau), 1e-4), "sigma": dist.LogNormal(np.log(sigma), 1e-4),
-    }  # fmt: skip
+        "tokens_per_parameter": "LogNormal(3.0, 0.5)",
+        "alpha1": "Normal(0.5, 0.05)",
+        UNKNOWN: dist.LogNormal(np.log(tau), 1e-4),
+        "sigma": dist.LogNormal(np.log(sigma), 1e-4),
+    }
     table = {"C": C, "D": np.exp(y), "N": C / (6 * np.exp(y))}
     fit = nstar.fit(table, "allocation", priors=priors, settings=QUICK)
     drawn = np.log(nstar.plan(fit, new).draws["D"].to_numpy())

@@ -47,12 +47,27 @@ FEWER_BENT = {"isoflop": 12, "allocation_free": 20}
 @pytest.mark.parametrize("law", LAWS)
 def test_law_is_calibrated(law):
     settings = QUICK if law == "isoflop" else BRIEF
-    ranks = calibrate(law, DESIGNS[law](), replicates=FEWER.get(law, REPLICATES), settings=settings)  # fmt: skip
+    ranks = calibrate(
+        law, DESIGNS[law](), replicates=FEWER.get(law, REPLICATES), settings=settings
+    )
     p, name = ranks.worst()
     assert p > FALSE_ALARM, f"{name}: {np.sort(ranks.values[name])}"
     surface = isinstance(LAWS[law](), Surface)
     assert "log likelihood" in ranks.values
-    lossless = {"compute", "accuracy", "accuracy_by_nll", "repeated_sampling", "beta_binomial", "repeated_by_size", "coverage", "token_budget", "parallel", "visual_tokens", "bounded_metric", "fid"}  # fmt: skip
+    lossless = {
+        "compute",
+        "accuracy",
+        "accuracy_by_nll",
+        "repeated_sampling",
+        "beta_binomial",
+        "repeated_by_size",
+        "coverage",
+        "token_budget",
+        "parallel",
+        "visual_tokens",
+        "bounded_metric",
+        "fid",
+    }
     assert ("N*" in ranks.values) == (law not in lossless)
     assert ("L*" in ranks.values) == surface
 

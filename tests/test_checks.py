@@ -146,8 +146,15 @@ def test_a_law_that_bends_away_is_for_review():
         nstar.fit(design | {"L": loss}, "chinchilla", discrepancy="none")
     )
     assert status(bent, "law fits the runs") == "REVIEW"
-    truth = {"level": 2.6, "floor_share": 0.65, "size_share": 0.5, "alpha1": 0.5,
-             "exponent_sum": 0.7, "sigma": 0.002, "nu": 8.0}  # fmt: skip
+    truth = {
+        "level": 2.6,
+        "floor_share": 0.65,
+        "size_share": 0.5,
+        "alpha1": 0.5,
+        "exponent_sum": 0.7,
+        "sigma": 0.002,
+        "nu": 8.0,
+    }
     straight = nstar.simulate("chinchilla", design, truth)["L"].to_numpy()[0]
     found = nstar.check_fit(
         nstar.fit(design | {"L": straight}, "chinchilla", discrepancy="none")

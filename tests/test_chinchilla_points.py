@@ -33,24 +33,41 @@ def least_absolute_deviations(runs):
 
         @jax.jit
         def residuals(u):
-            p = {n: jax.nn.sigmoid(v) if n in {"floor_share", "size_share", "alpha1"} else jax.numpy.exp(v)
-                 for n, v in zip(names, u, strict=True)}  # fmt: skip
+            p = {
+                n: jax.nn.sigmoid(v)
+                if n in {"floor_share", "size_share", "alpha1"}
+                else jax.numpy.exp(v)
+                for n, v in zip(names, u, strict=True)
+            }
             return law.expected(p, x) - y
 
         jacobian = jax.jit(jax.jacobian(residuals))
         u = np.array([np.log(2.6), 0.5, 0.0, 0.0, np.log(0.7)])
         for width in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
             u = optimize.least_squares(
-                lambda u: np.asarray(residuals(u)), u, lambda u: np.asarray(jacobian(u)),
-                loss="soft_l1", f_scale=width, xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=400,
-            ).x  # fmt: skip
+                lambda u: np.asarray(residuals(u)),
+                u,
+                lambda u: np.asarray(jacobian(u)),
+                loss="soft_l1",
+                f_scale=width,
+                xtol=1e-15,
+                ftol=1e-15,
+                gtol=1e-15,
+                max_nfev=400,
+            ).x
         through = np.argsort(np.abs(np.asarray(residuals(u))))[:5]
         u = optimize.fsolve(
-            lambda u: np.asarray(residuals(u))[through], u,
-            fprime=lambda u: np.asarray(jacobian(u))[through], xtol=1e-14,
-        )  # fmt: skip
-        p = {n: float(jax.nn.sigmoid(v)) if n in {"floor_share", "size_share", "alpha1"} else float(np.exp(v))
-             for n, v in zip(names, u, strict=True)}  # fmt: skip
+            lambda u: np.asarray(residuals(u))[through],
+            u,
+            fprime=lambda u: np.asarray(jacobian(u))[through],
+            xtol=1e-14,
+        )
+        p = {
+            n: float(jax.nn.sigmoid(v))
+            if n in {"floor_share", "size_share", "alpha1"}
+            else float(np.exp(v))
+            for n, v in zip(names, u, strict=True)
+        }
         return {n: float(v) for n, v in law.derived(p).items()}
 
 

@@ -11,9 +11,29 @@ import pytest
 
 REPO = Path(__file__).parent.parent
 COMMANDS = (
-    "report", "fit", "summary", "predict", "plan", "compare", "simulate", "data", "published", "models",
-    "risk", "cost", "target", "serve", "task", "passk", "spend", "lifetime", "forecast", "outcome", "ledger", "next",
-)  # fmt: skip
+    "report",
+    "fit",
+    "summary",
+    "predict",
+    "plan",
+    "compare",
+    "simulate",
+    "data",
+    "published",
+    "models",
+    "risk",
+    "cost",
+    "target",
+    "serve",
+    "task",
+    "passk",
+    "spend",
+    "lifetime",
+    "forecast",
+    "outcome",
+    "ledger",
+    "next",
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +48,11 @@ def shell(*words):
     env = {"NSTAR_CACHE": os.environ.get("NSTAR_CACHE") or str(REPO / ".cache")}
     return subprocess.run(
         [sys.executable, "-c", "from nstar.cli import main; main()", *words],
-        capture_output=True, text=True, env={**os.environ, **env}, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env={**os.environ, **env},
+        check=False,
+    )
 
 
 READ = r"[\d.]+[BT] \[[\d.]+[BT], [\d.]+[BT]\]"  # 402B [210B, 1.1T]
@@ -105,38 +128,120 @@ def unsampled(monkeypatch):
 
 
 WRONG = {
-    "prob 90": (["plan", "llama3", "-C", "1e24", "--prob", "90"], "--prob 90: expected a probability between 0 and 1, such as 0.9; 90 % is 0.9"),
+    "prob 90": (
+        ["plan", "llama3", "-C", "1e24", "--prob", "90"],
+        "--prob 90: expected a probability between 0 and 1, such as 0.9; 90 % is 0.9",
+    ),
     "prob 0": (["fit", "llama3", "--prob", "0"], "--prob 0: expected a probability"),
-    "prob 1": (["report", "llama3", "-C", "1e24", "--prob", "1"], "--prob 1: expected a probability"),
-    "prob nan": (["summary", "llama3", "--prob", "nan"], "--prob nan: expected a probability"),
-    "budget 0": (["plan", "llama3", "-C", "0"], "--budget 0: expected a positive number such as 3.8e25"),
-    "budget nan": (["compare", "llama3", "-C", "nan"], "--budget nan: expected a positive number"),
-    "budget inf": (["report", "llama3", "-C", "inf"], "--budget inf: expected a positive number"),
+    "prob 1": (
+        ["report", "llama3", "-C", "1e24", "--prob", "1"],
+        "--prob 1: expected a probability",
+    ),
+    "prob nan": (
+        ["summary", "llama3", "--prob", "nan"],
+        "--prob nan: expected a probability",
+    ),
+    "budget 0": (
+        ["plan", "llama3", "-C", "0"],
+        "--budget 0: expected a positive number such as 3.8e25",
+    ),
+    "budget nan": (
+        ["compare", "llama3", "-C", "nan"],
+        "--budget nan: expected a positive number",
+    ),
+    "budget inf": (
+        ["report", "llama3", "-C", "inf"],
+        "--budget inf: expected a positive number",
+    ),
     "law": (["fit", "llama3", "--law", "foo"], "no law 'foo'; there are allocation"),
-    "law of report": (["report", "llama3", "-C", "1e24", "--law", "foo"], "--law foo: no route of that name; there are isoflop"),
-    "noise": (["plan", "llama3", "-C", "1e24", "--noise", "gauss"], "no noise 'gauss'; there are student_t"),
-    "noise of another law": (["plan", "llama3", "-C", "1e24", "--law", "chinchilla", "--noise", "correlated"], "correlated noise is for laws of N* and D* together"),
-    "prior": (["plan", "llama3", "-C", "1e24", "--prior", "foo=Normal(0,1)"], "--prior foo: no unknown of"),
-    "prior of report": (["report", "llama3", "-C", "1e24", "--prior", "foo=Normal(0,1)"], "--prior foo: no unknown of"),
-    "prior's family": (["fit", "llama3", "--prior", "alpha1=Norml(0,1)"], "did you mean"),
-    "prior twice": (["fit", "llama3", "--prior", "alpha1=Normal(0,1)", "--prior", "alpha1=Normal(0,2)"], "comes twice"),
-    "published": (["compare", "llama3", "-C", "1e24", "--published", "nope"], "no published fit named 'nope'"),
-    "published of report": (["report", "llama3", "-C", "1e24", "--published", "nope"], "no published fit named 'nope'"),
-    "out suffix": (["fit", "llama3", "--out", "fit.json"], "--out fit.json: expected a name that ends in .nc"),
-    "out folder": (["fit", "llama3", "--out", "/dev/null/fit.nc"], "--out /dev/null/fit.nc: cannot be written"),
-    "out folder of report": (["report", "llama3", "-C", "1e24", "--out", "/dev/null/a.html"], "cannot be written"),
+    "law of report": (
+        ["report", "llama3", "-C", "1e24", "--law", "foo"],
+        "--law foo: no route of that name; there are isoflop",
+    ),
+    "noise": (
+        ["plan", "llama3", "-C", "1e24", "--noise", "gauss"],
+        "no noise 'gauss'; there are student_t",
+    ),
+    "noise of another law": (
+        [
+            "plan",
+            "llama3",
+            "-C",
+            "1e24",
+            "--law",
+            "chinchilla",
+            "--noise",
+            "correlated",
+        ],
+        "correlated noise is for laws of N* and D* together",
+    ),
+    "prior": (
+        ["plan", "llama3", "-C", "1e24", "--prior", "foo=Normal(0,1)"],
+        "--prior foo: no unknown of",
+    ),
+    "prior of report": (
+        ["report", "llama3", "-C", "1e24", "--prior", "foo=Normal(0,1)"],
+        "--prior foo: no unknown of",
+    ),
+    "prior's family": (
+        ["fit", "llama3", "--prior", "alpha1=Norml(0,1)"],
+        "did you mean",
+    ),
+    "prior twice": (
+        [
+            "fit",
+            "llama3",
+            "--prior",
+            "alpha1=Normal(0,1)",
+            "--prior",
+            "alpha1=Normal(0,2)",
+        ],
+        "comes twice",
+    ),
+    "published": (
+        ["compare", "llama3", "-C", "1e24", "--published", "nope"],
+        "no published fit named 'nope'",
+    ),
+    "published of report": (
+        ["report", "llama3", "-C", "1e24", "--published", "nope"],
+        "no published fit named 'nope'",
+    ),
+    "out suffix": (
+        ["fit", "llama3", "--out", "fit.json"],
+        "--out fit.json: expected a name that ends in .nc",
+    ),
+    "out folder": (
+        ["fit", "llama3", "--out", "/dev/null/fit.nc"],
+        "--out /dev/null/fit.nc: cannot be written",
+    ),
+    "out folder of report": (
+        ["report", "llama3", "-C", "1e24", "--out", "/dev/null/a.html"],
+        "cannot be written",
+    ),
     "at": (["predict", "llama3", "--at", "7e9"], "--at '7e9': expected N,D"),
     "at 0": (["predict", "llama3", "--at", "0,1e9"], "--at '0,1e9': expected N,D"),
-    "columns": (["fit", "llama3", "--columns", "N"], "--columns 'N': expected name=value, as in N=params"),
-    "counted": (["fit", "llama3", "--params-counted", "all"], "expected one of total, non-embedding, active, unknown"),
-    "k": (["fit", "llama3", "--flop-per-param-token", "0"], "--flop-per-param-token 0: expected a positive number"),
+    "columns": (
+        ["fit", "llama3", "--columns", "N"],
+        "--columns 'N': expected name=value, as in N=params",
+    ),
+    "counted": (
+        ["fit", "llama3", "--params-counted", "all"],
+        "expected one of total, non-embedding, active, unknown",
+    ),
+    "k": (
+        ["fit", "llama3", "--flop-per-param-token", "0"],
+        "--flop-per-param-token 0: expected a positive number",
+    ),
     "no table": (["fit", "nosuch.csv"], "nosuch.csv: no such file"),
     "no data set": (["fit", "lama3"], "llama3"),
     "no law for it": (["fit", "llama3_optima", "--law", "isoflop"], "budget"),
-    "set": (["simulate", "--design", "llama3", "--set", "alpha1=a"], "--set alpha1=a: expected a number"),
+    "set": (
+        ["simulate", "--design", "llama3", "--set", "alpha1=a"],
+        "--set alpha1=a: expected a number",
+    ),
     "data": (["data", "nosuch"], "no data set named 'nosuch'"),
     "models": (["models", "--against", "llama3"], "--against needs a model"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("words", "said"), WRONG.values(), ids=WRONG)
@@ -174,7 +279,14 @@ def test_a_saved_fit_takes_no_options_of_a_table(nstar, fits):
 
 
 def test_a_ladder_too_small_for_any_route_is_told_so_on_a_page(nstar, tmp_path):
-    rows = ["N,D,L", "1e7,2e8,5.1", "1e7,1e9,4.6", "3e7,6e8,4.3", "3e7,3e9,3.9", "1e8,2e9,3.6"]  # fmt: skip
+    rows = [
+        "N,D,L",
+        "1e7,2e8,5.1",
+        "1e7,1e9,4.6",
+        "3e7,6e8,4.3",
+        "3e7,3e9,3.9",
+        "1e8,2e9,3.6",
+    ]
     table, out = tmp_path / "tiny.csv", tmp_path / "tiny.html"
     table.write_text("\n".join(rows))
     code, told, _ = nstar("report", table, "-C", "1e24", "--out", out)
@@ -199,14 +311,24 @@ def test_a_law_without_loss_says_so(nstar, fits):
 # What is printed
 
 
-CONVENTIONS = ("seed 0", "FLOP convention: C = 6 N D", "parameters counted:", "loss unit:")  # fmt: skip
+CONVENTIONS = (
+    "seed 0",
+    "FLOP convention: C = 6 N D",
+    "parameters counted:",
+    "loss unit:",
+)
 
 
 @pytest.mark.parametrize(
     "words",
-    [["summary"], ["predict", "--at", "7e9,1.4e11"], ["plan", "-C", "1e24"], ["compare", "-C", "3.8e25"]],
+    [
+        ["summary"],
+        ["predict", "--at", "7e9,1.4e11"],
+        ["plan", "-C", "1e24"],
+        ["compare", "-C", "3.8e25"],
+    ],
     ids=lambda words: words[0],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("law", ["isoflop", "chinchilla"])
 def test_answers_state_probability_seed_and_conventions(nstar, fits, words, law):
     code, out, err = nstar(words[0], fits[law], *words[1:], "--prob", "0.8")
@@ -226,9 +348,11 @@ def test_plan_is_read_at_a_glance(nstar, fits):
 
 def test_numbers_are_given_in_any_usual_form(nstar, fits):
     tables = [
-        json.loads(nstar("plan", fits["allocation"], "-C", text, "--json")[1])["budgets"]
+        json.loads(nstar("plan", fits["allocation"], "-C", text, "--json")[1])[
+            "budgets"
+        ]
         for text in ("1e24", "1E24", "1.0e+24", "1000000000000000000000000")
-    ]  # fmt: skip
+    ]
     assert all(table == tables[0] for table in tables)
 
 

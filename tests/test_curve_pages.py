@@ -29,15 +29,31 @@ def sound(text):
 
 
 def test_the_page_of_a_curve(clip_fit):
-    asked = CurveAsked([published.get("openclip_imagenet")], target=0.25, chance=0.8, quick=True)  # fmt: skip
-    facts = gather_curve(clip_fit, {"C": [1e21, 4e21]}, 0.9, "nstar report clip.csv", asked)  # fmt: skip
+    asked = CurveAsked(
+        [published.get("openclip_imagenet")], target=0.25, chance=0.8, quick=True
+    )
+    facts = gather_curve(
+        clip_fit, {"C": [1e21, 4e21]}, 0.9, "nstar report clip.csv", asked
+    )
     page = sound(curve_page(facts))
     document = facts.document
-    assert page.xpath("//section/@id") == ["answer", "trust", "curve", "rests", "held-out", "published", "provenance"]  # fmt: skip
+    assert page.xpath("//section/@id") == [
+        "answer",
+        "trust",
+        "curve",
+        "rests",
+        "held-out",
+        "published",
+        "provenance",
+    ]
     text = " ".join(page.text_content().split())
-    low, middle, high = np.quantile(read(clip_fit, {"C": [4e21]})["law"], [0.05, 0.5, 0.95])  # fmt: skip
+    low, middle, high = np.quantile(
+        read(clip_fit, {"C": [4e21]})["law"], [0.05, 0.5, 0.95]
+    )
     told = document["predictions"][1]["law"]
-    assert (told["lower"], told["median"], told["upper"]) == pytest.approx((low, middle, high))  # fmt: skip
+    assert (told["lower"], told["median"], told["upper"]) == pytest.approx(
+        (low, middle, high)
+    )
     assert numbers(told) in text
     assert document["headline"] in text
     assert document["published"][0]["sentence"] in text
@@ -45,7 +61,9 @@ def test_the_page_of_a_curve(clip_fit):
     assert "Guessing is taken as right in 0.001 of cases" in text
     for name, of_runs in document["ends"].items():
         (row,) = page.xpath(f"//section[@id='rests']//tr[td[1]//span[text()='{name}']]")
-        assert row.text_content().strip().endswith("the runs" if of_runs else "its prior")  # fmt: skip
+        assert (
+            row.text_content().strip().endswith("the runs" if of_runs else "its prior")
+        )
     for check in document["checks"]:
         assert check["name"] in text
 
@@ -55,15 +73,29 @@ def test_the_page_of_counts(nstar, tmp_path, monkeypatch):
     random = np.random.default_rng(0)
     rows = [
         f"{N:g},{i},10,{random.binomial(10, random.beta(a, 2.0))}"
-        for N, a in ((1e9, 0.5), (8e9, 1.6)) for i in range(40)
-    ]  # fmt: skip
-    (tmp_path / "counts.csv").write_text("N,problem,samples,successes\n" + "\n".join(rows) + "\n")  # fmt: skip
-    code, out, _ = nstar("report", "counts.csv", "--tokens", "100", "--budget", "4e12", "--k", "1,50")  # fmt: skip
+        for N, a in ((1e9, 0.5), (8e9, 1.6))
+        for i in range(40)
+    ]
+    (tmp_path / "counts.csv").write_text(
+        "N,problem,samples,successes\n" + "\n".join(rows) + "\n"
+    )
+    code, out, _ = nstar(
+        "report", "counts.csv", "--tokens", "100", "--budget", "4e12", "--k", "1,50"
+    )
     document = json.loads((tmp_path / "counts-report.json").read_text())
     page = sound((tmp_path / "counts-report.html").read_text())
     assert code == 0
     assert document["headline"] in " ".join(out.split())
-    assert page.xpath("//section/@id") == ["answer", "trust", "scaling", "never", "frontier", "cost", "next", "provenance"]  # fmt: skip
+    assert page.xpath("//section/@id") == [
+        "answer",
+        "trust",
+        "scaling",
+        "never",
+        "frontier",
+        "cost",
+        "next",
+        "provenance",
+    ]
     text = " ".join(page.text_content().split())
     assert [m["name"] for m in document["models"]] == ["1B", "8B"]
     for model in document["models"]:
@@ -73,7 +105,9 @@ def test_the_page_of_counts(nstar, tmp_path, monkeypatch):
     best = document["within"][0]["ways"][0]
     assert best["flop"] <= 4e12
     assert shares(best["accuracy"]) in text
-    assert [r["flop"] for r in document["frontier"]] == sorted(r["flop"] for r in document["frontier"])  # fmt: skip
+    assert [r["flop"] for r in document["frontier"]] == sorted(
+        r["flop"] for r in document["frontier"]
+    )
     assert len(page.xpath("//figure")) == 2 + 4
 
 
@@ -82,10 +116,14 @@ def test_what_a_page_lacks_is_said(nstar, tmp_path, monkeypatch):
     (tmp_path / "c.csv").write_text("C,metric\n1e18,0.9\n1e19,0.8\n")
     for words, said in {
         ("c.csv", "--law", "bounded_metric"): "say where the curve is read",
-        ("c.csv", "--law", "repeated_sampling"): "a page of counts needs columns samples and successes",
+        (
+            "c.csv",
+            "--law",
+            "repeated_sampling",
+        ): "a page of counts needs columns samples and successes",
         ("c.csv",): "say the training budget, as in --budget 3.8e25",
         ("c.csv", "--law", "repeated_by_size"): "nstar passk takes other laws",
-    }.items():  # fmt: skip
+    }.items():
         code, out, err = nstar("report", *words)
         assert (code, out) == (2, "")
         assert said in err

@@ -67,7 +67,10 @@ def covariance(waves, n, d):
     return columns @ columns.T
 
 
-@pytest.mark.parametrize(("part", "error"), [("along", 0.06), ("tokens", 0.06), ("across", 0.2), ("local", 0.3)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("part", "error"),
+    [("along", 0.06), ("tokens", 0.06), ("across", 0.2), ("local", 0.3)],
+)
 def test_waves_have_the_covariance_of_a_matern_process(part, error):
     x = profiles()
     n, d = np.log(x["N"] / 1e8), np.log(x["D"] / 1e10)
@@ -147,9 +150,15 @@ def test_the_bend_is_led_to_what_the_law_leaves(told):
         priors = density.tabulated(law, StudentT(), {})
         u = flat.origin(law, StudentT(), priors)
         u |= {f"bend_{p}": np.log(0.1) for p in ("along", "across")}
-        u |= {"bend_tokens": np.log(0.03), "bend_local": np.log(0.003), "sigma": np.log(0.003)}  # fmt: skip
+        u |= {
+            "bend_tokens": np.log(0.03),
+            "bend_local": np.log(0.003),
+            "sigma": np.log(0.003),
+        }
         for name in Coupled().priors():
-            made, real, _ = density.led(law, StudentT(), priors, data, u | {name: 4.0 + 0 * u[name]})  # fmt: skip
+            made, real, _ = density.led(
+                law, StudentT(), priors, data, u | {name: 4.0 + 0 * u[name]}
+            )
             params = density.on_support(law, StudentT(), priors, real)
             straight = np.asarray(law.law.expected(params, data.x))
             bent = np.asarray(made.expected(params, data.x))
@@ -164,7 +173,10 @@ def test_weights_drawn_apart_bend_the_runs_as_their_sum_did(told, looked):
         key = jax.random.key(2)
         params = density.prior_draws(law, StudentT(), {}, key, 4000)
         drawn = told.law.drawn(np.random.default_rng(2), law, params, data.x)
-        few = {n: v[:50] for n, v in drawn.items()}, {n: v[:50] for n, v in params.items()}  # fmt: skip
+        few = (
+            {n: v[:50] for n, v in drawn.items()},
+            {n: v[:50] for n, v in params.items()},
+        )
         apart, sums = (
             np.asarray(jax.vmap(lambda p, one=one: one.expected(p, data.x))(p))
             for one, p in zip((told.law, law), few, strict=True)

@@ -30,25 +30,49 @@ from nstar.verdicts import Status
 from test_json import CHECKS, HEAD, INTERVAL, hold
 
 CURVE = {"floor": 0.25, "rise": 0.3, "room": 0.8, "width": 0.12, "curve": 0.5}
-TRUTH = CURVE | {"nll_level": 1.1, "nll_power": 1.4, "sigma_nll": 0.01, "sigma_accuracy": 0.01}  # fmt: skip
+TRUTH = CURVE | {
+    "nll_level": 1.1,
+    "nll_power": 1.4,
+    "sigma_nll": 0.01,
+    "sigma_accuracy": 0.01,
+}
 BUDGETS = np.array([1e22, 3.8e25])
 PREDICTION = {
-    "C": float, "N": float, "D": float, "loss": INTERVAL, "nll": (INTERVAL, None),
-    "accuracy": INTERVAL, "measured": INTERVAL, "probability": (float, None),
+    "C": float,
+    "N": float,
+    "D": float,
+    "loss": INTERVAL,
+    "nll": (INTERVAL, None),
+    "accuracy": INTERVAL,
+    "measured": INTERVAL,
+    "probability": (float, None),
     "probability_of_law": (float, None),
     "shares": dict.fromkeys(("loss", "task", "both", "scatter"), float),
-}  # fmt: skip
+}
 SOMETIMES = {"median": (float, None), "lower": (float, None), "upper": (float, None)}
 TASK = HEAD | {
     "task": {
-        "data": str, "data_sha256": str, "runs": int, "chance_level": (float, None),
-        "columns": {"accuracy": str, "L": str, "nll": (str, None), "questions": (str, None)},
+        "data": str,
+        "data_sha256": str,
+        "runs": int,
+        "chance_level": (float, None),
+        "columns": {
+            "accuracy": str,
+            "L": str,
+            "nll": (str, None),
+            "questions": (str, None),
+        },
         "unknowns": {...: INTERVAL},
     },
-    "target_accuracy": (float, None), "chance": float, "up_to": float,
-    "predictions": [PREDICTION], "budget": (float, None), "crossing": (SOMETIMES, None),
-    "reached": (float, None), "checks": CHECKS,
-}  # fmt: skip
+    "target_accuracy": (float, None),
+    "chance": float,
+    "up_to": float,
+    "predictions": [PREDICTION],
+    "budget": (float, None),
+    "crossing": (SOMETIMES, None),
+    "reached": (float, None),
+    "checks": CHECKS,
+}
 
 
 def evaluated(seed=3):
@@ -125,7 +149,10 @@ def test_a_curve_of_one_is_the_published_sigmoid():
         params = {n: jnp.asarray(v) for n, v in (CURVE | {"curve": 1.0}).items()}
         L = np.linspace(1.5, 5.0, 30)
         ours = sigmoid.accuracy(params, jnp.log(L / 3.0))
-        top, middle = float(sigmoid.ceiling(params)), 3.0 * float(sigmoid.middle(params))  # fmt: skip
+        top, middle = (
+            float(sigmoid.ceiling(params)),
+            3.0 * float(sigmoid.middle(params)),
+        )
     theirs = 0.25 + (top - 0.25) / (1 + np.exp((L - middle) / (3.0 * 0.12)))
     np.testing.assert_allclose(ours, theirs, rtol=1e-10)
 
@@ -174,7 +201,13 @@ def test_predicted_accuracies_are_calibrated():
     random = np.random.default_rng(0)
     for i in range(made.sizes["draw"]):
         one = made.isel(draw=i)
-        runs = nstar.read_runs({"L": L, "nll": one["nll"].to_numpy(), "accuracy": one["accuracy"].to_numpy()})  # fmt: skip
+        runs = nstar.read_runs(
+            {
+                "L": L,
+                "nll": one["nll"].to_numpy(),
+                "accuracy": one["accuracy"].to_numpy(),
+            }
+        )
         found = nstar.fit(runs, law, settings=settings)
         truth = {n: jnp.asarray(float(one[n])) for n in found.draws}
         with jax.enable_x64(True):
@@ -213,11 +246,17 @@ def test_every_step_is_in_the_accuracy(surface_fit, two_steps):
     for fit, task in ((losses, two_steps), (surface_fit, second)):
         assert spread(fit, task)[0] < 0.97 * whole
     assert at_loss(first, [0.55])["nll"].var() == pytest.approx(0, abs=1e-12)
-    assert at_loss(two_steps, [0.55])["accuracy"].var() > at_loss(second, [0.55])["accuracy"].var() > 0  # fmt: skip
+    assert (
+        at_loss(two_steps, [0.55])["accuracy"].var()
+        > at_loss(second, [0.55])["accuracy"].var()
+        > 0
+    )
 
 
 @pytest.mark.parametrize("fault", ["loss at its median", "task at its median"])
-def test_a_composition_that_drops_a_step_is_seen(fault, surface_fit, two_steps, monkeypatch):  # fmt: skip
+def test_a_composition_that_drops_a_step_is_seen(
+    fault, surface_fit, two_steps, monkeypatch
+):
     whole = downstream.curve
 
     def broken(task, pairs, losses):
@@ -244,7 +283,9 @@ def test_the_chance_is_that_of_a_loss_low_enough(surface_fit, one_step):
     told = [r["probability_of_law"] for r in found.table()]
     assert told == pytest.approx((losses <= L).mean(axis=0), abs=2e-3)
     theirs = reach(surface_fit, L, 0.8)
-    assert np.log(found.as_json()["budget"]) == pytest.approx(np.log(theirs.C), abs=0.05)  # fmt: skip
+    assert np.log(found.as_json()["budget"]) == pytest.approx(
+        np.log(theirs.C), abs=0.05
+    )
 
 
 def test_the_chance_as_measured_is_that_of_the_cut_normal(one_step):
@@ -264,7 +305,9 @@ def test_more_compute_scores_more_and_all_of_it_is_told(scores):
     assert 0 <= low["probability"] <= high["probability"] <= 1
     assert sum(high["shares"].values()) == pytest.approx(1)
     assert high["C"] == pytest.approx(3.8e25)
-    wide = [np.ptp([high[n]["lower"], high[n]["upper"]]) for n in ("accuracy", "measured")]  # fmt: skip
+    wide = [
+        np.ptp([high[n]["lower"], high[n]["upper"]]) for n in ("accuracy", "measured")
+    ]
     assert wide[0] < wide[1]
 
 
@@ -300,9 +343,13 @@ def test_it_is_saved_and_read_back(two_steps, tmp_path):
 
 def gadre(data_dir, accuracy, where, **options):
     return fit_task(
-        str(data_dir / "gadre_overtrain.csv"), accuracy, loss="loss_c4_val",
-        columns={"N": "params", "D": "tokens", "C": "flops"}, where=[where], **options,
-    )  # fmt: skip
+        str(data_dir / "gadre_overtrain.csv"),
+        accuracy,
+        loss="loss_c4_val",
+        columns={"N": "params", "D": "tokens", "C": "flops"},
+        where=[where],
+        **options,
+    )
 
 
 def test_gadres_largest_runs_are_held(data_dir):
@@ -325,15 +372,35 @@ def test_gadres_largest_runs_are_held(data_dir):
 # What cannot be meant
 
 BAD = {
-    "percent": ({"accuracy": np.linspace(25, 80, 24)}, {}, (r"row 1, column 'accuracy': expected a number in \[0, 1\]", "divide by 100")),
+    "percent": (
+        {"accuracy": np.linspace(25, 80, 24)},
+        {},
+        (r"row 1, column 'accuracy': expected a number in \[0, 1\]", "divide by 100"),
+    ),
     "no accuracy": ({}, {"accuracy": "acc_x"}, ("no column 'acc_x' for accuracy",)),
-    "empty": ({"accuracy": [np.nan] + [0.4] * 23}, {}, ("row 1, column 'accuracy'", "an empty cell")),
-    "no loss": ({"loss": np.zeros(24)}, {}, (r"row 1, column 'loss' \(L\)", "a positive number, got 0")),
-    "negative nll": ({"nll": np.full(24, -1.0)}, {"nll": "nll"}, ("row 1, column 'nll'", r"expected a number in \(0, inf\)", "got -1")),
+    "empty": (
+        {"accuracy": [np.nan] + [0.4] * 23},
+        {},
+        ("row 1, column 'accuracy'", "an empty cell"),
+    ),
+    "no loss": (
+        {"loss": np.zeros(24)},
+        {},
+        (r"row 1, column 'loss' \(L\)", "a positive number, got 0"),
+    ),
+    "negative nll": (
+        {"nll": np.full(24, -1.0)},
+        {"nll": "nll"},
+        ("row 1, column 'nll'", r"expected a number in \(0, inf\)", "got -1"),
+    ),
     "chance in percent": ({}, {"chance_level": 25.0}, ("got 25; 25 % is 0.25",)),
-    "no questions": ({}, {"questions": 0}, ("column 'questions': expected the number of questions", "got 0")),
+    "no questions": (
+        {},
+        {"questions": 0},
+        ("column 'questions': expected the number of questions", "got 0"),
+    ),
     "one column twice": ({}, {"nll": "loss"}, ("'loss' cannot be the L and another",)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -343,12 +410,16 @@ def test_a_bad_table_is_refused_by_place_and_value(name):
         fit_task(evaluated() | changed, **({"loss": "loss"} | options))
 
 
-def test_fits_that_do_not_go_together_are_refused(surface_fit, allocation_fit, one_step, two_steps):  # fmt: skip
+def test_fits_that_do_not_go_together_are_refused(
+    surface_fit, allocation_fit, one_step, two_steps
+):
     with pytest.raises(ValueError, match="does not go from a loss to an accuracy"):
         score(surface_fit, surface_fit, [1e22])
     with pytest.raises(ValueError, match="has no loss"):
         score(allocation_fit, one_step, [1e22])
-    with pytest.raises(ValueError, match=r"must lie between 0 and 1, got 70; 70 % is 0\.7"):  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"must lie between 0 and 1, got 70; 70 % is 0\.7"
+    ):
         score(surface_fit, one_step, [1e22], target=70.0)
     with pytest.raises(ValueError, match="expected positive budgets"):
         score(surface_fit, one_step)
@@ -382,14 +453,32 @@ def command(monkeypatch, capsys, surface_fit, tmp_path):
 
 
 def test_the_command_tells_what_the_room_does(command, one_step, monkeypatch):
-    asked = ("--accuracy", "arc", "--nll", "nll", "--chance-level", "0.25", "-C", "3.8e25", "--target-accuracy", "0.9")  # fmt: skip
+    asked = (
+        "--accuracy",
+        "arc",
+        "--nll",
+        "nll",
+        "--chance-level",
+        "0.25",
+        "-C",
+        "3.8e25",
+        "--target-accuracy",
+        "0.9",
+    )
     code, out, _ = command(*asked, "--json")
     told = json.loads(out, parse_constant=pytest.fail)
     hold(TASK, told)
     assert code == 0
-    assert told["task"]["columns"] == {"accuracy": "arc", "L": "loss", "nll": "nll", "questions": None}  # fmt: skip
+    assert told["task"]["columns"] == {
+        "accuracy": "arc",
+        "L": "loss",
+        "nll": "nll",
+        "questions": None,
+    }
     monkeypatch.setattr(task_fits, "fit_task", lambda *a, **k: one_step)
-    code, out, _ = command("--accuracy", "arc", "--at", "4e11,1.6e13", "--target-accuracy", "0.9")  # fmt: skip
+    code, out, _ = command(
+        "--accuracy", "arc", "--at", "4e11,1.6e13", "--target-accuracy", "0.9"
+    )
     assert code == 0
     assert "accuracy at 3.84e25 FLOP: 0." in out
     assert "P(at least 0.9)" in out
@@ -399,12 +488,21 @@ def test_the_command_tells_what_the_room_does(command, one_step, monkeypatch):
     ("words", "says"),
     [
         (("--accuracy", "arc"), "expected a --budget, or a run with --at"),
-        (("--accuracy", "arc", "-C", "1e24", "--target-accuracy", "70"), "--target-accuracy 70: expected a fraction"),
+        (
+            ("--accuracy", "arc", "-C", "1e24", "--target-accuracy", "70"),
+            "--target-accuracy 70: expected a fraction",
+        ),
         (("--accuracy", "arc", "-C", "1e24", "--chance-level", "25"), "25 % is 0.25"),
-        (("--accuracy", "ark", "-C", "1e24"), "no column 'ark' for accuracy; did you mean ['arc']?"),
-        (("--accuracy", "arc", "-C", "1e24", "--questions", "many"), "no column 'many' for questions"),
+        (
+            ("--accuracy", "ark", "-C", "1e24"),
+            "no column 'ark' for accuracy; did you mean ['arc']?",
+        ),
+        (
+            ("--accuracy", "arc", "-C", "1e24", "--questions", "many"),
+            "no column 'many' for questions",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_command_refuses_in_a_line(command, words, says):
     code, out, err = command(*words)
     assert (code, out) == (2, "")

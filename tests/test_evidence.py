@@ -35,7 +35,9 @@ def held(surface_fit, cache):
 
 def test_a_trial_is_the_backtest_of_the_same_law(held, surface_fit):
     (one,) = held
-    (outcome,) = backtest(surface_fit.runs, "chinchilla", discrepancy="none", hold_out=[1.0])  # fmt: skip
+    (outcome,) = backtest(
+        surface_fit.runs, "chinchilla", discrepancy="none", hold_out=[1.0]
+    )
     record = outcome.record()
     assert (one.n_train, one.n_test) == (record["n_train"], record["n_test"])
     for name in ("crps", "rmse", "bias"):
@@ -146,7 +148,9 @@ def test_a_universe_that_cannot_be_fitted_says_why():
         msg = "too few runs"
         raise ValueError(msg)
 
-    told = weighed(Universe("runs", "few", make, []), Action("a", 1e9, 2e10), 1e20, 0.9, Kept())  # fmt: skip
+    told = weighed(
+        Universe("runs", "few", make, []), Action("a", 1e9, 2e10), 1e20, 0.9, Kept()
+    )
     assert told["trouble"] == "too few runs"
     assert told["N"] is None
 
@@ -165,7 +169,9 @@ def test_a_fit_is_kept_by_all_it_is_made_of(allocation_fit, tmp_path):
     again = cache.fit(["a"], make)
     assert len(made) == 1
     assert first is allocation_fit
-    assert again.tree["posterior"].dataset.identical(allocation_fit.tree["posterior"].dataset)  # fmt: skip
+    assert again.tree["posterior"].dataset.identical(
+        allocation_fit.tree["posterior"].dataset
+    )
     assert of_fit(again) == of_fit(allocation_fit)
     cache.fit(["b"], make)
     assert len(made) == 2
@@ -182,7 +188,9 @@ def test_a_damaged_file_is_made_again(allocation_fit, tmp_path):
     cache.fit(["a"], lambda: allocation_fit)
     (file,) = tmp_path.glob("*.npz")
     file.write_bytes(file.read_bytes()[:1000])
-    assert len(cache.fit(["a"], lambda: allocation_fit).draws) == len(allocation_fit.draws)  # fmt: skip
+    assert len(cache.fit(["a"], lambda: allocation_fit).draws) == len(
+        allocation_fit.draws
+    )
     cache.answer(["b"], lambda: {"x": float("nan"), "y": 1})
     (told,) = tmp_path.glob("*.json")
     told.write_text("{")
@@ -227,7 +235,12 @@ def test_tiles_are_the_whole(rng, count, width):
 
 def test_losses_of_a_mixture_keep_their_order(surface_fit):
     """Draws of an average come law by law, whatever tiles they were worked out in."""
-    both = Average((surface_fit, surface_fit), ("a", "b"), (0.5, 0.5), Check("weights", Status.PASS, ""))  # fmt: skip
+    both = Average(
+        (surface_fit, surface_fit),
+        ("a", "b"),
+        (0.5, 0.5),
+        Check("weights", Status.PASS, ""),
+    )
     N, D = np.array([1e9, 2e9]), np.array([2e10, 3e10])
     found, alone = law_loss(both, N, D), law_loss(surface_fit, N, D)
     half = len(alone) // 2

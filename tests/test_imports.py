@@ -13,7 +13,14 @@ from nstar.priors import population
 
 MAIN = "import sys; from nstar.cli import main; sys.argv = ['nstar', *{words!r}]\ntry:\n main()\nexcept SystemExit: pass"
 # pandas is xarray's own import, scipy.special and scipy.fft NumPyro's: neither imports these
-DRAWN = {"matplotlib", "scipy.stats", "scipy.optimize", "arviz_base", "arviz_stats", "arviz_plots"}  # fmt: skip
+DRAWN = {
+    "matplotlib",
+    "scipy.stats",
+    "scipy.optimize",
+    "arviz_base",
+    "arviz_stats",
+    "arviz_plots",
+}
 HEAVY = DRAWN | {"jax", "numpyro", "numpy", "pandas", "xarray", "pyarrow", "h5py"}
 
 
@@ -31,7 +38,9 @@ def test_what_lists_needs_no_jax(words):
     assert not HEAVY & imported(MAIN.format(words=words))
 
 
-@pytest.mark.parametrize("words", [["models", "llama3-405b", "--against", "llama3"], ["published"], ["data"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "words", [["models", "llama3-405b", "--against", "llama3"], ["published"], ["data"]]
+)
 def test_what_is_looked_up_needs_no_jax(words):
     found = imported(MAIN.format(words=words))
     assert not (DRAWN | {"jax", "numpyro", "pandas", "xarray"}) & found

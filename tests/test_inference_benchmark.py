@@ -38,8 +38,12 @@ def test_problems_of_differing_samples_answer_what_they_can(bench, tmp_path):
     (tmp_path / "other.csv").write_text("N,D,L\n1,2,3\n", encoding="utf-8")
     left = []
     each = list(bench.tables(tmp_path, left))
-    assert left == ["other.csv: no table of counts, lacks family, model, params, problem, samples, successes, task"]  # fmt: skip
-    asked = [[(len(own.n), ks) for own, ks in bench.questions(c, 100, left)] for c in each]  # fmt: skip
+    assert left == [
+        "other.csv: no table of counts, lacks family, model, params, problem, samples, successes, task"
+    ]
+    asked = [
+        [(len(own.n), ks) for own, ks in bench.questions(c, 100, left)] for c in each
+    ]
     assert asked == [[(55, (1000,)), (30, (10000,))], [(25, (300,))], []]
     said = "\n".join(left)
     for words in (
@@ -55,11 +59,19 @@ def test_problems_of_differing_samples_answer_what_they_can(bench, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([counted(1, 10, 3), counted(2, 10, 11)], "counts.csv, row 2, column 'successes': expected 0 to the row's 10 samples, got 11"),
-        ([counted(7, 10, 3), counted(7, 20, 3)], "counts.csv, rows 1 and 2, column 'problem': 7 of one on code is counted twice"),
+        (
+            [counted(1, 10, 3), counted(2, 10, 11)],
+            "counts.csv, row 2, column 'successes': expected 0 to the row's 10 samples, got 11",
+        ),
+        (
+            [counted(7, 10, 3), counted(7, 20, 3)],
+            "counts.csv, rows 1 and 2, column 'problem': 7 of one on code is counted twice",
+        ),
     ],
-)  # fmt: skip
-def test_contradictory_counts_are_refused_with_file_and_row(bench, tmp_path, rows, words):  # fmt: skip
+)
+def test_contradictory_counts_are_refused_with_file_and_row(
+    bench, tmp_path, rows, words
+):
     write(tmp_path, rows)
     with pytest.raises(ValueError, match=words):
         list(bench.tables(tmp_path, []))
@@ -71,8 +83,18 @@ def test_the_benchmark_prints_one_document(tmp_path):
     p = random.beta(0.3, 8.0, 40)
     n = np.where(np.arange(40) < 25, 3000, 1500)
     write(tmp_path, [counted(i, n[i], random.binomial(n[i], p[i])) for i in range(40)])
-    command = [sys.executable, REPO / "benchmarks" / "inference.py", "--data", tmp_path, "--thinnings", "1", "--json"]  # fmt: skip
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ))  # fmt: skip
+    command = [
+        sys.executable,
+        REPO / "benchmarks" / "inference.py",
+        "--data",
+        tmp_path,
+        "--thinnings",
+        "1",
+        "--json",
+    ]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=dict(os.environ)
+    )
     told = json.loads(done.stdout)
     kinds = {(r["target"], r["k"], r["method"]) for r in told["pass_at_k"]}
     assert len(kinds) == 6  # two targets, k = 1,000, three methods

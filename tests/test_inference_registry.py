@@ -70,8 +70,12 @@ def test_laws_of_diffusion_transformers():
     best = optima.optimum(6e18)
     np.testing.assert_allclose(best.N, 9.0e-4 * 6e18**0.5681)
     np.testing.assert_allclose(best.D, 186.8535 * 6e18**0.4319)
-    np.testing.assert_allclose(published.get("dit_loss").curve(1e18), 2.3943 * 1e18**-0.0273)  # fmt: skip
-    np.testing.assert_allclose(published.get("dit_fid").curve(1e18), 2.2566e6 * 1e18**-0.234)  # fmt: skip
+    np.testing.assert_allclose(
+        published.get("dit_loss").curve(1e18), 2.3943 * 1e18**-0.0273
+    )
+    np.testing.assert_allclose(
+        published.get("dit_fid").curve(1e18), 2.2566e6 * 1e18**-0.234
+    )
 
 
 def test_the_law_of_visual_tokens():

@@ -7,103 +7,246 @@ import pytest
 INTERVAL = {"median": float, "lower": float, "upper": float}
 CHECKS = [{"name": str, "status": str, "detail": str}]
 HEAD = {
-    "data": str, "data_sha256": str, "runs": int, "law": str, "law_reason": str, "noise": str, "discrepancy": str,
-    "priors": str, "seed": int, "prob": float, "interval": str, "flop_convention": str, "params_counted": str,
-    "loss_unit": str, "derived": (str, None),
-}  # fmt: skip
+    "data": str,
+    "data_sha256": str,
+    "runs": int,
+    "law": str,
+    "law_reason": str,
+    "noise": str,
+    "discrepancy": str,
+    "priors": str,
+    "seed": int,
+    "prob": float,
+    "interval": str,
+    "flop_convention": str,
+    "params_counted": str,
+    "loss_unit": str,
+    "derived": (str, None),
+}
 UNKNOWN = {
-    "mean": float, "sd": float, "lower": float, "upper": float, "r_hat": float,
-    "ess_bulk": float, "ess_tail": float, "prior": (str, None),
-}  # fmt: skip
+    "mean": float,
+    "sd": float,
+    "lower": float,
+    "upper": float,
+    "r_hat": float,
+    "ess_bulk": float,
+    "ess_tail": float,
+    "prior": (str, None),
+}
 SUMMARY = HEAD | {"unknowns": {...: UNKNOWN}, "saved": (str, None), "checks": CHECKS}
 PREDICT = HEAD | {
     "noise_seed": int,
     "predictions": [
-        {"N": float, "D": float, "C": float, "loss": INTERVAL, "measured": INTERVAL,
-         "decades_beyond_data": (float, None),
-         "shares": {"parameters": float, "discrepancy": float, "law": float, "noise": float}}
+        {
+            "N": float,
+            "D": float,
+            "C": float,
+            "loss": INTERVAL,
+            "measured": INTERVAL,
+            "decades_beyond_data": (float, None),
+            "shares": {
+                "parameters": float,
+                "discrepancy": float,
+                "law": float,
+                "noise": float,
+            },
+        }
     ],
     "checks": CHECKS,
-}  # fmt: skip
+}
 BUDGET = {
-    "C": float, "N": INTERVAL, "D": INTERVAL, "loss": (INTERVAL, None),
-    "tokens_per_parameter": INTERVAL, "recommended": {"N": float, "D": float, "epochs": (float, None)}, "limits_cost": (float, None),
-    "loss_oracle": (INTERVAL, None), "regret": (INTERVAL, None),
-    "optimum": ({"N": INTERVAL, "D": INTERVAL}, None), "N_law": (INTERVAL, None),
-    "D_law": (INTERVAL, None), "on_edge": (float, None), "slope_beyond": (INTERVAL, None), "decades_beyond_data": float,
-}  # fmt: skip
+    "C": float,
+    "N": INTERVAL,
+    "D": INTERVAL,
+    "loss": (INTERVAL, None),
+    "tokens_per_parameter": INTERVAL,
+    "recommended": {"N": float, "D": float, "epochs": (float, None)},
+    "limits_cost": (float, None),
+    "loss_oracle": (INTERVAL, None),
+    "regret": (INTERVAL, None),
+    "optimum": ({"N": INTERVAL, "D": INTERVAL}, None),
+    "N_law": (INTERVAL, None),
+    "D_law": (INTERVAL, None),
+    "on_edge": (float, None),
+    "slope_beyond": (INTERVAL, None),
+    "decades_beyond_data": float,
+}
 OVER = ([float], None)
 LIMITS = {...: float}  # those given, by name
 EXPONENTS = {"N": INTERVAL, "D": INTERVAL}
 COEFFICIENTS = {"A1": INTERVAL, "A2": INTERVAL}
 PLAN = HEAD | {
-    "budgets": [BUDGET], "exponents": EXPONENTS, "exponents_over": OVER,
-    "coefficients": COEFFICIENTS, "limits": LIMITS, "checks": CHECKS,
-}  # fmt: skip
+    "budgets": [BUDGET],
+    "exponents": EXPONENTS,
+    "exponents_over": OVER,
+    "coefficients": COEFFICIENTS,
+    "limits": LIMITS,
+    "checks": CHECKS,
+}
 BESIDE = {
-    "posterior": (INTERVAL, None), "published": (float, None), "ratio": (INTERVAL, None),
+    "posterior": (INTERVAL, None),
+    "published": (float, None),
+    "ratio": (INTERVAL, None),
     "credible_level": (float, None),
-}  # fmt: skip
+}
 BOTH = {"C": float} | dict.fromkeys(("N", "D", "tokens_per_parameter", "loss"), BESIDE)
 PRINTED = [{"C": float, "N": float, "D": float, "note": str}]
 COMPARE = HEAD | {
-    "published": {"id": str, "law_form": str, "citation": str, "params_counted": str, "printed": PRINTED},
-    "budgets": [BOTH], "exponents": {"N": BESIDE, "D": BESIDE}, "exponents_over": OVER,
-    "sentence": str, "checks": CHECKS,
-}  # fmt: skip
+    "published": {
+        "id": str,
+        "law_form": str,
+        "citation": str,
+        "params_counted": str,
+        "printed": PRINTED,
+    },
+    "budgets": [BOTH],
+    "exponents": {"N": BESIDE, "D": BESIDE},
+    "exponents_over": OVER,
+    "sentence": str,
+    "checks": CHECKS,
+}
 SHARES = dict.fromkeys(("parameters", "discrepancy", "law", "noise"), float)
 ACTION = {
-    "name": str, "N": float, "D": float, "epochs": (float, None), "C": float, "loss": INTERVAL, "regret": INTERVAL,
-    "expected_regret": float, "wasted": INTERVAL, "expected_wasted": float,
-    "wasted_share": INTERVAL, "beyond_frontier": float, "value_at_risk": float,
-    "expected_shortfall": float, "best_probability": (float, None),
-    "miss_probability": (float, None), "hours": (INTERVAL, None), "cost": (INTERVAL, None),
-    "cost_shortfall": (float, None), "wasted_cost": (INTERVAL, None),
-}  # fmt: skip
+    "name": str,
+    "N": float,
+    "D": float,
+    "epochs": (float, None),
+    "C": float,
+    "loss": INTERVAL,
+    "regret": INTERVAL,
+    "expected_regret": float,
+    "wasted": INTERVAL,
+    "expected_wasted": float,
+    "wasted_share": INTERVAL,
+    "beyond_frontier": float,
+    "value_at_risk": float,
+    "expected_shortfall": float,
+    "best_probability": (float, None),
+    "miss_probability": (float, None),
+    "hours": (INTERVAL, None),
+    "cost": (INTERVAL, None),
+    "cost_shortfall": (float, None),
+    "wasted_cost": (INTERVAL, None),
+}
 WEIGHED = {
-    "budget": float, "target_loss": (float, None), "level": float, "bill": (str, None),
-    "currency": (str, None), "perfect_information": float, "repaired": float, "limits": LIMITS,
+    "budget": float,
+    "target_loss": (float, None),
+    "level": float,
+    "bill": (str, None),
+    "currency": (str, None),
+    "perfect_information": float,
+    "repaired": float,
+    "limits": LIMITS,
     "actions": [ACTION],
-}  # fmt: skip
+}
 CROSSING = {"median": (float, None), "lower": (float, None), "upper": (float, None)}
 REACHED = {
-    "target": float, "chance": float, "up_to": float, "budget": (float, None), "N": (float, None),
-    "D": (float, None), "crossing": CROSSING, "crossing_oracle": CROSSING, "reached": float,
-    "below_floor": float, "before": float, "repaired": float, "epochs": (float, None), "limits": LIMITS, "decades_beyond_data": (float, None),
-}  # fmt: skip
+    "target": float,
+    "chance": float,
+    "up_to": float,
+    "budget": (float, None),
+    "N": (float, None),
+    "D": (float, None),
+    "crossing": CROSSING,
+    "crossing_oracle": CROSSING,
+    "reached": float,
+    "below_floor": float,
+    "before": float,
+    "repaired": float,
+    "epochs": (float, None),
+    "limits": LIMITS,
+    "decades_beyond_data": (float, None),
+}
 LIVED = {
-    "N": float, "D": float, "epochs": (float, None), "training": float, "serving": INTERVAL, "lifetime": INTERVAL, "loss": INTERVAL,
-}  # fmt: skip
+    "N": float,
+    "D": float,
+    "epochs": (float, None),
+    "training": float,
+    "serving": INTERVAL,
+    "lifetime": INTERVAL,
+    "loss": INTERVAL,
+}
 SERVED = {
-    "budget": float, "limits": LIMITS, "served_tokens": INTERVAL, "expected_served_tokens": float, "training_alone": LIVED,
-    "lifetime": LIVED, "saved": INTERVAL, "expected_saved": float, "loss_given_up": INTERVAL,
-}  # fmt: skip
+    "budget": float,
+    "limits": LIMITS,
+    "served_tokens": INTERVAL,
+    "expected_served_tokens": float,
+    "training_alone": LIVED,
+    "lifetime": LIVED,
+    "saved": INTERVAL,
+    "expected_saved": float,
+    "loss_given_up": INTERVAL,
+}
 SCORED = {
-    "error": float, "pit": float, "crps": float, "interval_score": {"0.9": float}, "log_density": float,
+    "error": float,
+    "pit": float,
+    "crps": float,
+    "interval_score": {"0.9": float},
+    "log_density": float,
     "held": dict.fromkeys(("0.5", "0.8", "0.9", "0.95"), bool),
-}  # fmt: skip
+}
 FORECAST = {
-    "name": str, "frozen": str, "hash": str, "note": str, "N": float, "D": float, "C": float, "budget": (float, None),
-    "decades_beyond_data": (float, None), "data": str, "law": str, "loss_unit": str, "loss": INTERVAL,
-    "measured": INTERVAL, "status": str, "among_data": [int],
-    "outcome": (SCORED | {
-        "loss": float, "measured": str, "entered": str, "note": str, "measured_again": bool, "counted": bool,
-        "why_not": (str, None),
-    }, None),
-}  # fmt: skip
+    "name": str,
+    "frozen": str,
+    "hash": str,
+    "note": str,
+    "N": float,
+    "D": float,
+    "C": float,
+    "budget": (float, None),
+    "decades_beyond_data": (float, None),
+    "data": str,
+    "law": str,
+    "loss_unit": str,
+    "loss": INTERVAL,
+    "measured": INTERVAL,
+    "status": str,
+    "among_data": [int],
+    "outcome": (
+        SCORED
+        | {
+            "loss": float,
+            "measured": str,
+            "entered": str,
+            "note": str,
+            "measured_again": bool,
+            "counted": bool,
+            "why_not": (str, None),
+        },
+        None,
+    ),
+}
 COUNTED = dict.fromkeys(("held", "of", "lower", "upper"), int)
 RECORD = {
-    "scored": int, "counted": int, "open": [str], "crps": (float, None), "log_density": (float, None),
-    "bias": (float, None), "rmse": (float, None), "interval_score": ({"0.9": float}, None),
+    "scored": int,
+    "counted": int,
+    "open": [str],
+    "crps": (float, None),
+    "log_density": (float, None),
+    "bias": (float, None),
+    "rmse": (float, None),
+    "interval_score": ({"0.9": float}, None),
     "coverage": (dict.fromkeys(("0.5", "0.8", "0.9", "0.95"), COUNTED), None),
-}  # fmt: skip
-BOOK = {"ledger": str, "entries": int, "head": str, "forecasts": [FORECAST], "record": RECORD}  # fmt: skip
+}
+BOOK = {
+    "ledger": str,
+    "entries": int,
+    "head": str,
+    "forecasts": [FORECAST],
+    "record": RECORD,
+}
 LEDGER = BOOK | {"prob": float, "interval": str, "checks": CHECKS}
 FROZEN = HEAD | {"ledger": str, "head": str, "frozen": [FORECAST], "checks": CHECKS}
 OUTCOME = {
-    "ledger": str, "head": str, "prob": float, "interval": str, "scored": [FORECAST], "not_forecast": int,
-    "record": RECORD, "checks": CHECKS,
-}  # fmt: skip
+    "ledger": str,
+    "head": str,
+    "prob": float,
+    "interval": str,
+    "scored": [FORECAST],
+    "not_forecast": int,
+    "record": RECORD,
+    "checks": CHECKS,
+}
 SCORES = {
     "coverage": dict.fromkeys(("0.5", "0.8", "0.9", "0.95"), float),
     "interval_score": {"0.9": float},
@@ -125,72 +268,209 @@ OPTIMA = (
     None,
 )
 REPORT = {
-    "headline": str, "status": str, "data": str, "seed": int, "prob": float, "interval": str,
+    "headline": str,
+    "status": str,
+    "data": str,
+    "seed": int,
+    "prob": float,
+    "interval": str,
     "checks": CHECKS,
-    "routes": [{
-        "route": str, "law": str, "noise": str, "runs": int, "budgets": [BUDGET],
-        "exponents": EXPONENTS, "exponents_over": OVER, "coefficients": COEFFICIENTS,
-        "loss_from": ([SHARES], None), "unknowns": {...: {"mean": float, "sd": float, "lower": float, "upper": float}},
-    }],
-    "routes_missing": {...: str}, "risk": [WEIGHED | {"route": str}],
-    "published": [{
-        "id": str, "law_form": str, "citation": str, "confidence": str, "notes": [str],
-        "printed": PRINTED, "sentence": str, "budgets": [BOTH],
-        "exponents": {"N": BESIDE, "D": BESIDE}, "exponents_over": OVER,
-    }],
+    "routes": [
+        {
+            "route": str,
+            "law": str,
+            "noise": str,
+            "runs": int,
+            "budgets": [BUDGET],
+            "exponents": EXPONENTS,
+            "exponents_over": OVER,
+            "coefficients": COEFFICIENTS,
+            "loss_from": ([SHARES], None),
+            "unknowns": {
+                ...: {"mean": float, "sd": float, "lower": float, "upper": float}
+            },
+        }
+    ],
+    "routes_missing": {...: str},
+    "risk": [WEIGHED | {"route": str}],
+    "published": [
+        {
+            "id": str,
+            "law_form": str,
+            "citation": str,
+            "confidence": str,
+            "notes": [str],
+            "printed": PRINTED,
+            "sentence": str,
+            "budgets": [BOTH],
+            "exponents": {"N": BESIDE, "D": BESIDE},
+            "exponents_over": OVER,
+        }
+    ],
     "decision": {
-        "by": str, "weights": {...: float}, "budget": float, "N": float, "D": float, "N_star": INTERVAL,
-        "D_star": INTERVAL, "loss": (INTERVAL, None), "regret": (INTERVAL, None), "expected_regret": (float, None),
+        "by": str,
+        "weights": {...: float},
+        "budget": float,
+        "N": float,
+        "D": float,
+        "N_star": INTERVAL,
+        "D_star": INTERVAL,
+        "loss": (INTERVAL, None),
+        "regret": (INTERVAL, None),
+        "expected_regret": (float, None),
         "expected_regret_alone": {...: float},
     },
-    "held_out": [{
-        "route": str, "hold_out_decades": float, "n_train": int, "n_test": int, "coverage": {...: float},
-        "interval_score": {...: float}, "crps": float, "rmse": float, "bias": float, "width": {...: float},
-        "log_density": float, "trouble": (str, None), "optima": OPTIMA,
-    }],
-    "forecasts": (BOOK, None), "not_tested": (str, None),
-    "loss_by_budget": ([{"C": float, "N": float, "D": float, "median": float, "bands": {...: [float]}}], None),
-    "target": (REACHED, None), "serving": (SERVED, None),
+    "held_out": [
+        {
+            "route": str,
+            "hold_out_decades": float,
+            "n_train": int,
+            "n_test": int,
+            "coverage": {...: float},
+            "interval_score": {...: float},
+            "crps": float,
+            "rmse": float,
+            "bias": float,
+            "width": {...: float},
+            "log_density": float,
+            "trouble": (str, None),
+            "optima": OPTIMA,
+        }
+    ],
+    "forecasts": (BOOK, None),
+    "not_tested": (str, None),
+    "loss_by_budget": (
+        [
+            {
+                "C": float,
+                "N": float,
+                "D": float,
+                "median": float,
+                "bands": {...: [float]},
+            }
+        ],
+        None,
+    ),
+    "target": (REACHED, None),
+    "serving": (SERVED, None),
     "placed": [{"route": str, "name": str, "N": float, "below": float}],
-    "universes": [{
-        "kind": str, "name": str, "N": (INTERVAL, None), "D": (INTERVAL, None), "loss": (INTERVAL, None),
-        "regret": (INTERVAL, None), "expected_regret": (float, None), "trouble": (str, None),
-    }],
+    "universes": [
+        {
+            "kind": str,
+            "name": str,
+            "N": (INTERVAL, None),
+            "D": (INTERVAL, None),
+            "loss": (INTERVAL, None),
+            "regret": (INTERVAL, None),
+            "expected_regret": (float, None),
+            "trouble": (str, None),
+        }
+    ],
     "owed_to_priors": {
-        "route": str, "budget": float, "check": CHECKS[0],
-        "scales": [{"unknown": str, "factor": float, "budgets": [float], "intervals": {...: [INTERVAL]}, "how": str}],
+        "route": str,
+        "budget": float,
+        "check": CHECKS[0],
+        "scales": [
+            {
+                "unknown": str,
+                "factor": float,
+                "budgets": [float],
+                "intervals": {...: [INTERVAL]},
+                "how": str,
+            }
+        ],
     },
-    "released": [{
-        "name": str, "N": float, "D": float, "C": float, "citation": str, "N_star": INTERVAL, "D_star": INTERVAL,
-        "ratio": INTERVAL, "level": float,
-    }],
-    "next_runs": [{
-        "N": float, "D": float, "C": float, "saved": float, "worth": float, "regret": float, "expected": INTERVAL,
-    }],
+    "released": [
+        {
+            "name": str,
+            "N": float,
+            "D": float,
+            "C": float,
+            "citation": str,
+            "N_star": INTERVAL,
+            "D_star": INTERVAL,
+            "ratio": INTERVAL,
+            "level": float,
+        }
+    ],
+    "next_runs": [
+        {
+            "N": float,
+            "D": float,
+            "C": float,
+            "saved": float,
+            "worth": float,
+            "regret": float,
+            "expected": INTERVAL,
+        }
+    ],
     "provenance": {
-        "command": str, "data": str, "data_sha256": str, "runs": int, "flop_convention": str,
-        "derived": str, "params_counted": str, "loss_unit": str, "seed": int, "precision": str,
-        "nstar": str, "jax": str, "numpyro": str, "arviz_stats": str,
+        "command": str,
+        "data": str,
+        "data_sha256": str,
+        "runs": int,
+        "flop_convention": str,
+        "derived": str,
+        "params_counted": str,
+        "loss_unit": str,
+        "seed": int,
+        "precision": str,
+        "nstar": str,
+        "jax": str,
+        "numpyro": str,
+        "arviz_stats": str,
     },
-}  # fmt: skip
+}
 TAKES = ({"hours": INTERVAL, "cost": (INTERVAL, None)}, None)
 NEXT = HEAD | {
-    "target": float, "pilot_budget": float, "candidates": int, "by": str, "parallel": int,
+    "target": float,
+    "pilot_budget": float,
+    "candidates": int,
+    "by": str,
+    "parallel": int,
     "action": ({"N": float, "D": float}, None),
     "before": {"regret": float, "sd": float, "log_N_sd": float},
-    "steps": [{
-        "step": int, "round": int, "C": float, "spent": float, "saved": float, "worth": (float, None),
-        "variance": float, "nats": float, "worth_per_cost": (float, None), "regret_left": float,
-        "sd_left": float, "log_N_sd_left": float, "worth_it": bool, "takes": TAKES, "worth_takes": TAKES,
-        "runs": [{"N": float, "D": float, "C": float, "x": {...: float}, "expected": (INTERVAL, None)}],
-    }],
-    "spent": float, "stop_after": int, "sweep": [{"run": str, "round": int, "N": str, "D": str, "C": str}],
-    "bill": (str, None), "currency": (str, None), "checks": CHECKS,
-}  # fmt: skip
+    "steps": [
+        {
+            "step": int,
+            "round": int,
+            "C": float,
+            "spent": float,
+            "saved": float,
+            "worth": (float, None),
+            "variance": float,
+            "nats": float,
+            "worth_per_cost": (float, None),
+            "regret_left": float,
+            "sd_left": float,
+            "log_N_sd_left": float,
+            "worth_it": bool,
+            "takes": TAKES,
+            "worth_takes": TAKES,
+            "runs": [
+                {
+                    "N": float,
+                    "D": float,
+                    "C": float,
+                    "x": {...: float},
+                    "expected": (INTERVAL, None),
+                }
+            ],
+        }
+    ],
+    "spent": float,
+    "stop_after": int,
+    "sweep": [{"run": str, "round": int, "N": str, "D": str, "C": str}],
+    "bill": (str, None),
+    "currency": (str, None),
+    "checks": CHECKS,
+}
 SPLIT = SCORES | {
-    "hold_out_decades": float, "n_train": int, "n_test": int,
+    "hold_out_decades": float,
+    "n_train": int,
+    "n_test": int,
     "optima": OPTIMA,
-}  # fmt: skip
+}
 BACKTEST = {
     "data": str,
     "law": str,
@@ -200,14 +480,27 @@ BACKTEST = {
     "checks": CHECKS,
 }
 LADDERS = {
-    "data": str, "law": str, "seed": int, "along": str, "by": str, "checks": CHECKS,
+    "data": str,
+    "law": str,
+    "seed": int,
+    "along": str,
+    "by": str,
+    "checks": CHECKS,
     "ladders": [{"ladder": str, "splits": [SPLIT], "checks": CHECKS}],
-}  # fmt: skip
+}
 PRIOR = {
-    "data": str, "law": str, "priors": str, "seed": int, "prob": float, "interval": str,
-    "statistics": [{"statistic": str, "measured": float, "prior": INTERVAL, "probability": float}],
-    "budgets": [{"C": float, "N": INTERVAL, "D": INTERVAL, "loss": INTERVAL}], "checks": CHECKS,
-}  # fmt: skip
+    "data": str,
+    "law": str,
+    "priors": str,
+    "seed": int,
+    "prob": float,
+    "interval": str,
+    "statistics": [
+        {"statistic": str, "measured": float, "prior": INTERVAL, "probability": float}
+    ],
+    "budgets": [{"C": float, "N": INTERVAL, "D": INTERVAL, "loss": INTERVAL}],
+    "checks": CHECKS,
+}
 SENSITIVITY = {n: v for n, v in HEAD.items() if n not in ("prob", "interval")} | {
     "sensitivity": [
         {
@@ -222,30 +515,122 @@ SENSITIVITY = {n: v for n, v in HEAD.items() if n not in ("prob", "interval")} |
 }
 ANY = object  # as a registry's entry has it
 SET = dict.fromkeys(
-    ("name", "title", "citation", "licence", "access", "file", "sha256", "rows", "header", "kind",
-     "params_kind", "params_counted", "flops_kind", "loss_unit", "data_unit", "paper", "part",
-     "columns", "upstream_columns", "where", "quirks", "published", "check", "manual", "upstream"), ANY,
-)  # fmt: skip
+    (
+        "name",
+        "title",
+        "citation",
+        "licence",
+        "access",
+        "file",
+        "sha256",
+        "rows",
+        "header",
+        "kind",
+        "params_kind",
+        "params_counted",
+        "flops_kind",
+        "loss_unit",
+        "data_unit",
+        "paper",
+        "part",
+        "columns",
+        "upstream_columns",
+        "where",
+        "quirks",
+        "published",
+        "check",
+        "manual",
+        "upstream",
+    ),
+    ANY,
+)
 PUBLISHED = dict.fromkeys(
-    ("id", "family", "modality", "form", "law_form", "citation", "confidence", "values",
-     "coefficients", "unpublished", "uncertainties", "units", "compute_unit", "compute_scope",
-     "compute_range", "C_range", "params_counted", "loss_unit", "fit_method", "where_in_source",
-     "relevance", "notes", "printed", "table", "variants", "input", "output"), ANY,
-)  # fmt: skip
+    (
+        "id",
+        "family",
+        "modality",
+        "form",
+        "law_form",
+        "citation",
+        "confidence",
+        "values",
+        "coefficients",
+        "unpublished",
+        "uncertainties",
+        "units",
+        "compute_unit",
+        "compute_scope",
+        "compute_range",
+        "C_range",
+        "params_counted",
+        "loss_unit",
+        "fit_method",
+        "where_in_source",
+        "relevance",
+        "notes",
+        "printed",
+        "table",
+        "variants",
+        "input",
+        "output",
+    ),
+    ANY,
+)
 OPTIMUM = {"C": float, "N": (float, None), "D": (float, None), "loss": (float, None)}
 MODEL = dict.fromkeys(
-    ("name", "title", "modality", "citation", "data_unit", "N_total", "N_non_embedding", "D", "C",
-     "C_counted", "gpu_hours", "gpu", "measured", "architecture", "stages", "notes"), ANY,
-)  # fmt: skip
+    (
+        "name",
+        "title",
+        "modality",
+        "citation",
+        "data_unit",
+        "N_total",
+        "N_non_embedding",
+        "D",
+        "C",
+        "C_counted",
+        "gpu_hours",
+        "gpu",
+        "measured",
+        "architecture",
+        "stages",
+        "notes",
+    ),
+    ANY,
+)
 AGAINST = dict.fromkeys(
-    ("model", "fit", "C", "N", "D", "data_unit", "params_counted", "tokens_per_parameter", "N_star",
-     "D_star", "tokens_per_parameter_star", "N_ratio", "D_ratio", "loss", "loss_star", "loss_unit",
-     "reason"), ANY,
-)  # fmt: skip
+    (
+        "model",
+        "fit",
+        "C",
+        "N",
+        "D",
+        "data_unit",
+        "params_counted",
+        "tokens_per_parameter",
+        "N_star",
+        "D_star",
+        "tokens_per_parameter_star",
+        "N_ratio",
+        "D_ratio",
+        "loss",
+        "loss_star",
+        "loss_unit",
+        "reason",
+    ),
+    ANY,
+)
 SIMULATE = {
-    "design": str, "law": str, "seed": int, "draws": int, "runs": int, "flop_convention": str,
-    "unknowns": {...: [float]}, "columns": {...: ANY}, "saved": (str, None),
-}  # fmt: skip
+    "design": str,
+    "law": str,
+    "seed": int,
+    "draws": int,
+    "runs": int,
+    "flop_convention": str,
+    "unknowns": {...: [float]},
+    "columns": {...: ANY},
+    "saved": (str, None),
+}
 
 
 def hold(shape, value, at="$"):
@@ -342,7 +727,9 @@ def test_fit(document, tmp_path):
 
 
 def test_predict(document, fits):
-    told = document("predict", fits["chinchilla"], "--at", "7e9,1.4e11", "--at", "4e11,1.6e13")  # fmt: skip
+    told = document(
+        "predict", fits["chinchilla"], "--at", "7e9,1.4e11", "--at", "4e11,1.6e13"
+    )
     hold(PREDICT, told)
     for one in told["predictions"]:
         spread = [one[n]["upper"] - one[n]["lower"] for n in ("loss", "measured")]
@@ -371,7 +758,9 @@ def test_forecast_outcome_and_ledger(document, fits, tmp_path):
 
 
 def test_prior(document):
-    told = document("prior", "llama3", "--law", "coupled", "--priors", "informed", "-C", "1e21")  # fmt: skip
+    told = document(
+        "prior", "llama3", "--law", "coupled", "--priors", "informed", "-C", "1e21"
+    )
     hold(PRIOR, told)
     assert told["priors"] == "informed"
     detail = {check["name"]: check["detail"] for check in told["checks"]}
@@ -391,7 +780,16 @@ def test_sensitivity(document, fits):
 
 
 def test_informed_priors_are_named(document):
-    told = document("fit", "llama3_optima", "--priors", "informed", "--prior", "alpha1=Normal(0.5, 0.1)", "--discrepancy", "none")  # fmt: skip
+    told = document(
+        "fit",
+        "llama3_optima",
+        "--priors",
+        "informed",
+        "--prior",
+        "alpha1=Normal(0.5, 0.1)",
+        "--discrepancy",
+        "none",
+    )
     hold(SUMMARY, told)
     assert told["priors"] == "informed"
     assert told["unknowns"]["alpha1"]["prior"] == "Normal(0.5, 0.1)"
@@ -437,7 +835,11 @@ def test_registries(document):
     hold(one, document("published", "llama3", "-C", "3.8e25"))
     hold(one, document("published", "openclip"))
     hold({"models": [MODEL]}, document("models"))
-    family = [dict.fromkeys(("fit", "quantity", "published", "measured", "ratio", "note", "reason"), ANY)]  # fmt: skip
+    family = [
+        dict.fromkeys(
+            ("fit", "quantity", "published", "measured", "ratio", "note", "reason"), ANY
+        )
+    ]
     hold(MODEL | {"against": None, "family": family}, document("models", "dit-xl-2"))
     told = document("models", "llama3-405b", "--against", "llama3")
     hold(MODEL | {"against": AGAINST, "family": family}, told)
@@ -446,7 +848,17 @@ def test_registries(document):
 @pytest.mark.parametrize("law", ["chinchilla", "allocation"])
 def test_next(document, fits, law):
     bill = ("--hardware", "h100") if law == "chinchilla" else ()
-    told = document("next", fits[law], "--target", "3.8e25", "--pilot-budget", "1e22", "--most", "2", *bill)  # fmt: skip
+    told = document(
+        "next",
+        fits[law],
+        "--target",
+        "3.8e25",
+        "--pilot-budget",
+        "1e22",
+        "--most",
+        "2",
+        *bill,
+    )
     hold(NEXT, told)
     assert len(told["sweep"]) == len(told["steps"]) == 2
 

@@ -51,7 +51,12 @@ def placed(name):
 @cache
 def prior_draws(name, count, seed=0):
     law, noise, x = placed(name)
-    return law, noise, x, density.prior_draws(law, noise, {}, jax.random.key(seed), count)  # fmt: skip
+    return (
+        law,
+        noise,
+        x,
+        density.prior_draws(law, noise, {}, jax.random.key(seed), count),
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +159,9 @@ def test_loss_stays_above_its_floor_and_comes_down_to_it(name):
     law, *_, draws = prior_draws(name, 200, seed=3 if name == "kaplan" else 1)
     N, D = jnp.geomspace(1e7, 1e13, 9), jnp.geomspace(1e9, 1e14, 9)
     floor = np.asarray(jax.vmap(law.floor)(draws))
-    assert (np.asarray(jax.vmap(lambda p: law.loss(p, N, D))(draws)) >= floor[:, None]).all()  # fmt: skip
+    assert (
+        np.asarray(jax.vmap(lambda p: law.loss(p, N, D))(draws)) >= floor[:, None]
+    ).all()
     if name == "farseer":
         return  # zero is below all of its bends, and it may not come down to it
     endless = np.asarray(jax.vmap(lambda p: law.loss(p, 1e300, 1e300 / 6))(draws))

@@ -102,11 +102,17 @@ def fits(rng, mu, tau, n=60):
         y = theta + se * rng.normal()
         precision = 1 / s**2 + 1 / se**2
         mean = (m / s**2 + y / se**2) / precision
-        made.append({
-            "source": f"s{i}", "ladder": f"l{i}", "kind": "coupled", "params_counted": "total" if i % 2 else "unknown",
-            "rhat": 1.0, "learned": {"alpha1": [mean, precision**-0.5, m, s]},
-            "over": {"alpha1": "LogitStudentT(4, 0.04, 0.35)"},
-        })  # fmt: skip
+        made.append(
+            {
+                "source": f"s{i}",
+                "ladder": f"l{i}",
+                "kind": "coupled",
+                "params_counted": "total" if i % 2 else "unknown",
+                "rhat": 1.0,
+                "learned": {"alpha1": [mean, precision**-0.5, m, s]},
+                "over": {"alpha1": "LogitStudentT(4, 0.04, 0.35)"},
+            }
+        )
     return made
 
 
@@ -124,7 +130,10 @@ def test_the_script_gives_a_known_population_back(script, rng, tmp_path):
     text = back.prior("alpha1", "unknown", ())
     assert centre(text) == pytest.approx(0.4, abs=0.12)
     assert width(text) == pytest.approx(2 * T90 * 0.15, rel=0.4)
-    assert back.prior("alpha1", "unknown", ["s3"]) == back.left_out["s3"]["alpha1"]["unknown"]  # fmt: skip
+    assert (
+        back.prior("alpha1", "unknown", ["s3"])
+        == back.left_out["s3"]["alpha1"]["unknown"]
+    )
 
 
 def test_a_fit_that_did_not_converge_says_nothing(script, rng):
@@ -199,9 +208,15 @@ def test_what_was_learned_holds_what_is_known():
     assert total[0] < logit(0.38) < logit(0.5) < total[1]  # Marin, Hoffmann
     assert total[1] < logit(0.835) < bare[1]  # Kaplan counting
     for unknown, condition in (
-        ("alpha1", "total"), ("alpha1", "unknown"), ("exponent_sum", "chinchilla"), ("exponent_sum", "coupled"),
-        ("coupling", "any"), ("floor_share", "coupled"), ("sigma", "straight"), ("tokens_per_parameter", "any"),
-    ):  # fmt: skip
+        ("alpha1", "total"),
+        ("alpha1", "unknown"),
+        ("exponent_sum", "chinchilla"),
+        ("exponent_sum", "coupled"),
+        ("coupling", "any"),
+        ("floor_share", "coupled"),
+        ("sigma", "straight"),
+        ("tokens_per_parameter", "any"),
+    ):
         group = record.groups[unknown][condition]
         weak = 2 * stats.norm.ppf(0.95) * group.weak[1]
         assert width(record.prior(unknown, condition, ())) < weak, unknown
@@ -224,17 +239,37 @@ alpha1.total = "LogitStudentT(4, 0.0, 0.5)"
 BAD = {
     "not TOML": ("format = 1", "format =", "not a TOML file"),
     "newer": ("format = 1", "format = 2", "format: expected 1, got 2"),
-    "no group": ("[said.alpha1.total]", "[told.alpha1.total]", "said: expected a table"),
+    "no group": (
+        "[said.alpha1.total]",
+        "[told.alpha1.total]",
+        "said: expected a table",
+    ),
     "scale": ('"logit"', '"sqrt"', r"said\.alpha1\.total: expected over, scale"),
     "statement": ("0.05]]", '"wide"]]', r"said\.alpha1\.total: expected over"),
     "no error": ("0.05]]", "0.0]]", r"said\.alpha1\.total: expected over"),
-    "over": ("LogitStudentT(4, 0.04, 0.35)", "__import__('os')", r"said\.alpha1\.total\.over: prior .*expected a family"),
-    "family": ("LogitStudentT(4, 0.1, 0.2)", "Gauss(0, 1)", r"all\.alpha1\.total: prior 'Gauss\(0, 1\)': no family"),
-    "number": ('alpha1.total = "LogitStudentT(4, 0.1, 0.2)"', "alpha1.total = 0.5", r"all\.alpha1\.total: expected a prior .* got 0\.5"),
+    "over": (
+        "LogitStudentT(4, 0.04, 0.35)",
+        "__import__('os')",
+        r"said\.alpha1\.total\.over: prior .*expected a family",
+    ),
+    "family": (
+        "LogitStudentT(4, 0.1, 0.2)",
+        "Gauss(0, 1)",
+        r"all\.alpha1\.total: prior 'Gauss\(0, 1\)': no family",
+    ),
+    "number": (
+        'alpha1.total = "LogitStudentT(4, 0.1, 0.2)"',
+        "alpha1.total = 0.5",
+        r"all\.alpha1\.total: expected a prior .* got 0\.5",
+    ),
     "scale below zero": ("0.1, 0.2)", "0.1, -0.2)", r"all\.alpha1\.total: prior"),
-    "missing": ('alpha1.total = "LogitStudentT(4, 0.1, 0.2)"', "", r"all\.alpha1\.total: no prior"),
+    "missing": (
+        'alpha1.total = "LogitStudentT(4, 0.1, 0.2)"',
+        "",
+        r"all\.alpha1\.total: no prior",
+    ),
     "left out": ("[without.a]", "[without.b]", "without: no priors for a left out"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", BAD)
@@ -282,7 +317,9 @@ def test_runs_are_recognised_by_name_by_file_and_by_their_points(llama3, optima)
     other = nstar.read_runs(columns | {"L": columns["L"] * 1.1})
     assert of_runs(other, seen) == []
     assert of_runs(own, {"mine": marks([own])}) == ["mine"]
-    file = nstar.read_runs(str(shipped("llama3_figure2.csv")), {"C": "flops", "D": "tokens", "L": "loss"})  # fmt: skip
+    file = nstar.read_runs(
+        str(shipped("llama3_figure2.csv")), {"C": "flops", "D": "tokens", "L": "loss"}
+    )
     assert of_runs(file, {}) == ["llama3"]
 
 
@@ -294,6 +331,8 @@ def test_families_are_read_as_they_are_written():
 
 
 def test_group_without_sources_keeps_the_rest():
-    group = Group("LogNormal(0, 1)", "log", WEAK, (Said("a", 1.0, 0.1), Said("b", 2.0, 0.1)))  # fmt: skip
+    group = Group(
+        "LogNormal(0, 1)", "log", WEAK, (Said("a", 1.0, 0.1), Said("b", 2.0, 0.1))
+    )
     assert [s.source for s in group.without(["a"]).said] == ["b"]
     assert json.loads(json.dumps(group.summary())).startswith("LogStudentT(4, ")

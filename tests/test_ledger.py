@@ -36,15 +36,34 @@ def normal(mean=0.8, sd=0.01):
 
 def made(name="hero", mean=0.8, sd=0.01, **other):
     basis = {
-        "data": "ladder.csv", "loss_unit": "nats per token",
-        "laws": [{"law": "chinchilla", "weight": 1.0, "noise": "normal", "discrepancy": "none", "priors": {}}],
-    }  # fmt: skip
+        "data": "ladder.csv",
+        "loss_unit": "nats per token",
+        "laws": [
+            {
+                "law": "chinchilla",
+                "weight": 1.0,
+                "noise": "normal",
+                "discrepancy": "none",
+                "priors": {},
+            }
+        ],
+    }
     said = normal(mean, sd)
     given = {
-        "name": name, "frozen": "2026-01-31T12:00:00Z", "N": 7e9, "D": 1.4e11, "C": 5.88e21, "x": {}, "budget": None,
-        "decades_beyond_data": 1.5, "basis": basis, "measured": said, "law_loss": said.quantiles,
-        "checks": (Check("convergence", Status.PASS, ""),), "among_data": (),
-    }  # fmt: skip
+        "name": name,
+        "frozen": "2026-01-31T12:00:00Z",
+        "N": 7e9,
+        "D": 1.4e11,
+        "C": 5.88e21,
+        "x": {},
+        "budget": None,
+        "decades_beyond_data": 1.5,
+        "basis": basis,
+        "measured": said,
+        "law_loss": said.quantiles,
+        "checks": (Check("convergence", Status.PASS, ""),),
+        "among_data": (),
+    }
     return Forecast(**given | other)
 
 
@@ -70,14 +89,18 @@ def test_scores_of_a_normal_forecast_are_its_closed_forms(z):
     exact = z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi)
     assert got.crps == pytest.approx(sd * exact, rel=2e-3)
     assert got.error == pytest.approx(-sd * z, abs=1e-7)
-    assert got.log_density == pytest.approx(stats.norm.logpdf(z) - np.log(sd), abs=5e-3 * max(1, abs(z)))  # fmt: skip
+    assert got.log_density == pytest.approx(
+        stats.norm.logpdf(z) - np.log(sd), abs=5e-3 * max(1, abs(z))
+    )
     half = stats.norm.ppf(0.95)
     score = sd * (2 * half + 20 * max(abs(z) - half, 0))
     assert got.interval_score == pytest.approx(score, rel=1e-3)
     for level in (0.5, 0.8, 0.9, 0.95):
         assert got.held[str(level)] == (abs(z) < stats.norm.ppf((1 + level) / 2))
     inside = PROBS[0] <= stats.norm.cdf(z) <= PROBS[-1]
-    assert got.pit == (pytest.approx(stats.norm.cdf(z), abs=1e-4) if inside else float(z > 0))  # fmt: skip
+    assert got.pit == (
+        pytest.approx(stats.norm.cdf(z), abs=1e-4) if inside else float(z > 0)
+    )
 
 
 def test_a_density_is_held_where_nothing_was_kept():
@@ -92,7 +115,9 @@ def test_intervals_are_those_of_the_draws(rng):
     for prob in (0.5, 0.8, 0.9, 0.95):
         exact = np.quantile(draws, [0.5, (1 - prob) / 2, (1 + prob) / 2])
         np.testing.assert_allclose(said.interval(prob), exact, rtol=1e-8)
-    with pytest.raises(ValueError, match=r"prob 0.999: .* holds intervals of up to 0.995"):  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"prob 0.999: .* holds intervals of up to 0.995"
+    ):
         said.interval(0.999)
 
 
@@ -135,23 +160,75 @@ def _rehashed(line, **change):
 
 
 TAMPERED = {
-    "a number": (lambda lines: [lines[0].replace('"C":5.88e+21', '"C":5.89e+21'), *lines[1:]], "line 1: its contents do not match its hash"),
-    "a date": (lambda lines: [*lines[:1], lines[1].replace("2026-01-31", "2026-01-30"), *lines[2:]], "line 2: its contents do not match"),
-    "the loss": (lambda lines: [*lines[:3], lines[3].replace("2.234", "2.233"), *lines[4:]], "line 4: its contents"),
-    "the last": (lambda lines: [*lines[:5], lines[5].replace("2.236", "2.2")], "line 6: its contents"),
-    "a digit nobody reads": (lambda lines: [lines[0].replace("140000000000.0", "140000000000.00"), *lines[1:]], "line 1: says what it said .* the file was edited"),
-    "the first dropped": (lambda lines: lines[1:], "line 1: was written after a line with hash .* but no line stands before it"),
-    "one dropped": (lambda lines: lines[:2] + lines[3:], "line 3: was written after a line with hash .*: lines were dropped"),
-    "reordered": (lambda lines: [lines[0], lines[2], lines[1], *lines[3:]], "line 2: was written after"),
+    "a number": (
+        lambda lines: [lines[0].replace('"C":5.88e+21', '"C":5.89e+21'), *lines[1:]],
+        "line 1: its contents do not match its hash",
+    ),
+    "a date": (
+        lambda lines: [
+            *lines[:1],
+            lines[1].replace("2026-01-31", "2026-01-30"),
+            *lines[2:],
+        ],
+        "line 2: its contents do not match",
+    ),
+    "the loss": (
+        lambda lines: [*lines[:3], lines[3].replace("2.234", "2.233"), *lines[4:]],
+        "line 4: its contents",
+    ),
+    "the last": (
+        lambda lines: [*lines[:5], lines[5].replace("2.236", "2.2")],
+        "line 6: its contents",
+    ),
+    "a digit nobody reads": (
+        lambda lines: [
+            lines[0].replace("140000000000.0", "140000000000.00"),
+            *lines[1:],
+        ],
+        "line 1: says what it said .* the file was edited",
+    ),
+    "the first dropped": (
+        lambda lines: lines[1:],
+        "line 1: was written after a line with hash .* but no line stands before it",
+    ),
+    "one dropped": (
+        lambda lines: lines[:2] + lines[3:],
+        "line 3: was written after a line with hash .*: lines were dropped",
+    ),
+    "reordered": (
+        lambda lines: [lines[0], lines[2], lines[1], *lines[3:]],
+        "line 2: was written after",
+    ),
     "one twice": (lambda lines: [*lines, lines[-1]], "line 7: was written after"),
-    "a blank line": (lambda lines: [*lines[:2], "", *lines[2:]], "line 3: not a line of a ledger"),
-    "other words": (lambda lines: [*lines, "and so on"], "line 7: not a line of a ledger"),
-    "a name twice": (lambda lines: [lines[0].replace("{", '{"C":1,', 1), *lines[1:]], "line 1: not a line of a ledger"),
-    "a hash made anew": (lambda lines: [lines[0], _rehashed(lines[1], N=8e9), *lines[2:]], "line 3: was written after a line with hash"),
-    "another format": (lambda lines: [_rehashed(lines[0], format=2)], "line 1: of format 2, and this nstar reads 1"),
-    "another kind": (lambda lines: [_rehashed(lines[0], kind="guess")], "line 1: neither a forecast nor an outcome"),
-    "an outcome alone": (lambda lines: [_rehashed(lines[3], previous=START)], "line 1: an outcome of 'hero', but no such forecast"),
-}  # fmt: skip
+    "a blank line": (
+        lambda lines: [*lines[:2], "", *lines[2:]],
+        "line 3: not a line of a ledger",
+    ),
+    "other words": (
+        lambda lines: [*lines, "and so on"],
+        "line 7: not a line of a ledger",
+    ),
+    "a name twice": (
+        lambda lines: [lines[0].replace("{", '{"C":1,', 1), *lines[1:]],
+        "line 1: not a line of a ledger",
+    ),
+    "a hash made anew": (
+        lambda lines: [lines[0], _rehashed(lines[1], N=8e9), *lines[2:]],
+        "line 3: was written after a line with hash",
+    ),
+    "another format": (
+        lambda lines: [_rehashed(lines[0], format=2)],
+        "line 1: of format 2, and this nstar reads 1",
+    ),
+    "another kind": (
+        lambda lines: [_rehashed(lines[0], kind="guess")],
+        "line 1: neither a forecast nor an outcome",
+    ),
+    "an outcome alone": (
+        lambda lines: [_rehashed(lines[3], previous=START)],
+        "line 1: an outcome of 'hero', but no such forecast",
+    ),
+}
 
 
 @pytest.mark.parametrize(("change", "said"), TAMPERED.values(), ids=TAMPERED)
@@ -208,17 +285,41 @@ def test_a_ledger_is_only_added_to(book, tmp_path):
 # What may be entered
 
 REFUSED = {
-    "unknown name": (lambda b: b.score("heros", 2.2), "no forecast named 'heros'; there are hero, small"),
-    "duplicate name": (lambda b: b.freeze(made("hero")), "'hero' was frozen on 2026-01-31T12:00:00Z"),
-    "zero": (lambda b: b.score("hero", 0.0, again=True), "the loss of 'hero': expected a positive number such as 2.234, got 0"),
-    "negative": (lambda b: b.score("hero", -1.0, again=True), "expected a positive number"),
-    "nan": (lambda b: b.score("hero", float("nan"), again=True), "expected a positive number"),
-    "twice": (lambda b: b.score("hero", 2.3), "'hero' was scored on .* with a loss of 2.236; .* --again"),
-    "nothing to correct": (lambda b: b.freeze(made("x")).score("x", 2.3, again=True), "'x' has no loss yet"),
-    "date": (lambda b: b.score("hero", 2.3, again=True, measured="yesterday"), "'yesterday': expected a day or a moment"),
+    "unknown name": (
+        lambda b: b.score("heros", 2.2),
+        "no forecast named 'heros'; there are hero, small",
+    ),
+    "duplicate name": (
+        lambda b: b.freeze(made("hero")),
+        "'hero' was frozen on 2026-01-31T12:00:00Z",
+    ),
+    "zero": (
+        lambda b: b.score("hero", 0.0, again=True),
+        "the loss of 'hero': expected a positive number such as 2.234, got 0",
+    ),
+    "negative": (
+        lambda b: b.score("hero", -1.0, again=True),
+        "expected a positive number",
+    ),
+    "nan": (
+        lambda b: b.score("hero", float("nan"), again=True),
+        "expected a positive number",
+    ),
+    "twice": (
+        lambda b: b.score("hero", 2.3),
+        "'hero' was scored on .* with a loss of 2.236; .* --again",
+    ),
+    "nothing to correct": (
+        lambda b: b.freeze(made("x")).score("x", 2.3, again=True),
+        "'x' has no loss yet",
+    ),
+    "date": (
+        lambda b: b.score("hero", 2.3, again=True, measured="yesterday"),
+        "'yesterday': expected a day or a moment",
+    ),
     "no name": (lambda b: b.freeze(made("")), "expected up to 80 letters on one line"),
     "two lines": (lambda b: b.freeze(made("a\nb")), "expected up to 80 letters"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("enter", "said"), REFUSED.values(), ids=REFUSED)
@@ -270,7 +371,9 @@ def many(rng, spread):
 
 def test_forecasts_that_hold_pass_and_others_do_not(rng):
     right, narrow, wide = (many(rng, spread) for spread in (1.0, 2.5, 0.3))
-    assert stats.kstest([one.scored.pit for one in right.settled], "uniform").pvalue > 1e-5  # fmt: skip
+    assert (
+        stats.kstest([one.scored.pit for one in right.settled], "uniform").pvalue > 1e-5
+    )
     assert right.checks()[0].status is Status.PASS
     for record, word in ((narrow, "too narrow"), (wide, "too wide")):
         (check,) = record.checks()
@@ -289,12 +392,22 @@ def test_what_was_no_forecast_does_not_count():
     record = track_record(ledger)
     assert [one.forecast.name for one in record.counted] == ["same day", "true"]
     said = {c.name: c for c in record.checks()}
-    assert "the run is among the data it was fitted to (row 3, 8)" in said["forecast seen"].detail  # fmt: skip
+    assert (
+        "the run is among the data it was fitted to (row 3, 8)"
+        in said["forecast seen"].detail
+    )
     assert "the loss was known on 2026-01-30" in said["forecast late"].detail
     assert said["forecast late"].status is Status.REVIEW
     alone = Ledger().freeze(made("late"))
-    told = track_record(alone.score("late", 2.2, measured="2025-12-31", when=LATER)).as_json()  # fmt: skip
-    assert (told["scored"], told["counted"], told["crps"], told["coverage"]) == (1, 0, None, None)  # fmt: skip
+    told = track_record(
+        alone.score("late", 2.2, measured="2025-12-31", when=LATER)
+    ).as_json()
+    assert (told["scored"], told["counted"], told["crps"], told["coverage"]) == (
+        1,
+        0,
+        None,
+        None,
+    )
 
 
 def test_a_loss_in_another_unit_is_asked_after():
@@ -318,7 +431,10 @@ def test_the_record_has_the_scores_of_a_backtest(surface_fit, rng):
         truth.append(came)
         book = book.freeze(freeze(surface_fit, N, D, name=f"run {i}"))
         book = book.score(f"run {i}", float(np.exp(came)), when=LATER)
-    told, exact = track_record(book).as_json(), scores(np.stack(draws, 1), np.array(truth))  # fmt: skip
+    told, exact = (
+        track_record(book).as_json(),
+        scores(np.stack(draws, 1), np.array(truth)),
+    )
     held = {level: one["held"] / 12 for level, one in told["coverage"].items()}
     assert held == exact["coverage"]
     for name in ("crps", "rmse", "bias"):
@@ -348,17 +464,26 @@ def freeze(fit, *run, **given):
 def test_what_is_frozen_is_what_is_predicted(surface_fit):
     said = freeze(surface_fit, 7e9, 1.4e11, note="Ada", checks=None)
     draws = nstar.predict(surface_fit, 7e9, 1.4e11)
-    for name, quantiles in (("measured", said.measured.quantiles), ("loss", said.law_loss)):  # fmt: skip
+    for name, quantiles in (
+        ("measured", said.measured.quantiles),
+        ("loss", said.law_loss),
+    ):
         exact = np.quantile(draws[name], [0.05, 0.5, 0.95])
         middle, low, high = interval(quantiles, 0.9)
         np.testing.assert_allclose([low, middle, high], exact, rtol=1e-8)
-    assert (said.frozen, said.note, said.C) == ("2026-01-31T12:00:00Z", "Ada", pytest.approx(5.88e21))  # fmt: skip
+    assert (said.frozen, said.note, said.C) == (
+        "2026-01-31T12:00:00Z",
+        "Ada",
+        pytest.approx(5.88e21),
+    )
     assert said.decades_beyond_data == pytest.approx(np.log10(5.88e21 / 1e22))
     assert said.basis["data_sha256"] == surface_fit.runs.sha256
     (law,) = said.basis["laws"]
     assert (law["law"], law["discrepancy"], law["weight"]) == ("chinchilla", "none", 1)
     assert "alpha1" in law["priors"]
-    assert {"convergence", "extrapolation", "not seen before"} <= {c.name for c in said.checks}  # fmt: skip
+    assert {"convergence", "extrapolation", "not seen before"} <= {
+        c.name for c in said.checks
+    }
     again = freeze(surface_fit, 7e9, 1.4e11, note="Ada", checks=said.checks)
     assert again.as_json() == said.as_json()
 
@@ -382,10 +507,15 @@ def test_the_density_is_one_and_that_of_the_draws(surface_fit, isoflop_fit, whic
     below = np.interp(at, fine[1:], np.cumsum(steps))
     np.testing.assert_allclose(below, PROBS, atol=0.03)  # 4,000 draws, joint
     if which == "surface":
-        column = {n: np.array([v]) for n, v in (("N", N), ("D", D), ("L", said.quantiles[200]))}  # fmt: skip
+        column = {
+            n: np.array([v])
+            for n, v in (("N", N), ("D", D), ("L", said.quantiles[200]))
+        }
         one = nstar.Observations(column, np.arange(1), "", "", fit.runs.cost)
         exact = log_density(fit, one)[0]
-        assert said.scored(float(said.quantiles[200])).log_density == pytest.approx(exact, abs=1e-3)  # fmt: skip
+        assert said.scored(float(said.quantiles[200])).log_density == pytest.approx(
+            exact, abs=1e-3
+        )
 
 
 def test_a_budget_freezes_the_run_that_a_plan_recommends(surface_fit):
@@ -427,17 +557,22 @@ def test_an_average_says_its_laws_and_weights(surface_fit, isoflop_fit):
     said = freeze(mixed(surface_fit, isoflop_fit), 1e10, 4e11)
     laws = [(one["law"], one["weight"]) for one in said.basis["laws"]]
     assert laws == [("chinchilla", 0.3), ("isoflop", 0.7)]
-    one, two = (freeze(f, 1e10, 4e11).measured for f in (surface_fit, isoflop_fit))  # fmt: skip
+    one, two = (freeze(f, 1e10, 4e11).measured for f in (surface_fit, isoflop_fit))
     ends = sorted((one.interval(0.5).median, two.interval(0.5).median))
     assert ends[0] <= said.measured.interval(0.5).median <= ends[1]
 
 
 def test_what_is_no_loss_is_refused(allocation_fit, surface_fit):
-    with pytest.raises(ValueError, match="the Allocation law predicts log tokens, and a forecast is of a loss"):  # fmt: skip
+    with pytest.raises(
+        ValueError,
+        match="the Allocation law predicts log tokens, and a forecast is of a loss",
+    ):
         freeze(allocation_fit, 7e9, 1.4e11)
     vocabulary = nstar.laws.LAWS["vocabulary"]()
     with pytest.raises(ValueError, match="predicts normalised loss"):
         freeze(replace(surface_fit, law=vocabulary), 7e9, 1.4e11)
     for given in ({}, {"N": 7e9}, {"N": 7e9, "D": 1e11, "budget": 1e23}):
-        with pytest.raises(ValueError, match="either a run, N and D, or the run that a budget"):  # fmt: skip
+        with pytest.raises(
+            ValueError, match="either a run, N and D, or the run that a budget"
+        ):
             freeze(surface_fit, **given)

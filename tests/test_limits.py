@@ -45,7 +45,9 @@ def both(repeated_fit, once):
     x = {n: repeated_fit.runs[n] for n in ("N", "D", "L")}
     fresh = once("fresh", x, "chinchilla", discrepancy="none")
     how = Check("weights", Status.PASS, "as told")
-    return Average((repeated_fit, fresh), ("data_constrained", "chinchilla"), (0.5, 0.5), how)  # fmt: skip
+    return Average(
+        (repeated_fit, fresh), ("data_constrained", "chinchilla"), (0.5, 0.5), how
+    )
 
 
 # The law under a supply
@@ -64,7 +66,10 @@ def test_the_law_takes_tokens_beyond_the_supply_for_repetitions(repeated_fit, pa
 
 
 def test_an_endless_supply_changes_nothing(repeated_fit):
-    free, endless = (ns.plan(repeated_fit, [1e21, C], limits=each).draws for each in (ANY, Limits(unique_tokens=1e30)))  # fmt: skip
+    free, endless = (
+        ns.plan(repeated_fit, [1e21, C], limits=each).draws
+        for each in (ANY, Limits(unique_tokens=1e30))
+    )
     for name in free.data_vars:
         np.testing.assert_array_equal(free[name], endless[name])
 
@@ -75,7 +80,9 @@ def test_slopes_are_finite_however_scarce_tokens_are(repeated_fit, params, suppl
     one = {n: v[0] for n, v in params.items()}
     with jax.enable_x64(True):
         slope = jax.jit(jax.grad(law.loss, (1, 2)))
-        found = np.array([slope(one, N, D) for N in (1e6, 1e9, 1e13) for D in (1e6, 2e10, 1e14)])  # fmt: skip
+        found = np.array(
+            [slope(one, N, D) for N in (1e6, 1e9, 1e13) for D in (1e6, 2e10, 1e14)]
+        )
     assert np.isfinite(found).all()
     assert (found <= 0).all()  # more of either never hurts
 
@@ -89,7 +96,9 @@ def test_optima_under_a_supply_are_those_of_brute_search(repeated_fit):
     draws = slice(None, None, 500)
     with jax.enable_x64(True):
         some = {n: v[draws] for n, v in fit.draws.items()}
-        table = np.asarray(jax.vmap(lambda p: fit.law.loss(p, sizes, C / 6 / sizes))(some))  # fmt: skip
+        table = np.asarray(
+            jax.vmap(lambda p: fit.law.loss(p, sizes, C / 6 / sizes))(some)
+        )
     best = sizes[table.argmin(axis=1)]
     np.testing.assert_allclose(N[draws, 0], best, rtol=2e-3)
 
@@ -108,7 +117,10 @@ def test_more_compute_on_the_same_tokens_goes_first_into_epochs(repeated_fit):
 
 def test_a_few_epochs_are_nearly_as_good_as_fresh_tokens(repeated_fit):
     D = U * np.array([AS_GOOD, 40.0])
-    fresh, again = (law_loss(f, np.full(2, 1e9), D).mean(axis=0) for f in (repeated_fit, under(repeated_fit, U)))  # fmt: skip
+    fresh, again = (
+        law_loss(f, np.full(2, 1e9), D).mean(axis=0)
+        for f in (repeated_fit, under(repeated_fit, U))
+    )
     few, many = again - fresh
     assert 0 < few < 0.02
     assert many > 5 * few
@@ -177,10 +189,14 @@ def test_a_fit_under_a_supply_is_saved_as_it_was(repeated_fit, tmp_path):
 def test_risk_target_and_serving_work_under_a_supply(repeated_fit):
     limits = replace(SCARCE, max_epochs=8.0)
     weighed = weigh(repeated_fit, C, limits=limits)
-    assert [r["epochs"] for r in weighed.table()] == [float(max(a.D / U, 1.0)) for a in weighed.actions]  # fmt: skip
+    assert [r["epochs"] for r in weighed.table()] == [
+        float(max(a.D / U, 1.0)) for a in weighed.actions
+    ]
     assert max(r["epochs"] for r in weighed.table()) <= 8 * (1 + 1e-12)
     goal = float(weighed.draws["loss"].sel(action="recommended").mean())
-    scarce, free = (reach(repeated_fit, goal, 0.8, limits=each) for each in (limits, ANY))  # fmt: skip
+    scarce, free = (
+        reach(repeated_fit, goal, 0.8, limits=each) for each in (limits, ANY)
+    )
     assert scarce.C > free.C
     assert scarce.as_json()["epochs"] <= 8 * (1 + 1e-12)
     assert free.as_json()["epochs"] is None
@@ -188,7 +204,9 @@ def test_risk_target_and_serving_work_under_a_supply(repeated_fit):
     told = served.as_json()
     assert told["lifetime"]["N"] < told["training_alone"]["N"]
     assert 1 < told["training_alone"]["epochs"] < told["lifetime"]["epochs"] <= 8
-    assert served.loss.mean(axis=0)[1] == pytest.approx(served.loss.mean(axis=0)[0], abs=1e-6)  # fmt: skip
+    assert served.loss.mean(axis=0)[1] == pytest.approx(
+        served.loss.mean(axis=0)[0], abs=1e-6
+    )
 
 
 # One size
@@ -205,7 +223,9 @@ def test_one_size_gets_the_tokens_that_its_budget_buys(surface_fit):
         mean = plan.draws["loss"].sel(budget=r["C"]).mean()
         assert r["limits_cost"] == pytest.approx(float(mean - free), abs=1e-9)
     assert status(plan.checks(), "recommended among the runs") is Status.REVIEW
-    assert [a.name for a in weigh(surface_fit, 1e24, limits=only).actions] == ["recommended"]  # fmt: skip
+    assert [a.name for a in weigh(surface_fit, 1e24, limits=only).actions] == [
+        "recommended"
+    ]
 
 
 def test_one_size_reaches_a_loss_at_its_least_budget(surface_fit):
@@ -261,7 +281,10 @@ def test_what_is_no_memory_is_refused(text):
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"params": 8e9, "memory": 1e10}, "8B parameters are at most 5B, which is what 1e"),
+        (
+            {"params": 8e9, "memory": 1e10},
+            "8B parameters are at most 5B, which is what 1e",
+        ),
         ({"multiple_of": 1e9, "memory": 1e9}, "no size is a multiple of 1B"),
         ({"memory": 1.0}, "no size is allowed"),
         ({"params": 8e9, "max_params": 7e9}, "at most 7B"),
@@ -270,7 +293,7 @@ def test_what_is_no_memory_is_refused(text):
         ({"unique_tokens": -1.0}, "must be positive"),
         ({"params": float("nan")}, "must be positive"),
     ],
-)  # fmt: skip
+)
 def test_limits_that_no_size_meets_are_refused(limits, message):
     with pytest.raises(ValueError, match=message):
         Limits(**limits)
@@ -327,7 +350,11 @@ def test_draws_without_a_loss_are_not_passed_over(surface_fit):
     tree = surface_fit.tree.copy(deep=True)
     tree["posterior"]["level"][0, : tree["posterior"].sizes["draw"] // 250] = np.nan
     broken = replace(surface_fit, tree=tree)
-    for ask in (lambda: ns.plan(broken, C), lambda: weigh(broken, C), lambda: reach(broken, 0.7)):  # fmt: skip
+    for ask in (
+        lambda: ns.plan(broken, C),
+        lambda: weigh(broken, C),
+        lambda: reach(broken, 0.7),
+    ):
         with pytest.raises(ValueError, match=r"0\.1% of draws give no finite loss"):
             ask()
 
@@ -347,12 +374,20 @@ SCARCE_WORDS = ("--unique-tokens", "20B", "--max-epochs", "8")
 
 def test_every_plan_takes_limits(nstar, saved):
     budget = (saved["repeated"], "-C", "1e22")
-    for words in (("plan", *budget), ("risk", *budget), ("serve", *budget, "--tokens", "1T"),
-                  ("target", saved["repeated"], "--loss", "2.2")):  # fmt: skip
+    for words in (
+        ("plan", *budget),
+        ("risk", *budget),
+        ("serve", *budget, "--tokens", "1T"),
+        ("target", saved["repeated"], "--loss", "2.2"),
+    ):
         _, out, err = nstar(*words, *SCARCE_WORDS, "--memory", "64GB", "--json")
         told = json.loads(out)
         assert err == ""
-        assert told["limits"] == {"memory": 6.4e10, "unique_tokens": 2e10, "max_epochs": 8.0}  # fmt: skip
+        assert told["limits"] == {
+            "memory": 6.4e10,
+            "unique_tokens": 2e10,
+            "max_epochs": 8.0,
+        }
         assert "epochs" in nstar(*words, *SCARCE_WORDS)[1]
 
 
@@ -375,8 +410,12 @@ def test_a_plan_in_words_tells_the_run_that_is_allowed(nstar, saved):
     ],
 )
 def test_limits_are_refused_before_anything_is_fitted(nstar, words, message):
-    for command in (("plan", "llama3", "-C", "1e24"), ("risk", "llama3", "-C", "1e24"), ("target", "llama3", "--loss", "0.6"),
-                    ("serve", "llama3", "-C", "1e24", "--tokens", "1T")):  # fmt: skip
+    for command in (
+        ("plan", "llama3", "-C", "1e24"),
+        ("risk", "llama3", "-C", "1e24"),
+        ("target", "llama3", "--loss", "0.6"),
+        ("serve", "llama3", "-C", "1e24", "--tokens", "1T"),
+    ):
         code, out, err = nstar(*command, *words)
         assert (code, out) == (2, "")
         assert message in err

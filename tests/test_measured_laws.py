@@ -56,11 +56,21 @@ def test_parameters_of_four_bits():
 
 def test_upcycled_mixtures_gain_from_idle_parameters(data_dir):
     """As sparse models: 1 - S is the active share, N the active parameters."""
-    rows = np.genfromtxt(data_dir / "sparsity_upcycle.csv", delimiter=",", names=True, dtype=None, encoding=None)  # fmt: skip
-    runs = nstar.read_runs({
-        "N": rows["N_active"] * 1e9, "D": rows["D2"] * 1e9, "L": rows["loss"],
-        "sparsity": 1 - 1 / rows["active_ratio_P"],
-    })  # fmt: skip
+    rows = np.genfromtxt(
+        data_dir / "sparsity_upcycle.csv",
+        delimiter=",",
+        names=True,
+        dtype=None,
+        encoding=None,
+    )
+    runs = nstar.read_runs(
+        {
+            "N": rows["N_active"] * 1e9,
+            "D": rows["D2"] * 1e9,
+            "L": rows["loss"],
+            "sparsity": 1 - 1 / rows["active_ratio_P"],
+        }
+    )
     found = fit(runs, "sparsity", settings=QUICK, discrepancy="none")
     assert interval(found, "sparse_share")[0] > 0.003
     assert interval(found, "sigma")[1] < 0.015

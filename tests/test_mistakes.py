@@ -23,24 +23,121 @@ def _off(rows, factor):
 
 
 SEEN = {
-    "C off the convention": (GOOD | {"C": 6 * N * D * _off([4, 9], 1.3)}, "chinchilla", "FLOP convention", ("2 of 30 runs", "1.25 times", "factor 1.3", "median here is 6", "leave C out")),
-    "C counted otherwise": (GOOD | {"C": 12 * N * D}, "chinchilla", "FLOP convention", ("30 of 30", "median here is 12")),
-    "N and D swapped": ({"N": D, "D": N, "L": L}, "chinchilla", "N and D", ("tokens per parameter", "swapped", "--columns N=...,D=...")),
-    "N in thousands": (GOOD | {"N": N / 1e5, "D": D / 1e3}, "chinchilla", "size of N", ("largest run has 1e+05 parameters", "'N'", "multiply it")),
-    "ladders pooled": (GOOD | {"ladder": ["a", "b"] * 15}, "chinchilla", "one ladder", ("2 values of ladder ('a', 'b')", "--where 'ladder=b'")),
-    "corpora pooled": (GOOD | {"dataset": ["c4", "pile"] * 15}, "chinchilla", "one corpus", ("'c4', 'pile'", "--where 'dataset=pile'")),
-    "checkpoints": (GOOD | {"run_id": RUN // 5}, "chinchilla", "checkpoints", ("6 runs appear more than once", "run '0': 5 rows", "keep the last")),
-    "runs measured twice": ({n: np.repeat(c, 2) for n, c in GOOD.items()} | {"run": np.repeat(RUN, 2), "eval": np.tile([0, 1], 30)}, "chinchilla", "repeated runs", ("30 runs", "same N and D", "choose one")),
-    "bits beside nats": (GOOD | {"L": L * _off([2, 3, 11, 20], 1 / np.log(2))}, "chinchilla", "loss units", ("4 losses lie 1.4", "above", "rows 3, 4, 12, 21", "bits beside nats", "0.6931")),
-    "half in bits": (GOOD | {"L": L * _off(RUN[::2], 1 / np.log(2))}, "chinchilla", "loss units", ("15 losses lie 1.4", "0.6931")),
-    "per character beside nats": (GOOD | {"L": L * _off([2, 3, 11, 20], 0.23)}, "chinchilla", "loss units", ("4 losses lie 4.", "below", "rows 3, 4, 12, 21", "per character")),
-    "perplexities": (GOOD | {"L": np.exp(1.3 * L)}, "chinchilla", "loss units", ("perplexities", "natural logarithms")),
-    "a diverged run": (GOOD | {"L": L * _off([17], 2.0)}, "chinchilla", "diverged runs", ("1 run lies far above", "rows 18", "Student-t", "leave them out")),
-    "one size": ({"N": np.full(30, 1e9), "D": D, "L": 2 + 2085 / D**0.37}, "chinchilla", "varied runs", ("N differs too little", "is the prior")),
-    "a small budget": ({"C": PROFILE, "budget": PROFILE, "D": SPENT, "L": 3 - 0.05 * np.log(PROFILE / 1e19) + 0.01 * RNG.normal(size=29)}, "isoflop", "small budgets", ("fewer than three runs (1e+22 FLOP)", "no minimum of their own")),
-    "profiles for optima": ({"C": PROFILE, "D": SPENT}, "allocation", "optima", ("4 budgets", "measured_optima")),
-    "a standard error missing": ({"C": PROFILE[::9], "D": SPENT[::9], "se": [0.1, np.nan, 0.1, 0.2]}, "allocation", "standard errors", ("1 runs have no standard error (rows 2)", "not used")),
-}  # fmt: skip
+    "C off the convention": (
+        GOOD | {"C": 6 * N * D * _off([4, 9], 1.3)},
+        "chinchilla",
+        "FLOP convention",
+        ("2 of 30 runs", "1.25 times", "factor 1.3", "median here is 6", "leave C out"),
+    ),
+    "C counted otherwise": (
+        GOOD | {"C": 12 * N * D},
+        "chinchilla",
+        "FLOP convention",
+        ("30 of 30", "median here is 12"),
+    ),
+    "N and D swapped": (
+        {"N": D, "D": N, "L": L},
+        "chinchilla",
+        "N and D",
+        ("tokens per parameter", "swapped", "--columns N=...,D=..."),
+    ),
+    "N in thousands": (
+        GOOD | {"N": N / 1e5, "D": D / 1e3},
+        "chinchilla",
+        "size of N",
+        ("largest run has 1e+05 parameters", "'N'", "multiply it"),
+    ),
+    "ladders pooled": (
+        GOOD | {"ladder": ["a", "b"] * 15},
+        "chinchilla",
+        "one ladder",
+        ("2 values of ladder ('a', 'b')", "--where 'ladder=b'"),
+    ),
+    "corpora pooled": (
+        GOOD | {"dataset": ["c4", "pile"] * 15},
+        "chinchilla",
+        "one corpus",
+        ("'c4', 'pile'", "--where 'dataset=pile'"),
+    ),
+    "checkpoints": (
+        GOOD | {"run_id": RUN // 5},
+        "chinchilla",
+        "checkpoints",
+        ("6 runs appear more than once", "run '0': 5 rows", "keep the last"),
+    ),
+    "runs measured twice": (
+        {n: np.repeat(c, 2) for n, c in GOOD.items()}
+        | {"run": np.repeat(RUN, 2), "eval": np.tile([0, 1], 30)},
+        "chinchilla",
+        "repeated runs",
+        ("30 runs", "same N and D", "choose one"),
+    ),
+    "bits beside nats": (
+        GOOD | {"L": L * _off([2, 3, 11, 20], 1 / np.log(2))},
+        "chinchilla",
+        "loss units",
+        (
+            "4 losses lie 1.4",
+            "above",
+            "rows 3, 4, 12, 21",
+            "bits beside nats",
+            "0.6931",
+        ),
+    ),
+    "half in bits": (
+        GOOD | {"L": L * _off(RUN[::2], 1 / np.log(2))},
+        "chinchilla",
+        "loss units",
+        ("15 losses lie 1.4", "0.6931"),
+    ),
+    "per character beside nats": (
+        GOOD | {"L": L * _off([2, 3, 11, 20], 0.23)},
+        "chinchilla",
+        "loss units",
+        ("4 losses lie 4.", "below", "rows 3, 4, 12, 21", "per character"),
+    ),
+    "perplexities": (
+        GOOD | {"L": np.exp(1.3 * L)},
+        "chinchilla",
+        "loss units",
+        ("perplexities", "natural logarithms"),
+    ),
+    "a diverged run": (
+        GOOD | {"L": L * _off([17], 2.0)},
+        "chinchilla",
+        "diverged runs",
+        ("1 run lies far above", "rows 18", "Student-t", "leave them out"),
+    ),
+    "one size": (
+        {"N": np.full(30, 1e9), "D": D, "L": 2 + 2085 / D**0.37},
+        "chinchilla",
+        "varied runs",
+        ("N differs too little", "is the prior"),
+    ),
+    "a small budget": (
+        {
+            "C": PROFILE,
+            "budget": PROFILE,
+            "D": SPENT,
+            "L": 3 - 0.05 * np.log(PROFILE / 1e19) + 0.01 * RNG.normal(size=29),
+        },
+        "isoflop",
+        "small budgets",
+        ("fewer than three runs (1e+22 FLOP)", "no minimum of their own"),
+    ),
+    "profiles for optima": (
+        {"C": PROFILE, "D": SPENT},
+        "allocation",
+        "optima",
+        ("4 budgets", "measured_optima"),
+    ),
+    "a standard error missing": (
+        {"C": PROFILE[::9], "D": SPENT[::9], "se": [0.1, np.nan, 0.1, 0.2]},
+        "allocation",
+        "standard errors",
+        ("1 runs have no standard error (rows 2)", "not used"),
+    ),
+}
 
 
 @pytest.mark.parametrize("case", SEEN)
@@ -76,7 +173,12 @@ def test_empty_run_names_are_no_run():
 
 def test_runs_off_every_budget_are_left_out_and_counted():
     budget = np.where(RUN[:29] == 4, np.nan, PROFILE)
-    columns = {"C": PROFILE, "D": SPENT, "budget": budget, "L": 3 - 0.1 * np.log(PROFILE)}  # fmt: skip
+    columns = {
+        "C": PROFILE,
+        "D": SPENT,
+        "budget": budget,
+        "L": 3 - 0.1 * np.log(PROFILE),
+    }
     columns["L"] = columns["L"] - columns["L"].min() + 2
     used, _, _ = ask(nstar.read_runs(columns), LAWS["isoflop"]())
     assert len(used) == 28

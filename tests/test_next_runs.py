@@ -65,12 +65,18 @@ def test_a_run_without_noise_is_known_and_adds_nothing_again(rng):
 def test_what_has_nothing_to_do_with_the_target_explains_nothing(rng):
     """By chance each of 300 runs explains 1/n; shrunk, well under half of that."""
     n = 400
-    joint = Joint.of_draws(rng.normal(size=(n, 300)), rng.normal(size=(n, 1)), np.full(300, 0.01))  # fmt: skip
+    joint = Joint.of_draws(
+        rng.normal(size=(n, 300)), rng.normal(size=(n, 1)), np.full(300, 0.01)
+    )
     bare = Joint(joint.runs, joint.targets, joint.noise)
     explained = np.square(Belief.before(joint).rows()).mean() * n
     assert np.square(Belief.before(bare).rows()).mean() * n == pytest.approx(1, rel=0.3)
     assert explained < 0.6
-    linked = Joint.of_draws(rng.normal(size=(n, 1)) + 0.1 * rng.normal(size=(n, 2)), np.ones((n, 1)), np.ones(2))  # fmt: skip
+    linked = Joint.of_draws(
+        rng.normal(size=(n, 1)) + 0.1 * rng.normal(size=(n, 2)),
+        np.ones((n, 1)),
+        np.ones(2),
+    )
     assert np.all(np.isfinite(Belief.before(linked).measure(0).rows()))
 
 
@@ -84,7 +90,9 @@ def test_what_a_run_saves_is_the_closed_form(rng, noise):
     theta = spread * stats.norm.ppf((np.arange(count) + 0.5) / count)
     rng.shuffle(theta)
     sizes = np.linspace(-2, 2, 161)
-    target = Target(1e25, np.exp(sizes), np.ones(161), np.square(sizes - theta[:, None]), theta, 1.0)  # fmt: skip
+    target = Target(
+        1e25, np.exp(sizes), np.ones(161), np.square(sizes - theta[:, None]), theta, 1.0
+    )
     targets = np.column_stack([target.payoff, target.log_N])
     joint = Joint.of_draws(theta[:, None], targets, np.array([noise**2]))
     value = policies.singles(joint, target, lone([1e20]))[0]
@@ -97,8 +105,14 @@ def test_what_a_run_saves_is_the_closed_form(rng, noise):
 @pytest.fixture(scope="module")
 def straight(optima):
     """Conjugate but for a sliver: normal priors of log rho and alpha1, sigma known."""
-    priors = {"alpha1": "Normal(0.5, 0.1)", "tokens_per_parameter": "LogNormal(3.0, 1.0)", "sigma": "LogNormal(-2.3, 0.001)"}  # fmt: skip
-    few = nstar.Observations({n: optima[n][:5] for n in ("C", "D", "N")}, optima.rows[:5], "first five", "")  # fmt: skip
+    priors = {
+        "alpha1": "Normal(0.5, 0.1)",
+        "tokens_per_parameter": "LogNormal(3.0, 1.0)",
+        "sigma": "LogNormal(-2.3, 0.001)",
+    }
+    few = nstar.Observations(
+        {n: optima[n][:5] for n in ("C", "D", "N")}, optima.rows[:5], "first five", ""
+    )
     return nstar.fit(few, "allocation", priors=priors, discrepancy="none", seed=2)
 
 
@@ -123,12 +137,20 @@ def test_the_best_next_optimum_of_a_straight_line_is_found(straight):
     joint = preposterior.joint_of(straight, there, chosen.target)
     told = [v.nats for v in policies.singles(joint, chosen.target, there)]
     np.testing.assert_allclose(told, truth, atol=0.03, rtol=0.05)
-    by_value = policies._greedy(Belief.before(joint), chosen.target, there, 2e23, "nats", 0.0, 1)  # fmt: skip
+    by_value = policies._greedy(
+        Belief.before(joint), chosen.target, there, 2e23, "nats", 0.0, 1
+    )
     assert by_value[0].members[0] == np.argmax(truth) == len(own) - 1
-    per_flop = policies._greedy(Belief.before(joint), chosen.target, there, 2e23, "nats", 1.0, 1)  # fmt: skip
-    assert truth[per_flop[0].members[0]] / there.C[per_flop[0].members[0]] > 0.9 * np.max(truth / there.C)  # fmt: skip
+    per_flop = policies._greedy(
+        Belief.before(joint), chosen.target, there, 2e23, "nats", 1.0, 1
+    )
+    assert truth[per_flop[0].members[0]] / there.C[
+        per_flop[0].members[0]
+    ] > 0.9 * np.max(truth / there.C)
     set_of = np.concatenate([s.members for s in chosen.steps])
-    assert chosen.steps[-1].value.nats == pytest.approx(0.5 * np.log(had / left(set_of)), rel=0.05)  # fmt: skip
+    assert chosen.steps[-1].value.nats == pytest.approx(
+        0.5 * np.log(had / left(set_of)), rel=0.05
+    )
 
 
 # Policies
@@ -137,7 +159,9 @@ def test_the_best_next_optimum_of_a_straight_line_is_found(straight):
 def test_the_greedy_batch_keeps_to_the_budget_and_takes_the_best_of_its_ways(rng):
     """One dear run that tells all, and cheap ones that tell little, per FLOP more."""
     theta = rng.normal(size=4000)
-    runs = np.column_stack([theta, *(0.1 * theta + rng.normal(size=4000) for _ in range(5))])  # fmt: skip
+    runs = np.column_stack(
+        [theta, *(0.1 * theta + rng.normal(size=4000) for _ in range(5))]
+    )
     none = np.empty(0)
     target = Target(1e25, none, none, np.empty((4000, 0)), theta, None)
     joint = Joint.of_draws(runs, theta[:, None], np.full(6, 1e-4))
@@ -154,7 +178,9 @@ def test_the_greedy_batch_keeps_to_the_budget_and_takes_the_best_of_its_ways(rng
 def test_runs_are_made_until_the_next_costs_more_than_it_is_worth():
     target = Target(1e25, np.ones(1), np.ones(1), np.zeros((2, 1)), np.zeros(2), 1.0)
     values = [(1e22, 0.01), (1e22, 0.012), (5e22, 0.0125), (1e21, 0.0126)]
-    steps = [policies.Step(np.array([0]), c, preposterior.Value(s, 0, 0)) for c, s in values]  # fmt: skip
+    steps = [
+        policies.Step(np.array([0]), c, preposterior.Value(s, 0, 0)) for c, s in values
+    ]
     assert policies.stop(steps, target) == 2
     assert policies.stop([], target) == 0
 
@@ -171,7 +197,9 @@ def test_sequential_runs_obey_the_budget_and_learn(rng):
         asked.append(room)
         return left[:3]
 
-    rounds = policies.sequential(believe, choose, lambda i: truth[i], np.arange(1.0, 21), 30.0, [4])  # fmt: skip
+    rounds = policies.sequential(
+        believe, choose, lambda i: truth[i], np.arange(1.0, 21), 30.0, [4]
+    )
     made = np.concatenate([r.made for r in rounds])
     assert len(set(made)) == len(made)
     assert rounds[-1].spent == np.sum(made + 1.0) <= 30
@@ -187,7 +215,12 @@ def chosen(surface_fit):
 
 
 def test_diversity_in_tokens_per_parameter_comes_out_by_itself(chosen):
-    ratio = np.concatenate([chosen.candidates.D[s.members] / chosen.candidates.N[s.members] for s in chosen.steps])  # fmt: skip
+    ratio = np.concatenate(
+        [
+            chosen.candidates.D[s.members] / chosen.candidates.N[s.members]
+            for s in chosen.steps
+        ]
+    )
     assert ratio.max() / ratio.min() > 30
     assert len(ratio) == 4
 
@@ -198,13 +231,19 @@ def test_a_batch_saves_no_more_than_there_is(chosen):
     left = [r["sd_left"] for r in rows]
     assert left == sorted(left, reverse=True)
     assert rows[-1]["spent"] <= 1e23 == chosen.pilot
-    assert chosen.target.regret == pytest.approx(nstar.weigh(chosen.fit, 3.8e25).perfect_information, rel=0.15)  # fmt: skip
+    assert chosen.target.regret == pytest.approx(
+        nstar.weigh(chosen.fit, 3.8e25).perfect_information, rel=0.15
+    )
 
 
 def test_candidates_are_those_that_can_be_bought(surface_fit, tmp_path):
     there = at.grid(surface_fit, 1e22, [1e9, 2e9], [1e10, 1e12, 1e14])
     assert there.C.max() <= 1e22
-    assert set(zip(there.N, there.D, strict=True)) == {(1e9, 1e10), (2e9, 1e10), (1e9, 1e12)}  # fmt: skip
+    assert set(zip(there.N, there.D, strict=True)) == {
+        (1e9, 1e10),
+        (2e9, 1e10),
+        (1e9, 1e12),
+    }
     whole = at.profiles(surface_fit, 1e22)
     assert all(whole.C[u].sum() <= 1.001e22 and len(u) >= 3 for u in whole.units)
     assert all(np.ptp(np.log(whole.C[u])) < 1e-9 for u in whole.units)
@@ -232,8 +271,29 @@ def test_the_command_writes_a_sweep_that_reads_back(nstar, surface_fit, tmp_path
 
     fit = surface_fit.save(tmp_path / "fit.nc")
     sweep, figure = tmp_path / "sweep.csv", tmp_path / "next.svg"
-    ask = ("next", fit, "--target", "3.8e25", "--pilot-budget", "1e22", "--most", "3", "--parallel", "2")  # fmt: skip
-    code, out, _ = nstar(*ask, "--sweep", sweep, "--figure", figure, "--hardware", "h100", "--price", "2.5")  # fmt: skip
+    ask = (
+        "next",
+        fit,
+        "--target",
+        "3.8e25",
+        "--pilot-budget",
+        "1e22",
+        "--most",
+        "3",
+        "--parallel",
+        "2",
+    )
+    code, out, _ = nstar(
+        *ask,
+        "--sweep",
+        sweep,
+        "--figure",
+        figure,
+        "--hardware",
+        "h100",
+        "--price",
+        "2.5",
+    )
     assert code == 0
     assert "expected regret" in out
     assert "run,round,N,D,C" in out
@@ -252,14 +312,22 @@ def test_the_command_writes_a_sweep_that_reads_back(nstar, surface_fit, tmp_path
     [
         (["--by", "luck"], "--by luck: expected one of regret, variance, entropy"),
         (["--pilot-budget", "0"], "--pilot-budget 0: expected a positive number"),
-        (["--candidates", "a.csv", "--sizes", "1B"], "--candidates names the runs themselves"),
+        (
+            ["--candidates", "a.csv", "--sizes", "1B"],
+            "--candidates names the runs themselves",
+        ),
         (["--profile", "--tokens", "1B"], "a profile's tokens follow"),
         (["--sizes", "x"], "--sizes"),
-        (["--sweep", "a.yaml"], "--sweep a.yaml: expected a name that ends in .csv or .toml"),
+        (
+            ["--sweep", "a.yaml"],
+            "--sweep a.yaml: expected a name that ends in .csv or .toml",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_the_command_refuses(nstar, words, said):
-    code, out, told = nstar("next", "llama3", "--target", "3.8e25", "--pilot-budget", "1e22", *words)  # fmt: skip
+    code, out, told = nstar(
+        "next", "llama3", "--target", "3.8e25", "--pilot-budget", "1e22", *words
+    )
     assert (code, out) == (2, "")
     assert said in told
     assert told.count("\n") == 1

@@ -53,7 +53,14 @@ def test_one_sided_density_and_gradient_hold_wherever_scales_go(ratio):
         assert np.isfinite([value, *slopes]).all()
         if 1e-3 <= ratio <= 1.0 and abs(r) < 10:
             ends = (0, 40 * ratio) if ratio < 0.1 else (0, max(r, 0) + 12)
-            exact, _ = integrate.quad(lambda e, r=r: np.exp(-e / ratio - (r - e) ** 2 / 2) / ratio / np.sqrt(2 * np.pi), *ends, epsabs=0, limit=400)  # fmt: skip
+            exact, _ = integrate.quad(
+                lambda e, r=r: (
+                    np.exp(-e / ratio - (r - e) ** 2 / 2) / ratio / np.sqrt(2 * np.pi)
+                ),
+                *ends,
+                epsabs=0,
+                limit=400,
+            )
             assert value == pytest.approx(np.log(exact), abs=1e-6)
         if ratio == 1e-6 and abs(r) < 10:
             assert value == pytest.approx(stats.norm.logpdf(r), abs=1e-4)
@@ -127,7 +134,9 @@ def test_between_finds_both_scales_and_a_column_of_ones_own(rng):
     recipe = np.resize(np.arange(12), 48)
     off = 0.02 * rng.normal(size=12)[recipe] + 0.004 * rng.normal(size=48)
     runs = table(off) | {"recipe": recipe.astype(float)}
-    fit = nstar.fit(runs, "chinchilla", "between:recipe", discrepancy="none", settings=QUICK)  # fmt: skip
+    fit = nstar.fit(
+        runs, "chinchilla", "between:recipe", discrepancy="none", settings=QUICK
+    )
     inside(fit, between=0.02, sigma=0.004, E=1.7)
     assert fit.noise == Between("recipe")
 
@@ -159,7 +168,10 @@ def test_one_sided_finds_the_law_of_well_tuned_runs(rng):
     assert float(np.mean(said["measured"] - said["loss"])) > 0.01
     plain = nstar.fit(runs, "chinchilla", "normal", discrepancy="none", settings=QUICK)
     truth = 1.7 + 400 / 1e9**0.34 + 410 / 2e10**0.28
-    miss = [abs(float(np.median(nstar.predict(f, [1e9], [2e10])["loss"])) - truth) for f in (fit, plain)]  # fmt: skip
+    miss = [
+        abs(float(np.median(nstar.predict(f, [1e9], [2e10])["loss"])) - truth)
+        for f in (fit, plain)
+    ]
     assert miss[0] < miss[1]
 
 
@@ -169,13 +181,17 @@ REFUSED = {
     "repeated": (lambda x: x, "no two runs have the same N, D"),
     "betwixt": (lambda x: x, "no noise 'betwixt'; there are student_t"),
     "normal:N": (lambda x: x, "no noise 'normal:N'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("noise", REFUSED)
 def test_noises_that_runs_cannot_carry_are_refused(noise, rng):
     change, reason = REFUSED[noise]
-    x = {n: v[::5] * np.exp(0.1 * rng.normal(size=10)) for n, v in table(0.0).items() if n in "ND"}  # fmt: skip
+    x = {
+        n: v[::5] * np.exp(0.1 * rng.normal(size=10))
+        for n, v in table(0.0).items()
+        if n in "ND"
+    }
     x["L"] = 1.7 + 400 / x["N"] ** 0.34 + 410 / x["D"] ** 0.28
     with pytest.raises(ValueError, match=reason):
         nstar.fit(change(x), "chinchilla", noise)
@@ -185,7 +201,11 @@ def test_shared_scatter_is_of_one_response(optima):
     free = {n: optima[n] * f for n, f in (("C", 1.0), ("D", 1.1), ("N", 1.0))}
     free["D"] = free["D"] * np.exp(np.linspace(0, 0.1, 10))
     with pytest.raises(ValueError, match="for laws of one response"):
-        nstar.fit(free | {"paper": np.resize([1.0, 2.0], 10)}, "allocation_free", "between:paper")  # fmt: skip
+        nstar.fit(
+            free | {"paper": np.resize([1.0, 2.0], 10)},
+            "allocation_free",
+            "between:paper",
+        )
 
 
 DESIGN = optima() | {"shared": np.array([0.0, 0, 0, 1, 1, 1, 2, 2, 3, 4, 5, 5])}
@@ -203,7 +223,9 @@ def test_one_law_with_every_noise_is_calibrated(noise):
 
 
 def test_repeats_are_runs_of_the_same_inputs():
-    runs = nstar.read_runs({"N": [1e8, 2e8, 1e8], "D": [1e9, 1e9, 1e9], "L": [3.0, 2.9, 3.1]})  # fmt: skip
+    runs = nstar.read_runs(
+        {"N": [1e8, 2e8, 1e8], "D": [1e9, 1e9, 1e9], "L": [3.0, 2.9, 3.1]}
+    )
     law = nstar.fits.fitting.named("chinchilla", None)[0]
     assert Repeated().shared(runs, law).tolist() == [0.0, 1.0, 0.0]
     assert isinstance(NOISES["between"].priors(LOG_LOSS)["between"], dist.LogNormal)

@@ -204,8 +204,13 @@ def test_the_moment_test_can_fail(optima):
     reference = json.loads((GOLDEN / "reference_pymc.json").read_text())["laws"][
         "allocation"
     ]
-    fit = nstar.fit(nstar.read_runs("llama3_optima"), "allocation", seed=11,
-                    priors={"sigma": "LogNormal(-1.0, 0.3)"}, discrepancy="none")  # fmt: skip
+    fit = nstar.fit(
+        nstar.read_runs("llama3_optima"),
+        "allocation",
+        seed=11,
+        priors={"sigma": "LogNormal(-1.0, 0.3)"},
+        discrepancy="none",
+    )
     r = reference["unknowns"]["sigma"]
     with pytest.raises(AssertionError):
         assert_moments(

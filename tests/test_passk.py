@@ -30,7 +30,11 @@ def made(count=150, n=100, seed=0, told=TOLD):
     a, b, zero = told
     p = random.beta(a, b, count) * (random.random(count) >= zero)
     s = random.binomial(n, p)
-    return {"problem": np.arange(count), "samples": np.full(count, n), "successes": s}, p  # fmt: skip
+    return {
+        "problem": np.arange(count),
+        "samples": np.full(count, n),
+        "successes": s,
+    }, p
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,9 @@ def test_unbiased_estimate_at_all_samples_is_the_share_solved():
     np.testing.assert_allclose(pass_rates.unbiased(10000, c, 1), c / 10000, rtol=1e-9)
 
 
-@pytest.mark.parametrize(("n", "c", "k"), [(10, 11, 1), (10, 2, 11), (10, 2, 0), (10, -1, 1)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("n", "c", "k"), [(10, 11, 1), (10, 2, 11), (10, 2, 0), (10, -1, 1)]
+)
 def test_contradictory_counts_are_refused(n, c, k):
     with pytest.raises(ValueError, match="got"):
         pass_rates.unbiased(n, c, k)
@@ -135,7 +141,9 @@ def test_probabilities_of_counts_are_those_of_scipy():
             np.testing.assert_allclose(found, wanted, rtol=1e-5)
             if n < 100:
                 np.testing.assert_allclose(found.sum(), 1.0, rtol=1e-6)
-        drawn = np.asarray(Counts(told(), np.asarray(40.0)).sample(jax.random.key(0), (4000,)))  # fmt: skip
+        drawn = np.asarray(
+            Counts(told(), np.asarray(40.0)).sample(jax.random.key(0), (4000,))
+        )
     p = probabilities(np.arange(41.0), 40) @ told()[1:]
     p[0] += told()[0]
     bins = np.array([0, 1, 2, 4, 8, 16, 41])
@@ -150,13 +158,15 @@ def test_counts_of_a_population_have_its_probabilities():
     with jax.enable_x64(True):
         counts = Counts(np.tile(TOLD, (41, 1)), np.full(41, 40.0))
         p = np.exp(np.asarray(counts.log_prob(s)))
-        drawn = np.asarray(Counts(TOLD, np.asarray(40.0)).sample(jax.random.key(0), (4000,)))  # fmt: skip
+        drawn = np.asarray(
+            Counts(TOLD, np.asarray(40.0)).sample(jax.random.key(0), (4000,))
+        )
     exact = (1 - zero) * stats.betabinom.pmf(s, 40, a, b) + zero * (s == 0)
     np.testing.assert_allclose(p, exact, rtol=1e-8)
     np.testing.assert_allclose(p.sum(), 1.0, rtol=1e-9)
     bins = np.array([0, 1, 2, 4, 8, 16, 41])
     seen, _ = np.histogram(drawn, bins)
-    wanted = [exact[low:high].sum() * 4000 for low, high in pairwise(bins)]  # fmt: skip
+    wanted = [exact[low:high].sum() * 4000 for low, high in pairwise(bins)]
     assert stats.chisquare(seen, wanted).pvalue > 1e-5
 
 
@@ -169,7 +179,14 @@ def test_rates_given_counts_are_the_conjugate_posterior():
     np.testing.assert_allclose((rates[:, 0] == 0).mean(), never, atol=0.02)
     np.testing.assert_allclose(rates[:, 1].mean(), (a + 3) / (a + b + 50), rtol=0.02)
     p = special.expit(np.linspace(-25, 12, 20001))
-    density = sum(w * stats.beta.pdf(p, *ab) for w, *ab in zip(told()[1:], rate_mixtures.A, rate_mixtures.B, strict=True)) * p * (1 - p)  # fmt: skip
+    density = (
+        sum(
+            w * stats.beta.pdf(p, *ab)
+            for w, *ab in zip(told()[1:], rate_mixtures.A, rate_mixtures.B, strict=True)
+        )
+        * p
+        * (1 - p)
+    )
     weight = density * stats.binom.pmf(2, 50, p)
     rates = rates_of(np.tile(told(), (20000, 1, 1)), np.array([[50], [2]]), random)
     np.testing.assert_allclose(rates.mean(), weight @ p / weight.sum(), rtol=0.02)
@@ -186,14 +203,20 @@ def test_these_and_new_problems_are_told_apart(fitted):
     table = found.table()
     for record, k in zip(table, (1, 100, 1000), strict=True):
         these = (1 - (1 - rates) ** k).mean()
-        low, high = (np.quantile(found.draws["these"].sel(k=k), q) for q in (0.001, 0.999))  # fmt: skip
+        low, high = (
+            np.quantile(found.draws["these"].sel(k=k), q) for q in (0.001, 0.999)
+        )
         assert low <= these <= high
         new = float(rate_mixtures.pass_at_k(TOLD, k))
-        low, high = (np.quantile(found.draws["new"].sel(k=k), q) for q in (0.001, 0.999))  # fmt: skip
+        low, high = (
+            np.quantile(found.draws["new"].sel(k=k), q) for q in (0.001, 0.999)
+        )
         assert low <= new <= high
         width = {t: record[t]["upper"] - record[t]["lower"] for t in ("these", "new")}
         assert width["these"] < width["new"]  # which also vary by which problems come
-    assert table[1]["counted"] == pytest.approx(pass_rates.unbiased(100, fit.runs["successes"], 100).mean())  # fmt: skip
+    assert table[1]["counted"] == pytest.approx(
+        pass_rates.unbiased(100, fit.runs["successes"], 100).mean()
+    )
     assert table[2]["counted"] is None
     assert table[2]["times_the_samples"] == 10
 
@@ -209,7 +232,10 @@ def test_zero_mass_is_shown_at_both_ends(fitted):
 
 def test_far_beyond_the_samples_is_for_review(fitted):
     fit, _ = fitted
-    status = {k: {c.name: c.status for c in nstar.pass_at_k(fit, [k]).checks()}["samples"] for k in (1000, 1001)}  # fmt: skip
+    status = {
+        k: {c.name: c.status for c in nstar.pass_at_k(fit, [k]).checks()}["samples"]
+        for k in (1000, 1001)
+    }
     assert status == {1000: Status.PASS, 1001: Status.REVIEW}
 
 
@@ -217,10 +243,12 @@ def test_posterior_is_that_of_quadrature():
     """Two unknowns of the plain beta-binomial, on a grid."""
     table, _ = made(40, 30, seed=5, told=(0.5, 2.0, 0.0))
     fit = nstar.fit(table, "beta_binomial", settings=QUICK)
-    odds, log_a = np.meshgrid(np.linspace(-4, 2, 161), np.linspace(-4, 2, 161), indexing="ij")  # fmt: skip
+    odds, log_a = np.meshgrid(
+        np.linspace(-4, 2, 161), np.linspace(-4, 2, 161), indexing="ij"
+    )
     a = np.exp(log_a)
     b = a * np.exp(-odds)
-    log_p = stats.norm.logpdf(odds, -3, 3) + stats.norm.logpdf(log_a, np.log(0.25), 0.6)  # fmt: skip
+    log_p = stats.norm.logpdf(odds, -3, 3) + stats.norm.logpdf(log_a, np.log(0.25), 0.6)
     for s, c in zip(*np.unique(table["successes"], return_counts=True), strict=True):
         log_p += c * stats.betabinom.logpmf(s, 30, a, b)
     p = np.exp(log_p - log_p.max())
@@ -236,7 +264,9 @@ def test_posterior_is_that_of_quadrature():
 def test_posterior_of_four_unknowns_is_that_of_importance_sampling():
     """The default law: 100,000 draws of its prior, weighed by SciPy's probabilities."""
     table, _ = made(40, 30, seed=5, told=(0.5, 2.0, 0.2))
-    fit = nstar.fit(table, "repeated_sampling", settings=Settings(chains=2, warmup=400, draws=1500))  # fmt: skip
+    fit = nstar.fit(
+        table, "repeated_sampling", settings=Settings(chains=2, warmup=400, draws=1500)
+    )
     random = np.random.default_rng(0)
     count = 100000
     prior = {
@@ -283,7 +313,11 @@ def test_next_samples_go_where_the_doubt_is(fitted):
 )
 def test_extreme_sets_are_answered_with_words(n, s, words):
     successes = np.arange(40) % 2 if s is None else np.full(40, s)
-    table = {"problem": np.arange(40), "samples": np.full(40, n), "successes": successes}  # fmt: skip
+    table = {
+        "problem": np.arange(40),
+        "samples": np.full(40, n),
+        "successes": successes,
+    }
     fit = nstar.fit(table, "repeated_sampling", settings=QUICK)
     found = nstar.pass_at_k(fit, [n, 10 * n])
     checks = {c.name: c for c in found.checks()}
@@ -300,12 +334,20 @@ def test_extreme_sets_are_answered_with_words(n, s, words):
 def test_tables_of_several_models_or_no_counts_are_refused():
     table, _ = made(20)
     several = table | {"model": np.repeat(["one", "two"], 10)}
-    with pytest.raises(ValueError, match=r"'model' has 2 values .one, two.*--where 'model=one'"):  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"'model' has 2 values .one, two.*--where 'model=one'"
+    ):
         nstar.fit_counts(several)
     twice = table | {"problem": np.arange(20) % 19, "successes": np.arange(20)}
-    with pytest.raises(ValueError, match=r"rows 1 and 20, column 'problem': 0.0 is counted twice .0 of 100, 19 of 100"):  # fmt: skip
+    with pytest.raises(
+        ValueError,
+        match=r"rows 1 and 20, column 'problem': 0.0 is counted twice .0 of 100, 19 of 100",
+    ):
         nstar.fit_counts(twice)
-    with pytest.raises(ValueError, match="column 'successes': expected at most the 100 samples of the row, got 101"):  # fmt: skip
+    with pytest.raises(
+        ValueError,
+        match="column 'successes': expected at most the 100 samples of the row, got 101",
+    ):
         nstar.fit_counts(table | {"successes": np.full(20, 101)})
     with pytest.raises(ValueError, match="k counts samples"):
         nstar.pass_at_k(None, [0.5])  # ty: ignore
@@ -324,7 +366,12 @@ def test_across_sizes_a_model_not_sampled_is_predicted():
     N = np.repeat(sizes, 30)
     odds = -4.0 + 0.5 * np.log(N / 1e9)
     p = random.beta(0.4, 0.4 * np.exp(-odds))
-    table = {"N": N, "problem": np.tile(np.arange(30), 4), "samples": np.full(120, 100), "successes": random.binomial(100, p)}  # fmt: skip
+    table = {
+        "N": N,
+        "problem": np.tile(np.arange(30), 4),
+        "samples": np.full(120, 100),
+        "successes": random.binomial(100, p),
+    }
     fit = nstar.fit(table, RepeatedBySize(), settings=QUICK)
     seen = nstar.pass_at_k(fit, [100], N=1e10)
     assert {"these", "new"} <= set(seen.draws)
@@ -332,7 +379,9 @@ def test_across_sizes_a_model_not_sampled_is_predicted():
     larger = nstar.pass_at_k(fit, [100], N=4e10)
     assert "these" not in larger.draws
     assert larger.checks()[0].status is Status.REVIEW
-    truth = rate_mixtures.pass_at_k(np.array([0.4, 0.4 * np.exp(4.0 - 0.5 * np.log(40)), 0.0]), 100)  # fmt: skip
+    truth = rate_mixtures.pass_at_k(
+        np.array([0.4, 0.4 * np.exp(4.0 - 0.5 * np.log(40)), 0.0]), 100
+    )
     low, high = (float(np.quantile(larger.draws["new"], q)) for q in (0.005, 0.995))
     assert low < truth < high
     with pytest.raises(ValueError, match="which model"):
@@ -341,13 +390,23 @@ def test_across_sizes_a_model_not_sampled_is_predicted():
 
 def test_measured_problems_thinned_to_a_hundred_samples(data_dir):
     """MATH by Pythia 2.8B, thinned: pass@1,000 of these very problems."""
-    runs = nstar.read_runs(data_dir / "passk_monkeys_10k.csv", where=["model=Pythia 2.8B"])  # fmt: skip
+    runs = nstar.read_runs(
+        data_dir / "passk_monkeys_10k.csv", where=["model=Pythia 2.8B"]
+    )
     full, s = 10000, runs["successes"].astype(int)
     thin = np.random.default_rng(2).hypergeometric(s, full - s, 100)
-    table = {"problem": runs["problem"], "samples": np.full(len(s), 100), "successes": thin}  # fmt: skip
-    found = nstar.pass_at_k(nstar.fit(table, "repeated_sampling", settings=QUICK), [1000], shown=full)  # fmt: skip
+    table = {
+        "problem": runs["problem"],
+        "samples": np.full(len(s), 100),
+        "successes": thin,
+    }
+    found = nstar.pass_at_k(
+        nstar.fit(table, "repeated_sampling", settings=QUICK), [1000], shown=full
+    )
     truth = pass_rates.unbiased(full, s, 1000).mean()
-    low, high = (float(np.quantile(found.draws["these_measured"], q)) for q in (0.005, 0.995))  # fmt: skip
+    low, high = (
+        float(np.quantile(found.draws["these_measured"], q)) for q in (0.005, 0.995)
+    )
     assert low < truth < high
     assert high - low < 0.35
     json.dumps(found.as_json())
@@ -355,36 +414,75 @@ def test_measured_problems_thinned_to_a_hundred_samples(data_dir):
 
 AT_END = [{"k": int, "these": float, "new": float}]
 PASSK = HEAD | {
-    "problems": int, "solved": int, "samples": (float, None), "shown": int,
-    "predictions": [{
-        "k": int, "these": (INTERVAL, None), "these_measured": (INTERVAL, None), "new": INTERVAL,
-        "new_measured": INTERVAL, "counted": (float, None), "times_the_samples": (float, None),
-    }],
+    "problems": int,
+    "solved": int,
+    "samples": (float, None),
+    "shown": int,
+    "predictions": [
+        {
+            "k": int,
+            "these": (INTERVAL, None),
+            "these_measured": (INTERVAL, None),
+            "new": INTERVAL,
+            "new_measured": INTERVAL,
+            "counted": (float, None),
+            "times_the_samples": (float, None),
+        }
+    ],
     "zero_mass": (INTERVAL | {"at_lower": AT_END, "at_upper": AT_END}, None),
-    "next_samples": {"more": int, "worth": [{
-        "samples": int, "successes": int, "problems": int, "variance": float, "removed": float, "share": float,
-    }]},
-    "held_out": ({"kept": float, "coverage": float, "forecasts": [
-        INTERVAL | {"thinning": int, "k": int, "counted": float, "inside": bool},
-    ]}, None),
+    "next_samples": {
+        "more": int,
+        "worth": [
+            {
+                "samples": int,
+                "successes": int,
+                "problems": int,
+                "variance": float,
+                "removed": float,
+                "share": float,
+            }
+        ],
+    },
+    "held_out": (
+        {
+            "kept": float,
+            "coverage": float,
+            "forecasts": [
+                INTERVAL
+                | {"thinning": int, "k": int, "counted": float, "inside": bool},
+            ],
+        },
+        None,
+    ),
     "checks": CHECKS,
-}  # fmt: skip
+}
 
 
 def test_a_tenth_of_the_samples_is_held_against_all(fitted):
     fit, _ = fitted
     rows = {name: fit.runs[name] for name in ("samples", "successes")}
     held = hold_out_samples(rows, thinnings=2, settings=QUICK)
-    truth = {k: pass_rates.unbiased(100, rows["successes"], k).mean() for k in (31, 100)}  # fmt: skip
+    truth = {
+        k: pass_rates.unbiased(100, rows["successes"], k).mean() for k in (31, 100)
+    }
     assert held.kept == 10
-    assert [(one["thinning"], one["k"]) for one in held.forecasts] == [(0, 31), (0, 100), (1, 31), (1, 100)]  # fmt: skip
+    assert [(one["thinning"], one["k"]) for one in held.forecasts] == [
+        (0, 31),
+        (0, 100),
+        (1, 31),
+        (1, 100),
+    ]
     for one in held.forecasts:
         assert one["counted"] == pytest.approx(truth[one["k"]])
         assert one["inside"] == (one["lower"] <= one["counted"] <= one["upper"])
         assert abs(one["median"] - one["counted"]) < 0.2
-    missed = replace(held, forecasts=[one | {"inside": False} for one in held.forecasts])  # fmt: skip
+    missed = replace(
+        held, forecasts=[one | {"inside": False} for one in held.forecasts]
+    )
     assert (missed.coverage(), missed.check().status) == (0.0, Status.REVIEW)
-    with pytest.raises(ValueError, match="row 1, column 'samples': a tenth of 10 samples tells little"):  # fmt: skip
+    with pytest.raises(
+        ValueError, match="row 1, column 'samples': a tenth of 10 samples tells little"
+    ):
         hold_out_samples({"samples": [10, 30], "successes": [0, 1]})
     with pytest.raises(ValueError, match="one model at a time"):
         hold_out_samples(rows, "repeated_by_size")

@@ -50,7 +50,7 @@ def test_exponents_need_no_range_of_compute():
     D = np.geomspace(5e9, 2e11, 30)
     N = 1e21 / 6 / D
     L = 1.7 + 0.5 * (N / 1e9) ** -0.35 + 0.5 * (D / 2e10) ** -0.35
-    few = Settings(chains=2, warmup=250, draws=250, max_tree_depth=6, pilot=250)  # fmt: skip
+    few = Settings(chains=2, warmup=250, draws=250, max_tree_depth=6, pilot=250)
     noise = np.exp(0.003 * np.sin(7 * np.arange(30)))
     table = {"N": N, "D": D, "L": L * noise}
     fit = nstar.fit(table, settings=few, discrepancy="none")
@@ -150,8 +150,15 @@ def test_a_budget_must_be_positive_and_finite(allocation_fit, bad):
 
 
 def test_simulated_runs_are_recovered():
-    truth = {"level": 2.6, "floor_share": 0.65, "size_share": 0.5, "alpha1": 0.5,
-             "exponent_sum": 0.7, "sigma": 0.004, "nu": 5.0}  # fmt: skip
+    truth = {
+        "level": 2.6,
+        "floor_share": 0.65,
+        "size_share": 0.5,
+        "alpha1": 0.5,
+        "exponent_sum": 0.7,
+        "sigma": 0.004,
+        "nu": 5.0,
+    }
     from designs import profiles
 
     made = nstar.simulate("chinchilla", profiles(), truth, seed=4)

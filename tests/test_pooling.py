@@ -38,7 +38,9 @@ POOLABLE = [name for name in LAWS if name not in {"isoflop", "repeated_by_size"}
 def design(counts=(12, 12, 12, 12, 4)):
     """Ladders of 1e18 to 1e21 FLOP in five groups; the last has four runs, to 1e19."""
     tops = [1e21] * 4 + [1e19]
-    C = np.concatenate([np.geomspace(1e18, t, n) for t, n in zip(tops, counts, strict=True)])  # fmt: skip
+    C = np.concatenate(
+        [np.geomspace(1e18, t, n) for t, n in zip(tops, counts, strict=True)]
+    )
     return {"C": C, "recipe": np.repeat(np.arange(5.0), counts)}
 
 
@@ -92,10 +94,14 @@ def test_groups_scatter_about_the_population_as_the_spread_says():
     for known in (law.known, np.zeros_like(law.known), np.ones_like(law.known)):
         drawn = prior_draws(replace(law, known=known))
         with jax.enable_x64(True):
-            own = jax.vmap(law.__class__.values, (None, 0))(replace(law, known=known), drawn)  # fmt: skip
+            own = jax.vmap(law.__class__.values, (None, 0))(
+                replace(law, known=known), drawn
+            )
         own, centre = real(own), real({n: drawn[n] for n in own})
         for name in own:
-            z = (own[name] - np.asarray(centre[name])[:, None]) / np.asarray(drawn[f"spread_{name}"])[:, None]  # fmt: skip
+            z = (own[name] - np.asarray(centre[name])[:, None]) / np.asarray(
+                drawn[f"spread_{name}"]
+            )[:, None]
             assert np.std(z, axis=0) == pytest.approx(np.ones(5), rel=0.06)
             assert np.abs(np.mean(z, axis=0)).max() < 0.08
 
@@ -131,7 +137,10 @@ def test_any_law_of_numbers_is_pooled(name):
     law = Pooled(inner, ("a", "b", "c"), "recipe").at(x, SIX)
     noise = nstar.fits.fitting.named(law, None)[1]
     with jax.enable_x64(True):
-        one, two = density.split(law, noise), density.split(replace(law, usual=2 * law.usual), noise)  # fmt: skip
+        one, two = (
+            density.split(law, noise),
+            density.split(replace(law, usual=2 * law.usual), noise),
+        )
         assert one[0] == two[0]
         assert hash(one[0]) == hash(two[0])
         draws = density.prior_draws(law, noise, {}, jax.random.key(0), 3)
@@ -139,7 +148,9 @@ def test_any_law_of_numbers_is_pooled(name):
         y = np.asarray(law.expected(params, x))
         for g in range(3):
             at = x["recipe"] == g
-            alone = law.law.expected(law.one(params, g), {k: v[at] for k, v in x.items()})  # fmt: skip
+            alone = law.law.expected(
+                law.one(params, g), {k: v[at] for k, v in x.items()}
+            )
             np.testing.assert_allclose(y[at], alone, rtol=1e-12)
     assert np.isfinite(y).all()
 
@@ -149,16 +160,25 @@ def test_what_cannot_be_pooled_is_said(llama3):
         nstar.fit(llama3, "isoflop", pool="budget")
     with pytest.raises(ValueError, match="no unknown of the Compute law; there are"):
         _ = Pooled(Compute(), NAMES, common=("alpha1",)).differing
-    assert Pooled(Compute(), NAMES, common=("gamma",)).differing == ("level", "floor_share")  # fmt: skip
+    assert Pooled(Compute(), NAMES, common=("gamma",)).differing == (
+        "level",
+        "floor_share",
+    )
 
 
 TABLES = {
     "no such column": ({}, "no column 'recipe' to pool over; there are C, L"),
     "one group": ({"recipe": ["a"] * 12}, "has 1 values in 12 runs"),
     "a group a run": ({"recipe": list("abcdefghijkl")}, "has 12 values in 12 runs"),
-    "a run without": ({"recipe": [*"ababababab", "", "a"]}, "row 11: column 'recipe' names no group"),
-    "next": ({"recipe": ["next", "a"] * 6}, "our word for a group not seen yet; rename"),
-}  # fmt: skip
+    "a run without": (
+        {"recipe": [*"ababababab", "", "a"]},
+        "row 11: column 'recipe' names no group",
+    ),
+    "next": (
+        {"recipe": ["next", "a"] * 6},
+        "our word for a group not seen yet; rename",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", TABLES)
@@ -192,7 +212,9 @@ def test_posterior_of_a_normal_hierarchy_is_its_closed_form(spread, rng):
     """Known spread s and noise: (mu, mu_1 ... mu_5) given runs is a joint normal."""
     counts, sigma = np.array([1, 2, 8, 8, 3]), 0.4
     group = np.repeat(NAMES, counts)
-    y = rng.normal(size=5)[np.repeat(np.arange(5), counts)] + sigma * rng.normal(size=22)  # fmt: skip
+    y = rng.normal(size=5)[np.repeat(np.arange(5), counts)] + sigma * rng.normal(
+        size=22
+    )
     columns = {"C": np.full(22, 1e20), "L": y, "recipe": group}
     runs = Observations(columns, np.arange(22), "oracle", "", SIX)
     fixed = {"sigma": tight(sigma), "spread_mu": tight(spread)}
@@ -255,7 +277,9 @@ def pooled():
     return nstar.fit(table, "compute", pool="recipe", settings=QUICK)
 
 
-@pytest.mark.parametrize(("spread", "like"), [(1e-3, "one law for all"), (30.0, "alone")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("spread", "like"), [(1e-3, "one law for all"), (30.0, "alone")]
+)
 def test_limits_are_complete_and_no_pooling(spread, like):
     """Spread to zero: the fit without groups.  Spread without bound: each group's own."""
     table, _ = ladders(3, counts=(8, 8, 8, 8, 8), spreads=0.0 if spread < 1 else 0.1)
@@ -263,14 +287,24 @@ def test_limits_are_complete_and_no_pooling(spread, like):
     fixed = {f"spread_{n}": tight(spread) for n in names}
     if spread > 1:  # a population that says nothing, but what priors say of one group
         table |= {"C": np.tile(np.geomspace(1e18, 1e21, 8), 5)}
-        table["L"] = 3.0 * np.repeat([0.8, 0.9, 1.0, 1.1, 1.2], 8) * (0.3 + 0.7 * (table["C"] / 1e19) ** -0.1)  # fmt: skip
-        fixed = {"spread_level": tight(spread), "spread_floor_share": tight(1e-3), "spread_gamma": tight(1e-3)}  # fmt: skip
+        table["L"] = (
+            3.0
+            * np.repeat([0.8, 0.9, 1.0, 1.1, 1.2], 8)
+            * (0.3 + 0.7 * (table["C"] / 1e19) ** -0.1)
+        )
+        fixed = {
+            "spread_level": tight(spread),
+            "spread_floor_share": tight(1e-3),
+            "spread_gamma": tight(1e-3),
+        }
     fit = nstar.fit(table, "compute", "normal", fixed, pool="recipe", settings=QUICK)
     own = fit.tree["posterior"]["level_by_group"]
     if like == "alone":
         for i, group in enumerate(NAMES):  # no shrinkage toward the middle
             level = float(own.sel(group=group).mean())
-            assert level == pytest.approx(float(own.sel(group="c").mean()) * (0.8 + 0.1 * i), rel=2e-3)  # fmt: skip
+            assert level == pytest.approx(
+                float(own.sel(group="c").mean()) * (0.8 + 0.1 * i), rel=2e-3
+            )
         return
     whole = nstar.fit(table, "compute", "normal", settings=QUICK)
     for name in names:
@@ -283,10 +317,18 @@ def test_a_group_is_named_and_the_next_one_is_less_sure(pooled):
     rows = {g: told(pooled, 1e21, g) for g in (*NAMES, "next")}
     widths = {g: q[2] - q[0] for g, q in rows.items()}
     assert widths["next"] > widths["e"] > widths["a"]
-    for call in (lambda g: told(pooled, 1e21, g), lambda g: nstar.plan(pooled, 1e21, group=g)):  # fmt: skip
-        with pytest.raises(ValueError, match="pooled over recipe: name a group, one of a, b, c, d, e, or 'next'"):  # fmt: skip
+    for call in (
+        lambda g: told(pooled, 1e21, g),
+        lambda g: nstar.plan(pooled, 1e21, group=g),
+    ):
+        with pytest.raises(
+            ValueError,
+            match="pooled over recipe: name a group, one of a, b, c, d, e, or 'next'",
+        ):
             call(None)
-        with pytest.raises(ValueError, match="no group 'f' among the runs; there are a, b, c, d, e"):  # fmt: skip
+        with pytest.raises(
+            ValueError, match="no group 'f' among the runs; there are a, b, c, d, e"
+        ):
             call("f")
 
 
@@ -352,12 +394,17 @@ def test_one_word_pools_on_the_command_line(tmp_path, nstar):
     rng, C = np.random.default_rng(0), np.tile(np.geomspace(6e18, 1e22, 8), 3)
     corpus = np.repeat(["web", "code", "books"], 8)
     D = 2.3 * C**0.5 * np.exp(0.1 * rng.normal(size=24))
-    rows = [f"{c!r},{d!r},{name}" for c, d, name in zip(C.tolist(), D.tolist(), corpus, strict=True)]  # fmt: skip
+    rows = [
+        f"{c!r},{d!r},{name}"
+        for c, d, name in zip(C.tolist(), D.tolist(), corpus, strict=True)
+    ]
     (tmp_path / "runs.csv").write_text("\n".join(["C,D,corpus", *rows]))
 
     saved = tmp_path / "pooled.nc"
     fitting = ("fit", tmp_path / "runs.csv", "--law", "allocation", "--pool", "corpus")
-    code, out, _ = nstar(*fitting, "--out", saved, "--prior", "spread_alpha1=LogNormal(-3, 0.5)")  # fmt: skip
+    code, out, _ = nstar(
+        *fitting, "--out", saved, "--prior", "spread_alpha1=LogNormal(-3, 0.5)"
+    )
     assert code == 0
     assert "pooled over 3 groups by corpus" in out
     assert "its spread between groups" in out
@@ -366,9 +413,16 @@ def test_one_word_pools_on_the_command_line(tmp_path, nstar):
     code, out, _ = nstar(*plan, "--group", "code", "--json")
     told = json.loads(out)
     hold(PLAN | {"pool": {"over": str, "groups": [str], "group": str}}, told)
-    assert told["pool"] == {"over": "corpus", "groups": ["books", "code", "web"], "group": "code"}  # fmt: skip
+    assert told["pool"] == {
+        "over": "corpus",
+        "groups": ["books", "code", "web"],
+        "group": "code",
+    }
     wide = json.loads(nstar(*plan, "--group", "next", "--json")[1])
-    spans = [t["budgets"][0]["D"]["upper"] / t["budgets"][0]["D"]["lower"] for t in (told, wide)]  # fmt: skip
+    spans = [
+        t["budgets"][0]["D"]["upper"] / t["budgets"][0]["D"]["lower"]
+        for t in (told, wide)
+    ]
     assert spans[0] < spans[1]
     for group in ((), ("--group", "wiki")):
         code, out, err = nstar(*plan, *group)
@@ -377,7 +431,16 @@ def test_one_word_pools_on_the_command_line(tmp_path, nstar):
     code, out, _ = nstar("compare", saved, "--budget", "1e24", "--group", "web")
     assert code == 0
     assert "this is of web" in out
-    code, _, err = nstar("plan", tmp_path / "runs.csv", "--law", "allocation,isoflop", "--pool", "corpus", "--budget", "1e24")  # fmt: skip
+    code, _, err = nstar(
+        "plan",
+        tmp_path / "runs.csv",
+        "--law",
+        "allocation,isoflop",
+        "--pool",
+        "corpus",
+        "--budget",
+        "1e24",
+    )
     assert code == 2
     assert "--pool is for one law" in err
 

@@ -55,7 +55,9 @@ def test_informed_priors_are_those_of_the_file_less_the_runs_own_source(informed
     assert said["alpha1"] == record.left_out["llama3"]["alpha1"]["unknown"]
     assert said["alpha1"] != record.prior("alpha1", "unknown", ())
     assert said["sigma"] == record.prior("sigma", "points", out)
-    assert said["tokens_per_parameter"] == record.prior("tokens_per_parameter", "any", out)  # fmt: skip
+    assert said["tokens_per_parameter"] == record.prior(
+        "tokens_per_parameter", "any", out
+    )
     (note,) = [n for n in informed.notes if n.name == "priors"]
     assert "left out: llama3" in note.detail
     assert re.search(r"\b\d+ sources", note.detail)
@@ -67,9 +69,13 @@ def test_alpha1_depends_on_how_parameters_are_counted(llama3):
     from dataclasses import replace
 
     texts = {
-        how: describe(resolve("informed", law, noise, replace(llama3, params_counted=how)).priors["alpha1"])
+        how: describe(
+            resolve("informed", law, noise, replace(llama3, params_counted=how)).priors[
+                "alpha1"
+            ]
+        )
         for how in ("total", "non-embedding", "unknown", "active")
-    }  # fmt: skip
+    }
     assert len(set(texts.values())) == 3
     assert texts["active"] == texts["unknown"]  # the record has no active count apart
 
@@ -141,7 +147,12 @@ def test_a_comparison_has_not_learned_from_what_it_compares(informed, optima):
     assert "chinchilla_A2" in note.detail
     fair = held.plan.fit
     assert json.loads(fair.tree.attrs["prior_left_out"]) == ["chinchilla", "llama3"]
-    text = learned().groups["alpha1"]["unknown"].without(["chinchilla", "llama3"]).summary()  # fmt: skip
+    text = (
+        learned()
+        .groups["alpha1"]["unknown"]
+        .without(["chinchilla", "llama3"])
+        .summary()
+    )
     assert describe(fair.priors["alpha1"]) == text
     assert not np.array_equal(fair.draws["alpha1"], informed.draws["alpha1"])
     own = nstar.compare(informed, "llama3", [1e22])
@@ -172,7 +183,9 @@ def test_informed_priors_are_drawn_as_they_are_written(law):
 
 @pytest.mark.slow
 def test_informed_fits_are_calibrated():
-    ranks = calibrate("allocation", DESIGNS["allocation"](), priors="informed", replicates=200)  # fmt: skip
+    ranks = calibrate(
+        "allocation", DESIGNS["allocation"](), priors="informed", replicates=200
+    )
     found = ranks.tests()
     assert min(found.values()) * len(found) > FALSE_ALARM, found
 
@@ -213,7 +226,11 @@ def test_sensitivity_names_the_prior_that_speaks_against_the_runs(optima):
     assert row.prior_of == "alpha1"
     assert bound.check.status is Status.REVIEW
     assert "alpha1 (prior of alpha1)" in bound.check.detail
-    loose = {"alpha1": "Normal(0.5, 1.0)", "sigma": "Uniform(0.001, 3)", "tokens_per_parameter": "Uniform(0.1, 300)"}  # fmt: skip
+    loose = {
+        "alpha1": "Normal(0.5, 1.0)",
+        "sigma": "Uniform(0.001, 3)",
+        "tokens_per_parameter": "Uniform(0.1, 300)",
+    }
     free = nstar.sensitivity(
         nstar.fit(
             optima,
@@ -237,7 +254,12 @@ def test_the_prior_predictive_sees_a_wrong_unit(llama3):
 
     fine = nstar.prior_predictive(llama3, "coupled", budgets=[1e21], draws=400)
     assert fine.check().status is Status.PASS
-    assert {r["statistic"] for r in fine.table()} == {"median L", "least L", "largest L", "slope of log L on log C"}  # fmt: skip
+    assert {r["statistic"] for r in fine.table()} == {
+        "median L",
+        "least L",
+        "largest L",
+        "slope of log L on log C",
+    }
     (at,) = fine.budgets()
     assert at["N"]["lower"] < 3e9 < at["N"]["upper"]
     percent = replace(llama3, columns=llama3.columns | {"L": llama3["L"] * 100})

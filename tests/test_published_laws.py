@@ -35,9 +35,12 @@ def additive(law, E, A, alpha, B, beta):
     a, b = A * law.N0**-alpha, B * law.D0**-beta
     level = E + a + b
     return {
-        "level": level, "floor_share": E / level, "size_share": a / (a + b),
-        "alpha1": beta / (alpha + beta), "exponent_sum": alpha + beta,
-    }  # fmt: skip
+        "level": level,
+        "floor_share": E / level,
+        "size_share": a / (a + b),
+        "alpha1": beta / (alpha + beta),
+        "exponent_sum": alpha + beta,
+    }
 
 
 def test_kaplan():
@@ -45,9 +48,11 @@ def test_kaplan():
     law, alpha, beta = Kaplan(), 0.076, 0.103
     a, b = (6.4e13 / law.N0) ** (alpha / beta), 1.8e13 / law.D0
     params = {
-        "level": (a + b) ** beta, "size_share": a / (a + b),
-        "alpha1": beta / (alpha + beta), "exponent_sum": alpha + beta,
-    }  # fmt: skip
+        "level": (a + b) ** beta,
+        "size_share": a / (a + b),
+        "alpha1": beta / (alpha + beta),
+        "exponent_sum": alpha + beta,
+    }
     paper = ((6.4e13 / N) ** (alpha / beta) + 1.8e13 / D) ** beta
     np.testing.assert_allclose(law.loss(params, N, D), paper, rtol=1e-10)
     told = law.derived(params)
@@ -63,7 +68,9 @@ def test_tied():
     paper = 1.5083 + (141.3 * M**eta + 189.5 * M**-eta) * C**-eta
     np.testing.assert_allclose(law.loss(params, N, D), paper, rtol=1e-10)
     told = law.derived(params)
-    np.testing.assert_allclose([told[n] for n in ("E", "eta", "a", "b")], [1.5083, eta, 141.3, 189.5])  # fmt: skip
+    np.testing.assert_allclose(
+        [told[n] for n in ("E", "eta", "a", "b")], [1.5083, eta, 141.3, 189.5]
+    )
 
 
 FARSEER = (-0.124, 0.123, 0.424), (88.01, -0.1, -6.287), (-0.021, 0.169, -0.091)
@@ -82,11 +89,16 @@ def test_farseer(N0):
     (a1, q1, b1), (a2, q2, b2), (a3, q3, b3) = FARSEER
     endless, data = np.exp(a3 * N0**q3 + b3), np.exp(a2 * N0**q2 + b2)
     params = {
-        "level": endless + data, "endless_share": endless / (endless + data),
-        "endless_slope": -a3 * q3 * N0**q3, "endless_bend": q3,
-        "data_slope": a2 * q2 * N0**q2, "data_bend": q2,
-        "beta": np.exp(a1 * N0**q1 + b1), "beta_slope": a1 * q1 * N0**q1, "beta_bend": q1,
-    }  # fmt: skip
+        "level": endless + data,
+        "endless_share": endless / (endless + data),
+        "endless_slope": -a3 * q3 * N0**q3,
+        "endless_bend": q3,
+        "data_slope": a2 * q2 * N0**q2,
+        "data_bend": q2,
+        "beta": np.exp(a1 * N0**q1 + b1),
+        "beta_slope": a1 * q1 * N0**q1,
+        "beta_bend": q1,
+    }
     law = Farseer(N0, 1.0)
     np.testing.assert_allclose(law.loss(params, N, D), farseer(N, D), rtol=1e-10)
     told = law.derived(params)
@@ -98,12 +110,21 @@ def test_farseer(N0):
 def test_farseer_bent_at_the_runs_tells_the_published_surface():
     """Within 0.3 % rms over their 2e8 to 2.5e10 parameters and 1e9 to 5e11 tokens."""
     law = Farseer(2e9, 3e10)
-    sizes, tokens = (v.ravel() for v in np.meshgrid(np.geomspace(2e8, 2.5e10, 9), np.geomspace(1e9, 5e11, 9)))  # fmt: skip
+    sizes, tokens = (
+        v.ravel()
+        for v in np.meshgrid(np.geomspace(2e8, 2.5e10, 9), np.geomspace(1e9, 5e11, 9))
+    )
     start = {
-        "level": 0.5, "endless_share": 0.85, "endless_slope": 0.12, "endless_bend": 0.17,
-        "data_slope": 0.2, "data_bend": 0.0, "beta": 0.3, "beta_slope": -0.2,
+        "level": 0.5,
+        "endless_share": 0.85,
+        "endless_slope": 0.12,
+        "endless_bend": 0.17,
+        "data_slope": 0.2,
+        "data_bend": 0.0,
+        "beta": 0.3,
+        "beta_slope": -0.2,
         "beta_bend": 0.1,
-    }  # fmt: skip
+    }
     first, unravel = ravel_pytree({n: jnp.asarray(v) for n, v in start.items()})
 
     def miss(u):
@@ -134,8 +155,10 @@ def test_experts():
     law, E = Experts(N0=1e8), np.array([1, 2, 8, 16, 64, 128, 256.0])
     log = np.log10
     params = additive(law, 0.0, 10**d, -a, 0.0, 0.5) | {
-        "expert_worth": (b + c * 8) / a, "expert_fade": -c / a / np.log(10), "expert_limit": 1e12,
-    }  # fmt: skip
+        "expert_worth": (b + c * 8) / a,
+        "expert_fade": -c / a / np.log(10),
+        "expert_limit": 1e12,
+    }
     paper = 10 ** (a * log(N) + b * log(E) + c * log(N) * log(E) + d)
     ours = law.expected(params, {"N": N, "D": D, "total_params": N * E})
     np.testing.assert_allclose(np.exp(ours), paper, rtol=1e-8)
@@ -145,9 +168,11 @@ def test_precision():
     """Kumar et al. (2024): alpha = beta = 0.4965, E 2.7648, both powers one."""
     law, bits, many = Precision(), np.array([2, 3, 4, 6, 8, 12, 16.0]), np.full(7, 16.0)
     params = additive(law, 2.7648, 4299.0, 0.4965, 18060.0, 0.4965) | {
-        "weight_decay_bits": 2.6745, "weight_power": 1.0,
-        "activation_decay_bits": 2.2102, "activation_power": 1.0,
-    }  # fmt: skip
+        "weight_decay_bits": 2.6745,
+        "weight_power": 1.0,
+        "activation_decay_bits": 2.2102,
+        "activation_power": 1.0,
+    }
     worth = (1 - np.exp(-bits / 2.6745)) * (1 - np.exp(-many / 2.2102))
     paper = 2.7648 + 4299.0 * (N * worth) ** -0.4965 + 18060.0 * D**-0.4965
     x = {"N": N, "D": D, "weight_bits": bits, "activation_bits": many}
@@ -160,8 +185,9 @@ def test_sparsity():
     aS, bS, cS, bN, aD, bD, c = 16.8, 0.722, 45.0, 0.245, 6.9e8, 0.203, 0.651
     at_reference = aS * law.density**bS + cS
     params = additive(law, c, at_reference, bN, aD**bD, bD) | {
-        "sparse_share": 1 - cS / at_reference, "sparse_exponent": bS,
-    }  # fmt: skip
+        "sparse_share": 1 - cS / at_reference,
+        "sparse_exponent": bS,
+    }
     paper = (aS * (1 - S) ** bS + cS) * N**-bN + (aD / D) ** bD + c
     ours = law.expected(params, {"N": N, "D": D, "sparsity": S})
     np.testing.assert_allclose(np.exp(ours), paper, rtol=1e-9)
@@ -172,20 +198,36 @@ def test_sparsity():
 def test_vocabulary():
     """Tao et al. (2024), approach 3; sizes in their millions made plain counts."""
     law = Vocabulary(N0=3e8, D0=1e10, share=0.05)
-    A, alpha, B, beta, E = 1.83139 * 1e6**0.446606, 0.446606, 2.124112 * 1e9**0.446606, 0.446606, 5.532785  # fmt: skip
+    A, alpha, B, beta, E = (
+        1.83139 * 1e6**0.446606,
+        0.446606,
+        2.124112 * 1e9**0.446606,
+        0.446606,
+        5.532785,
+    )
     A_v, alpha_v = 0.195842 * 1e6**0.670737, 0.670737
     N_v = N * np.array([0.01, 0.05, 0.2, 0.1, 0.02, 0.03, 0.3])
-    terms = [A * (law.N0 * 0.95) ** -alpha, B * law.D0**-beta, A_v * (law.N0 * 0.05) ** -alpha_v]  # fmt: skip
+    terms = [
+        A * (law.N0 * 0.95) ** -alpha,
+        B * law.D0**-beta,
+        A_v * (law.N0 * 0.05) ** -alpha_v,
+    ]
     params = {
-        "normalised_level": sum(terms) - E, "reducible": sum(terms),
-        "vocabulary_share": terms[2] / sum(terms), "size_share": terms[0] / (terms[0] + terms[1]),
-        "alpha1": 0.5, "exponent_sum": alpha + beta, "alpha_v": alpha_v,
-    }  # fmt: skip
+        "normalised_level": sum(terms) - E,
+        "reducible": sum(terms),
+        "vocabulary_share": terms[2] / sum(terms),
+        "size_share": terms[0] / (terms[0] + terms[1]),
+        "alpha1": 0.5,
+        "exponent_sum": alpha + beta,
+        "alpha_v": alpha_v,
+    }
     paper = -E + A * (N - N_v) ** -alpha + A_v * N_v**-alpha_v + B * D**-beta
     x = {"N": N, "D": D, "vocabulary_params": N_v}
     np.testing.assert_allclose(law.expected(params, x), paper, rtol=1e-9)
     told = law.derived(params)
-    np.testing.assert_allclose([told[n] for n in ("E", "A", "A_v", "B")], [E, A, A_v, B])  # fmt: skip
+    np.testing.assert_allclose(
+        [told[n] for n in ("E", "A", "A_v", "B")], [E, A, A_v, B]
+    )
 
 
 def test_a_break_bends_the_loss_and_leaves_the_optimum():

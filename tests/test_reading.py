@@ -27,20 +27,30 @@ CLOTHES: dict[str, Callable[[], Any]] = {
     "aliases": lambda: {"n_params": N, "train_tokens": D, "val_loss": L},
     "aliases in capitals": lambda: {"Params": N, "Tokens": D, "Loss": L},
     "aliases with spaces": lambda: {"Model Size": N, "n tokens": D, "final-loss": L},
-    "text": lambda: {"params": N.astype(str), "tokens": D.astype(str), "loss": L.astype(str)},
+    "text": lambda: {
+        "params": N.astype(str),
+        "tokens": D.astype(str),
+        "loss": L.astype(str),
+    },
     "bytes": lambda: {"N": N.astype("S"), "D": D, "L": L},
     "whole numbers": lambda: {"N": N.astype(int), "D": D.astype(int), "L": L},
     "pandas": lambda: pandas,
-    "pandas, nullable": lambda: pandas.astype({"params": "Int64", "tokens": "Int64", "loss": "Float64"}),
+    "pandas, nullable": lambda: pandas.astype(
+        {"params": "Int64", "tokens": "Int64", "loss": "Float64"}
+    ),
     "pandas, objects": lambda: pandas.astype(object),
     "pandas, arrow": lambda: pandas.convert_dtypes(dtype_backend="pyarrow"),
     "pandas, an index of its own": lambda: pandas.set_index(np.arange(30) * 7 + 100),
     "a dict of pandas columns": lambda: {name: pandas[name] for name in pandas.columns},
     "polars": lambda: pl.DataFrame(pandas.to_dict("list")),
-    "polars, whole numbers": lambda: pl.DataFrame(pandas.to_dict("list")).cast({"params": pl.Int64}),
+    "polars, whole numbers": lambda: pl.DataFrame(pandas.to_dict("list")).cast(
+        {"params": pl.Int64}
+    ),
     "arrow": lambda: pa.table(pandas.to_dict("list")),
-    "arrow, in pieces": lambda: pa.concat_tables([pa.table(pandas[:9].to_dict("list")), pa.table(pandas[9:].to_dict("list"))]),
-}  # fmt: skip
+    "arrow, in pieces": lambda: pa.concat_tables(
+        [pa.table(pandas[:9].to_dict("list")), pa.table(pandas[9:].to_dict("list"))]
+    ),
+}
 
 
 @pytest.mark.parametrize("clothes", CLOTHES)

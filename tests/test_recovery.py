@@ -16,9 +16,12 @@ QUICK = Settings(chains=2, warmup=200, draws=1000)
 LEVEL = 0.998  # of the intervals: 150 are asked, so a narrower one would miss by chance
 NOISE = {"sigma": 0.004, "nu": 6.0}
 SURFACE = {
-    "level": 2.9, "floor_share": 0.62, "size_share": 0.45, "alpha1": 0.52,
+    "level": 2.9,
+    "floor_share": 0.62,
+    "size_share": 0.45,
+    "alpha1": 0.52,
     "exponent_sum": 0.66,
-}  # fmt: skip
+}
 TRUTHS = {
     "chinchilla": SURFACE,
     "coupled": SURFACE | {"coupling": 0.6},
@@ -26,25 +29,40 @@ TRUTHS = {
     "tied": {n: v for n, v in SURFACE.items() if n != "alpha1"},
     "broken": SURFACE | {"break_at": 1.0, "break_ratio": 0.6, "break_width": 0.8},
     "farseer": {
-        "level": 0.55, "endless_share": 0.85, "endless_slope": 0.11, "endless_bend": 0.17,
-        "data_slope": 0.3, "data_bend": -0.1, "beta": 0.35, "beta_slope": -0.15,
+        "level": 0.55,
+        "endless_share": 0.85,
+        "endless_slope": 0.11,
+        "endless_bend": 0.17,
+        "data_slope": 0.3,
+        "data_bend": -0.1,
+        "beta": 0.35,
+        "beta_slope": -0.15,
         "beta_bend": 0.12,
     },
     "compute": {"level": 2.6, "floor_share": 0.6, "gamma": 0.16},
     "data_constrained": SURFACE | {"R_D": 12.0, "R_N": 6.0},
-    "experts": SURFACE | {"expert_worth": 0.45, "expert_fade": 0.05, "expert_limit": 60.0},
+    "experts": SURFACE
+    | {"expert_worth": 0.45, "expert_fade": 0.05, "expert_limit": 60.0},
     "upcycled": SURFACE | {"expert_worth": 0.4, "parent_worth": 0.5},
     "vocabulary": {
-        "normalised_level": -4.2, "reducible": 0.9, "vocabulary_share": 0.25,
-        "size_share": 0.45, "alpha1": 0.5, "exponent_sum": 0.8, "alpha_v": 0.6,
+        "normalised_level": -4.2,
+        "reducible": 0.9,
+        "vocabulary_share": 0.25,
+        "size_share": 0.45,
+        "alpha1": 0.5,
+        "exponent_sum": 0.8,
+        "alpha_v": 0.6,
     },
-    "precision": SURFACE | {
-        "weight_decay_bits": 1.6, "weight_power": 2.0, "activation_decay_bits": 2.2,
+    "precision": SURFACE
+    | {
+        "weight_decay_bits": 1.6,
+        "weight_power": 2.0,
+        "activation_decay_bits": 2.2,
         "activation_power": 1.4,
     },
     "parallel": {"level": 2.0, "floor_share": 0.6, "alpha": 0.2, "stream_worth": 0.35},
     "sparsity": SURFACE | {"sparse_share": 0.35, "sparse_exponent": 0.8},
-}  # fmt: skip
+}
 
 
 def test_every_law_of_a_loss_is_recovered():

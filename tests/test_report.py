@@ -65,9 +65,11 @@ def taken(llama3, isoflop_fit, allocation_fit, surface_fit):
 
 
 QUESTION = Question(
-    read_all(["8B", "llama3-405b"]), target=0.62, served=1.5e13,
+    read_all(["8B", "llama3-405b"]),
+    target=0.62,
+    served=1.5e13,
     bill=Bill(hardware.get("h100"), price=2.5),
-)  # fmt: skip
+)
 QUICK = Question(quick=True)
 
 
@@ -121,7 +123,9 @@ def test_ids_are_unique_and_what_is_named_exists(tree):
     ids = tree.xpath("//@id")
     assert len(ids) == len(set(ids))
     named = {address[1:] for address in tree.xpath("//@href")}
-    named |= set(re.findall(r"url\(#([^)]*)\)", html.tostring(tree, encoding="unicode")))  # fmt: skip
+    named |= set(
+        re.findall(r"url\(#([^)]*)\)", html.tostring(tree, encoding="unicode"))
+    )
     assert named <= set(ids)
 
 
@@ -131,7 +135,9 @@ def test_every_figure_has_a_title_and_a_text_alternative(tree):
     for figure in figures:
         (drawing,) = figure.xpath("svg")
         assert drawing.get("role") == "img"
-        said = [tree.get_element_by_id(i) for i in drawing.get("aria-labelledby").split()]  # fmt: skip
+        said = [
+            tree.get_element_by_id(i) for i in drawing.get("aria-labelledby").split()
+        ]
         assert [one.tag for one in said] == ["title", "desc"]
         assert all(len(one.text_content()) > 20 for one in said)
         assert figure.xpath("figcaption")[0].text_content().strip()
@@ -139,8 +145,16 @@ def test_every_figure_has_a_title_and_a_text_alternative(tree):
 
 def test_sections_come_in_the_order_a_reader_asks(tree):
     assert tree.xpath("//section/@id") == [
-        "decision", "trust", "buys", "spend", "wrong", "money", "published", "next", "provenance",
-    ]  # fmt: skip
+        "decision",
+        "trust",
+        "buys",
+        "spend",
+        "wrong",
+        "money",
+        "published",
+        "next",
+        "provenance",
+    ]
     assert len(tree.xpath("//section[@id='decision']//figure")) == 3
     order = [row[0] for row in cells(tree, "trust")]
     assert order == sorted(order, key=["FAIL", "REVIEW", "PASS"].index)
@@ -164,12 +178,15 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
     for route in document["routes"]:
         for b in route["budgets"]:
             assert next(answers) == [
-                route["route"], flop(b["C"]), counts(b["N"]), counts(b["D"]),
+                route["route"],
+                flop(b["C"]),
+                counts(b["N"]),
+                counts(b["D"]),
                 counts(b["optimum"]["D"]) if b["optimum"] else none,
                 numbers(b["tokens_per_parameter"]),
                 numbers(b["loss"], 4) if b["loss"] else none,
                 numbers(b["regret"], 2) if b["regret"] else none,
-            ]  # fmt: skip
+            ]
         power, level = route["exponents"], route["coefficients"]
         beyond = route["budgets"][-1]["slope_beyond"]
         assert next(lines)[1:6] == [
@@ -185,9 +202,13 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
     risks = cells(tree, "spend", 0)
     for row, a in zip(risks, believed["actions"], strict=True):
         assert row[:6] == [
-            a["name"], count(a["N"]), count(a["D"]), flop(a["C"]), numbers(a["loss"], 4),
+            a["name"],
+            count(a["N"]),
+            count(a["D"]),
+            flop(a["C"]),
+            numbers(a["loss"], 4),
             digits(a["expected_regret"], 2),
-        ]  # fmt: skip
+        ]
         assert row[7] == shares(a["wasted_share"])
     for row, t in zip(cells(tree, "trust", 2), document["held_out"], strict=True):
         assert row[0] == t["route"]
@@ -215,11 +236,16 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
     for i, entry in enumerate(document["published"]):
         rows = beside(entry["budgets"], entry["exponents"], entry["exponents_over"])
         assert cells(tree, "published", i) == rows
-        text = " ".join(tree.xpath("//section[@id='published']")[0].text_content().split())  # fmt: skip
+        text = " ".join(
+            tree.xpath("//section[@id='published']")[0].text_content().split()
+        )
         assert entry["sentence"] in text
         for printed in entry["printed"]:
             assert f"{count(printed['N'], 4)} parameters" in text
-    assert document["headline"] in tree.xpath("//p[contains(@class, 'headline')]")[0].text_content()  # fmt: skip
+    assert (
+        document["headline"]
+        in tree.xpath("//p[contains(@class, 'headline')]")[0].text_content()
+    )
     told = [one.text_content() for one in tree.xpath("//dl/dd")]
     assert told == [visible(str(v)) for v in document["provenance"].values()]
 
@@ -233,16 +259,22 @@ def test_candidates_and_their_bill_are_on_the_page(surface_fit):
     facts = gather(routes, None, 0.9, COMMAND, question)
     (told,) = facts.document["risk"]
     root = html.document_fromstring(page(routes, facts))
-    rows, wrong, money = (cells(root, place, 0) for place in ("spend", "wrong", "money"))  # fmt: skip
+    rows, wrong, money = (
+        cells(root, place, 0) for place in ("spend", "wrong", "money")
+    )
     names = ["recommended", "half the size", "twice the size", "8B", "<b>ours</b>"]
     assert [row[0] for row in rows] == names
     assert [row[1] for row in wrong] == [row[1] for row in money] == names
-    assert [row[-1] for row in wrong] == [share(a["miss_probability"]) for a in told["actions"]]  # fmt: skip
+    assert [row[-1] for row in wrong] == [
+        share(a["miss_probability"]) for a in told["actions"]
+    ]
     assert [row[3] for row in money] == [counts(a["hours"]) for a in told["actions"]]
     assert [row[4] for row in money] == [counts(a["cost"]) for a in told["actions"]]
     placed = cells(root, "spend", 1)
     assert [row[1] for row in placed] == ["recommended", "8B", "<b>ours</b>"]
-    assert [row[7] for row in placed[1:]] == [share(p["below"]) for p in facts.document["placed"]]  # fmt: skip
+    assert [row[7] for row in placed[1:]] == [
+        share(p["below"]) for p in facts.document["placed"]
+    ]
     assert told["bill"] in root.xpath("//section[@id='money']")[0].text_content()
     check = next(c for c in facts.checks if "actions among the runs" in c.name)
     assert "8B" in check.detail
@@ -278,8 +310,12 @@ def test_limits_are_said_where_the_run_is(surface_fit, limits):
 
 def test_released_models_are_held_against_the_mixture_as_weighted(surface_fit):
     """A law without weight says nothing of them."""
-    other = dataclasses.replace(surface_fit, law=dataclasses.replace(surface_fit.law, N0=1e8))  # fmt: skip
-    both = Average((surface_fit, other), ("a", "b"), (1.0, 0.0), Check("w", Status.PASS, ""))  # fmt: skip
+    other = dataclasses.replace(
+        surface_fit, law=dataclasses.replace(surface_fit.law, N0=1e8)
+    )
+    both = Average(
+        (surface_fit, other), ("a", "b"), (1.0, 0.0), Check("w", Status.PASS, "")
+    )
     one, mixed = (records.released(fit, 3.8e25, 0.9) for fit in (surface_fit, both))
     assert one
     for a, b in zip(one, mixed, strict=True):
@@ -297,7 +333,9 @@ def test_the_decision_is_the_mixtures(made):
     assert (run["N"], run["D"]) == pytest.approx((told["N"], told["D"]))
     losses = facts.decision.plan.draws
     assert bool((losses["loss"] >= losses["loss_oracle"] - 1e-12).all())
-    assert np.mean(facts.decision.draws["loss"]) == pytest.approx(float(risk.draws["loss"][:, 0].mean()))  # fmt: skip
+    assert np.mean(facts.decision.draws["loss"]) == pytest.approx(
+        float(risk.draws["loss"][:, 0].mean())
+    )
     worse = {name: r.table()[0]["expected_regret"] for name, r in facts.risks}
     assert worse["mixture"] > min(worse.values())
 
@@ -376,16 +414,29 @@ def masked(root):
         figure.drop_tree()
     blocks = root.xpath("//title|//h1|//h2|//p|//summary|//tr|//figcaption|//dt|//dd")
     lines = (
-        " | ".join(" ".join(part.text_content().split()) for part in block.xpath("td|th"))
+        " | ".join(
+            " ".join(part.text_content().split()) for part in block.xpath("td|th")
+        )
         if block.tag == "tr"
         else " ".join(block.text_content().split())
         for block in blocks
-    )  # fmt: skip
+    )
     unknown = "|".join([*UNKNOWNS, "log_D", "curvature_z", "level_z", r"waves_\w+"])
     lines = (re.sub(rf"\((?:{unknown})\)", "(an unknown)", line) for line in lines)
-    lines = (re.sub(r"\((?:isoFLOP profiles|measured optima|loss surface)\)", "(a route)", line) for line in lines)  # fmt: skip
+    lines = (
+        re.sub(
+            r"\((?:isoFLOP profiles|measured optima|loss surface)\)", "(a route)", line
+        )
+        for line in lines
+    )
     lines = (line for line in lines if not CHAINS.search(line))
-    return "\n".join(re.sub(r"-?\d[\d.]*(e-?\d+)?[TBM]?|[0-9a-f]{64}", "#", line) for line in lines) + "\n"  # fmt: skip
+    return (
+        "\n".join(
+            re.sub(r"-?\d[\d.]*(e-?\d+)?[TBM]?|[0-9a-f]{64}", "#", line)
+            for line in lines
+        )
+        + "\n"
+    )
 
 
 def test_the_words_of_the_page_are_as_stored(made):
@@ -413,10 +464,17 @@ def test_a_report_of_one_route_stands_alone(allocation_fit, llama3):
 # In a browser, where there is one
 
 QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND", "--hide-scrollbars",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--hide-scrollbars",
+)
 MEASURE = """<iframe id="phone" style="width:390px;height:800px;border:0"></iframe><p id="told"></p><script>
 const phone = document.getElementById("phone");
 phone.onload = () => { const root = phone.contentDocument.documentElement;
@@ -433,10 +491,19 @@ def overflow(chromium, text, folder):
     file = folder / "measure.html"
     file.write_text(MEASURE.replace("PAGE", base64.b64encode(plain).decode()))
     told = subprocess.run(
-        [chromium, *QUIET, f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=5000",
-         "--dump-dom", f"file://{file}"],
-        capture_output=True, text=True, timeout=60, check=True,
-    ).stdout  # fmt: skip
+        [
+            chromium,
+            *QUIET,
+            f"--user-data-dir={folder / 'profile'}",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+            f"file://{file}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
     return html.document_fromstring(told).get_element_by_id("told").text_content()
 
 
@@ -448,9 +515,20 @@ def test_the_page_in_a_browser(made, tmp_path):
     file = tmp_path / "page.html"
     file.write_text(made[1], encoding="utf-8")
     log = subprocess.run(
-        [chromium, *QUIET, f"--user-data-dir={tmp_path / 'other'}", "--enable-logging=stderr", "--v=0",
-         f"--screenshot={tmp_path / 'page.png'}", "--window-size=1280,3000", f"file://{file}"],
-        capture_output=True, text=True, timeout=60, check=True,
-    ).stderr  # fmt: skip
+        [
+            chromium,
+            *QUIET,
+            f"--user-data-dir={tmp_path / 'other'}",
+            "--enable-logging=stderr",
+            "--v=0",
+            f"--screenshot={tmp_path / 'page.png'}",
+            "--window-size=1280,3000",
+            f"file://{file}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stderr
     assert "CONSOLE" not in log
     assert (tmp_path / "page.png").stat().st_size > 100_000

@@ -69,8 +69,14 @@ def test_every_forecast_and_what_came_is_on_the_page(told, ledger):
         came = one["outcome"]
         assert row[6] == (digits(came["loss"], 4) if came else "open")
     assert [row[8] for row in rows(listed)] == ["inside 50%", "outside 95%", "–"]
-    for row, (level, one) in zip(rows(counted), document["record"]["coverage"].items(), strict=True):  # fmt: skip
-        assert row == [percent(float(level)), f"{one['held']} of 2", f"{one['lower']} to {one['upper']}"]  # fmt: skip
+    for row, (level, one) in zip(
+        rows(counted), document["record"]["coverage"].items(), strict=True
+    ):
+        assert row == [
+            percent(float(level)),
+            f"{one['held']} of 2",
+            f"{one['lower']} to {one['upper']}",
+        ]
     words = tree.xpath("//section[@id='trust']")[0].text_content()
     assert ledger.head[:12] in words
     assert f"mean CRPS {digits(document['record']['crps'], 2)}" in words
@@ -97,7 +103,9 @@ def test_a_page_without_a_ledger_says_nothing_of_forecasts(surface_fit, kept):
 def test_open_forecasts_alone_have_a_table_and_no_figure(surface_fit, ledger, kept):
     only = Ledger(ledger.entries[:3])
     facts, _, tree = made(surface_fit, only, kept)
-    assert [row[6] for row in rows(tree.xpath("//section[@id='trust']//table")[-1])] == ["open"] * 3  # fmt: skip
+    assert [
+        row[6] for row in rows(tree.xpath("//section[@id='trust']//table")[-1])
+    ] == ["open"] * 3
     assert not tree.xpath("//section[@id='trust']//figure")
     check = next(c for c in facts.checks if c.name == "forecasts hold")
     assert "open: hero" in check.detail

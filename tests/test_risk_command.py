@@ -10,11 +10,20 @@ from test_json import CHECKS, HEAD, INTERVAL, REACHED, SERVED, WEIGHED, hold
 RISK = HEAD | WEIGHED | {"N": INTERVAL, "checks": CHECKS}
 TAKES = {"hours": INTERVAL, "cost": (INTERVAL, None)}
 COST = {
-    "model": str, "N": float, "D": float, "context": int, "prob": float, "interval": str,
-    "flop": {...: float}, "parts": ({...: float}, None), "bill": (str, None),
-    "currency": (str, None), "takes": ({...: TAKES}, None), "published_hours": (float, None),
+    "model": str,
+    "N": float,
+    "D": float,
+    "context": int,
+    "prob": float,
+    "interval": str,
+    "flop": {...: float},
+    "parts": ({...: float}, None),
+    "bill": (str, None),
+    "currency": (str, None),
+    "takes": ({...: TAKES}, None),
+    "published_hours": (float, None),
     "checks": CHECKS,
-}  # fmt: skip
+}
 TARGET = HEAD | REACHED | {"checks": CHECKS}
 SERVE = HEAD | SERVED | {"checks": CHECKS}
 LLAMA = ("--candidates", "8B,70B", "--candidates", "llama3-405b")
@@ -29,19 +38,42 @@ def saved(surface_fit, allocation_fit, tmp_path_factory):
 
 
 def test_risk_as_json(nstar, saved):
-    asked = ("risk", saved["surface"], "-C", "3.8e25", *LLAMA, *H100, "--target-loss", "0.6", "--json")  # fmt: skip
+    asked = (
+        "risk",
+        saved["surface"],
+        "-C",
+        "3.8e25",
+        *LLAMA,
+        *H100,
+        "--target-loss",
+        "0.6",
+        "--json",
+    )
     code, out, _ = nstar(*asked)
     told = json.loads(out)
     assert code == 0
     hold(RISK, told)
     names = [a["name"] for a in told["actions"]]
-    assert names == ["recommended", "half the size", "twice the size", "8B", "70B", "Llama 3.1 405B"]  # fmt: skip
+    assert names == [
+        "recommended",
+        "half the size",
+        "twice the size",
+        "8B",
+        "70B",
+        "Llama 3.1 405B",
+    ]
     regret = {a["name"]: a["expected_regret"] for a in told["actions"]}
     assert min(regret, key=regret.get) == "recommended"
     assert told["perfect_information"] == pytest.approx(regret["recommended"])
-    rivals = [a["best_probability"] for a in told["actions"] if a["best_probability"] is not None]  # fmt: skip
+    rivals = [
+        a["best_probability"]
+        for a in told["actions"]
+        if a["best_probability"] is not None
+    ]
     assert sum(rivals) == pytest.approx(1.0)
-    assert {c["name"]: c["status"] for c in told["checks"]}["actions among the runs"] == "REVIEW"  # fmt: skip
+    assert {c["name"]: c["status"] for c in told["checks"]}[
+        "actions among the runs"
+    ] == "REVIEW"
 
 
 def test_risk_in_words_shows_regret_beside_the_interval_of_n(nstar, saved):
@@ -57,13 +89,17 @@ def test_risk_in_words_shows_regret_beside_the_interval_of_n(nstar, saved):
 
 
 def test_a_candidate_dearer_than_the_budget_is_named(nstar, saved):
-    _, out, _ = nstar("risk", saved["surface"], "-C", "1e24", "--candidates", "big=70B@15T")  # fmt: skip
+    _, out, _ = nstar(
+        "risk", saved["surface"], "-C", "1e24", "--candidates", "big=70B@15T"
+    )
     assert "actions within the budget" in out
     assert "big (6.3 times)" in out
 
 
 def test_target_as_json_and_in_words(nstar, saved):
-    code, out, _ = nstar("target", saved["surface"], "--loss", "0.65", "--chance", "0.8", "--json")  # fmt: skip
+    code, out, _ = nstar(
+        "target", saved["surface"], "--loss", "0.65", "--chance", "0.8", "--json"
+    )
     told = json.loads(out)
     assert code == 0
     hold(TARGET, told)
@@ -99,7 +135,9 @@ def test_cost_as_json(nstar):
     assert code == 0
     hold(COST, told)
     assert told["flop"]["6ND"] == pytest.approx(3.8e25, rel=1e-3)
-    assert sum(told["parts"].values()) == pytest.approx(told["flop"]["exact, causal attention"])  # fmt: skip
+    assert sum(told["parts"].values()) == pytest.approx(
+        told["flop"]["exact, causal attention"]
+    )
     hours = told["takes"]["6ND"]["hours"]
     assert hours["lower"] < told["published_hours"] < hours["upper"]
 
@@ -115,16 +153,31 @@ def test_cost_in_words(nstar):
     ("words", "said"),
     [
         (["-C", "0"], "--budget 0: expected a positive number"),
-        (["-C", "1e24", "--candidates", "8X"], "candidate '8X': expected a positive number such as 8B"),
+        (
+            ["-C", "1e24", "--candidates", "8X"],
+            "candidate '8X': expected a positive number such as 8B",
+        ),
         (["-C", "1e24", "--price", "3"], "--price 3: of which hardware?"),
         (["-C", "1e24", "--hardware", "h10"], "no hardware named 'h10'"),
-        (["-C", "1e24", "--hardware", "h100", "--mfu", "Unifrom(0.3, 0.4)"], "--mfu 'Unifrom(0.3, 0.4)': expected a number or a distribution"),
-        (["-C", "1e24", "--hardware", "h100", "--mfu", "40"], "mfu: expected between 0 and 1, got 40"),
+        (
+            ["-C", "1e24", "--hardware", "h100", "--mfu", "Unifrom(0.3, 0.4)"],
+            "--mfu 'Unifrom(0.3, 0.4)': expected a number or a distribution",
+        ),
+        (
+            ["-C", "1e24", "--hardware", "h100", "--mfu", "40"],
+            "mfu: expected between 0 and 1, got 40",
+        ),
         (["-C", "1e24", "--level", "90"], "--level 90: expected a probability"),
-        (["-C", "1e24", "--target-loss", "-1"], "--target-loss -1: expected a positive number"),
-        (["-C", "1e24", "--multiple-of", "big"], "--multiple-of: expected a positive number"),
+        (
+            ["-C", "1e24", "--target-loss", "-1"],
+            "--target-loss -1: expected a positive number",
+        ),
+        (
+            ["-C", "1e24", "--multiple-of", "big"],
+            "--multiple-of: expected a positive number",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_is_refused_before_anything_is_fitted(nstar, words, said):
     code, out, err = nstar("risk", "llama3", *words)
     assert (code, out) == (2, "")
@@ -143,7 +196,16 @@ def test_cost_says_what_it_lacks(nstar):
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(0.322, "32%"), (0.00343, "0.3%"), (0.9996, "99.96%"), (0.0, "0%"), (1.0, "100%"), (1e-7, "<0.001%"), (1 - 1e-7, ">99.999%"), (0.9999, "99.99%")],
-)  # fmt: skip
+    [
+        (0.322, "32%"),
+        (0.00343, "0.3%"),
+        (0.9996, "99.96%"),
+        (0.0, "0%"),
+        (1.0, "100%"),
+        (1e-7, "<0.001%"),
+        (1 - 1e-7, ">99.999%"),
+        (0.9999, "99.99%"),
+    ],
+)
 def test_shares_are_written_as_near_to_an_end_as_they_are(value, written):
     assert share(value) == written

@@ -97,9 +97,11 @@ def test_two_modes_are_never_one_interval_that_passes():
     truth = TRUTHS["broken"] | NOISE
     made = nstar.simulate("broken", design, truth, seed=1)["L"].to_numpy()[0]
     found = nstar.fit(
-        design | {"L": made}, "broken", settings=Settings(chains=4, draws=500),
+        design | {"L": made},
+        "broken",
+        settings=Settings(chains=4, draws=500),
         discrepancy="none",
-    )  # fmt: skip
+    )
     ratio = found.tree["posterior"]["break_ratio"].mean("draw").to_numpy()
     assert ratio.min() < 0.8
     assert ratio.max() > 1.2
@@ -111,9 +113,11 @@ def test_two_modes_are_never_one_interval_that_passes():
 def test_progress_is_told_to_the_end(optima):
     seen = []
     nstar.fit(
-        optima, "allocation", settings=Settings(),
+        optima,
+        "allocation",
+        settings=Settings(),
         tick=lambda done, total: seen.append((done, total)),
-    )  # fmt: skip
+    )
     assert seen[-1][0] == seen[-1][1]
     assert [d for d, _ in seen] == sorted(d for d, _ in seen)
 

@@ -21,9 +21,14 @@ def fit() -> nstar.Fit:
     """A short fit, of a table whose columns have the names that users think of."""
     C = np.geomspace(1e18, 1e21, 6)
     columns = {
-        "C": C, "D": 2 * C**0.5, "lr/peak": np.arange(6), "row": list("abcdef"),
-        "100%": np.arange(6.0), "Größe": np.arange(6), "run": list("uvwxyz"),
-    }  # fmt: skip
+        "C": C,
+        "D": 2 * C**0.5,
+        "lr/peak": np.arange(6),
+        "row": list("abcdef"),
+        "100%": np.arange(6.0),
+        "Größe": np.arange(6),
+        "run": list("uvwxyz"),
+    }
     settings = Settings(warmup=100, draws=100)
     priors = {"alpha1": "Normal(0.5, 0.1)"}
     return nstar.fit(columns, "allocation", priors=priors, settings=settings)
@@ -77,22 +82,46 @@ def _the_runs(file: h5py.File) -> None:
 
 
 DAMAGE = {
-    "cut to nothing": (lambda p: p.write_bytes(b""), "cut short, damaged or of another kind"),
+    "cut to nothing": (
+        lambda p: p.write_bytes(b""),
+        "cut short, damaged or of another kind",
+    ),
     "cut in its head": (lambda p: p.write_bytes(p.read_bytes()[:300]), "cut short"),
-    "cut in half": (lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]), "cut short"),
+    "cut in half": (
+        lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]),
+        "cut short",
+    ),
     "last byte lost": (lambda p: p.write_bytes(p.read_bytes()[:-1]), "cut short"),
     "text": (lambda p: p.write_text("N,D,L\n1,2,3\n"), "of another kind"),
     "another netCDF file": (_other_netcdf, "a netCDF file, but not a fit of nstar"),
-    "one number edited": (lambda p: _edit(p, _one_number), "do not match the digest.*edited or damaged, fit again"),
+    "one number edited": (
+        lambda p: _edit(p, _one_number),
+        "do not match the digest.*edited or damaged, fit again",
+    ),
     "one run edited": (lambda p: _edit(p, _one_run), "do not match the digest"),
-    "a seed edited": (lambda p: _edit(p, lambda f: f.attrs.modify("seed", 7)), "do not match the digest"),
+    "a seed edited": (
+        lambda p: _edit(p, lambda f: f.attrs.modify("seed", 7)),
+        "do not match the digest",
+    ),
     "a group removed": (lambda p: _edit(p, _a_group_less), "do not match the digest"),
     "the runs removed": (lambda p: _edit(p, _the_runs), "not a fit of nstar"),
-    "the digest removed": (lambda p: _edit(p, lambda f: f.attrs.__delitem__("contents_sha256")), "do not match the digest"),
-    "of a later format": (lambda p: _edit(p, lambda f: f.attrs.modify("nstar_format", store.FORMAT + 1)), "newer nstar .*update to read it"),
-    "of an earlier format": (lambda p: _edit(p, lambda f: f.attrs.modify("nstar_format", store.FORMAT - 1)), "older nstar .*fit again"),
-    "of a format in words": (lambda p: _edit(p, lambda f: f.attrs.__setitem__("nstar_format", "one")), "do not match the digest"),
-}  # fmt: skip
+    "the digest removed": (
+        lambda p: _edit(p, lambda f: f.attrs.__delitem__("contents_sha256")),
+        "do not match the digest",
+    ),
+    "of a later format": (
+        lambda p: _edit(p, lambda f: f.attrs.modify("nstar_format", store.FORMAT + 1)),
+        "newer nstar .*update to read it",
+    ),
+    "of an earlier format": (
+        lambda p: _edit(p, lambda f: f.attrs.modify("nstar_format", store.FORMAT - 1)),
+        "older nstar .*fit again",
+    ),
+    "of a format in words": (
+        lambda p: _edit(p, lambda f: f.attrs.__setitem__("nstar_format", "one")),
+        "do not match the digest",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", DAMAGE)

@@ -54,7 +54,9 @@ def test_votes_against_the_trinomial():
         for rival in range(4 - right):
             other = 3 - right - rival
             chance = stats.multinomial.pmf([right, rival, other], 3, [p, q, 1 - p - q])
-            exact += chance * (1.0 if right > rival else 0.5 if right == rival and right else 0.0)  # fmt: skip
+            exact += chance * (
+                1.0 if right > rival else 0.5 if right == rival and right else 0.0
+            )
     np.testing.assert_allclose(along(Vote(), problems, (3,)), [exact], rtol=1e-4)
     draws = np.random.default_rng(0).multinomial(25, [p, q, 1 - p - q], 400_000)
     ahead = 1.5 * draws[:, 0] - draws[:, 1]
@@ -65,7 +67,7 @@ def test_votes_against_the_trinomial():
 def test_majority_saturates_where_the_answers_modes_are():
     """Easy problems come to one, those with a stronger rival to none: half of the mix."""
     found = along(Vote())
-    np.testing.assert_allclose(found[-1], Greedy().accuracy(MIX, 1).mean(), atol=0.01)  # fmt: skip
+    np.testing.assert_allclose(found[-1], Greedy().accuracy(MIX, 1).mean(), atol=0.01)
     assert found[-1] == pytest.approx(0.5, abs=0.01)
     assert along(Vote(3.0))[-1] > 0.95  # a verifier that tells turns the hard ones
 
@@ -80,9 +82,16 @@ def test_voting_is_not_monotone_on_a_mix():
 def test_best_of_n_is_its_integral_and_bends_down():
     p, n, d, s = 0.2, 12, 1.0, 1.6
     exact, _ = integrate.quad(
-        lambda x: n * p * stats.norm.pdf(x - d) * (p * stats.norm.cdf(x - d) + (1 - p) * stats.norm.cdf(x / s)) ** (n - 1),
-        -20, 20, limit=400,
-    )  # fmt: skip
+        lambda x: (
+            n
+            * p
+            * stats.norm.pdf(x - d)
+            * (p * stats.norm.cdf(x - d) + (1 - p) * stats.norm.cdf(x / s)) ** (n - 1)
+        ),
+        -20,
+        20,
+        limit=400,
+    )
     problems = Problems(np.full((5, 3), p))
     found = BestOfN(d, s).accuracy(problems, n)
     np.testing.assert_allclose(found, exact, rtol=2e-3)
@@ -118,17 +127,32 @@ def test_what_a_problem_costs():
 def spent():
     """A small model right in 15 %, one eight times as large in 45 %, of every problem."""
     random = np.random.default_rng(0)
-    rates = {n: random.beta(400 * m, 400 * (1 - m), (300, 1)) * np.ones((1, 40)) for n, m in (("small", 0.15), ("large", 0.45))}  # fmt: skip
-    models = {n: Option(Problems(r), Serving(N, 100)) for (n, r), N in zip(rates.items(), (1e9, 8e9), strict=True)}  # fmt: skip
+    rates = {
+        n: random.beta(400 * m, 400 * (1 - m), (300, 1)) * np.ones((1, 40))
+        for n, m in (("small", 0.15), ("large", 0.45))
+    }
+    models = {
+        n: Option(Problems(r), Serving(N, 100))
+        for (n, r), N in zip(rates.items(), (1e9, 8e9), strict=True)
+    }
     return spend(models, ["single", "oracle", "majority"], {"samples": (1, 8, 64)})
 
 
 def test_a_cheap_model_many_times_against_a_large_one_once(spent):
     """With a perfect verifier the small one wins at equal FLOP, by votes it does not."""
-    assert spent.better(("small", "perfect verifier", 8), ("large", "one sample", 1)) > 0.95  # fmt: skip
-    assert spent.better(("small", "majority vote", 8), ("large", "one sample", 1)) < 0.05  # fmt: skip
+    assert (
+        spent.better(("small", "perfect verifier", 8), ("large", "one sample", 1))
+        > 0.95
+    )
+    assert (
+        spent.better(("small", "majority vote", 8), ("large", "one sample", 1)) < 0.05
+    )
     records = spent.at(8 * 2e9 * 100)
-    assert (records[0]["model"], records[0]["strategy"], records[0]["amount"]) == ("small", "perfect verifier", 8)  # fmt: skip
+    assert (records[0]["model"], records[0]["strategy"], records[0]["amount"]) == (
+        "small",
+        "perfect verifier",
+        8,
+    )
     assert all(r["flop"] <= 8 * 2e9 * 100 * 1.001 for r in records)
     assert sum(r["best"] for r in records) == pytest.approx(1)
     with pytest.raises(ValueError, match=r"the cheapest takes 2e[+]11"):
@@ -139,7 +163,9 @@ def test_the_cheapest_way_to_a_target(spent):
     found = spent.reach(0.6, 0.8)
     flop = {way: f for way, f in zip(spent.ways, spent.flop, strict=True)}
     good = (spent.accuracy >= 0.6).mean(axis=0) >= 0.8
-    assert found["flop"] == min(f for f, ok in zip(flop.values(), good, strict=True) if ok)  # fmt: skip
+    assert found["flop"] == min(
+        f for f, ok in zip(flop.values(), good, strict=True) if ok
+    )
     never = Problems(np.zeros((300, 4)))
     alone = spend({"none": Option(never, Serving(1e9, 100))}, ["oracle"])
     assert alone.reach(0.1) is None
@@ -150,18 +176,38 @@ def test_the_frontier_is_what_a_search_over_pairs_leaves(spent):
     """Brute force: a way stays where no way as cheap has a higher mean."""
     mean = spent.accuracy.mean(axis=0)
     left = {
-        w for i, w in enumerate(spent.ways)
-        if not any(spent.flop[j] <= spent.flop[i] and mean[j] > mean[i] for j in range(len(mean)))
-    }  # fmt: skip
+        w
+        for i, w in enumerate(spent.ways)
+        if not any(
+            spent.flop[j] <= spent.flop[i] and mean[j] > mean[i]
+            for j in range(len(mean))
+        )
+    }
     found = spent.frontier()
     told = [(r["model"], r["strategy"], r["amount"]) for r in found]
-    assert {spent.ways[np.flatnonzero((spent.flop == r["flop"]) & np.isclose(mean, mean.max(where=spent.flop <= r["flop"], initial=0)))[0]] for r in found} <= left  # fmt: skip
+    assert {
+        spent.ways[
+            np.flatnonzero(
+                (spent.flop == r["flop"])
+                & np.isclose(mean, mean.max(where=spent.flop <= r["flop"], initial=0))
+            )[0]
+        ]
+        for r in found
+    } <= left
     assert set(told) <= left
-    assert [r["flop"] for r in found] == sorted({spent.flop[spent.ways.index(w)] for w in left})  # fmt: skip
+    assert [r["flop"] for r in found] == sorted(
+        {spent.flop[spent.ways.index(w)] for w in left}
+    )
 
 
 def test_longer_answers_cost_by_the_token_and_follow_their_curve():
-    truth = {"floor": 0.1, "rise": 0.4, "room": 0.5, "width": 0.8, "sigma_accuracy": 0.01}  # fmt: skip
+    truth = {
+        "floor": 0.1,
+        "rise": 0.4,
+        "room": 0.5,
+        "width": 0.8,
+        "sigma_accuracy": 0.01,
+    }
     x = {"T": np.geomspace(200, 60000, 16)}
     curve = Curve(known("token_budget", x, truth, jitter=0.02))
     own, model = LongerAnswers(), Serving(8e9, 1, prompt=100)
@@ -179,11 +225,24 @@ def test_longer_answers_cost_by_the_token_and_follow_their_curve():
 
 
 def test_streams_are_a_larger_model_and_cost_a_pass_each():
-    table = {"N": np.repeat([1e8, 1e9, 1e10], 2), "samples": np.full(6, 50), "successes": np.arange(6)}  # fmt: skip
+    table = {
+        "N": np.repeat([1e8, 1e9, 1e10], 2),
+        "samples": np.full(6, 50),
+        "successes": np.arange(6),
+    }
     truth = {
-        "ease": -0.5, "tail": 0.4, "tail_bend": 0.0, "zero_root": 0.3, "slope_ease": 0.3, "slope_tail": 0.05, "slope_zero": 0.0,
-        "scatter_ease": 1e-6, "scatter_tail": 1e-6, "offset_ease": np.zeros(3), "offset_tail": np.zeros(3),
-    }  # fmt: skip
+        "ease": -0.5,
+        "tail": 0.4,
+        "tail_bend": 0.0,
+        "zero_root": 0.3,
+        "slope_ease": 0.3,
+        "slope_tail": 0.05,
+        "slope_zero": 0.0,
+        "scatter_ease": 1e-6,
+        "scatter_tail": 1e-6,
+        "offset_ease": np.zeros(3),
+        "offset_tail": np.zeros(3),
+    }
     curve, model = Curve(known("repeated_by_size", table, truth)), Serving(1e9, 200)
     once, four = (Streams(0.5).answer(model, curve, P) for P in (1, 4))
     as_large = Streams(0.5).answer(Serving(1e9 * (0.5 * np.log(4) + 1), 200), curve, 1)
@@ -195,8 +254,17 @@ def test_streams_are_a_larger_model_and_cost_a_pass_each():
 
 
 def test_visual_tokens_are_read_with_the_prompt():
-    truth = {"error": 0.5, "error_floor_share": 0.3, "alpha": 0.15, "beta": 0.05, "sigma_accuracy": 0.005}  # fmt: skip
-    x = {"N": np.repeat([5e8, 1.8e9, 4e9, 7e9], 7), "T": np.tile([1.0, 4, 16, 36, 64, 144, 576], 4)}  # fmt: skip
+    truth = {
+        "error": 0.5,
+        "error_floor_share": 0.3,
+        "alpha": 0.15,
+        "beta": 0.05,
+        "sigma_accuracy": 0.005,
+    }
+    x = {
+        "N": np.repeat([5e8, 1.8e9, 4e9, 7e9], 7),
+        "T": np.tile([1.0, 4, 16, 36, 64, 144, 576], 4),
+    }
     curve = Curve(known("visual_tokens", x, truth))
     found = VisualTokens().answer(Serving(4e9, 10, prompt=50), curve, 144)
     assert found.flop == 2 * 4e9 * (50 + 144 + 10)
@@ -220,27 +288,50 @@ def test_a_curve_is_of_an_accuracy(surface_fit):
 def test_rates_come_from_counts():
     random = np.random.default_rng(2)
     p = random.beta(0.5, 2.0, 80)
-    table = {"problem": np.arange(80), "samples": np.full(80, 50), "successes": random.binomial(50, p)}  # fmt: skip
-    fit = nstar.fit(table, "repeated_sampling", settings=Settings(chains=2, warmup=250, draws=250))  # fmt: skip
+    table = {
+        "problem": np.arange(80),
+        "samples": np.full(80, 50),
+        "successes": random.binomial(50, p),
+    }
+    fit = nstar.fit(
+        table, "repeated_sampling", settings=Settings(chains=2, warmup=250, draws=250)
+    )
     own = problems_of(fit)
     np.testing.assert_allclose(own.rates.mean(), p.mean(), atol=0.02)
     new = problems_of(fit, new=300)
     assert new.rates.shape == (len(own.rates), 300)
-    assert Oracle().accuracy(own, 20).mean() == pytest.approx(float(nstar.pass_at_k(fit, [20]).draws["these"].mean()), abs=0.01)  # fmt: skip
+    assert Oracle().accuracy(own, 20).mean() == pytest.approx(
+        float(nstar.pass_at_k(fit, [20]).draws["these"].mean()), abs=0.01
+    )
 
 
 def test_what_the_issue_names_is_in_the_registry():
     pairs = {
-        "monkeys_llama3_8b_instruct_math": (-1.33, -0.43), "monkeys_llama3_70b_instruct_math": (-0.75, -0.46),
-        "monkeys_llama3_8b_instruct_codecontests": (-3.88, -0.11), "monkeys_llama3_70b_instruct_codecontests": (-2.52, -0.11),
-        "monkeys_pythia_70m_math": (-7.59, -0.18), "monkeys_pythia_12b_math": (-3.92, -0.35),
-        "monkeys_gemma_2b_math": (-2.45, -0.38), "monkeys_llama3_8b_instruct_minif2f": (-1.33, -0.08),
-    }  # fmt: skip
+        "monkeys_llama3_8b_instruct_math": (-1.33, -0.43),
+        "monkeys_llama3_70b_instruct_math": (-0.75, -0.46),
+        "monkeys_llama3_8b_instruct_codecontests": (-3.88, -0.11),
+        "monkeys_llama3_70b_instruct_codecontests": (-2.52, -0.11),
+        "monkeys_pythia_70m_math": (-7.59, -0.18),
+        "monkeys_pythia_12b_math": (-3.92, -0.35),
+        "monkeys_gemma_2b_math": (-2.45, -0.38),
+        "monkeys_llama3_8b_instruct_minif2f": (-1.33, -0.08),
+    }
     for name, (a, b) in pairs.items():
         fit = published.get(name)
         assert (fit.values["a"], fit.values["b"]) == (a, b)
         assert fit.curve(100) == pytest.approx(np.exp(a * 100**b))
-    others = ("schaeffer_powerlaw", "wu_inference", "laion_cmp_imagenet_clip", "laion_cmp_imagenet_mammut", "dit_alloc", "dit_loss", "dit_fid", "vlm_inference_llava", "sardana_inference", "t2_accuracy")  # fmt: skip
+    others = (
+        "schaeffer_powerlaw",
+        "wu_inference",
+        "laion_cmp_imagenet_clip",
+        "laion_cmp_imagenet_mammut",
+        "dit_alloc",
+        "dit_loss",
+        "dit_fid",
+        "vlm_inference_llava",
+        "sardana_inference",
+        "t2_accuracy",
+    )
     for name in others:
         assert published.get(name).citation.startswith("arXiv:")
 
@@ -251,10 +342,21 @@ def test_training_and_samples_from_one_budget(surface_fit):
     random = np.random.default_rng(3)
     L = np.repeat([0.9, 0.8, 0.72, 0.66], 40)
     p = random.beta(0.4, 0.4 * np.exp(2.0 + 12 * np.log(L / 0.75)))
-    table = {"L": L, "problem": np.tile(np.arange(40), 4), "samples": np.full(160, 100), "successes": random.binomial(100, p)}  # fmt: skip
-    counts = nstar.fit(table, RepeatedBySize(by="L"), settings=Settings(chains=2, warmup=250, draws=500))  # fmt: skip
+    table = {
+        "L": L,
+        "problem": np.tile(np.arange(40), 4),
+        "samples": np.full(160, 100),
+        "successes": random.binomial(100, p),
+    }
+    counts = nstar.fit(
+        table,
+        RepeatedBySize(by="L"),
+        settings=Settings(chains=2, warmup=250, draws=500),
+    )
     assert np.quantile(counts.draws["slope_ease"], 0.95) < 0
-    found = {Q: joint(surface_fit, counts, 1e22, problems=Q, tokens=1000) for Q in (1e3, 1e8)}  # fmt: skip
+    found = {
+        Q: joint(surface_fit, counts, 1e22, problems=Q, tokens=1000) for Q in (1e3, 1e8)
+    }
     for Q, records in found.items():
         for r in records:
             spent = 6 * r["N"] * r["D"] + Q * r["samples"] * 2 * r["N"] * 1000
@@ -280,7 +382,10 @@ def test_training_and_samples_from_one_budget(surface_fit):
 
 
 def test_a_metric_that_hardly_differs_is_for_review():
-    table = {"C": np.geomspace(1e16, 1e20, 12), "metric": 0.99 + 0.001 * np.arange(12) / 12}  # fmt: skip
+    table = {
+        "C": np.geomspace(1e16, 1e20, 12),
+        "metric": 0.99 + 0.001 * np.arange(12) / 12,
+    }
     law = nstar.fits.fitting.named("bounded_metric", None)[0]
     runs, _, _ = ask(nstar.read_runs(table), law)
     assert [c.name for c in runs.notes] == ["varied metric"]

@@ -18,22 +18,74 @@ FILES: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "blank": ("a.csv", b"\n  \n", ("empty",)),
     "only a mark": ("a.csv", b"\xef\xbb\xbf\n", ("empty",)),
     "header only": ("a.csv", b"params,tokens\n", ("a header but no runs",)),
-    "no header": ("a.csv", b"1e8,2e9,3.1\n2e8,4e9,2.9\n", ("row 1", "expected a header", "1e8")),
-    "no header, named runs": ("a.csv", b"a,1e8,3.1\nb,2e8,2.9\n", ("row 1", "expected a header")),
-    "repeated column": ("a.csv", b"loss,N,loss\n1,2,3\n", ("row 1", "repeats ['loss']", "rename")),
-    "short row": ("a.csv", b"N,D,L\n1,2,3\n\n1,2\n", ("row 4", "expected 3 cells", "got 2")),
-    "long row": ("a.csv", b"N,D,L\n1,000,2,3\n", ("row 2", "expected 3 cells", "got 4", "thousands")),
-    "open quote": ("a.csv", b'N,D,L\n1,"2,3\n4,5,6\n', ("row 2", "expected 3 cells", "quote")),
-    "huge cell": ("a.csv", b'N,D,L\n1,"' + b"2" * 140_000 + b'",3\n', ("not readable as CSV", "quotes")),
-    "utf-16": ("a.csv", GOOD.decode().encode("utf-16"), ("UTF-16", "save it as UTF-8 CSV")),
-    "utf-16 without a mark": ("a.csv", GOOD.decode().encode("utf-16-le"), ("UTF-16", "UTF-8")),
-    "latin-1": ("a.csv", GOOD + "3e8,4e9,é\n".encode("latin-1"), ("row 4", "0xe9", "save it as UTF-8 CSV")),
-    "spreadsheet": ("a.xlsx", b"PK\x03\x04", (".xlsx", "expected a .csv", "save the table as CSV")),
-    "renamed spreadsheet": ("a.csv", b"PK\x03\x04\x14\x00\x06\x00", ("no text", "UTF-8 CSV")),
+    "no header": (
+        "a.csv",
+        b"1e8,2e9,3.1\n2e8,4e9,2.9\n",
+        ("row 1", "expected a header", "1e8"),
+    ),
+    "no header, named runs": (
+        "a.csv",
+        b"a,1e8,3.1\nb,2e8,2.9\n",
+        ("row 1", "expected a header"),
+    ),
+    "repeated column": (
+        "a.csv",
+        b"loss,N,loss\n1,2,3\n",
+        ("row 1", "repeats ['loss']", "rename"),
+    ),
+    "short row": (
+        "a.csv",
+        b"N,D,L\n1,2,3\n\n1,2\n",
+        ("row 4", "expected 3 cells", "got 2"),
+    ),
+    "long row": (
+        "a.csv",
+        b"N,D,L\n1,000,2,3\n",
+        ("row 2", "expected 3 cells", "got 4", "thousands"),
+    ),
+    "open quote": (
+        "a.csv",
+        b'N,D,L\n1,"2,3\n4,5,6\n',
+        ("row 2", "expected 3 cells", "quote"),
+    ),
+    "huge cell": (
+        "a.csv",
+        b'N,D,L\n1,"' + b"2" * 140_000 + b'",3\n',
+        ("not readable as CSV", "quotes"),
+    ),
+    "utf-16": (
+        "a.csv",
+        GOOD.decode().encode("utf-16"),
+        ("UTF-16", "save it as UTF-8 CSV"),
+    ),
+    "utf-16 without a mark": (
+        "a.csv",
+        GOOD.decode().encode("utf-16-le"),
+        ("UTF-16", "UTF-8"),
+    ),
+    "latin-1": (
+        "a.csv",
+        GOOD + "3e8,4e9,é\n".encode("latin-1"),
+        ("row 4", "0xe9", "save it as UTF-8 CSV"),
+    ),
+    "spreadsheet": (
+        "a.xlsx",
+        b"PK\x03\x04",
+        (".xlsx", "expected a .csv", "save the table as CSV"),
+    ),
+    "renamed spreadsheet": (
+        "a.csv",
+        b"PK\x03\x04\x14\x00\x06\x00",
+        ("no text", "UTF-8 CSV"),
+    ),
     "no suffix": ("runs", GOOD, ("got no suffix", "expected a .csv")),
-    "text named parquet": ("a.parquet", GOOD, ("a.parquet", "not a readable Parquet file")),
+    "text named parquet": (
+        "a.parquet",
+        GOOD,
+        ("a.parquet", "not a readable Parquet file"),
+    ),
     "empty parquet": ("a.parquet", b"", ("empty",)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", FILES)
@@ -120,18 +172,34 @@ def test_rows_are_numbered_as_a_spreadsheet_does(tmp_path):
 FRAMES = {
     "nothing": (lambda: {}, ValueError, ("expected columns of one length",)),
     "no rows": (lambda: {"N": []}, ValueError, ("no runs", "one row per run")),
-    "no rows in a frame": (lambda: pl.DataFrame({"N": []}), ValueError, ("polars frame", "no runs")),
-    "lengths differ": (lambda: {"N": [1, 2], "D": [1]}, ValueError, ("one length", "'N': 2", "'D': 1")),
-    "two-dimensional": (lambda: {"N": np.ones((2, 2))}, ValueError, ("'N'", "flat", "(2, 2)")),
+    "no rows in a frame": (
+        lambda: pl.DataFrame({"N": []}),
+        ValueError,
+        ("polars frame", "no runs"),
+    ),
+    "lengths differ": (
+        lambda: {"N": [1, 2], "D": [1]},
+        ValueError,
+        ("one length", "'N': 2", "'D': 1"),
+    ),
+    "two-dimensional": (
+        lambda: {"N": np.ones((2, 2))},
+        ValueError,
+        ("'N'", "flat", "(2, 2)"),
+    ),
     "ragged": (lambda: {"N": [[1], [2, 3]]}, ValueError, ("'N'", "flat")),
     "names alike as text": (lambda: {1: [1], "1": [2]}, ValueError, ("repeat",)),
-    "columns alike": (lambda: pd.DataFrame([[1, 2]], columns=["N", "N"]), ValueError, ("N",)),
+    "columns alike": (
+        lambda: pd.DataFrame([[1, 2]], columns=["N", "N"]),
+        ValueError,
+        ("N",),
+    ),
     "a number": (lambda: 7, TypeError, ("got int", "dict of arrays")),
     "none": (lambda: None, TypeError, ("got NoneType", "data set")),
     "a list of records": (lambda: [{"N": 1}], TypeError, ("got list",)),
     "a matrix": (lambda: np.ones((2, 2)), TypeError, ("got ndarray",)),
     "lazy": (lambda: pl.LazyFrame({"N": [1]}), TypeError, ("LazyFrame", "collected")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", FRAMES)

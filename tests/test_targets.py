@@ -32,7 +32,9 @@ def test_the_best_runs_cross_where_the_closed_form_does(reached, surface_fit):
     exact = np.where((E < 0.65) & (exact <= reached.up_to), exact, np.inf)
     both = np.isfinite(exact) & np.isfinite(reached.oracle.C)
     assert (np.isfinite(exact) == np.isfinite(reached.oracle.C)).mean() > 0.999
-    assert np.log(reached.oracle.C[both]) == pytest.approx(np.log(exact[both]), abs=0.02)  # fmt: skip
+    assert np.log(reached.oracle.C[both]) == pytest.approx(
+        np.log(exact[both]), abs=0.02
+    )
     assert reached.below_floor == pytest.approx((E >= 0.65).mean())
 
 
@@ -103,10 +105,16 @@ def test_a_served_model_is_what_a_solver_finds(surface_fit):
 
     def spent(log_N):
         N = np.exp(log_N)
-        D = np.exp(brentq(lambda d: mean(N, np.exp(d)) - goal, np.log(D0 / 10), np.log(D0 * 100)))  # fmt: skip
+        D = np.exp(
+            brentq(
+                lambda d: mean(N, np.exp(d)) - goal, np.log(D0 / 10), np.log(D0 * 100)
+            )
+        )
         return 6 * N * D + PER_TOKEN * N * T
 
-    exact = minimize_scalar(spent, bounds=(np.log(N0 / 3), np.log(N0)), method="bounded")  # fmt: skip
+    exact = minimize_scalar(
+        spent, bounds=(np.log(N0 / 3), np.log(N0)), method="bounded"
+    )
     assert pytest.approx(exact.fun, rel=1e-4) == 6 * N * D + PER_TOKEN * N * T
     assert np.log(N) == pytest.approx(exact.x, abs=0.03)
     assert found.loss.mean(axis=0) == pytest.approx(np.full(2, goal), abs=1e-7)
@@ -131,7 +139,9 @@ def test_uncertain_demand_is_billed_draw_by_draw(surface_fit):
     sure = serve(surface_fit, 3.8e25, found["expected_served_tokens"])
     assert found["lifetime"]["N"] == pytest.approx(sure.after[0], rel=0.02)
     spread = found["lifetime"]["serving"]
-    assert spread["upper"] / spread["lower"] == pytest.approx(np.exp(2 * 1.645 * 0.5), rel=0.1)  # fmt: skip
+    assert spread["upper"] / spread["lower"] == pytest.approx(
+        np.exp(2 * 1.645 * 0.5), rel=0.1
+    )
 
 
 @pytest.mark.parametrize("tokens", [-1.0, np.inf, dist.Normal(1.0, 1.0)])
@@ -141,6 +151,9 @@ def test_demand_that_cannot_be_is_refused(surface_fit, tokens):
 
 
 def test_a_law_without_a_loss_is_refused(allocation_fit):
-    for ask in (lambda: reach(allocation_fit, 0.6), lambda: serve(allocation_fit, 1e24, 1e13)):  # fmt: skip
+    for ask in (
+        lambda: reach(allocation_fit, 0.6),
+        lambda: serve(allocation_fit, 1e24, 1e13),
+    ):
         with pytest.raises(ValueError, match="has no loss"):
             ask()

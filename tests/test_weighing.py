@@ -41,7 +41,9 @@ def test_regret_is_against_the_closed_form_of_the_best(weighed, closed):
     best = closed.E + closed.F * C**-closed.g
     losses = weighed.draws["loss"].to_numpy()
     assert weighed.draws["least"].to_numpy() == pytest.approx(best, rel=1e-9)
-    assert weighed.draws["regret"].to_numpy() == pytest.approx(losses - best[:, None], abs=1e-9)  # fmt: skip
+    assert weighed.draws["regret"].to_numpy() == pytest.approx(
+        losses - best[:, None], abs=1e-9
+    )
     assert (weighed.draws["regret"] >= 0).all()
     assert (losses >= best[:, None] - 1e-12).all()
 
@@ -68,7 +70,9 @@ def test_the_recommended_size_has_the_least_expected_loss(weighed, surface_fit):
 def test_information_is_worth_the_regret_of_the_best_action(weighed):
     losses = weighed.draws["loss"].to_numpy()
     least = weighed.draws["least"].to_numpy()
-    assert weighed.perfect_information == pytest.approx(risk.perfect_information(losses, least))  # fmt: skip
+    assert weighed.perfect_information == pytest.approx(
+        risk.perfect_information(losses, least)
+    )
 
 
 def test_rivals_share_the_probability_of_being_best(weighed):
@@ -95,9 +99,17 @@ def test_a_table_says_what_was_asked_and_no_more(weighed, surface_fit):
     bill = Bill(hardware.get("h100"), price=dist.Uniform(2, 3))
     priced = weigh(surface_fit, C, bill=bill).table()[0]
     assert priced["miss_probability"] is None
-    assert priced["cost"]["lower"] == pytest.approx(2 * priced["hours"]["median"], rel=0.1)  # fmt: skip
-    assert priced["wasted_cost"]["upper"] < priced["cost"]["upper"] < priced["cost_shortfall"] * 1.05  # fmt: skip
-    assert priced["wasted_cost"]["median"] == pytest.approx(priced["wasted_share"]["median"] * priced["cost"]["median"], rel=0.1)  # fmt: skip
+    assert priced["cost"]["lower"] == pytest.approx(
+        2 * priced["hours"]["median"], rel=0.1
+    )
+    assert (
+        priced["wasted_cost"]["upper"]
+        < priced["cost"]["upper"]
+        < priced["cost_shortfall"] * 1.05
+    )
+    assert priced["wasted_cost"]["median"] == pytest.approx(
+        priced["wasted_share"]["median"] * priced["cost"]["median"], rel=0.1
+    )
 
 
 @pytest.mark.parametrize("name", ["isoflop_fit", "bent_fit"])
@@ -153,9 +165,13 @@ def test_knowing_the_law_would_not_lift_a_limit(surface_fit):
     N = np.geomspace(1e11, 2e13, 3000)
     D = np.minimum(C / 6 / N, 2e12)
     table = law_loss(surface_fit, N, D)
-    assert float(found["loss"].sel(action="recommended").mean()) == pytest.approx(table.mean(axis=0).min(), rel=1e-4)  # fmt: skip
+    assert float(found["loss"].sel(action="recommended").mean()) == pytest.approx(
+        table.mean(axis=0).min(), rel=1e-4
+    )
     regret = table.mean(axis=0).min() - table.min(axis=1).mean()
-    assert float(found["regret"].sel(action="recommended").mean()) == pytest.approx(regret, abs=2e-5)  # fmt: skip
+    assert float(found["regret"].sel(action="recommended").mean()) == pytest.approx(
+        regret, abs=2e-5
+    )
 
 
 def test_a_law_without_a_loss_is_refused(allocation_fit):
@@ -193,10 +209,23 @@ def test_two_candidates_of_one_name_are_refused():
 
 
 def test_amounts_are_read():
-    assert [amount(t) for t in ("1e24", "3.8e25", "7k", "1.5M", "2G")] == [1e24, 3.8e25, 7e3, 1.5e6, 2e9]  # fmt: skip
+    assert [amount(t) for t in ("1e24", "3.8e25", "7k", "1.5M", "2G")] == [
+        1e24,
+        3.8e25,
+        7e3,
+        1.5e6,
+        2e9,
+    ]
 
 
-@pytest.mark.parametrize("limits", [{"multiple_of": -1.0}, {"max_tokens": 0.0}, {"multiple_of": 2e9, "max_params": 1e9}])  # fmt: skip
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"multiple_of": -1.0},
+        {"max_tokens": 0.0},
+        {"multiple_of": 2e9, "max_params": 1e9},
+    ],
+)
 def test_limits_no_run_meets_are_refused(limits):
     with pytest.raises(ValueError, match=r"limits|no size"):
         Limits(**limits)

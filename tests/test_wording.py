@@ -28,16 +28,29 @@ NUMBERS = st.floats(min_value=1e-12, max_value=1e30)
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(4.06e11, "406B"), (1.56e13, "15.6T"), (9.996e11, "1T"), (7e6, "7M"), (512, "512")],
-)  # fmt: skip
+    [
+        (4.06e11, "406B"),
+        (1.56e13, "15.6T"),
+        (9.996e11, "1T"),
+        (7e6, "7M"),
+        (512, "512"),
+    ],
+)
 def test_counts_are_read_as_people_say_them(value, text):
     assert count(value) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (9999, "10000"), (1e6, "1e6"), (4.3e-5, "4.3e-5"), (0.000405, "0.000405"), (-0.5, "-0.5")],
-)  # fmt: skip
+    [
+        (0, "0"),
+        (9999, "10000"),
+        (1e6, "1e6"),
+        (4.3e-5, "4.3e-5"),
+        (0.000405, "0.000405"),
+        (-0.5, "-0.5"),
+    ],
+)
 def test_three_digits(value, text):
     assert three(value) == text
 
@@ -96,8 +109,13 @@ def test_a_comparison_without_theirs():
     }
     rows = beside([record], {"N": none, "D": none})
     assert rows[0] == [
-        "1e24", "N* (parameters)", "1T [900B, 1.1T]", "not published", "–", "–",
-    ]  # fmt: skip
+        "1e24",
+        "N* (parameters)",
+        "1T [900B, 1.1T]",
+        "not published",
+        "–",
+        "–",
+    ]
 
 
 def test_every_unknown_of_every_law_and_noise_has_words():
@@ -106,26 +124,41 @@ def test_every_unknown_of_every_law_and_noise_has_words():
 
     names = {name for law in LAWS.values() for name in law().priors()}
     names |= {
-        n for law in LAWS.values() for v in NOISES.values() for n in v.priors(law().response)
-    }  # fmt: skip
+        n
+        for law in LAWS.values()
+        for v in NOISES.values()
+        for n in v.priors(law().response)
+    }
     by_budget = {"log_D", "curvature_z", "level_z"}
     assert names - by_budget <= UNKNOWNS.keys()
 
 
 def test_json_is_strict():
     document = {
-        "a": math.nan, "b": [math.inf, np.float64(1.5)], "c": np.array([1.0, np.nan]),
-        "d": Status.PASS, "e": True, "f": np.int64(3), "g": (1, None), 5: "x",
-    }  # fmt: skip
+        "a": math.nan,
+        "b": [math.inf, np.float64(1.5)],
+        "c": np.array([1.0, np.nan]),
+        "d": Status.PASS,
+        "e": True,
+        "f": np.int64(3),
+        "g": (1, None),
+        5: "x",
+    }
 
     def refuse(text):
         raise AssertionError(text)
 
     read = json.loads(json_text(document), parse_constant=refuse)
     assert read == {
-        "a": None, "b": [None, 1.5], "c": [1.0, None], "d": "PASS", "e": True, "f": 3,
-        "g": [1, None], "5": "x",
-    }  # fmt: skip
+        "a": None,
+        "b": [None, 1.5],
+        "c": [1.0, None],
+        "d": "PASS",
+        "e": True,
+        "f": 3,
+        "g": [1, None],
+        "5": "x",
+    }
 
 
 def test_files_are_whole_and_places_tried(tmp_path):

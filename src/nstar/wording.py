@@ -274,10 +274,14 @@ def beside(
     for budget, words, name, entry in entries:
         many, one = (counts, count) if name in {"N", "D"} else (numbers, three)
         ours, theirs = entry["posterior"], entry["published"]
-        rows.append([
-            budget, words, many(ours) if ours else "–",
-            "not published" if theirs is None else one(theirs),
-            numbers(entry["ratio"]) if entry["ratio"] else "–",
-            f"{entry['credible_level']:.2f}" if entry["ratio"] else "–",
-        ])  # fmt: skip
+        rows.append(
+            [
+                budget,
+                words,
+                many(ours) if ours else "–",
+                "not published" if theirs is None else one(theirs),
+                numbers(entry["ratio"]) if entry["ratio"] else "–",
+                f"{entry['credible_level']:.2f}" if entry["ratio"] else "–",
+            ]
+        )
     return rows

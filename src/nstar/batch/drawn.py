@@ -78,8 +78,16 @@ def _variable(
         group.dimensions[over] = len(coords[over])
         text = isinstance(coords[over][0], str)
         values = np.array(coords[over], object if text else float)
-        group.create_variable(over, (over,), h5py.string_dtype() if text else "f8")[...] = values  # fmt: skip
+        group.create_variable(over, (over,), h5py.string_dtype() if text else "f8")[
+            ...
+        ] = values
     return group.create_variable(
-        name, ("fit", "chain", "draw", *more), "f4", fillvalue=np.float32(np.nan),
-        chunks=(64, 1, *shape), compression="gzip", compression_opts=4, shuffle=True,
-    )  # fmt: skip
+        name,
+        ("fit", "chain", "draw", *more),
+        "f4",
+        fillvalue=np.float32(np.nan),
+        chunks=(64, 1, *shape),
+        compression="gzip",
+        compression_opts=4,
+        shuffle=True,
+    )

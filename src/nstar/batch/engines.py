@@ -137,7 +137,9 @@ def _let_go() -> None:
     """
     jax.clear_caches()
     _held.clear()
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # fmt: skip
+    if sys.platform == "linux" and (
+        trim := getattr(ctypes.CDLL(None), "malloc_trim", None)
+    ):
         trim(0)
 
 

@@ -21,7 +21,11 @@ def seconds(chunks: Sequence[Chunk], store: Store, workers: int) -> float:
         workers: that share the work.
     """
     known = _known(store)
-    programs = {(c.choice[:3], density.size(len(c.runs))) for c in chunks if c.runs and not c.reason}  # fmt: skip
+    programs = {
+        (c.choice[:3], density.size(len(c.runs)))
+        for c in chunks
+        if c.runs and not c.reason
+    }
     fits = sum(len(c.samples) * known.get(c.choice[:3], _usual(c)) for c in chunks)
     return (fits + COMPILE * len(programs)) / workers
 
@@ -40,7 +44,9 @@ def _known(store: Store) -> dict[tuple[str, str, str], float]:
     """Seconds a fit of each law, noise and discrepancy took before, on average."""
     if store.table is None:
         return {}
-    columns = (store.table[n].to_pylist() for n in ("law", "noise", "discrepancy", "seconds"))  # fmt: skip
+    columns = (
+        store.table[n].to_pylist() for n in ("law", "noise", "discrepancy", "seconds")
+    )
     told: dict[tuple[str, str, str], list[float]] = {}
     for law, noise, discrepancy, took in zip(*columns, strict=True):
         told.setdefault((law, noise, discrepancy), []).append(took or 0.0)

@@ -29,15 +29,26 @@ def failures(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             continue
         lost, reason = row["method"] == LOST, row["reason"] or "no reason was given"
         key = (*here, lost, alike(reason))
-        entry = found.setdefault(key, {
-            "ladder": row["ladder"], "resample": row["resample"], "reason": reason,
-            "lost": lost, "count": 0, "of": 0, "choices": [],
-        })  # fmt: skip
+        entry = found.setdefault(
+            key,
+            {
+                "ladder": row["ladder"],
+                "resample": row["resample"],
+                "reason": reason,
+                "lost": lost,
+                "count": 0,
+                "of": 0,
+                "choices": [],
+            },
+        )
         entry["count"] += 1
         choice = words(row)
         if choice not in entry["choices"]:
             entry["choices"].append(choice)
-    said = [entry | {"of": asked[entry["ladder"], entry["resample"]]} for entry in found.values()]  # fmt: skip
+    said = [
+        entry | {"of": asked[entry["ladder"], entry["resample"]]}
+        for entry in found.values()
+    ]
     return sorted(said, key=lambda e: (not whole(e), e["lost"], -e["count"]))
 
 

@@ -34,7 +34,11 @@ def of_runs(runs: Observations) -> str:
     found = hashlib.sha256(repr((runs.cost, runs.params_counted)).encode())
     for name in sorted(runs.columns):
         values = runs[name]
-        raw = "\0".join(map(str, values)).encode() if values.dtype.kind in "OUS" else np.ascontiguousarray(values, float).tobytes()  # fmt: skip
+        raw = (
+            "\0".join(map(str, values)).encode()
+            if values.dtype.kind in "OUS"
+            else np.ascontiguousarray(values, float).tobytes()
+        )
         found.update(f"{name}{len(raw)}".encode() + raw)
     return found.hexdigest()[:DIGITS]
 
@@ -43,7 +47,9 @@ def of_array(values: np.ndarray | None) -> str:
     """Hash which runs count, and how often."""
     if values is None:
         return ""
-    return hashlib.sha256(np.ascontiguousarray(values, float).tobytes()).hexdigest()[:DIGITS]  # fmt: skip
+    return hashlib.sha256(np.ascontiguousarray(values, float).tobytes()).hexdigest()[
+        :DIGITS
+    ]
 
 
 def of_model(
@@ -59,21 +65,44 @@ def of_model(
     `priors` are of this law's unknowns alone.
     """
     form, scatter = named(law, noise)
-    own = {n: p if isinstance(p, str) else describe(p) for n, p in priors.own.items()}  # fmt: skip
+    own = {n: p if isinstance(p, str) else describe(p) for n, p in priors.own.items()}
     record = []
     if priors.name != "weak":
-        record = [learned().about.get("fits_sha256", ""), of_sources(runs, learned().marks)]  # fmt: skip
-    return of({
-        "model": MODEL, "law": spec(form, LAWS), "noise": spec(scatter, {n: type(v) for n, v in NOISES.items()}),
-        "discrepancy": discrepancy if discrepancy == "none" else [discrepancy, fitting.BENT, fitting.RETRY_BENT], "priors": priors.name, "own": own, "without": priors.without,
-        "record": record, "seed": seed,
-    })  # fmt: skip
+        record = [
+            learned().about.get("fits_sha256", ""),
+            of_sources(runs, learned().marks),
+        ]
+    return of(
+        {
+            "model": MODEL,
+            "law": spec(form, LAWS),
+            "noise": spec(scatter, {n: type(v) for n, v in NOISES.items()}),
+            "discrepancy": discrepancy
+            if discrepancy == "none"
+            else [discrepancy, fitting.BENT, fitting.RETRY_BENT],
+            "priors": priors.name,
+            "own": own,
+            "without": priors.without,
+            "record": record,
+            "seed": seed,
+        }
+    )
 
 
 def of_sampler(sampler: Sampler) -> str:
     """Hash how draws are made and when they are believed."""
-    return of({
-        "draws": sampler.draws, "precision": sampler.precision,
-        "weights": [importance.FEW, importance.MANY, batches.MOST], "nuts": [batches.SHORT, batches.LONG],
-        "gates": [certificates.K_HAT, sorted(certificates.SKEW.values()), diagnostics.ESS, diagnostics.RHAT, diagnostics.TOLERATED],
-    })  # fmt: skip
+    return of(
+        {
+            "draws": sampler.draws,
+            "precision": sampler.precision,
+            "weights": [importance.FEW, importance.MANY, batches.MOST],
+            "nuts": [batches.SHORT, batches.LONG],
+            "gates": [
+                certificates.K_HAT,
+                sorted(certificates.SKEW.values()),
+                diagnostics.ESS,
+                diagnostics.RHAT,
+                diagnostics.TOLERATED,
+            ],
+        }
+    )

@@ -54,16 +54,21 @@ def _sources(entry: Data, folder: Path) -> list[tuple[str, str]]:
     top = Path(*parts[:first])  # a/runs.csv and b/runs.csv are a/runs and b/runs
     names = [Path(file).relative_to(top) for file in files]
     bare = [str(name.with_suffix("")) for name in names]
-    told = [b if bare.count(b) == 1 else str(n) for b, n in zip(bare, names, strict=True)]  # fmt: skip
+    told = [
+        b if bare.count(b) == 1 else str(n) for b, n in zip(bare, names, strict=True)
+    ]
     return [(f"{stem}{name}", file) for name, file in zip(told, files, strict=True)]
 
 
 def _read(entry: Data, name: str, source: str) -> list[Ladder]:
     try:
         runs = read_runs(
-            source, entry.columns, entry.where,
-            k=entry.flop_per_param_token, params_counted=entry.params_counted,
-        )  # fmt: skip
+            source,
+            entry.columns,
+            entry.where,
+            k=entry.flop_per_param_token,
+            params_counted=entry.params_counted,
+        )
     except (ValueError, OSError) as error:
         return [Ladder(name, None, " ".join(str(error).split()))]
     if entry.by is None:

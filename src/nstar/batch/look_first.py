@@ -62,8 +62,16 @@ def look_first(
     ]
 
 
-def _finding(what: str, status: Status, ladder: str, choice: str, detail: str) -> Finding:  # fmt: skip
-    return {"what": what, "status": str(status), "ladder": ladder, "choice": choice, "detail": detail}  # fmt: skip
+def _finding(
+    what: str, status: Status, ladder: str, choice: str, detail: str
+) -> Finding:
+    return {
+        "what": what,
+        "status": str(status),
+        "ladder": ladder,
+        "choice": choice,
+        "detail": detail,
+    }
 
 
 def _failed(failures: Rows) -> list[Finding]:
@@ -79,9 +87,11 @@ def _failed(failures: Rows) -> list[Finding]:
         ladders = listed([e["ladder"] for e in entries])
         more = f" ({len(entries)} ladders)" if len(entries) > 1 else ""
         reason = entries[0]["reason"]
-        detail = f"{count} of {of} fits{_of(resample)}: {reason}{', and the like' if count > 1 and alike(reason) != reason else ''}"  # fmt: skip
+        detail = f"{count} of {of} fits{_of(resample)}: {reason}{', and the like' if count > 1 and alike(reason) != reason else ''}"
         if lost:
-            detail += "; the machine could not finish them, and the same command tries again"  # fmt: skip
+            detail += (
+                "; the machine could not finish them, and the same command tries again"
+            )
         elif not whole(entries[0]):
             detail += "; what is said of this resampling is of the others"
         if whole(entries[0]) and JUDGED.search(reason):
@@ -110,7 +120,16 @@ def _near(rows: Rows) -> list[Finding]:
         if said:
             found.append((row["ess"] or 0, row, "; ".join(said)))
     found.sort(key=lambda f: f[0])
-    return [_finding("at the gate", Status.REVIEW, shown(row["ladder"]), _choice(row), f"passed with {said}: its interval's ends are rough") for _, row, said in found]  # fmt: skip
+    return [
+        _finding(
+            "at the gate",
+            Status.REVIEW,
+            shown(row["ladder"]),
+            _choice(row),
+            f"passed with {said}: its interval's ends are rough",
+        )
+        for _, row, said in found
+    ]
 
 
 def _far(rows: Rows, told: Rows) -> list[Finding]:
@@ -122,21 +141,32 @@ def _far(rows: Rows, told: Rows) -> list[Finding]:
     for row in rows:
         least, most = row["C_min"], row["C_max"]
         if row["passed"] and row["resample"] in (WHOLE, POOLED) and least and most:
-            beyond = max(math.log10(max(budgets) / most), math.log10(least / min(budgets)))  # fmt: skip
+            beyond = max(
+                math.log10(max(budgets) / most), math.log10(least / min(budgets))
+            )
             found[row["ladder"]] = beyond, math.log10(most / least)
     said = []
     for unsupported in (True, False):
-        far = {n: b for n, (b, own) in found.items() if b > FAR and (b > TOO_FAR * max(own, 0.1)) is unsupported}  # fmt: skip
+        far = {
+            n: b
+            for n, (b, own) in found.items()
+            if b > FAR and (b > TOO_FAR * max(own, 0.1)) is unsupported
+        }
         if far:
             by = " to ".join(
                 dict.fromkeys(f"{f(far.values()):.1f}" for f in (min, max))
             )
             detail = f"the farthest budget lies {by} decades from the runs, " + (
-                f"more than {TOO_FAR:g} times their own range: they cannot support it; add runs nearer to it" if unsupported
+                f"more than {TOO_FAR:g} times their own range: they cannot support it; add runs nearer to it"
+                if unsupported
                 else "farther than a hold-out on them is likely to test, and a law that is a little wrong is not in the interval; add runs nearer to it"
-            )  # fmt: skip
+            )
             more = f" ({len(far)} ladders)" if len(far) > 1 else ""
-            said.append(_finding("extrapolation", Status.REVIEW, listed(list(far)) + more, "", detail))  # fmt: skip
+            said.append(
+                _finding(
+                    "extrapolation", Status.REVIEW, listed(list(far)) + more, "", detail
+                )
+            )
     return said
 
 
@@ -174,34 +204,61 @@ def _edged(rows: Rows) -> list[Finding]:
     found = sorted(worst.values(), key=lambda w: -w[0])
     return [
         _finding(
-            "optimum at the edge", Status.REVIEW, shown(row["ladder"]), _choice(row),
+            "optimum at the edge",
+            Status.REVIEW,
+            shown(row["ladder"]),
+            _choice(row),
             f"{share(s)} of draws at {flop(float(C))} FLOP have their optimum at an end of the search, twice as far as the runs' own "
             "tokens per parameter: intervals of N* and D* are cut off there, and where that holds at the runs' own budgets too "
             "exponents are drawn to 0.5; add runs at more and fewer tokens per parameter",
         )
         for s, C, row in found
-    ]  # fmt: skip
+    ]
 
 
 def _diverging(rows: Rows) -> list[Finding]:
     found = [r for r in rows if r["passed"] and r["divergences"]]
     found.sort(key=lambda r: -r["divergences"])
-    return [_finding("divergences", Status.REVIEW, shown(r["ladder"]), _choice(r), f"passed with {r['divergences']} divergence{'s' * (r['divergences'] > 1)}{_of(r['resample'])}; {NECK}") for r in found]  # fmt: skip
+    return [
+        _finding(
+            "divergences",
+            Status.REVIEW,
+            shown(r["ladder"]),
+            _choice(r),
+            f"passed with {r['divergences']} divergence{'s' * (r['divergences'] > 1)}{_of(r['resample'])}; {NECK}",
+        )
+        for r in found
+    ]
 
 
 def _uncovered(rows: Rows) -> list[Finding]:
     """Intervals that held far fewer held-out runs than they should, and than chance."""
-    found = [r for r in rows if r["held_out_coverage_90"] is not None and r["held_out_coverage_90"] < HELD and r["held_out_by_chance"] < CHANCE]  # fmt: skip
+    found = [
+        r
+        for r in rows
+        if r["held_out_coverage_90"] is not None
+        and r["held_out_coverage_90"] < HELD
+        and r["held_out_by_chance"] < CHANCE
+    ]
     found.sort(key=lambda r: r["held_out_coverage_90"])
     return [
         _finding(
-            "held-out runs missed", Status.REVIEW, shown(r["ladder"]), _choice(r),
+            "held-out runs missed",
+            Status.REVIEW,
+            shown(r["ladder"]),
+            _choice(r),
             f"90% intervals of a measured run held {share(r['held_out_coverage_90'])} of {r['held_out_runs']} runs "
-            f"({r['resample'].removeprefix(HELD_OUT).strip()} {r['sample']} held out)".replace("( ", "(")
-            + ("; farther out they are too narrow by as much or more" if r["resample"].startswith(HELD_OUT) else ""),
+            f"({r['resample'].removeprefix(HELD_OUT).strip()} {r['sample']} held out)".replace(
+                "( ", "("
+            )
+            + (
+                "; farther out they are too narrow by as much or more"
+                if r["resample"].startswith(HELD_OUT)
+                else ""
+            ),
         )
         for r in found
-    ]  # fmt: skip
+    ]
 
 
 def _by_ladder(
@@ -218,20 +275,26 @@ def _by_ladder(
     for ladder, some in found.items():
         by, choice, detail = max(some, key=lambda s: s[0])
         more = f" (and {len(some) - 1} more of this ladder)" if len(some) > 1 else ""
-        worst.append((by, _finding(what, Status.REVIEW, shown(ladder), choice, detail + more)))  # fmt: skip
+        worst.append(
+            (by, _finding(what, Status.REVIEW, shown(ladder), choice, detail + more))
+        )
     return [finding for _, finding in sorted(worst, key=lambda w: -w[0])]
 
 
 def _apart(q: dict[str, Any], rows: list[Any]) -> list[Any]:
     """Intervals of choices that do not overlap: by how much, in the wider's sd."""
-    own = [r for r in rows if not r["pooled"] and None not in (r["lo"], r["hi"], r["sd"])]  # fmt: skip
+    own = [
+        r for r in rows if not r["pooled"] and None not in (r["lo"], r["hi"], r["sd"])
+    ]
     if len(own) < 2:
         return []
     low, high = min(own, key=lambda r: r["hi"]), max(own, key=lambda r: r["lo"])
     if high["lo"] <= low["hi"]:
         return []
-    gap = (high["lo"] - low["hi"]) / max(high["hi"] - high["lo"], low["hi"] - low["lo"], 1e-300)  # fmt: skip
-    detail = f"{q['title']}: intervals do not overlap, {_said(q, low)} and {_said(q, high)}: the choice matters more than either interval says"  # fmt: skip
+    gap = (high["lo"] - low["hi"]) / max(
+        high["hi"] - high["lo"], low["hi"] - low["lo"], 1e-300
+    )
+    detail = f"{q['title']}: intervals do not overlap, {_said(q, low)} and {_said(q, high)}: the choice matters more than either interval says"
     return [(gap, f"{_choice(low)} / {_choice(high)}", detail)]
 
 
@@ -245,8 +308,10 @@ def _pulled(q: dict[str, Any], rows: list[Any]) -> list[Any]:
             continue
         out = max(alone["lo"] - row["median"], row["median"] - alone["hi"])
         if out > 0:
-            detail = f"{q['title']}: {_said(q, row)} pooled, {_said(q, alone)} by its own runs: the other ladders draw it away from these"  # fmt: skip
-            found.append((out / max(alone["hi"] - alone["lo"], 1e-300), _choice(alone), detail))  # fmt: skip
+            detail = f"{q['title']}: {_said(q, row)} pooled, {_said(q, alone)} by its own runs: the other ladders draw it away from these"
+            found.append(
+                (out / max(alone["hi"] - alone["lo"], 1e-300), _choice(alone), detail)
+            )
     return found
 
 
@@ -254,13 +319,15 @@ def _sure(q: dict[str, Any], rows: list[Any]) -> list[Any]:
     """Posteriors narrower than what other runs of the ladder would have moved them by."""
     return [
         (
-            b["ratio"], _choice(r),
+            b["ratio"],
+            _choice(r),
             f"{q['title']}: posterior means of {b['count']} replicates ({b['by']}) spread by {digits(b['ratio'], 2)} times the posterior's own sd: "
             "the posterior is too sure; which runs were made matters more than it says",
         )
-        for r in rows for b in r["bootstraps"]
+        for r in rows
+        for b in r["bootstraps"]
         if b["ratio"] is not None and b["ratio"] > SURE and b["count"] >= FEW
-    ]  # fmt: skip
+    ]
 
 
 def _moved(drift: dict[str, Any] | None) -> list[Finding]:
@@ -272,11 +339,25 @@ def _moved(drift: dict[str, Any] | None) -> list[Finding]:
         if abs(m["change"] or 0) > MOVED:
             far.setdefault(m["ladder"], m)
     found = [
-        _finding("moved", Status.REVIEW, shown(ladder), _choice(m), f"{m['title']}: from {_said(m, m['before'])} in the previous batch to {_said(m, m['now'])}, {digits(abs(m['change']), 2)} of its sd")
+        _finding(
+            "moved",
+            Status.REVIEW,
+            shown(ladder),
+            _choice(m),
+            f"{m['title']}: from {_said(m, m['before'])} in the previous batch to {_said(m, m['now'])}, {digits(abs(m['change']), 2)} of its sd",
+        )
         for ladder, m in far.items()
-    ]  # fmt: skip
+    ]
     if gone := drift["vanished_ladders"]:
-        found.append(_finding("gone", Status.REVIEW, listed(gone), "", f"{len(gone)} ladder{'s' * (len(gone) > 1)} of the previous batch {'are' if len(gone) > 1 else 'is'} not in this one"))  # fmt: skip
+        found.append(
+            _finding(
+                "gone",
+                Status.REVIEW,
+                listed(gone),
+                "",
+                f"{len(gone)} ladder{'s' * (len(gone) > 1)} of the previous batch {'are' if len(gone) > 1 else 'is'} not in this one",
+            )
+        )
     return found
 
 

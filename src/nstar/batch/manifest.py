@@ -118,7 +118,9 @@ class Manifest(Part):
     data: Annotated[list[Data], Field(min_length=1)]
     grid: Grid = Grid()
     priors: dict[str, Priors] = {}
-    resample: list[Annotated[Bootstrap | LeaveOut | HoldOut, Field(discriminator="kind")]] = []  # fmt: skip
+    resample: list[
+        Annotated[Bootstrap | LeaveOut | HoldOut, Field(discriminator="kind")]
+    ] = []
     targets: Targets = Targets()
     sampler: Sampler = Sampler()
     outputs: Outputs = Outputs()
@@ -157,7 +159,9 @@ def read(source: str | Path) -> Manifest:
         msg = f"{path}, line {line}: expected a TOML file in UTF-8 ({error})"
         raise ValueError(msg) from None
     except tomllib.TOMLDecodeError as error:
-        said = str(error).replace("at end of document", f"at end of document, line {text.count(chr(10)) + 1}")  # fmt: skip
+        said = str(error).replace(
+            "at end of document", f"at end of document, line {text.count(chr(10)) + 1}"
+        )
         msg = f"{path}: not TOML: {said}"
         raise ValueError(msg) from None
 
@@ -165,7 +169,9 @@ def read(source: str | Path) -> Manifest:
         return ValueError(f"{path}, line {line_of(text, place)}: {why}")
 
     for own in sorted(set(document) & OURS):
-        raise refuse([own], f"{own}: unknown key; sources are looked for beside the manifest")  # fmt: skip
+        raise refuse(
+            [own], f"{own}: unknown key; sources are looked for beside the manifest"
+        )
     entries = document.get("data")
     count = len(entries) if isinstance(entries, list) else 0
     at = tuple(f"{path}, line {line_of(text, ['data', i])}" for i in range(count))
@@ -185,9 +191,14 @@ def read(source: str | Path) -> Manifest:
 OURS = {"folder", "at"}  # fields that no file may set
 KINDS = {"bootstrap": Bootstrap, "leave_out": LeaveOut, "hold_out": HoldOut}
 TABLES = {
-    "data": Data, "grid": Grid, "priors": Priors, "targets": Targets,
-    "sampler": Sampler, "outputs": Outputs, "runs": Run,
-}  # fmt: skip
+    "data": Data,
+    "grid": Grid,
+    "priors": Priors,
+    "targets": Targets,
+    "sampler": Sampler,
+    "outputs": Outputs,
+    "runs": Run,
+}
 
 
 def _words(error: Any, place: Place) -> str:
@@ -217,24 +228,46 @@ def fault(manifest: Manifest) -> tuple[Place, str] | None:
     grid = manifest.grid
     for name, own in manifest.priors.items():
         if name in SETS:
-            return ["priors", name], f"priors.{name}: is the name of nstar's own set; choose another"  # fmt: skip
+            return [
+                "priors",
+                name,
+            ], f"priors.{name}: is the name of nstar's own set; choose another"
         try:
             manifest.prior_set(name)
             for prior in own.own.values():
                 parse(prior)
         except ValueError as error:
             return ["priors", name], f"priors.{name}: {error}"
-    single = [e.name or Path(e.source).stem for e in manifest.data if not e.by and not has_magic(e.source)]  # fmt: skip
+    single = [
+        e.name or Path(e.source).stem
+        for e in manifest.data
+        if not e.by and not has_magic(e.source)
+    ]
     if twice := next((n for n in single if single.count(n) > 1), None):
-        last = max(i for i, e in enumerate(manifest.data) if (e.name or Path(e.source).stem) == twice)  # fmt: skip
-        return ["data", last], f"data: two ladders are named {twice!r}; give one of them a name = of its own"  # fmt: skip
+        last = max(
+            i
+            for i, e in enumerate(manifest.data)
+            if (e.name or Path(e.source).stem) == twice
+        )
+        return (
+            ["data", last],
+            f"data: two ladders are named {twice!r}; give one of them a name = of its own",
+        )
     for name in grid.priors:
         if name not in SETS and name not in manifest.priors:
-            return ["grid", "priors"], f"grid.priors: no set {name!r}; there are {', '.join([*SETS, *manifest.priors])}"  # fmt: skip
+            return (
+                ["grid", "priors"],
+                f"grid.priors: no set {name!r}; there are {', '.join([*SETS, *manifest.priors])}",
+            )
     for name in grid.discrepancies:
         if name not in DISCREPANCIES:
-            return ["grid", "discrepancies"], f"grid.discrepancies: no discrepancy {name!r}; there are {', '.join(DISCREPANCIES)}"  # fmt: skip
-    if any(r.kind == "bootstrap" for r in manifest.resample) and set(grid.discrepancies) != {"none"}:  # fmt: skip
+            return (
+                ["grid", "discrepancies"],
+                f"grid.discrepancies: no discrepancy {name!r}; there are {', '.join(DISCREPANCIES)}",
+            )
+    if any(r.kind == "bootstrap" for r in manifest.resample) and set(
+        grid.discrepancies
+    ) != {"none"}:
         return ["grid", "discrepancies"], (
             "grid.discrepancies: a bootstrap is of a law whose form is exact; waves have a "
             "posterior at the runs themselves. Leave the bootstrap out, or the waves"
@@ -250,11 +283,17 @@ def _choices(manifest: Manifest) -> tuple[Place, str] | None:
             try:
                 law, scatter = named(name, None if noise == "usual" else noise)
             except ValueError as error:
-                return ["grid", "laws" if "no law" in str(error) else "noises"], f"grid: {error}"  # fmt: skip
+                return [
+                    "grid",
+                    "laws" if "no law" in str(error) else "noises",
+                ], f"grid: {error}"
             known |= {*unknowns(law, scatter)} | amplitudes(law)
     for name, own in manifest.priors.items():
         if strange := [n for n in own.own if n not in known]:
-            return ["priors", name, "own"], f"priors.{name}.own: {strange[0]!r} is no unknown of these laws; there are {', '.join(sorted(known))}"  # fmt: skip
+            return (
+                ["priors", name, "own"],
+                f"priors.{name}.own: {strange[0]!r} is no unknown of these laws; there are {', '.join(sorted(known))}",
+            )
     for kind in ("laws", "noises", "discrepancies", "priors", "seeds"):
         values = getattr(grid, kind)
         if len(set(values)) < len(values):

@@ -52,9 +52,12 @@ class OnRay:
 
     def _run(self, ray: Any, chunks: Sequence[Chunk], told: Told) -> Iterator[Part]:
         remote = ray.remote(
-            num_cpus=self.cpus, num_gpus=self.gpus, max_retries=TRIES, retry_exceptions=False,
+            num_cpus=self.cpus,
+            num_gpus=self.gpus,
+            max_retries=TRIES,
+            retry_exceptions=False,
             max_calls=0,  # else a worker with a GPU ends with its task, programs and all
-        )(_work)  # fmt: skip
+        )(_work)
         share = self.gpus if 0 < self.gpus < 1 else None
         waiting: dict[Any, Chunk] = {}
         ahead = iter(chunks)
@@ -69,7 +72,9 @@ class OnRay:
             try:
                 yield ray.get(done[0])
             except ray.exceptions.RayTaskError as error:  # of the node, not of a fit
-                yield given_up(chunk, told, f"on its node: {' '.join(str(error.cause).split())}")  # fmt: skip
+                yield given_up(
+                    chunk, told, f"on its node: {' '.join(str(error.cause).split())}"
+                )
             except (ray.exceptions.RayError, OSError):
                 yield given_up(chunk, told, died(TRIES))
 

@@ -31,13 +31,26 @@ def page(document: dict[str, Any]) -> str:
     found = environment()
     ours = FileSystemLoader(Path(__file__).parent)
     found.loader = ChoiceLoader([ours, *([found.loader] if found.loader else [])])
-    found.filters |= {"interval": interval, "number": number, "words": words, "shown": shown}  # fmt: skip
+    found.filters |= {
+        "interval": interval,
+        "number": number,
+        "words": words,
+        "shown": shown,
+    }
     names = varying(r for q in document["quantities"] for r in q["rows"]) or ["law"]
     return found.get_template("batch.html.j2").render(
-        facts=document, figures=_figures(document, names), spreads=_spreads(document),
-        bent=any(r["discrepancy"] != "none" for q in document["quantities"] for r in q["rows"]),
-        moves=(document["drift"] or {"moves": []})["moves"][:MOVES], lines=LINES, names=names,
-    )  # fmt: skip
+        facts=document,
+        figures=_figures(document, names),
+        spreads=_spreads(document),
+        bent=any(
+            r["discrepancy"] != "none"
+            for q in document["quantities"]
+            for r in q["rows"]
+        ),
+        moves=(document["drift"] or {"moves": []})["moves"][:MOVES],
+        lines=LINES,
+        names=names,
+    )
 
 
 def _figures(document: dict[str, Any], names: Sequence[str]) -> list[dict[str, str]]:
@@ -49,7 +62,17 @@ def _figures(document: dict[str, Any], names: Sequence[str]) -> list[dict[str, s
             title = f"{q['title']}{of}"
             alt = f"{title}: medians and {100 * document['prob']:.3g} % intervals of {len(part)} fits, by ladder; summary.json has each."
             size = 7.2, 1.4 + 0.21 * (len(part) + len({r["ladder"] for r in part}))
-            art = svg(f"f{i}-{j}", title, alt, forest, part, q["log"], names, document, size=size)  # fmt: skip
+            art = svg(
+                f"f{i}-{j}",
+                title,
+                alt,
+                forest,
+                part,
+                q["log"],
+                names,
+                document,
+                size=size,
+            )
             found.append({"title": title, "svg": art})
     return found
 
@@ -113,10 +136,31 @@ def forest(
         ticks.append((at, _plain(ladder)))
         for row in own:
             colour = colours[row["law"]]
-            ax.plot([row["lo"], row["hi"]], [at, at], color=colour, lw=2, solid_capstyle="butt")  # fmt: skip
-            ax.plot(row["median"], at, marks[row["noise"]], color=colour, ms=5, mfc="none" if row["pooled"] else colour)  # fmt: skip
+            ax.plot(
+                [row["lo"], row["hi"]],
+                [at, at],
+                color=colour,
+                lw=2,
+                solid_capstyle="butt",
+            )
+            ax.plot(
+                row["median"],
+                at,
+                marks[row["noise"]],
+                color=colour,
+                ms=5,
+                mfc="none" if row["pooled"] else colour,
+            )
             if other and (said := words(row, other)):
-                ax.annotate(said, (1.01, at), xycoords=("axes fraction", "data"), va="center", fontsize=7, color=SOFT, annotation_clip=False)  # fmt: skip
+                ax.annotate(
+                    said,
+                    (1.01, at),
+                    xycoords=("axes fraction", "data"),
+                    va="center",
+                    fontsize=7,
+                    color=SOFT,
+                    annotation_clip=False,
+                )
             for b in row["bootstraps"]:
                 again = True
                 ax.plot([b["lo"], b["hi"]], [at + 0.36] * 2, color=SOFT, lw=1)
@@ -129,12 +173,28 @@ def forest(
     ax.set_yticks([t for t, _ in ticks], [name for _, name in ticks], fontsize=9)
     ax.set_ylim(at, -0.8)
     shapes = [Line2D([], [], color=colours[n], lw=2, label=n) for n in laws]
-    shapes += [Line2D([], [], color=SOFT, marker=marks[n], lw=0, label=n.replace("_", "-")) for n in noises if len(noises) > 1]  # fmt: skip
+    shapes += [
+        Line2D([], [], color=SOFT, marker=marks[n], lw=0, label=n.replace("_", "-"))
+        for n in noises
+        if len(noises) > 1
+    ]
     if any(r["pooled"] for r in rows):
-        shapes.append(Line2D([], [], color=SOFT, marker="o", mfc="none", lw=0, label="pooled"))  # fmt: skip
+        shapes.append(
+            Line2D([], [], color=SOFT, marker="o", mfc="none", lw=0, label="pooled")
+        )
     if again:
-        shapes.append(Line2D([], [], color=SOFT, lw=1, label="posterior means of bootstrap replicates"))  # fmt: skip
-    ax.figure.legend(handles=shapes, fontsize=8, ncols=4, loc="outside upper left", frameon=False)  # fmt: skip
+        shapes.append(
+            Line2D(
+                [],
+                [],
+                color=SOFT,
+                lw=1,
+                label="posterior means of bootstrap replicates",
+            )
+        )
+    ax.figure.legend(
+        handles=shapes, fontsize=8, ncols=4, loc="outside upper left", frameon=False
+    )
     return ax
 
 
@@ -150,8 +210,14 @@ def _plain(name: str) -> str:
 def _spreads(document: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows of the table that sets bootstrap spreads beside posterior sds."""
     return [
-        {"title": q["title"], "ladder": r["ladder"], "choice": words(r), **b,
-         "ratio": "–" if b["ratio"] is None else digits(b["ratio"], 2)}
+        {
+            "title": q["title"],
+            "ladder": r["ladder"],
+            "choice": words(r),
+            **b,
+            "ratio": "–" if b["ratio"] is None else digits(b["ratio"], 2),
+        }
         for q in document["quantities"]
-        for r in q["rows"] for b in r["bootstraps"]
-    ]  # fmt: skip
+        for r in q["rows"]
+        for b in r["bootstraps"]
+    ]

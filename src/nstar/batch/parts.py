@@ -56,7 +56,9 @@ def take(path: Path) -> Part:
     try:
         with np.load(io.BytesIO(raw[32:]), allow_pickle=False) as held:
             said = json.loads(held["table"].tobytes())
-            draws = {n.removeprefix("draws_"): held[n] for n in held.files if n != "table"}  # fmt: skip
+            draws = {
+                n.removeprefix("draws_"): held[n] for n in held.files if n != "table"
+            }
     except (zipfile.BadZipFile, KeyError) as error:
         msg = f"{path}: is no chunk of a batch ({error})"
         raise ValueError(msg) from error

@@ -79,7 +79,9 @@ class Chunk:
 def labels(ladder: str, choice: Choice, samples: Sequence[Sample]) -> tuple[str, ...]:
     """Name fits as a person does."""
     head = "/".join([ladder, *map(str, choice[:5])])
-    return tuple(f"{head}/{s.resample}{'/' if s.label else ''}{s.label}" for s in samples)  # fmt: skip
+    return tuple(
+        f"{head}/{s.resample}{'/' if s.label else ''}{s.label}" for s in samples
+    )
 
 
 def plan(manifest: Manifest) -> list[Chunk]:
@@ -95,13 +97,32 @@ def plan(manifest: Manifest) -> list[Chunk]:
     for ladder in found:
         if ladder.runs is None:
             whole = Sample()
-            chunks += [Chunk(identity.of([ladder.name, *c[:5], ladder.reason]), ladder.name, c, (whole,), ("",), None, ladder.reason) for c in choices]  # fmt: skip
+            chunks += [
+                Chunk(
+                    identity.of([ladder.name, *c[:5], ladder.reason]),
+                    ladder.name,
+                    c,
+                    (whole,),
+                    ("",),
+                    None,
+                    ladder.reason,
+                )
+                for c in choices
+            ]
             continue
         data, groups = (
             identity.of_runs(ladder.runs),
             list(_samples(ladder.runs, manifest)),
         )
-        told = [[identity.of_array(s.weight) + identity.of_array(s.keep) + (why and why + s.label) for s in g] for g, why in groups]  # fmt: skip
+        told = [
+            [
+                identity.of_array(s.weight)
+                + identity.of_array(s.keep)
+                + (why and why + s.label)
+                for s in g
+            ]
+            for g, why in groups
+        ]
         for choice in choices:
             model = identity.of_model(
                 *choice[:3], choice.prior_set, choice.seed, ladder.runs
@@ -109,9 +130,14 @@ def plan(manifest: Manifest) -> list[Chunk]:
             for (samples, reason), own in zip(groups, told, strict=True):
                 fits = [identity.of([model, data, s, asked[0]]) for s in own]
                 for i in range(0, len(samples), CHUNK):
-                    cut, some = tuple(samples[i : i + CHUNK]), tuple(fits[i : i + CHUNK])  # fmt: skip
+                    cut, some = (
+                        tuple(samples[i : i + CHUNK]),
+                        tuple(fits[i : i + CHUNK]),
+                    )
                     name = identity.of([labels(ladder.name, choice, cut), some, asked])
-                    chunks.append(Chunk(name, ladder.name, choice, cut, some, ladder.runs, reason))  # fmt: skip
+                    chunks.append(
+                        Chunk(name, ladder.name, choice, cut, some, ladder.runs, reason)
+                    )
     if manifest.grid.pooled:
         chunks += [c for choice in choices for c in _pooled(found, choice, asked)]
     return chunks
@@ -129,7 +155,9 @@ def _choices(manifest: Manifest) -> Iterator[Choice]:
         for noise in dict.fromkeys(_noise(law, n) for n in grid.noises):
             for discrepancy in grid.discrepancies:
                 for priors in grid.priors:
-                    own = manifest.prior_set(priors).only(_known(law, noise, discrepancy))  # fmt: skip
+                    own = manifest.prior_set(priors).only(
+                        _known(law, noise, discrepancy)
+                    )
                     for seed in grid.seeds:
                         yield Choice(law, noise, discrepancy, priors, seed, own)
 
@@ -198,7 +226,14 @@ def _left_out(runs: Observations, by: str, said: str) -> list[Sample]:
     if len(each) < 2:
         msg = f"{runs.source}: {by!r} has one value; leaving it out leaves no run"
         raise ValueError(msg)
-    return [Sample(said, f"{v:g}" if isinstance(v, float) else str(v), keep=np.asarray(values != v)) for v in each]  # fmt: skip
+    return [
+        Sample(
+            said,
+            f"{v:g}" if isinstance(v, float) else str(v),
+            keep=np.asarray(values != v),
+        )
+        for v in each
+    ]
 
 
 def _pooled(
@@ -226,11 +261,31 @@ def _pooled(
     try:
         runs = together(held, [*needs, *also])
     except ValueError as error:
-        yield Chunk(identity.of([POOLED, asked, choice[:5], str(error)]), POOLED, choice, samples, ("",) * len(samples), None, str(error))  # fmt: skip
+        yield Chunk(
+            identity.of([POOLED, asked, choice[:5], str(error)]),
+            POOLED,
+            choice,
+            samples,
+            ("",) * len(samples),
+            None,
+            str(error),
+        )
         return
     model = identity.of_model(*choice[:3], choice.prior_set, choice.seed, runs)
-    fits = [identity.of([model, POOLED, [identity.of_runs(r) for _, r in held], name, asked[0]]) for name, _ in held]  # fmt: skip
-    yield Chunk(identity.of([labels(POOLED, choice, samples), fits, asked]), POOLED, choice, samples, tuple(fits), runs)  # fmt: skip
+    fits = [
+        identity.of(
+            [model, POOLED, [identity.of_runs(r) for _, r in held], name, asked[0]]
+        )
+        for name, _ in held
+    ]
+    yield Chunk(
+        identity.of([labels(POOLED, choice, samples), fits, asked]),
+        POOLED,
+        choice,
+        samples,
+        tuple(fits),
+        runs,
+    )
 
 
 def together(
@@ -253,9 +308,16 @@ def together(
     columns = {n: np.concatenate([r[n] for _, r in held]) for n in shared}
     columns["ladder"] = np.concatenate([np.full(len(r), name) for name, r in held])
     rows = np.arange(len(columns["ladder"])) + 1
-    counted, units = ({getattr(r, n) for _, r in held} for n in ("params_counted", "loss_unit"))  # fmt: skip
+    counted, units = (
+        {getattr(r, n) for _, r in held} for n in ("params_counted", "loss_unit")
+    )
     return Observations(
-        columns, rows, "all ladders", "", first.cost, derived=first.derived,
+        columns,
+        rows,
+        "all ladders",
+        "",
+        first.cost,
+        derived=first.derived,
         params_counted=counted.pop() if len(counted) == 1 else "unknown",
         loss_unit=units.pop() if len(units) == 1 else "unknown",
-    )  # fmt: skip
+    )

@@ -11,10 +11,30 @@ from nstar.wording import count, counts, digits, flop, numbers
 
 CHOICE = ("law", "noise", "discrepancy", "priors", "seed")
 HEAD = (
-    "fit", "name", "ladder", *CHOICE, "resample", "sample", "runs", "C_min", "C_max", "loss_unit", "method", "k_hat", "ess",
-    "r_hat", "divergences", "passed", "reason", "held_out_runs", "held_out_coverage_90",
-    "held_out_crps", "held_out_rmse", "held_out_bias", "held_out_by_chance",
-)  # fmt: skip
+    "fit",
+    "name",
+    "ladder",
+    *CHOICE,
+    "resample",
+    "sample",
+    "runs",
+    "C_min",
+    "C_max",
+    "loss_unit",
+    "method",
+    "k_hat",
+    "ess",
+    "r_hat",
+    "divergences",
+    "passed",
+    "reason",
+    "held_out_runs",
+    "held_out_coverage_90",
+    "held_out_crps",
+    "held_out_rmse",
+    "held_out_bias",
+    "held_out_by_chance",
+)
 WHOLE, POOLED, HELD_OUT = "none", "pooled", "hold out"
 BUDGET = re.compile(r"^([NDL]|metric)\[([^\]=]+)\]_median$")
 EDGE = re.compile(r"^on_edge\[([^\]]+)\]$")
@@ -54,11 +74,18 @@ def quantities(names: Iterable[str]) -> list[Quantity]:
         names: of the table's columns.
     """
     names = list(names)
-    found = [Quantity(n, TITLES[n], False) for n in ("alpha1", "alpha2") if f"{n}_median" in names]  # fmt: skip
+    found = [
+        Quantity(n, TITLES[n], False)
+        for n in ("alpha1", "alpha2")
+        if f"{n}_median" in names
+    ]
     at = [(m[1], m[2]) for n in names if (m := BUDGET.match(n))]
     for C in sorted({C for _, C in at}, key=float):
         kinds = [k for k in ("N", "D", "L", "metric") if (k, C) in at]
-        found += [Quantity(f"{k}[{C}]", TITLES[k].format(flop(float(C))), k in ("N", "D")) for k in kinds]  # fmt: skip
+        found += [
+            Quantity(f"{k}[{C}]", TITLES[k].format(flop(float(C))), k in ("N", "D"))
+            for k in kinds
+        ]
     runs = [(m[1], m[2]) for n in names if (m := RUN.match(n))]
     for N, D in sorted(runs, key=lambda r: (float(r[0]), float(r[1]))):
         words = f"loss of {count(float(N))} parameters on {count(float(D))} tokens"
@@ -83,14 +110,25 @@ def records(table: pa.Table, found: Iterable[Quantity]) -> list[dict[str, Any]]:
         return table[name].to_pylist() if name in table.column_names else [None] * n
 
     heads = zip(*(column(name) for name in HEAD), strict=True)
-    rows: list[dict[str, Any]] = [dict(zip(HEAD, values, strict=True)) | {"told": {}, "edges": {}} for values in heads]  # fmt: skip
+    rows: list[dict[str, Any]] = [
+        dict(zip(HEAD, values, strict=True)) | {"told": {}, "edges": {}}
+        for values in heads
+    ]
     for C, name in [(m[1], m[0]) for n in table.column_names if (m := EDGE.match(n))]:
         for row, share in zip(rows, column(name), strict=True):
             row["edges"] |= {} if share is None else {C: share}
     for q in found:
         own = f"log_{q.key}" if q.log else q.key
-        parts = [f"{q.key}_lo", f"{q.key}_median", f"{q.key}_hi", f"{own}_mean", f"{own}_sd"]  # fmt: skip
-        for row, values in zip(rows, zip(*map(column, parts), strict=True), strict=True):  # fmt: skip
+        parts = [
+            f"{q.key}_lo",
+            f"{q.key}_median",
+            f"{q.key}_hi",
+            f"{own}_mean",
+            f"{own}_sd",
+        ]
+        for row, values in zip(
+            rows, zip(*map(column, parts), strict=True), strict=True
+        ):
             if row["passed"] and values[1] is not None:
                 row["told"][q.key] = Told(*values)
     return rows

@@ -87,18 +87,28 @@ def refit(
         if remake:  # also what was not chosen is put together again
             for c in chunks:
                 finished(store, c, draws=wanted, remake=True)
-        todo = [c for c in chosen if not finished(store, c, draws=wanted, remake=remake)]  # fmt: skip
+        todo = [
+            c for c in chosen if not finished(store, c, draws=wanted, remake=remake)
+        ]
         count = sum(len(c.samples) for c in todo)
         kept = sum(len(c.samples) for c in chosen) - count
-        say(f"{asked.name}: {count} fits to make in {len(todo)} chunks, {kept} are there")  # fmt: skip
+        say(
+            f"{asked.name}: {count} fits to make in {len(todo)} chunks, {kept} are there"
+        )
         _run(todo, told_of(asked), engine, store, say)
         here = [name for name in named if store.has(name)]
         runs = [f"N={r.N:g}, D={r.D:g}" for r in asked.targets.runs]
         coords = {"C": asked.targets.budgets, "run": runs}
         left = sum(len(c.samples) for n, c in named.items() if n not in here)
-        table = gather(store, here, coords, draws=wanted, csv=asked.outputs.csv, partial=left > 0)  # fmt: skip
+        table = gather(
+            store, here, coords, draws=wanted, csv=asked.outputs.csv, partial=left > 0
+        )
         write_whole(Path(out) / AS_READ, json_text(asked.model_dump()))
-        told = _tell(Path(out), asked.name, table, command, left) if asked.outputs.page else None  # fmt: skip
+        told = (
+            _tell(Path(out), asked.name, table, command, left)
+            if asked.outputs.page
+            else None
+        )
         if told is None:
             for name in (PAGE, SUMMARY):
                 (Path(out) / name).unlink(missing_ok=True)
@@ -112,7 +122,11 @@ def _tell(
     from nstar.batch.page import page
     from nstar.batch.summary import summary
 
-    text = json_text(summary(table, read_table(folder / BEFORE), name=name, command=command, left=left))  # fmt: skip
+    text = json_text(
+        summary(
+            table, read_table(folder / BEFORE), name=name, command=command, left=left
+        )
+    )
     told = json.loads(text)
     for file, whole in ((PAGE, page(told)), (SUMMARY, text)):
         write_whole(folder / file, whole)
@@ -137,7 +151,13 @@ def told_of(manifest: Manifest) -> Told:
     """Read what a manifest asks of every fit."""
     targets, sampler = manifest.targets, manifest.sampler
     runs = tuple((run.N, run.D) for run in targets.runs)
-    return Told(sampler.draws, sampler.precision, tuple(targets.budgets), runs, manifest.outputs.prob)  # fmt: skip
+    return Told(
+        sampler.draws,
+        sampler.precision,
+        tuple(targets.budgets),
+        runs,
+        manifest.outputs.prob,
+    )
 
 
 def opened(folder: Path, *, remake: bool = False, touch: bool = True) -> Store:
@@ -193,7 +213,11 @@ def finished(
     try:
         found = store.part(chunk.name)
         table, kept = found.table, bool(found.draws) or not any(found.table["passed"])
-        return table["name"] == list(chunk.fits) and LOST not in table["method"] and (kept or not draws)  # fmt: skip
+        return (
+            table["name"] == list(chunk.fits)
+            and LOST not in table["method"]
+            and (kept or not draws)
+        )
     except ValueError:
         if not remake:
             raise
@@ -251,7 +275,11 @@ def _fits(part: Part) -> str:
 
 def _lost(part: Part) -> str:
     """Say how many fits did not pass, and why the first did not."""
-    reasons = [r for r, passed in zip(part.table["reason"], part.table["passed"], strict=True) if not passed]  # fmt: skip
+    reasons = [
+        r
+        for r, passed in zip(part.table["reason"], part.table["passed"], strict=True)
+        if not passed
+    ]
     return f"FAILED {len(reasons)}: {reasons[0]}" if reasons else ""
 
 

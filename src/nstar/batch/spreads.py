@@ -22,7 +22,9 @@ def resampled(
     found: dict[tuple[Any, ...], dict[str, list[dict[str, Any]]]] = {}
     for row in rows:
         if row["resample"].startswith(kind):
-            found.setdefault(key_of(row), {}).setdefault(row["resample"], []).append(row)  # fmt: skip
+            found.setdefault(key_of(row), {}).setdefault(row["resample"], []).append(
+                row
+            )
     return found
 
 
@@ -51,12 +53,19 @@ def bootstraps(
         low, high = (float(v) for v in (np.exp(ends) if q.log else ends))
         spread = float(means.std(ddof=1)) if len(told) > 1 else None
         width = own.sd if own is not None else None
-        found.append({
-            "by": name, "count": len(told), "asked": len(rows), "sd_of_means": spread,
-            "mean_of_sds": float(np.mean([t.sd for t in told])), "posterior_sd": width,
-            "ratio": spread / width if spread is not None and width else None,
-            "lo": low, "hi": high,
-        })  # fmt: skip
+        found.append(
+            {
+                "by": name,
+                "count": len(told),
+                "asked": len(rows),
+                "sd_of_means": spread,
+                "mean_of_sds": float(np.mean([t.sd for t in told])),
+                "posterior_sd": width,
+                "ratio": spread / width if spread is not None and width else None,
+                "lo": low,
+                "hi": high,
+            }
+        )
     return found
 
 
@@ -77,9 +86,15 @@ def left_out(
         for name, each in by.items():
             for q in found:
                 own = whole.get(key, {"told": {}})["told"].get(q.key)
-                held = [(row, row["told"][q.key]) for row in each if q.key in row["told"]]  # fmt: skip
+                held = [
+                    (row, row["told"][q.key]) for row in each if q.key in row["told"]
+                ]
                 if held:
-                    said.append(choice_of(each[0]) | _moves(held, q, own) | {"by": name, "asked": len(each)})  # fmt: skip
+                    said.append(
+                        choice_of(each[0])
+                        | _moves(held, q, own)
+                        | {"by": name, "asked": len(each)}
+                    )
     return sorted(said, key=lambda r: -(r["largest"] or 0))
 
 
@@ -88,14 +103,25 @@ def _moves(
 ) -> dict[str, Any]:
     least = min(held, key=lambda h: h[1].median or 0)
     most = max(held, key=lambda h: h[1].median or 0)
-    moves = [(abs(m), row["sample"]) for row, t in held if (m := change(t.median, own, q)) is not None]  # fmt: skip
+    moves = [
+        (abs(m), row["sample"])
+        for row, t in held
+        if (m := change(t.median, own, q)) is not None
+    ]
     worst = max(moves, default=(None, None), key=lambda m: m[0])
     return {
-        "key": q.key, "title": q.title, "log": q.log, "count": len(held), "whole": own.median if own else None,
-        "lo": least[1].median, "without_lo": least[0]["sample"],
-        "hi": most[1].median, "without_hi": most[0]["sample"],
-        "largest": worst[0], "without": worst[1],
-    }  # fmt: skip
+        "key": q.key,
+        "title": q.title,
+        "log": q.log,
+        "count": len(held),
+        "whole": own.median if own else None,
+        "lo": least[1].median,
+        "without_lo": least[0]["sample"],
+        "hi": most[1].median,
+        "without_hi": most[0]["sample"],
+        "largest": worst[0],
+        "without": worst[1],
+    }
 
 
 def change(median: float | None, own: Told | None, q: Quantity) -> float | None:

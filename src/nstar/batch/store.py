@@ -32,7 +32,12 @@ from nstar.batch.work import LOST, Part
 from nstar.files.writing import write_whole
 
 TABLE, DRAWS, CHUNKS, BEFORE = "fits.parquet", "draws.nc", "chunks", "previous.parquet"
-AS_CSV, PAGE, SUMMARY, AS_READ = "fits.csv", "index.html", "summary.json", "manifest.json"  # fmt: skip
+AS_CSV, PAGE, SUMMARY, AS_READ = (
+    "fits.csv",
+    "index.html",
+    "summary.json",
+    "manifest.json",
+)
 SPARE = "spare"  # chunks of the batch before that are not of this one
 FORGOTTEN = ".fresh"  # says that the table's chunks are to be made again
 
@@ -50,7 +55,9 @@ class Store:
         self.table = read_table(folder / TABLE) if table else None
         names = self.table["chunk"].to_pylist() if self.table else []
         self.forgotten = _lines(folder / FORGOTTEN)
-        self.rows = {n: at for n, at in _spans(names).items() if n not in self.forgotten}  # fmt: skip
+        self.rows = {
+            n: at for n, at in _spans(names).items() if n not in self.forgotten
+        }
 
     def has(self, chunk: str) -> bool:
         """Say whether a chunk is finished."""
@@ -72,11 +79,19 @@ class Store:
         start, stop = self.rows[chunk]
         table = self.table.slice(start, stop - start)
         seal = table["draws_sha256"][0].as_py()
-        columns = {n: table[n].to_pylist() for n in table.column_names if n != "draws_sha256"}  # fmt: skip
-        columns = {n: v for n, v in columns.items() if n in FIRST or any(x is not None for x in v)}  # fmt: skip
+        columns = {
+            n: table[n].to_pylist() for n in table.column_names if n != "draws_sha256"
+        }
+        columns = {
+            n: v
+            for n, v in columns.items()
+            if n in FIRST or any(x is not None for x in v)
+        }
         draws = drawn.read(self.folder / DRAWS, columns["fit"]) if seal else {}
         if seal and parts.sealed(draws) != seal:
-            raise damaged(self.folder / DRAWS, "the draws are not those that the table tells of")  # fmt: skip
+            raise damaged(
+                self.folder / DRAWS, "the draws are not those that the table tells of"
+            )
         return Part(chunk, columns, draws)
 
     def add(self, part: Part) -> None:
@@ -122,7 +137,11 @@ def _differ(before: pa.Table, now: pa.Table) -> bool:
     if before["name"].to_pylist() != now["name"].to_pylist():
         return True
     made = [method != LOST for method in before["method"].to_pylist()]
-    shared = [n for n in undated(before).column_names if n in now.column_names and n != "draws_sha256"]  # fmt: skip
+    shared = [
+        n
+        for n in undated(before).column_names
+        if n in now.column_names and n != "draws_sha256"
+    ]
     one, other = (digest_of(t.select(shared).filter(made)) for t in (before, now))
     return one != other
 
@@ -193,7 +212,11 @@ def gather(
     marks = {SCHEMA: digest_of(table)} | ({PARTIAL: "yes"} if partial else {})
     table = table.replace_schema_metadata(marks)
     before = store.table
-    if before is not None and PARTIAL not in before.schema.metadata and _differ(before, table):  # fmt: skip
+    if (
+        before is not None
+        and PARTIAL not in before.schema.metadata
+        and _differ(before, table)
+    ):
         write_table(before, folder / BEFORE)
     write_table(table, folder / TABLE)
     (folder / FORGOTTEN).unlink(missing_ok=True)

@@ -72,8 +72,15 @@ def _summed(name: str, at: str, draws: np.ndarray, prob: float) -> dict[str, flo
     said = dict(zip(("lo", "median", "hi"), np.quantile(draws, tails), strict=True))
     own = LOGS.get(name)
     count = {f"{own}{at}_{k}": float(np.exp(v)) for k, v in said.items()} if own else {}
-    mean = {f"{name}{at}_mean": float(draws.mean()), f"{name}{at}_sd": float(draws.std(ddof=1))}  # fmt: skip
-    return count | mean | ({} if own else {f"{name}{at}_{k}": float(v) for k, v in said.items()})  # fmt: skip
+    mean = {
+        f"{name}{at}_mean": float(draws.mean()),
+        f"{name}{at}_sd": float(draws.std(ddof=1)),
+    }
+    return (
+        count
+        | mean
+        | ({} if own else {f"{name}{at}_{k}": float(v) for k, v in said.items()})
+    )
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

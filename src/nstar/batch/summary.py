@@ -81,11 +81,13 @@ def summary(
         "failures": broken,
         "provenance": {
             "command": command,
-            "made_with": list(dict.fromkeys(v for v in _column(table, "made_with") if v)),
+            "made_with": list(
+                dict.fromkeys(v for v in _column(table, "made_with") if v)
+            ),
             "table_sha256": _digest(table),
             "previous_sha256": "" if previous is None else _digest(previous),
         },
-    }  # fmt: skip
+    }
 
 
 def _column(table: pa.Table, name: str) -> list[Any]:
@@ -120,9 +122,17 @@ def _told(
                 if own is None and not again:
                     continue
                 row = fit if own else next(iter(by.values()))[0]
-                ends = {n: getattr(own, n) if own else None for n in ("lo", "median", "hi", "sd")}  # fmt: skip
+                ends = {
+                    n: getattr(own, n) if own else None
+                    for n in ("lo", "median", "hi", "sd")
+                }
                 unit = whole.get(key, row)["loss_unit"]  # the ladder's, also if pooled
-                each.append(choice_of(row) | {"pooled": is_pooled, "loss_unit": unit} | ends | {"bootstraps": again})  # fmt: skip
+                each.append(
+                    choice_of(row)
+                    | {"pooled": is_pooled, "loss_unit": unit}
+                    | ends
+                    | {"bootstraps": again}
+                )
         said.append(q._asdict() | {"rows": each})
     return said
 
@@ -130,10 +140,12 @@ def _told(
 def _held_out(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """What fits without the largest runs said of them."""
     return [
-        choice_of(r) | {"without": r["sample"], "runs": r["held_out_runs"]} | {n: r[f"held_out_{n}"] for n in SCORES}
+        choice_of(r)
+        | {"without": r["sample"], "runs": r["held_out_runs"]}
+        | {n: r[f"held_out_{n}"] for n in SCORES}
         for r in rows
         if r["resample"].startswith(HELD_OUT) and r["held_out_runs"] is not None
-    ]  # fmt: skip
+    ]
 
 
 def _status(first: Sequence[dict[str, Any]]) -> Status:
@@ -152,18 +164,22 @@ def _headline(
     fits = [r for r in rows if r["resample"] in (WHOLE, POOLED)]
     none = [r for r in fits if not r["passed"]]
     count = len(dict.fromkeys(r["ladder"] for r in rows))
-    said = f"{status}: {passed} of {len(rows)} fits passed, of {count} ladder{'s' * (count != 1)}"  # fmt: skip
+    said = f"{status}: {passed} of {len(rows)} fits passed, of {count} ladder{'s' * (count != 1)}"
     if not rows:
         said = f"{status}: there is no fit in this batch"
     elif not passed:
         said += "; no number is given"
     elif none:
-        said += f"; {len(none)} of {len(fits)} fits to all runs of a ladder have no number"  # fmt: skip
+        said += (
+            f"; {len(none)} of {len(fits)} fits to all runs of a ladder have no number"
+        )
     if left:
         said += f"; {left} more of the manifest are left for later"
     if first:
         said += f"; {len(first)} thing{'s' * (len(first) > 1)} to look at first"
     elif rows:
         said += "; nothing asks for a look first"
-    drifted = "" if moved is None else f" Against the previous batch: {moved['sentence']}."  # fmt: skip
+    drifted = (
+        "" if moved is None else f" Against the previous batch: {moved['sentence']}."
+    )
     return f"{said}.{drifted}"

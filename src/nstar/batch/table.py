@@ -18,9 +18,25 @@ DATED = ("seconds", "made_with")  # columns that tell of the making, not of the 
 SCHEMA = b"nstar_batch_sha256"  # of the contents, in the file's metadata
 PARTIAL = b"nstar_batch_partial"  # there where fits were left for later
 FIRST = (
-    "fit", "name", "chunk", "ladder", "law", "noise", "discrepancy", "priors", "seed", "resample",
-    "sample", "runs", "C_min", "C_max", "params_counted", "loss_unit", *Certificate._fields, "prob",
-)  # fmt: skip
+    "fit",
+    "name",
+    "chunk",
+    "ladder",
+    "law",
+    "noise",
+    "discrepancy",
+    "priors",
+    "seed",
+    "resample",
+    "sample",
+    "runs",
+    "C_min",
+    "C_max",
+    "params_counted",
+    "loss_unit",
+    *Certificate._fields,
+    "prob",
+)
 LAST = (*DATED, "draws_sha256")
 COUNTS = {"seed", "runs", "divergences", "held_out_runs"}
 
@@ -66,7 +82,9 @@ def csv_text(table: pa.Table) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.column_names)
-    columns = [[_cell(v) for v in table[name].to_pylist()] for name in table.column_names]  # fmt: skip
+    columns = [
+        [_cell(v) for v in table[name].to_pylist()] for name in table.column_names
+    ]
     writer.writerows(zip(*columns, strict=True))
     return text.getvalue()
 

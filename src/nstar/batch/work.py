@@ -73,26 +73,38 @@ def work(chunk: Chunk, told: Told) -> Part:
     began, count = time.perf_counter(), len(chunk.samples)
     nothing = Found([failed(chunk.reason)] * count, {}, [{}] * count)
     if chunk.lost:
-        nothing = nothing._replace(said=[Certificate(LOST, reason=chunk.reason)] * count)  # fmt: skip
+        nothing = nothing._replace(
+            said=[Certificate(LOST, reason=chunk.reason)] * count
+        )
     try:
         found = nothing if chunk.runs is None or chunk.reason else _fitted(chunk, told)
     except Exception as error:  # one chunk's failure is a finding, and ends no batch
         found = nothing._replace(said=[_failure(error)] * count)
     sums = [
-        row_of({n: v[i] for n, v in found.values.items()}, told.budgets, told.runs, told.prob)
-        if found.said[i].passed else {}
+        row_of(
+            {n: v[i] for n, v in found.values.items()},
+            told.budgets,
+            told.runs,
+            told.prob,
+        )
+        if found.said[i].passed
+        else {}
         for i in range(count)
-    ]  # fmt: skip
+    ]
     own = KEPT | set(unknowns(*named(chunk.choice.law, chunk.choice.noise)))
     draws = {
         n: v.astype(np.float32) for n, v in found.values.items() if n in own and v.size
     }
     seconds = (time.perf_counter() - began) / count
     rows = [
-        _head(chunk, i) | found.said[i]._asdict() | {"prob": told.prob} | sums[i] | found.more[i]
+        _head(chunk, i)
+        | found.said[i]._asdict()
+        | {"prob": told.prob}
+        | sums[i]
+        | found.more[i]
         | {"seconds": seconds, "made_with": _made_with()}
         for i in range(count)
-    ]  # fmt: skip
+    ]
     return Part(chunk.name, columns(rows), draws)
 
 
@@ -109,22 +121,40 @@ def _failure(error: Exception) -> Certificate:
 def _head(chunk: Chunk, i: int) -> dict[str, Any]:
     """What a fit is of."""
     choice, sample, runs = chunk.choice, chunk.samples[i], chunk.runs
-    used: dict[str, Any] = {"runs": 0, "C_min": np.nan, "C_max": np.nan, "params_counted": "", "loss_unit": ""}  # fmt: skip
+    used: dict[str, Any] = {
+        "runs": 0,
+        "C_min": np.nan,
+        "C_max": np.nan,
+        "params_counted": "",
+        "loss_unit": "",
+    }
     if runs is not None:
         learned = slice(None) if sample.keep is None else sample.keep
         if sample.resample == POOLED:
             learned = runs["ladder"] == sample.label
         rows = runs.take(np.arange(len(runs))[learned])
-        used |= {"runs": len(rows), "params_counted": runs.params_counted, "loss_unit": runs.loss_unit}  # fmt: skip
+        used |= {
+            "runs": len(rows),
+            "params_counted": runs.params_counted,
+            "loss_unit": runs.loss_unit,
+        }
         if "C" in rows and len(rows):
             used |= {"C_min": float(rows["C"].min()), "C_max": float(rows["C"].max())}
     ladder = sample.label if sample.resample == POOLED else chunk.ladder
     return {
-        "fit": chunk.labels[i], "name": chunk.fits[i], "chunk": chunk.name, "ladder": ladder,
-        "law": choice.law, "noise": choice.noise, "discrepancy": choice.discrepancy,
-        "priors": choice.priors, "seed": choice.seed, "resample": sample.resample,
-        "sample": "" if sample.resample == POOLED else sample.label, **used,
-    }  # fmt: skip
+        "fit": chunk.labels[i],
+        "name": chunk.fits[i],
+        "chunk": chunk.name,
+        "ladder": ladder,
+        "law": choice.law,
+        "noise": choice.noise,
+        "discrepancy": choice.discrepancy,
+        "priors": choice.priors,
+        "seed": choice.seed,
+        "resample": sample.resample,
+        "sample": "" if sample.resample == POOLED else sample.label,
+        **used,
+    }
 
 
 def _fitted(chunk: Chunk, told: Told) -> Found:
@@ -133,16 +163,25 @@ def _fitted(chunk: Chunk, told: Told) -> Found:
     assert runs is not None  # noqa: S101  the caller asked
     ends = [float(f(runs["C"])) for f in (np.min, np.max)] if "C" in runs else []
     asked = asked_for(
-        choice.seed, told.draws, [*ends, *told.budgets], None, told.precision, told.runs,
+        choice.seed,
+        told.draws,
+        [*ends, *told.budgets],
+        None,
+        told.precision,
+        told.runs,
         _sizes(),
-    )  # fmt: skip
+    )
     more = [dict[str, float]() for _ in chunk.samples]
     if chunk.samples[0].resample == POOLED:
         return _pooled(chunk, told)
     if chunk.samples[0].weight is not None:
         p = problem(runs, choice.law, choice.noise, choice.prior_set, "none")
         used = np.isin(runs.rows, p.runs.rows)  # a law may leave runs out
-        weights = {str(i): s.weight[used] for i, s in enumerate(chunk.samples) if s.weight is not None}  # fmt: skip
+        weights = {
+            str(i): s.weight[used]
+            for i, s in enumerate(chunk.samples)
+            if s.weight is not None
+        }
         batch = reweighted(p, weights, asked, _silent)
         return Found(*_read(batch, ends), more)
     tables = {
@@ -150,7 +189,14 @@ def _fitted(chunk: Chunk, told: Told) -> Found:
         for i, s in enumerate(chunk.samples)
     }
     with jax.enable_x64(True):
-        tasks, said = tasks_of(tables, choice.law, choice.noise, choice.prior_set, choice.discrepancy, len(runs))  # fmt: skip
+        tasks, said = tasks_of(
+            tables,
+            choice.law,
+            choice.noise,
+            choice.prior_set,
+            choice.discrepancy,
+            len(runs),
+        )
         batch = run(list(tables), tasks, said, asked, _silent)
     for task in tasks:
         i = int(task.name)
@@ -161,7 +207,9 @@ def _fitted(chunk: Chunk, told: Told) -> Found:
     for task in tasks:
         i = int(task.name)
         if isinstance(task.problem.law, Bent) and said[i].passed:
-            more[i] |= _at_edge({n: v[i] for n, v in values.items()}, span(task.problem), told)  # fmt: skip
+            more[i] |= _at_edge(
+                {n: v[i] for n, v in values.items()}, span(task.problem), told
+            )
     return Found(said, values, more)
 
 
@@ -179,7 +227,10 @@ def _read(
 ) -> tuple[list[Certificate], dict[str, np.ndarray]]:
     """Certificates, and scalar draws with what follows from them."""
     c = batch.certificates
-    said = [Certificate(*(c[n].values[i].item() for n in Certificate._fields)) for i in range(c.sizes["fit"])]  # fmt: skip
+    said = [
+        Certificate(*(c[n].values[i].item() for n in Certificate._fields))
+        for i in range(c.sizes["fit"])
+    ]
     values = {
         str(n): v.to_numpy()
         for n, v in batch.draws.data_vars.items()
@@ -203,17 +254,22 @@ def _scored(task: Task, batch: Batch, rest: Any, seed: int) -> dict[str, float]:
     """Score what a fit says of the runs it has not seen."""
     p = task.problem
     own = batch.draws.sel(fit=task.name)[unknowns(p.law, p.noise)]
-    tree = xr.DataTree.from_dict({"posterior": own.drop_vars("fit").expand_dims("chain")})  # fmt: skip
+    tree = xr.DataTree.from_dict(
+        {"posterior": own.drop_vars("fit").expand_dims("chain")}
+    )
     part = Fit(p.law, p.noise, p.runs, tree, seed, p.chosen)
     columns = (rest[n] for n in p.law.response.columns)
     truth = np.asarray(p.law.response.link(*columns))
     draws = predicted(part, rest, seed)
     found = scores(draws, truth)
     return {
-        "held_out_runs": len(rest), "held_out_coverage_90": found["coverage"]["0.9"],
-        "held_out_crps": found["crps"], "held_out_rmse": found["rmse"], "held_out_bias": found["bias"],
+        "held_out_runs": len(rest),
+        "held_out_coverage_90": found["coverage"]["0.9"],
+        "held_out_crps": found["crps"],
+        "held_out_rmse": found["rmse"],
+        "held_out_bias": found["bias"],
         "held_out_by_chance": misses(draws, truth).at_least,
-    }  # fmt: skip
+    }
 
 
 def _pooled(chunk: Chunk, told: Told) -> Found:
@@ -221,16 +277,29 @@ def _pooled(chunk: Chunk, told: Told) -> Found:
     choice, runs = chunk.choice, chunk.runs
     assert runs is not None  # noqa: S101  the caller asked
     made = fit(
-        runs, choice.law, choice.noise, choice.prior_set, choice.seed, tick=_silent,
-        discrepancy=choice.discrepancy, pool="ladder",
-    )  # fmt: skip
-    stats = {str(n): v.to_numpy() for n, v in made.tree["sample_stats"].data_vars.items()}  # fmt: skip
-    posterior = {n: made.tree["posterior"][n].to_numpy() for n in unknowns(made.law, made.noise)}  # fmt: skip
+        runs,
+        choice.law,
+        choice.noise,
+        choice.prior_set,
+        choice.seed,
+        tick=_silent,
+        discrepancy=choice.discrepancy,
+        pool="ladder",
+    )
+    stats = {
+        str(n): v.to_numpy() for n, v in made.tree["sample_stats"].data_vars.items()
+    }
+    posterior = {
+        n: made.tree["posterior"][n].to_numpy() for n in unknowns(made.law, made.noise)
+    }
     certificate = by_draws(posterior, stats, necks=is_bent(made.law))
     parts = [in_group(made, s.label) for s in chunk.samples]
     each = [_group(one, told) for one in parts]
     values = {n: np.stack([g[n] for g in each]) for n in each[0]}
-    more = [_at_edge(g, window(one), told) if isinstance(one.law, Bent) else {} for g, one in zip(each, parts, strict=True)]  # fmt: skip
+    more = [
+        _at_edge(g, window(one), told) if isinstance(one.law, Bent) else {}
+        for g, one in zip(each, parts, strict=True)
+    ]
     return Found([certificate] * len(each), values, more)
 
 
@@ -253,7 +322,10 @@ def _group(one: Fit, told: Told) -> dict[str, np.ndarray]:
             found["L"] = np.asarray(jax.vmap(law.loss)(params, N, D))
             at = np.asarray(told.runs, float).reshape(-1, 2).T
             found["loss"] = np.asarray(jax.vmap(lambda p: law.loss(p, *at))(params))
-    return {n: v[0] for n, v in coefficients({n: v[None] for n, v in found.items()}, ends).items()}  # fmt: skip
+    return {
+        n: v[0]
+        for n, v in coefficients({n: v[None] for n, v in found.items()}, ends).items()
+    }
 
 
 @cache

@@ -25,23 +25,71 @@ def add(app: typer.Typer) -> None:
 
 def backtest(
     runs: o.Runs,
-    hold_out: Annotated[list[float] | None, typer.Option("--hold-out", help="Decades of compute held out. Repeatable; 1 unless given.")] = None,
-    along: Annotated[str | None, typer.Option("--along", metavar="COLUMN", help="Hold out along this input in place of compute: N, P, k, T. Compute, or what the law reads in its place, unless given.")] = None,
-    test: Annotated[str | None, typer.Option("--test", help="A table to predict, in place of a split.")] = None,
-    by: Annotated[str | None, typer.Option("--by", help="A column whose values are ladders of their own.")] = None,
-    predictions: Annotated[str | None, typer.Option("--predictions", help="Write every held-out run with its quantiles (CSV).")] = None,
-    figure: Annotated[str | None, typer.Option("--figure", help="Draw what was predicted and what came, a panel for each hold-out (.svg, .png, .pdf).")] = None,
-    law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    json: o.Json = False, cache: o.Cache = True,
-) -> None:  # fmt: skip
+    hold_out: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--hold-out",
+            help="Decades of compute held out. Repeatable; 1 unless given.",
+        ),
+    ] = None,
+    along: Annotated[
+        str | None,
+        typer.Option(
+            "--along",
+            metavar="COLUMN",
+            help="Hold out along this input in place of compute: N, P, k, T. Compute, or what the law reads in its place, unless given.",
+        ),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option("--test", help="A table to predict, in place of a split."),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", help="A column whose values are ladders of their own."),
+    ] = None,
+    predictions: Annotated[
+        str | None,
+        typer.Option(
+            "--predictions", help="Write every held-out run with its quantiles (CSV)."
+        ),
+    ] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option(
+            "--figure",
+            help="Draw what was predicted and what came, a panel for each hold-out (.svg, .png, .pdf).",
+        ),
+    ] = None,
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    json: o.Json = False,
+    cache: o.Cache = True,
+) -> None:
     """Hold out the largest budgets, predict them, and score that."""
     laws = o.laws(law := law or "coupled")
     o.require_positive("--hold-out", hold_out or [1.0], "1")
     asked = Asked(
-        runs, law, noise, discrepancy, None, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        None,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        set_name=priors,
+    )
     kind = _kind(figure, predictions)
     whole = read(asked)
     held = read(replace(asked, source=test)) if test else None
@@ -92,8 +140,14 @@ def backtest(
     else:
         show.checks(checks)
         scale = panels[0][1].response
-        what = "Log loss" if scale.columns == ("L",) else f"{scale.columns[0]}, {scale.unit},"  # fmt: skip
-        _print(what, [(name, record) for name, records, _ in ladders for record in records])  # fmt: skip
+        what = (
+            "Log loss"
+            if scale.columns == ("L",)
+            else f"{scale.columns[0]}, {scale.unit},"
+        )
+        _print(
+            what, [(name, record) for name, records, _ in ladders for record in records]
+        )
         show.line(
             f"{law} law, seed {seed or 0}; intervals of a measured run, with run noise"
         )
@@ -164,15 +218,35 @@ def _print(what: str, records: list[tuple[str, dict[str, Any]]]) -> None:
 
     show.table(
         f"{what} of held-out runs",
-        ["ladder", "decades held out", "runs: train", "test", "90% coverage", "90% interval score",
-         "90% width", "CRPS", "rms error", "bias"],
         [
-            [name + who, f"{r['hold_out_decades']:g}", str(r["n_train"]), str(r["n_test"]),
-             f"{s['coverage']['0.9']:.2f}", three(s["interval_score"]["0.9"]),
-             three(s["width"]["0.9"]), three(s["crps"]), three(s["rmse"]), three(s["bias"])]
-            for name, r in records for who, s in _scored(r).items()
+            "ladder",
+            "decades held out",
+            "runs: train",
+            "test",
+            "90% coverage",
+            "90% interval score",
+            "90% width",
+            "CRPS",
+            "rms error",
+            "bias",
         ],
-    )  # fmt: skip
+        [
+            [
+                name + who,
+                f"{r['hold_out_decades']:g}",
+                str(r["n_train"]),
+                str(r["n_test"]),
+                f"{s['coverage']['0.9']:.2f}",
+                three(s["interval_score"]["0.9"]),
+                three(s["width"]["0.9"]),
+                three(s["crps"]),
+                three(s["rmse"]),
+                three(s["bias"]),
+            ]
+            for name, r in records
+            for who, s in _scored(r).items()
+        ],
+    )
 
 
 def _scored(record: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -24,7 +24,9 @@ def points(texts: list[str]) -> dict[str, list[float]]:
         return {}
     each = [o.pairs(text.split(","), "--at", "C=4e23 or N=7e9,P=8") for text in texts]
     if len({tuple(sorted(one)) for one in each}) > 1:
-        msg = f"--at {texts[1]!r}: expected the inputs of the first, {', '.join(each[0])}"  # fmt: skip
+        msg = (
+            f"--at {texts[1]!r}: expected the inputs of the first, {', '.join(each[0])}"
+        )
         raise ValueError(msg)
     found: dict[str, list[float]] = {name: [] for name in each[0]}
     for text, one in zip(texts, each, strict=True):
@@ -45,7 +47,10 @@ def is_one(fit: Any) -> bool:
     from nstar.fits.fitting import Fit
     from nstar.predictions.responding import responds
 
-    return isinstance(fit, Fit) and (responds(fit.law) or (fit.law.inputs == ("C",) and fit.law.response.columns == ("L",)))  # fmt: skip
+    return isinstance(fit, Fit) and (
+        responds(fit.law)
+        or (fit.law.inputs == ("C",) and fit.law.response.columns == ("L",))
+    )
 
 
 def predicted(
@@ -61,12 +66,21 @@ def predicted(
     fit: Any = found.fit
     made = read(fit, at, seed)
     records: list[dict[str, Any]] = [
-        {"at": {n: v[i] for n, v in at.items()}, **_record(made, i, prob), "decades_beyond_data": _beyond(fit, at, i)}
+        {
+            "at": {n: v[i] for n, v in at.items()},
+            **_record(made, i, prob),
+            "decades_beyond_data": _beyond(fit, at, i),
+        }
         for i in range(made["law"].shape[1])
-    ]  # fmt: skip
+    ]
     checks = plainly([*check_fit(fit), *check_curve(fit, at)])
     response = {"column": fit.law.response.columns[0], "unit": _unit(fit)}
-    document = head.head(found, prob) | {"noise_seed": seed, "response": response, "predictions": records, "checks": [c.as_json() for c in checks]}  # fmt: skip
+    document = head.head(found, prob) | {
+        "noise_seed": seed,
+        "response": response,
+        "predictions": records,
+        "checks": [c.as_json() for c in checks],
+    }
     if json:
         show.as_json(document)
     else:
@@ -75,8 +89,16 @@ def predicted(
         show.table(
             f"{response['column']}, {response['unit']}; median [{percent(prob)} equal-tailed credible interval]",
             [*at, "of the law", "measured, with scatter", "beyond the largest run"],
-            [[*(amount(v) for v in r["at"].values()), numbers(r["law"]), numbers(r["measured"]), show.beyond(r["decades_beyond_data"])] for r in records],
-        )  # fmt: skip
+            [
+                [
+                    *(amount(v) for v in r["at"].values()),
+                    numbers(r["law"]),
+                    numbers(r["measured"]),
+                    show.beyond(r["decades_beyond_data"]),
+                ]
+                for r in records
+            ],
+        )
     show.finish(checks)
 
 
@@ -88,7 +110,11 @@ def _record(made: dict[str, "np.ndarray"], i: int, prob: float) -> dict[str, Any
 
 def _unit(fit: "Fit") -> str:
     columns = fit.law.response.columns
-    return fit.runs.loss_unit if columns == ("L",) else fit.law.response.unit.removeprefix("log ")  # fmt: skip
+    return (
+        fit.runs.loss_unit
+        if columns == ("L",)
+        else fit.law.response.unit.removeprefix("log ")
+    )
 
 
 def _beyond(fit: "Fit", at: dict[str, list[float]], i: int) -> float | None:
@@ -120,9 +146,15 @@ def compared(
     records, said = compare_curve(fit, theirs, at, prob, scope=scope)
     checks = plainly([*check_fit(fit), *check_curve(fit, at), *said])
     document: dict[str, Any] = head.head(found, prob) | {
-        "published": {"id": theirs.id, "law_form": theirs.law_form, "citation": theirs.citation},
-        "curve": records, "sentence": plain(sentence(records, theirs, prob)), "checks": [c.as_json() for c in checks],
-    }  # fmt: skip
+        "published": {
+            "id": theirs.id,
+            "law_form": theirs.law_form,
+            "citation": theirs.citation,
+        },
+        "curve": records,
+        "sentence": plain(sentence(records, theirs, prob)),
+        "checks": [c.as_json() for c in checks],
+    }
     if json:
         show.as_json(document)
     else:
@@ -132,15 +164,31 @@ def compared(
         show.table(
             f"Ours beside {theirs.id}; median [{percent(prob)} equal-tailed credible interval]",
             [*at, "ours", "theirs", "ours / theirs", "credible level of theirs"],
-            [[*(amount(v) for v in r["at"].values()), numbers(r["posterior"]), digits(r["published"], 3), numbers(r["ratio"]), f"{r['credible_level']:.2f}"] for r in records],
-        )  # fmt: skip
+            [
+                [
+                    *(amount(v) for v in r["at"].values()),
+                    numbers(r["posterior"]),
+                    digits(r["published"], 3),
+                    numbers(r["ratio"]),
+                    f"{r['credible_level']:.2f}",
+                ]
+                for r in records
+            ],
+        )
         show.line(f"Theirs: {theirs.law_form}, {theirs.citation}")
     show.finish(checks)
 
 
 def met(
-    found: "Found", target: float, chance: float, up_to: float | None, held: dict[str, float], prob: float, *, json: bool
-) -> None:  # fmt: skip
+    found: "Found",
+    target: float,
+    chance: float,
+    up_to: float | None,
+    held: dict[str, float],
+    prob: float,
+    *,
+    json: bool,
+) -> None:
     """Print where a curve meets a target."""
     from nstar.cli import head
     from nstar.predictions.curves import meet
@@ -155,14 +203,22 @@ def met(
     checks = plainly([*made.checks(), *check_fit(fit), *check_curve(fit, asked)])
     told = made.as_json(prob)
     response = {"column": fit.law.response.columns[0], "unit": _unit(fit)}
-    document = head.head(found, prob) | {"response": response} | told | {"checks": [c.as_json() for c in checks]}  # fmt: skip
+    document = (
+        head.head(found, prob)
+        | {"response": response}
+        | told
+        | {"checks": [c.as_json() for c in checks]}
+    )
     if json:
         show.as_json(document)
         show.finish(checks)
         return
     what = f"{response['column']} {target:g} with probability {percent(chance)}"
     if told["at"] is None:
-        show.line(f"No {made.along} up to {amount(made.up_to)} reaches {what}: the chance there is {share(told['reached'])}.", bold=True)  # fmt: skip
+        show.line(
+            f"No {made.along} up to {amount(made.up_to)} reaches {what}: the chance there is {share(told['reached'])}.",
+            bold=True,
+        )
     else:
         show.line(f"{what}: {made.along} = {amount(told['at'])}", bold=True)
     head.title(found)
@@ -173,5 +229,5 @@ def met(
         f"{made.along} at which {response['column']} {target:g} is first reached, quantiles of the law, without scatter",
         [percent(round(tail, 6)), "50%", percent(round(1 - tail, 6))],
         [[amount(v) if v else f"beyond {amount(made.up_to)}" for v in ends]],
-    )  # fmt: skip
+    )
     show.finish(checks)

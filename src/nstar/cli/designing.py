@@ -20,30 +20,121 @@ BY = {"regret": "saved", "variance": "variance", "entropy": "nats"}
 
 def add(app: typer.Typer) -> None:
     """Hang the command into the door."""
-    o.hang(app, (next, "nstar next llama3 --target 3.8e25 --pilot-budget 1e23 --sweep sweep.csv"))  # fmt: skip
+    o.hang(
+        app,
+        (
+            next,
+            "nstar next llama3 --target 3.8e25 --pilot-budget 1e23 --sweep sweep.csv",
+        ),
+    )
 
 
 def next(  # the builtin is not used here
     runs: o.Runs,
-    target: Annotated[float, typer.Option("--target", metavar="FLOP", help="The budget of the large run, in FLOP, as in 3.8e25.")],
-    pilot_budget: Annotated[float, typer.Option("--pilot-budget", metavar="FLOP", help="FLOP of all the runs to be made first.")],
-    candidates: Annotated[str | None, typer.Option("--candidates", metavar="FILE", help="A table of runs that can be made, with the runs' columns N, D or C and what else the law reads; those of one value of the column `profile` are made together.")] = None,
-    sizes: Annotated[str | None, typer.Option("--sizes", metavar="N,...", help="Sizes available: 100M,300M,1B.")] = None,
-    tokens: Annotated[str | None, typer.Option("--tokens", metavar="D,...", help="Tokens available: 10B,30B,100B.")] = None,
-    profile: Annotated[bool, typer.Option("--profile", help="Weigh whole isoFLOP profiles in place of single runs.")] = False,
-    parallel: Annotated[int, typer.Option("--parallel", metavar="COUNT", min=1, help="Runs, or profiles, that are made at once before the law is fitted again.")] = 1,
-    most: Annotated[int, typer.Option("--most", metavar="COUNT", min=1, help="Runs, or profiles, in all.")] = 12,
-    by: Annotated[str, typer.Option("--by", metavar="WHAT", help="What each run is to lower per FLOP: regret of the choice of size, variance of the large run's loss, or entropy of log N*.")] = "regret",
-    figure: Annotated[str | None, typer.Option("--figure", metavar="FILE", help="Draw where the runs lie (.svg, .png, .pdf).")] = None,
-    sweep: Annotated[str | None, typer.Option("--sweep", metavar="FILE", help="Write the runs to be made (.csv or .toml).")] = None,
-    multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
-    memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
-    hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
-    law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
-) -> None:  # fmt: skip
+    target: Annotated[
+        float,
+        typer.Option(
+            "--target",
+            metavar="FLOP",
+            help="The budget of the large run, in FLOP, as in 3.8e25.",
+        ),
+    ],
+    pilot_budget: Annotated[
+        float,
+        typer.Option(
+            "--pilot-budget",
+            metavar="FLOP",
+            help="FLOP of all the runs to be made first.",
+        ),
+    ],
+    candidates: Annotated[
+        str | None,
+        typer.Option(
+            "--candidates",
+            metavar="FILE",
+            help="A table of runs that can be made, with the runs' columns N, D or C and what else the law reads; those of one value of the column `profile` are made together.",
+        ),
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option("--sizes", metavar="N,...", help="Sizes available: 100M,300M,1B."),
+    ] = None,
+    tokens: Annotated[
+        str | None,
+        typer.Option(
+            "--tokens", metavar="D,...", help="Tokens available: 10B,30B,100B."
+        ),
+    ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile", help="Weigh whole isoFLOP profiles in place of single runs."
+        ),
+    ] = False,
+    parallel: Annotated[
+        int,
+        typer.Option(
+            "--parallel",
+            metavar="COUNT",
+            min=1,
+            help="Runs, or profiles, that are made at once before the law is fitted again.",
+        ),
+    ] = 1,
+    most: Annotated[
+        int,
+        typer.Option(
+            "--most", metavar="COUNT", min=1, help="Runs, or profiles, in all."
+        ),
+    ] = 12,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="WHAT",
+            help="What each run is to lower per FLOP: regret of the choice of size, variance of the large run's loss, or entropy of log N*.",
+        ),
+    ] = "regret",
+    figure: Annotated[
+        str | None,
+        typer.Option(
+            "--figure",
+            metavar="FILE",
+            help="Draw where the runs lie (.svg, .png, .pdf).",
+        ),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            "--sweep", metavar="FILE", help="Write the runs to be made (.csv or .toml)."
+        ),
+    ] = None,
+    multiple_of: o.MultipleOf = None,
+    max_params: o.MaxParams = None,
+    max_tokens: o.MaxTokens = None,
+    params: o.Params = None,
+    memory: o.Memory = None,
+    bytes_per_param: o.BytesPerParam = None,
+    unique_tokens: o.UniqueTokens = None,
+    max_epochs: o.MaxEpochs = None,
+    hardware: Hardware = None,
+    precision: Precision = None,
+    mfu: Mfu = None,
+    goodput: Goodput = None,
+    price: Price = None,
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+) -> None:
     """Choose the runs to make before a large one.
 
     A run is worth what it lowers: the expected regret of choosing the large run's size, in
@@ -67,16 +158,37 @@ def next(  # the builtin is not used here
 
     if sweep:
         require_writable(sweep, *KINDS, option="--sweep")
-    kind = require_writable(figure, ".svg", ".png", ".pdf", option="--figure").suffix[1:] if figure else ""  # fmt: skip
+    kind = (
+        require_writable(figure, ".svg", ".png", ".pdf", option="--figure").suffix[1:]
+        if figure
+        else ""
+    )
     available = amounts(sizes, "--sizes"), amounts(tokens, "--tokens")
     limits = o.limits(
-        multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
-        memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
-    )  # fmt: skip
+        multiple_of=multiple_of,
+        max_params=max_params,
+        max_tokens=max_tokens,
+        params=params,
+        memory=memory,
+        bytes_per_param=bytes_per_param,
+        unique_tokens=unique_tokens,
+        max_epochs=max_epochs,
+    )
     bill = bill_of(hardware, precision, mfu, goodput, price)
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        set_name=priors,
+    )
     found = get_fit(asked, surface=True)
     from nstar.cli import head
     from nstar.design.piloting import next_runs
@@ -84,18 +196,32 @@ def next(  # the builtin is not used here
     from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
-    there = _there(found.fit, pilot_budget, candidates, available, profile=profile, columns=columns)  # fmt: skip
+    there = _there(
+        found.fit, pilot_budget, candidates, available, profile=profile, columns=columns
+    )
     chosen = next_runs(
-        found.fit, target, pilot_budget, there, by=BY[by], parallel=parallel, most=most,
-        limits=limits, seed=found.fit.seed if seed is None else seed,
-    )  # fmt: skip
+        found.fit,
+        target,
+        pilot_budget,
+        there,
+        by=BY[by],
+        parallel=parallel,
+        most=most,
+        limits=limits,
+        seed=found.fit.seed if seed is None else seed,
+    )
     checks = plainly([*check_fit(found.fit), *chosen.checks()])
     document = head.head(found, prob) | chosen.as_json(prob)
     document["by"], document["sweep"] = by, rows_of(document["steps"])
-    document |= {"bill": bill.words() if bill else None, "currency": bill.currency if bill else None}  # fmt: skip
+    document |= {
+        "bill": bill.words() if bill else None,
+        "currency": bill.currency if bill else None,
+    }
     for step in document["steps"]:
         step["takes"] = taken(bill, step["C"], prob) if bill else None
-        step["worth_takes"] = taken(bill, step["worth"], prob) if bill and step["worth"] else None  # fmt: skip
+        step["worth_takes"] = (
+            taken(bill, step["worth"], prob) if bill and step["worth"] else None
+        )
     document["checks"] = [c.as_json() for c in checks]
     if sweep:
         write(sweep, document["sweep"])
@@ -126,8 +252,14 @@ def amounts(text: str | None, option: str) -> list[float]:
 
 
 def _there(
-    fit: "Fit | Average", pilot: float, file: str | None, available: tuple[list[float], list[float]], *, profile: bool, columns: str | None,
-) -> "Candidates | None":  # fmt: skip
+    fit: "Fit | Average",
+    pilot: float,
+    file: str | None,
+    available: tuple[list[float], list[float]],
+    *,
+    profile: bool,
+    columns: str | None,
+) -> "Candidates | None":
     """The candidates as they were asked for; none for the usual ones."""
     from nstar.design import candidates
 
@@ -149,26 +281,62 @@ def _print(document: dict[str, Any], prob: float) -> None:
     had, steps, action = document["before"], document["steps"], document["action"]
     left = steps[-1] if steps else None
     if action:
-        after = f"; after {len(steps)} steps of {flop(document['spent'])} FLOP {digits(left['regret_left'], 2)} on average" if left else ""  # fmt: skip
+        after = (
+            f"; after {len(steps)} steps of {flop(document['spent'])} FLOP {digits(left['regret_left'], 2)} on average"
+            if left
+            else ""
+        )
         show.line(
             f"At {flop(document['target'])} FLOP the run of least expected loss has {count(action['N'])} parameters on {count(action['D'])} tokens. "
             f"Its expected regret is {digits(had['regret'], 2)} of loss{after}.",
             bold=True,
-        )  # fmt: skip
+        )
     rows = [
         [
-            str(s["step"]), str(s["round"]), _runs(s["runs"]), flop(s["C"]),
-            *([numbers(s["runs"][0]["expected"], 4)] if len(s["runs"]) == 1 and s["runs"][0]["expected"] else ["–"]),
-            digits(s["saved"], 2), "–" if s["worth"] is None else flop(s["worth"]), _ratio(s["worth_per_cost"]),
-            digits(s["sd_left"], 2), f"{s['log_N_sd_left']:.3f}", *_money(s),
+            str(s["step"]),
+            str(s["round"]),
+            _runs(s["runs"]),
+            flop(s["C"]),
+            *(
+                [numbers(s["runs"][0]["expected"], 4)]
+                if len(s["runs"]) == 1 and s["runs"][0]["expected"]
+                else ["–"]
+            ),
+            digits(s["saved"], 2),
+            "–" if s["worth"] is None else flop(s["worth"]),
+            _ratio(s["worth_per_cost"]),
+            digits(s["sd_left"], 2),
+            f"{s['log_N_sd_left']:.3f}",
+            *_money(s),
         ]
         for s in steps
-    ]  # fmt: skip
-    header = ["step", "round", "runs (N on D)", "FLOP it costs", "loss it would measure", "loss it saves", "worth (FLOP)", "worth / cost", "sd of loss left", "sd of log N* left"]  # fmt: skip
+    ]
+    header = [
+        "step",
+        "round",
+        "runs (N on D)",
+        "FLOP it costs",
+        "loss it would measure",
+        "loss it saves",
+        "worth (FLOP)",
+        "worth / cost",
+        "sd of loss left",
+        "sd of log N* left",
+    ]
     if steps and steps[0]["takes"]:
-        header += ["accelerator-hours"] + ([f"cost ({document['currency']})", f"worth ({document['currency']})"] if steps[0]["takes"]["cost"] else [])  # fmt: skip
-    show.table(f"{document['candidates']} candidates; each step given those before it; intervals are {percent(prob)} equal-tailed, with run noise", header, rows)  # fmt: skip
-    show.line(f"Before them the loss of the large run has sd {digits(had['sd'], 2)} and log N* {had['log_N_sd']:.3f}: the law's, without run noise.")  # fmt: skip
+        header += ["accelerator-hours"] + (
+            [f"cost ({document['currency']})", f"worth ({document['currency']})"]
+            if steps[0]["takes"]["cost"]
+            else []
+        )
+    show.table(
+        f"{document['candidates']} candidates; each step given those before it; intervals are {percent(prob)} equal-tailed, with run noise",
+        header,
+        rows,
+    )
+    show.line(
+        f"Before them the loss of the large run has sd {digits(had['sd'], 2)} and log N* {had['log_N_sd']:.3f}: the law's, without run noise."
+    )
     show.line(_stopping(document))
     if document["bill"]:
         show.line(document["bill"])
@@ -215,4 +383,8 @@ def _money(step: dict[str, Any]) -> list[str]:
     if not step["takes"]["cost"]:
         return hours
     worth = step["worth_takes"]
-    return [*hours, counts(step["takes"]["cost"]), counts(worth["cost"]) if worth else "–"]  # fmt: skip
+    return [
+        *hours,
+        counts(step["takes"]["cost"]),
+        counts(worth["cost"]) if worth else "–",
+    ]

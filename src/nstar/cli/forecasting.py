@@ -14,32 +14,83 @@ if TYPE_CHECKING:
     from nstar.ledger.entries import Ledger
 
 FILE = "forecasts.jsonl"
-Place = Annotated[str, typer.Argument(metavar="LEDGER", help="The ledger, or the folder that has it as forecasts.jsonl.")]  # fmt: skip
-Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Who or why, kept with the entry.")]  # fmt: skip
+Place = Annotated[
+    str,
+    typer.Argument(
+        metavar="LEDGER",
+        help="The ledger, or the folder that has it as forecasts.jsonl.",
+    ),
+]
+Note = Annotated[
+    str, typer.Option("--note", metavar="TEXT", help="Who or why, kept with the entry.")
+]
 
 
 def add(app: typer.Typer) -> None:
     """Hang the commands into the door."""
     o.hang(
         app,
-        (forecast, "nstar forecast ladder.nc --at 7e9,1.4e11 --name hero --ledger forecasts.jsonl"),
+        (
+            forecast,
+            "nstar forecast ladder.nc --at 7e9,1.4e11 --name hero --ledger forecasts.jsonl",
+        ),
         (outcome, "nstar outcome forecasts.jsonl --name hero --loss 2.234"),
         (ledger, "nstar ledger forecasts.jsonl"),
-    )  # fmt: skip
+    )
 
 
 def forecast(
     runs: o.Runs,
-    name: Annotated[list[str], typer.Option("--name", metavar="NAME", help="Of the forecast; one for each --at, then one for each --budget. Repeatable.")],
-    at: Annotated[list[str] | None, typer.Option("--at", metavar="N,D", help="The run: its parameters and tokens, as in 7e9,1.4e11. Repeatable.")] = None,
-    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="The run that nstar plan recommends for this budget. Repeatable.")] = None,
-    ledger: Annotated[str, typer.Option("--ledger", metavar="FILE", help="Where it is frozen: a file, made if it is not there, or a folder.")] = FILE,
-    note: Note = "", law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None,
-    where: o.Where = None, flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None,
-    seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
-    pool: o.Pool = None, group: o.Group = None,
-) -> None:  # fmt: skip
+    name: Annotated[
+        list[str],
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="Of the forecast; one for each --at, then one for each --budget. Repeatable.",
+        ),
+    ],
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at",
+            metavar="N,D",
+            help="The run: its parameters and tokens, as in 7e9,1.4e11. Repeatable.",
+        ),
+    ] = None,
+    budget: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--budget",
+            "-C",
+            metavar="FLOP",
+            help="The run that nstar plan recommends for this budget. Repeatable.",
+        ),
+    ] = None,
+    ledger: Annotated[
+        str,
+        typer.Option(
+            "--ledger",
+            metavar="FILE",
+            help="Where it is frozen: a file, made if it is not there, or a folder.",
+        ),
+    ] = FILE,
+    note: Note = "",
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+    pool: o.Pool = None,
+    group: o.Group = None,
+) -> None:
     """Freeze a prediction before its run, to be scored after.
 
     The whole predictive distribution goes into the ledger with its date, all that it
@@ -47,8 +98,20 @@ def forecast(
     fails, and is marked.
     """
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        pool,
+        priors,
+    )
     wanted = _wanted(name, at or [], budget or [])
     require_prob(prob)
     _ready(ledger, list(wanted))
@@ -77,7 +140,11 @@ def forecast(
     checks = [*dict.fromkeys(check for one in made for check in one.checks)]
     if json:
         said = {"ledger": str(file), "head": book.head, "frozen": told["forecasts"]}
-        show.as_json(head.head(found, prob, group) | said | {"checks": [c.as_json() for c in checks]})  # fmt: skip
+        show.as_json(
+            head.head(found, prob, group)
+            | said
+            | {"checks": [c.as_json() for c in checks]}
+        )
     else:
         head.title(found, group)
         show.checks(checks)
@@ -89,14 +156,47 @@ def forecast(
 
 def outcome(
     ledger: Place = FILE,
-    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The forecast whose run is done.")] = None,
-    loss: Annotated[float | None, typer.Option("--loss", metavar="L", help="The loss it measured, in the unit of the fitted losses.")] = None,
-    runs: Annotated[str | None, typer.Option("--runs", metavar="TABLE", help="In place of a name and a loss: measured runs with N, D and L; those within 1 % of an open forecast's N and D are its outcome.")] = None,
-    columns: o.Columns = None, where: o.Where = None,
-    measured: Annotated[str | None, typer.Option("--measured", metavar="DATE", help="When the loss was known, as in 2026-01-31; now unless given.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="The run was measured again: the earlier loss stays, this one counts.")] = False,
-    note: Note = "", prob: o.Prob = 0.9, json: o.Json = False,
-) -> None:  # fmt: skip
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="The forecast whose run is done."),
+    ] = None,
+    loss: Annotated[
+        float | None,
+        typer.Option(
+            "--loss",
+            metavar="L",
+            help="The loss it measured, in the unit of the fitted losses.",
+        ),
+    ] = None,
+    runs: Annotated[
+        str | None,
+        typer.Option(
+            "--runs",
+            metavar="TABLE",
+            help="In place of a name and a loss: measured runs with N, D and L; those within 1 % of an open forecast's N and D are its outcome.",
+        ),
+    ] = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    measured: Annotated[
+        str | None,
+        typer.Option(
+            "--measured",
+            metavar="DATE",
+            help="When the loss was known, as in 2026-01-31; now unless given.",
+        ),
+    ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="The run was measured again: the earlier loss stays, this one counts.",
+        ),
+    ] = False,
+    note: Note = "",
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+) -> None:
     """Enter the loss that a run reached, and score its forecast.
 
     The forecast itself is never changed: the outcome is an entry of its own.
@@ -122,10 +222,18 @@ def outcome(
     told, checks = as_json(book, prob), track_record(book).checks()
     scored = [one for one in told["forecasts"] if one["name"] in found]
     if json:
-        show.as_json({
-            "ledger": str(file), "head": book.head, "prob": prob, "interval": "equal-tailed", "scored": scored,
-            "not_forecast": left, "record": told["record"], "checks": [c.as_json() for c in checks],
-        })  # fmt: skip
+        show.as_json(
+            {
+                "ledger": str(file),
+                "head": book.head,
+                "prob": prob,
+                "interval": "equal-tailed",
+                "scored": scored,
+                "not_forecast": left,
+                "record": told["record"],
+                "checks": [c.as_json() for c in checks],
+            }
+        )
     else:
         show.checks(checks)
         for one in scored:
@@ -139,9 +247,17 @@ def outcome(
 
 def ledger(
     ledger: Place = FILE,
-    holds: Annotated[list[str] | None, typer.Option("--holds", metavar="HASH", help="A hash that was noted when an entry was made, or its first 12 digits: refuse a ledger that lost it. Repeatable.")] = None,
-    prob: o.Prob = 0.9, json: o.Json = False,
-) -> None:  # fmt: skip
+    holds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--holds",
+            metavar="HASH",
+            help="A hash that was noted when an entry was made, or its first 12 digits: refuse a ledger that lost it. Repeatable.",
+        ),
+    ] = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+) -> None:
     """List a project's forecasts, and how they have fared.
 
     Every line is held to its hash and to the line before; a ledger that was changed is
@@ -156,7 +272,14 @@ def ledger(
         book.require(hash)
     told, checks = as_json(book, prob), track_record(book).checks()
     if json:
-        show.as_json(told | {"prob": prob, "interval": "equal-tailed", "checks": [c.as_json() for c in checks]})  # fmt: skip
+        show.as_json(
+            told
+            | {
+                "prob": prob,
+                "interval": "equal-tailed",
+                "checks": [c.as_json() for c in checks],
+            }
+        )
     else:
         from nstar.ledger.tables import forecasts
         from nstar.wording import percent
@@ -250,16 +373,38 @@ def _print_frozen(told: list[dict[str, Any]], prob: float) -> None:
 
     show.table(
         f"Frozen; loss, median [{percent(prob)} equal-tailed credible interval]",
-        ["forecast", "N (parameters)", "D (tokens)", "C (FLOP)", "a measured run, with run noise", "loss of the law", "decades beyond the largest run", "hash"],
         [
-            [one["name"], count(one["N"]), count(one["D"]), flop(one["C"]), numbers(one["measured"], 4),
-             numbers(one["loss"], 4), NONE if one["decades_beyond_data"] is None else f"{one['decades_beyond_data']:.1f}", one["hash"][:12]]
+            "forecast",
+            "N (parameters)",
+            "D (tokens)",
+            "C (FLOP)",
+            "a measured run, with run noise",
+            "loss of the law",
+            "decades beyond the largest run",
+            "hash",
+        ],
+        [
+            [
+                one["name"],
+                count(one["N"]),
+                count(one["D"]),
+                flop(one["C"]),
+                numbers(one["measured"], 4),
+                numbers(one["loss"], 4),
+                NONE
+                if one["decades_beyond_data"] is None
+                else f"{one['decades_beyond_data']:.1f}",
+                one["hash"][:12],
+            ]
             for one in told
         ],
-    )  # fmt: skip
+    )
     for one in told:
         if one["status"] == "FAIL":
-            show.line(f"{one['name']} is frozen although a check FAILs, and is marked so.", bold=True)  # fmt: skip
+            show.line(
+                f"{one['name']} is frozen although a check FAILs, and is marked so.",
+                bold=True,
+            )
 
 
 def _print_scored(one: dict[str, Any], prob: float) -> None:
@@ -285,7 +430,9 @@ def _print_record(told: dict[str, Any]) -> None:
     if record["counted"]:
         show.table("How the project's forecasts have fared", *coverage(told))
         show.line(means(told))
-    show.line(f"{record['counted']} counted of {record['scored']} scored; open: {', '.join(record['open']) or 'none'}")  # fmt: skip
+    show.line(
+        f"{record['counted']} counted of {record['scored']} scored; open: {', '.join(record['open']) or 'none'}"
+    )
 
 
 def _print_head(file: str, book: "Ledger") -> None:

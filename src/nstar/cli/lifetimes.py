@@ -13,21 +13,63 @@ from nstar.cli.source import get_fit, tell
 
 def add(app: typer.Typer) -> None:
     """Hang the command into the door."""
-    o.hang(app, (lifetime, "nstar lifetime ladder.nc --counts counts.csv --budget 1e24 --problems 1e9 --tokens 500"))  # fmt: skip
+    o.hang(
+        app,
+        (
+            lifetime,
+            "nstar lifetime ladder.nc --counts counts.csv --budget 1e24 --problems 1e9 --tokens 500",
+        ),
+    )
 
 
 def lifetime(
     runs: o.Runs,
-    counts: Annotated[str, typer.Option("--counts", metavar="TABLE", help="Counts of several models, one row a problem: L (their training loss), samples, successes.")],
-    budget: Annotated[float, typer.Option("--budget", "-C", metavar="FLOP", help="FLOP of training and of all samples.")],
-    problems: Annotated[str, typer.Option("--problems", metavar="Q", help="Asked over the lifetime: 1e9, 10B.")],
-    tokens: Annotated[str, typer.Option("--tokens", metavar="T", help="Generated in a sample.")],
-    samples: Annotated[str, typer.Option("--samples", metavar="K,...", help="Samples of a problem that are tried.")] = "1,4,16,64,256",
-    law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
-) -> None:  # fmt: skip
+    counts: Annotated[
+        str,
+        typer.Option(
+            "--counts",
+            metavar="TABLE",
+            help="Counts of several models, one row a problem: L (their training loss), samples, successes.",
+        ),
+    ],
+    budget: Annotated[
+        float,
+        typer.Option(
+            "--budget",
+            "-C",
+            metavar="FLOP",
+            help="FLOP of training and of all samples.",
+        ),
+    ],
+    problems: Annotated[
+        str,
+        typer.Option(
+            "--problems", metavar="Q", help="Asked over the lifetime: 1e9, 10B."
+        ),
+    ],
+    tokens: Annotated[
+        str, typer.Option("--tokens", metavar="T", help="Generated in a sample.")
+    ],
+    samples: Annotated[
+        str,
+        typer.Option(
+            "--samples", metavar="K,...", help="Samples of a problem that are tried."
+        ),
+    ] = "1,4,16,64,256",
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+) -> None:
     """Choose size, tokens and samples for one lifetime's budget.
 
     RUNS is a ladder or a fit of a loss surface; --columns and --where are of it.  The
@@ -40,8 +82,19 @@ def lifetime(
 
     asked_of, long = amount(problems, "--problems"), amount(tokens, "--tokens")
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        set_name=priors,
+    )
     found = get_fit(asked, surface=True)
     from nstar.cli import head
     from nstar.fits.fitting import Fit, fit
@@ -57,13 +110,30 @@ def lifetime(
         raise ValueError(msg)
     tell(f"counts {counts}: populations by training loss")
     solved = fit(read_runs(counts), RepeatedBySize(by="L"), seed=seed or 0)
-    records = joint(loss, solved, budget, problems=asked_of, tokens=long, samples=tried, prob=prob, seed=seed or 0)  # fmt: skip
+    records = joint(
+        loss,
+        solved,
+        budget,
+        problems=asked_of,
+        tokens=long,
+        samples=tried,
+        prob=prob,
+        seed=seed or 0,
+    )
     own = [c._replace(name=f"counts: {c.name}") for c in check_fit(solved)]
     checks = plainly([*check_joint(loss, solved, records), *check_fit(loss), *own])
     document: dict[str, Any] = head.head(found, prob) | {
-        "counts": {"data": solved.runs.source, "data_sha256": solved.runs.sha256, "rows": len(solved.runs)},
-        "budget": budget, "problems": asked_of, "tokens": long, "choices": records, "checks": [c.as_json() for c in checks],
-    }  # fmt: skip
+        "counts": {
+            "data": solved.runs.source,
+            "data_sha256": solved.runs.sha256,
+            "rows": len(solved.runs),
+        },
+        "budget": budget,
+        "problems": asked_of,
+        "tokens": long,
+        "choices": records,
+        "checks": [c.as_json() for c in checks],
+    }
     if json:
         show.as_json(document)
     else:
@@ -82,9 +152,28 @@ def _print(told: dict[str, Any], prob: float) -> None:
         f"{flop(told['budget'])} FLOP for training and {count(told['problems'])} problems: {count(best['N'])} parameters on {count(best['D'])} tokens, "
         f"{best['samples']} samples of a problem, which solve {shares(best['pass_at_k'])}.",
         bold=True,
-    )  # fmt: skip
+    )
     show.table(
         f"Best size and tokens for each number of samples; median [{percent(prob)} equal-tailed credible interval]",
-        ["samples", "N (parameters)", "D (tokens)", "training's share", "loss", "new problems solved", "probability of being the best"],
-        [[str(r["samples"]), count(r["N"]), count(r["D"]), share(r["training"]), numbers(r["loss"], 4), shares(r["pass_at_k"]), share(r["best"])] for r in told["choices"]],
-    )  # fmt: skip
+        [
+            "samples",
+            "N (parameters)",
+            "D (tokens)",
+            "training's share",
+            "loss",
+            "new problems solved",
+            "probability of being the best",
+        ],
+        [
+            [
+                str(r["samples"]),
+                count(r["N"]),
+                count(r["D"]),
+                share(r["training"]),
+                numbers(r["loss"], 4),
+                shares(r["pass_at_k"]),
+                share(r["best"]),
+            ]
+            for r in told["choices"]
+        ],
+    )

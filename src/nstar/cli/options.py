@@ -151,14 +151,64 @@ Budgets = Annotated[
         help="Training budget in FLOP, as in 3.8e25. Repeatable.",
     ),
 ]
-MultipleOf = Annotated[str | None, typer.Option("--multiple-of", metavar="N", help="Recommend sizes that are multiples of this: 1B.")]  # fmt: skip
-MaxParams = Annotated[str | None, typer.Option("--max-params", metavar="N", help="Largest size that may be recommended: 500B.")]  # fmt: skip
-MaxTokens = Annotated[str | None, typer.Option("--max-tokens", metavar="D", help="Most tokens that a run may see: 15T.")]  # fmt: skip
-Params = Annotated[str | None, typer.Option("--params", metavar="N", help="The only size that may be recommended: 8B.")]  # fmt: skip
-Memory = Annotated[str | None, typer.Option("--memory", metavar="BYTES", help="Memory that is to hold the model: 640GB, 80GiB.")]  # fmt: skip
-BytesPerParam = Annotated[str | None, typer.Option("--bytes-per-param", metavar="BYTES", help="Of that memory: 2 (weights in bf16) unless given; training with Adam in mixed precision takes 16 to 18.")]  # fmt: skip
-UniqueTokens = Annotated[str | None, typer.Option("--unique-tokens", metavar="D", help="Unique tokens there are: 2T. A law that knows of repetition (data_constrained) repeats them as it helps; others see them once.")]  # fmt: skip
-MaxEpochs = Annotated[str | None, typer.Option("--max-epochs", metavar="TIMES", help="Most times that a run may see them; up to 4 are nearly as good as fresh ones.")]  # fmt: skip
+MultipleOf = Annotated[
+    str | None,
+    typer.Option(
+        "--multiple-of",
+        metavar="N",
+        help="Recommend sizes that are multiples of this: 1B.",
+    ),
+]
+MaxParams = Annotated[
+    str | None,
+    typer.Option(
+        "--max-params", metavar="N", help="Largest size that may be recommended: 500B."
+    ),
+]
+MaxTokens = Annotated[
+    str | None,
+    typer.Option(
+        "--max-tokens", metavar="D", help="Most tokens that a run may see: 15T."
+    ),
+]
+Params = Annotated[
+    str | None,
+    typer.Option(
+        "--params", metavar="N", help="The only size that may be recommended: 8B."
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="BYTES",
+        help="Memory that is to hold the model: 640GB, 80GiB.",
+    ),
+]
+BytesPerParam = Annotated[
+    str | None,
+    typer.Option(
+        "--bytes-per-param",
+        metavar="BYTES",
+        help="Of that memory: 2 (weights in bf16) unless given; training with Adam in mixed precision takes 16 to 18.",
+    ),
+]
+UniqueTokens = Annotated[
+    str | None,
+    typer.Option(
+        "--unique-tokens",
+        metavar="D",
+        help="Unique tokens there are: 2T. A law that knows of repetition (data_constrained) repeats them as it helps; others see them once.",
+    ),
+]
+MaxEpochs = Annotated[
+    str | None,
+    typer.Option(
+        "--max-epochs",
+        metavar="TIMES",
+        help="Most times that a run may see them; up to 4 are nearly as good as fresh ones.",
+    ),
+]
 Cache = Annotated[
     bool,
     typer.Option(
@@ -234,7 +284,11 @@ def limits(**texts: str | None) -> "Limits":
     if "bytes_per_param" in given and "memory" not in given:
         msg = f"--bytes-per-param {given['bytes_per_param']}: of which memory? give --memory too, as in --memory 640GB"
         raise ValueError(msg)
-    return Limits(**{
-        name: (memory if name == "memory" else amount)(text, f"--{name.replace('_', '-')}")
-        for name, text in given.items()
-    })  # fmt: skip
+    return Limits(
+        **{
+            name: (memory if name == "memory" else amount)(
+                text, f"--{name.replace('_', '-')}"
+            )
+            for name, text in given.items()
+        }
+    )

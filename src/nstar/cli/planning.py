@@ -20,25 +20,60 @@ def add(app: typer.Typer) -> None:
 
 
 def plan(
-    runs: o.Runs, budget: o.Budgets,
-    multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
-    memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
-    law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
-    pool: o.Pool = None, group: o.Group = None,
-) -> None:  # fmt: skip
+    runs: o.Runs,
+    budget: o.Budgets,
+    multiple_of: o.MultipleOf = None,
+    max_params: o.MaxParams = None,
+    max_tokens: o.MaxTokens = None,
+    params: o.Params = None,
+    memory: o.Memory = None,
+    bytes_per_param: o.BytesPerParam = None,
+    unique_tokens: o.UniqueTokens = None,
+    max_epochs: o.MaxEpochs = None,
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+    pool: o.Pool = None,
+    group: o.Group = None,
+) -> None:
     """Say what to train with a budget, with intervals."""
     o.require_prob(prob)
     o.require_positive("--budget", budget, "3.8e25")
     limits = o.limits(
-        multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
-        memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
-    )  # fmt: skip
+        multiple_of=multiple_of,
+        max_params=max_params,
+        max_tokens=max_tokens,
+        params=params,
+        memory=memory,
+        bytes_per_param=bytes_per_param,
+        unique_tokens=unique_tokens,
+        max_epochs=max_epochs,
+    )
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        pool,
+        priors,
+    )
     found = get_fit(asked)
     from nstar.cli import head
     from nstar.plans.planning import plan as make_plan
@@ -80,18 +115,27 @@ def _print_plan(
 
     rows = [
         [
-            flop(r["C"]), counts(r["N"]), counts(r["D"]), numbers(r["tokens_per_parameter"]),
+            flop(r["C"]),
+            counts(r["N"]),
+            counts(r["D"]),
+            numbers(r["tokens_per_parameter"]),
             numbers(r["loss"], 4) if r["loss"] else "none in this law",
             numbers(r["regret"], 2) if r["regret"] else "none in this law",
         ]
         for r in budgets
-    ]  # fmt: skip
+    ]
     show.table(
         f"Compute-optimal runs; median [{percent(prob)} equal-tailed credible interval] of the law's line",
-        ["budget (FLOP)", "N* (parameters)", "D* (tokens)", "tokens per parameter",
-         "loss of the recommended run", "regret"],
+        [
+            "budget (FLOP)",
+            "N* (parameters)",
+            "D* (tokens)",
+            "tokens per parameter",
+            "loss of the recommended run",
+            "regret",
+        ],
         rows,
-    )  # fmt: skip
+    )
     if any(r["regret"] for r in budgets):
         show.line(
             "The recommended run is that of least expected loss; regret is the loss it gives "
@@ -122,22 +166,63 @@ def _print_limited(budgets: list[dict[str, Any]]) -> None:
     for r in budgets:
         run, cost = r["recommended"], r["limits_cost"]
         said = f"At {flop(r['C'])} FLOP within the limits: {count(run['N'])} parameters on {count(run['D'])} tokens{show.epochs(run)}, loss {numbers(r['loss'], 4)}"
-        said += f"; the limits cost {digits(cost, 2)} of expected loss" if cost is not None else ""  # fmt: skip
+        said += (
+            f"; the limits cost {digits(cost, 2)} of expected loss"
+            if cost is not None
+            else ""
+        )
         show.line(said + ".", bold=True)
 
 
 def compare(
     runs: o.Runs,
-    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="Training budget in FLOP, as in 3.8e25. Repeatable.")] = None,
-    at: Annotated[list[str] | None, typer.Option("--at", metavar="NAME=X", help="Where a curve is read, by what the law reads: k=100, C=1e22, N=1e9,P=4. Repeatable.")] = None,
-    our_compute: Annotated[str, typer.Option("--our-compute", metavar="SCOPE", help="What a curve's own C counts: training, or forward passes alone.")] = "training",
-    published: Annotated[str, typer.Option(metavar="ID", help="A published fit; `nstar published` lists them.")] = "llama3",
-    law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None,
-    where: o.Where = None, flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None,
-    seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
-    pool: o.Pool = None, group: o.Group = None,
-) -> None:  # fmt: skip
+    budget: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--budget",
+            "-C",
+            metavar="FLOP",
+            help="Training budget in FLOP, as in 3.8e25. Repeatable.",
+        ),
+    ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at",
+            metavar="NAME=X",
+            help="Where a curve is read, by what the law reads: k=100, C=1e22, N=1e9,P=4. Repeatable.",
+        ),
+    ] = None,
+    our_compute: Annotated[
+        str,
+        typer.Option(
+            "--our-compute",
+            metavar="SCOPE",
+            help="What a curve's own C counts: training, or forward passes alone.",
+        ),
+    ] = "training",
+    published: Annotated[
+        str,
+        typer.Option(
+            metavar="ID", help="A published fit; `nstar published` lists them."
+        ),
+    ] = "llama3",
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+    pool: o.Pool = None,
+    group: o.Group = None,
+) -> None:
     """Hold a posterior, or a curve, beside a published fit."""
     o.require_prob(prob)
     o.require_positive("--budget", budget or [], "3.8e25")
@@ -152,8 +237,20 @@ def compare(
 
     theirs = registry.get(published)
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        pool,
+        priors,
+    )
     found = get_fit(asked)
     if named or curves.is_one(found.fit):
         curves.compared(
@@ -171,15 +268,18 @@ def compare(
     )
     document: dict[str, Any] = head.head(found, prob, group) | {
         "published": {
-            "id": theirs.id, "law_form": theirs.law_form, "citation": theirs.citation,
-            "params_counted": theirs.params_counted, "printed": theirs.printed,
+            "id": theirs.id,
+            "law_form": theirs.law_form,
+            "citation": theirs.citation,
+            "params_counted": theirs.params_counted,
+            "printed": theirs.printed,
         },
         "budgets": held.table(prob),
         "exponents": held.exponents(prob),
         "exponents_over": held.plan.slope_over,
         "sentence": plain(held.sentence(prob)),
         "checks": [c.as_json() for c in checks],
-    }  # fmt: skip
+    }
     if json:
         show.as_json(document)
     else:
@@ -197,9 +297,16 @@ def _print_beside(document: dict[str, Any], prob: float) -> None:
     theirs = document["published"]
     show.table(
         f"Ours beside {theirs['id']}; median [{percent(prob)} equal-tailed credible interval]",
-        ["budget (FLOP)", "quantity", "ours", "theirs", "ours / theirs", "credible level of theirs"],
+        [
+            "budget (FLOP)",
+            "quantity",
+            "ours",
+            "theirs",
+            "ours / theirs",
+            "credible level of theirs",
+        ],
         beside(document["budgets"], document["exponents"], document["exponents_over"]),
-    )  # fmt: skip
+    )
     show.line(
         "The credible level is the probability of the smallest of our intervals that holds "
         "their value: near 0 it lies in our middle, near 1 far out."

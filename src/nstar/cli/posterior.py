@@ -24,19 +24,42 @@ def add(app: typer.Typer) -> None:
 
 
 def fit(
-    runs: o.Runs, law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, pool: o.Pool = None,
-    columns: o.Columns = None, where: o.Where = None, flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None, seed: o.Seed = None, prob: o.Prob = 0.9,
-    out: o.Out = None, json: o.Json = False, cache: o.Cache = True,
-) -> None:  # fmt: skip
+    runs: o.Runs,
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    pool: o.Pool = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    out: o.Out = None,
+    json: o.Json = False,
+    cache: o.Cache = True,
+) -> None:
     """Fit a law to runs and print its posterior.
 
     With --out the fit is saved, and every other command takes it in place of runs.
     """
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        pool,
+        priors,
+    )
     if asked.saved:
         msg = f"{runs} is a saved fit; print it with: nstar summary {runs}"
         raise ValueError(msg)
@@ -44,16 +67,38 @@ def fit(
 
 
 def summary(
-    runs: o.Runs, law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, pool: o.Pool = None,
-    columns: o.Columns = None, where: o.Where = None, flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None, seed: o.Seed = None, prob: o.Prob = 0.9,
-    json: o.Json = False, cache: o.Cache = True,
-) -> None:  # fmt: skip
+    runs: o.Runs,
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    pool: o.Pool = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+) -> None:
     """Print the posterior of a saved fit or of runs."""
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        pool,
+        priors,
+    )
     _summarise(asked, prob, json=json, out=None)
 
 
@@ -120,17 +165,31 @@ def _print(found: Found, unknowns: dict[str, dict[str, Any]], prob: float) -> No
     each = [name for name in unknowns if "[" in name]
     rows = [
         [
-            name, unknown(name.split(": ")[-1]), *(three(u[n]) for n in ("mean", "sd", "lower", "upper")),
-            f"{u['r_hat']:.3f}", f"{min(u['ess_bulk'], u['ess_tail']):.0f}",
+            name,
+            unknown(name.split(": ")[-1]),
+            *(three(u[n]) for n in ("mean", "sd", "lower", "upper")),
+            f"{u['r_hat']:.3f}",
+            f"{min(u['ess_bulk'], u['ess_tail']):.0f}",
             u["prior"] or "follows from the others",
         ]
-        for name, u in unknowns.items() if name not in each
-    ]  # fmt: skip
+        for name, u in unknowns.items()
+        if name not in each
+    ]
     show.table(
         f"Posterior; {percent(prob)} equal-tailed credible intervals of the law's unknowns",
-        ["unknown", "what it is", "mean", "sd", "lower", "upper", "R-hat", "ESS", "prior"],
+        [
+            "unknown",
+            "what it is",
+            "mean",
+            "sd",
+            "lower",
+            "upper",
+            "R-hat",
+            "ESS",
+            "prior",
+        ],
         rows,
-    )  # fmt: skip
+    )
     show.line(
         "R-hat says whether the chains agree (1.01 at most), ESS how many independent draws "
         "the chains are worth (400 at least)."

@@ -22,20 +22,49 @@ def add(app: typer.Typer) -> None:
 
 def predict(
     runs: o.Runs,
-    at: Annotated[list[str], typer.Option("--at", metavar="N,D", help="A run: its parameters and tokens, as in 7e9,1.4e11; or what the law reads, by name: C=4e23, N=1e9,P=8. Repeatable.")],
-    law: o.Law = None, noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None,
-    where: o.Where = None, flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None,
-    seed: o.Seed = None, prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
-    pool: o.Pool = None, group: o.Group = None,
-) -> None:  # fmt: skip
+    at: Annotated[
+        list[str],
+        typer.Option(
+            "--at",
+            metavar="N,D",
+            help="A run: its parameters and tokens, as in 7e9,1.4e11; or what the law reads, by name: C=4e23, N=1e9,P=8. Repeatable.",
+        ),
+    ],
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+    pool: o.Pool = None,
+    group: o.Group = None,
+) -> None:
     """Predict what runs not yet made reach: loss, error, accuracy."""
     o.require_prob(prob)
     named = curves.points(at) if all("=" in text for text in at) else None
     points = [] if named else [point(text) for text in at]
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        pool,
+        priors,
+    )
     found = get_fit(asked, surface=True)
     from nstar.fits.fitting import Fit
 
@@ -127,17 +156,27 @@ def _print(records: list[dict[str, Any]], prob: float) -> None:
 
     rows = [
         [
-            count(r["N"]), count(r["D"]), flop(r["C"]), numbers(r["loss"], 4),
-            numbers(r["measured"], 4), show.beyond(r["decades_beyond_data"]),
+            count(r["N"]),
+            count(r["D"]),
+            flop(r["C"]),
+            numbers(r["loss"], 4),
+            numbers(r["measured"], 4),
+            show.beyond(r["decades_beyond_data"]),
         ]
         for r in records
-    ]  # fmt: skip
+    ]
     show.table(
         f"Loss; median [{percent(prob)} equal-tailed credible interval]",
-        ["N (parameters)", "D (tokens)", "C (FLOP)", "loss of the law",
-         "a measured run, with run noise", "beyond the largest run"],
+        [
+            "N (parameters)",
+            "D (tokens)",
+            "C (FLOP)",
+            "loss of the law",
+            "a measured run, with run noise",
+            "beyond the largest run",
+        ],
         rows,
-    )  # fmt: skip
+    )
     show.table(
         "Where the variance of a measured run's log loss comes from",
         ["N (parameters)", "D (tokens)", *records[0]["shares"]],

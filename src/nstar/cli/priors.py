@@ -23,12 +23,29 @@ def add(app: typer.Typer) -> None:
 
 
 def prior(
-    runs: o.Runs, law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="Also N*, D* and loss at this budget under the prior. Repeatable.")] = None,
-    prob: o.Prob = 0.9, json: o.Json = False,
-) -> None:  # fmt: skip
+    runs: o.Runs,
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    budget: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--budget",
+            "-C",
+            metavar="FLOP",
+            help="Also N*, D* and loss at this budget under the prior. Repeatable.",
+        ),
+    ] = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+) -> None:
     """Show what the prior expects of runs like these.
 
     Tables are drawn from the prior at the runs' own inputs; what was measured should lie
@@ -37,8 +54,19 @@ def prior(
     o.require_prob(prob)
     o.require_positive("--budget", budget or [], "1e21")
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, False, set_name=priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        False,
+        set_name=priors,
+    )
     if asked.saved:
         msg = f"{runs} is a saved fit; give the table of runs, since the prior is asked before they are fitted"
         raise ValueError(msg)
@@ -53,17 +81,31 @@ def prior(
     require(asked)
     name, table, _ = choose(read(asked), law)
     made = prior_predictive(
-        table, name, noise, asked.prior_set, budget or (), discrepancy=discrepancy, seed=seed or 0
-    )  # fmt: skip
+        table,
+        name,
+        noise,
+        asked.prior_set,
+        budget or (),
+        discrepancy=discrepancy,
+        seed=seed or 0,
+    )
     far = [distance(made.runs, budget)] if budget and "C" in made.runs else []
     checks = plainly([made.check(), *far, *made.notes])
     rows, budgets = made.table(prob), made.budgets(prob)
     if json:
-        show.as_json({
-            "data": made.runs.source, "law": name, "priors": asked.prior_set.name, "seed": seed or 0,
-            "prob": prob, "interval": "equal-tailed", "statistics": rows, "budgets": budgets,
-            "checks": [c.as_json() for c in checks],
-        })  # fmt: skip
+        show.as_json(
+            {
+                "data": made.runs.source,
+                "law": name,
+                "priors": asked.prior_set.name,
+                "seed": seed or 0,
+                "prob": prob,
+                "interval": "equal-tailed",
+                "statistics": rows,
+                "budgets": budgets,
+                "checks": [c.as_json() for c in checks],
+            }
+        )
     else:
         show.checks(checks)
         _print(name, asked.prior_set.name, rows, budgets, prob)
@@ -71,12 +113,30 @@ def prior(
 
 
 def sensitivity(
-    runs: o.Runs, law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="Also N*, D*, L* and regret at this budget, and what they are under priors half and twice as wide. Repeatable.")] = None,
-    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
-) -> None:  # fmt: skip
+    runs: o.Runs,
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    budget: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--budget",
+            "-C",
+            metavar="FLOP",
+            help="Also N*, D*, L* and regret at this budget, and what they are under priors half and twice as wide. Repeatable.",
+        ),
+    ] = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+) -> None:
     """Say which answers rest on the prior, which on the runs.
 
     Prior and likelihood are each made a little stronger and weaker, by re-weighting the
@@ -86,8 +146,19 @@ def sensitivity(
     o.require_prob(prob)
     o.require_positive("--budget", budget or [], "1e24")
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        set_name=priors,
+    )
     if len(o.laws(law or "one")) > 1:
         msg = f"--law {law}: sensitivity is of one law; ask for each in turn"
         raise ValueError(msg)
@@ -128,12 +199,31 @@ def sensitivity(
         show.checks(checks)
         show.table(
             "Power-scaling: distance moved when prior or runs count twice as much (local)",
-            ["quantity", "what it is", "prior", "runs", "prior that matters most", "says"],
-            [[r.quantity, UNKNOWNS.get(r.quantity, ""), three(r.prior), three(r.likelihood), r.prior_of, r.says] for r in made.rows],
-        )  # fmt: skip
+            [
+                "quantity",
+                "what it is",
+                "prior",
+                "runs",
+                "prior that matters most",
+                "says",
+            ],
+            [
+                [
+                    r.quantity,
+                    UNKNOWNS.get(r.quantity, ""),
+                    three(r.prior),
+                    three(r.likelihood),
+                    r.prior_of,
+                    r.says,
+                ]
+                for r in made.rows
+            ],
+        )
         if scales:
             _print_scales(scales, prob)
-        show.line("Above 0.05 it depends (Kallioinen et al. 2024); both above: they may disagree.")  # fmt: skip
+        show.line(
+            "Above 0.05 it depends (Kallioinen et al. 2024); both above: they may disagree."
+        )
     show.finish(checks)
 
 
@@ -181,11 +271,20 @@ def _print(
     show.table(
         f"{law} law, {priors} priors: what they expect of runs with these inputs; median [{percent(prob)} equal-tailed interval]",
         ["statistic", "measured", "prior expects", "probability of one as extreme"],
-        [[r["statistic"], three(r["measured"]), numbers(r["prior"]), three(r["probability"])] for r in rows],
-    )  # fmt: skip
+        [
+            [
+                r["statistic"],
+                three(r["measured"]),
+                numbers(r["prior"]),
+                three(r["probability"]),
+            ]
+            for r in rows
+        ],
+    )
     if budgets:
         names = [n for n in ("N", "D", "loss") if n in budgets[0]]
         show.table(
-            "Under the prior alone", ["budget (FLOP)", *names],
+            "Under the prior alone",
+            ["budget (FLOP)", *names],
             [[flop(b["C"]), *(numbers(b[n]) for n in names)] for b in budgets],
-        )  # fmt: skip
+        )

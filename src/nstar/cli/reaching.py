@@ -20,19 +20,64 @@ def add(app: typer.Typer) -> None:
 
 
 def target(
-    runs: o.Runs, loss: Annotated[float | None, typer.Option("--loss", metavar="LOSS", help="The loss to reach.")] = None,
-    value: Annotated[float | None, typer.Option("--value", metavar="VALUE", help="What a curve is to reach, in place of a loss: an error, an accuracy, a FID.")] = None,
-    at: Annotated[str | None, typer.Option("--at", metavar="NAME=X", help="A curve's other inputs: N=7e9, P=4.")] = None,
-    chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="Probability with which it is to be reached.")] = 0.9,
-    up_to: Annotated[float | None, typer.Option("--up-to", metavar="FLOP", help="Look no farther; four decades beyond the runs unless given.")] = None,
-    multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
-    memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
-    law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
-    pool: o.Pool = None, group: o.Group = None,
-) -> None:  # fmt: skip
+    runs: o.Runs,
+    loss: Annotated[
+        float | None, typer.Option("--loss", metavar="LOSS", help="The loss to reach.")
+    ] = None,
+    value: Annotated[
+        float | None,
+        typer.Option(
+            "--value",
+            metavar="VALUE",
+            help="What a curve is to reach, in place of a loss: an error, an accuracy, a FID.",
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", metavar="NAME=X", help="A curve's other inputs: N=7e9, P=4."
+        ),
+    ] = None,
+    chance: Annotated[
+        float,
+        typer.Option(
+            "--chance",
+            metavar="PROB",
+            help="Probability with which it is to be reached.",
+        ),
+    ] = 0.9,
+    up_to: Annotated[
+        float | None,
+        typer.Option(
+            "--up-to",
+            metavar="FLOP",
+            help="Look no farther; four decades beyond the runs unless given.",
+        ),
+    ] = None,
+    multiple_of: o.MultipleOf = None,
+    max_params: o.MaxParams = None,
+    max_tokens: o.MaxTokens = None,
+    params: o.Params = None,
+    memory: o.Memory = None,
+    bytes_per_param: o.BytesPerParam = None,
+    unique_tokens: o.UniqueTokens = None,
+    max_epochs: o.MaxEpochs = None,
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+    pool: o.Pool = None,
+    group: o.Group = None,
+) -> None:
     """Say the cheapest budget that reaches a loss or another value.
 
     It is the recommended run that reaches a loss, not each draw's own best; an error, an
@@ -52,12 +97,30 @@ def target(
         )
         raise ValueError(msg)
     limits = o.limits(
-        multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
-        memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
-    )  # fmt: skip
+        multiple_of=multiple_of,
+        max_params=max_params,
+        max_tokens=max_tokens,
+        params=params,
+        memory=memory,
+        bytes_per_param=bytes_per_param,
+        unique_tokens=unique_tokens,
+        max_epochs=max_epochs,
+    )
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        pool,
+        priors,
+    )
     held = {n: v[0] for n, v in curves.points([at] if at else []).items()}
     found = get_fit(asked)
     if value is not None:
@@ -68,7 +131,9 @@ def target(
     from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
-    reached = reach(found.fit, loss or 0.0, chance, up_to=up_to, limits=limits, group=group)  # fmt: skip
+    reached = reach(
+        found.fit, loss or 0.0, chance, up_to=up_to, limits=limits, group=group
+    )
     checks = plainly([*reached.checks(), *check_fit(found.fit)])
     document = head.head(found, prob, group) | reached.as_json(prob)
     document["checks"] = [c.as_json() for c in checks]
@@ -91,7 +156,7 @@ def _print_target(told: dict[str, Any], prob: float) -> None:
             f"No budget up to {flop(told['up_to'])} FLOP reaches loss {told['target']:g} with probability {chance}: "
             f"the chance there is {share(told['reached'])}, and with probability {share(told['below_floor'])} no run ever does.",
             bold=True,
-        )  # fmt: skip
+        )
     else:
         show.line(
             f"Loss {told['target']:g} with probability {chance}: {flop(told['budget'])} FLOP, "
@@ -99,9 +164,18 @@ def _print_target(told: dict[str, Any], prob: float) -> None:
             bold=True,
         )
     rows = [
-        [name, *(flop(told[key][n]) if told[key][n] else f"beyond {flop(told['up_to'])}" for n in ("lower", "median", "upper"))]
-        for name, key in (("the recommended run", "crossing"), ("each draw's own best run", "crossing_oracle"))
-    ]  # fmt: skip
+        [
+            name,
+            *(
+                flop(told[key][n]) if told[key][n] else f"beyond {flop(told['up_to'])}"
+                for n in ("lower", "median", "upper")
+            ),
+        ]
+        for name, key in (
+            ("the recommended run", "crossing"),
+            ("each draw's own best run", "crossing_oracle"),
+        )
+    ]
     tail = (1 - prob) / 2
     show.table(
         f"FLOP at which loss {told['target']:g} is first reached, quantiles of the law, without run noise",
@@ -109,20 +183,54 @@ def _print_target(told: dict[str, Any], prob: float) -> None:
         rows,
     )
     if told["repaired"]:
-        show.line(f"In {share(told['repaired'])} of draws the loss rises somewhere with the budget; there it is held where it was.")  # fmt: skip
+        show.line(
+            f"In {share(told['repaired'])} of draws the loss rises somewhere with the budget; there it is held where it was."
+        )
 
 
 def serve(
-    runs: o.Runs, budget: Annotated[float, typer.Option("--budget", "-C", metavar="FLOP", help="Training FLOP whose recommended run sets the quality.")],
-    tokens: Annotated[str, typer.Option("--tokens", metavar="T", help="Tokens served over the lifetime, a number or a distribution: 15T, 'Uniform(1e13, 2e13)'.")],
-    multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
-    memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
-    law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
-    pool: o.Pool = None, group: o.Group = None,
-) -> None:  # fmt: skip
+    runs: o.Runs,
+    budget: Annotated[
+        float,
+        typer.Option(
+            "--budget",
+            "-C",
+            metavar="FLOP",
+            help="Training FLOP whose recommended run sets the quality.",
+        ),
+    ],
+    tokens: Annotated[
+        str,
+        typer.Option(
+            "--tokens",
+            metavar="T",
+            help="Tokens served over the lifetime, a number or a distribution: 15T, 'Uniform(1e13, 2e13)'.",
+        ),
+    ],
+    multiple_of: o.MultipleOf = None,
+    max_params: o.MaxParams = None,
+    max_tokens: o.MaxTokens = None,
+    params: o.Params = None,
+    memory: o.Memory = None,
+    bytes_per_param: o.BytesPerParam = None,
+    unique_tokens: o.UniqueTokens = None,
+    max_epochs: o.MaxEpochs = None,
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+    pool: o.Pool = None,
+    group: o.Group = None,
+) -> None:
     """Choose size and tokens for training and serving together.
 
     Of all runs with the expected loss that the budget would buy, the one of least
@@ -132,12 +240,30 @@ def serve(
     o.require_positive("--budget", [budget], "3.8e25")
     demand = demand_of(tokens, "--tokens")
     limits = o.limits(
-        multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
-        memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
-    )  # fmt: skip
+        multiple_of=multiple_of,
+        max_params=max_params,
+        max_tokens=max_tokens,
+        params=params,
+        memory=memory,
+        bytes_per_param=bytes_per_param,
+        unique_tokens=unique_tokens,
+        max_epochs=max_epochs,
+    )
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        pool,
+        priors,
+    )
     found = get_fit(asked)
     from nstar.cli import head
     from nstar.plans.planning import plan
@@ -180,11 +306,18 @@ def _print_served(told: dict[str, Any], prob: float) -> None:
         f"Serving {count(told['expected_served_tokens'])} tokens: train {count(after['N'])} parameters on {count(after['D'])} tokens{show.epochs(after)}, "
         f"which saves {share(told['expected_saved'])} of the lifetime's compute at the same expected loss.",
         bold=True,
-    )  # fmt: skip
+    )
     rows = [
-        [name, count(r["N"]), count(r["D"]), flop(r["training"]), *(_flops(r[n]) for n in ("serving", "lifetime")), numbers(r["loss"], 4)]
+        [
+            name,
+            count(r["N"]),
+            count(r["D"]),
+            flop(r["training"]),
+            *(_flops(r[n]) for n in ("serving", "lifetime")),
+            numbers(r["loss"], 4),
+        ]
         for name, r in (("training alone", told["training_alone"]), ("lifetime", after))
-    ]  # fmt: skip
+    ]
     show.table(
         f"Median [{percent(prob)} equal-tailed interval of demand and law]",
         [
@@ -202,10 +335,10 @@ def _print_served(told: dict[str, Any], prob: float) -> None:
     show.line(
         f"The two are as good in expectation; draw by draw the lifetime choice is worse by {digits(gap['median'], 2)} "
         f"[{digits(gap['lower'], 2)}, {digits(gap['upper'], 2)}] of loss. Serving is counted as 2 FLOP a parameter and token."
-    )  # fmt: skip
+    )
 
 
 def _flops(interval: dict[str, float]) -> str:
     from nstar.wording import flop
 
-    return f"{flop(interval['median'])} [{flop(interval['lower'])}, {flop(interval['upper'])}]"  # fmt: skip
+    return f"{flop(interval['median'])} [{flop(interval['lower'])}, {flop(interval['upper'])}]"

@@ -34,18 +34,85 @@ def add(app: typer.Typer) -> None:
 
 
 def refit(
-    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="A TOML file, or one that nstar ships: public-ladders, public-ladders-small.")],
-    out: Annotated[str | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results, named as the manifest unless given; what is there already and unchanged is not fitted again.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fitted, and about how long it takes.")] = False,
-    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Keep what the folder has, or fit all again.")] = True,
-    remake: Annotated[bool, typer.Option("--remake", help="Fit again what a damaged file of the folder held, rather than refuse.")] = False,
-    only: Annotated[list[str] | None, typer.Option("--only", metavar="WORD", help="Only chunks with this in their title (a ladder, a law). Repeatable.")] = None,
-    engine: Annotated[Engines, typer.Option("--engine", help="This process, processes of this machine, or a Ray cluster.")] = Engines.processes,
-    workers: Annotated[int | None, typer.Option("--workers", metavar="COUNT", min=1, help="Processes; as devices, cores and memory allow unless given.")] = None,
-    address: Annotated[str | None, typer.Option("--address", metavar="HOST:PORT", help="Of a running Ray cluster; one of this machine unless given.")] = None,
-    gpus: Annotated[float, typer.Option("--gpus", metavar="SHARE", min=0.0, help="Of a GPU for a chunk, on Ray: 0.5 puts two on one.")] = 0.0,
-    json: o.Json = False, cache: o.Cache = True,
-) -> None:  # fmt: skip
+    manifest: Annotated[
+        str,
+        typer.Argument(
+            metavar="MANIFEST",
+            help="A TOML file, or one that nstar ships: public-ladders, public-ladders-small.",
+        ),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Folder of the results, named as the manifest unless given; what is there already and unchanged is not fitted again.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what would be fitted, and about how long it takes."
+        ),
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--fresh", help="Keep what the folder has, or fit all again."
+        ),
+    ] = True,
+    remake: Annotated[
+        bool,
+        typer.Option(
+            "--remake",
+            help="Fit again what a damaged file of the folder held, rather than refuse.",
+        ),
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="WORD",
+            help="Only chunks with this in their title (a ladder, a law). Repeatable.",
+        ),
+    ] = None,
+    engine: Annotated[
+        Engines,
+        typer.Option(
+            "--engine",
+            help="This process, processes of this machine, or a Ray cluster.",
+        ),
+    ] = Engines.processes,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="COUNT",
+            min=1,
+            help="Processes; as devices, cores and memory allow unless given.",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="HOST:PORT",
+            help="Of a running Ray cluster; one of this machine unless given.",
+        ),
+    ] = None,
+    gpus: Annotated[
+        float,
+        typer.Option(
+            "--gpus",
+            metavar="SHARE",
+            min=0.0,
+            help="Of a GPU for a chunk, on Ray: 0.5 puts two on one.",
+        ),
+    ] = 0.0,
+    json: o.Json = False,
+    cache: o.Cache = True,
+) -> None:
     """Fit many ladders under many choices, as a manifest says."""
     _require(engine, workers, address, gpus)
     from nstar.batch.manifest import read
@@ -60,9 +127,14 @@ def refit(
     from nstar.batch.running import refit as run
 
     made = run(
-        asked, folder, engine=_engine(engine, workers, address, gpus, cache=cache),
-        only=only or (), fresh=not resume, remake=remake, command=shlex.join(["nstar", *sys.argv[1:]]),
-    )  # fmt: skip
+        asked,
+        folder,
+        engine=_engine(engine, workers, address, gpus, cache=cache),
+        only=only or (),
+        fresh=not resume,
+        remake=remake,
+        command=shlex.join(["nstar", *sys.argv[1:]]),
+    )
     _told(made, asked.name, asked.grid.seeds, json=json)
     if made.failed:
         raise typer.Exit(1)
@@ -85,8 +157,13 @@ def _require(
 
 
 def _engine(
-    engine: Engines, workers: int | None, address: str | None, gpus: float, *, cache: bool
-) -> "Engine":  # fmt: skip
+    engine: Engines,
+    workers: int | None,
+    address: str | None,
+    gpus: float,
+    *,
+    cache: bool,
+) -> "Engine":
     from nstar.batch.engines import Processes, local
     from nstar.cache import default_folder
 
@@ -99,9 +176,15 @@ def _engine(
 
 
 def _dry(
-    asked: Any, out: Path, only: list[str], engine: Engines, workers: int | None,
-    *, fresh: bool, json: bool,
-) -> None:  # fmt: skip
+    asked: Any,
+    out: Path,
+    only: list[str],
+    engine: Engines,
+    workers: int | None,
+    *,
+    fresh: bool,
+    json: bool,
+) -> None:
     """Say what would be fitted; nothing is written."""
     from nstar.batch.engines import Processes
     from nstar.batch.estimates import seconds
@@ -110,57 +193,107 @@ def _dry(
 
     store = opened(out, remake=True, touch=False)
     chosen = chosen_of(plan(asked), only)
-    left = [c for c in chosen if fresh or not finished(store, c, draws=asked.outputs.draws, remake=True, touch=False)]  # fmt: skip
+    left = [
+        c
+        for c in chosen
+        if fresh
+        or not finished(store, c, draws=asked.outputs.draws, remake=True, touch=False)
+    ]
     count = Processes(workers).places if engine is Engines.processes else 1
     took = seconds(left, store, count)
     fits = sum(len(c.samples) for c in left)
     there = sum(len(c.samples) for c in chosen) - fits
     if json:
-        show.as_json({
-            "manifest": asked.name, "fits": fits, "there": there, "chunks": [
-                {"title": c.title, "fits": len(c.samples), "names": c.fits, "reason": c.reason} for c in left
-            ], "seconds": took, "workers": count,
-        })  # fmt: skip
+        show.as_json(
+            {
+                "manifest": asked.name,
+                "fits": fits,
+                "there": there,
+                "chunks": [
+                    {
+                        "title": c.title,
+                        "fits": len(c.samples),
+                        "names": c.fits,
+                        "reason": c.reason,
+                    }
+                    for c in left
+                ],
+                "seconds": took,
+                "workers": count,
+            }
+        )
         return
     for ladder in dict.fromkeys(c.ladder for c in left):
         own = [c for c in left if c.ladder == ladder]
         choices = len({c.choice[:5] for c in own})
-        show.line(f"{ladder}: {sum(len(c.samples) for c in own)} fits, {choices} choices")  # fmt: skip
+        show.line(
+            f"{ladder}: {sum(len(c.samples) for c in own)} fits, {choices} choices"
+        )
         for reason in dict.fromkeys(c.reason for c in own if c.reason):
             show.line(f"  fails: {reason}")
     show.line(f"{fits} fits in {len(left)} chunks, {there} are there", bold=True)
     where = f"on {count} worker{'s' * (count > 1)}"
-    show.line(f"about {spoken(took)} {where}, with all programs to compile; a rough estimate")  # fmt: skip
+    show.line(
+        f"about {spoken(took)} {where}, with all programs to compile; a rough estimate"
+    )
 
 
 def _told(made: "Refit", name: str, seeds: list[int], *, json: bool) -> None:
     """Print what came of it."""
     failed, total = made.failed, made.table.num_rows
-    files = sorted(f.name for f in made.folder.iterdir() if f.is_file() and f.name != ".lock")  # fmt: skip
+    files = sorted(
+        f.name for f in made.folder.iterdir() if f.is_file() and f.name != ".lock"
+    )
     if json:
-        show.as_json({
-            "manifest": name, "out": str(made.folder), "seeds": seeds, "fits": total, "fitted": made.fitted,
-            "passed": total - len(failed), "whole": made.whole, "files": files,
-            "headline": made.summary and made.summary["headline"], "look_first": made.summary and made.summary["look_first"],
-            "failed": [{k: row[k] for k in ("fit", "method", "reason")} for row in failed],
-        })  # fmt: skip
+        show.as_json(
+            {
+                "manifest": name,
+                "out": str(made.folder),
+                "seeds": seeds,
+                "fits": total,
+                "fitted": made.fitted,
+                "passed": total - len(failed),
+                "whole": made.whole,
+                "files": files,
+                "headline": made.summary and made.summary["headline"],
+                "look_first": made.summary and made.summary["look_first"],
+                "failed": [
+                    {k: row[k] for k in ("fit", "method", "reason")} for row in failed
+                ],
+            }
+        )
         return
     reasons: dict[tuple[str, str], int] = {}
     for row in failed:
-        why = row["reason"] if row["method"] in ("none", "lost") else "no draws that may be trusted"  # fmt: skip
+        why = (
+            row["reason"]
+            if row["method"] in ("none", "lost")
+            else "no draws that may be trusted"
+        )
         reasons[row["ladder"], why] = reasons.get((row["ladder"], why), 0) + 1
     for (ladder, why), count in list(reasons.items())[:SHOWN]:
         show.line(f"FAIL: {ladder}, {count} fit{'s' * (count > 1)}: {why}")
     if len(reasons) > SHOWN:
-        show.line(f"and {len(reasons) - SHOWN} more reasons; see {made.folder / 'fits.parquet'}")  # fmt: skip
+        show.line(
+            f"and {len(reasons) - SHOWN} more reasons; see {made.folder / 'fits.parquet'}"
+        )
     first = made.summary["look_first"] if made.summary else []
     own = [f for f in first if f["what"] not in ("failed", "lost")]  # those are above
     for f in own[:FIRST]:
-        show.line(f"{f['status']}: {f['what']}, {f['ladder']}{', ' * bool(f['choice'])}{f['choice']}: {f['detail']}")  # fmt: skip
+        show.line(
+            f"{f['status']}: {f['what']}, {f['ladder']}{', ' * bool(f['choice'])}{f['choice']}: {f['detail']}"
+        )
     if len(own) > FIRST:
-        show.line(f"and {len(own) - FIRST} more to look at first; see {made.folder / 'index.html'}")  # fmt: skip
+        show.line(
+            f"and {len(own) - FIRST} more to look at first; see {made.folder / 'index.html'}"
+        )
     part = "" if made.whole else "; the manifest asks for more, which --only left out"
-    show.line(f"{name}: {total} fits, {total - len(failed)} passed, {made.fitted} made now{part}", bold=True)  # fmt: skip
-    show.line(f"seeds {', '.join(map(str, seeds))}; results in {made.folder}: {', '.join(files)}")  # fmt: skip
+    show.line(
+        f"{name}: {total} fits, {total - len(failed)} passed, {made.fitted} made now{part}",
+        bold=True,
+    )
+    show.line(
+        f"seeds {', '.join(map(str, seeds))}; results in {made.folder}: {', '.join(files)}"
+    )
     if failed:
         tell(f"{len(failed)} fits failed: exit code 1")

@@ -19,10 +19,21 @@ def add(app: typer.Typer) -> None:
 
 
 def data(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A data set; all are listed without one.")] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Find the file on this machine and check its hash; nothing is fetched.")] = False,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="A data set; all are listed without one."
+        ),
+    ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Find the file on this machine and check its hash; nothing is fetched.",
+        ),
+    ] = False,
     json: o.Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """List data sets, or show one and its columns."""
     from nstar.runs import datasets
 
@@ -44,11 +55,26 @@ def data(
 
 
 def published(
-    name: Annotated[str | None, typer.Argument(metavar="[ID]", help="A published fit; all are listed without one.")] = None,
-    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="A training budget to read it at. Repeatable.")] = None,
-    core: Annotated[bool, typer.Option("--core", help="Only recommended comparisons.")] = False,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ID]", help="A published fit; all are listed without one."
+        ),
+    ] = None,
+    budget: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--budget",
+            "-C",
+            metavar="FLOP",
+            help="A training budget to read it at. Repeatable.",
+        ),
+    ] = None,
+    core: Annotated[
+        bool, typer.Option("--core", help="Only recommended comparisons.")
+    ] = False,
     json: o.Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """List published fits, or show one with its traps."""
     from nstar.published import fits as registry
 
@@ -84,10 +110,18 @@ def _at(fit: Any, C: float) -> dict[str, Any]:
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A model; all are listed without one.")] = None,
-    against: Annotated[str | None, typer.Option("--against", metavar="ID", help="A published fit to hold it against.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A model; all are listed without one."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against", metavar="ID", help="A published fit to hold it against."
+        ),
+    ] = None,
     json: o.Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """List released models, or hold one against a law."""
     from nstar.published import models as registry
     from nstar.wording import count, flop
@@ -101,10 +135,14 @@ def models(
             show.as_json({"models": [_record(e) for e in entries]})
             return
         rows = [
-            [e.name, count(e.N) if e.N else "–", f"{count(e.D)} {e.data_unit}" if e.D else "–",
-             flop(e.C) if e.C else "–"]
+            [
+                e.name,
+                count(e.N) if e.N else "–",
+                f"{count(e.D)} {e.data_unit}" if e.D else "–",
+                flop(e.C) if e.C else "–",
+            ]
             for e in entries
-        ]  # fmt: skip
+        ]
         show.table(
             "Released models",
             ["name", "parameters", "training data", "training FLOP"],
@@ -133,16 +171,31 @@ def _family(family: list[dict[str, Any]]) -> None:
     from nstar.wording import count, three
 
     def cell(quantity: str, value: float | None) -> str:
-        return "–" if value is None else count(value) if quantity == "N" else three(value)  # fmt: skip
+        return (
+            "–" if value is None else count(value) if quantity == "N" else three(value)
+        )
 
     if not family:
-        show.line("nothing to hold it against: no published law of its family is in the registry", bold=True)  # fmt: skip
+        show.line(
+            "nothing to hold it against: no published law of its family is in the registry",
+            bold=True,
+        )
         return
     show.table(
         "Beside the published laws of its family, at its own compute",
         ["law", "quantity", "the law's", "the model's", "model / law", "of"],
-        [[r["fit"], r["quantity"], cell(r["quantity"], r["published"]), cell(r["quantity"], r["measured"]), "–" if r["ratio"] is None else three(r["ratio"]), r["note"]] for r in family],
-    )  # fmt: skip
+        [
+            [
+                r["fit"],
+                r["quantity"],
+                cell(r["quantity"], r["published"]),
+                cell(r["quantity"], r["measured"]),
+                "–" if r["ratio"] is None else three(r["ratio"]),
+                r["note"],
+            ]
+            for r in family
+        ],
+    )
     for r in family:
         if r["reason"]:
             show.line(f"nothing to hold it against by {r['fit']}: {r['reason']}")

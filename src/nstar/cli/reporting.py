@@ -41,26 +41,124 @@ def add(app: typer.Typer) -> None:
 
 def report(
     runs: o.Runs,
-    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="Training budget in FLOP, as in 3.8e25; of counts, FLOP a problem. Repeatable.")] = None,
-    published: Annotated[list[str] | None, typer.Option(metavar="ID", help="Published fits to show beside; the usual one unless given. Repeatable.")] = None,
-    candidates: Candidates = None, target_loss: Target = None,
-    chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="With which the target loss is to be reached.")] = 0.9,
-    serve_tokens: Annotated[str | None, typer.Option("--serve-tokens", metavar="TOKENS", help="Served over the model's lifetime, a number or a distribution: 15T, 'LogNormal(30, 0.5)'.")] = None,
-    multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
-    memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
-    hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
-    ledger: Annotated[str | None, typer.Option("--ledger", metavar="FILE", help="The project's ledger of forecasts (`nstar forecast`): what was said, and what came.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs other fits: hold-out, other laws, priors and noises.")] = False,
-    law: Annotated[list[str] | None, typer.Option("--law", metavar="LAW", help="Only these routes: isoflop, allocation, coupled. Repeatable. Or a law of an error, an accuracy or a FID, for a page of its curve.")] = None,
-    at: Annotated[list[str] | None, typer.Option("--at", metavar="NAME=X", help="Where a curve is read: k=100, T=4e3. Repeatable.")] = None,
-    value: Annotated[float | None, typer.Option("--value", metavar="VALUE", help="What a curve is to reach.")] = None,
-    our_compute: Annotated[str, typer.Option("--our-compute", metavar="SCOPE", help="What a curve's own C counts: training, or forward passes alone.")] = "training",
-    k: Annotated[str | None, typer.Option("--k", metavar="K,...", help="Of counts: samples of a problem at which pass@k is told.")] = None,
-    tokens: Annotated[str | None, typer.Option("--tokens", metavar="T", help="Of counts: tokens of a sample, to say what samples cost.")] = None,
-    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    prob: o.Prob = 0.9, out: o.Out = None, json: o.Json = False, cache: o.Cache = True,
-) -> None:  # fmt: skip
+    budget: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--budget",
+            "-C",
+            metavar="FLOP",
+            help="Training budget in FLOP, as in 3.8e25; of counts, FLOP a problem. Repeatable.",
+        ),
+    ] = None,
+    published: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Published fits to show beside; the usual one unless given. Repeatable.",
+        ),
+    ] = None,
+    candidates: Candidates = None,
+    target_loss: Target = None,
+    chance: Annotated[
+        float,
+        typer.Option(
+            "--chance",
+            metavar="PROB",
+            help="With which the target loss is to be reached.",
+        ),
+    ] = 0.9,
+    serve_tokens: Annotated[
+        str | None,
+        typer.Option(
+            "--serve-tokens",
+            metavar="TOKENS",
+            help="Served over the model's lifetime, a number or a distribution: 15T, 'LogNormal(30, 0.5)'.",
+        ),
+    ] = None,
+    multiple_of: o.MultipleOf = None,
+    max_params: o.MaxParams = None,
+    max_tokens: o.MaxTokens = None,
+    params: o.Params = None,
+    memory: o.Memory = None,
+    bytes_per_param: o.BytesPerParam = None,
+    unique_tokens: o.UniqueTokens = None,
+    max_epochs: o.MaxEpochs = None,
+    hardware: Hardware = None,
+    precision: Precision = None,
+    mfu: Mfu = None,
+    goodput: Goodput = None,
+    price: Price = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger",
+            metavar="FILE",
+            help="The project's ledger of forecasts (`nstar forecast`): what was said, and what came.",
+        ),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Leave out what needs other fits: hold-out, other laws, priors and noises.",
+        ),
+    ] = False,
+    law: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--law",
+            metavar="LAW",
+            help="Only these routes: isoflop, allocation, coupled. Repeatable. Or a law of an error, an accuracy or a FID, for a page of its curve.",
+        ),
+    ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at",
+            metavar="NAME=X",
+            help="Where a curve is read: k=100, T=4e3. Repeatable.",
+        ),
+    ] = None,
+    value: Annotated[
+        float | None,
+        typer.Option("--value", metavar="VALUE", help="What a curve is to reach."),
+    ] = None,
+    our_compute: Annotated[
+        str,
+        typer.Option(
+            "--our-compute",
+            metavar="SCOPE",
+            help="What a curve's own C counts: training, or forward passes alone.",
+        ),
+    ] = "training",
+    k: Annotated[
+        str | None,
+        typer.Option(
+            "--k",
+            metavar="K,...",
+            help="Of counts: samples of a problem at which pass@k is told.",
+        ),
+    ] = None,
+    tokens: Annotated[
+        str | None,
+        typer.Option(
+            "--tokens",
+            metavar="T",
+            help="Of counts: tokens of a sample, to say what samples cost.",
+        ),
+    ] = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    out: o.Out = None,
+    json: o.Json = False,
+    cache: o.Cache = True,
+) -> None:
     """Write a page: what to train, or what samples or compute buy.
 
     RUNS is a table, a data set or a saved fit.  Counts (samples, successes) have a page
@@ -68,24 +166,62 @@ def report(
     beside it holds the same numbers.
     """
     asked = Asked(
-        runs, None, None, None, prior, columns, where, flop_per_param_token, params_counted, seed, cache, set_name=priors
-    )  # fmt: skip
+        runs,
+        None,
+        None,
+        None,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        set_name=priors,
+    )
     o.require_positive("--budget", budget or [], "3.8e25")
     own = list(law or ())
     kind = kind_of(asked, own)
     if kind != "budget":
-        also = Also(at or [], budget or [], published or [], value, chance, our_compute, k, tokens, quick, prob, out)  # fmt: skip
+        also = Also(
+            at or [],
+            budget or [],
+            published or [],
+            value,
+            chance,
+            our_compute,
+            k,
+            tokens,
+            quick,
+            prob,
+            out,
+        )
         written(asked, kind, own[0] if own else None, also, json=json)
         return
     if not budget:
         msg = "say the training budget, as in --budget 3.8e25"
         raise ValueError(msg)
     limits = o.limits(
-        multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
-        memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
-    )  # fmt: skip
+        multiple_of=multiple_of,
+        max_params=max_params,
+        max_tokens=max_tokens,
+        params=params,
+        memory=memory,
+        bytes_per_param=bytes_per_param,
+        unique_tokens=unique_tokens,
+        max_epochs=max_epochs,
+    )
     bill = bill_of(hardware, precision, mfu, goodput, price)
-    question = _question(candidates, target_loss, chance, serve_tokens, bill, limits, _book(ledger, prob), quick=quick)  # fmt: skip
+    question = _question(
+        candidates,
+        target_loss,
+        chance,
+        serve_tokens,
+        bill,
+        limits,
+        _book(ledger, prob),
+        quick=quick,
+    )
     page_file = _before(asked, budget, prob, published or (), law or (), out)
     from nstar.files.writing import json_text, write_whole
     from nstar.report.page import page
@@ -146,7 +282,9 @@ def _question(
     from nstar.report.facts import Question
 
     tokens = None if served is None else demand_of(served, "--serve-tokens")
-    return Question(read_all(candidates or []), limits, target, bill, chance, tokens, quick, ledger)  # fmt: skip
+    return Question(
+        read_all(candidates or []), limits, target, bill, chance, tokens, quick, ledger
+    )
 
 
 def _book(file: str | None, prob: float) -> "Ledger | None":
@@ -223,10 +361,18 @@ def _answered(
             found = of_saved(saved, budget, question.limits)
         elif table is not None:
             found = routes(
-                table, budget, seed=asked.seed or 0, only=laws,
-                priors=asked.prior_set, limits=question.limits, kept=kept, tick=tick,
-            )  # fmt: skip
-        return found, gather(found, published or None, prob, command, question, kept, tick)  # fmt: skip
+                table,
+                budget,
+                seed=asked.seed or 0,
+                only=laws,
+                priors=asked.prior_set,
+                limits=question.limits,
+                kept=kept,
+                tick=tick,
+            )
+        return found, gather(
+            found, published or None, prob, command, question, kept, tick
+        )
 
 
 def _print(facts: "Facts", prob: float) -> None:
@@ -235,15 +381,29 @@ def _print(facts: "Facts", prob: float) -> None:
     show.line(facts.headline, bold=True)
     show.checks(facts.checks)
     rows = [
-        [r["route"], flop(b["C"]), counts(b["N"]), counts(b["D"]), numbers(b["tokens_per_parameter"]),
-         numbers(b["loss"], 4) if b["loss"] else "none in this law"]
-        for r in facts.document["routes"] for b in r["budgets"]
-    ]  # fmt: skip
+        [
+            r["route"],
+            flop(b["C"]),
+            counts(b["N"]),
+            counts(b["D"]),
+            numbers(b["tokens_per_parameter"]),
+            numbers(b["loss"], 4) if b["loss"] else "none in this law",
+        ]
+        for r in facts.document["routes"]
+        for b in r["budgets"]
+    ]
     show.table(
         f"Compute-optimal runs; median [{percent(prob)} equal-tailed credible interval] of the law's line",
-        ["route", "budget (FLOP)", "N* (parameters)", "D* (tokens)", "tokens per parameter", "loss"],
+        [
+            "route",
+            "budget (FLOP)",
+            "N* (parameters)",
+            "D* (tokens)",
+            "tokens per parameter",
+            "loss",
+        ],
         rows,
-    )  # fmt: skip
+    )
     for law, reason in facts.document["routes_missing"].items():
         show.line(f"no {law} route: {reason}")
     for held in facts.document["published"]:

@@ -53,17 +53,23 @@ def kind_of(asked: Asked, laws: list[str]) -> str:
     return "counts" if "successes" in read(asked) else "budget"
 
 
-def written(asked: Asked, kind: str, law: str | None, also: Also, *, json: bool) -> None:  # fmt: skip
+def written(
+    asked: Asked, kind: str, law: str | None, also: Also, *, json: bool
+) -> None:
     """Write a page of a curve or of counts, with its numbers beside it."""
     from nstar.files.writing import require_writable
 
     o.require_prob(also.prob)
     o.require_prob(also.chance, "--chance")
-    file = require_writable(also.out or f"{Path(asked.source).stem}-report.html", ".html", ".htm")  # fmt: skip
+    file = require_writable(
+        also.out or f"{Path(asked.source).stem}-report.html", ".html", ".htm"
+    )
     command = shlex.join(["nstar", *sys.argv[1:]])
     if asked.cache:
         use_cache()
-    text, document, checks = (_counts if kind == "counts" else _curve)(asked, law, also, command)  # fmt: skip
+    text, document, checks = (_counts if kind == "counts" else _curve)(
+        asked, law, also, command
+    )
     _put(file, text, document, checks, json=json)
 
 
@@ -103,21 +109,33 @@ def _counts(
         msg = f"{runs.source}: a page of counts needs columns samples and successes, one row a problem"
         raise ValueError(msg)
     facts = gather_counts(
-        runs, ks, lambda names: lengths(also.tokens, names) if also.tokens else None, also.budget,
-        prob=also.prob, seed=asked.seed or 0, command=command,
-    )  # fmt: skip
+        runs,
+        ks,
+        lambda names: lengths(also.tokens, names) if also.tokens else None,
+        also.budget,
+        prob=also.prob,
+        seed=asked.seed or 0,
+        command=command,
+    )
     return counts_page(facts), facts.document, _checks(facts.document)
 
 
 def _checks(document: dict[str, Any]) -> "list[Check]":
     from nstar.verdicts import Check, Status
 
-    return [Check(c["name"], Status(c["status"]), c["detail"]) for c in document["checks"]]  # fmt: skip
+    return [
+        Check(c["name"], Status(c["status"]), c["detail"]) for c in document["checks"]
+    ]
 
 
 def _put(
-    file: Path, text: str, document: dict[str, Any], checks: "list[Check]", *, json: bool
-) -> None:  # fmt: skip
+    file: Path,
+    text: str,
+    document: dict[str, Any],
+    checks: "list[Check]",
+    *,
+    json: bool,
+) -> None:
     from nstar.files.writing import json_text, write_whole
 
     write_whole(file, text)

@@ -13,37 +13,124 @@ from nstar.cli.source import get_fit
 if TYPE_CHECKING:
     from nstar.plans.bills import Bill
 
-Candidates = Annotated[list[str] | None, typer.Option("--candidates", metavar="RUNS", help="Runs to weigh: 8B,70B,405B@15.6T, NAME=N@D, or a model of `nstar models`; what the budget buys where no tokens are said. Repeatable.")]  # fmt: skip
-Target = Annotated[float | None, typer.Option("--target-loss", metavar="LOSS", help="A loss whose probability of being missed is asked.")]  # fmt: skip
-Hardware = Annotated[str | None, typer.Option("--hardware", metavar="NAME", help="Accelerator that turns FLOP into hours: h100, a100, tpu-v5p, ...")]  # fmt: skip
-Precision = Annotated[str | None, typer.Option("--precision", metavar="NAME", help="Of the accelerator's peak: bf16 unless given.")]  # fmt: skip
-Mfu = Annotated[str | None, typer.Option("--mfu", metavar="SHARE", help="Model FLOP utilisation, a number or a distribution: 0.4, 'Uniform(0.38, 0.43)', which is Llama 3's and meant unless given.")]  # fmt: skip
-Goodput = Annotated[str | None, typer.Option("--goodput", metavar="SHARE", help="Share of the booked time in which steps count, likewise; 0.9 unless given.")]  # fmt: skip
-Price = Annotated[str | None, typer.Option("--price", metavar="MONEY", help="Of an accelerator-hour, a number or a distribution: 2.5, 'Uniform(2, 3)'.")]  # fmt: skip
+Candidates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--candidates",
+        metavar="RUNS",
+        help="Runs to weigh: 8B,70B,405B@15.6T, NAME=N@D, or a model of `nstar models`; what the budget buys where no tokens are said. Repeatable.",
+    ),
+]
+Target = Annotated[
+    float | None,
+    typer.Option(
+        "--target-loss",
+        metavar="LOSS",
+        help="A loss whose probability of being missed is asked.",
+    ),
+]
+Hardware = Annotated[
+    str | None,
+    typer.Option(
+        "--hardware",
+        metavar="NAME",
+        help="Accelerator that turns FLOP into hours: h100, a100, tpu-v5p, ...",
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="Of the accelerator's peak: bf16 unless given.",
+    ),
+]
+Mfu = Annotated[
+    str | None,
+    typer.Option(
+        "--mfu",
+        metavar="SHARE",
+        help="Model FLOP utilisation, a number or a distribution: 0.4, 'Uniform(0.38, 0.43)', which is Llama 3's and meant unless given.",
+    ),
+]
+Goodput = Annotated[
+    str | None,
+    typer.Option(
+        "--goodput",
+        metavar="SHARE",
+        help="Share of the booked time in which steps count, likewise; 0.9 unless given.",
+    ),
+]
+Price = Annotated[
+    str | None,
+    typer.Option(
+        "--price",
+        metavar="MONEY",
+        help="Of an accelerator-hour, a number or a distribution: 2.5, 'Uniform(2, 3)'.",
+    ),
+]
 
 
 def add(app: typer.Typer) -> None:
     """Hang the commands into the door."""
     o.hang(
         app,
-        (risk, "nstar risk llama3 --budget 3.8e25 --candidates 8B,70B,405B --hardware h100 --price 2.5"),
+        (
+            risk,
+            "nstar risk llama3 --budget 3.8e25 --candidates 8B,70B,405B --hardware h100 --price 2.5",
+        ),
         (cost, "nstar cost llama3-405b --tokens 15.6T --hardware h100 --price 2.5"),
-    )  # fmt: skip
+    )
 
 
 def risk(
-    runs: o.Runs, budget: Annotated[float, typer.Option("--budget", "-C", metavar="FLOP", help="Training budget in FLOP, as in 3.8e25.")],
-    candidates: Candidates = None, target_loss: Target = None,
-    level: Annotated[float, typer.Option("--level", metavar="PROB", help="Of value at risk and expected shortfall.")] = 0.9,
-    multiple_of: o.MultipleOf = None, max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None, params: o.Params = None,
-    memory: o.Memory = None, bytes_per_param: o.BytesPerParam = None, unique_tokens: o.UniqueTokens = None, max_epochs: o.MaxEpochs = None,
-    hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
-    law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
-    pool: o.Pool = None, group: o.Group = None,
-) -> None:  # fmt: skip
+    runs: o.Runs,
+    budget: Annotated[
+        float,
+        typer.Option(
+            "--budget",
+            "-C",
+            metavar="FLOP",
+            help="Training budget in FLOP, as in 3.8e25.",
+        ),
+    ],
+    candidates: Candidates = None,
+    target_loss: Target = None,
+    level: Annotated[
+        float,
+        typer.Option(
+            "--level", metavar="PROB", help="Of value at risk and expected shortfall."
+        ),
+    ] = 0.9,
+    multiple_of: o.MultipleOf = None,
+    max_params: o.MaxParams = None,
+    max_tokens: o.MaxTokens = None,
+    params: o.Params = None,
+    memory: o.Memory = None,
+    bytes_per_param: o.BytesPerParam = None,
+    unique_tokens: o.UniqueTokens = None,
+    max_epochs: o.MaxEpochs = None,
+    hardware: Hardware = None,
+    precision: Precision = None,
+    mfu: Mfu = None,
+    goodput: Goodput = None,
+    price: Price = None,
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+    pool: o.Pool = None,
+    group: o.Group = None,
+) -> None:
     """Weigh what a budget could buy: regret, waste and chances.
 
     Every action is read under every draw, in loss, in compute and, with --hardware and
@@ -60,13 +147,31 @@ def risk(
 
     named = read_all(candidates or [])
     limits = o.limits(
-        multiple_of=multiple_of, max_params=max_params, max_tokens=max_tokens, params=params,
-        memory=memory, bytes_per_param=bytes_per_param, unique_tokens=unique_tokens, max_epochs=max_epochs,
-    )  # fmt: skip
+        multiple_of=multiple_of,
+        max_params=max_params,
+        max_tokens=max_tokens,
+        params=params,
+        memory=memory,
+        bytes_per_param=bytes_per_param,
+        unique_tokens=unique_tokens,
+        max_epochs=max_epochs,
+    )
     bill = bill_of(hardware, precision, mfu, goodput, price)
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        pool,
+        priors,
+    )
     found = get_fit(asked)
     from nstar.cli import head
     from nstar.plans.planning import plan as make_plan
@@ -75,14 +180,24 @@ def risk(
     from nstar.wording import plainly
 
     weighed = weigh(
-        found.fit, budget, named, limits=limits, target=target_loss, level=level,
-        bill=bill, group=group, seed=seed,
-    )  # fmt: skip
+        found.fit,
+        budget,
+        named,
+        limits=limits,
+        target=target_loss,
+        level=level,
+        bill=bill,
+        group=group,
+        seed=seed,
+    )
     made = make_plan(found.fit, budget, seed=seed, group=group, limits=limits)
     every = [*check_fit(found.fit), *check_plan(made), *weighed.checks()]
     checks = plainly([*dict.fromkeys(every)])
     document = head.head(found, prob, group) | weighed.as_json(prob)
-    document["N"], document["checks"] = made.table(prob)[0]["N"], [c.as_json() for c in checks]  # fmt: skip
+    document["N"], document["checks"] = (
+        made.table(prob)[0]["N"],
+        [c.as_json() for c in checks],
+    )
     if json:
         show.as_json(document)
     else:
@@ -105,7 +220,12 @@ def bill_of(
     Raises:
         ValueError: an option is not as it should be, or says something of no hardware.
     """
-    given = {"--precision": precision, "--mfu": mfu, "--goodput": goodput, "--price": price}  # fmt: skip
+    given = {
+        "--precision": precision,
+        "--mfu": mfu,
+        "--goodput": goodput,
+        "--price": price,
+    }
     if hardware is None:
         for option, value in given.items():
             if value is not None:
@@ -120,8 +240,12 @@ def bill_of(
         return usual if text is None else bills.guess(text, option)
 
     return bills.Bill(
-        get(hardware), precision, guess("--mfu", bills.MFU), guess("--goodput", bills.GOODPUT), guess("--price", None)
-    )  # fmt: skip
+        get(hardware),
+        precision,
+        guess("--mfu", bills.MFU),
+        guess("--goodput", bills.GOODPUT),
+        guess("--price", None),
+    )
 
 
 def _print(document: dict[str, Any], prob: float) -> None:
@@ -133,19 +257,28 @@ def _print(document: dict[str, Any], prob: float) -> None:
         f"N* is {counts(document['N'])}, and yet this run gives away {digits(first['expected_regret'], 2)} of loss on average "
         f"[{digits(first['regret']['lower'], 2)}, {digits(first['regret']['upper'], 2)}]: what knowing the law would be worth.",
         bold=True,
-    )  # fmt: skip
+    )
     rows = [
-        [r["name"], count(r["N"]), count(r["D"]), flop(r["C"]), numbers(r["loss"], 4), digits(r["expected_regret"], 2), shares(r["wasted_share"])]
+        [
+            r["name"],
+            count(r["N"]),
+            count(r["D"]),
+            flop(r["C"]),
+            numbers(r["loss"], 4),
+            digits(r["expected_regret"], 2),
+            shares(r["wasted_share"]),
+        ]
         for r in document["actions"]
-    ]  # fmt: skip
+    ]
     show.table(
         f"Median [{percent(prob)} equal-tailed credible interval of the law, without run noise]",
-        ["action", "N", "D", "FLOP", "loss", "expected regret", "compute wasted"], rows,
-    )  # fmt: skip
+        ["action", "N", "D", "FLOP", "loss", "expected regret", "compute wasted"],
+        rows,
+    )
     show.line(
         "Regret is loss given away against each draw's own best run of the budget; compute wasted is the part "
         "of an action's FLOP that the draw's best run would not need for the same loss."
-    )  # fmt: skip
+    )
     _print_chances(document)
     if document["bill"]:
         _print_bill(document["actions"], document["bill"], document["currency"], prob)
@@ -163,12 +296,20 @@ def _print_chances(document: dict[str, Any]) -> None:
     best = [r["best_probability"] for r in document["actions"]]
     if any(chance is not None for chance in best):
         header.append("P(best of these)")
-        rows = [[*row, "" if p is None else share(p)] for row, p in zip(rows, best, strict=True)]  # fmt: skip
+        rows = [
+            [*row, "" if p is None else share(p)]
+            for row, p in zip(rows, best, strict=True)
+        ]
     if target is not None:
         header.append(f"P(loss > {target:g})")
-        rows = [[*row, share(r["miss_probability"])] for row, r in zip(rows, document["actions"], strict=True)]  # fmt: skip
+        rows = [
+            [*row, share(r["miss_probability"])]
+            for row, r in zip(rows, document["actions"], strict=True)
+        ]
     show.table("What can go wrong", header, rows)
-    show.line(f"The loss exceeds its value at risk in one draw of {1 / (1 - document['level']):.3g}; the shortfall is its mean there.")  # fmt: skip
+    show.line(
+        f"The loss exceeds its value at risk in one draw of {1 / (1 - document['level']):.3g}; the shortfall is its mean there."
+    )
 
 
 def _print_bill(
@@ -177,22 +318,54 @@ def _print_bill(
     from nstar.wording import counts, percent
 
     priced = actions[0]["cost"] is not None
-    header = ["action", "accelerator-hours", *([f"cost ({currency})", f"wasted ({currency})"] if priced else [])]  # fmt: skip
+    header = [
+        "action",
+        "accelerator-hours",
+        *([f"cost ({currency})", f"wasted ({currency})"] if priced else []),
+    ]
     rows = [
-        [r["name"], counts(r["hours"]), *([counts(r["cost"]), counts(r["wasted_cost"])] if priced else [])]
+        [
+            r["name"],
+            counts(r["hours"]),
+            *([counts(r["cost"]), counts(r["wasted_cost"])] if priced else []),
+        ]
         for r in actions
-    ]  # fmt: skip
-    show.table(f"What it takes; median [{percent(prob)} equal-tailed interval]", header, rows)  # fmt: skip
+    ]
+    show.table(
+        f"What it takes; median [{percent(prob)} equal-tailed interval]", header, rows
+    )
     show.line(words)
 
 
 def cost(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of `nstar models`, or a size such as 8B.")],
-    tokens: Annotated[str | None, typer.Option("--tokens", metavar="D", help="Training tokens: 15.6T; the model's own unless given.")] = None,
-    context: Annotated[int, typer.Option("--context", metavar="TOKENS", help="Of a sequence, for exact counts.")] = 8192,
-    hardware: Hardware = None, precision: Precision = None, mfu: Mfu = None, goodput: Goodput = None, price: Price = None,
-    prob: o.Prob = 0.9, json: o.Json = False,
-) -> None:  # fmt: skip
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model of `nstar models`, or a size such as 8B."
+        ),
+    ],
+    tokens: Annotated[
+        str | None,
+        typer.Option(
+            "--tokens",
+            metavar="D",
+            help="Training tokens: 15.6T; the model's own unless given.",
+        ),
+    ] = None,
+    context: Annotated[
+        int,
+        typer.Option(
+            "--context", metavar="TOKENS", help="Of a sequence, for exact counts."
+        ),
+    ] = 8192,
+    hardware: Hardware = None,
+    precision: Precision = None,
+    mfu: Mfu = None,
+    goodput: Goodput = None,
+    price: Price = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+) -> None:
     """Say what a run takes: FLOP by every convention, hours, money."""
     o.require_prob(prob)
     o.require_positive("--context", [context], "8192")
@@ -211,16 +384,27 @@ def cost(
     shape = of_catalogue(known.architecture) if known else None
     each = conventions(shape, context) if shape else {"6ND": 6.0 * run.N}
     document: dict[str, Any] = {
-        "model": run.name, "N": run.N, "D": D, "context": context, "prob": prob, "interval": "equal-tailed",
+        "model": run.name,
+        "N": run.N,
+        "D": D,
+        "context": context,
+        "prob": prob,
+        "interval": "equal-tailed",
         "flop": {name: per * D for name, per in each.items()},
-        "parts": {n: v * D for n, v in shape.flop_per_token(context).items()} if shape else None,
-        "bill": bill.words() if bill else None, "currency": bill.currency if bill else None, "takes": None,
+        "parts": {n: v * D for n, v in shape.flop_per_token(context).items()}
+        if shape
+        else None,
+        "bill": bill.words() if bill else None,
+        "currency": bill.currency if bill else None,
+        "takes": None,
         "published_hours": known.gpu_hours if known else None,
-    }  # fmt: skip
+    }
     checks = few_tokens(D / run.N, "run", "Say them as in --tokens 15.6T")
     document["checks"] = [c.as_json() for c in checks]
     if bill:
-        document["takes"] = {n: taken(bill, C, prob) for n, C in document["flop"].items()}  # fmt: skip
+        document["takes"] = {
+            n: taken(bill, C, prob) for n, C in document["flop"].items()
+        }
     if json:
         show.as_json(document)
     else:
@@ -243,7 +427,10 @@ def taken(bill: "Bill", C: float, prob: float) -> dict[str, Any]:
 def _print_cost(document: dict[str, Any], prob: float) -> None:
     from nstar.wording import count, counts, flop, percent, share
 
-    show.line(f"{document['model']}: {count(document['N'], 4)} parameters on {count(document['D'])} tokens", bold=True)  # fmt: skip
+    show.line(
+        f"{document['model']}: {count(document['N'], 4)} parameters on {count(document['D'])} tokens",
+        bold=True,
+    )
     header = ["convention", "training FLOP"]
     rows = [[name, flop(C)] for name, C in document["flop"].items()]
     if takes := document["takes"]:
@@ -252,12 +439,22 @@ def _print_cost(document: dict[str, Any], prob: float) -> None:
         if takes[rows[0][0]]["cost"]:
             header.append(f"cost ({document['currency']})")
             rows = [[*row, counts(takes[row[0]]["cost"])] for row in rows]
-    show.table(f"Median [{percent(prob)} equal-tailed interval of utilisation, goodput and price]", header, rows)  # fmt: skip
+    show.table(
+        f"Median [{percent(prob)} equal-tailed interval of utilisation, goodput and price]",
+        header,
+        rows,
+    )
     if document["parts"]:
         whole = sum(document["parts"].values())
-        said = ", ".join(f"{n} {share(v / whole)}" for n, v in document["parts"].items())  # fmt: skip
-        show.line(f"Of the exact count at {document['context']} tokens of context: {said}. Forwards 2 and backwards 4 FLOP a weight and token.")  # fmt: skip
+        said = ", ".join(
+            f"{n} {share(v / whole)}" for n, v in document["parts"].items()
+        )
+        show.line(
+            f"Of the exact count at {document['context']} tokens of context: {said}. Forwards 2 and backwards 4 FLOP a weight and token."
+        )
     if document["published_hours"]:
-        show.line(f"Published: {count(document['published_hours'], 4)} accelerator-hours")  # fmt: skip
+        show.line(
+            f"Published: {count(document['published_hours'], 4)} accelerator-hours"
+        )
     if document["bill"]:
         show.line(document["bill"])

@@ -25,14 +25,38 @@ def add(app: typer.Typer) -> None:
 
 
 def simulate(
-    design: Annotated[str, typer.Option(metavar="RUNS", help="A table or data set whose inputs (N, D, C, budgets) are taken; its losses are not looked at.")],
-    law: Annotated[str, typer.Option(metavar="LAW", help="The law to draw from, as `fit` names them.")] = "chinchilla",
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An unknown: alpha1=0.5. All or none; none draws them from the prior.")] = None,
-    noise: o.Noise = None, prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
+    design: Annotated[
+        str,
+        typer.Option(
+            metavar="RUNS",
+            help="A table or data set whose inputs (N, D, C, budgets) are taken; its losses are not looked at.",
+        ),
+    ],
+    law: Annotated[
+        str,
+        typer.Option(metavar="LAW", help="The law to draw from, as `fit` names them."),
+    ] = "chinchilla",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="An unknown: alpha1=0.5. All or none; none draws them from the prior.",
+        ),
+    ] = None,
+    noise: o.Noise = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
     flop_per_param_token: o.FlopPer = None,
-    draws: Annotated[int, typer.Option(metavar="COUNT", min=1, help="How many tables to draw.")] = 1,
-    seed: o.Seed = None, out: o.Out = None, json: o.Json = False,
-) -> None:  # fmt: skip
+    draws: Annotated[
+        int, typer.Option(metavar="COUNT", min=1, help="How many tables to draw.")
+    ] = 1,
+    seed: o.Seed = None,
+    out: o.Out = None,
+    json: o.Json = False,
+) -> None:
     """Draw runs that a law would give, as CSV."""
     from nstar.files.writing import require_writable, write_whole
 
@@ -56,9 +80,14 @@ def simulate(
     require(asked)
     runs = read(asked)
     made = draw(
-        law, runs, params or None, noise,
-        priors=asked.prior_set, draws=draws, seed=seed or 0,
-    )  # fmt: skip
+        law,
+        runs,
+        params or None,
+        noise,
+        priors=asked.prior_set,
+        draws=draws,
+        seed=seed or 0,
+    )
     tables = {
         str(n): made[n]
         for n in (*made.coords, *made.data_vars)
@@ -67,13 +96,19 @@ def simulate(
     if json:
         text = ""
         unknowns = {str(n): v for n, v in made.data_vars.items() if "run" not in v.dims}
-        show.as_json({
-            "design": runs.source, "law": law, "seed": seed or 0, "draws": draws, "runs": len(runs),
-            "flop_convention": str(runs.cost),
-            "unknowns": {n: v.to_numpy() for n, v in unknowns.items()},
-            "columns": {n: v.to_numpy() for n, v in tables.items()},
-            "saved": out,
-        })  # fmt: skip
+        show.as_json(
+            {
+                "design": runs.source,
+                "law": law,
+                "seed": seed or 0,
+                "draws": draws,
+                "runs": len(runs),
+                "flop_convention": str(runs.cost),
+                "unknowns": {n: v.to_numpy() for n, v in unknowns.items()},
+                "columns": {n: v.to_numpy() for n, v in tables.items()},
+                "saved": out,
+            }
+        )
     if out or not json:
         text = _csv(tables, draws, len(runs))
     if out:

@@ -18,28 +18,124 @@ KINDS = (".svg", ".png", ".pdf")
 
 def add(app: typer.Typer) -> None:
     """Hang the command into the door."""
-    o.hang(app, (spend, "nstar spend 8B=counts8.csv 70B=counts70.csv --tokens 500 --budget 8e14 --against 8B@100,70B@1"))  # fmt: skip
+    o.hang(
+        app,
+        (
+            spend,
+            "nstar spend 8B=counts8.csv 70B=counts70.csv --tokens 500 --budget 8e14 --against 8B@100,70B@1",
+        ),
+    )
 
 
 def spend(
-    models: Annotated[list[str], typer.Argument(metavar="SIZE=TABLE...", help="A model's size and its counts (samples, successes) or accuracies by tokens (T, accuracy): 8B=counts.csv, ours@8B=counts.csv. A table alone is parted by its column N.")],
-    tokens: Annotated[str, typer.Option("--tokens", metavar="T", help="Tokens generated in a sample: 500, or by model 8B=480,70B=300.")],
-    budget: Annotated[float | None, typer.Option("--budget", metavar="FLOP", help="FLOP that a problem may cost.")] = None,
-    target_accuracy: Annotated[float | None, typer.Option("--target-accuracy", metavar="SHARE", help="The accuracy to reach.")] = None,
-    chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="With which it is to be reached.")] = 0.9,
-    against: Annotated[str | None, typer.Option("--against", metavar="M@K,M@K", help="Two models and samples to hold against each other: 8B@100,70B@1.")] = None,
-    strategy: Annotated[str | None, typer.Option("--strategy", metavar="NAME,...", help="Of single, greedy, majority, weighted, best_of_n, oracle (a perfect verifier), tokens; all that suit unless given.")] = None,
-    samples: Annotated[str | None, typer.Option("--samples", metavar="K,...", help="Samples of a problem that are tried; powers of two to 1024 unless given.")] = None,
-    prompt: Annotated[float, typer.Option("--prompt", metavar="T", help="Tokens of a problem, read once.")] = 0.0,
-    verifier: Annotated[str | None, typer.Option("--verifier", metavar="N", help="Parameters of a verifier that reads every sample: 7B.")] = None,
-    rival: Annotated[float, typer.Option("--rival", metavar="SHARE", help="Share of the wrong samples that give one and the same answer, which counts do not tell.")] = 0.4,
-    new: Annotated[int | None, typer.Option("--new", metavar="COUNT", help="So many new problems, in place of those counted.")] = None,
-    figure: Annotated[str | None, typer.Option("--figure", metavar="FILE", help="Draw accuracy against FLOP (.svg, .png, .pdf).")] = None,
-    columns: o.Columns = None, where: o.Where = None, seed: o.Seed = None, prob: o.Prob = 0.9,
-    json: o.Json = False, cache: o.Cache = True,
-) -> None:  # fmt: skip
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SIZE=TABLE...",
+            help="A model's size and its counts (samples, successes) or accuracies by tokens (T, accuracy): 8B=counts.csv, ours@8B=counts.csv. A table alone is parted by its column N.",
+        ),
+    ],
+    tokens: Annotated[
+        str,
+        typer.Option(
+            "--tokens",
+            metavar="T",
+            help="Tokens generated in a sample: 500, or by model 8B=480,70B=300.",
+        ),
+    ],
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", metavar="FLOP", help="FLOP that a problem may cost."),
+    ] = None,
+    target_accuracy: Annotated[
+        float | None,
+        typer.Option(
+            "--target-accuracy", metavar="SHARE", help="The accuracy to reach."
+        ),
+    ] = None,
+    chance: Annotated[
+        float,
+        typer.Option(
+            "--chance", metavar="PROB", help="With which it is to be reached."
+        ),
+    ] = 0.9,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="M@K,M@K",
+            help="Two models and samples to hold against each other: 8B@100,70B@1.",
+        ),
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy",
+            metavar="NAME,...",
+            help="Of single, greedy, majority, weighted, best_of_n, oracle (a perfect verifier), tokens; all that suit unless given.",
+        ),
+    ] = None,
+    samples: Annotated[
+        str | None,
+        typer.Option(
+            "--samples",
+            metavar="K,...",
+            help="Samples of a problem that are tried; powers of two to 1024 unless given.",
+        ),
+    ] = None,
+    prompt: Annotated[
+        float,
+        typer.Option("--prompt", metavar="T", help="Tokens of a problem, read once."),
+    ] = 0.0,
+    verifier: Annotated[
+        str | None,
+        typer.Option(
+            "--verifier",
+            metavar="N",
+            help="Parameters of a verifier that reads every sample: 7B.",
+        ),
+    ] = None,
+    rival: Annotated[
+        float,
+        typer.Option(
+            "--rival",
+            metavar="SHARE",
+            help="Share of the wrong samples that give one and the same answer, which counts do not tell.",
+        ),
+    ] = 0.4,
+    new: Annotated[
+        int | None,
+        typer.Option(
+            "--new",
+            metavar="COUNT",
+            help="So many new problems, in place of those counted.",
+        ),
+    ] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option(
+            "--figure",
+            metavar="FILE",
+            help="Draw accuracy against FLOP (.svg, .png, .pdf).",
+        ),
+    ] = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+) -> None:
     """Choose model, strategy and samples for a problem's FLOP."""
-    for option, value in (("--prob", prob), ("--chance", chance), *((("--target-accuracy", target_accuracy),) if target_accuracy is not None else ())):  # fmt: skip
+    for option, value in (
+        ("--prob", prob),
+        ("--chance", chance),
+        *(
+            (("--target-accuracy", target_accuracy),)
+            if target_accuracy is not None
+            else ()
+        ),
+    ):
         o.require_prob(value, option)
     o.require_positive("--budget", [budget] if budget is not None else [], "8e14")
     kind = _kind(figure)
@@ -56,7 +152,7 @@ def spend(
         raise ValueError(msg)
     tables = _tables(models, columns, where or ())
     if duel and (unknown := [m for m, _ in duel if m not in tables]):
-        msg = f"--against {against}: no model {unknown[0]!r}; there are {', '.join(tables)}"  # fmt: skip
+        msg = f"--against {against}: no model {unknown[0]!r}; there are {', '.join(tables)}"
         raise ValueError(msg)
     long = lengths(tokens, list(tables))
     if cache:
@@ -70,25 +166,43 @@ def spend(
     for name, (size, runs) in tables.items():
         tell(f"model {name}: {len(runs)} rows of {runs.source}")
         serving = Serving(size, long[name], prompt, verifier=reads)
-        made.append(contender(name, runs, serving, rival=rival, new=new, seed=seed or 0))  # fmt: skip
-    spent = work_out({c.name: Option(c.problems, c.serving) for c in made}, chosen, {"samples": sorted(tried)})  # fmt: skip
+        made.append(
+            contender(name, runs, serving, rival=rival, new=new, seed=seed or 0)
+        )
+    spent = work_out(
+        {c.name: Option(c.problems, c.serving) for c in made},
+        chosen,
+        {"samples": sorted(tried)},
+    )
     if figure:
         _draw(figure, spent, prob, kind)
     document = {
-        "models": [_model(c) for c in made], "prompt": prompt, "rival": rival, "new": new, "seed": seed or 0, "prob": prob,
-        "interval": "equal-tailed", "budget": budget, "target_accuracy": target_accuracy, "chance": chance,
+        "models": [_model(c) for c in made],
+        "prompt": prompt,
+        "rival": rival,
+        "new": new,
+        "seed": seed or 0,
+        "prob": prob,
+        "interval": "equal-tailed",
+        "budget": budget,
+        "target_accuracy": target_accuracy,
+        "chance": chance,
         "within": spent.at(budget, prob) if budget else [],
-        "cheapest": _cheapest(spent, target_accuracy, chance, prob) if target_accuracy else [],
+        "cheapest": _cheapest(spent, target_accuracy, chance, prob)
+        if target_accuracy
+        else [],
         "against": _held(spent, duel, prob) if duel else [],
         "frontier": spent.frontier(prob),
-    }  # fmt: skip
+    }
     _tell(document, made, spent, json=json)
 
 
 def _kind(figure: str | None) -> str:
     from nstar.files.writing import require_writable
 
-    return require_writable(figure, *KINDS, option="--figure").suffix[1:] if figure else ""  # fmt: skip
+    return (
+        require_writable(figure, *KINDS, option="--figure").suffix[1:] if figure else ""
+    )
 
 
 def _duel(text: str) -> tuple[tuple[str, float], tuple[str, float]]:
@@ -116,11 +230,15 @@ def _tables(
         name, equals, source = text.partition("=")
         runs = read_runs(source if equals else text, named, list(where))
         label, _, size = name.rpartition("@")
-        own = {label or name: (amount(size, f"the model of {text!r}"), runs)} if equals else by_size(runs)  # fmt: skip
+        own = (
+            {label or name: (amount(size, f"the model of {text!r}"), runs)}
+            if equals
+            else by_size(runs)
+        )
         for one, rows in own.values():
             require_size(rows, one)
         if twice := own.keys() & found.keys():
-            msg = f"model {min(twice)} is given twice; name one, as in again@8B=counts.csv"  # fmt: skip
+            msg = f"model {min(twice)} is given twice; name one, as in again@8B=counts.csv"
             raise ValueError(msg)
         found |= own
     return found
@@ -153,9 +271,14 @@ def _draw(path: str, spent: "Spent", prob: float, kind: str) -> None:
 def _model(one: "Contender") -> dict[str, Any]:
     runs = one.fit.runs
     return {
-        "name": one.name, "N": one.serving.N, "tokens": one.serving.tokens, "data": runs.source,
-        "data_sha256": runs.sha256, "rows": len(runs), "law": "token_budget" if "T" in one.fit.law.inputs else "repeated_sampling",
-    }  # fmt: skip
+        "name": one.name,
+        "N": one.serving.N,
+        "tokens": one.serving.tokens,
+        "data": runs.source,
+        "data_sha256": runs.sha256,
+        "rows": len(runs),
+        "law": "token_budget" if "T" in one.fit.law.inputs else "repeated_sampling",
+    }
 
 
 def _cheapest(
@@ -163,7 +286,9 @@ def _cheapest(
 ) -> list[dict[str, Any]]:
     """The cheapest way of each strategy, cheapest first; those that do not reach it last."""
     names = dict.fromkeys(way[1] for way in spent.ways)
-    found = [{"strategy": n, "way": spent.of(n).reach(target, chance, prob)} for n in names]  # fmt: skip
+    found = [
+        {"strategy": n, "way": spent.of(n).reach(target, chance, prob)} for n in names
+    ]
     return sorted(found, key=lambda r: r["way"]["flop"] if r["way"] else float("inf"))
 
 
@@ -173,9 +298,15 @@ def _held(spent: "Spent", duel: Any, prob: float) -> list[dict[str, Any]]:
     names = dict.fromkeys(way[1] for way in spent.ways)
     both = [(n, (one, n, k), (other, n, j)) for n in names]
     return [
-        {"strategy": n, "one": spent.record(spent.way(a), prob), "other": spent.record(spent.way(b), prob), "probability": spent.better(a, b)}
-        for n, a, b in both if {a, b} <= set(spent.ways)
-    ]  # fmt: skip
+        {
+            "strategy": n,
+            "one": spent.record(spent.way(a), prob),
+            "other": spent.record(spent.way(b), prob),
+            "probability": spent.better(a, b),
+        }
+        for n, a, b in both
+        if {a, b} <= set(spent.ways)
+    ]
 
 
 def _tell(

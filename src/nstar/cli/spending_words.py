@@ -52,12 +52,29 @@ def print_spent(document: dict[str, Any]) -> None:
         _against(document, prob)
     show.table(
         f"Ways that none as cheap is expected to beat; median [{prob} equal-tailed credible interval]",
-        ["FLOP a problem", "model", "strategy", "amount", "accuracy", "probability that none as cheap is better"],
-        [[flop(r["flop"]), *_named(r), shares(r["accuracy"]), share(r["best"])] for r in document["frontier"]],
-    )  # fmt: skip
-    sizes = ", ".join(f"{m['name']} {digits(m['tokens'], 3)} tokens a sample" for m in document["models"])  # fmt: skip
-    show.line(f"2 FLOP a parameter and token, attention left out; {sizes}; seed {document['seed']}")  # fmt: skip
-    show.line(f"Votes assume that {share(document['rival'])} of a problem's wrong samples give one and the same answer (--rival).")  # fmt: skip
+        [
+            "FLOP a problem",
+            "model",
+            "strategy",
+            "amount",
+            "accuracy",
+            "probability that none as cheap is better",
+        ],
+        [
+            [flop(r["flop"]), *_named(r), shares(r["accuracy"]), share(r["best"])]
+            for r in document["frontier"]
+        ],
+    )
+    sizes = ", ".join(
+        f"{m['name']} {digits(m['tokens'], 3)} tokens a sample"
+        for m in document["models"]
+    )
+    show.line(
+        f"2 FLOP a parameter and token, attention left out; {sizes}; seed {document['seed']}"
+    )
+    show.line(
+        f"Votes assume that {share(document['rival'])} of a problem's wrong samples give one and the same answer (--rival)."
+    )
 
 
 def _named(record: dict[str, Any]) -> list[str]:
@@ -67,20 +84,32 @@ def _named(record: dict[str, Any]) -> list[str]:
 
 def _way(record: dict[str, Any]) -> str:
     model, strategy, amount = _named(record)
-    return f"{model}, {strategy}, {amount}: {shares(record['accuracy'])} for {flop(record['flop'])} FLOP"  # fmt: skip
+    return f"{model}, {strategy}, {amount}: {shares(record['accuracy'])} for {flop(record['flop'])} FLOP"
 
 
 def _within(document: dict[str, Any], prob: str) -> None:
     ways = document["within"]
-    show.line(f"Within {flop(document['budget'])} FLOP a problem: {_way(ways[0])}", bold=True)  # fmt: skip
+    show.line(
+        f"Within {flop(document['budget'])} FLOP a problem: {_way(ways[0])}", bold=True
+    )
     rest = [r for r in ways if r["strategy"] != PERFECT]
     if rest and rest[0] is not ways[0]:
         show.line(f"Without a perfect verifier: {_way(rest[0])}", bold=True)
     show.table(
         f"Best amounts within {flop(document['budget'])} FLOP a problem; median [{prob} equal-tailed credible interval]",
-        ["model", "strategy", "amount", "accuracy", "FLOP a problem", "probability of being the best"],
-        [[*_named(r), shares(r["accuracy"]), flop(r["flop"]), share(r["best"])] for r in ways],
-    )  # fmt: skip
+        [
+            "model",
+            "strategy",
+            "amount",
+            "accuracy",
+            "FLOP a problem",
+            "probability of being the best",
+        ],
+        [
+            [*_named(r), shares(r["accuracy"]), flop(r["flop"]), share(r["best"])]
+            for r in ways
+        ],
+    )
 
 
 def _cheapest(document: dict[str, Any], prob: str) -> None:
@@ -89,10 +118,11 @@ def _cheapest(document: dict[str, Any], prob: str) -> None:
     said = _way(first) if first else "no way that was tried"
     show.line(f"Accuracy {target} with probability {chance}: {said}", bold=True)
     rows = [
-        [*_named(r["way"]), shares(r["way"]["accuracy"]), flop(r["way"]["flop"])] if r["way"]
+        [*_named(r["way"]), shares(r["way"]["accuracy"]), flop(r["way"]["flop"])]
+        if r["way"]
         else ["none", r["strategy"], "–", "–", "–"]
         for r in document["cheapest"]
-    ]  # fmt: skip
+    ]
     show.table(
         f"Cheapest way of each strategy to {target} with probability {chance}; median [{prob} equal-tailed credible interval]",
         ["model", "strategy", "amount", "accuracy", "FLOP a problem"],
@@ -103,9 +133,19 @@ def _cheapest(document: dict[str, Any], prob: str) -> None:
 def _against(document: dict[str, Any], prob: str) -> None:
     one, other = (document["against"][0][n] for n in ("one", "other"))
     pair = [f"{_named(w)[0]}, {_named(w)[2]}" for w in (one, other)]
-    show.line(f"{pair[0]} for {flop(one['flop'])} FLOP a problem, against {pair[1]} for {flop(other['flop'])}", bold=True)  # fmt: skip
+    show.line(
+        f"{pair[0]} for {flop(one['flop'])} FLOP a problem, against {pair[1]} for {flop(other['flop'])}",
+        bold=True,
+    )
     show.table(
         f"Median accuracy [{prob} equal-tailed credible interval]",
         ["strategy", *pair, "probability that the first is better"],
-        [[r["strategy"], *(shares(r[n]["accuracy"]) for n in ("one", "other")), share(r["probability"])] for r in document["against"]],
-    )  # fmt: skip
+        [
+            [
+                r["strategy"],
+                *(shares(r[n]["accuracy"]) for n in ("one", "other")),
+                share(r["probability"]),
+            ]
+            for r in document["against"]
+        ],
+    )

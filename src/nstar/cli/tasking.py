@@ -15,31 +15,130 @@ def add(app: typer.Typer) -> None:
     """Hang the command into the door."""
     o.hang(
         app,
-        (task, "nstar task ladder.nc --task evals.csv --accuracy hellaswag --chance-level 0.25 --budget 1e23 --target-accuracy 0.8"),
-    )  # fmt: skip
+        (
+            task,
+            "nstar task ladder.nc --task evals.csv --accuracy hellaswag --chance-level 0.25 --budget 1e23 --target-accuracy 0.8",
+        ),
+    )
 
 
 def task(
     runs: o.Runs,
-    accuracy: Annotated[str, typer.Option("--accuracy", metavar="COLUMN", help="Column of the task's accuracies, between 0 and 1.")],
-    table: Annotated[str | None, typer.Option("--task", metavar="TABLE", help="Runs that were evaluated on the task, one a row; RUNS unless given.")] = None,
-    loss: Annotated[str | None, typer.Option("--loss", metavar="COLUMN", help="Column of their losses, on the validation set of RUNS.")] = None,
-    nll: Annotated[str | None, typer.Option("--nll", metavar="COLUMN", help="Column of the task's negative log-likelihood of the correct answers: two steps.")] = None,
-    questions: Annotated[str | None, typer.Option("--questions", metavar="COLUMN", help="How many questions an accuracy is of: a column, or the number.")] = None,
-    chance_level: Annotated[float | None, typer.Option("--chance-level", metavar="P", help="Accuracy of guessing, 0.25 for four choices; learned unless given.")] = None,
-    budget: Annotated[list[float] | None, typer.Option("--budget", "-C", metavar="FLOP", help="Training budget whose recommended run is meant. Repeatable.")] = None,
-    at: Annotated[list[str] | None, typer.Option("--at", metavar="N,D", help="A run: its parameters and tokens, as in 7e9,1.4e11. Repeatable.")] = None,
-    target: Annotated[float | None, typer.Option("--target-accuracy", metavar="P", help="Accuracy whose chance of being reached is asked.")] = None,
-    chance: Annotated[float, typer.Option("--chance", metavar="PROB", help="Probability with which the least budget reaches it.")] = 0.9,
-    up_to: Annotated[float | None, typer.Option("--up-to", metavar="FLOP", help="Look no farther; four decades beyond the runs unless given.")] = None,
-    task_where: Annotated[list[str] | None, typer.Option("--task-where", metavar="FILTER", help="Keep rows of the task's table. Repeatable.")] = None,
-    max_params: o.MaxParams = None, max_tokens: o.MaxTokens = None,
-    law: o.Law = None, noise: o.Noise = None, discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None, priors: o.PriorSet = None, columns: o.Columns = None, where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None, params_counted: o.Counted = None, seed: o.Seed = None,
-    prob: o.Prob = 0.9, json: o.Json = False, cache: o.Cache = True,
-    pool: o.Pool = None, group: o.Group = None,
-) -> None:  # fmt: skip
+    accuracy: Annotated[
+        str,
+        typer.Option(
+            "--accuracy",
+            metavar="COLUMN",
+            help="Column of the task's accuracies, between 0 and 1.",
+        ),
+    ],
+    table: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="TABLE",
+            help="Runs that were evaluated on the task, one a row; RUNS unless given.",
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            "--loss",
+            metavar="COLUMN",
+            help="Column of their losses, on the validation set of RUNS.",
+        ),
+    ] = None,
+    nll: Annotated[
+        str | None,
+        typer.Option(
+            "--nll",
+            metavar="COLUMN",
+            help="Column of the task's negative log-likelihood of the correct answers: two steps.",
+        ),
+    ] = None,
+    questions: Annotated[
+        str | None,
+        typer.Option(
+            "--questions",
+            metavar="COLUMN",
+            help="How many questions an accuracy is of: a column, or the number.",
+        ),
+    ] = None,
+    chance_level: Annotated[
+        float | None,
+        typer.Option(
+            "--chance-level",
+            metavar="P",
+            help="Accuracy of guessing, 0.25 for four choices; learned unless given.",
+        ),
+    ] = None,
+    budget: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--budget",
+            "-C",
+            metavar="FLOP",
+            help="Training budget whose recommended run is meant. Repeatable.",
+        ),
+    ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at",
+            metavar="N,D",
+            help="A run: its parameters and tokens, as in 7e9,1.4e11. Repeatable.",
+        ),
+    ] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            "--target-accuracy",
+            metavar="P",
+            help="Accuracy whose chance of being reached is asked.",
+        ),
+    ] = None,
+    chance: Annotated[
+        float,
+        typer.Option(
+            "--chance",
+            metavar="PROB",
+            help="Probability with which the least budget reaches it.",
+        ),
+    ] = 0.9,
+    up_to: Annotated[
+        float | None,
+        typer.Option(
+            "--up-to",
+            metavar="FLOP",
+            help="Look no farther; four decades beyond the runs unless given.",
+        ),
+    ] = None,
+    task_where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task-where",
+            metavar="FILTER",
+            help="Keep rows of the task's table. Repeatable.",
+        ),
+    ] = None,
+    max_params: o.MaxParams = None,
+    max_tokens: o.MaxTokens = None,
+    law: o.Law = None,
+    noise: o.Noise = None,
+    discrepancy: o.Discrepancy = None,
+    prior: o.Priors = None,
+    priors: o.PriorSet = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+    prob: o.Prob = 0.9,
+    json: o.Json = False,
+    cache: o.Cache = True,
+    pool: o.Pool = None,
+    group: o.Group = None,
+) -> None:
     """Say the accuracy at a task that a budget will reach.
 
     From compute to loss by RUNS, from loss to accuracy by runs that were evaluated, in
@@ -55,22 +154,45 @@ def task(
         raise ValueError(msg)
     limits = o.limits(max_params=max_params, max_tokens=max_tokens)
     asked = Asked(
-        runs, law, noise, discrepancy, prior, columns, where, flop_per_param_token, params_counted, seed, cache, pool, priors
-    )  # fmt: skip
+        runs,
+        law,
+        noise,
+        discrepancy,
+        prior,
+        columns,
+        where,
+        flop_per_param_token,
+        params_counted,
+        seed,
+        cache,
+        pool,
+        priors,
+    )
     if table is None and asked.saved:
         msg = f"{runs} is a saved fit: name the table of runs that were evaluated with --task"
         raise ValueError(msg)
     from nstar.downstream.fits import fit_task
     from nstar.downstream.scoring import score
 
-    own = o.pairs([p for p in (columns or "").split(",") if p], "--columns", "N=params") if table is None else {}  # fmt: skip
+    own = (
+        o.pairs([p for p in (columns or "").split(",") if p], "--columns", "N=params")
+        if table is None
+        else {}
+    )
     rows = [*(where or ()), *(task_where or ())] if table is None else task_where or ()
 
     def evaluated() -> Any:
         return fit_task(
-            table or runs, accuracy, loss=loss, nll=nll, questions=_questions(questions),
-            chance_level=chance_level, columns=own, where=rows, seed=seed or 0,
-        )  # fmt: skip
+            table or runs,
+            accuracy,
+            loss=loss,
+            nll=nll,
+            questions=_questions(questions),
+            chance_level=chance_level,
+            columns=own,
+            where=rows,
+            seed=seed or 0,
+        )
 
     if cache:
         use_cache()
@@ -79,9 +201,18 @@ def task(
     found = get_fit(asked, surface=True)
     N, D = zip(*points, strict=True) if points else ((), ())
     made = score(
-        found.fit, of_task, budget or (), N=N, D=D, target=target, chance=chance,
-        up_to=up_to, limits=limits, group=group, seed=seed or 0,
-    )  # fmt: skip
+        found.fit,
+        of_task,
+        budget or (),
+        N=N,
+        D=D,
+        target=target,
+        chance=chance,
+        up_to=up_to,
+        limits=limits,
+        group=group,
+        seed=seed or 0,
+    )
     _tell(found, made, prob, group, json=json)
 
 
@@ -100,7 +231,11 @@ def _require_fractions(
             msg = f"{option} {value:g}: expected a fraction between 0 and 1, such as 0.7{hint}"
             raise ValueError(msg)
     if chance_level is not None and not 0 <= chance_level < 1:
-        hint = f"; {chance_level:g} % is {chance_level / 100:g}" if 1 < chance_level < 100 else ""  # fmt: skip
+        hint = (
+            f"; {chance_level:g} % is {chance_level / 100:g}"
+            if 1 < chance_level < 100
+            else ""
+        )
         msg = f"--chance-level {chance_level:g}: expected a fraction from 0 to below 1, such as 0.25{hint}"
         raise ValueError(msg)
 
@@ -152,21 +287,45 @@ def _print(told: dict[str, Any], prob: float) -> None:
     two = first["nll"] is not None
     show.table(
         f"Median [{percent(prob)} equal-tailed credible interval]",
-        ["C (FLOP)", "N", "D", "loss", *(["nll"] if two else []), "accuracy of the law", "as measured", *([f"P(at least {goal:g})"] if goal else [])],
         [
-            [flop(r["C"]), count(r["N"]), count(r["D"]), numbers(r["loss"], 4), *([numbers(r["nll"], 3)] if two else []),
-             numbers(r["accuracy"], 3), numbers(r["measured"], 3), *([share(r["probability"])] if goal else [])]
+            "C (FLOP)",
+            "N",
+            "D",
+            "loss",
+            *(["nll"] if two else []),
+            "accuracy of the law",
+            "as measured",
+            *([f"P(at least {goal:g})"] if goal else []),
+        ],
+        [
+            [
+                flop(r["C"]),
+                count(r["N"]),
+                count(r["D"]),
+                numbers(r["loss"], 4),
+                *([numbers(r["nll"], 3)] if two else []),
+                numbers(r["accuracy"], 3),
+                numbers(r["measured"], 3),
+                *([share(r["probability"])] if goal else []),
+            ]
             for r in records
         ],
-    )  # fmt: skip
+    )
     show.table(
         "Where the variance of a measured accuracy comes from",
         ["C (FLOP)", "N", *first["shares"]],
-        [[flop(r["C"]), count(r["N"]), *(share(s) for s in r["shares"].values())] for r in records],
-    )  # fmt: skip
+        [
+            [flop(r["C"]), count(r["N"]), *(share(s) for s in r["shares"].values())]
+            for r in records
+        ],
+    )
     if goal is None:
         return
     if told["budget"] is None:
-        show.line(f"No budget up to {flop(told['up_to'])} FLOP reaches {goal:g} with probability {percent(told['chance'])}: the chance there is {share(told['reached'])}.")  # fmt: skip
+        show.line(
+            f"No budget up to {flop(told['up_to'])} FLOP reaches {goal:g} with probability {percent(told['chance'])}: the chance there is {share(told['reached'])}."
+        )
     else:
-        show.line(f"Least budget whose recommended run reaches {goal:g} with probability {percent(told['chance'])}, without scatter: {flop(told['budget'])} FLOP.")  # fmt: skip
+        show.line(
+            f"Least budget whose recommended run reaches {goal:g} with probability {percent(told['chance'])}, without scatter: {flop(told['budget'])} FLOP."
+        )

@@ -48,7 +48,10 @@ def optimum(
         return loss(N, cost.tokens(N, C))
 
     best = jnp.argmin(jax.vmap(along)(sizes))
-    left, right = sizes[jnp.maximum(best - 1, 0)], sizes[jnp.minimum(best + 1, GRID - 1)]  # fmt: skip
+    left, right = (
+        sizes[jnp.maximum(best - 1, 0)],
+        sizes[jnp.minimum(best + 1, GRID - 1)],
+    )
     log_N = _root(jax.grad(along), left, right)
     return log_N, jnp.log(cost.tokens(jnp.exp(log_N), C))
 
@@ -90,7 +93,14 @@ def _root(slope: Callable[[Array], Array], left: Array, right: Array) -> Array:
         now = jnp.where(up, 1, -1)
         f_low = jnp.where(up, jnp.where(stayed == 1, f_low / 2, f_low), f)
         f_high = jnp.where(up, f, jnp.where(stayed == -1, f_high / 2, f_high))
-        return jnp.where(up, low, middle), jnp.where(up, middle, high), f_low, f_high, now, middle  # fmt: skip
+        return (
+            jnp.where(up, low, middle),
+            jnp.where(up, middle, high),
+            f_low,
+            f_high,
+            now,
+            middle,
+        )
 
     start = (left, right, below, above, jnp.zeros_like(left, int), (left + right) / 2)
     found = jax.lax.fori_loop(0, STEPS, step, start)[-1]

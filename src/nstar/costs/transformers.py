@@ -37,9 +37,18 @@ class Transformer:
 
     def __post_init__(self) -> None:
         """Refuse what is no shape."""
-        odd = {n: v for n, v in vars(self).items() if isinstance(v, int | float) and not isinstance(v, bool) and v < 1}  # fmt: skip
+        odd = {
+            n: v
+            for n, v in vars(self).items()
+            if isinstance(v, int | float) and not isinstance(v, bool) and v < 1
+        }
         if odd or self.experts_used > self.experts:
-            said = ", ".join(f"{n} = {v}" for n, v in (odd or {"experts": self.experts, "experts_used": self.experts_used}).items())  # fmt: skip
+            said = ", ".join(
+                f"{n} = {v}"
+                for n, v in (
+                    odd or {"experts": self.experts, "experts_used": self.experts_used}
+                ).items()
+            )
             msg = f"a transformer's shape must be of positive counts, no more experts used than there are; got {said}"
             raise ValueError(msg)
 
@@ -95,7 +104,9 @@ class Transformer:
         """
         both = FORWARD + BACKWARD
         each = self.head or self.width // self.heads
-        scores = 2 * self.layers * self.heads * each * context * (CAUSAL if causal else 1)  # fmt: skip
+        scores = (
+            2 * self.layers * self.heads * each * context * (CAUSAL if causal else 1)
+        )
         return {
             "attention weights": both * self.attention,
             "attention scores": both * scores,
@@ -106,7 +117,12 @@ class Transformer:
     def served_flop_per_token(self, context: int) -> float:
         """Inference FLOP of a token that attends to `context` others."""
         each = self.head or self.width // self.heads
-        weights = self.attention + self.experts_used * self.expert + self.router + self.embedding  # fmt: skip
+        weights = (
+            self.attention
+            + self.experts_used * self.expert
+            + self.router
+            + self.embedding
+        )
         return FORWARD * (weights + 2 * self.layers * self.heads * each * context)
 
 

@@ -151,7 +151,9 @@ class Bent:
         to = axes[:, :left].T * np.sqrt(seen)
         basis = axes[:, :left] / np.sqrt(seen)[:, None]
         shown = to @ columns
-        shapes = np.stack([shown[:, part == p] @ shown[:, part == p].T for p in range(len(PARTS))])  # fmt: skip
+        shapes = np.stack(
+            [shown[:, part == p] @ shown[:, part == p].T for p in range(len(PARTS))]
+        )
         usual, spread = zip(*((w.usual, w.spread) for w in waves), strict=True)
         names = tuple(f"bend_{name}" for name in PARTS)
         guide = _guide(to, seen, look) if look else _blank(to, len(self.law.priors()))
@@ -237,7 +239,16 @@ def _guide(to: np.ndarray, seen: np.ndarray, look: Look) -> Guide:
     slopes, rest = np.asarray(look.slopes), np.asarray(look.rest)
     pulled, shown = slopes.T * seen, to @ np.column_stack([slopes, rest])
     at, prior = np.asarray(look.at), np.asarray(look.prior)
-    return Guide(to, np.asarray(look.share), float(look.sigma), at, prior, pulled @ slopes, pulled @ rest, shown)  # fmt: skip
+    return Guide(
+        to,
+        np.asarray(look.share),
+        float(look.sigma),
+        at,
+        prior,
+        pulled @ slopes,
+        pulled @ rest,
+        shown,
+    )
 
 
 @cache

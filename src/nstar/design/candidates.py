@@ -75,10 +75,16 @@ def read(
             f"{runs.source}: candidates need N and D of each run, or one of them with C"
         )
         raise ValueError(msg)
-    C = runs["C"] if not runs.derived.startswith("C") else cost.flop(runs["N"], runs["D"])  # fmt: skip
+    C = (
+        runs["C"]
+        if not runs.derived.startswith("C")
+        else cost.flop(runs["N"], runs["D"])
+    )
     own = runs.columns.get("profile", np.arange(len(runs)))
     unit = np.unique(own, return_inverse=True)[1]
-    others = {n: v for n, v in runs.columns.items() if n not in KNOWN and v.dtype.kind == "f"}  # fmt: skip
+    others = {
+        n: v for n, v in runs.columns.items() if n not in KNOWN and v.dtype.kind == "f"
+    }
     return Candidates(runs["N"], runs["D"], C, unit, others)
 
 
@@ -130,11 +136,17 @@ def profiles(
     """
     runs, cost = components(fit)[0].runs, fit.runs.cost
     each = len(sizes) or OF_PROFILE
-    budgets = np.geomspace(max(DEEP * pilot, runs["C"].min() * each), pilot, BUDGETS) / each  # fmt: skip
+    budgets = (
+        np.geomspace(max(DEEP * pilot, runs["C"].min() * each), pilot, BUDGETS) / each
+    )
     low, high = of_runs(runs["N"], runs["D"], 1.0)
     made = []
     for u, C in enumerate(budgets):
-        N = np.array(sizes) if sizes else np.sqrt(C / (cost.flop(1.0, 1.0) * np.geomspace(low, high, each)))  # fmt: skip
+        N = (
+            np.array(sizes)
+            if sizes
+            else np.sqrt(C / (cost.flop(1.0, 1.0) * np.geomspace(low, high, each)))
+        )
         D = cost.tokens(N, C)
         ratio = D / N
         inside = (ratio >= low / WIDENED) & (ratio <= high * WIDENED)
@@ -149,7 +161,9 @@ def profiles(
 
 def usual(fit: Fit | Average, pilot: float) -> Candidates:
     """Give the candidates of a fit where none are named: a grid, or optima to be measured."""
-    by_size = all("N" in p.law.inputs or isinstance(p.law, Surface) for p in components(fit))  # fmt: skip
+    by_size = all(
+        "N" in p.law.inputs or isinstance(p.law, Surface) for p in components(fit)
+    )
     return grid(fit, pilot) if by_size else measured(fit, pilot)
 
 

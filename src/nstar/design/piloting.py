@@ -66,7 +66,11 @@ class NextRuns:
 
     def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """One record a step: its runs, its cost, and what the batch is worth with it."""
-        at = np.concatenate([s.members for s in self.steps]) if self.steps else np.empty(0, int)  # fmt: skip
+        at = (
+            np.concatenate([s.members for s in self.steps])
+            if self.steps
+            else np.empty(0, int)
+        )
         own = self._expected(at, prob) if at.size else []
         found, had, spent, k = [], Value(0.0, 0.0, 0.0), 0.0, 0
         for number, step in enumerate(self.steps):
@@ -74,17 +78,30 @@ class NextRuns:
             runs = own[k : k + len(step.members)]
             k += len(step.members)
             gain = Value(*(b - a for a, b in zip(had, step.value, strict=True)))
-            found.append({
-                "step": number + 1, "round": number // self.parallel + 1, "runs": runs,
-                "C": step.cost, "spent": spent,
-                "saved": gain.saved, "worth": self.target.worth(gain.saved),
-                "variance": gain.variance, "nats": gain.nats,
-                "worth_per_cost": None if self.target.falls is None else (self.target.worth(gain.saved) or 0.0) / step.cost,
-                "regret_left": max(self.target.regret - step.value.saved, 0.0),
-                "sd_left": float(np.sqrt(max(self.variance - step.value.variance, 0.0))),
-                "log_N_sd_left": float(np.sqrt(self.log_N) * np.exp(-step.value.nats)),
-                "worth_it": number < self.worth_it,
-            })  # fmt: skip
+            found.append(
+                {
+                    "step": number + 1,
+                    "round": number // self.parallel + 1,
+                    "runs": runs,
+                    "C": step.cost,
+                    "spent": spent,
+                    "saved": gain.saved,
+                    "worth": self.target.worth(gain.saved),
+                    "variance": gain.variance,
+                    "nats": gain.nats,
+                    "worth_per_cost": None
+                    if self.target.falls is None
+                    else (self.target.worth(gain.saved) or 0.0) / step.cost,
+                    "regret_left": max(self.target.regret - step.value.saved, 0.0),
+                    "sd_left": float(
+                        np.sqrt(max(self.variance - step.value.variance, 0.0))
+                    ),
+                    "log_N_sd_left": float(
+                        np.sqrt(self.log_N) * np.exp(-step.value.nats)
+                    ),
+                    "worth_it": number < self.worth_it,
+                }
+            )
             had = step.value
         return found
 
@@ -93,20 +110,32 @@ class NextRuns:
         c = self.candidates
         law = self.fit.runs
         x = {n: v[at] for n, v in c.x.items()}
-        said = loss(self.fit, c.N[at], c.D[at], x=x, seed=self.seed)["measured"] if "L" in law and self.target.first is not None else None  # fmt: skip
+        said = (
+            loss(self.fit, c.N[at], c.D[at], x=x, seed=self.seed)["measured"]
+            if "L" in law and self.target.first is not None
+            else None
+        )
         return [
             {
-                "N": float(c.N[i]), "D": float(c.D[i]), "C": float(c.C[i]),
+                "N": float(c.N[i]),
+                "D": float(c.D[i]),
+                "C": float(c.C[i]),
                 "x": {n: float(v[j]) for n, v in x.items()},
-                "expected": None if said is None else interval(said[:, j], prob).as_json(),
+                "expected": None
+                if said is None
+                else interval(said[:, j], prob).as_json(),
             }
             for j, i in enumerate(at)
-        ]  # fmt: skip
+        ]
 
     def as_json(self, prob: float = 0.9) -> dict[str, Any]:
         """All of it as plain data."""
         action = self.target.first
-        chosen = None if action is None else {"N": float(self.target.N[action]), "D": float(self.target.D[action])}  # fmt: skip
+        chosen = (
+            None
+            if action is None
+            else {"N": float(self.target.N[action]), "D": float(self.target.D[action])}
+        )
         rows = self.table(prob)
         return {
             "target": self.target.C,
@@ -225,9 +254,18 @@ def next_runs(
     first, had = decision.first, np.square(joint.targets).sum(axis=0)
     variance = 0.0 if first is None else float(had[first])
     return NextRuns(
-        fit, decision, pilot, there, tuple(steps), by, max(parallel, 1),
-        variance, float(had[-1]), joint.draws or 0, seed,
-    )  # fmt: skip
+        fit,
+        decision,
+        pilot,
+        there,
+        tuple(steps),
+        by,
+        max(parallel, 1),
+        variance,
+        float(had[-1]),
+        joint.draws or 0,
+        seed,
+    )
 
 
 def one_more(
@@ -264,9 +302,14 @@ def one_more(
     said = loss(fit, there.N, there.D, seed=seed)["measured"]
     found = [
         NextRun(
-            float(N[i]), float(there.D[i]), float(spent[i]), v.saved, target.worth(v.saved),
-            max(target.regret - v.saved, 0.0), interval(said[:, i], prob).as_json(),
+            float(N[i]),
+            float(there.D[i]),
+            float(spent[i]),
+            v.saved,
+            target.worth(v.saved),
+            max(target.regret - v.saved, 0.0),
+            interval(said[:, i], prob).as_json(),
         )
         for i, v in enumerate(values)
-    ]  # fmt: skip
+    ]
     return sorted(found, key=lambda run: -run.saved / run.C)

@@ -38,8 +38,13 @@ class Step(NamedTuple):
 
 
 def greedy(
-    joint: Joint, target: Target, candidates: Candidates, pilot: float, by: str, most: int = MOST,
-) -> list[Step]:  # fmt: skip
+    joint: Joint,
+    target: Target,
+    candidates: Candidates,
+    pilot: float,
+    by: str,
+    most: int = MOST,
+) -> list[Step]:
     """Choose runs within the pilot budget.
 
     Args:
@@ -51,22 +56,40 @@ def greedy(
         most: steps at most.
     """
     start = before(joint, target)
-    tried = [_greedy(start, target, candidates, pilot, by, power, most) for power in POWERS]  # fmt: skip
+    tried = [
+        _greedy(start, target, candidates, pilot, by, power, most) for power in POWERS
+    ]
     return max(tried, key=lambda steps: getattr(steps[-1].value, by) if steps else 0.0)
 
 
 def _greedy(
-    belief: Belief, target: Target, candidates: Candidates, pilot: float, by: str, power: float, most: int,
-) -> list[Step]:  # fmt: skip
+    belief: Belief,
+    target: Target,
+    candidates: Candidates,
+    pilot: float,
+    by: str,
+    power: float,
+    most: int,
+) -> list[Step]:
     """Most value per power of FLOP first."""
-    units = {u: (m, float(candidates.C[m].sum())) for u, m in enumerate(candidates.units)}  # fmt: skip
+    units = {
+        u: (m, float(candidates.C[m].sum())) for u, m in enumerate(candidates.units)
+    }
     steps: list[Step] = []
     had, spent = 0.0, 0.0
     while len(steps) < most:
-        left = {u: one for u, one in units.items() if spent + one[1] <= pilot * (1 + 1e-9)}  # fmt: skip
+        left = {
+            u: one for u, one in units.items() if spent + one[1] <= pilot * (1 + 1e-9)
+        }
         if not left:
             break
-        worth = dict(zip(left, _values(belief, target, [m for m, _ in left.values()], by), strict=True))  # fmt: skip
+        worth = dict(
+            zip(
+                left,
+                _values(belief, target, [m for m, _ in left.values()], by),
+                strict=True,
+            )
+        )
         best = max(left, key=lambda u: (worth[u] - had) / left[u][1] ** power)
         if worth[best] <= had * (1 + GAIN):
             break

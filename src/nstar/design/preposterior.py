@@ -128,7 +128,9 @@ def joint_of(
     low, high = np.quantile(measured - expected, [0.25, 0.75], axis=0)
     targets = np.column_stack([target.payoff, target.log_N])
     whole = np.isfinite(expected).all(axis=1) & np.isfinite(targets).all(axis=1)
-    return Joint.of_draws(expected[whole], targets[whole], np.square((high - low) / NORMAL))  # fmt: skip
+    return Joint.of_draws(
+        expected[whole], targets[whole], np.square((high - low) / NORMAL)
+    )
 
 
 def before(joint: Joint, target: Target) -> Belief:
@@ -141,7 +143,11 @@ def before(joint: Joint, target: Target) -> Belief:
 
 def value(belief: Belief, target: Target) -> Value:
     """Value of all that a belief has measured."""
-    first, had, left = target.first, Belief.before(belief.joint).variance(), belief.variance()  # fmt: skip
+    first, had, left = (
+        target.first,
+        Belief.before(belief.joint).variance(),
+        belief.variance(),
+    )
     variance = 0.0 if first is None else float(had[first] - left[first])
     nats = 0.0
     if had[-1] > 0:
@@ -170,6 +176,9 @@ def saved(after: np.ndarray, target: Target) -> float:
 @lru_cache(maxsize=8)
 def normals(count: int) -> np.ndarray:
     """Standard normals and their negatives, the same for every set, (outcome, run)."""
-    half = [np.random.default_rng([SEED, k]).standard_normal(OUTCOMES // 2) for k in range(count)]  # fmt: skip
+    half = [
+        np.random.default_rng([SEED, k]).standard_normal(OUTCOMES // 2)
+        for k in range(count)
+    ]
     z = np.array(half).reshape(count, OUTCOMES // 2)
     return np.concatenate([z, -z], axis=1).T

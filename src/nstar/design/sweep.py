@@ -16,10 +16,16 @@ def rows_of(table: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for step in table:
         for run in step["runs"]:
-            found.append({
-                "run": f"next-{len(found) + 1:02d}", "round": step["round"], "N": whole(run["N"]),
-                "D": whole(run["D"]), "C": f"{run['C']:.6g}", **{n: f"{v:.10g}" for n, v in run["x"].items()},
-            })  # fmt: skip
+            found.append(
+                {
+                    "run": f"next-{len(found) + 1:02d}",
+                    "round": step["round"],
+                    "N": whole(run["N"]),
+                    "D": whole(run["D"]),
+                    "C": f"{run['C']:.6g}",
+                    **{n: f"{v:.10g}" for n, v in run["x"].items()},
+                }
+            )
     return found
 
 

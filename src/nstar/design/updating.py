@@ -92,7 +92,11 @@ class Belief:
         else:
             c, d = self._shrunk(c, own), own + joint.noise[i]
         scale = 1 / np.sqrt(d)
-        return Belief(joint, np.vstack([self.runs, g * scale]), np.vstack([self.targets, c * scale]))  # fmt: skip
+        return Belief(
+            joint,
+            np.vstack([self.runs, g * scale]),
+            np.vstack([self.targets, c * scale]),
+        )
 
     def _shrunk(self, c: np.ndarray, own: np.ndarray | float) -> np.ndarray:
         """Take from covariances what as many draws show of nothing."""

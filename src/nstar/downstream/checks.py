@@ -49,7 +49,11 @@ def _beyond(task: Fit, draws: xr.Dataset) -> Check:
         if gap > 0
     ]
     if not far:
-        return Check("losses among the task's", Status.PASS, f"{detail}; so have the predicted runs")  # fmt: skip
+        return Check(
+            "losses among the task's",
+            Status.PASS,
+            f"{detail}; so have the predicted runs",
+        )
     more = f" and {len(far) - MOST} more" if len(far) > MOST else ""
     detail += f"; the loss at {', '.join(far[:MOST])}{more} was never measured there, and the curve alone speaks; evaluate runs of such losses"
     return Check("losses among the task's", Status.REVIEW, detail)
@@ -78,12 +82,18 @@ def _learned(task: Fit) -> Iterator[Check]:
         if name not in posterior or (name == "floor" and told is not None):
             continue
         after, before = posterior[name].to_numpy(), prior[name].to_numpy()
-        width, was = (float(np.ptp(np.quantile(v, [0.25, 0.75]))) for v in (after, before))  # fmt: skip
+        width, was = (
+            float(np.ptp(np.quantile(v, [0.25, 0.75]))) for v in (after, before)
+        )
         low, high = np.quantile(after, [0.05, 0.95])
         detail = f"the {name} lies in {low:.3g} to {high:.3g} (90 %), {width / was:.0%} as wide as its prior"
         idle = width > LEARNED * was
         if idle:
-            cure = "state it with --chance-level" if name == "floor" else "add runs of lower loss"  # fmt: skip
+            cure = (
+                "state it with --chance-level"
+                if name == "floor"
+                else "add runs of lower loss"
+            )
             detail += f": no run tells it, so the prior does; {cure}"
         yield Check(f"{name} learned", Status.REVIEW if idle else Status.PASS, detail)
 

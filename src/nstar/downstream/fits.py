@@ -54,7 +54,11 @@ def fit_task(
             file, row, column and value.
     """
     if chance_level is not None and not 0 <= chance_level < 1:
-        hint = f"; {chance_level:g} % is {chance_level / 100:g}" if 1 < chance_level < 100 else ""  # fmt: skip
+        hint = (
+            f"; {chance_level:g} % is {chance_level / 100:g}"
+            if 1 < chance_level < 100
+            else ""
+        )
         msg = f"chance level: expected a fraction from 0 to below 1, got {chance_level:g}{hint}"
         raise ValueError(msg)
     named = {"accuracy": accuracy, "L": loss, "nll": nll}

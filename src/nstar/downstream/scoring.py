@@ -181,9 +181,7 @@ def score(
         losses = choose(fit, along, cost, limits).loss
         reached = curve(task, pairs, losses)["accuracy"]
         found = crossings(along, -reached, -target)
-    return Scores(
-        fit, task, draws, _shares(task, draws), target, chance, found, last
-    )  # fmt: skip
+    return Scores(fit, task, draws, _shares(task, draws), target, chance, found, last)
 
 
 def _require(target: float | None, chance: float) -> None:
@@ -228,4 +226,7 @@ def _shares(task: Fit, draws: xr.Dataset) -> list[dict[str, float]]:
     noise = np.maximum(whole - of_task - of_loss - both, 0.0)
     parts = np.stack([of_loss, of_task, both, noise], axis=1)
     parts = parts / parts.sum(axis=1, keepdims=True)
-    return [dict(zip(("loss", "task", "both", "scatter"), map(float, p), strict=True)) for p in parts]  # fmt: skip
+    return [
+        dict(zip(("loss", "task", "both", "scatter"), map(float, p), strict=True))
+        for p in parts
+    ]

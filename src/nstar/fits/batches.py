@@ -110,10 +110,18 @@ def fit_batch(
     if tick is None:
         with progress() as bar:
             return fit_batch(
-                tables, law, noise, priors, seed, discrepancy=discrepancy,
-                budgets=budgets, quantiles=quantiles, draws=draws, precision=precision,
+                tables,
+                law,
+                noise,
+                priors,
+                seed,
+                discrepancy=discrepancy,
+                budgets=budgets,
+                quantiles=quantiles,
+                draws=draws,
+                precision=precision,
                 tick=bar(f"{len(tables)} fits"),
-            )  # fmt: skip
+            )
     asked = asked_for(seed, draws, budgets, quantiles, precision)
     if not tables:
         msg = "no tables to fit"
@@ -139,7 +147,9 @@ def run(
             id(p) not in priors
         ):  # resamples share one problem, and drawing takes a while
             key = jax.random.key(asked.seed)
-            priors[id(p)] = density.prior_draws(p.law, p.noise, p.chosen, key, nuts.PRIOR_DRAWS)  # fmt: skip
+            priors[id(p)] = density.prior_draws(
+                p.law, p.noise, p.chosen, key, nuts.PRIOR_DRAWS
+            )
         params, found = _fitted(chunk, asked, priors[id(p)])
         said |= {t.name: c for t, c in zip(chunk, found, strict=True)}
         parts.append(_told(chunk, params, asked))
@@ -196,7 +206,9 @@ def _by_nuts(
         made = nuts.sample(p.law, p.noise, p.chosen, data, key, settings, prior=prior)
         judged = made.posterior | _decided(task, made.posterior, asked)
         last = settings is tries[-1]  # and so a few are let pass, as `fit` does
-        certificate = certificates.by_draws(judged, made.stats, necks=last and is_bent(p.law))  # fmt: skip
+        certificate = certificates.by_draws(
+            judged, made.stats, necks=last and is_bent(p.law)
+        )
         if certificate.passed:
             break
     return {
@@ -214,7 +226,9 @@ def _decided(
     if not (asked.C.size or asked.at.size):
         return {}
     chains, draws = next(iter(posterior.values())).shape[:2]
-    every = np.minimum(np.arange(-(-chains * draws // asked.draws) * asked.draws), chains * draws - 1)  # fmt: skip
+    every = np.minimum(
+        np.arange(-(-chains * draws // asked.draws) * asked.draws), chains * draws - 1
+    )
     cut = {
         n: v.reshape(-1, *v.shape[2:])[every].reshape(-1, asked.draws, *v.shape[2:])
         for n, v in posterior.items()
@@ -244,7 +258,9 @@ def _answers(
     spans = np.array([span(t.problem) for t in tasks])
     each = filled((dict(params), spans), size_of(len(tasks), asked.sizes))
     cost = first.problem.runs.cost
-    values = decisions(first.skeleton, cost, numbers, *each, asked.C, asked.at, len(tasks))  # fmt: skip
+    values = decisions(
+        first.skeleton, cost, numbers, *each, asked.C, asked.at, len(tasks)
+    )
     return {n: np.asarray(v)[: len(tasks)] for n, v in values.items()}
 
 

@@ -46,7 +46,9 @@ def by_weights(log_weights: np.ndarray) -> tuple[Certificate, np.ndarray]:
     from arviz_stats.base import array_stats
 
     if not np.isfinite(log_weights).any():
-        return Certificate("importance", reason="no draw has a density"), np.full(len(log_weights), 1 / len(log_weights))  # fmt: skip
+        return Certificate("importance", reason="no draw has a density"), np.full(
+            len(log_weights), 1 / len(log_weights)
+        )
     least = np.min(log_weights, where=np.isfinite(log_weights), initial=np.inf) - 700
     held = np.maximum(log_weights, least)
     smooth, k_hat = array_stats.psislw(-held) if np.ptp(held) else (held, 0.0)
@@ -55,11 +57,15 @@ def by_weights(log_weights: np.ndarray) -> tuple[Certificate, np.ndarray]:
     ess = float(1 / np.square(weights).sum())
     most = min(K_HAT, 1 - 1 / np.log10(len(weights)))  # of so many, ibid. eq. 13
     reason = (
-        f"k-hat {k_hat:.2f}" if not k_hat < most
-        else f"{ess:.0f} effective draws" if ess < ESS
+        f"k-hat {k_hat:.2f}"
+        if not k_hat < most
+        else f"{ess:.0f} effective draws"
+        if ess < ESS
         else ""
-    )  # fmt: skip
-    return Certificate("importance", float(k_hat), ess, passed=not reason, reason=reason), weights  # fmt: skip
+    )
+    return Certificate(
+        "importance", float(k_hat), ess, passed=not reason, reason=reason
+    ), weights
 
 
 def of_lot(u: np.ndarray, log_weights: np.ndarray) -> tuple[Certificate, np.ndarray]:
@@ -124,20 +130,30 @@ def by_draws(
             of.append(name)
             r_hat.append(array_stats.rhat(one, chain_axis=0, draw_axis=1))
             for method, prob in (("bulk", None), ("tail", (0.05, 0.95))):
-                ess.append(array_stats.ess(one, chain_axis=0, draw_axis=1, method=method, prob=prob))  # fmt: skip
+                ess.append(
+                    array_stats.ess(
+                        one, chain_axis=0, draw_axis=1, method=method, prob=prob
+                    )
+                )
     worst, least = float(np.max(r_hat)), float(np.min(ess))
     diverging = int(np.sum(stats["diverging"]))
     reason = (
-        f"divergences: {diverging}" if diverging and not (necks and in_necks(posterior, stats["diverging"]))
-        else f"R-hat {worst:.3f} of {of[int(np.argmax(r_hat))]}" if not worst <= RHAT
-        else f"{least:.0f} effective draws" if not least >= ESS
+        f"divergences: {diverging}"
+        if diverging and not (necks and in_necks(posterior, stats["diverging"]))
+        else f"R-hat {worst:.3f} of {of[int(np.argmax(r_hat))]}"
+        if not worst <= RHAT
+        else f"{least:.0f} effective draws"
+        if not least >= ESS
         else ""
-    )  # fmt: skip
+    )
     return Certificate("nuts", np.nan, least, worst, diverging, not reason, reason)
 
 
 def table(found: Mapping[str, Certificate]) -> xr.Dataset:
     """Certificates by fit."""
     columns = zip(*found.values(), strict=True)
-    data = {n: ("fit", np.array(c)) for n, c in zip(Certificate._fields, columns, strict=True)}  # fmt: skip
+    data = {
+        n: ("fit", np.array(c))
+        for n, c in zip(Certificate._fields, columns, strict=True)
+    }
     return xr.Dataset(data, {"fit": list(found)})

@@ -69,9 +69,16 @@ def _diagnose(
     )
     bfmi = float(np.min(arviz_stats.bfmi(tree)["energy"]))
     return Diagnostics(
-        rhat, rhat_of, bulk, bulk_of, tail, tail_of,
-        int(stats["diverging"].sum()), bfmi, int(stats["n_steps"].max()),
-    )  # fmt: skip
+        rhat,
+        rhat_of,
+        bulk,
+        bulk_of,
+        tail,
+        tail_of,
+        int(stats["diverging"].sum()),
+        bfmi,
+        int(stats["n_steps"].max()),
+    )
 
 
 def sampled(stats: Mapping[Any, Any]) -> dict[str, Any]:

@@ -107,9 +107,13 @@ class Fit:
 
     def _repr_html_(self) -> str:
         trouble = self.diagnosis.trouble
-        said = f"do not use these draws: {trouble}" if trouble else "the sampler shows no trouble"  # fmt: skip
+        said = (
+            f"do not use these draws: {trouble}"
+            if trouble
+            else "the sampler shows no trouble"
+        )
         table = self.summary().to_html(float_format="{:.4g}".format)
-        return f"<p>{escape(str(self))}; {escape(said)}; 90% equal-tailed intervals</p>{table}"  # fmt: skip
+        return f"<p>{escape(str(self))}; {escape(said)}; 90% equal-tailed intervals</p>{table}"
 
     def __str__(self) -> str:
         """Name the law, the noise and the data."""
@@ -172,9 +176,16 @@ def fit(
         with progress() as bar:
             title = f"sampling the {law if isinstance(law, str) else type(law).__name__} law"
             return fit(
-                runs, law, noise, priors, seed, settings, bar(title),
-                discrepancy=discrepancy, pool=pool,
-            )  # fmt: skip
+                runs,
+                law,
+                noise,
+                priors,
+                seed,
+                settings,
+                bar(title),
+                discrepancy=discrepancy,
+                pool=pool,
+            )
     with jax.enable_x64(True):
         p = problem(runs, law, noise, priors, discrepancy, pool)
         surface = isinstance(p.law, Bent)

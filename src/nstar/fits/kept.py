@@ -70,7 +70,9 @@ class Kept:
             "*.json",
             "*.nc",
         ):  # the last as older versions kept them
-            files = sorted((f.stat().st_mtime, f) for f in (self.folder or Path()).glob(kind))  # fmt: skip
+            files = sorted(
+                (f.stat().st_mtime, f) for f in (self.folder or Path()).glob(kind)
+            )
             for _, file in files[:-MOST]:
                 file.unlink(missing_ok=True)
 
@@ -82,7 +84,14 @@ def usual_folder() -> Path:
 
 def of_runs(runs: Observations) -> str:
     """Digest what a law may learn from runs."""
-    how = (runs.cost, runs.source, runs.sha256, runs.params_counted, runs.loss_unit, runs.derived)  # fmt: skip
+    how = (
+        runs.cost,
+        runs.source,
+        runs.sha256,
+        runs.params_counted,
+        runs.loss_unit,
+        runs.derived,
+    )
     found = hashlib.sha256(repr(how).encode())
     for name in sorted(runs.columns):
         found.update(name.encode() + np.ascontiguousarray(runs[name]).tobytes())

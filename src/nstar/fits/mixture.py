@@ -152,7 +152,9 @@ def load(
     if text is None:
         return parts[0]
     said = json.loads(text)
-    how = Check(said["how"]["name"], Status(said["how"]["status"]), said["how"]["detail"])  # fmt: skip
+    how = Check(
+        said["how"]["name"], Status(said["how"]["status"]), said["how"]["detail"]
+    )
     return Average(tuple(parts), tuple(said["names"]), tuple(said["weights"]), how)
 
 

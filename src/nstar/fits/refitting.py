@@ -42,8 +42,15 @@ def without_published(
         detail = f"{published_id} is in no source that the informed priors were learned from; nothing had to be left out"
         return given, (Check("priors of the comparison", Status.PASS, detail),)
     ids = ", ".join(sources()[source].published)
-    parts = [part if _has_left_out(part, source) else _again(part, source) for part in components(given)]  # fmt: skip
-    how = "were already" if all(p is q for p, q in zip(parts, components(given), strict=True)) else "are, for this comparison,"  # fmt: skip
+    parts = [
+        part if _has_left_out(part, source) else _again(part, source)
+        for part in components(given)
+    ]
+    how = (
+        "were already"
+        if all(p is q for p, q in zip(parts, components(given), strict=True))
+        else "are, for this comparison,"
+    )
     detail = (
         f"the informed priors {how} without the source {source} ({ids}), so that ours has "
         "not seen what it is compared with"
@@ -94,9 +101,13 @@ def again(
         usual = usual.only({*unknowns(*named(law, noise))} | amplitudes(law))
     short = brief and isinstance(given.law, Bent)
     made = fit(
-        replace(own if runs is None else runs, notes=()), law, noise or given.noise,
-        usual if priors is None else priors, given.seed,
-        BRIEF._replace(rows=len(own)) if short else None, tick,
+        replace(own if runs is None else runs, notes=()),
+        law,
+        noise or given.noise,
+        usual if priors is None else priors,
+        given.seed,
+        BRIEF._replace(rows=len(own)) if short else None,
+        tick,
         discrepancy=given.tree.attrs["discrepancy"],
-    )  # fmt: skip
+    )
     return replace(made, runs=own) if runs is None else made

@@ -56,9 +56,19 @@ def bootstrap(
     if tick is None:
         with progress() as bar:
             return bootstrap(
-                runs, law, noise, priors, seed, count=count, by=by, budgets=budgets,
-                quantiles=quantiles, draws=draws, precision=precision, tick=bar(f"{count} resamples"),
-            )  # fmt: skip
+                runs,
+                law,
+                noise,
+                priors,
+                seed,
+                count=count,
+                by=by,
+                budgets=budgets,
+                quantiles=quantiles,
+                draws=draws,
+                precision=precision,
+                tick=bar(f"{count} resamples"),
+            )
     if count < 1:
         msg = f"count is {count}: at least one resample is needed"
         raise ValueError(msg)
@@ -102,7 +112,9 @@ def reweighted(
 
 def _require_together(p: Problem, weight: np.ndarray) -> None:
     shared = p.data.x.get(SHARED)
-    if shared is not None and len(set(zip(shared, weight, strict=True))) > len(set(shared)):  # fmt: skip
+    if shared is not None and len(set(zip(shared, weight, strict=True))) > len(
+        set(shared)
+    ):
         msg = f"{p.runs.source}: runs that share scatter cannot be drawn apart; draw them with by=COLUMN, the column that the noise is between"
         raise ValueError(msg)
 
@@ -135,7 +147,9 @@ def drawn(runs: Observations, by: str, count: int, seed: int) -> np.ndarray:
 def _near(task: Task, seed: int) -> np.ndarray:
     """Modes of a table, (mode, unknown): where its resamples' modes are looked for."""
     p = task.problem
-    prior = density.prior_draws(p.law, p.noise, p.chosen, jax.random.key(seed), modes.POINTS)  # fmt: skip
+    prior = density.prior_draws(
+        p.law, p.noise, p.chosen, jax.random.key(seed), modes.POINTS
+    )
     u = flatten(task.skeleton, task.given, prior)
     found, _ = search.prepare(task.skeleton, task.given, u)
     return np.stack([f.mode.at for f in found])

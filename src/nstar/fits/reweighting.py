@@ -80,7 +80,9 @@ def pick(
         return None
     random = np.random.default_rng([given.seed, len(weights)])
     at = certificates.resampled(weights, len(weights), random)
-    return Picked(at, certificate.k_hat, effective, law, new, chosen, dict(attrs), tuple(notes))  # fmt: skip
+    return Picked(
+        at, certificate.k_hat, effective, law, new, chosen, dict(attrs), tuple(notes)
+    )
 
 
 def reweighted(
@@ -100,14 +102,18 @@ def reweighted(
     law, new = picked.law, picked.noise
     lost = set(unknowns(law, given.noise)) - set(unknowns(law, new))
     tree = _picked(given, picked.at, lost)
-    tree.attrs = provenance(law, new, picked.priors, given.runs, given.seed) | picked.attrs  # fmt: skip
+    tree.attrs = (
+        provenance(law, new, picked.priors, given.runs, given.seed) | picked.attrs
+    )
     tree.attrs[WEIGHED] = json.dumps({"k_hat": picked.k_hat, "ess": picked.ess})
     detail = (
         f"the draws of the fit were weighed anew rather than drawn again: Pareto k-hat "
         f"{picked.k_hat:.2f}, {picked.ess:.0f} effective draws"
     )
     note = Check(NAME, Status.PASS, detail)
-    return Fit(law, new, given.runs, tree, given.seed, picked.priors, (*picked.notes, note))  # fmt: skip
+    return Fit(
+        law, new, given.runs, tree, given.seed, picked.priors, (*picked.notes, note)
+    )
 
 
 def is_reweighted(fit: Fit) -> bool:

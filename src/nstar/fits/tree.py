@@ -88,7 +88,10 @@ def _with_derived(
     law: Law, noise: Noise, posterior: Mapping[str, Any], prior: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Add what follows from the unknowns, (chain, draw, ...) and (draw, ...) each."""
-    both = {n: np.asarray(v) for n, v in posterior.items()}, {n: np.asarray(v) for n, v in prior.items()}  # fmt: skip
+    both = (
+        {n: np.asarray(v) for n, v in posterior.items()},
+        {n: np.asarray(v) for n, v in prior.items()},
+    )
     if not isinstance(law, Derives):
         return both
     skeleton, numbers = split(law, noise)
@@ -113,7 +116,9 @@ def _with_derived(
         name: np.concatenate([np.asarray(part[name]) for part in parts])[:total]
         for name in parts[0]
     }
-    of_posterior = {n: v[:count].reshape(chains, draws, *v.shape[1:]) for n, v in found.items()}  # fmt: skip
+    of_posterior = {
+        n: v[:count].reshape(chains, draws, *v.shape[1:]) for n, v in found.items()
+    }
     return both[0] | of_posterior, both[1] | {n: v[count:] for n, v in found.items()}
 
 

@@ -84,9 +84,13 @@ class Task(NamedTuple):
 
 
 def tasks_of(
-    tables: Mapping[str, Any], law: Any, noise: Any, priors: Priors, discrepancy: str,
+    tables: Mapping[str, Any],
+    law: Any,
+    noise: Any,
+    priors: Priors,
+    discrepancy: str,
     rows: int = 0,
-) -> tuple[list[Task], dict[str, Certificate]]:  # fmt: skip
+) -> tuple[list[Task], dict[str, Certificate]]:
     """Put each table before the law; those that cannot be are said to have failed.
 
     Tables of up to `rows` runs share programs.

@@ -53,7 +53,9 @@ def contender(
     if "successes" in runs:
         one_population(runs, several=False)
         made = fit(runs, COUNTS, seed=seed)
-        return Contender(name, made, problems_of(made, new=new, rival=rival, seed=seed), serving)  # fmt: skip
+        return Contender(
+            name, made, problems_of(made, new=new, rival=rival, seed=seed), serving
+        )
     if {"T", "accuracy"} <= runs.columns.keys():
         made = fit(runs, "token_budget", seed=seed)
         return Contender(name, made, Curve(made, seed), serving)

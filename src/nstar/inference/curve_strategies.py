@@ -54,9 +54,15 @@ class Streams:
     def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
         """Answer every problem once, in so many streams."""
         assert isinstance(problems, Curve)  # noqa: S101  as `suits` says
-        k: np.ndarray | float = self.worth if not isinstance(self.worth, Fit) else thinned(self.worth.draws["stream_worth"])  # fmt: skip
+        k: np.ndarray | float = (
+            self.worth
+            if not isinstance(self.worth, Fit)
+            else thinned(self.worth.draws["stream_worth"])
+        )
         as_large = model.N * (k * np.log(amount) + 1)
-        return Outcome(problems.accuracy({"N": as_large}), amount * float(model.flop(1)))  # fmt: skip
+        return Outcome(
+            problems.accuracy({"N": as_large}), amount * float(model.flop(1))
+        )
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,9 @@ def joint(
         raise ValueError(msg)
     usual = np.geomspace(loss.runs["N"].min() / 3, loss.runs["N"].max() * 30, 41)
     tried = usual if sizes is None else np.asarray(sizes, float)
-    N, k = (v.ravel() for v in np.meshgrid(tried, np.asarray(samples, float), indexing="ij"))  # fmt: skip
+    N, k = (
+        v.ravel() for v in np.meshgrid(tried, np.asarray(samples, float), indexing="ij")
+    )
     D = (budget - problems * k * PER_TOKEN * N * tokens) / (6 * N)
     paid: np.ndarray = np.greater_equal(6 * N * D, LEAST * budget)
     if not paid.any():
@@ -88,12 +90,18 @@ def joint(
     for each in np.unique(k):
         at = np.flatnonzero(k == each)
         i = at[np.argmax(solved[:, at].mean(axis=0))]
-        records.append({
-            "samples": int(each), "N": float(N[i]), "D": float(D[i]),
-            "training": float(6 * N[i] * D[i] / budget), "expected": float(solved[:, i].mean()),
-            "loss": interval(L[:, i], prob).as_json(), "pass_at_k": interval(solved[:, i], prob).as_json(),
-            "best": float(first[at].sum()),
-        })  # fmt: skip
+        records.append(
+            {
+                "samples": int(each),
+                "N": float(N[i]),
+                "D": float(D[i]),
+                "training": float(6 * N[i] * D[i] / budget),
+                "expected": float(solved[:, i].mean()),
+                "loss": interval(L[:, i], prob).as_json(),
+                "pass_at_k": interval(solved[:, i], prob).as_json(),
+                "best": float(first[at].sum()),
+            }
+        )
     return sorted(records, key=lambda record: -record["expected"])
 
 

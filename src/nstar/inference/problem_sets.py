@@ -47,7 +47,9 @@ class Curve:
     def __post_init__(self) -> None:
         """Refuse a law that gives no accuracy."""
         law = self.fit.law
-        if law.response.name not in ("accuracy", "metric") and not isinstance(law, RepeatedBySize):  # fmt: skip
+        if law.response.name not in ("accuracy", "metric") and not isinstance(
+            law, RepeatedBySize
+        ):
             msg = f"the {type(law).__name__} law gives no accuracy; a curve of problems is of an accuracy, of an error, or of counts by size"
             raise ValueError(msg)
 
@@ -66,8 +68,12 @@ class Curve:
         at = {n: np.broadcast_to(np.asarray(v, float), len(self)) for n, v in x.items()}
         with jax.enable_x64(True):
             if isinstance(law, RepeatedBySize):
-                scatter = np.random.default_rng(self.seed).standard_normal((2, len(self)))  # fmt: skip
-                return np.asarray(rate_mixtures.mean(law.around(own, at[law.by], *scatter)))  # fmt: skip
+                scatter = np.random.default_rng(self.seed).standard_normal(
+                    (2, len(self))
+                )
+                return np.asarray(
+                    rate_mixtures.mean(law.around(own, at[law.by], *scatter))
+                )
             found = np.asarray(jax.vmap(law.expected)(own, at))
         return 1 - found if law.response.name == "metric" else found
 

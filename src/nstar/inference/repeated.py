@@ -42,13 +42,20 @@ class PassAtK:
 
     def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """One record a k; `counted` is the unbiased estimate where the samples reach."""
-        records, usual = [], float(np.median(self.counts[0])) if self.counts.size else None  # fmt: skip
+        records, usual = (
+            [],
+            float(np.median(self.counts[0])) if self.counts.size else None,
+        )
         for k in self.draws["k"].to_numpy():
             at = self.draws.sel(k=k)
             record: dict[str, Any] = {"k": int(k)}
-            record |= {n: interval(at[n], prob).as_json() if n in at else None for n in TARGETS}  # fmt: skip
+            record |= {
+                n: interval(at[n], prob).as_json() if n in at else None for n in TARGETS
+            }
             within = self.counts.size and k <= self.counts[0].min()
-            record["counted"] = float(pass_rates.unbiased(*self.counts, k).mean()) if within else None  # fmt: skip
+            record["counted"] = (
+                float(pass_rates.unbiased(*self.counts, k).mean()) if within else None
+            )
             record["times_the_samples"] = float(k / usual) if usual else None
             records.append(record)
         return records
@@ -146,7 +153,12 @@ def pass_at_k(
         ValueError: the fit is of something else, a k is none, or the size lacks.
     """
     ks = np.unique(np.asarray(k, dtype=float))
-    if not (ks.size and np.all(ks >= 1) and np.all(ks == np.floor(ks)) and np.isfinite(ks).all()):  # fmt: skip
+    if not (
+        ks.size
+        and np.all(ks >= 1)
+        and np.all(ks == np.floor(ks))
+        and np.isfinite(ks).all()
+    ):
         msg = f"k counts samples: expected whole numbers from 1, got {np.ravel(k).tolist()}"
         raise ValueError(msg)
     random = np.random.default_rng(seed)
@@ -197,7 +209,11 @@ def populations(
     x = {name: runs[name][rows] for name in law.inputs}
     with jax.enable_x64(True):
         skeleton, numbers = density.split(law, counts.noise)
-        each = np.asarray(density.expected(skeleton, numbers, own, x)) if rows.size else np.zeros((0, 0, 3))  # fmt: skip
+        each = (
+            np.asarray(density.expected(skeleton, numbers, own, x))
+            if rows.size
+            else np.zeros((0, 0, 3))
+        )
         if rows.size:
             return each, each[:, 0], rows
         assert isinstance(law, RepeatedBySize)  # noqa: S101  no other law leaves none
@@ -207,7 +223,9 @@ def populations(
 
 def rates_of(told: np.ndarray, seen: np.ndarray, random: Any) -> np.ndarray:
     """Draw each problem's own rate given its counts, (draw, problem)."""
-    each = (rate_mixtures.given_counts(told[:, i], n, s) for i, (n, s) in enumerate(seen.T))  # fmt: skip
+    each = (
+        rate_mixtures.given_counts(told[:, i], n, s) for i, (n, s) in enumerate(seen.T)
+    )
     return np.concatenate([rate_mixtures.drawn(own, 1, random) for own in each], axis=1)
 
 
@@ -223,4 +241,6 @@ def _mean_solved(rates: np.ndarray, ks: np.ndarray) -> np.ndarray:
 
 
 def _counted(shown: int, made: np.ndarray, ks: np.ndarray) -> np.ndarray:
-    return np.stack([pass_rates.unbiased(shown, made, k).mean(axis=1) for k in ks], axis=-1)  # fmt: skip
+    return np.stack(
+        [pass_rates.unbiased(shown, made, k).mean(axis=1) for k in ks], axis=-1
+    )

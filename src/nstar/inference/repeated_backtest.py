@@ -40,7 +40,11 @@ class HeldOut:
 
     def as_json(self) -> dict[str, Any]:
         """Every number as plain data."""
-        return {"kept": self.kept, "coverage": self.coverage(), "forecasts": self.forecasts}  # fmt: skip
+        return {
+            "kept": self.kept,
+            "coverage": self.coverage(),
+            "forecasts": self.forecasts,
+        }
 
     def check(self) -> Check:
         """Say what the intervals held."""
@@ -99,11 +103,18 @@ def hold_out_samples(
         msg = f"{table.source}, row {table.rows[int(n.argmin())]}, column 'samples': a tenth of {n.min()} samples tells little; hold out of problems with {LEAST} or more, as with --where 'samples>={LEAST}'"
         raise ValueError(msg)
     kept = (SHARE * n).astype(int)
-    ks = [v for v in k if kept.max() < v <= n.min()] or [int(np.sqrt(float(n.min()) * kept.max())), int(n.min())]  # fmt: skip
+    ks = [v for v in k if kept.max() < v <= n.min()] or [
+        int(np.sqrt(float(n.min()) * kept.max())),
+        int(n.min()),
+    ]
     forecasts = []
     for i in range(thinnings):
         random = np.random.default_rng([seed, i])
-        rows = {"problem": np.arange(len(n)), "samples": kept, "successes": random.hypergeometric(s, n - s, kept)}  # fmt: skip
+        rows = {
+            "problem": np.arange(len(n)),
+            "samples": kept,
+            "successes": random.hypergeometric(s, n - s, kept),
+        }
         thin = fit(
             rows,
             law,
@@ -119,6 +130,14 @@ def hold_out_samples(
             ).as_json()
             truth = float(pass_rates.unbiased(n, s, each).mean())
             inside = bool(told["lower"] <= truth <= told["upper"])
-            forecasts.append({"thinning": i, "k": int(each), "counted": truth, **told, "inside": inside})  # fmt: skip
+            forecasts.append(
+                {
+                    "thinning": i,
+                    "k": int(each),
+                    "counted": truth,
+                    **told,
+                    "inside": inside,
+                }
+            )
         tick(i + 1, thinnings)
     return HeldOut(forecasts, float(np.median(kept)), prob)

@@ -29,12 +29,20 @@ def one_population(table: Observations, *, several: bool) -> None:
     Raises:
         ValueError: naming the column and its values, or a problem that is counted twice.
     """
-    apart = [name for name in KINDS if name in table and not (several and name in ("model", "run", "family"))]  # fmt: skip
+    apart = [
+        name
+        for name in KINDS
+        if name in table and not (several and name in ("model", "run", "family"))
+    ]
     for name in apart:
         kinds = np.unique(table[name].astype(str))
         if len(kinds) > 1:
             shown = ", ".join(kinds[:4]) + ("" if len(kinds) < 5 else ", ...")
-            hint = "" if name in ("task", "condition", "strategy") else ", or tell models apart with the repeated_by_size law"  # fmt: skip
+            hint = (
+                ""
+                if name in ("task", "condition", "strategy")
+                else ", or tell models apart with the repeated_by_size law"
+            )
             msg = f"{table.source}: column {name!r} has {len(kinds)} values ({shown}), and one population is fitted; keep one with --where '{name}={kinds[0]}'{hint}"
             raise ValueError(msg)
     if {"problem", "samples", "successes"} <= table.columns.keys():
@@ -49,7 +57,9 @@ def _once(table: Observations, *, several: bool) -> None:
     for i, key in enumerate(keys):
         j = first.setdefault(key, i)
         if j != i:
-            seen = ", ".join(f"{table['successes'][r]:g} of {table['samples'][r]:g}" for r in (j, i))  # fmt: skip
+            seen = ", ".join(
+                f"{table['successes'][r]:g} of {table['samples'][r]:g}" for r in (j, i)
+            )
             msg = f"{table.source}, rows {table.rows[j]} and {table.rows[i]}, column 'problem': {table['problem'][i]} is counted twice ({seen}); add the two up where they are different samples, or leave one out"
             raise ValueError(msg)
 
@@ -75,20 +85,38 @@ def check_counts(
         detail = f"k = {', '.join(far)} is beyond ten times the {usual:g} samples of a problem: problems solved once in more than {usual:g} samples decide it, and of those the form of the population speaks, not the counts; sample more"
     found = [Check("samples", Status.REVIEW if far else Status.PASS, detail)]
     solved = int((s > 0).sum())
-    words, status = f"{solved} of {len(s)} problems were solved at least once", Status.PASS  # fmt: skip
+    words, status = (
+        f"{solved} of {len(s)} problems were solved at least once",
+        Status.PASS,
+    )
     if n.max() == 1:
-        words, status = f"{words}, with one sample each, which tells the mean rate and nothing of how rates differ: pass@k beyond k = 1 follows from the priors; take several samples of each problem", Status.REVIEW  # fmt: skip
+        words, status = (
+            f"{words}, with one sample each, which tells the mean rate and nothing of how rates differ: pass@k beyond k = 1 follows from the priors; take several samples of each problem",
+            Status.REVIEW,
+        )
     elif solved == 0:
-        words, status = f"no problem was solved in {usual:g} samples: only an upper bound on pass@k is known, and how fast it rises follows from the priors", Status.REVIEW  # fmt: skip
+        words, status = (
+            f"no problem was solved in {usual:g} samples: only an upper bound on pass@k is known, and how fast it rises follows from the priors",
+            Status.REVIEW,
+        )
     elif np.all(s == n):
-        words, status = "every sample of every problem succeeds: the task tells this model from no better one, and what fails it follows from the priors", Status.REVIEW  # fmt: skip
+        words, status = (
+            "every sample of every problem succeeds: the task tells this model from no better one, and what fails it follows from the priors",
+            Status.REVIEW,
+        )
     elif solved < FEW:
-        words, status = f"{words}; with fewer than {FEW} the left tail, which decides large k, owes much to its prior (of published exponents)", Status.REVIEW  # fmt: skip
+        words, status = (
+            f"{words}; with fewer than {FEW} the left tail, which decides large k, owes much to its prior (of published exponents)",
+            Status.REVIEW,
+        )
     found.append(Check("solved problems", status, words))
     if zero_mass:
         low, high = zero_mass["lower"], zero_mass["upper"]
         wide = high - low > WIDE
-        ends = "; ".join(f"k = {a['k']}: new problems {a['new']:.3f} with it at {low:.3f}, {b['new']:.3f} at {high:.3f}" for a, b in zip(zero_mass["at_lower"], zero_mass["at_upper"], strict=True))  # fmt: skip
+        ends = "; ".join(
+            f"k = {a['k']}: new problems {a['new']:.3f} with it at {low:.3f}, {b['new']:.3f} at {high:.3f}"
+            for a, b in zip(zero_mass["at_lower"], zero_mass["at_upper"], strict=True)
+        )
         detail = f"a share {zero_mass['median']:.3f} [{low:.3f}, {high:.3f}] of problems (90 %) is beyond reach (never solved, or less than once in a million samples), which {usual:g} samples cannot tell from rates far below 1/{usual:g}; {ends}"
         found.append(Check("zero mass", Status.REVIEW if wide else Status.PASS, detail))
     return found

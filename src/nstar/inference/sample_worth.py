@@ -52,12 +52,22 @@ def next_samples(
         raise ValueError(msg)
     seen = np.stack([counts.runs[n][rows] for n in ("samples", "successes")], axis=1)
     kinds, first, size = np.unique(seen, axis=0, return_index=True, return_counts=True)
-    found = [_worth(told[:, i], *kind, k, int(more)) for i, kind in zip(first, kinds, strict=True)]  # fmt: skip
+    found = [
+        _worth(told[:, i], *kind, k, int(more))
+        for i, kind in zip(first, kinds, strict=True)
+    ]
     whole = sum(v * c for (v, _), c in zip(found, size, strict=True)) or 1.0
     records = [
-        {"samples": int(n), "successes": int(s), "problems": int(c), "variance": v, "removed": r, "share": float(v * c / whole)}
+        {
+            "samples": int(n),
+            "successes": int(s),
+            "problems": int(c),
+            "variance": v,
+            "removed": r,
+            "share": float(v * c / whole),
+        }
         for (n, s), c, (v, r) in zip(kinds, size, found, strict=True)
-    ]  # fmt: skip
+    ]
     return sorted(records, key=lambda record: -record["removed"])
 
 
@@ -67,7 +77,11 @@ def _worth(
     """Variance of g of a problem, and what m samples take away, mean over populations."""
     own = given_counts(told, n, s)
     now, square = _moments(own, k)
-    ways = gammaln(m + 1) - gammaln(np.arange(m + 1) + 1) - gammaln(m - np.arange(m + 1) + 1)  # fmt: skip
+    ways = (
+        gammaln(m + 1)
+        - gammaln(np.arange(m + 1) + 1)
+        - gammaln(m - np.arange(m + 1) + 1)
+    )
     before = betaln(own.a, own.b)
     chances, then = np.zeros((2, len(told), m + 1))
     for y in range(m + 1):
@@ -75,7 +89,9 @@ def _worth(
         weight = own.weight * np.exp(log_p)
         never = own.never if y == 0 else 0.0
         chances[:, y] = weight.sum(-1) + never
-        solved = -np.expm1(betaln(own.a + y, own.b + m - y + k) - betaln(own.a + y, own.b + m - y))  # fmt: skip
+        solved = -np.expm1(
+            betaln(own.a + y, own.b + m - y + k) - betaln(own.a + y, own.b + m - y)
+        )
         then[:, y] = (weight * solved).sum(-1) / np.maximum(chances[:, y], 1e-300)
     gone = (chances * then**2).sum(axis=1) - (chances * then).sum(axis=1) ** 2
     return float(np.mean(square - now**2)), float(np.mean(np.maximum(gone, 0.0)))

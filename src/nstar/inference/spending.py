@@ -59,7 +59,9 @@ class Spent:
                 continue
             told.add(kind)
             alike = [j for j in range(len(paid)) if self.ways[paid[j]][:2] == kind]
-            records.append(self.record(paid[i], prob) | {"best": float(best[alike].sum())})  # fmt: skip
+            records.append(
+                self.record(paid[i], prob) | {"best": float(best[alike].sum())}
+            )
         return records
 
     def reach(
@@ -90,7 +92,10 @@ class Spent:
     def of(self, strategy: str) -> "Spent":
         """The ways of one strategy alone."""
         own = [i for i, way in enumerate(self.ways) if way[1] == strategy]
-        ways, units = tuple(self.ways[i] for i in own), tuple(self.units[i] for i in own)  # fmt: skip
+        ways, units = (
+            tuple(self.ways[i] for i in own),
+            tuple(self.units[i] for i in own),
+        )
         return Spent(ways, units, self.accuracy[:, own], self.flop[own])
 
     def better(self, one: Way, other: Way) -> float:
@@ -118,9 +123,13 @@ class Spent:
         model, strategy, amount = self.ways[way]
         told = interval(self.accuracy[:, way], prob).as_json()
         return {
-            "model": model, "strategy": strategy, "amount": amount, "unit": self.units[way],
-            "flop": float(self.flop[way]), "accuracy": told,
-        }  # fmt: skip
+            "model": model,
+            "strategy": strategy,
+            "amount": amount,
+            "unit": self.units[way],
+            "flop": float(self.flop[way]),
+            "accuracy": told,
+        }
 
     def checks(
         self,
@@ -168,7 +177,11 @@ def spend(
         ValueError: models have different numbers of draws, there is no such strategy, or
             none suits a model.
     """
-    options = [(n, one) for n, o in models.items() for one in ([o] if isinstance(o, Option) else o)]  # fmt: skip
+    options = [
+        (n, one)
+        for n, o in models.items()
+        for one in ([o] if isinstance(o, Option) else o)
+    ]
     counts = {name: len(one.problems) for name, one in options}
     if len({len(one.problems) for _, one in options}) != 1:
         msg = f"expected models of as many draws each, got {counts}"

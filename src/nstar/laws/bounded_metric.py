@@ -54,7 +54,11 @@ class BoundedMetric:
             "error_floor_share": dist.Beta(1.0, 1.5),
             "slope": dist.LogNormal(np.log(0.12), 0.7),
         }
-        return found if self.chance is not None else found | {"chance_room": dist.Beta(4.0, 1.0)}  # fmt: skip
+        return (
+            found
+            if self.chance is not None
+            else found | {"chance_room": dist.Beta(4.0, 1.0)}
+        )
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Error of each run."""
@@ -76,7 +80,11 @@ class BoundedMetric:
     def _log_bend(self, params: Params) -> Array:
         """Log of C0 / b: (1 + C0/b)^-gamma is how far the reference run has come."""
         error, share = params["error"], params["error_floor_share"]
-        fallen = jnp.log(self.top(params) - error * share) - jnp.log(error) - jnp.log1p(-share)  # fmt: skip
+        fallen = (
+            jnp.log(self.top(params) - error * share)
+            - jnp.log(error)
+            - jnp.log1p(-share)
+        )
         t = jnp.maximum(fallen / self.gamma(params), 1e-9)
         return t + jnp.log(-jnp.expm1(-t))
 

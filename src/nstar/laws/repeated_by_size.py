@@ -52,14 +52,16 @@ class RepeatedBySize:
         """Populations at the reference, their slopes, and how models scatter."""
         offsets = dist.Normal(0.0, 1.0).expand([len(self.sizes)]).to_event(1)
         return pass_rates.priors() | {
-            "slope_ease": dist.Normal(0.25 if self.by == "N" else -2.0, 0.5 if self.by == "N" else 4.0),
+            "slope_ease": dist.Normal(
+                0.25 if self.by == "N" else -2.0, 0.5 if self.by == "N" else 4.0
+            ),
             "slope_tail": dist.Normal(0.0, 0.3 if self.by == "N" else 2.0),
             "slope_zero": dist.Normal(0.0, 0.5 if self.by == "N" else 4.0),
             "scatter_ease": dist.HalfNormal(0.3),
             "scatter_tail": dist.HalfNormal(0.2),
             "offset_ease": offsets,
             "offset_tail": offsets,
-        }  # fmt: skip
+        }
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
         """Name the offsets' axis by the models' sizes."""
@@ -83,7 +85,8 @@ class RepeatedBySize:
         logit = jnp.log(zero) - jnp.log1p(-zero) + params["slope_zero"] * n
         return pass_rates.population(
             params["ease"] + params["slope_ease"] * n + params["scatter_ease"] * ease,
-            params["tail"] * jnp.exp(params["slope_tail"] * n + params["scatter_tail"] * tail),
+            params["tail"]
+            * jnp.exp(params["slope_tail"] * n + params["scatter_tail"] * tail),
             params["tail_bend"],
             1 / (1 + jnp.exp(-logit)),
-        )  # fmt: skip
+        )

@@ -45,4 +45,7 @@ class RepeatedSampling:
     def derived(self, params: Params) -> dict[str, Array]:
         """Return the share beyond reach, never solved or below 1e-6, and pass@1."""
         told = pass_rates.of(params)
-        return {"zero_mass": rate_mixtures.beyond_reach(told), "pass_1": rate_mixtures.mean(told)}  # fmt: skip
+        return {
+            "zero_mass": rate_mixtures.beyond_reach(told),
+            "pass_1": rate_mixtures.mean(told),
+        }

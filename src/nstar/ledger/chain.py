@@ -80,7 +80,9 @@ def _read(line: str, here: str) -> dict[str, Any]:
         said = json.loads(line, object_pairs_hook=_once)
     except ValueError:
         said = None
-    if not isinstance(said, dict) or not all(isinstance(said.get(n), str) for n in ("hash", "previous")):  # fmt: skip
+    if not isinstance(said, dict) or not all(
+        isinstance(said.get(n), str) for n in ("hash", "previous")
+    ):
         msg = f"{here}: not a line of a ledger of forecasts, each of which is one JSON object with a hash; was the file written by nstar forecast?"
         raise ValueError(msg)
     return said

@@ -133,7 +133,11 @@ class Ledger:
             msg = f"{self.source}: {name!r} has no loss yet to be measured again; enter it without --again (again=True)"
             raise ValueError(msg)
         replaces = self.hash_of(name, Outcome) if before else None
-        return self._with(Outcome(name, hash, float(loss), measured or entered, entered, replaces, note))  # fmt: skip
+        return self._with(
+            Outcome(
+                name, hash, float(loss), measured or entered, entered, replaces, note
+            )
+        )
 
     def _with(self, said: Forecast | Outcome) -> "Ledger":
         text, hash = link({"format": FORMAT, **said.as_json()}, self.head)

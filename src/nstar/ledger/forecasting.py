@@ -145,7 +145,9 @@ def _density(
     def density(losses: np.ndarray) -> np.ndarray:
         run = {"N": N, "D": D, "C": float(cost.flop(N, D)), **x}
         columns: dict[str, Array] = {n: np.full(len(losses), v) for n, v in run.items()}
-        each = Observations({**columns, "L": losses}, np.arange(len(losses)), "", "", cost)  # fmt: skip
+        each = Observations(
+            {**columns, "L": losses}, np.arange(len(losses)), "", "", cost
+        )
         return np.maximum(log_density(fit, each, seed=seed), LEAST)
 
     return density

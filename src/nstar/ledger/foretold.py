@@ -70,9 +70,12 @@ class Forecast:
             basis=said["basis"],
             measured=Frozen.of_json(said["measured"]),
             law_loss=np.asarray(said["law_loss"], dtype=float),
-            checks=tuple(Check(c["name"], Status(c["status"]), c["detail"]) for c in said["checks"]),
+            checks=tuple(
+                Check(c["name"], Status(c["status"]), c["detail"])
+                for c in said["checks"]
+            ),
             among_data=tuple(said["among_data"]),
-        )  # fmt: skip
+        )
 
 
 PLAIN = ("name", "frozen", "N", "D", "C", "budget", "decades_beyond_data", "note")

@@ -17,9 +17,17 @@ def forecasts(told: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         told: what `verification.as_json` made.
     """
     header = [
-        "forecast", "frozen (UTC)", "N", "D", "beyond the data", "predicted loss", "what came",
-        "error", "it fell", "CRPS",
-    ]  # fmt: skip
+        "forecast",
+        "frozen (UTC)",
+        "N",
+        "D",
+        "beyond the data",
+        "predicted loss",
+        "what came",
+        "error",
+        "it fell",
+        "CRPS",
+    ]
     return header, [_row(one) for one in told["forecasts"]]
 
 
@@ -28,13 +36,23 @@ def _row(one: dict[str, Any]) -> list[str]:
     far = one["decades_beyond_data"]
     beyond = NONE if far is None else f"{far:.1f} decades" if far > 0 else "no"
     said = [
-        visible(one["name"]) + failed, one["frozen"][:10], count(one["N"]), count(one["D"]), beyond,
+        visible(one["name"]) + failed,
+        one["frozen"][:10],
+        count(one["N"]),
+        count(one["D"]),
+        beyond,
         numbers(one["measured"], 4),
-    ]  # fmt: skip
+    ]
     if came is None:
         return [*said, "open", NONE, NONE, NONE]
     where = inside(came["held"]) if came["counted"] else "not counted"
-    return [*said, digits(came["loss"], 4), error(came["error"]), where, digits(came["crps"], 2)]  # fmt: skip
+    return [
+        *said,
+        digits(came["loss"], 4),
+        error(came["error"]),
+        where,
+        digits(came["crps"], 2),
+    ]
 
 
 def coverage(told: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -42,9 +60,13 @@ def coverage(told: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     header = ["interval", "held", "no surprise (central 95% of counts)"]
     each = told["record"]["coverage"] or {}
     return header, [
-        [percent(float(level)), f"{held['held']} of {held['of']}", f"{held['lower']} to {held['upper']}"]
+        [
+            percent(float(level)),
+            f"{held['held']} of {held['of']}",
+            f"{held['lower']} to {held['upper']}",
+        ]
         for level, held in each.items()
-    ]  # fmt: skip
+    ]
 
 
 def means(told: dict[str, Any]) -> str:

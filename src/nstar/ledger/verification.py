@@ -110,9 +110,14 @@ class Record:
 
     def _left_out(self) -> list[Check]:
         return [
-            Check(f"forecast {one.forecast.name}", Status.REVIEW, f"{one.why_not}; its score does not count")
-            for one in self.settled if one.why_not
-        ]  # fmt: skip
+            Check(
+                f"forecast {one.forecast.name}",
+                Status.REVIEW,
+                f"{one.why_not}; its score does not count",
+            )
+            for one in self.settled
+            if one.why_not
+        ]
 
     def _far(self) -> list[Check]:
         """Ask after the unit of a loss that is far from all that was said."""
@@ -136,11 +141,14 @@ class Record:
             "scored": len(self.settled),
             "counted": len(self.counted),
             "open": list(self.open),
-            "coverage": {level: held._asdict() for level, held in self.coverage().items()} or None,
+            "coverage": {
+                level: held._asdict() for level, held in self.coverage().items()
+            }
+            or None,
             "interval_score": None if score is None else {"0.9": score},
             **none,
             **means,
-        }  # fmt: skip
+        }
 
 
 def central(n: int, p: float) -> tuple[int, int]:
@@ -156,7 +164,9 @@ def track_record(ledger: Ledger) -> Record:
     for name, forecast in ledger.forecasts.items():
         if outcome := outcomes.get(name):
             scored = forecast.measured.scored(outcome.loss)
-            settled.append(Settled(forecast, outcome, scored, no_forecast(forecast, outcome)))  # fmt: skip
+            settled.append(
+                Settled(forecast, outcome, scored, no_forecast(forecast, outcome))
+            )
     failing = (f.name for f in ledger.forecasts.values() if _status(f) is Status.FAIL)
     return Record(tuple(settled), tuple(ledger.open), tuple(failing))
 

@@ -89,7 +89,12 @@ class Counts(dist.Distribution):
         weights = jnp.concatenate([mixture.never[..., None], mixture.weight], axis=-1)
         part = jax.random.categorical(which, jnp.log(weights), shape=shape)
         at = jnp.maximum(part - 1, 0)[..., None]
-        a, b = (jnp.take_along_axis(jnp.broadcast_to(v, (*shape, mixture.weight.shape[-1])), at, -1)[..., 0] for v in (mixture.a, mixture.b))  # fmt: skip
+        a, b = (
+            jnp.take_along_axis(
+                jnp.broadcast_to(v, (*shape, mixture.weight.shape[-1])), at, -1
+            )[..., 0]
+            for v in (mixture.a, mixture.b)
+        )
         rate = jnp.where(part == 0, 0.0, jax.random.beta(of_rate, a, b))
         return jax.random.binomial(of_count, self.n, rate, shape)
 

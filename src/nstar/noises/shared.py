@@ -36,13 +36,19 @@ class Between:
         if self.over == "budget" and "budget" in law.inputs:
             msg = f"the {type(law).__name__} law has scatter between budgets of its own, so noise between budgets would count it twice; take student_t"
             raise ValueError(msg)
-        over = next((n for n, head in runs.named.items() if head == self.over), self.over)  # fmt: skip
+        over = next(
+            (n for n, head in runs.named.items() if head == self.over), self.over
+        )
         if over not in runs:
             msg = f"{runs.source}: between-group noise needs column {self.over!r}, and there are {', '.join(runs.columns)}; name another, as in noise='between:run'"
             raise ValueError(msg)
         values = runs[over]
         blank = values == "" if values.dtype.kind in "US" else np.isnan(values)
-        own = np.where(blank, -1.0 - np.arange(len(runs)), np.unique(values, return_inverse=True)[1])  # fmt: skip
+        own = np.where(
+            blank,
+            -1.0 - np.arange(len(runs)),
+            np.unique(values, return_inverse=True)[1],
+        )
         if len(np.unique(own)) == len(runs):
             msg = f"{runs.source}: no two runs share a value of {self.over!r}, so no scatter between groups can be told from that within"
             raise ValueError(msg)
@@ -55,7 +61,9 @@ class Between:
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
         """Return the joint distribution of runs, or of runs each by itself."""
         within = jnp.hypot(params["sigma"], x.get("se", 0.0))
-        return Together(expected, within, params["between"], params["nu"], x.get(SHARED))  # fmt: skip
+        return Together(
+            expected, within, params["between"], params["nu"], x.get(SHARED)
+        )
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,9 @@ class Repeated:
             ValueError: no two runs have the same inputs.
         """
         _one_response(runs, law)
-        x = np.stack([runs[n].astype(float) for n in law.inputs if runs[n].dtype.kind == "f"])  # fmt: skip
+        x = np.stack(
+            [runs[n].astype(float) for n in law.inputs if runs[n].dtype.kind == "f"]
+        )
         own = np.unique(x, axis=1, return_inverse=True)[1].reshape(-1)
         if own.max() + 1 == len(runs):
             msg = f"{runs.source}: no two runs have the same {', '.join(law.inputs)}, so noise of seeds cannot be told from misfit; take student_t"
@@ -157,9 +167,14 @@ class Together(dist.Distribution):
     def log_prob(self, value: Array, intermediates: Any = None) -> Array:
         """Log density of each run given the runs of its group before it."""
         r = jnp.atleast_1d(value - self.loc)
-        v, t2 = (jnp.broadcast_to(jnp.square(s), r.shape) for s in (self.within, self.between))  # fmt: skip
+        v, t2 = (
+            jnp.broadcast_to(jnp.square(s), r.shape)
+            for s in (self.within, self.between)
+        )
         before = _before(jnp.atleast_1d(self.group))
-        n, weight, sum_r, sum_r2 = before(jnp.stack([jnp.ones_like(r), 1 / v, r / v, jnp.square(r) / v]))  # fmt: skip
+        n, weight, sum_r, sum_r2 = before(
+            jnp.stack([jnp.ones_like(r), 1 / v, r / v, jnp.square(r) / v])
+        )
         left = 1 / (1 / t2 + weight)  # variance of the shared part, given those before
         mean = left * sum_r
         distance = jnp.maximum(sum_r2 - jnp.square(sum_r) * left, 0.0)

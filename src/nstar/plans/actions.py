@@ -13,7 +13,11 @@ from nstar.types import Cost
 from nstar.wording import count
 
 SUFFIXES = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "": 1.0}
-BYTES = {f"{k}{i}B": (2**10 if i else 1e3) ** n for n, k in enumerate("KMGTP", 1) for i in ("", "i")}  # fmt: skip
+BYTES = {
+    f"{k}{i}B": (2**10 if i else 1e3) ** n
+    for n, k in enumerate("KMGTP", 1)
+    for i in ("", "i")
+}
 WEIGHTS = 2.0  # bytes a parameter in bf16; training with Adam takes 16 (arXiv:1910.02054, sec. 3)
 AMOUNT = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kKMBGT]?)")
 
@@ -60,10 +64,20 @@ class Limits:
             raise ValueError(msg)
         least = self.params or self.multiple_of or 1.0
         if least > self.most:
-            what = f"{count(least)} parameters are" if self.params else f"no size is a multiple of {count(least)} and"  # fmt: skip
+            what = (
+                f"{count(least)} parameters are"
+                if self.params
+                else f"no size is a multiple of {count(least)} and"
+            )
             msg = f"no size is allowed: {what} at most {self._said()}"
             raise ValueError(msg)
-        if self.params and self.multiple_of and not np.isclose(self.params % self.multiple_of, [0.0, self.multiple_of], rtol=1e-9).any():  # fmt: skip
+        if (
+            self.params
+            and self.multiple_of
+            and not np.isclose(
+                self.params % self.multiple_of, [0.0, self.multiple_of], rtol=1e-9
+            ).any()
+        ):
             msg = f"no size is allowed: {count(self.params)} is no multiple of {count(self.multiple_of)}"
             raise ValueError(msg)
 
@@ -101,7 +115,11 @@ class Limits:
 
     def as_json(self) -> dict[str, Any]:
         """Return the limits that were given, by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}  # fmt: skip
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if getattr(self, f.name) != f.default
+        }
 
     def _said(self) -> str:
         if self.most == self.max_params:

@@ -52,7 +52,11 @@ class Bill:
             ValueError: a share outside 0 to 1, a negative price, no such precision.
         """
         self.hardware.flop_per_second(self.precision)
-        for name, value, most in (("mfu", self.mfu, 1), ("goodput", self.goodput, 1), ("price", self.price, np.inf)):  # fmt: skip
+        for name, value, most in (
+            ("mfu", self.mfu, 1),
+            ("goodput", self.goodput, 1),
+            ("price", self.price, np.inf),
+        ):
             if value is None:
                 continue
             draws = _draws(value, jax.random.key(0), CHECKED)
@@ -84,7 +88,11 @@ class Bill:
             f"{self.hardware.title}, {precision} peak {flop(self.hardware.flop_per_second(self.precision))} FLOP/s, "
             f"MFU {said(self.mfu)}, goodput {said(self.goodput)}"
         )
-        return text if self.price is None else f"{text}, {said(self.price)} {self.currency} an hour"  # fmt: skip
+        return (
+            text
+            if self.price is None
+            else f"{text}, {said(self.price)} {self.currency} an hour"
+        )
 
 
 def guess(text: str, what: str) -> Guess:

@@ -64,16 +64,23 @@ def choose(
     ):  # all of them may feed a run larger than any optimum
         scarce = cost.params(limits.max_tokens, C)[:, None]
         high = np.maximum(high, BEYOND * scarce[:, 0])
-    grids = [limits.sizes([*np.geomspace(a, b, SIZES), *s]) for a, b, s in zip(low, high, scarce, strict=True)]  # fmt: skip
+    grids = [
+        limits.sizes([*np.geomspace(a, b, SIZES), *s])
+        for a, b, s in zip(low, high, scarce, strict=True)
+    ]
     tokens = [limits.tokens(n, c, cost) for n, c in zip(grids, C, strict=True)]
     edges = np.cumsum([len(n) for n in grids])[:-1]
     table = law_loss(fit, np.concatenate(grids), np.concatenate(tokens))
     pairs = list(zip(grids, np.split(table, edges, axis=1), strict=True))
     means = [_expected(n, t, c) for (n, t), c in zip(pairs, C, strict=True)]
     free = limits.free
-    best = np.array([_least(n, m, free=free) for n, m in zip(grids, means, strict=True)])  # fmt: skip
-    least = np.stack([_vertex(t) if free else t.min(axis=1) for _, t in pairs], axis=1)  # fmt: skip
-    D = np.array([float(limits.tokens(n, c, cost)) for n, c in zip(best, C, strict=True)])  # fmt: skip
+    best = np.array(
+        [_least(n, m, free=free) for n, m in zip(grids, means, strict=True)]
+    )
+    least = np.stack([_vertex(t) if free else t.min(axis=1) for _, t in pairs], axis=1)
+    D = np.array(
+        [float(limits.tokens(n, c, cost)) for n, c in zip(best, C, strict=True)]
+    )
     loss = law_loss(fit, best, D)
     return Line(best, D, loss, np.minimum(least, loss))
 
@@ -113,7 +120,9 @@ def _expected(N: np.ndarray, losses: np.ndarray, C: float) -> np.ndarray:
     lost = np.isnan(losses).any(axis=1)
     mean = losses.mean(axis=0)
     if lost.any() or not np.isfinite(mean).any():
-        part = np.mean(lost) if lost.any() else np.mean(~np.isfinite(losses).any(axis=1))  # fmt: skip
+        part = (
+            np.mean(lost) if lost.any() else np.mean(~np.isfinite(losses).any(axis=1))
+        )
         msg = (
             f"at {C:.3g} FLOP {share(float(part))} of draws give no finite loss at sizes from {count(N[0])} to {count(N[-1])}, "
             "so no run has an expected loss: ask for a budget nearer the runs, or take another law"

@@ -69,9 +69,9 @@ def check_supply(fit: Fit | Average, limits: Limits, D: float) -> list[Check]:
             near = (
                 "which they nearly are" if epochs <= AS_GOOD else "which they are not"
             )
-            said += f", {near}: up to {AS_GOOD:g} epochs little is lost (Muennighoff et al. 2023)"  # fmt: skip
+            said += f", {near}: up to {AS_GOOD:g} epochs little is lost (Muennighoff et al. 2023)"
         elif limits.max_epochs is None:
-            said += ", so runs were held to one epoch: fit data_constrained, or allow more with --max-epochs"  # fmt: skip
+            said += ", so runs were held to one epoch: fit data_constrained, or allow more with --max-epochs"
     elif epochs > 1:
         most = _repeated(fit.runs)
         status = Status.REVIEW if epochs > most else Status.PASS

@@ -128,13 +128,28 @@ class Plan:
             return []
         D = self.draws["D_recommended"].to_numpy()
         pairs = zip(self.draws["N_recommended"].to_numpy(), D, strict=True)
-        runs = {f"that of {C:.3g} FLOP": pair for C, pair in zip(self.budgets, pairs, strict=True)}  # fmt: skip
+        runs = {
+            f"that of {C:.3g} FLOP": pair
+            for C, pair in zip(self.budgets, pairs, strict=True)
+        }
         found = among(self.fit.runs, runs, "recommended among the runs")
         return [*found, *check_supply(self.fit, self.limits, float(D.max()))]
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(r))}</tr>" for r in self.table())  # fmt: skip
-        names = ("budget (FLOP)", "N to train", "D to train", "N*", "D*", "tokens per parameter", "loss", "regret")  # fmt: skip
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(r))}</tr>"
+            for r in self.table()
+        )
+        names = (
+            "budget (FLOP)",
+            "N to train",
+            "D to train",
+            "N*",
+            "D*",
+            "tokens per parameter",
+            "loss",
+            "regret",
+        )
         head = "".join(f"<th>{name}</th>" for name in names)
         far = max(float(self.decades[-1]), 0.0)
         note = f"median [90% equal-tailed credible interval of the law]; the largest budget lies {far:.1f} decades beyond the largest run"
@@ -145,9 +160,15 @@ def _cells(r: dict[str, Any]) -> list[str]:
     """One budget as people read it."""
     run, none = r["recommended"], "none in this law"
     return [
-        flop(r["C"]), count(run["N"]), count(run["D"]), counts(r["N"]), counts(r["D"]), numbers(r["tokens_per_parameter"]),
-        numbers(r["loss"], 4) if r["loss"] else none, numbers(r["regret"], 2) if r["regret"] else none,
-    ]  # fmt: skip
+        flop(r["C"]),
+        count(run["N"]),
+        count(run["D"]),
+        counts(r["N"]),
+        counts(r["D"]),
+        numbers(r["tokens_per_parameter"]),
+        numbers(r["loss"], 4) if r["loss"] else none,
+        numbers(r["regret"], 2) if r["regret"] else none,
+    ]
 
 
 def plan(

@@ -185,12 +185,27 @@ def routes(
         own = _own(name, priors)
         told = {n: p if isinstance(p, str) else describe(p) for n, p in own.own.items()}
         return kept.fit(
-            ["route", name, of_runs(part), part.notes, own.name, own.without, told, seed, discrepancy],
+            [
+                "route",
+                name,
+                of_runs(part),
+                part.notes,
+                own.name,
+                own.without,
+                told,
+                seed,
+                discrepancy,
+            ],
             lambda: fit(
-                part, name, None, own, seed, tick=lambda d, t: tick(name, d, t),
+                part,
+                name,
+                None,
+                own,
+                seed,
+                tick=lambda d, t: tick(name, d, t),
                 discrepancy=discrepancy,
             ),
-        )  # fmt: skip
+        )
 
     def route(name: str) -> Route | TooFew:
         try:

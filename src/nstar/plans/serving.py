@@ -90,8 +90,12 @@ class Served:
             }
         saved = 1 - spent["lifetime"] / spent["training_alone"]
         told["saved"] = interval(saved, prob).as_json()
-        told["expected_saved"] = 1 - float(spent["lifetime"].mean() / spent["training_alone"].mean())  # fmt: skip
-        told["loss_given_up"] = interval(self.loss[:, 1] - self.loss[:, 0], prob).as_json()  # fmt: skip
+        told["expected_saved"] = 1 - float(
+            spent["lifetime"].mean() / spent["training_alone"].mean()
+        )
+        told["loss_given_up"] = interval(
+            self.loss[:, 1] - self.loss[:, 0], prob
+        ).as_json()
         return told
 
 

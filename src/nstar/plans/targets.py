@@ -80,7 +80,9 @@ class Reach:
         if met:
             far, *form = extrapolation(self.fit, self.C)
             found += [far._replace(name="target within reach of the runs"), *form]
-            found += among(self.fit.runs, {"the run": (self.N, self.D)}, "run among the runs")  # fmt: skip
+            found += among(
+                self.fit.runs, {"the run": (self.N, self.D)}, "run among the runs"
+            )
             found += check_supply(self.fit, self.limits, self.D)
         if self.found.repaired > RARE:
             detail = f"the loss of {self.found.repaired:.1%} of draws rises somewhere with the budget and was held where it was"
@@ -127,7 +129,19 @@ def reach(
     if np.isfinite(budget):
         run = choose(fit, np.array([budget]), fit.runs.cost, limits)
         N, D = float(run.N[0]), float(run.D[0])
-    return Reach(fit, target, chance, last, found, oracle, _below(fit, target), budget, N, D, asked)  # fmt: skip
+    return Reach(
+        fit,
+        target,
+        chance,
+        last,
+        found,
+        oracle,
+        _below(fit, target),
+        budget,
+        N,
+        D,
+        asked,
+    )
 
 
 def _below(fit: Fit | Average, target: float) -> float:

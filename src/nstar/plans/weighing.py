@@ -103,17 +103,24 @@ class Risk:
             "expected_shortfall": float(risk.expected_shortfall(loss, self.level)),
             "best_probability": best,
             "miss_probability": None,
-            "hours": None, "cost": None, "cost_shortfall": None, "wasted_cost": None,
-        }  # fmt: skip
+            "hours": None,
+            "cost": None,
+            "cost_shortfall": None,
+            "wasted_cost": None,
+        }
         if self.target is not None:
             record["miss_probability"] = float(risk.miss_probability(loss, self.target))
         if self.bill is not None:
-            billed = self.bill.of(np.stack([np.full(len(wasted), spent), wasted], 1), self.fit.seed)  # fmt: skip
+            billed = self.bill.of(
+                np.stack([np.full(len(wasted), spent), wasted], 1), self.fit.seed
+            )
             record["hours"] = interval(billed.hours[:, 0], prob).as_json()
             if billed.money is not None:
                 whole, lost = billed.money.T
                 record["cost"] = interval(whole, prob).as_json()
-                record["cost_shortfall"] = float(risk.expected_shortfall(whole, self.level))  # fmt: skip
+                record["cost_shortfall"] = float(
+                    risk.expected_shortfall(whole, self.level)
+                )
                 record["wasted_cost"] = interval(lost, prob).as_json()
         return record
 
@@ -145,7 +152,15 @@ class Risk:
             "actions within reach of the runs",
         )
         checks += self._target()
-        bound = [f"{name} ({share(float(part))} of draws)" for name, part in zip(self.draws["action"].to_numpy(), self.draws["below"].to_numpy(), strict=True) if part > RARE]  # fmt: skip
+        bound = [
+            f"{name} ({share(float(part))} of draws)"
+            for name, part in zip(
+                self.draws["action"].to_numpy(),
+                self.draws["below"].to_numpy(),
+                strict=True,
+            )
+            if part > RARE
+        ]
         if bound:
             detail = f"of {', '.join(bound)} the best run needs less than {DEEP:g} of the dearest action's FLOP: what is said to be wasted is the least that is"
             checks.append(Check("compute wasted", Status.PASS, detail))
@@ -222,7 +237,11 @@ def weigh(
     N, D = optima(fit, budget) if planned is None else _planned(planned, budget)
     run = choose(fit, budget, cost, limits, N)
     recommended = Action(RECOMMENDED, float(run.N[0]), float(run.D[0]))
-    wrong = [Action(name, recommended.N * by) for name, by in WRONG.items() if not limits.params and recommended.N * by <= limits.most]  # fmt: skip
+    wrong = [
+        Action(name, recommended.N * by)
+        for name, by in WRONG.items()
+        if not limits.params and recommended.N * by <= limits.most
+    ]
     for name in (RECOMMENDED, *WRONG):
         if any(c.name == name for c in candidates):
             msg = f"candidate {name!r}: give it a name of its own, as in mine={name}"
@@ -230,7 +249,11 @@ def weigh(
     actions = tuple(a.at(C, cost, limits) for a in (recommended, *wrong, *candidates))
     sizes, tokens = (np.array([getattr(a, n) for a in actions]) for n in ("N", "D"))
     along = limits.sizes(tried(N[:, 0]))
-    losses = law_loss(fit, np.concatenate([sizes, along]), np.concatenate([tokens, limits.tokens(along, C, cost)]))  # fmt: skip
+    losses = law_loss(
+        fit,
+        np.concatenate([sizes, along]),
+        np.concatenate([tokens, limits.tokens(along, C, cost)]),
+    )
     least = loss_each(fit, N, D)[:, 0] if limits.free else run.least[:, 0]
     least = np.minimum(least, losses[:, len(sizes) :].min(axis=1))
     of_budget = np.minimum(least, losses[:, 0])
@@ -249,7 +272,9 @@ def weigh(
     }
     names = [action.name for action in actions]
     coords: dict[str, Any] = {"action": names, "size": along}
-    coords |= {n: ("action", v) for n, v in {"N": sizes, "D": tokens, "C": spent}.items()}  # fmt: skip
+    coords |= {
+        n: ("action", v) for n, v in {"N": sizes, "D": tokens, "C": spent}.items()
+    }
     if isinstance(fit, Average):
         coords["law"] = ("draw", fit.law_of_draw)
     draws = xr.Dataset(data, coords, {"repaired": repaired})
@@ -273,5 +298,7 @@ def _wasted(
     C = np.geomspace(DEEP * spent.max(), spent.max(), FRONTIER)
     line = choose(fit, C, fit.runs.cost, limits)
     each = [crossings(C, line.least, losses[:, i]) for i in range(len(spent))]
-    need = np.stack([np.minimum(found.C, c) for found, c in zip(each, spent, strict=True)], axis=1)  # fmt: skip
+    need = np.stack(
+        [np.minimum(found.C, c) for found, c in zip(each, spent, strict=True)], axis=1
+    )
     return spent - need, np.array([found.below for found in each]), each[0].repaired

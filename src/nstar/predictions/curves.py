@@ -65,12 +65,21 @@ class Met:
         x = np.sort(self.found.C)
         tail = (1 - prob) / 2
         ends = {"lower": tail, "median": 0.5, "upper": 1 - tail}
-        told = {n: float(np.quantile(x, q, method="inverted_cdf")) for n, q in ends.items()}  # fmt: skip
+        told = {
+            n: float(np.quantile(x, q, method="inverted_cdf")) for n, q in ends.items()
+        }
         return {
-            "target": self.target, "chance": self.chance, "along": self.along, "up_to": self.up_to, "held": dict(self.held),
-            "at": _finite(self.at), "crossing": {n: _finite(v) for n, v in told.items()},
-            "reached": self.found.reached, "before": self.found.below, "repaired": self.found.repaired,
-        }  # fmt: skip
+            "target": self.target,
+            "chance": self.chance,
+            "along": self.along,
+            "up_to": self.up_to,
+            "held": dict(self.held),
+            "at": _finite(self.at),
+            "crossing": {n: _finite(v) for n, v in told.items()},
+            "reached": self.found.reached,
+            "before": self.found.below,
+            "repaired": self.found.repaired,
+        }
 
     def checks(self) -> list[Check]:
         """Say where no answer is within reach, or none was needed."""
@@ -110,10 +119,18 @@ def meet(
     if not 0 < chance < 1:
         msg = f"chance must lie between 0 and 1, got {chance}"
         raise ValueError(msg)
-    along, runs = next((n for n in (leading(fit.law), *fit.law.inputs) if n not in (held or {})), leading(fit.law)), fit.runs  # fmt: skip
+    along, runs = (
+        next(
+            (n for n in (leading(fit.law), *fit.law.inputs) if n not in (held or {})),
+            leading(fit.law),
+        ),
+        fit.runs,
+    )
     last = up_to or UP * float(runs[along].max())
     x = np.geomspace(min(DOWN * float(runs[along].min()), last / 10), last, POINTS)
-    draws = read(fit, {along: x, **{n: np.full(POINTS, v) for n, v in (held or {}).items()}})["law"]  # fmt: skip
+    draws = read(
+        fit, {along: x, **{n: np.full(POINTS, v) for n, v in (held or {}).items()}}
+    )["law"]
     sign = -1.0 if fit.law.response.name in RISING else 1.0
     found = crossings(x, sign * draws, sign * target)
     return Met(along, target, chance, last, dict(held or {}), found)

@@ -120,7 +120,9 @@ def _inputs(
 ) -> dict[str, np.ndarray]:
     """Complete what the law reads of each run."""
     law, given = fit.law, {"N": N, "D": D, **x}
-    columns = {n: np.atleast_1d(v).astype(float) for n, v in given.items() if v is not None}  # fmt: skip
+    columns = {
+        n: np.atleast_1d(v).astype(float) for n, v in given.items() if v is not None
+    }
     shape = np.broadcast_shapes(*(v.shape for v in columns.values()))
     columns = {n: np.broadcast_to(v, shape) for n, v in columns.items()}
     if "N" in columns and "D" in columns:

@@ -61,7 +61,10 @@ def respond(fit: Fit | Average, x: Mapping[str, Array], seed: int = 0) -> xr.Dat
         key = jax.random.key(seed)
         made = density.measured(fit.noise, clean, fit.draws, at, key)[:, 0]
     both = {"law": clean, "measured": made}
-    data = {n: (("draw", "point"), law.response.unlink(np.asarray(v))[0]) for n, v in both.items()}  # fmt: skip
+    data = {
+        n: (("draw", "point"), law.response.unlink(np.asarray(v))[0])
+        for n, v in both.items()
+    }
     coords = {name: ("point", values) for name, values in at.items()}
     return xr.Dataset(data, coords, attrs={"seed": seed, "unit": law.response.unit})
 
@@ -75,7 +78,9 @@ def _inputs(law: Law, x: Mapping[str, Array]) -> dict[str, np.ndarray]:
         lacks = f"; {', '.join(missing)} lacks" if missing else ""
         msg = f"the {type(law).__name__} law reads {', '.join(law.inputs)}{lacks}{also}"
         raise ValueError(msg)
-    given: dict[str, Any] = {n: np.atleast_1d(np.asarray(v, dtype=float)) for n, v in x.items()}  # fmt: skip
+    given: dict[str, Any] = {
+        n: np.atleast_1d(np.asarray(v, dtype=float)) for n, v in x.items()
+    }
     for name, values in given.items():
         if not (np.isfinite(values).all() and (values > 0).all()):
             msg = f"{name} must be positive and finite, got {values.tolist()}"

@@ -46,8 +46,12 @@ def tiled(
     count = len(next(iter(draws.values())))
     width = np.shape(points[0])[-1] if points else 1
     column = next((size for size in sizes if size >= width), sizes[-1])
-    rows = [np.minimum(np.arange(i, i + ROWS), count - 1) for i in range(0, count, ROWS)]  # fmt: skip
-    columns = [np.minimum(np.arange(j, j + column), width - 1) for j in range(0, width, column)]  # fmt: skip
+    rows = [
+        np.minimum(np.arange(i, i + ROWS), count - 1) for i in range(0, count, ROWS)
+    ]
+    columns = [
+        np.minimum(np.arange(j, j + column), width - 1) for j in range(0, width, column)
+    ]
     held = [np.asarray(p, dtype=float) for p in points]
 
     def tile(at: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -61,6 +65,11 @@ def tiled(
         found = list(pool.map(tile, [(i, j) for i in rows for j in columns]))
     each = [found[k : k + len(columns)] for k in range(0, len(found), len(columns))]
     return tuple(
-        np.concatenate([np.concatenate([t[v] for t in row], axis=1) if points else row[0][v] for row in each])[:count, : width if points else None]
+        np.concatenate(
+            [
+                np.concatenate([t[v] for t in row], axis=1) if points else row[0][v]
+                for row in each
+            ]
+        )[:count, : width if points else None]
         for v in range(len(found[0]))
-    )  # fmt: skip
+    )

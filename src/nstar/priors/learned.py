@@ -94,7 +94,9 @@ def read(path: Path) -> Learned:
         source: _priors(path, f"without.{source}", priors, groups)
         for source, priors in _table(path, "without", table).items()
     }
-    made = Learned(table.get("about", {}), table.get("marks", {}), groups, whole, left_out)  # fmt: skip
+    made = Learned(
+        table.get("about", {}), table.get("marks", {}), groups, whole, left_out
+    )
     if missing := made.sources() - set(left_out):
         msg = f"{path}: without: no priors for {', '.join(sorted(missing))} left out"
         raise ValueError(msg)

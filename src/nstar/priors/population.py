@@ -77,7 +77,9 @@ def predictive(said: Sequence[Said], weak: tuple[float, float]) -> StudentT:
         each = np.exp(-((s.value - mu)[..., None] ** 2) / (2 * var)) / np.sqrt(var)
         log_post = log_post + np.log(each.mean(-1) + 1e-300) / counts[s.source]
     weight = np.exp(log_post - log_post.max())
-    low, middle, high = _quantiles(mu, tau, weight / weight.sum(), (MIDDLE[0], 0.5, MIDDLE[1]))  # fmt: skip
+    low, middle, high = _quantiles(
+        mu, tau, weight / weight.sum(), (MIDDLE[0], 0.5, MIDDLE[1])
+    )
     width = special.stdtrit(DF, MIDDLE[1]) - special.stdtrit(DF, MIDDLE[0])
     return StudentT(middle, (high - low) / width)
 

@@ -132,7 +132,10 @@ def resolve(
         if condition is not None:
             said[name] = record.groups[name][condition].without(out)
             found[name] = prior_room.parse(record.prior(name, condition, out))
-    attrs |= {"prior_left_out": json.dumps(out), "prior_record": record.about.get("fits_sha256", "")}  # fmt: skip
+    attrs |= {
+        "prior_left_out": json.dumps(out),
+        "prior_record": record.about.get("fits_sha256", ""),
+    }
     return Chosen(found | own, attrs, (_note(said, mine, asked.without, counted),))
 
 

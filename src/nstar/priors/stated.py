@@ -27,10 +27,20 @@ THROUGH = {"LogStudentT": ExpTransform(), "LogitStudentT": SigmoidTransform()}
 FAMILIES: dict[str, Callable[..., dist.Distribution]] = {
     name: getattr(dist, name)
     for name in (
-        "Normal", "LogNormal", "StudentT", "HalfNormal", "Gamma", "InverseGamma",
-        "Beta", "Uniform", "Exponential", "Cauchy", "HalfCauchy", "Laplace",
+        "Normal",
+        "LogNormal",
+        "StudentT",
+        "HalfNormal",
+        "Gamma",
+        "InverseGamma",
+        "Beta",
+        "Uniform",
+        "Exponential",
+        "Cauchy",
+        "HalfCauchy",
+        "Laplace",
     )
-} | {name: _through(transform) for name, transform in THROUGH.items()}  # fmt: skip
+} | {name: _through(transform) for name, transform in THROUGH.items()}
 
 
 def parse(text: str) -> dist.Distribution:

@@ -26,13 +26,23 @@ class Kin(NamedTuple):
 
 KIN = (
     Kin("llama3-", "llama3", "N", LLAMA),
-    Kin("vision-language contrastive", "openclip_imagenet", "imagenet_error", CONTRASTIVE),
-    Kin("vision-language contrastive", "laion_cmp_imagenet_clip", "imagenet_error", COMPARED),
+    Kin(
+        "vision-language contrastive",
+        "openclip_imagenet",
+        "imagenet_error",
+        CONTRASTIVE,
+    ),
+    Kin(
+        "vision-language contrastive",
+        "laion_cmp_imagenet_clip",
+        "imagenet_error",
+        COMPARED,
+    ),
     Kin("dit-", "dit_fid", "fid", DIFFUSION),
     Kin("dit-", "dit_alloc", "N", DIFFUSION),
     Kin("vision-language generative", "vlm_inference_llava", "mean_error", ADAPTED),
     Kin("text-to-image", "sd_t2i_tifa_compute", "tifa", PAINTED),
-)  # fmt: skip
+)
 
 
 def beside_family(model: Model) -> list[dict[str, Any]]:
@@ -43,7 +53,9 @@ def beside_family(model: Model) -> list[dict[str, Any]]:
         own compute), `measured`, their `ratio`, a `note`, and a `reason` where a number
         lacks.
     """
-    own = [k for k in KIN if model.name.startswith(k.models) or model.modality == k.models]  # fmt: skip
+    own = [
+        k for k in KIN if model.name.startswith(k.models) or model.modality == k.models
+    ]
     return [_beside(model, kin) for kin in own]
 
 
@@ -53,13 +65,25 @@ def _beside(model: Model, kin: Kin) -> dict[str, Any]:
     measured = model.N if kin.quantity == "N" else model.measured.get(kin.quantity)
     reason = None
     if said is None:
-        lacks = "size of its language model" if kin.quantity == "mean_error" else "training compute"  # fmt: skip
+        lacks = (
+            "size of its language model"
+            if kin.quantity == "mean_error"
+            else "training compute"
+        )
         reason = f"the {lacks} of {model.name} is not in the sources read"
     elif measured is None:
         reason = f"no {kin.quantity} of {model.name} is in the catalogue"
     ratio = measured / said if said and measured else None
     note = kin.note + _outside(model, law)
-    return {"fit": law.id, "quantity": kin.quantity, "published": said, "measured": measured, "ratio": ratio, "note": note, "reason": reason}  # fmt: skip
+    return {
+        "fit": law.id,
+        "quantity": kin.quantity,
+        "published": said,
+        "measured": measured,
+        "ratio": ratio,
+        "note": note,
+        "reason": reason,
+    }
 
 
 def _said(model: Model, law: Any, quantity: str) -> float | None:
@@ -79,4 +103,8 @@ def _outside(model: Model, law: Any) -> str:
         return ""
     low, high = law.C_range
     beyond = np.log10(max(model.C / high, low / model.C))
-    return f"; {beyond:.1f} decades outside the compute it was fitted to" if beyond > 0.05 else ""  # fmt: skip
+    return (
+        f"; {beyond:.1f} decades outside the compute it was fitted to"
+        if beyond > 0.05
+        else ""
+    )

@@ -21,7 +21,9 @@ class Hardware:
 
     def usual(self, precision: str | None = None) -> str:
         """Name the precision that is meant: bfloat16 unless given, where it has that."""
-        return precision or next(p for p in (*USUAL_PRECISION, *self.peak) if p in self.peak)  # fmt: skip
+        return precision or next(
+            p for p in (*USUAL_PRECISION, *self.peak) if p in self.peak
+        )
 
     def flop_per_second(self, precision: str | None = None) -> float:
         """Peak at a precision, the usual one unless given.

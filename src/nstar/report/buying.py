@@ -31,11 +31,19 @@ class Line:
         """One record a budget."""
         return [
             {
-                "C": float(C), "N": float(N), "D": float(D), "median": float(m),
-                "bands": {f"{p:g}": [float(b[0, i]), float(b[1, i])] for p, b in self.bands.items()},
+                "C": float(C),
+                "N": float(N),
+                "D": float(D),
+                "median": float(m),
+                "bands": {
+                    f"{p:g}": [float(b[0, i]), float(b[1, i])]
+                    for p, b in self.bands.items()
+                },
             }
-            for i, (C, N, D, m) in enumerate(zip(self.C, self.N, self.D, self.median, strict=True))
-        ]  # fmt: skip
+            for i, (C, N, D, m) in enumerate(
+                zip(self.C, self.N, self.D, self.median, strict=True)
+            )
+        ]
 
 
 def bought(fit: Fit | Average, budgets: Sequence[float], limits: Limits = ANY) -> Line:
@@ -49,5 +57,7 @@ def bought(fit: Fit | Average, budgets: Sequence[float], limits: Limits = ANY) -
     first = min(*budgets, float(np.sqrt(C.min() * C.max())))
     grid = np.geomspace(first, last, BUDGETS)
     line = choose(fit, grid, fit.runs.cost, limits)
-    ends = {p: np.quantile(line.loss, [(1 - p) / 2, (1 + p) / 2], axis=0) for p in BANDS}  # fmt: skip
+    ends = {
+        p: np.quantile(line.loss, [(1 - p) / 2, (1 + p) / 2], axis=0) for p in BANDS
+    }
     return Line(grid, line.N, line.D, np.median(line.loss, axis=0), ends)

@@ -71,24 +71,46 @@ def gather_counts(
     grid = np.unique(np.round(np.geomspace(1, asked.max(), LINE)))
     at = {c.name: pass_at_k(c.fit, asked, seed=seed) for c in models}
     made = {c.name: pass_at_k(c.fit, grid, seed=seed) for c in models}
-    spent = spend({c.name: Option(c.problems, c.serving) for c in models}) if told else None  # fmt: skip
-    checks = [c._replace(name=f"{m.name}: {c.name}") for m in models for c in (*at[m.name].checks(), *check_fit(m.fit))]  # fmt: skip
+    spent = (
+        spend({c.name: Option(c.problems, c.serving) for c in models}) if told else None
+    )
+    checks = [
+        c._replace(name=f"{m.name}: {c.name}")
+        for m in models
+        for c in (*at[m.name].checks(), *check_fit(m.fit))
+    ]
     if spent:
         checks += [*spent.checks(*budgets[-1:]), *check_contenders(models)]
     checks = sorted(plainly(checks), key=lambda c: ORDER.index(c.status))
     document: dict[str, Any] = {
-        "status": str(worst(checks)), "data": runs.source, "seed": seed, "prob": prob, "interval": "equal-tailed",
+        "status": str(worst(checks)),
+        "data": runs.source,
+        "seed": seed,
+        "prob": prob,
+        "interval": "equal-tailed",
         "checks": [c.as_json() for c in checks],
         "models": [
-            {"name": m.name, "N": m.serving.N if told else None, "tokens": m.serving.tokens if told else None,
-             "flop_per_sample": m.serving.sample if told else None, "flop_per_token": PER_PARAM * m.serving.N if told else None}
-            | at[m.name].as_json(prob) | {"next_samples": next_samples(m.fit, float(asked.max()), MORE, seed=seed)[:5]}
+            {
+                "name": m.name,
+                "N": m.serving.N if told else None,
+                "tokens": m.serving.tokens if told else None,
+                "flop_per_sample": m.serving.sample if told else None,
+                "flop_per_token": PER_PARAM * m.serving.N if told else None,
+            }
+            | at[m.name].as_json(prob)
+            | {
+                "next_samples": next_samples(
+                    m.fit, float(asked.max()), MORE, seed=seed
+                )[:5]
+            }
             for m in models
         ],
-        "within": [{"budget": C, "ways": spent.at(C, prob)} for C in budgets] if spent else [],
+        "within": [{"budget": C, "ways": spent.at(C, prob)} for C in budgets]
+        if spent
+        else [],
         "frontier": spent.frontier(prob) if spent else [],
         "provenance": provenance_of(models[0].fit, runs, command),
-    }  # fmt: skip
+    }
     return CountsFacts(made, spent, {"headline": headline(document)} | document)
 
 
@@ -110,9 +132,14 @@ def headline(document: dict[str, Any]) -> str:
     parts = []
     for model in document["models"]:
         last = model["predictions"][-1]
-        parts.append(f"{last['k']:,} samples of {model['name']} solve {shares(last['these'])} of these problems and {shares(last['new'])} of new ones")  # fmt: skip
+        parts.append(
+            f"{last['k']:,} samples of {model['name']} solve {shares(last['these'])} of these problems and {shares(last['new'])} of new ones"
+        )
     said = f"{'; '.join(parts)} ({percent(document['prob'])} intervals)."
     if document["within"]:
-        budget, way = document["within"][-1]["budget"], document["within"][-1]["ways"][0]  # fmt: skip
+        budget, way = (
+            document["within"][-1]["budget"],
+            document["within"][-1]["ways"][0],
+        )
         said += f" {flop(budget)} FLOP a problem are best spent on {way['model']}, {way['strategy']}, {digits(way['amount'], 3)} {way['unit']}: {shares(way['accuracy'])}."
     return said[:1].upper() + said[1:]

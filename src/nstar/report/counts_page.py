@@ -25,15 +25,26 @@ def counts_page(facts: CountsFacts) -> str:
 def solved(ax: "Axes", made: PassAtK, prob: float) -> "Axes":
     """Draw pass@k of these problems and of new ones, and what was counted."""
     k = made.draws["k"].to_numpy()
-    for name, words, colour in (("new", "new problems", ORANGE), ("these", "these problems", BLUE)):  # fmt: skip
+    for name, words, colour in (
+        ("new", "new problems", ORANGE),
+        ("these", "these problems", BLUE),
+    ):
         if name in made.draws:
             band(ax, k, made.draws[name].to_numpy(), prob, colour)
             ax.plot([], [], color=colour, label=words)
-    seen = [(r["k"], r["counted"]) for r in made.table(prob) if r["counted"] is not None]  # fmt: skip
+    seen = [
+        (r["k"], r["counted"]) for r in made.table(prob) if r["counted"] is not None
+    ]
     if seen:
         ax.plot(*zip(*seen, strict=True), ".", color=INK, ms=4, label="counted so far")
         ax.axvspan(seen[-1][0], k[-1], color=SOFT, alpha=0.07, lw=0)
-    ax.set(xscale="log", xlim=(1, k[-1]), ylim=(0, 1), xlabel="samples k of a problem", ylabel="pass@k")  # fmt: skip
+    ax.set(
+        xscale="log",
+        xlim=(1, k[-1]),
+        ylim=(0, 1),
+        xlabel="samples k of a problem",
+        ylabel="pass@k",
+    )
     ax.legend(frameon=False, fontsize=9)
     return ax
 
@@ -43,29 +54,66 @@ def _scaling(facts: CountsFacts) -> list[Section]:
     words = [
         "pass@k of these very problems given their counts, and of new problems from the same population, whose band also holds which problems come. "
         f"Bands and brackets hold {percent(prob)} probability; the shaded part lies beyond the samples drawn.",
-    ]  # fmt: skip
+    ]
     drawn = [
         picture(
-            f"passk-{i}", f"pass@k of {name}", f"Two curves with {percent(prob)} bands that rise with k: these problems, and new ones.",
-            solved, made, prob,
+            f"passk-{i}",
+            f"pass@k of {name}",
+            f"Two curves with {percent(prob)} bands that rise with k: these problems, and new ones.",
+            solved,
+            made,
+            prob,
         )
         for i, (name, made) in enumerate(facts.made.items())
-    ]  # fmt: skip
+    ]
     header = ["model", "k", "these problems", "new problems", "counted so far"]
     rows = [
-        [m["name"], f"{r['k']:,}", shares(r["these"]), shares(r["new"]), "–" if r["counted"] is None else share(r["counted"])]
-        for m in facts.document["models"] for r in m["predictions"]
-    ]  # fmt: skip
-    zero = [(m["name"], m["zero_mass"]) for m in facts.document["models"] if m["zero_mass"]]  # fmt: skip
+        [
+            m["name"],
+            f"{r['k']:,}",
+            shares(r["these"]),
+            shares(r["new"]),
+            "–" if r["counted"] is None else share(r["counted"]),
+        ]
+        for m in facts.document["models"]
+        for r in m["predictions"]
+    ]
+    zero = [
+        (m["name"], m["zero_mass"]) for m in facts.document["models"] if m["zero_mass"]
+    ]
     ends = [
-        [name, shares({n: z[n] for n in ("median", "lower", "upper")}), f"{a['k']:,}", share(a["new"]), share(b["new"])]
-        for name, z in zero for a, b in zip(z["at_lower"], z["at_upper"], strict=True)
-    ]  # fmt: skip
+        [
+            name,
+            shares({n: z[n] for n in ("median", "lower", "upper")}),
+            f"{a['k']:,}",
+            share(a["new"]),
+            share(b["new"]),
+        ]
+        for name, z in zero
+        for a, b in zip(z["at_lower"], z["at_upper"], strict=True)
+    ]
     never = "Some problems are out of reach of any number of samples. How many, n samples cannot tell from rates far below 1/n, so what is predicted of new problems is shown with that share at either end of its interval."
     return [
         Section("scaling", "Inference scaling", words, drawn, [Table(header, rows)]),
-        Section("never", "Problems never solved", [never], (), [Table(["model", "share never solved", "k", "pass@k at its lower end", "at its upper end"], ends)]),
-    ]  # fmt: skip
+        Section(
+            "never",
+            "Problems never solved",
+            [never],
+            (),
+            [
+                Table(
+                    [
+                        "model",
+                        "share never solved",
+                        "k",
+                        "pass@k at its lower end",
+                        "at its upper end",
+                    ],
+                    ends,
+                )
+            ],
+        ),
+    ]
 
 
 def _frontier(facts: CountsFacts) -> Section:
@@ -77,41 +125,96 @@ def _frontier(facts: CountsFacts) -> Section:
     words = [
         "Accuracy against FLOP by each strategy, a curve a model; dotted the best of all ways. What a strategy makes of samples rests on its own assumptions (how often wrong answers agree, how well a verifier tells), which no public set vouches for.",
         "The table has the ways that none as cheap is expected to beat.",
-    ]  # fmt: skip
+    ]
     drawn = [
-        picture(f"strategy-{i}", f"Accuracy by {name}", f"A curve for each model, with {percent(prob)} bands, against FLOP a problem.", frontier_figure.alone, facts.spent, name, prob)
+        picture(
+            f"strategy-{i}",
+            f"Accuracy by {name}",
+            f"A curve for each model, with {percent(prob)} bands, against FLOP a problem.",
+            frontier_figure.alone,
+            facts.spent,
+            name,
+            prob,
+        )
         for i, name in enumerate(frontier_figure.several(facts.spent))
-    ]  # fmt: skip
+    ]
     tables = [_ways("frontier", document["frontier"], "P(none as cheap is better)")]
-    tables += [_ways(f"within {flop(w['budget'])} FLOP", w["ways"], "P(best)") for w in document["within"]]  # fmt: skip
+    tables += [
+        _ways(f"within {flop(w['budget'])} FLOP", w["ways"], "P(best)")
+        for w in document["within"]
+    ]
     return Section("frontier", title, words, drawn, tables)
 
 
 def _ways(what: str, ways: list[dict[str, Any]], best: str) -> Table:
     rows = [
-        [flop(w["flop"]), w["model"], w["strategy"], f"{digits(w['amount'], 4)} {w['unit']}", shares(w["accuracy"]), share(w["best"])]
+        [
+            flop(w["flop"]),
+            w["model"],
+            w["strategy"],
+            f"{digits(w['amount'], 4)} {w['unit']}",
+            shares(w["accuracy"]),
+            share(w["best"]),
+        ]
         for w in ways
-    ]  # fmt: skip
-    return Table([f"FLOP a problem, {what}", "model", "strategy", "amount", "accuracy", best], rows)  # fmt: skip
+    ]
+    return Table(
+        [f"FLOP a problem, {what}", "model", "strategy", "amount", "accuracy", best],
+        rows,
+    )
 
 
 def _cost(facts: CountsFacts) -> Section:
     if facts.spent is None:
         return Section("cost", "What samples cost", [NO_SIZES])
     rows = [
-        [m["name"], count(m["N"]), digits(m["tokens"], 4), flop(m["flop_per_token"]), flop(m["flop_per_sample"]), *(flop(k * m["flop_per_sample"]) for k in (100, 1000))]
+        [
+            m["name"],
+            count(m["N"]),
+            digits(m["tokens"], 4),
+            flop(m["flop_per_token"]),
+            flop(m["flop_per_sample"]),
+            *(flop(k * m["flop_per_sample"]) for k in (100, 1000)),
+        ]
         for m in facts.document["models"]
-    ]  # fmt: skip
-    header = ["model", "parameters", "tokens a sample", "FLOP a token", "a sample", "100 samples", "1,000 samples"]  # fmt: skip
-    words = ["2 FLOP a parameter and token of a forward pass; attention, the prompt and a verifier are left out here, and counted by nstar spend --prompt --verifier."]  # fmt: skip
+    ]
+    header = [
+        "model",
+        "parameters",
+        "tokens a sample",
+        "FLOP a token",
+        "a sample",
+        "100 samples",
+        "1,000 samples",
+    ]
+    words = [
+        "2 FLOP a parameter and token of a forward pass; attention, the prompt and a verifier are left out here, and counted by nstar spend --prompt --verifier."
+    ]
     return Section("cost", "What samples cost", words, (), [Table(header, rows)])
 
 
 def _next(facts: CountsFacts) -> Section:
-    words = [f"Where {MORE} more samples of a problem would take away most of what is unknown of pass@k of these problems at the largest k, by what the problem has shown so far."]  # fmt: skip
+    words = [
+        f"Where {MORE} more samples of a problem would take away most of what is unknown of pass@k of these problems at the largest k, by what the problem has shown so far."
+    ]
     rows = [
-        [m["name"], f"{w['successes']} of {w['samples']}", str(w["problems"]), share(w["share"]), share(w["removed"] / w["variance"] if w["variance"] else 0.0)]
-        for m in facts.document["models"] for w in m["next_samples"]
-    ]  # fmt: skip
-    header = ["model", "solved so far", "problems", "share of what is unknown", "taken away"]  # fmt: skip
-    return Section("next", "Where the next samples help most", words, (), [Table(header, rows)])  # fmt: skip
+        [
+            m["name"],
+            f"{w['successes']} of {w['samples']}",
+            str(w["problems"]),
+            share(w["share"]),
+            share(w["removed"] / w["variance"] if w["variance"] else 0.0),
+        ]
+        for m in facts.document["models"]
+        for w in m["next_samples"]
+    ]
+    header = [
+        "model",
+        "solved so far",
+        "problems",
+        "share of what is unknown",
+        "taken away",
+    ]
+    return Section(
+        "next", "Where the next samples help most", words, (), [Table(header, rows)]
+    )

@@ -73,31 +73,75 @@ def gather_curve(
     made = read(fit, at, fit.seed)
     runs = fit.runs[along]
     x = np.geomspace(runs.min(), max(BEYOND * runs.max(), np.max(at[along])), POINTS)
-    line = read(fit, {along: x, **{n: np.full(POINTS, v) for n, v in rest.items()}})["law"]  # fmt: skip
+    line = read(fit, {along: x, **{n: np.full(POINTS, v) for n, v in rest.items()}})[
+        "law"
+    ]
     held, why = _held(fit, quick=asked.quick)
     met = meet(fit, asked.target, asked.chance, held=rest) if asked.target else None
-    beside = [(p, *compare_curve(fit, p, at, prob, scope=asked.scope)) for p in asked.published]  # fmt: skip
-    drawn = [(p.id, x, _their_line(p, {along: x, **rest}, asked.scope)) for p in asked.published]  # fmt: skip
-    checks = [*check_fit(fit), *check_curve(fit, at), *check_backtest(held), *why, *(met.checks() if met else [])]  # fmt: skip
-    checks += [c._replace(name=f"{p.id}: {c.name}") for p, _, said in beside for c in said]  # fmt: skip
+    beside = [
+        (p, *compare_curve(fit, p, at, prob, scope=asked.scope))
+        for p in asked.published
+    ]
+    drawn = [
+        (p.id, x, _their_line(p, {along: x, **rest}, asked.scope))
+        for p in asked.published
+    ]
+    checks = [
+        *check_fit(fit),
+        *check_curve(fit, at),
+        *check_backtest(held),
+        *why,
+        *(met.checks() if met else []),
+    ]
+    checks += [
+        c._replace(name=f"{p.id}: {c.name}") for p, _, said in beside for c in said
+    ]
     checks = sorted(plainly(checks), key=lambda c: ORDER.index(c.status))
     predictions = [
-        {"at": {n: float(np.asarray(v)[i]) for n, v in at.items()}, "law": law, "measured": measured}
-        for i, (law, measured) in enumerate(zip(summary(made["law"], prob), summary(made["measured"], prob), strict=True))
-    ]  # fmt: skip
+        {
+            "at": {n: float(np.asarray(v)[i]) for n, v in at.items()},
+            "law": law,
+            "measured": measured,
+        }
+        for i, (law, measured) in enumerate(
+            zip(
+                summary(made["law"], prob), summary(made["measured"], prob), strict=True
+            )
+        )
+    ]
     column = fit.law.response.columns[0]
-    response = {"column": column, "named": fit.runs.named.get(column, column), "unit": fit.law.response.unit.removeprefix("log ")}  # fmt: skip
+    response = {
+        "column": column,
+        "named": fit.runs.named.get(column, column),
+        "unit": fit.law.response.unit.removeprefix("log "),
+    }
     document: dict[str, Any] = {
-        "status": str(worst(checks)), "data": fit.runs.source, "seed": fit.seed, "prob": prob, "interval": "equal-tailed",
-        "checks": [c.as_json() for c in checks], "response": response, "along": along, "predictions": predictions,
-        "target": met.as_json(prob) if met else None, "unknowns": unknowns(fit, prob), "ends": ends_told(fit),
-        "held_out": [o.record() for o in held], "not_tested": "--quick was given" if asked.quick else None,
+        "status": str(worst(checks)),
+        "data": fit.runs.source,
+        "seed": fit.seed,
+        "prob": prob,
+        "interval": "equal-tailed",
+        "checks": [c.as_json() for c in checks],
+        "response": response,
+        "along": along,
+        "predictions": predictions,
+        "target": met.as_json(prob) if met else None,
+        "unknowns": unknowns(fit, prob),
+        "ends": ends_told(fit),
+        "held_out": [o.record() for o in held],
+        "not_tested": "--quick was given" if asked.quick else None,
         "published": [
-            {"id": p.id, "law_form": p.law_form, "citation": p.citation, "curve": records, "sentence": plain(sentence(records, p, prob))}
+            {
+                "id": p.id,
+                "law_form": p.law_form,
+                "citation": p.citation,
+                "curve": records,
+                "sentence": plain(sentence(records, p, prob)),
+            }
             for p, records, _ in beside
         ],
         "provenance": provenance_of(fit, fit.runs, command),
-    }  # fmt: skip
+    }
     document = {"headline": headline(document)} | document
     return CurveFacts(fit, along, x, line, drawn, held, met, document)
 
@@ -129,9 +173,17 @@ def _held(fit: Fit, *, quick: bool) -> tuple[list[Outcome], list[Check]]:
     found, lost = [], []
     for decades in (DECADES, 2 * DECADES):
         try:
-            found += backtest(fit.runs, fit.law, fit.noise, hold_out=(decades,), seed=fit.seed)  # fmt: skip
+            found += backtest(
+                fit.runs, fit.law, fit.noise, hold_out=(decades,), seed=fit.seed
+            )
         except ValueError as error:
-            lost.append(Check("held-out runs", Status.REVIEW, f"{decades:g} decades cannot be held out: {error}"))  # fmt: skip
+            lost.append(
+                Check(
+                    "held-out runs",
+                    Status.REVIEW,
+                    f"{decades:g} decades cannot be held out: {error}",
+                )
+            )
     return found, lost[:1]
 
 
@@ -140,5 +192,8 @@ def _their_line(
 ) -> np.ndarray:
     times = SCOPES[scope]
     n = max(np.size(v) for v in x.values())
-    at = {k: np.broadcast_to(np.asarray(v, float), n) * (times if k == "C" else 1.0) for k, v in x.items()}  # fmt: skip
+    at = {
+        k: np.broadcast_to(np.asarray(v, float), n) * (times if k == "C" else 1.0)
+        for k, v in x.items()
+    }
     return np.asarray(theirs_at(published, at))

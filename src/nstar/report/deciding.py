@@ -37,10 +37,17 @@ class Decision:
         }
         mean = float(self.draws["regret"].mean()) if "regret" in self.draws else None
         return {
-            "by": self.by, "weights": dict(self.weights), "budget": self.C, "N": self.N, "D": self.D,
-            "N_star": read["N"], "D_star": read["D"], "loss": read["loss"], "regret": read["regret"],
+            "by": self.by,
+            "weights": dict(self.weights),
+            "budget": self.C,
+            "N": self.N,
+            "D": self.D,
+            "N_star": read["N"],
+            "D_star": read["D"],
+            "loss": read["loss"],
+            "regret": read["regret"],
             "expected_regret": mean,
-        }  # fmt: skip
+        }
 
 
 def decided(
@@ -68,4 +75,13 @@ def decided(
         found = next(r.plan for r in routes.taken if r.fit is believed)
     at = found.draws.sel(budget=C)
     draws = {n: at[n].to_numpy() for n in ("N", "D", "loss", "regret") if n in at}
-    return Decision(C, float(at["N_recommended"]), float(at["D_recommended"]), by, found, draws, weights, weighted)  # fmt: skip
+    return Decision(
+        C,
+        float(at["N_recommended"]),
+        float(at["D_recommended"]),
+        by,
+        found,
+        draws,
+        weights,
+        weighted,
+    )

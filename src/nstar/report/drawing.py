@@ -17,8 +17,11 @@ INK, SOFT, GRID = "#1a1a1a", "#5c5c5c", "#dcdcdc"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # Okabe-Ito
 COLOURS = {"isoflop": BLUE, "allocation": ORANGE, "coupled": GREEN, "mixture": INK}
 THEMED = {INK: "ink", SOFT: "soft", GRID: "line"} | {
-    BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple",
-}  # fmt: skip
+    BLUE: "blue",
+    ORANGE: "orange",
+    GREEN: "green",
+    PURPLE: "purple",
+}
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "nstar",
     "svg.fonttype": "path",
@@ -142,11 +145,17 @@ def name_ends(ax: "Axes", labels: Sequence[Label]) -> None:
         return
     words = [
         ax.annotate(
-            one.words, (one.x, one.y), color=one.colour, fontsize=9, va="center",
-            xytext=(5, 0), textcoords="offset points", annotation_clip=False,
+            one.words,
+            (one.x, one.y),
+            color=one.colour,
+            fontsize=9,
+            va="center",
+            xytext=(5, 0),
+            textcoords="offset points",
+            annotation_clip=False,
         )
         for one in labels
-    ]  # fmt: skip
+    ]
     figure.draw_without_rendering()  # the layout makes room for them first
     point = figure.dpi / 72
     place = [ax.transData.transform((one.x, one.y)) / point for one in labels]

@@ -92,7 +92,9 @@ def gather(
     budgets = [float(C) for C in routes.lead.plan.budgets]
     C = budgets[-1]
     fits = {r.words: r.fit for r in routes.taken if isinstance(r.fit.law, Surface)}
-    tested = fits or {r.words: r.fit for r in routes.taken if isinstance(r.fit.law, Scattered)}  # fmt: skip
+    tested = fits or {
+        r.words: r.fit for r in routes.taken if isinstance(r.fit.law, Scattered)
+    }
     held = [] if question.quick else trials(tested, kept, tick)
     checks = _tested(list(tested), held, question)
     believed, how = _believed(routes, fits, held)
@@ -102,22 +104,42 @@ def gather(
         compare(routes.lead.fit, n, budgets, planned=routes.lead.plan) for n in names
     ]
 
-    plans = {route.words: route.plan for route in routes.taken} | {decision.by: decision.plan}  # fmt: skip
+    plans = {route.words: route.plan for route in routes.taken} | {
+        decision.by: decision.plan
+    }
     beliefs = {decision.by: believed} if believed else {}
     risks = [
-        (name, weigh(fit, C, question.candidates, limits=question.limits, target=question.target, bill=question.bill, planned=plans[name]))
+        (
+            name,
+            weigh(
+                fit,
+                C,
+                question.candidates,
+                limits=question.limits,
+                target=question.target,
+                bill=question.bill,
+                planned=plans[name],
+            ),
+        )
         for name, fit in (beliefs | fits).items()
-    ]  # fmt: skip
+    ]
     line = reached = served = None
     if believed:
         line = bought(believed, budgets, question.limits)
         if question.target is not None:
-            reached = reach(believed, question.target, question.chance, limits=question.limits)  # fmt: skip
+            reached = reach(
+                believed, question.target, question.chance, limits=question.limits
+            )
         if question.served is not None:
             served = serve(believed, C, question.served, limits=question.limits)
     told = _otherwise(routes, fits, decision, question, prob, kept, tick)
     after = _next(believed, C, prob, question.limits, kept) if believed else []
-    checks += [_asked(check) for found in (reached, served) if found for check in found.checks()]  # fmt: skip
+    checks += [
+        _asked(check)
+        for found in (reached, served)
+        if found
+        for check in found.checks()
+    ]
     book, record = question.ledger, None
     if book:
         record = track_record(book)
@@ -153,7 +175,19 @@ def gather(
         "next_runs": after,
         "provenance": records.provenance(routes, command),
     }
-    return Facts(words, checks, comparisons, decision, risks, held, line, document, reached, served, record)  # fmt: skip
+    return Facts(
+        words,
+        checks,
+        comparisons,
+        decision,
+        risks,
+        held,
+        line,
+        document,
+        reached,
+        served,
+        record,
+    )
 
 
 def usual_published(source: str) -> list[str]:
@@ -209,8 +243,18 @@ def _next(
 ) -> list[dict[str, Any]]:
     """Runs to make first, most worth per FLOP first."""
     weights = getattr(believed, "weights", ())
-    made_of = ["next", [of_fit(part) for part in components(believed)], weights, C, prob, limits]  # fmt: skip
-    return kept.answer(made_of, lambda: [run.as_json() for run in one_more(believed, C, prob, limits=limits)])  # fmt: skip
+    made_of = [
+        "next",
+        [of_fit(part) for part in components(believed)],
+        weights,
+        C,
+        prob,
+        limits,
+    ]
+    return kept.answer(
+        made_of,
+        lambda: [run.as_json() for run in one_more(believed, C, prob, limits=limits)],
+    )
 
 
 def _owed(
@@ -303,7 +347,9 @@ def _checks(
 
 def _asked(check: Check) -> Check:
     """What is not reached is no fault of the numbers: they may be acted on, by not trying."""
-    return check._replace(status=min(check.status, Status.REVIEW, key=ORDER[::-1].index))  # fmt: skip
+    return check._replace(
+        status=min(check.status, Status.REVIEW, key=ORDER[::-1].index)
+    )
 
 
 def _of_fit(route: Route, kept: Kept) -> list[Check]:

@@ -93,9 +93,14 @@ def allocation(
     if top > largest:
         ax.axvspan(largest, top, color=SOFT, alpha=0.07, lw=0)
         ax.annotate(
-            "beyond the largest run", (largest, 0.03), xycoords=("data", "axes fraction"),
-            xytext=(4, 0), textcoords="offset points", color=SOFT, fontsize=9,
-        )  # fmt: skip
+            "beyond the largest run",
+            (largest, 0.03),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            color=SOFT,
+            fontsize=9,
+        )
     name_ends(ax, labels)
     return ax
 

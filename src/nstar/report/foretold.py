@@ -30,7 +30,7 @@ def words(document: dict[str, Any]) -> str:
     told = document["forecasts"]
     if not told:
         return ""
-    entries = f"The ledger has {told['entries']} entries; the last has the hash {told['head'][:12]}."  # fmt: skip
+    entries = f"The ledger has {told['entries']} entries; the last has the hash {told['head'][:12]}."
     return " ".join(part for part in (ledger_tables.means(told), entries) if part)
 
 
@@ -39,11 +39,16 @@ def held(record: Record) -> Held:
     said = [one.forecast.measured for one in record.counted]
     came = np.log([one.outcome.loss for one in record.counted])
     inner, outer = (np.log([one.interval(p) for one in said]).T for p in (0.5, PROB))
-    return Held("frozen beforehand", came, inner[0], (inner[1], inner[2]), (outer[1], outer[2]))  # fmt: skip
+    return Held(
+        "frozen beforehand", came, inner[0], (inner[1], inner[2]), (outer[1], outer[2])
+    )
 
 
 def drawn(ax: "Axes", said: Held) -> "Axes":
     """Each forecast's 50 % and 90 % intervals, and what came: orange where outside."""
     panel(ax, said)
-    ax.set(xlabel="forecasts, as they were frozen", ylabel="measured less predicted, 0.01 log")  # fmt: skip
+    ax.set(
+        xlabel="forecasts, as they were frozen",
+        ylabel="measured less predicted, 0.01 log",
+    )
     return ax

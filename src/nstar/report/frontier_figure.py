@@ -25,9 +25,19 @@ def panel(ax: "Axes", spent: Spent, strategy: str, prob: float) -> "Axes":
     """Draw what a strategy makes of every model, over the frontier of all ways."""
     best = spent.frontier(prob)
     ax.step(
-        [r["flop"] for r in best], [spent.accuracy[:, spent.way((r["model"], r["strategy"], r["amount"]))].mean() for r in best],
-        where="post", color=SOFT, lw=1.0, ls=":", label="best of all ways",
-    )  # fmt: skip
+        [r["flop"] for r in best],
+        [
+            spent.accuracy[
+                :, spent.way((r["model"], r["strategy"], r["amount"]))
+            ].mean()
+            for r in best
+        ],
+        where="post",
+        color=SOFT,
+        lw=1.0,
+        ls=":",
+        label="best of all ways",
+    )
     for i, model in enumerate(dict.fromkeys(way[0] for way in spent.ways)):
         at = [j for j, way in enumerate(spent.ways) if way[:2] == (model, strategy)]
         if not at:
@@ -62,7 +72,13 @@ def figure(spent: Spent, prob: float, kind: str) -> bytes:
             panel(ax, spent, name, prob)
         for ax in panels[len(names) :]:
             ax.remove()
-        drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=9)  # fmt: skip
+        drawn.legend(
+            *panels[0].get_legend_handles_labels(),
+            loc="outside upper center",
+            ncols=4,
+            frameon=False,
+            fontsize=9,
+        )
         out = io.BytesIO()
         stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
         drawn.savefig(out, format=kind, dpi=150, metadata=stamp)

@@ -51,7 +51,9 @@ def by(decision: Decision) -> str:
     """Name what a decision rests on."""
     if decision.by != MIXTURE:
         return f"the {decision.by}"
-    each = " and ".join(f"{name} ({share(round(w, 2))})" for name, w in decision.weights.items())  # fmt: skip
+    each = " and ".join(
+        f"{name} ({share(round(w, 2))})" for name, w in decision.weights.items()
+    )
     return f"the mixture of {each}, {decision.weighted},"
 
 
@@ -70,7 +72,10 @@ def _limited(decision: Decision) -> str:
     if made.limits == ANY:
         return ""
     at = made.draws.sel(budget=decision.C)
-    given = ", ".join(f"{name.replace('_', ' ')} {count(value)}" for name, value in made.limits.as_json().items())  # fmt: skip
+    given = ", ".join(
+        f"{name.replace('_', ' ')} {count(value)}"
+        for name, value in made.limits.as_json().items()
+    )
     said = f" within the limits ({given}"
     if "limits_cost" in at:
         said += f"; they cost {digits(float(at['limits_cost']), 2)} of expected loss"
@@ -92,7 +97,7 @@ def _optimum(routes: Routes, decision: Decision, prob: float) -> str:
     (low, least), *_, (high, most) = routes.spread(decision.C)
     agree = routes.disagreement(decision.C).status is Status.PASS
     verb = "the routes agree, with" if agree else "but the routes disagree:"
-    return f"{said}; {verb} median tokens from {count(low)} ({least}) to {count(high)} ({most})."  # fmt: skip
+    return f"{said}; {verb} median tokens from {count(low)} ({least}) to {count(high)} ({most})."
 
 
 def regret_alone(decision: Decision, risks: Mapping[str, Risk]) -> dict[str, float]:

@@ -36,7 +36,13 @@ def of_outcome(name: str, outcome: Outcome) -> Held:
     order = np.argsort(test.columns.get("C", truth), kind="stable")
     said, truth = said[:, order], truth[order]
     title = f"{name}, {outcome.split.decades:.3g} decades"
-    return Held(title, truth, np.median(said, axis=0), quantiles(said, 0.5), quantiles(said, PROB))  # fmt: skip
+    return Held(
+        title,
+        truth,
+        np.median(said, axis=0),
+        quantiles(said, 0.5),
+        quantiles(said, PROB),
+    )
 
 
 def of_trial(trial: Trial) -> Held:
@@ -81,7 +87,13 @@ def panel(ax: "Axes", held: Held) -> "Axes":
     """Each run's 50 % and 90 % intervals, and what came: orange where it lies outside."""
     at = np.arange(len(held.came))
     for ends, width in ((held.most, 1.0), (held.half, 2.6)):
-        ax.vlines(at, *(100 * (end - held.median) for end in ends), color=BLUE, alpha=0.6, lw=width)  # fmt: skip
+        ax.vlines(
+            at,
+            *(100 * (end - held.median) for end in ends),
+            color=BLUE,
+            alpha=0.6,
+            lw=width,
+        )
     inside = (held.came >= held.most[0]) & (held.came <= held.most[1])
     came = 100 * (held.came - held.median)
     ax.axhline(0, color=INK, lw=0.6)
@@ -97,5 +109,8 @@ def panel(ax: "Axes", held: Held) -> "Axes":
 def alone(ax: "Axes", held: Held) -> "Axes":
     """Draw a panel that stands by itself, with what its axes are."""
     panel(ax, held)
-    ax.set(xlabel="held-out runs, least compute first", ylabel="measured less predicted, 0.01 log")  # fmt: skip
+    ax.set(
+        xlabel="held-out runs, least compute first",
+        ylabel="measured less predicted, 0.01 log",
+    )
     return ax

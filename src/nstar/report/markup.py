@@ -18,6 +18,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {
-        "count": count, "flop": flop, "visible": visible, "beside": tables.published,
-    }  # fmt: skip
+        "count": count,
+        "flop": flop,
+        "visible": visible,
+        "beside": tables.published,
+    }
     return found

@@ -39,7 +39,9 @@ def panel(ax: "Axes", chosen: NextRuns) -> "Axes":
     ax.plot(c.N, c.D, ".", color=SOFT, ms=2.5, alpha=0.5, label="candidates")
     spread = [c.N, c.D]
     if "N" in runs and "D" in runs:
-        ax.plot(runs["N"], runs["D"], "o", color=INK, ms=3, alpha=0.6, label="runs so far")  # fmt: skip
+        ax.plot(
+            runs["N"], runs["D"], "o", color=INK, ms=3, alpha=0.6, label="runs so far"
+        )
         spread = [np.r_[c.N, runs["N"]], np.r_[c.D, runs["D"]]]
     for number, step in enumerate(chosen.steps, 1):
         N, D = c.N[step.members], c.D[step.members]
@@ -47,10 +49,24 @@ def panel(ax: "Axes", chosen: NextRuns) -> "Axes":
         colour = ORANGE if number <= chosen.worth_it else SOFT
         ax.plot(N, D, "o-", color=colour, ms=9, lw=1, mfc="white", mew=1.6, label=label)
         for n, d in zip(N, D, strict=True):
-            ax.annotate(str(number), (n, d), ha="center", va="center", fontsize=6.5, color=colour)  # fmt: skip
+            ax.annotate(
+                str(number),
+                (n, d),
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                color=colour,
+            )
     if (action := chosen.target.first) is not None:
         N, D = chosen.target.N[action], chosen.target.D[action]
-        ax.plot(N, D, "*", color=BLUE, ms=12, label="run of least expected loss at the target")  # fmt: skip
+        ax.plot(
+            N,
+            D,
+            "*",
+            color=BLUE,
+            ms=12,
+            label="run of least expected loss at the target",
+        )
         spread = [np.r_[spread[0], N], np.r_[spread[1], D]]
     ax.set(
         xscale="log", yscale="log", xlabel="parameters N", ylabel="training tokens D"

@@ -85,17 +85,23 @@ def pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]]
             "line",
             "Loss of the recommended run against training compute",
             f"The median falls along compute inside bands of {bands} probability; runs as points, budgets as dots.",
-            buying_figure.bands, facts.line, runs, budgets, facts.reach,
-        )  # fmt: skip
+            buying_figure.bands,
+            facts.line,
+            runs,
+            budgets,
+            facts.reach,
+        )
     if any(u["N"] for u in facts.document["universes"]):
         rows = len(facts.document["universes"])
         album.add(
             "universes",
             "N* under other choices of law, prior, noise and runs",
             "One line an alternative, with N* and its interval; dashed the recommended size; mean regret at the right.",
-            universes_figure.intervals, facts.document["universes"], facts.decision.N,
+            universes_figure.intervals,
+            facts.document["universes"],
+            facts.decision.N,
             size=(6.8, 1.1 + 0.42 * rows),
-        )  # fmt: skip
+        )
     _owed(album, facts.document["owed_to_priors"]["scales"])
     return album.drawn
 
@@ -118,14 +124,27 @@ def _decision(album: Album, facts: Facts) -> None:
     target = facts.reach.target if facts.reach else None
     for tile in tiles(facts.decision, target):
         read = facts.document["decision"]
-        said = {"Size": read["N_star"], "Tokens": read["D_star"], "Loss": read["loss"], "Given away": read["regret"]}.get(tile.title)  # fmt: skip
+        said = {
+            "Size": read["N_star"],
+            "Tokens": read["D_star"],
+            "Loss": read["loss"],
+            "Given away": read["regret"],
+        }.get(tile.title)
         write = counts if tile.title in {"Size", "Tokens"} else lambda i: numbers(i, 3)
         ends = f"; median [{percent(prob)} interval] {write(said)}" if said else ""
-        mark = "" if tile.mark is None else f", {tile.of_mark} at {digits(tile.mark, 3)}"  # fmt: skip
+        mark = (
+            "" if tile.mark is None else f", {tile.of_mark} at {digits(tile.mark, 3)}"
+        )
         album.add(
-            "tiles", f"{tile.title}: {tile.big} for {flop(facts.decision.C)} FLOP", f"Histogram of {tile.note}{ends}{mark}.", density, tile, prob,
-            size=SMALL, words=(tile.big, tile.note),
-        )  # fmt: skip
+            "tiles",
+            f"{tile.title}: {tile.big} for {flop(facts.decision.C)} FLOP",
+            f"Histogram of {tile.note}{ends}{mark}.",
+            density,
+            tile,
+            prob,
+            size=SMALL,
+            words=(tile.big, tile.note),
+        )
 
 
 def _trust(album: Album, facts: Facts) -> None:
@@ -135,16 +154,20 @@ def _trust(album: Album, facts: Facts) -> None:
             "held_out",
             f"{trial.route}: the top {decades(trial.decades)} held out",
             f"{trial.n_test} held-out runs about their prediction with 50% and 90% intervals, which hold {inside} of them.",
-            held_out.alone, held_out.of_trial(trial), size=(5.0, 3.0),
-        )  # fmt: skip
+            held_out.alone,
+            held_out.of_trial(trial),
+            size=(5.0, 3.0),
+        )
     if facts.record and facts.record.counted:
         said = foretold.held(facts.record)
         album.add(
             "forecasts",
             "What was forecast before its run, and what came",
             f"{len(said.came)} runs about their forecasts with 50% and 90% intervals, in the order they were frozen.",
-            foretold.drawn, said, size=(5.0, 3.0),
-        )  # fmt: skip
+            foretold.drawn,
+            said,
+            size=(5.0, 3.0),
+        )
 
 
 def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
@@ -158,28 +181,42 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
             "allocation",
             f"{name[0].upper()}{name[1:]} against training compute",
             f"{what}* against C by {words}, with {percent(prob)} bands, measured optima and published lines.",
-            figures.allocation, routes, lines, published, prob, what,
-        )  # fmt: skip
+            figures.allocation,
+            routes,
+            lines,
+            published,
+            prob,
+            what,
+        )
     if any(isinstance(route.fit.law, Surface) for route in routes.taken):
         album.add(
             "target",
             f"Loss against parameters at {flop(C)} FLOP",
             f"Loss along the line of equal cost, with {percent(prob)} bands, recommended runs and draws of N*.",
-            spending.target, routes, published, C, prob,
-        )  # fmt: skip
+            spending.target,
+            routes,
+            published,
+            C,
+            prob,
+        )
     if facts.risks and facts.risks[0][1].draws.sizes["size"] > 1:
         of_route = {route.words: colour(route.name) for route in routes.taken}
         album.add(
             "target",
             f"Loss given away by size at {flop(C)} FLOP",
             "Mean regret against model size by what is believed, what one draw in twenty exceeds, and the actions weighed.",
-            regret.curve, facts.risks, of_route | {MIXTURE: colour(MIXTURE)},
-        )  # fmt: skip
+            regret.curve,
+            facts.risks,
+            of_route | {MIXTURE: colour(MIXTURE)},
+        )
     for route in routes.taken:
         if "budget" in route.fit.law.inputs:
             album.add(
                 "profiles",
                 "Loss against tokens at every measured budget",
                 f"Runs as points, fitted curves with {percent(prob)} bands, one a budget.",
-                figures.profiles, route.fit, prob, size=TALL,
-            )  # fmt: skip
+                figures.profiles,
+                route.fit,
+                prob,
+                size=TALL,
+            )

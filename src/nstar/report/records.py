@@ -44,10 +44,15 @@ def unknowns(fit: Fit, prob: float) -> dict[str, dict[str, float]]:
     summary = fit.summary(prob)
     low, high = (n for n in summary.columns if str(n).startswith("eti"))
     return {
-        str(name): {"mean": float(r["mean"]), "sd": float(r["sd"]), "lower": float(r[low]), "upper": float(r[high])}
+        str(name): {
+            "mean": float(r["mean"]),
+            "sd": float(r["sd"]),
+            "lower": float(r[low]),
+            "upper": float(r[high]),
+        }
         for name, r in summary.iterrows()
         if "[" not in str(name)
-    }  # fmt: skip
+    }
 
 
 def _shares(one: Route) -> list[dict[str, float]] | None:
@@ -86,7 +91,11 @@ def released(fit: Fit | Average, C: float, prob: float) -> list[dict[str, Any]]:
     model's size; parameters are all of them, whatever the runs count.
     """
     each = [models.get(name) for name in models.names()]
-    known = [m for m in each if m.modality == "text" and m.data_unit == "tokens" and m.N and m.D and m.C]  # fmt: skip
+    known = [
+        m
+        for m in each
+        if m.modality == "text" and m.data_unit == "tokens" and m.N and m.D and m.C
+    ]
     near = sorted(known, key=lambda m: abs(np.log10((m.C or C) / C)))[:SHOWN]
     near = [m for m in near if abs(np.log10((m.C or C) / C)) <= NEAR]
     if not near:
@@ -97,13 +106,18 @@ def released(fit: Fit | Average, C: float, prob: float) -> list[dict[str, Any]]:
     N, D = (np.concatenate(v) for v in zip(*(optima(f, at) for f in few), strict=True))
     return [
         {
-            "name": m.title, "N": m.N, "D": m.D, "C": m.C, "citation": m.citation,
-            "N_star": interval(N[:, i], prob).as_json(), "D_star": interval(D[:, i], prob).as_json(),
+            "name": m.title,
+            "N": m.N,
+            "D": m.D,
+            "C": m.C,
+            "citation": m.citation,
+            "N_star": interval(N[:, i], prob).as_json(),
+            "D_star": interval(D[:, i], prob).as_json(),
             "ratio": interval((m.N or np.nan) / N[:, i], prob).as_json(),
             "level": credible_level(N[:, i], m.N or np.nan),
         }
         for i, m in enumerate(near)
-    ]  # fmt: skip
+    ]
 
 
 def _fewer(fit: Fit | Average) -> list[Fit]:
@@ -114,12 +128,20 @@ def _fewer(fit: Fit | Average) -> list[Fit]:
     return [thinned(part, int(n)) for part, n in zip(parts, keep, strict=True)]
 
 
-def placed(routes: Sequence[Route], named: Sequence[Any], C: float) -> list[dict[str, Any]]:  # fmt: skip
+def placed(
+    routes: Sequence[Route], named: Sequence[Any], C: float
+) -> list[dict[str, Any]]:
     """Where each candidate's size lies among the draws of every route's N*."""
     return [
-        {"route": r.words, "name": a.name, "N": a.N, "below": float((r.plan.draws["N"].sel(budget=C) < a.N).mean())}
-        for r in routes for a in named
-    ]  # fmt: skip
+        {
+            "route": r.words,
+            "name": a.name,
+            "N": a.N,
+            "below": float((r.plan.draws["N"].sel(budget=C) < a.N).mean()),
+        }
+        for r in routes
+        for a in named
+    ]
 
 
 def provenance(routes: Routes, command: str) -> dict[str, Any]:

@@ -37,10 +37,14 @@ def refusal(
         "checks": [check.as_json() for check in checks(runs, why)],
         "routes": [],
         "provenance": {
-            "command": command, "data": runs.source, "data_sha256": runs.sha256, "runs": len(runs),
-            "flop_convention": str(runs.cost), "derived": runs.derived or "nothing",
+            "command": command,
+            "data": runs.source,
+            "data_sha256": runs.sha256,
+            "runs": len(runs),
+            "flop_convention": str(runs.cost),
+            "derived": runs.derived or "nothing",
         },
-    }  # fmt: skip
+    }
 
 
 def checks(runs: Observations, why: str) -> list[Check]:
@@ -50,7 +54,14 @@ def checks(runs: Observations, why: str) -> list[Check]:
 
 def page(document: dict[str, Any]) -> str:
     """Write it as one HTML page that needs nothing else."""
-    return environment().get_template("refusal.html.j2").render(
-        name=shown(document["data"]), facts=document, sections=SECTIONS, remedy=REMEDY,
-        provenance=tables.provenance(document),
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("refusal.html.j2")
+        .render(
+            name=shown(document["data"]),
+            facts=document,
+            sections=SECTIONS,
+            remedy=REMEDY,
+            provenance=tables.provenance(document),
+        )
+    )

@@ -31,22 +31,34 @@ def curve(
         ax.plot(N, worst, color=own, lw=1.1, ls=":")
         at = risk.draws["regret"].mean("draw")
         run = float(at["N"].sel(action="recommended"))
-        ax.plot(run, float(at.sel(action="recommended")), "o", color=own, ms=6, zorder=5)  # fmt: skip
+        ax.plot(
+            run, float(at.sel(action="recommended")), "o", color=own, ms=6, zorder=5
+        )
         wrong = [name for name in WRONG if name in at["action"]]
-        tops.append(HIGH * float(at.sel(action=wrong).max()) if wrong else float(mean.max()))  # fmt: skip
+        tops.append(
+            HIGH * float(at.sel(action=wrong).max()) if wrong else float(mean.max())
+        )
         ends += [N[0], N[-1]]
         lines.append((N, mean, name, own))
     ax.set(xscale="log", xlim=(min(ends), max(ends)), ylim=(0, max(tops)))
-    ax.set(xlabel="parameters N (the budget sets the tokens)", ylabel="regret: loss given away")  # fmt: skip
+    ax.set(
+        xlabel="parameters N (the budget sets the tokens)",
+        ylabel="regret: loss given away",
+    )
     counted(ax.xaxis, min(ends), max(ends))
     labels: list[Label] = []
     for action in risks[0][1].actions:
         if action.name not in PLAIN and min(ends) < action.N < max(ends):
             ax.axvline(action.N, ymin=0.93, color=INK, lw=1.0)
             ax.annotate(
-                _plainly(action.name), (action.N, 0.92), xycoords=("data", "axes fraction"), fontsize=9,
-                ha="center", va="top", color=INK,
-            )  # fmt: skip
+                _plainly(action.name),
+                (action.N, 0.92),
+                xycoords=("data", "axes fraction"),
+                fontsize=9,
+                ha="center",
+                va="top",
+                color=INK,
+            )
     for N, mean, words, own in lines:
         seen = np.flatnonzero(mean <= max(tops))
         if seen.size:

@@ -46,8 +46,16 @@ def page(title: str, document: dict[str, Any], sections: Sequence[Section]) -> s
         document: every number, with `headline`, `status`, `data`, `checks`, `provenance`.
         sections: between the checks and the provenance, in this order.
     """
-    return environment().get_template("sections.html.j2").render(
-        title=title, name=shown(document["data"]), facts=document, sections=sections,
-        open_checks=tables.checks(document, passed=False), passed_checks=tables.checks(document, passed=True),
-        provenance=tables.provenance(document),
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("sections.html.j2")
+        .render(
+            title=title,
+            name=shown(document["data"]),
+            facts=document,
+            sections=sections,
+            open_checks=tables.checks(document, passed=False),
+            passed_checks=tables.checks(document, passed=True),
+            provenance=tables.provenance(document),
+        )
+    )

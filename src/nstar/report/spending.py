@@ -34,14 +34,28 @@ def target(
         middle = band(ax, N, draws, prob, own)
         labels.append(Label(N[-1], middle[-1], route.words, own))
         thin = star[:: max(len(star) // TICKS, 1)]
-        ax.plot(thin, np.full(len(thin), 0.025 + 0.045 * i), "|", color=own, alpha=0.35,
-                ms=9, transform=ax.get_xaxis_transform())  # fmt: skip
+        ax.plot(
+            thin,
+            np.full(len(thin), 0.025 + 0.045 * i),
+            "|",
+            color=own,
+            alpha=0.35,
+            ms=9,
+            transform=ax.get_xaxis_transform(),
+        )
         run = float(route.plan.draws["N_recommended"].sel(budget=C))
         loss = float(route.plan.draws["loss"].sel(budget=C).median())
         ax.plot(run, loss, "o", color=own, ms=6, zorder=5)
         left = run <= 1.001 * min(float(np.median(n)) for n in stars)
-        ax.annotate(count(run), (run, loss), xytext=(-7 if left else 7, 7), textcoords="offset points",
-                    ha="right" if left else "left", fontsize=9, color=own)  # fmt: skip
+        ax.annotate(
+            count(run),
+            (run, loss),
+            xytext=(-7 if left else 7, 7),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            fontsize=9,
+            color=own,
+        )
     ax.set(xscale="log", ylabel="loss", xlim=(N[0], N[-1]))
     ax.set_xlabel("parameters N (the budget sets the tokens)")
     bottom, top = ax.get_ylim()
@@ -59,6 +73,11 @@ def _printed(ax: "Axes", fit: PublishedFit, C: float) -> None:
         if np.isclose(printed["C"], C, rtol=1e-3):
             ax.axvline(printed["N"], color=INK, lw=0.9, ls="--")
             ax.annotate(
-                f"printed: {count(printed['N'])}", (printed["N"], 0.97), fontsize=9,
-                xycoords=("data", "axes fraction"), xytext=(4, 0), textcoords="offset points", va="top",
-            )  # fmt: skip
+                f"printed: {count(printed['N'])}",
+                (printed["N"], 0.97),
+                fontsize=9,
+                xycoords=("data", "axes fraction"),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="top",
+            )

@@ -33,18 +33,67 @@ class Tile(NamedTuple):
 def tiles(decision: Decision, target: float | None) -> list[Tile]:
     """Size, tokens or loss, and what not knowing the law costs."""
     N, D, draws = decision.N, decision.D, decision.draws
-    size = Tile("Size", f"{count(N)} parameters", f"on {count(D)} tokens; the draws of N* about it", draws["N"], N, "the run", True, BLUE)  # fmt: skip
+    size = Tile(
+        "Size",
+        f"{count(N)} parameters",
+        f"on {count(D)} tokens; the draws of N* about it",
+        draws["N"],
+        N,
+        "the run",
+        True,
+        BLUE,
+    )
     if "loss" not in draws:
-        tokens = Tile("Tokens", f"{count(D)} tokens", "the draws of D*", draws["D"], D, "the run", True, ORANGE)  # fmt: skip
-        ratio = Tile("Tokens per parameter", digits(D / N, 3), "the draws of D*/N*", draws["D"] / draws["N"], D / N, "the run", True, PURPLE)  # fmt: skip
+        tokens = Tile(
+            "Tokens",
+            f"{count(D)} tokens",
+            "the draws of D*",
+            draws["D"],
+            D,
+            "the run",
+            True,
+            ORANGE,
+        )
+        ratio = Tile(
+            "Tokens per parameter",
+            digits(D / N, 3),
+            "the draws of D*/N*",
+            draws["D"] / draws["N"],
+            D / N,
+            "the run",
+            True,
+            PURPLE,
+        )
         return [size, tokens, ratio]
     loss, regret = draws["loss"], draws["regret"]
-    note = "of the run, without run noise" if target is None else f"of the run; the target is {target:g}"  # fmt: skip
+    note = (
+        "of the run, without run noise"
+        if target is None
+        else f"of the run; the target is {target:g}"
+    )
     return [
         size,
-        Tile("Loss", f"loss {digits(float(np.median(loss)), 4)}", note, loss, target, "the target", False, ORANGE),
-        Tile("Given away", f"{digits(float(regret.mean()), 2)} of loss", "mean regret against each draw's own best run", regret, float(regret.mean()), "the mean", False, PURPLE),
-    ]  # fmt: skip
+        Tile(
+            "Loss",
+            f"loss {digits(float(np.median(loss)), 4)}",
+            note,
+            loss,
+            target,
+            "the target",
+            False,
+            ORANGE,
+        ),
+        Tile(
+            "Given away",
+            f"{digits(float(regret.mean()), 2)} of loss",
+            "mean regret against each draw's own best run",
+            regret,
+            float(regret.mean()),
+            "the mean",
+            False,
+            PURPLE,
+        ),
+    ]
 
 
 def density(ax: "Axes", tile: Tile, prob: float) -> "Axes":
@@ -54,20 +103,32 @@ def density(ax: "Axes", tile: Tile, prob: float) -> "Axes":
         low, high = min(low, tile.mark), max(high, tile.mark)
     if high - low <= ALIKE * abs(high):
         low, high = low - WIDE * max(abs(low), WIDE), high + WIDE * max(abs(high), WIDE)
-    edges = np.geomspace(low, high, BINS) if tile.logarithmic else np.linspace(low, high, BINS)  # fmt: skip
+    edges = (
+        np.geomspace(low, high, BINS)
+        if tile.logarithmic
+        else np.linspace(low, high, BINS)
+    )
     heights, edges = np.histogram(tile.draws, edges)
     inner = np.quantile(tile.draws, [(1 - prob) / 2, (1 + prob) / 2])
     ax.stairs(heights, edges, fill=True, color=tile.colour, alpha=0.18)
     middle = (edges[:-1] >= inner[0]) & (edges[1:] <= inner[1])
-    ax.stairs(np.where(middle, heights, 0), edges, fill=True, color=tile.colour, alpha=0.35)  # fmt: skip
+    ax.stairs(
+        np.where(middle, heights, 0), edges, fill=True, color=tile.colour, alpha=0.35
+    )
     ax.axvline(float(np.median(tile.draws)), color=tile.colour, lw=1.2)
     if tile.mark is not None:
         ax.axvline(tile.mark, color=INK, lw=1.4, ls="--")
         side = "right" if tile.mark > edges[BINS // 2] else "left"
         ax.annotate(
-            tile.of_mark, (tile.mark, 0.97), xycoords=("data", "axes fraction"), va="top", ha=side,
-            xytext=(-4 if side == "right" else 4, 0), textcoords="offset points", fontsize=13,
-        )  # fmt: skip
+            tile.of_mark,
+            (tile.mark, 0.97),
+            xycoords=("data", "axes fraction"),
+            va="top",
+            ha=side,
+            xytext=(-4 if side == "right" else 4, 0),
+            textcoords="offset points",
+            fontsize=13,
+        )
     ax.set(yticks=[], xlim=(edges[0], edges[-1]), ylim=(0, 1.25 * heights.max()))
     ax.spines["left"].set_visible(False)
     ax.grid(visible=False)

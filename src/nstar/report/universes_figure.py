@@ -18,14 +18,34 @@ def intervals(ax: "Axes", told: Sequence[dict[str, Any]], N: float) -> "Axes":
     rows = [u for u in told if u["N"] is not None]
     for i, u in enumerate(rows):
         low, middle, high = (u["N"][n] for n in ("lower", "median", "upper"))
-        ax.plot([low, high], [i, i], color=KINDS[u["kind"]], lw=2.2, solid_capstyle="butt")  # fmt: skip
+        ax.plot(
+            [low, high], [i, i], color=KINDS[u["kind"]], lw=2.2, solid_capstyle="butt"
+        )
         ax.plot(middle, i, "o", color=KINDS[u["kind"]], ms=5)
         told_regret = "" if u["regret"] is None else digits(u["expected_regret"], 2)
-        ax.annotate(told_regret, (1.01, i), xycoords=("axes fraction", "data"), fontsize=9, va="center", color=SOFT)  # fmt: skip
-    ax.annotate("mean regret", (1.01, -0.6), xycoords=("axes fraction", "data"), fontsize=9, color=SOFT, va="bottom")  # fmt: skip
+        ax.annotate(
+            told_regret,
+            (1.01, i),
+            xycoords=("axes fraction", "data"),
+            fontsize=9,
+            va="center",
+            color=SOFT,
+        )
+    ax.annotate(
+        "mean regret",
+        (1.01, -0.6),
+        xycoords=("axes fraction", "data"),
+        fontsize=9,
+        color=SOFT,
+        va="bottom",
+    )
     ax.axvline(N, color=INK, lw=1.1, ls="--")
     ends = [u["N"][n] for u in rows for n in ("lower", "upper")]
-    ax.set(xscale="log", xlabel="compute-optimal parameters N*", ylim=(-0.6, len(rows) + 0.2))  # fmt: skip
+    ax.set(
+        xscale="log",
+        xlabel="compute-optimal parameters N*",
+        ylim=(-0.6, len(rows) + 0.2),
+    )
     ax.set_yticks(range(len(rows)), [_broken(u["name"]) for u in rows], fontsize=9)
     ax.invert_yaxis()
     counted(ax.xaxis, min(ends), max(ends))

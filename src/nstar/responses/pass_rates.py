@@ -64,7 +64,9 @@ def population(ease: Array, tail: Array, bend: Array, zero_mass: Array) -> Array
         bend: lambda, per unit of log p.
         zero_mass: z.
     """
-    ease, tail, bend, zero = (v[..., None] for v in jnp.broadcast_arrays(ease, tail, bend, zero_mass))  # fmt: skip
+    ease, tail, bend, zero = (
+        v[..., None] for v in jnp.broadcast_arrays(ease, tail, bend, zero_mass)
+    )
     power, at = tail / SHAPE, float(np.log(REFERENCE))
     b = SHAPE * jnp.exp(-ease - power * at) * -jnp.expm1(power * at)
     below = np.minimum(_LOG_P - at, 0.0)
@@ -76,8 +78,13 @@ def population(ease: Array, tail: Array, bend: Array, zero_mass: Array) -> Array
     inner = SHAPE * log_u + (b - 1) * log_rest + y + _LOG_FAIL + np.log(STEP)
     root = jnp.exp(SHAPE * log_u[..., :1])
     left = (_WEIGHTS * jnp.exp((b - 1) * jnp.log1p(-((root * _NODES) ** 2)))).sum(-1)
-    ends = jnp.log(left[..., None]) + SHAPE * log_u[..., :1] + jnp.log(2.0), b * log_rest[..., 1:2] - jnp.log(b)  # fmt: skip
-    whole = jnp.concatenate([ends[0] - jnp.log(power), inner[..., 2:], ends[1] - jnp.log(power)], -1)  # fmt: skip
+    ends = (
+        jnp.log(left[..., None]) + SHAPE * log_u[..., :1] + jnp.log(2.0),
+        b * log_rest[..., 1:2] - jnp.log(b),
+    )
+    whole = jnp.concatenate(
+        [ends[0] - jnp.log(power), inner[..., 2:], ends[1] - jnp.log(power)], -1
+    )
     weights = (1 - zero) * jax.nn.softmax(whole, axis=-1)
     never = zero + weights[..., :1]
     top = weights[..., -2:].sum(-1, keepdims=True)
@@ -86,7 +93,9 @@ def population(ease: Array, tail: Array, bend: Array, zero_mass: Array) -> Array
 
 def of(params: Params) -> Array:
     """Population of one draw of the unknowns."""
-    return population(params["ease"], params["tail"], params["tail_bend"], zero_mass(params))  # fmt: skip
+    return population(
+        params["ease"], params["tail"], params["tail_bend"], zero_mass(params)
+    )
 
 
 def zero_mass(params: Params) -> Array:
@@ -110,7 +119,9 @@ def unbiased(samples: Array, successes: Array, k: Array) -> np.ndarray:
     Raises:
         ValueError: k is below one or above a problem's samples, or counts contradict.
     """
-    n, c, k = np.broadcast_arrays(*(np.asarray(v, float) for v in (samples, successes, k)))  # fmt: skip
+    n, c, k = np.broadcast_arrays(
+        *(np.asarray(v, float) for v in (samples, successes, k))
+    )
     if not (np.all(c >= 0) and np.all(c <= n)):
         at = int(np.argmax(((c < 0) | (c > n)).ravel()))
         msg = f"expected successes from 0 to the samples, got {c.ravel()[at]:g} of {n.ravel()[at]:g}"

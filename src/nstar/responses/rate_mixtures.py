@@ -100,7 +100,10 @@ def drawn(mixture: Parts, count: int, random: Any) -> np.ndarray:
     which = (at[..., None] >= ends[:, None, :]).sum(-1)
     never = which == ends.shape[-1]
     which = np.where(never, 0, which)
-    a, b = (np.take_along_axis(np.broadcast_to(v, ends.shape), which, 1) for v in (mixture.a, mixture.b))  # fmt: skip
+    a, b = (
+        np.take_along_axis(np.broadcast_to(v, ends.shape), which, 1)
+        for v in (mixture.a, mixture.b)
+    )
     return np.where(never, 0.0, random.beta(a, b))
 
 
@@ -118,7 +121,12 @@ def log_kernel(n: Array, s: Array) -> Array:
 
 def _rise(x: Array, d: Array) -> Array:
     """Log of Gamma(x + d) / Gamma(x), for x of 5 and more."""
-    return (x - 0.5) * jnp.log1p(d / x) + d * (jnp.log(x + d) - 1) + _rest(x + d) - _rest(x)  # fmt: skip
+    return (
+        (x - 0.5) * jnp.log1p(d / x)
+        + d * (jnp.log(x + d) - 1)
+        + _rest(x + d)
+        - _rest(x)
+    )
 
 
 def _rest(x: Array) -> Array:

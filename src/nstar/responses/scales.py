@@ -31,34 +31,80 @@ def _split_nll(y: Array) -> tuple[Array, ...]:
 
 LOG_LOSS = Response("log_loss", ("L",), "log nats per token", np.log, _exp, lower=0.0)
 LOG_TOKENS = Response(
-    "log_tokens", ("D",), "log tokens", np.log, _exp,
-    lower=0.0, scatter=0.1, noise="normal",
-)  # fmt: skip
+    "log_tokens",
+    ("D",),
+    "log tokens",
+    np.log,
+    _exp,
+    lower=0.0,
+    scatter=0.1,
+    noise="normal",
+)
 LOG_OPTIMUM = Response(
-    "log_optimum", ("N", "D"), "log parameters, log tokens", _stack_logs, _split_exp,
-    lower=0.0, scatter=0.1, noise="correlated",
-)  # fmt: skip
+    "log_optimum",
+    ("N", "D"),
+    "log parameters, log tokens",
+    _stack_logs,
+    _split_exp,
+    lower=0.0,
+    scatter=0.1,
+    noise="correlated",
+)
 NORMALISED_LOSS = Response(  # above a baseline, so it may be negative
     "normalised_loss", ("L",), "nats per token", np.asarray, _same
 )
 SUCCESSES = Response(
-    "successes", ("successes",), "count", np.asarray, _same,
-    lower=0.0, closed=True, whole=True, noise="binomial",
-)  # fmt: skip
+    "successes",
+    ("successes",),
+    "count",
+    np.asarray,
+    _same,
+    lower=0.0,
+    closed=True,
+    whole=True,
+    noise="binomial",
+)
 LOG_NLL = Response(
-    "log_nll", ("nll",), "log nats", np.log, _exp,
-    lower=0.0, scatter=0.02, noise="normal",
-)  # fmt: skip
+    "log_nll",
+    ("nll",),
+    "log nats",
+    np.log,
+    _exp,
+    lower=0.0,
+    scatter=0.02,
+    noise="normal",
+)
 ACCURACY = Response(
-    "accuracy", ("accuracy",), "fraction", np.asarray, _same,
-    lower=0.0, upper=1.0, closed=True, scatter=0.01, noise="bounded",
-)  # fmt: skip
+    "accuracy",
+    ("accuracy",),
+    "fraction",
+    np.asarray,
+    _same,
+    lower=0.0,
+    upper=1.0,
+    closed=True,
+    scatter=0.01,
+    noise="bounded",
+)
 TASK = Response(  # the task's negative log-likelihood, and the accuracy that follows
-    "task", ("nll", "accuracy"), "log nats, fraction", _stack_nll, _split_nll,
-    noise="two_steps", parts=(LOG_NLL, ACCURACY),
-)  # fmt: skip
+    "task",
+    ("nll", "accuracy"),
+    "log nats, fraction",
+    _stack_nll,
+    _split_nll,
+    noise="two_steps",
+    parts=(LOG_NLL, ACCURACY),
+)
 METRIC = Response(
-    "metric", ("metric",), "fraction", np.asarray, _same,
-    lower=0.0, upper=1.0, closed=True, scatter=0.01, noise="bounded",
-)  # fmt: skip
+    "metric",
+    ("metric",),
+    "fraction",
+    np.asarray,
+    _same,
+    lower=0.0,
+    upper=1.0,
+    closed=True,
+    scatter=0.01,
+    noise="bounded",
+)
 LOG_FID = Response("log_fid", ("fid",), "log FID", np.log, _exp, lower=0.0, scatter=0.1)

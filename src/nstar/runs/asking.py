@@ -99,7 +99,11 @@ def _missing(runs: Observations, law: Law, name: str) -> str:
     words = [word for word in (name, *ALIASES.get(name, ())) if len(word) > 1]
     own = [column for column in runs.columns if column not in ALIASES]
     alike = [c for c in own if any(word in c.lower() for word in words)][:3]
-    hint = f"did you mean {alike}?" if alike else f"the table has {', '.join(runs.columns)}."  # fmt: skip
+    hint = (
+        f"did you mean {alike}?"
+        if alike
+        else f"the table has {', '.join(runs.columns)}."
+    )
     have = [n for n in SIZES if n in runs]
     two = (
         f", or give another of N, D and C beside {have[0]}: any two give the third"

@@ -12,7 +12,12 @@ ALIASES = {
     "N": ("params", "parameters", "n_params", "num_params", "model_size", "params_opt"),
     "D": ("tokens", "n_tokens", "num_tokens", "train_tokens", "tokens_opt"),
     "C": (
-        "flops", "flop", "compute", "training_flops", "training_flop", "train_flops",
+        "flops",
+        "flop",
+        "compute",
+        "training_flops",
+        "training_flop",
+        "train_flops",
         "train_flop",
     ),
     "L": ("loss", "val_loss", "validation_loss", "eval_loss", "final_loss", "loss_opt"),
@@ -30,7 +35,7 @@ ALIASES = {
     "run": ("run_id", "run_name"),
     "corpus": ("dataset",),
     "ladder": ("condition",),
-}  # fmt: skip
+}
 GROUPS = ("ladder", "run", "corpus")
 MEASURED = ("N", "D", "C", "L")  # no two of them can be one column
 EMPTY = {"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "none", "null"}
@@ -99,7 +104,9 @@ def _same(name: str, alias: str, *, exact: bool) -> bool:
 def _check_ours(table: Table, ours: str, theirs: str) -> None:
     if ours in ALIASES:
         return
-    meant = [n for n, aliases in ALIASES.items() if ours.lower() in (n.lower(), *aliases)]  # fmt: skip
+    meant = [
+        n for n, aliases in ALIASES.items() if ours.lower() in (n.lower(), *aliases)
+    ]
     near = meant or difflib.get_close_matches(ours, ALIASES, n=1, cutoff=0.75)
     if near:
         msg = (
@@ -157,7 +164,9 @@ def texts(table: Table, theirs: str) -> np.ndarray:
 def _text(cell: object) -> str:
     if cell is None:
         return ""
-    return (cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell)).strip()  # fmt: skip
+    return (
+        cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell)
+    ).strip()
 
 
 def _number_hint(text: str) -> str:

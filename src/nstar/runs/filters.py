@@ -70,7 +70,9 @@ def _best(
     order = np.lexsort((sign * y, np.where(told, x, np.inf)))
     least = np.minimum.accumulate(np.where(told, sign * y, np.inf)[order])
     keep = np.zeros(len(x), dtype=bool)
-    keep[order] = told[order] & ((sign * y)[order] < np.concatenate([[np.inf], least[:-1]]))  # fmt: skip
+    keep[order] = told[order] & (
+        (sign * y)[order] < np.concatenate([[np.inf], least[:-1]])
+    )
     return keep
 
 

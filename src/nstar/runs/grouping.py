@@ -18,7 +18,9 @@ def group_names(runs: Observations, over: str) -> np.ndarray:
         raise ValueError(msg)
     values = runs[over]
     if values.dtype.kind == "f":
-        names = np.array(["" if np.isnan(v) else repr(float(v)).removesuffix(".0") for v in values])  # fmt: skip
+        names = np.array(
+            ["" if np.isnan(v) else repr(float(v)).removesuffix(".0") for v in values]
+        )
     else:
         names = values.astype(str)
     title = runs.header(over)

@@ -44,7 +44,11 @@ def _stop_values(runs: Observations, name: str, column: str) -> None:
         return
     i = int(np.argmax(bad))
     seen = "an empty cell" if np.isnan(values[i]) else f"{values[i]:g}"
-    kind = "a standard error, finite and not negative" if name == "se" else "a positive finite count"  # fmt: skip
+    kind = (
+        "a standard error, finite and not negative"
+        if name == "se"
+        else "a positive finite count"
+    )
     where = f"{column}>=0" if name == "se" else f"{column}>0"
     msg = (
         f"{runs.source}, row {runs.rows[i]}, column {column!r} ({name}): expected {kind}, "
@@ -73,11 +77,18 @@ def _unit_message(
 def _guess(name: str, column: str, values: np.ndarray) -> str:
     broken = name == "C" or bool(np.any(values % 1))
     low, high = values.min(), values.max()
-    kinds = (("base-10 logarithms", f"10**{column}"), ("natural logarithms", f"exp({column})"))  # fmt: skip
+    kinds = (
+        ("base-10 logarithms", f"10**{column}"),
+        ("natural logarithms", f"exp({column})"),
+    )
     for (kind, give), (least, most) in zip(kinds, LOGS[name], strict=True):
         if broken and least <= low and high <= most:
-            return f"{kind}; give {give}, or the plain counts if they are in another unit"  # fmt: skip
-    unit = "petaFLOP-days or another unit" if name == "C" else "billions or another unit"  # fmt: skip
+            return (
+                f"{kind}; give {give}, or the plain counts if they are in another unit"
+            )
+    unit = (
+        "petaFLOP-days or another unit" if name == "C" else "billions or another unit"
+    )
     factor = "8.64e19" if name == "C" else "1e9"
     return f"{unit}; multiply {column} by {factor}, or by what its unit stands for"
 
@@ -114,7 +125,9 @@ def stop_sizes(runs: Observations, named: Mapping[str, str]) -> None:
     ratio = float(np.median(runs["D"] / runs["N"]))
     if TOKENS_PER_PARAMETER[0] < ratio < TOKENS_PER_PARAMETER[1]:
         return
-    given = [f"{n} = {np.median(runs[n]):.3g} ({named[n]!r})" for n in "NDC" if n in named]  # fmt: skip
+    given = [
+        f"{n} = {np.median(runs[n]):.3g} ({named[n]!r})" for n in "NDC" if n in named
+    ]
     derived = f"; {runs.derived}" if runs.derived else ""
     msg = (
         f"{runs.source}: the median run has {ratio:.3g} tokens per parameter, where "

@@ -99,7 +99,9 @@ def _pooled(runs: Observations, named: Mapping[str, str]) -> list[Check]:
 
 def _repeated(runs: Observations) -> list[Check]:
     """Tell checkpoints, which differ in tokens, from runs measured more than once."""
-    length = next((n for n in ("D", "C") if n in runs and n not in runs.derived[:1]), None)  # fmt: skip
+    length = next(
+        (n for n in ("D", "C") if n in runs and n not in runs.derived[:1]), None
+    )
     if "run" not in runs or length is None:
         return []
     runs = runs.take(runs["run"] != "")
@@ -109,7 +111,9 @@ def _repeated(runs: Observations) -> list[Check]:
     if not (counts > 1).any():
         return []
     spans = [np.ptp(np.log(runs[length][inverse == j])) for j in range(len(names))]
-    grown = np.array([n if span > 1e-3 else 0 for n, span in zip(counts, spans, strict=True)])  # fmt: skip
+    grown = np.array(
+        [n if span > 1e-3 else 0 for n, span in zip(counts, spans, strict=True)]
+    )
     if grown.max() > 1:
         detail = (
             f"{(grown > 1).sum()} runs appear more than once (run {str(names[np.argmax(grown)])!r}: "

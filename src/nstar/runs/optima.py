@@ -75,11 +75,17 @@ def measured_optima(runs: Observations, at_least: int = 3) -> Observations:
         detail = f"no minimum inside the runs of budgets {', '.join(without)} FLOP; they are left out of the optima"
         notes = (*notes, Check("budgets without a minimum", Status.REVIEW, detail))
     return Observations(
-        columns, np.arange(1, len(C) + 1), f"optima of {runs.source}", runs.sha256,
-        runs.cost, runs.params_counted, runs.loss_unit,
-        "D is the minimum of a parabola in log D per budget; N follows by " + str(runs.cost),
+        columns,
+        np.arange(1, len(C) + 1),
+        f"optima of {runs.source}",
+        runs.sha256,
+        runs.cost,
+        runs.params_counted,
+        runs.loss_unit,
+        "D is the minimum of a parabola in log D per budget; N follows by "
+        + str(runs.cost),
         notes,
-    )  # fmt: skip
+    )
 
 
 def _parabola(log_D: np.ndarray, L: np.ndarray) -> Minimum | None:

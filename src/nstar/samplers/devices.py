@@ -36,7 +36,9 @@ def each(one: Callable[[Any], Any], fits: Any, count: Array) -> Any:
         mine = jnp.clip(count - before, 0, size // parts)
         return _in_turn(one, fits, mine) if _on_cpu() else jax.vmap(one)(fits)
 
-    return jax.shard_map(run, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)(fits)  # fmt: skip
+    return jax.shard_map(
+        run, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
+    )(fits)
 
 
 def _on_cpu() -> bool:

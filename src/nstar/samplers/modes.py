@@ -78,7 +78,10 @@ def find(slopes: Slopes, starts: np.ndarray, steps: int = STEPS) -> list[Found]:
         if not searching.any():
             break
         damping = np.clip(np.where(gain > 0, damping / 5, damping * 4), 1e-9, 1e12)
-    return [Found(Mode(*m), float(v)) for *m, v in zip(u, width(hessian), value, strict=True)]  # fmt: skip
+    return [
+        Found(Mode(*m), float(v))
+        for *m, v in zip(u, width(hessian), value, strict=True)
+    ]
 
 
 def apart(found: list[Found]) -> list[Found]:

@@ -159,7 +159,9 @@ def _pairs(own: list[list[modes.Found]]) -> tuple[modes.Mode, np.ndarray]:
     pairs = [
         k[:2] if modes.shares(k)[0] < 1 - modes.RARE else [k[0], k[0]] for k in kept
     ]
-    both = [jax.tree.map(lambda *a: np.stack(a), *(f.mode for f in pair)) for pair in pairs]  # fmt: skip
+    both = [
+        jax.tree.map(lambda *a: np.stack(a), *(f.mode for f in pair)) for pair in pairs
+    ]
     more = np.array([modes.shares(k)[:2].sum() < 1 - modes.RARE for k in kept])
     return jax.tree.map(lambda *a: np.stack(a), *both), more
 

@@ -101,8 +101,14 @@ def average(
             **p.options,
         }
         return fit(
-            runs, p.law, p.noise or noise, seed=seed, settings=settings, tick=tick, **own
-        )  # fmt: skip
+            runs,
+            p.law,
+            p.noise or noise,
+            seed=seed,
+            settings=settings,
+            tick=tick,
+            **own,
+        )
 
     def fitted(runs: Observations) -> list[Fit]:
         return [one(runs, p) for p in parts]
@@ -230,7 +236,7 @@ def _learned(
         said += (
             f", from these runs' own top {held} decades held out {worth(pieces)} "
             f"and usual weights worth {PRIOR_WEIGHT:g}"
-        )  # fmt: skip
+        )
     said += f"; equal weights would be {1 / len(names):.2f}"
     status = Status.REVIEW if doubts else Status.PASS
     return weights, Check("weights", status, "; ".join([said, *doubts]))

@@ -106,9 +106,12 @@ class Outcome:
         return [
             {"row": int(test.rows[i])}
             | {name: test[name][i] for name in shown if name in test}
-            | {f"q{q}": float(unlink(values)[0][i]) for q, values in sorted(table.items(), key=lambda kv: float(kv[0]))}
+            | {
+                f"q{q}": float(unlink(values)[0][i])
+                for q, values in sorted(table.items(), key=lambda kv: float(kv[0]))
+            }
             for i in range(len(test))
-        ]  # fmt: skip
+        ]
 
 
 def backtest(
@@ -193,7 +196,11 @@ def predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarra
         if pair is not None:  # the law says how measured optima scatter
             return np.log(pair[1])
     if isinstance(fitted, Fit) and responds(fitted.law):
-        also = {n: test[n] for n in SCATTER if n in test and fitted.law.response.name == "accuracy"}  # fmt: skip
+        also = {
+            n: test[n]
+            for n in SCATTER
+            if n in test and fitted.law.response.name == "accuracy"
+        }
         draws = respond(fitted, x | also, seed)["measured"]
     else:
         draws = predict_loss(fitted, x=x, seed=seed)["measured"]

@@ -155,7 +155,11 @@ def calibrate(
         )  # the operations that the fits use too
         truths = density.prior_draws(law, noise, chosen, key, count)
         given = fitted_priors or chosen
-        prior = truths if fitted_priors is None else density.prior_draws(law, noise, given, key, count)  # fmt: skip
+        prior = (
+            truths
+            if fitted_priors is None
+            else density.prior_draws(law, noise, given, key, count)
+        )
         clean = density.expected(skeleton, numbers, truths, x)
         made = density.measured(noise, clean, truths, x, of_data)[:, 0]
         C = 10 * np.max(design["C"]) if "C" in design else None

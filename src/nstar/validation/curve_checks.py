@@ -56,8 +56,14 @@ def _ends(fit: Fit) -> Iterator[Check]:
     """Say which ends of the curve are the prior's, and which the runs'."""
     for name, told in ends_told(fit).items():
         words = ENDS[name]
-        detail = f"the runs tell {words}" if told else f"the runs say little of {words}: it is its prior's, and far beyond the runs so is the curve; set it with --prior {name}=... where you know better"  # fmt: skip
-        yield Check(words.removeprefix("the "), Status.PASS if told else Status.REVIEW, detail)  # fmt: skip
+        detail = (
+            f"the runs tell {words}"
+            if told
+            else f"the runs say little of {words}: it is its prior's, and far beyond the runs so is the curve; set it with --prior {name}=... where you know better"
+        )
+        yield Check(
+            words.removeprefix("the "), Status.PASS if told else Status.REVIEW, detail
+        )
 
 
 def _used_up(fit: Fit) -> Iterator[Check]:

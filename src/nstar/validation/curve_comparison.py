@@ -15,9 +15,15 @@ from nstar.validation.comparison import beside
 from nstar.verdicts import Check, Status
 
 READS = {
-    "compute": ("C",), "compute_floor": ("C",), "exponents": ("C",), "allocation": ("C",),
-    "coverage": ("k",), "size": ("N",), "data": ("D",), "power_ND": ("N", "T"),
-}  # fmt: skip
+    "compute": ("C",),
+    "compute_floor": ("C",),
+    "exponents": ("C",),
+    "allocation": ("C",),
+    "coverage": ("k",),
+    "size": ("N",),
+    "data": ("D",),
+    "power_ND": ("N", "T"),
+}
 
 SCOPES = {"training": 1.0, "forward": FORWARD_TO_TRAINING}  # training FLOP for each
 
@@ -30,7 +36,11 @@ def theirs_at(published: PublishedFit, x: Mapping[str, Array]) -> np.ndarray:
     """
     reads = READS.get(published.form, ())
     if not reads or not published.values or not set(reads) <= x.keys():
-        of = f"is a curve of {' and '.join(reads)}" if reads else "is no curve that can be computed"  # fmt: skip
+        of = (
+            f"is a curve of {' and '.join(reads)}"
+            if reads
+            else "is no curve that can be computed"
+        )
         msg = f"{published.id} {of} ({published.law_form}), and what is held against it is at {', '.join(x)}"
         raise ValueError(msg)
     v, at = published.values, {n: np.asarray(x[n], float) for n in reads}
@@ -70,16 +80,32 @@ def compare_curve(
         ValueError: they are not curves of the same inputs.
     """
     times = SCOPES[scope]
-    value = np.atleast_1d(theirs_at(published, {n: np.asarray(v, float) * (times if n == "C" else 1.0) for n, v in x.items()}))  # fmt: skip
+    value = np.atleast_1d(
+        theirs_at(
+            published,
+            {
+                n: np.asarray(v, float) * (times if n == "C" else 1.0)
+                for n, v in x.items()
+            },
+        )
+    )
     fair, notes = without_published(fit, published.id)
     assert isinstance(fair, Fit)  # noqa: S101  one fit goes in
     own = {n: v for n, v in x.items() if n in (*fit.law.inputs, "N", "D")}
     draws = read(fair, own)["law"]
     records = [
-        {"at": {n: float(np.asarray(v)[i]) for n, v in x.items()}, **beside(draws[:, i], float(value[i]), prob)}
+        {
+            "at": {n: float(np.asarray(v)[i]) for n, v in x.items()},
+            **beside(draws[:, i], float(value[i]), prob),
+        }
         for i in range(len(value))
-    ]  # fmt: skip
-    return records, [_metric(fit, published), *_unit(published, scope), *_range(published, x, times), *notes]  # fmt: skip
+    ]
+    return records, [
+        _metric(fit, published),
+        *_unit(published, scope),
+        *_range(published, x, times),
+        *notes,
+    ]
 
 
 def sentence(
@@ -106,7 +132,9 @@ def _metric(fit: Fit, published: PublishedFit) -> Check:
 
 
 def _unit(published: PublishedFit, ours: str) -> list[Check]:
-    if "C" not in READS[published.form] or (published.compute_scope != "forward" and published.compute_unit == "FLOP"):  # fmt: skip
+    if "C" not in READS[published.form] or (
+        published.compute_scope != "forward" and published.compute_unit == "FLOP"
+    ):
         return []
     scope = SCOPES[published.compute_scope]
     passes = ", forward passes alone," if published.compute_scope == "forward" else ""

@@ -53,10 +53,15 @@ class Trial:
     def as_json(self) -> dict[str, Any]:
         """Plain data, without the single runs."""
         return {
-            "route": self.route, "hold_out_decades": self.decades, "n_train": self.n_train,
-            "n_test": self.n_test, **self.scores, "log_density": float(np.mean(self.log_density)),
-            "trouble": self.trouble, "optima": self.optima,
-        }  # fmt: skip
+            "route": self.route,
+            "hold_out_decades": self.decades,
+            "n_train": self.n_train,
+            "n_test": self.n_test,
+            **self.scores,
+            "log_density": float(np.mean(self.log_density)),
+            "trouble": self.trouble,
+            "optima": self.optima,
+        }
 
 
 def trials(
@@ -139,12 +144,18 @@ def _trial(
         "scores": scores(said, truth),
         "log_density": np.maximum(log_density(learned, test), HOPELESS),
         "runs": {
-            "row": test.rows, "C": test["C"], "came": truth, "median": np.median(said, axis=0),
-            "q0.05": low, "q0.25": inner[0], "q0.75": inner[1], "q0.95": high,
+            "row": test.rows,
+            "C": test["C"],
+            "came": truth,
+            "median": np.median(said, axis=0),
+            "q0.05": low,
+            "q0.25": inner[0],
+            "q0.75": inner[1],
+            "q0.95": high,
         },
         "trouble": learned.diagnosis.trouble or None,
         "optima": optima.record() if optima else None,
-    }  # fmt: skip
+    }
 
 
 def _said(fit: Fit, test: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +165,9 @@ def _said(fit: Fit, test: Any) -> tuple[np.ndarray, np.ndarray]:
         reads = ("N", "D") if isinstance(law, Varying) else law.inputs
         x = {name: test[name] for name in reads}
         draws = loss(fit, x=x, seed=fit.seed)["measured"].to_numpy()
-        return np.asarray(law.response.link(draws)), np.asarray(law.response.link(test["L"]))  # fmt: skip
+        return np.asarray(law.response.link(draws)), np.asarray(
+            law.response.link(test["L"])
+        )
     found = measured_optima(fit, test["C"], seed=fit.seed)
     if found is None:
         msg = (
@@ -164,7 +177,9 @@ def _said(fit: Fit, test: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.log(found[1]), np.log(test["D"])
 
 
-def weights(names: Sequence[str], held: Sequence[Trial]) -> tuple[tuple[float, ...], Check]:  # fmt: skip
+def weights(
+    names: Sequence[str], held: Sequence[Trial]
+) -> tuple[tuple[float, ...], Check]:
     """Weights of the routes by what they said of held-out losses and optima.
 
     They are those of `averaging.stack`, with a budget's evidence shared between both as
@@ -196,10 +211,16 @@ def weights(names: Sequence[str], held: Sequence[Trial]) -> tuple[tuple[float, .
 def _common(held: Sequence[Trial]) -> np.ndarray:
     """Log density of the runs that were held out of every route, (route, run)."""
     rows = set.intersection(*(set(one.runs["row"]) for one in held))
-    return np.array([
-        [p for p, row in zip(one.log_density, one.runs["row"], strict=True) if row in rows]
-        for one in held
-    ])  # fmt: skip
+    return np.array(
+        [
+            [
+                p
+                for p, row in zip(one.log_density, one.runs["row"], strict=True)
+                if row in rows
+            ]
+            for one in held
+        ]
+    )
 
 
 def _common_optima(held: Sequence[Trial]) -> np.ndarray:

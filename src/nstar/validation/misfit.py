@@ -40,7 +40,9 @@ def _neighbours(fit: Fit) -> np.ndarray:
 
     runs = fit.runs
     along = "L" if "L" in fit.law.inputs else "C"
-    place = [np.log(runs[along]) if along in runs else np.arange(len(runs), dtype=float)]  # fmt: skip
+    place = [
+        np.log(runs[along]) if along in runs else np.arange(len(runs), dtype=float)
+    ]
     if along == "C" and "N" in runs and "D" in runs:
         place.append(np.log(runs["D"] / runs["N"]))
     at = np.stack([p / max(np.std(p), 1e-12) for p in place], axis=1)

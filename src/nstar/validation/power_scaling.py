@@ -78,13 +78,19 @@ def sensitivity(
         msg = f"no single quantity {strange[0]!r} in this fit; there are {', '.join(single)}"
         raise ValueError(msg)
     bent = set(READ) <= set(single)
-    usual = [n for n in single if not (bent and n in {"alpha1", "alpha2", "tokens_per_parameter", UNKNOWN})]  # fmt: skip
+    usual = [
+        n
+        for n in single
+        if not (bent and n in {"alpha1", "alpha2", "tokens_per_parameter", UNKNOWN})
+    ]
     decisions = _decisions(fit, budgets) if len(budgets) else {}
-    tree = xr.DataTree.from_dict({
-        "posterior": posterior[list(quantities or usual)].assign(decisions),
-        "log_likelihood": fit.tree["log_likelihood"].dataset.astype(float),
-        "log_prior": log_prior(fit),
-    })  # fmt: skip
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": posterior[list(quantities or usual)].assign(decisions),
+            "log_likelihood": fit.tree["log_likelihood"].dataset.astype(float),
+            "log_prior": log_prior(fit),
+        }
+    )
 
     def moved(group: str, of: list[str] | None = None) -> dict[str, float]:
         scaled = tree[f"log_{group}"].dataset[of] if of else tree[f"log_{group}"]
@@ -133,9 +139,12 @@ def log_prior(fit: Fit) -> xr.Dataset:
     posterior = fit.tree["posterior"].dataset
     priors = fit.law.priors() | fit.noise.priors(fit.law.response) | dict(fit.priors)
     single = [
-        n for n, p in priors.items()
-        if not isinstance(p, str) and posterior[n].ndim == 2 and (isinstance(p, Distribution) or callable(p))
-    ]  # fmt: skip
+        n
+        for n, p in priors.items()
+        if not isinstance(p, str)
+        and posterior[n].ndim == 2
+        and (isinstance(p, Distribution) or callable(p))
+    ]
     with jax.enable_x64(True):
         skeleton, numbers = split(fit.law, fit.noise)
         draws = {n: posterior[n].to_numpy() for n in priors}

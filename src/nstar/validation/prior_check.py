@@ -45,11 +45,14 @@ class PriorPredictive:
         for name, (measured, drawn) in self._statistics().items():
             drawn = drawn[np.isfinite(drawn)]
             below = float(np.mean(drawn < measured))
-            found.append({
-                "statistic": name, "measured": float(measured),
-                "prior": interval(drawn, prob).as_json(),
-                "probability": min(1.0, 2 * min(below, 1 - below)),
-            })  # fmt: skip
+            found.append(
+                {
+                    "statistic": name,
+                    "measured": float(measured),
+                    "prior": interval(drawn, prob).as_json(),
+                    "probability": min(1.0, 2 * min(below, 1 - below)),
+                }
+            )
         return found
 
     def budgets(self, prob: float = 0.9) -> list[dict[str, Any]]:

@@ -57,12 +57,15 @@ def universes(
     priors = prior_sets.of_fit(fit.tree.attrs, fit.priors)
     own = type(fit.noise)
     changes: list[tuple[str, str, dict[str, Any]]] = [
-        ("prior", f"{name} priors", {"priors": replace(priors, name=name)}) for name in ("weak", "informed") if name != priors.name
-    ]  # fmt: skip
+        ("prior", f"{name} priors", {"priors": replace(priors, name=name)})
+        for name in ("weak", "informed")
+        if name != priors.name
+    ]
     changes += [
-        ("noise", f"{name.replace('_', '-')} noise", {"noise": name}) for name in ("student_t", "normal")
+        ("noise", f"{name.replace('_', '-')} noise", {"noise": name})
+        for name in ("student_t", "normal")
         if not isinstance(NOISES[name], own)
-    ][:1]  # fmt: skip
+    ][:1]
     for kind, name, how in changes:
         made_of = [kind, of_fit(fit), name]
 
@@ -139,7 +142,9 @@ def _read(
     if has_loss:
         loss = law_loss(made.fit, np.array([action.N]), np.array([action.D]))[:, 0]
         regret = np.maximum(loss - found["loss_oracle"].to_numpy(), 0.0)
-        told["loss"], told["regret"] = (interval(v, prob).as_json() for v in (loss, regret))  # fmt: skip
+        told["loss"], told["regret"] = (
+            interval(v, prob).as_json() for v in (loss, regret)
+        )
         told["expected_regret"] = float(regret.mean())
     if not is_reweighted(fit):  # whose weights were judged when they were made
         told["trouble"] = fit.diagnosis.trouble or None
