@@ -423,8 +423,13 @@ def test_fits_that_do_not_go_together_are_refused(
         score(surface_fit, one_step, [1e22], target=70.0)
     with pytest.raises(ValueError, match="expected positive budgets"):
         score(surface_fit, one_step)
-    with pytest.raises(ValueError, match="two_steps noise is for the accuracy_by_nll"):
+    with pytest.raises(
+        ValueError,
+        match="AccuracyByNll law takes two_steps noise and no other; got StudentT",
+    ):
         nstar.fit(two_steps.runs, AccuracyByNll(), "student_t")
+    with pytest.raises(ValueError, match="two_steps noise is for the accuracy_by_nll"):
+        nstar.fit(evaluated(), "chinchilla", "two_steps")
     with pytest.raises(ValueError, match="bounded noise is of a fraction"):
         nstar.fit(evaluated(), "chinchilla", "bounded")
     assert ACCURACY.of("accuracy") is ACCURACY

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,6 +15,19 @@ type Prior = Any  # a NumPyro distribution, or a function of earlier unknowns gi
 SHARED = "shared"  # the input that numbers which runs share a part of their scatter
 
 
+class Kind(StrEnum):
+    """What a response is a measurement of."""
+
+    LOSS = "loss"
+    OPTIMUM = "optimum"  # tokens, or parameters and tokens, that are best for a budget
+    ACCURACY = "accuracy"  # a fraction, of which more is better
+    METRIC = "metric"  # a fraction, of which less is better
+    NLL = "nll"  # negative log-likelihood of a task
+    TASK = "task"  # a task's negative log-likelihood and the accuracy that follows
+    COUNTS = "counts"  # successes among samples
+    DISTANCE = "distance"  # between made and real pictures, such as FID
+
+
 @dataclass(frozen=True)
 class Response:
     """What was measured of a run, and on which scale laws and noises speak of it."""
@@ -23,15 +37,34 @@ class Response:
     unit: str
     link: Callable[..., np.ndarray]  # columns to the scale of `expected`
     unlink: Callable[[np.ndarray], tuple[np.ndarray, ...]]  # and back
+    kind: Kind
     lower: float = -np.inf  # allowed values of each column, bounds excluded ...
     upper: float = np.inf
     closed: bool = False  # ... unless closed
     whole: bool = False
     scatter: float = 0.01  # typical scatter on that scale, the centre of a prior
     noise: str = "student_t"  # the likelihood unless another is named
+    own_noise: bool = False  # whether it takes no other
+    logged: bool = False  # whether the scale is the log of its one column
+    rising: bool = False  # whether more is better
     parts: tuple[
         "Response", ...
     ] = ()  # of its columns, where they are of several kinds
+
+    @property
+    def fraction(self) -> bool:
+        """Whether it lies between zero and one, or a part of it does."""
+        return self.kind in (Kind.ACCURACY, Kind.METRIC, Kind.TASK)
+
+    @property
+    def log_loss(self) -> bool:
+        """Whether it is a loss on its log scale, which is above zero."""
+        return self.kind is Kind.LOSS and self.logged
+
+    @property
+    def tokens_only(self) -> bool:
+        """Whether it is the best tokens of a budget, whose parameters follow."""
+        return self.kind is Kind.OPTIMUM and len(self.columns) == 1
 
     def of(self, column: str) -> "Response":
         """What one of the columns holds by itself."""
@@ -60,6 +93,11 @@ class Law(Protocol):
     def expected(self, params: Params, x: Inputs) -> Array:
         """Location of the response of each run, on the response's scale."""
         ...
+
+
+def of_profiles(law: Law) -> bool:
+    """Whether a law is of isoFLOP profiles: runs in groups of one budget each."""
+    return "budget" in law.inputs
 
 
 @runtime_checkable
@@ -261,6 +299,15 @@ class Noise(Protocol):
 
 
 @runtime_checkable
+class Particular(Protocol):
+    """A noise that is not of every response."""
+
+    def refusal(self, law: Law) -> str:
+        """Say why it is not of a law's response; empty where it is."""
+        ...
+
+
+@runtime_checkable
 class PreparedNoise(Protocol):
     """A noise that can do some of its work on the runs once, before they are fitted."""
 
@@ -272,6 +319,11 @@ class PreparedNoise(Protocol):
 @runtime_checkable
 class Sharing(Noise, Protocol):
     """A noise with a part that several runs share."""
+
+    @property
+    def over(self) -> str:
+        """Column that names who shares it; empty where inputs say so."""
+        ...
 
     def shared(self, runs: Any, law: Law) -> np.ndarray:
         """Number which runs share it, (run,): what `around` reads as the input SHARED."""

@@ -13,11 +13,10 @@ from nstar.departures.bending import amplitudes
 from nstar.fits.fitting import named, unknowns
 from nstar.fits.resampling import drawn
 from nstar.noises.likelihoods import NOISES
-from nstar.noises.shared import Between
 from nstar.priors.sets import PriorSet
 from nstar.runs.observations import Observations
 from nstar.runs.splits import split
-from nstar.types import Reads
+from nstar.types import Reads, Sharing
 from nstar.validation.backtest import usual_along
 
 CHUNK = 64  # fits of a chunk: what a program on a CPU takes at a time
@@ -246,7 +245,11 @@ def _pooled(
     law, noise = named(choice.law, choice.noise)
     read = noise.inputs if isinstance(noise, Reads) else ()
     needs = list(dict.fromkeys([*law.inputs, *law.response.columns, *read]))
-    also = ["se", "questions", *([noise.over] if isinstance(noise, Between) else [])]
+    also = [
+        "se",
+        "questions",
+        *([noise.over] if isinstance(noise, Sharing) and noise.over else []),
+    ]
     held = list[tuple[str, Observations]]()
     for name, runs, _ in found:
         if runs is None:

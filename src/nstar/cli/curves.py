@@ -46,10 +46,11 @@ def is_one(fit: Any) -> bool:
     """Say whether a fit is read as a curve: an error, an accuracy or a FID, or a loss by C."""
     from nstar.fits.fitting import Fit
     from nstar.predictions.responding import responds
+    from nstar.types import Kind
 
     return isinstance(fit, Fit) and (
         responds(fit.law)
-        or (fit.law.inputs == ("C",) and fit.law.response.columns == ("L",))
+        or (fit.law.inputs == ("C",) and fit.law.response.kind is Kind.LOSS)
     )
 
 

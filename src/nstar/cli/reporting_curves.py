@@ -43,11 +43,12 @@ def kind_of(asked: Asked, laws: list[str]) -> str:
         from nstar.fits.fitting import named
         from nstar.laws import LAWS
         from nstar.predictions.responding import responds
+        from nstar.types import Kind
 
         if laws[0].partition("(")[0].strip() not in LAWS:
             return "budget"  # where it is refused
         law, _ = named(laws[0], None)
-        if law.response.name == "successes":
+        if law.response.kind is Kind.COUNTS:
             return "counts"
         return "curve" if responds(law) else "budget"
     return "counts" if "successes" in read(asked) else "budget"

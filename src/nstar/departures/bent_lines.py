@@ -11,7 +11,7 @@ from numpyro.distributions import constraints
 
 from nstar.departures.waves import MATERN
 from nstar.laws.line import STRAIGHT, Line, Trend, tied
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Inputs, Params, Prior, of_profiles
 
 AMPLITUDE, SPREAD = 0.25, 0.7  # of log tokens; sd of its log
 LENGTH, WAVES = 8.0, 10  # e-folds of compute
@@ -196,7 +196,7 @@ def bow(law: Any, x: Inputs) -> Any:
         law: a law with a `trend`, at its reference budget.
         x: its inputs, with `budget` or `C`, FLOP, (run,).
     """
-    if "budget" in law.inputs:
+    if of_profiles(law):
         design = np.log(np.asarray(law.budgets) / law.C0)
         return replace(law, trend=_hidden(design, law.C0, law.k))
     design = np.unique(np.round(np.log(np.asarray(x["C"]) / law.C0), 9))

@@ -19,6 +19,7 @@ from nstar.types import (
     Params,
     Prior,
     Response,
+    of_profiles,
 )
 
 AMPLITUDE = 0.02  # usual sd of a bend, in log reducible loss
@@ -197,9 +198,9 @@ def bendable(law: Any) -> bool:
     return (
         isinstance(law, Floored)
         and not isinstance(law, Bent)  # once is enough
-        and law.response.name == "log_loss"
+        and law.response.log_loss
         and {"N", "D"} <= set(law.inputs)
-        and "budget" not in law.inputs
+        and not of_profiles(law)
     )
 
 

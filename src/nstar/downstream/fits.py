@@ -17,7 +17,7 @@ from nstar.priors.sets import Priors
 from nstar.runs.reading import read_runs
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
-from nstar.types import Array
+from nstar.types import Array, Kind
 
 
 def fit_task(
@@ -111,7 +111,7 @@ def require_task(task: Fit) -> None:
         ValueError: it is of something else.
     """
     law = task.law
-    if "accuracy" not in law.response.columns or law.inputs != ("L",):
+    if law.response.kind not in (Kind.ACCURACY, Kind.TASK) or law.inputs != ("L",):
         msg = f"the {type(law).__name__} law does not go from a loss to an accuracy; fit the task with nstar.fit_task"
         raise ValueError(msg)
 

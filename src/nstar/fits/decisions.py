@@ -62,9 +62,7 @@ def decisions(
         elif C.size and law.inputs == ("C",) and len(law.response.columns) == 1:
             read = jax.vmap(lambda p: law.expected(p, {"C": C}))(params)
             (column,) = law.response.columns
-            found |= {
-                column: jnp.exp(read) if law.response.name.startswith("log_") else read
-            }
+            found |= {column: jnp.exp(read) if law.response.logged else read}
         if at.size and isinstance(law, Surface):
             found |= {"loss": jax.vmap(lambda p: law.loss(p, *at))(params)}
         return found

@@ -18,9 +18,7 @@ from nstar.fits import store
 from nstar.fits.diagnostics import Diagnostics, diagnose
 from nstar.fits.tree import build
 from nstar.laws.spelled import law_of
-from nstar.noises.bounded import Bounded, TwoSteps
-from nstar.noises.likelihoods import NOISES, Correlated
-from nstar.noises.one_sided import OneSided
+from nstar.noises.likelihoods import NOISES
 from nstar.noises.shared import Between
 from nstar.priors import sets as prior_sets
 from nstar.priors.sets import Priors
@@ -32,7 +30,17 @@ from nstar.runs.reading import read_runs
 from nstar.samplers import nuts
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import ENOUGH, USUAL, Settings
-from nstar.types import SHARED, Centred, Cost, Inputs, Law, Noise, Prior, Sharing
+from nstar.types import (
+    SHARED,
+    Centred,
+    Cost,
+    Inputs,
+    Law,
+    Noise,
+    Particular,
+    Prior,
+    Sharing,
+)
 from nstar.verdicts import Check, Status
 
 if TYPE_CHECKING:
@@ -43,7 +51,6 @@ RETRY = USUAL._replace(warmup=500, target_accept=0.99, enough=2 * ENOUGH)
 LINE = USUAL._replace(warmup=300, target_accept=0.95)
 # of populations of problems: few models leave a neck in how they scatter
 COUNTS = USUAL._replace(warmup=300, target_accept=0.99)
-SHARES = ("accuracy", "task", "metric")  # responses between zero and one
 # ceiling and curve trade off along a narrow ridge
 SIGMOID = RETRY._replace(target_accept=0.98)
 BENT = USUAL._replace(target_accept=0.85)  # led, and so well scaled
@@ -191,7 +198,7 @@ def fit(
         surface = isinstance(p.law, Bent)
         usual = BENT if surface else LINE if is_bent(p.law) else USUAL
         usual = COUNTS if p.law.response.whole else usual
-        usual = SIGMOID if p.law.response.name in SHARES else usual
+        usual = SIGMOID if p.law.response.fraction else usual
         again = RETRY_BENT if surface else RETRY
 
         def attempt(settings: Settings, *more: Check) -> Fit:
@@ -272,17 +279,11 @@ def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
 
 def _require(noise: Noise, law: Law) -> None:
     """Refuse a noise that is not of such a response."""
-    if isinstance(noise, OneSided) and law.response.columns != ("L",):
-        msg = f"one_sided noise is of losses, which under-tuned runs have too high; the {type(law).__name__} law is of {', '.join(law.response.columns)}"
+    if isinstance(noise, Particular) and (msg := noise.refusal(law)):
         raise ValueError(msg)
-    if isinstance(noise, Correlated) and len(law.response.columns) < 2:
-        msg = f"correlated noise is for laws of N* and D* together, which {type(law).__name__} is not"
-        raise ValueError(msg)
-    if isinstance(noise, Bounded) and law.response.upper != 1:
-        msg = f"bounded noise is of a fraction such as an accuracy, which the {type(law).__name__} law does not predict"
-        raise ValueError(msg)
-    if isinstance(noise, TwoSteps) != (law.response.name == "task"):
-        msg = f"two_steps noise is for the accuracy_by_nll law, and that law takes no other; got {type(noise).__name__} noise with the {type(law).__name__} law"
+    response = law.response
+    if response.own_noise and type(noise) is not type(NOISES[response.noise]):
+        msg = f"the {type(law).__name__} law takes {response.noise} noise and no other; got {type(noise).__name__}"
         raise ValueError(msg)
 
 

@@ -10,7 +10,7 @@ from nstar.fits.fitting import Fit
 from nstar.inference.repeated import new_rates, populations, rates_of
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.responses import rate_mixtures
-from nstar.types import Array
+from nstar.types import Array, Kind
 
 DRAWS = 400  # of the posterior
 
@@ -47,7 +47,7 @@ class Curve:
     def __post_init__(self) -> None:
         """Refuse a law that gives no accuracy."""
         law = self.fit.law
-        if law.response.name not in ("accuracy", "metric") and not isinstance(
+        if law.response.kind not in (Kind.ACCURACY, Kind.METRIC) and not isinstance(
             law, RepeatedBySize
         ):
             msg = f"the {type(law).__name__} law gives no accuracy; a curve of problems is of an accuracy, of an error, or of counts by size"
@@ -75,7 +75,7 @@ class Curve:
                     rate_mixtures.mean(law.around(own, at[law.by], *scatter))
                 )
             found = np.asarray(jax.vmap(law.expected)(own, at))
-        return 1 - found if law.response.name == "metric" else found
+        return 1 - found if law.response.kind is Kind.METRIC else found
 
 
 type ProblemSet = Problems | Curve

@@ -17,7 +17,7 @@ from nstar.priors.sets import Priors
 from nstar.responses import pass_rates, rate_mixtures
 from nstar.runs.reading import read_runs
 from nstar.samplers import density
-from nstar.types import Law
+from nstar.types import Kind, Law
 from nstar.verdicts import Check
 
 DRAWS = 1000  # of the posterior, whose problems' rates are drawn
@@ -194,7 +194,7 @@ def populations(
         ValueError: the fit is not of counts, or its law needs the model's size.
     """
     law, runs = counts.law, counts.runs
-    if law.response.name != "successes" or "samples" not in law.inputs:
+    if law.response.kind is not Kind.COUNTS:
         msg = f"the {type(law).__name__} law is not of successes among samples; fit the counts with nstar.fit_counts"
         raise ValueError(msg)
     rows = np.arange(len(runs))

@@ -115,7 +115,7 @@ def require_loss(fit: Fit | Average) -> None:
         ValueError: naming the law.
     """
     for part in components(fit):
-        if part.law.response.name != "log_loss":
+        if not part.law.response.log_loss:
             msg = f"the {type(part.law).__name__} law predicts {part.law.response.name.replace('_', ' ')}, and a forecast is of a loss: fit a loss surface or isoFLOP profiles"
             raise ValueError(msg)
 

@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
 from nstar.responses import sigmoid
-from nstar.types import Array, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Kind, Law, Params, Prior, Response
 
 LEAST = 0.0025  # p (1 - p) below which scatter shrinks no further: the odd lucky answer
 
@@ -27,6 +27,12 @@ class Bounded:
     variance p (1 - p) / n; runs of the same loss differ by more, and taken as
     proportional their scatter is that of a beta distribution with these two moments.
     """
+
+    def refusal(self, law: Law) -> str:
+        """Say that it is of a fraction."""
+        if law.response.kind in (Kind.ACCURACY, Kind.METRIC):
+            return ""
+        return f"bounded noise is of a fraction such as an accuracy, which the {type(law).__name__} law does not predict"
 
     def priors(self, response: Response) -> dict[str, Prior]:
         """Scale, twice the scatter of an accuracy of a half."""
@@ -50,6 +56,12 @@ class TwoSteps:
     What is off in the first step is carried into the second.  For the accuracy_by_nll
     law, from whose unknowns it reads the curve a(q).
     """
+
+    def refusal(self, law: Law) -> str:
+        """Say that it is of two steps."""
+        if law.response.kind is Kind.TASK:
+            return ""
+        return f"two_steps noise is for the accuracy_by_nll law; got it with the {type(law).__name__} law"
 
     def priors(self, response: Response) -> dict[str, Prior]:
         """Scales of both steps."""

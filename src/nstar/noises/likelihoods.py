@@ -11,7 +11,7 @@ from nstar.noises.counts import Binomial
 from nstar.noises.heavy_tailed import HeavyTailed
 from nstar.noises.one_sided import OneSided
 from nstar.noises.shared import Between, Repeated
-from nstar.types import Array, Cost, Inputs, Noise, Params, Prior, Response
+from nstar.types import Array, Cost, Inputs, Law, Noise, Params, Prior, Response
 
 GROWTH = 0.3  # sd of the exponent of the scale's growth toward small compute
 
@@ -87,6 +87,12 @@ class Growing:
 @dataclass(frozen=True)
 class Correlated:
     """Gaussian scatter of log N* and log D* together, with their correlation."""
+
+    def refusal(self, law: Law) -> str:
+        """Say that it is of two measurements of a budget."""
+        if len(law.response.columns) > 1:
+            return ""
+        return f"correlated noise is for laws of N* and D* together, which {type(law).__name__} is not"
 
     def priors(self, response: Response) -> dict[str, Prior]:
         """Scales of both, and a correlation that may be anything."""

@@ -10,7 +10,7 @@ import numpyro.distributions as dist
 from jax.scipy.special import log_ndtr
 from numpyro.distributions import constraints
 
-from nstar.types import Array, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Kind, Law, Params, Prior, Response
 
 ROOT_TWO_PI = 2.5066282746310002
 FAR = -12.0  # below it the asymptotic series of Mills' ratio is exact to 1e-9
@@ -26,6 +26,12 @@ class OneSided:
     (the exponentially modified Gaussian: Grushka 1972, doi:10.1021/ac60319a011.)  The
     law is that of well-tuned runs; `measured` is of runs tuned as those that were made.
     """
+
+    def refusal(self, law: Law) -> str:
+        """Say that it is of losses."""
+        if law.response.kind is Kind.LOSS:
+            return ""
+        return f"one_sided noise is of losses, which under-tuned runs have too high; the {type(law).__name__} law is of {', '.join(law.response.columns)}"
 
     def priors(self, response: Response) -> dict[str, Prior]:
         """Scale as for the normal; the mean excess likewise, of the same size."""

@@ -77,6 +77,8 @@ class Repeated:
     the sum of both is what the runs tell.  Same joint Student-t as `Between`.
     """
 
+    over = ""
+
     def shared(self, runs: Observations, law: Law) -> np.ndarray:
         """Number the inputs of each run, (run,): same number, same inputs.
 

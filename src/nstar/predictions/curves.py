@@ -12,12 +12,11 @@ from nstar.intervals import interval
 from nstar.predictions.crossings import Crossings, check_early, crossings
 from nstar.predictions.prediction import loss
 from nstar.predictions.responding import leading, respond
-from nstar.types import Array
+from nstar.types import Array, Kind
 from nstar.verdicts import Check, Status
 
 UP, DOWN = 1e4, 1e-1  # times the largest and the smallest run, looked at for a target
 POINTS = 400
-RISING = ("accuracy",)  # responses of which more is better
 
 
 def read(
@@ -36,7 +35,7 @@ def read(
     Raises:
         ValueError: an input lacks, is strange or not positive.
     """
-    if isinstance(fit, Average) or fit.law.response.columns == ("L",):
+    if isinstance(fit, Average) or fit.law.response.kind is Kind.LOSS:
         rest = {n: v for n, v in x.items() if n not in ("N", "D")}
         made = loss(fit, x.get("N"), x.get("D"), x=rest, seed=seed)
         return {"law": made["loss"].to_numpy(), "measured": made["measured"].to_numpy()}
@@ -131,7 +130,7 @@ def meet(
     draws = read(
         fit, {along: x, **{n: np.full(POINTS, v) for n, v in (held or {}).items()}}
     )["law"]
-    sign = -1.0 if fit.law.response.name in RISING else 1.0
+    sign = -1.0 if fit.law.response.rising else 1.0
     found = crossings(x, sign * draws, sign * target)
     return Met(along, target, chance, last, dict(held or {}), found)
 

@@ -24,6 +24,7 @@ from nstar.types import (
     Array,
     Extended,
     Inputs,
+    Kind,
     Law,
     Varying,
 )
@@ -69,7 +70,7 @@ def loss(
         mixed = xr.concat(each, "draw", join="exact", combine_attrs="override")
         return mixed.assign_coords(law=("draw", fit.law_of_draw))
     law = fit.law
-    if law.response.columns != ("L",):
+    if law.response.kind is not Kind.LOSS:
         msg = f"the {type(law).__name__} law has no loss; fit a loss surface or isoFLOP profiles{instead(law)}"
         raise ValueError(msg)
     inputs = _inputs(fit, N, D, x)

@@ -10,7 +10,7 @@ import xarray as xr
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Average
 from nstar.samplers import density
-from nstar.types import Array, Law
+from nstar.types import Array, Kind, Law
 
 SCATTER = ("questions",)  # columns that are no input, and that scatter depends on
 LEADING = ("C", "T", "k", "forward_flop", "N", "L")  # what a curve is read along
@@ -20,7 +20,7 @@ def responds(law: Law) -> bool:
     """Say whether a law predicts one number of a run that is no loss."""
     response = law.response
     one = len(response.columns) == 1 and not response.whole
-    return one and response.columns != ("L",) and response.name != "log_tokens"
+    return one and response.kind not in (Kind.LOSS, Kind.OPTIMUM)
 
 
 def leading(law: Law) -> str:

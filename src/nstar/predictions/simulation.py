@@ -9,7 +9,6 @@ import xarray as xr
 
 from nstar.costs.training import PerParamToken
 from nstar.fits.fitting import named, placed
-from nstar.noises.shared import Between
 from nstar.priors.sets import Priors, resolve
 from nstar.runs.asking import reads
 from nstar.runs.observations import Observations
@@ -58,7 +57,7 @@ def simulate(
             x[SHARED] = noise.shared(design, law)
         elif SHARED in design:
             x[SHARED] = np.asarray(design[SHARED], dtype=float)
-        elif isinstance(noise, Between) and noise.over in design:
+        elif noise.over in design:
             own = np.unique(design[noise.over], return_inverse=True)[1]
             x[SHARED] = own.astype(float)
     with jax.enable_x64(True):

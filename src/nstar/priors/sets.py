@@ -12,7 +12,7 @@ from nstar.priors import stated as prior_room
 from nstar.priors.learned import Group, learned
 from nstar.priors.record import of_runs, sources
 from nstar.runs.observations import Observations
-from nstar.types import Law, Noise, Prior
+from nstar.types import Law, Noise, Prior, of_profiles
 from nstar.verdicts import Check, Status
 
 SETS = {
@@ -150,7 +150,7 @@ def _condition(
     """Which part of the record speaks of this unknown of this law, if any."""
     over = prior_room.describe(prior)
     fitting = [c for c, group in groups.items() if group.over == over]
-    flexible = isinstance(law, Bent) or "budget" in law.inputs
+    flexible = isinstance(law, Bent) or of_profiles(law)
     straight = law
     while (inner := getattr(straight, "law", None)) is not None:  # pooled or bent
         straight, flexible = inner, flexible or isinstance(inner, Bent)

@@ -19,7 +19,7 @@ from nstar.report.deciding import MIXTURE
 from nstar.report.drawing import colour, svg
 from nstar.report.facts import Facts
 from nstar.report.tiles import density, tiles
-from nstar.types import Surface
+from nstar.types import Surface, of_profiles
 from nstar.validation.hindsight import decades
 from nstar.wording import counts, digits, flop, numbers, percent
 
@@ -210,7 +210,7 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
             of_route | {MIXTURE: colour(MIXTURE)},
         )
     for route in routes.taken:
-        if "budget" in route.fit.law.inputs:
+        if of_profiles(route.fit.law):
             album.add(
                 "profiles",
                 "Loss against tokens at every measured budget",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nstar.types import Array, Response
+from nstar.types import Array, Kind, Response
 
 
 def _exp(y: Array) -> tuple[Array, ...]:
@@ -29,13 +29,24 @@ def _split_nll(y: Array) -> tuple[Array, ...]:
     return (*_exp(y[..., 0]), y[..., 1])
 
 
-LOG_LOSS = Response("log_loss", ("L",), "log nats per token", np.log, _exp, lower=0.0)
+LOG_LOSS = Response(
+    "log_loss",
+    ("L",),
+    "log nats per token",
+    np.log,
+    _exp,
+    kind=Kind.LOSS,
+    logged=True,
+    lower=0.0,
+)
 LOG_TOKENS = Response(
     "log_tokens",
     ("D",),
     "log tokens",
     np.log,
     _exp,
+    kind=Kind.OPTIMUM,
+    logged=True,
     lower=0.0,
     scatter=0.1,
     noise="normal",
@@ -46,12 +57,13 @@ LOG_OPTIMUM = Response(
     "log parameters, log tokens",
     _stack_logs,
     _split_exp,
+    kind=Kind.OPTIMUM,
     lower=0.0,
     scatter=0.1,
     noise="correlated",
 )
 NORMALISED_LOSS = Response(  # above a baseline, so it may be negative
-    "normalised_loss", ("L",), "nats per token", np.asarray, _same
+    "normalised_loss", ("L",), "nats per token", np.asarray, _same, kind=Kind.LOSS
 )
 SUCCESSES = Response(
     "successes",
@@ -59,6 +71,8 @@ SUCCESSES = Response(
     "count",
     np.asarray,
     _same,
+    kind=Kind.COUNTS,
+    rising=True,
     lower=0.0,
     closed=True,
     whole=True,
@@ -70,6 +84,8 @@ LOG_NLL = Response(
     "log nats",
     np.log,
     _exp,
+    kind=Kind.NLL,
+    logged=True,
     lower=0.0,
     scatter=0.02,
     noise="normal",
@@ -80,6 +96,8 @@ ACCURACY = Response(
     "fraction",
     np.asarray,
     _same,
+    kind=Kind.ACCURACY,
+    rising=True,
     lower=0.0,
     upper=1.0,
     closed=True,
@@ -92,6 +110,8 @@ TASK = Response(  # the task's negative log-likelihood, and the accuracy that fo
     "log nats, fraction",
     _stack_nll,
     _split_nll,
+    kind=Kind.TASK,
+    own_noise=True,
     noise="two_steps",
     parts=(LOG_NLL, ACCURACY),
 )
@@ -101,10 +121,21 @@ METRIC = Response(
     "fraction",
     np.asarray,
     _same,
+    kind=Kind.METRIC,
     lower=0.0,
     upper=1.0,
     closed=True,
     scatter=0.01,
     noise="bounded",
 )
-LOG_FID = Response("log_fid", ("fid",), "log FID", np.log, _exp, lower=0.0, scatter=0.1)
+LOG_FID = Response(
+    "log_fid",
+    ("fid",),
+    "log FID",
+    np.log,
+    _exp,
+    kind=Kind.DISTANCE,
+    logged=True,
+    lower=0.0,
+    scatter=0.1,
+)

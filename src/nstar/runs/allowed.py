@@ -95,7 +95,7 @@ def allow(runs: Observations, name: str, response: Response) -> None:
     span = f"{'[' if response.closed else '('}{low:g}, {high:g}{']' if response.closed else ')'}"
     kind = "a whole number" if response.whole else "a number"
     hint = "; correct it or leave the row out"
-    if response.name == "log_loss":
+    if response.log_loss:
         hint = "; a normalised loss may be negative, but needs a law with response normalised_loss"
     elif high == 1 and 1 < values.max() <= 100:
         hint = "; if these are percent, divide by 100"

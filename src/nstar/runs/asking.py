@@ -12,12 +12,12 @@ from nstar.runs.allowed import (
 from nstar.runs.columns import ALIASES
 from nstar.runs.observations import Observations
 from nstar.runs.odd_losses import look_at_losses
-from nstar.types import Inputs, Law, Noise, Reads, Response
+from nstar.types import Inputs, Kind, Law, Noise, Reads, Response, of_profiles
 from nstar.verdicts import Check, Status
 
 SIZES = ("N", "D", "C")
 FLAT = 0.02  # range of a bounded metric up to which it tells hardly anything
-OPTIMA = ("log_tokens", "log_optimum")  # responses measured once a budget
+SCORED = (Kind.ACCURACY, Kind.TASK)  # shares of questions answered rightly
 
 
 class TooFew(ValueError):
@@ -42,28 +42,28 @@ def ask(
     for name in (*inputs, *response.columns):
         if name not in runs:
             raise ValueError(_missing(runs, law, name))
-    if "budget" in law.inputs:
+    if of_profiles(law):
         runs = _on_a_budget(runs)
     for name in inputs:
         require_finite(runs, name)
         require_range(runs, name)
     for name in response.columns:
         allow(runs, name, response.of(name))
-    if "samples" in law.inputs and "successes" in response.columns:
+    if response.kind is Kind.COUNTS:
         allow_successes(runs)
-    if "accuracy" in response.columns and "questions" in runs:
+    if response.kind in SCORED and "questions" in runs:
         allow_questions(runs)
     _untied(runs, response)
     _enough(runs, law)
     runs = runs.noting(
         *_constant(runs, law), *_flat(runs, response), *_not_optima(runs, response)
     )
-    if response.columns == ("L",) and response.lower == 0:
+    if response.kind is Kind.LOSS and response.lower == 0:
         runs = look_at_losses(runs)
     x = {name: runs[name] for name in inputs}
-    if "se" in runs and np.isfinite(runs["se"]).all() and response.name != "log_loss":
+    if "se" in runs and np.isfinite(runs["se"]).all() and not response.log_loss:
         x["se"] = runs["se"]
-    if "accuracy" in response.columns and "questions" in runs:
+    if response.kind in SCORED and "questions" in runs:
         x["questions"] = runs["questions"]
     y = response.link(*(runs[name] for name in response.columns))
     return runs, x, np.asarray(y, dtype=float)
@@ -77,7 +77,10 @@ def reads(law: Law, noise: Noise | None) -> tuple[str, ...]:
 
 def _untied(runs: Observations, response: Response) -> None:
     """Refuse N* and D* as two measurements where one follows from the other."""
-    if response.name != "log_optimum" or "C" not in runs:
+    if (
+        not (response.kind is Kind.OPTIMUM and len(response.columns) > 1)
+        or "C" not in runs
+    ):
         return
     product = np.log(runs["N"] * runs["D"] / runs["C"])
     if np.ptp(product) < 1e-3:
@@ -148,7 +151,7 @@ def _enough(runs: Observations, law: Law) -> None:
     priors = law.priors().items()
     unknowns = [n for n, p in priors if getattr(p, "batch_shape", None) == ()]
     needed = -(-len(unknowns) // len(law.response.columns)) + 1
-    if "budget" in law.inputs:
+    if of_profiles(law):
         needed = max(needed, 9)  # three budgets of three runs
     if len(runs) < needed:
         msg = (
@@ -174,14 +177,14 @@ def _constant(runs: Observations, law: Law) -> list[Check]:
 
 def _flat(runs: Observations, response: Response) -> list[Check]:
     """Say where a bounded metric hardly differs: at chance level, or used up."""
-    if response.name != "metric" or np.ptp(runs["metric"]) > FLAT:
+    if response.kind is not Kind.METRIC or np.ptp(runs["metric"]) > FLAT:
         return []
     detail = f"the metric differs by {np.ptp(runs['metric']):.2g} between these runs, which may all be at chance level, or all as good as the task can tell: what compute buys follows from the priors; add runs that differ, or take a harder or an easier task"
     return [Check("varied metric", Status.REVIEW, detail)]
 
 
 def _not_optima(runs: Observations, response: Response) -> list[Check]:
-    if response.name not in OPTIMA or "C" not in runs or "D" not in runs:
+    if response.kind is not Kind.OPTIMUM or "C" not in runs or "D" not in runs:
         return []
     budgets, at = np.unique(np.round(np.log10(runs["C"]), 3), return_inverse=True)
     several = [

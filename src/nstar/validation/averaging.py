@@ -17,7 +17,7 @@ from nstar.runs.observations import Observations
 from nstar.runs.reading import read_runs
 from nstar.runs.splits import Split, split
 from nstar.samplers.nuts import Settings
-from nstar.types import Law, Noise, Varying
+from nstar.types import Kind, Law, Noise, Varying
 from nstar.validation.optima import held_out_optima
 from nstar.verdicts import Check, Status
 
@@ -246,7 +246,7 @@ def _optima(fits: Sequence[Fit], part: Split) -> np.ndarray:
     """Log density of held-out optima by each law, (law, budget); of none where one is silent."""
     known = []
     for one in fits:
-        if one.law.response.columns != ("L",):
+        if one.law.response.kind is not Kind.LOSS:
             continue
         reads = ("N", "D") if isinstance(one.law, Varying) else one.law.inputs
         x = {name: part.test[name] for name in reads}

@@ -16,7 +16,7 @@ from nstar.runs.observations import Observations
 from nstar.runs.splits import Split, split
 from nstar.samplers.nuts import Settings
 from nstar.scores import LEVELS, quantiles, scores
-from nstar.types import Law, Noise, Response, Varying
+from nstar.types import Kind, Law, Noise, Response, Varying
 from nstar.validation.averaging import Component, average, evidence
 from nstar.validation.checks import check_fit
 from nstar.validation.optima import check_optima, held_out_optima
@@ -191,7 +191,7 @@ def predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarra
                 msg = f"{test.source}: the runs to predict have no column {name!r}, which the {type(law).__name__} law reads"
                 raise ValueError(msg)
             x[name] = test[name]
-    if laws[0].response.columns == ("D",):
+    if laws[0].response.tokens_only:
         pair = predict_optima(fitted, test["C"], seed=seed)
         if pair is not None:  # the law says how measured optima scatter
             return np.log(pair[1])
@@ -199,7 +199,7 @@ def predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarra
         also = {
             n: test[n]
             for n in SCATTER
-            if n in test and fitted.law.response.name == "accuracy"
+            if n in test and fitted.law.response.kind is Kind.ACCURACY
         }
         draws = respond(fitted, x | also, seed)["measured"]
     else:

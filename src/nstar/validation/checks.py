@@ -15,7 +15,7 @@ from nstar.fits.tree import MISSED
 from nstar.inference.repeated_checks import population_fits
 from nstar.plans.planning import Plan
 from nstar.predictions.distances import among, extrapolation
-from nstar.types import Scattered
+from nstar.types import Kind, Scattered, of_profiles
 from nstar.validation.misfit import structure
 from nstar.verdicts import Check, Status
 
@@ -47,9 +47,7 @@ def _own(fit: Fit) -> list[Check]:
         *_modes(fit),
         *fit.notes,
         *_priors(fit),
-        population_fits(fit)
-        if "successes" in fit.law.response.columns
-        else _misfit(fit),
+        population_fits(fit) if fit.law.response.kind is Kind.COUNTS else _misfit(fit),
         *_profiles(fit),
         *_budgets(fit),
         *check_groups(fit),
@@ -182,7 +180,7 @@ def _misfit(fit: Fit) -> Check:
 
 def _profiles(fit: Fit) -> Iterator[Check]:
     """Name the isoFLOP budgets whose minimum no run surrounds."""
-    if "budget" not in fit.law.inputs or "log_D" not in fit.draws:
+    if not of_profiles(fit.law) or "log_D" not in fit.draws:
         return
     runs = fit.runs
     outside = []
@@ -205,7 +203,7 @@ def _profiles(fit: Fit) -> Iterator[Check]:
 
 def _budgets(fit: Fit) -> Iterator[Check]:
     """Say where budgets are too few to tell how their optima scatter and bend."""
-    if "budget" in fit.law.inputs:
+    if of_profiles(fit.law):
         n, what = len(np.unique(fit.runs["budget"])), ["scatter of optima and levels"]
     elif isinstance(fit.law, Scattered):
         n, what = len(np.unique(fit.runs["C"])), ["scatter of optima"]
@@ -283,5 +281,5 @@ def _range(plan: Plan) -> list[Check]:
         f"the optimum of {C:.3g} FLOP": (1.0, r)
         for C, r in zip(plan.budgets, median, strict=True)
     }
-    optima = all(isinstance(x, Scattered) and "budget" not in x.inputs for x in laws)
+    optima = all(isinstance(x, Scattered) and not of_profiles(x) for x in laws)
     return among(plan.fit.runs, chosen, kind="optima" if optima else "runs")

@@ -6,7 +6,7 @@ import numpy as np
 
 from nstar.fits.fitting import Fit
 from nstar.predictions.distances import check_prediction, distance
-from nstar.types import Array, Surface
+from nstar.types import Array, Kind, Surface
 from nstar.verdicts import Check, Status
 
 IDLE = 0.8  # of the prior's interquartile range, from which the runs say little
@@ -68,7 +68,7 @@ def _ends(fit: Fit) -> Iterator[Check]:
 
 def _used_up(fit: Fit) -> Iterator[Check]:
     """Say where no run has left guessing, or where the best hardly err."""
-    if fit.law.response.name != "metric":
+    if fit.law.response.kind is not Kind.METRIC:
         return
     error, chance = fit.runs["metric"], getattr(fit.law, "chance", None)
     if chance is not None and error.min() > 1 - chance - NEAR:

@@ -18,7 +18,7 @@ from nstar.runs.observations import Observations
 from nstar.runs.optima import measured_optima, minima
 from nstar.runs.splits import Split
 from nstar.scores import joint_log_density, misses, scores
-from nstar.types import Allocation, Surface
+from nstar.types import Allocation, Kind, Surface
 from nstar.verdicts import Check, Status
 
 NEAR = 0.75  # decades of D about a profile's minimum that a measured optimum uses
@@ -76,7 +76,7 @@ def held_out_optima(
     laws = [one.law for one in components(fit)]
     if not all(isinstance(law, Allocation | Surface) for law in laws):
         return None
-    of_loss = laws[0].response.columns == ("L",)
+    of_loss = laws[0].response.kind is Kind.LOSS
     came = _measured(part) if of_loss else part.test
     if came is None or not {"C", "N", "D"} <= came.columns.keys():
         return None
