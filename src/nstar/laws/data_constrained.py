@@ -14,6 +14,12 @@ from nstar.laws.exponents import exponents
 from nstar.responses.scales import LOG_LOSS
 from nstar.types import Array, Cost, Inputs, Params, Prior, Response
 
+SMALLEST = 1e-290  # share of N that is fed, under exponents that nothing supports
+HARDLY_ANY = 1e-140  # ... and below which its square is no number
+NOTHING_LEFT = (
+    700.0  # e-folds of decay, beyond which a gradient is lost and nothing else
+)
+
 
 @dataclass(frozen=True)
 class DataConstrained:
@@ -95,7 +101,7 @@ class DataConstrained:
         size = params["size_share"]
         ray = (alpha * size / (beta * (1 - size))) ** (1 / alpha)
         fed = self.N0 * ray * jnp.exp(beta / alpha * jnp.log(unique / self.D0))
-        fed = jnp.minimum(fed, N)
+        fed = jnp.clip(fed, SMALLEST * N, N)
         return _decayed(fed, N, params["R_N"]), _decayed(unique, D, params["R_D"])
 
     def _fed(self) -> Chinchilla:
@@ -104,4 +110,6 @@ class DataConstrained:
 
 def _decayed(first: Array, all_of: Array, star: Array) -> Array:
     """Count what comes after the first by a value that decays."""
-    return first * (1 - star * jnp.expm1(-(all_of / first - 1) / star))
+    times = all_of / jnp.maximum(first, HARDLY_ANY * all_of)
+    left = jnp.minimum((times - 1) / star, NOTHING_LEFT)
+    return first * (1 - star * jnp.expm1(-left))
