@@ -12,8 +12,7 @@ from nstar.cli.source import get_fit
 
 if TYPE_CHECKING:
     from nstar.design.candidates import Candidates
-    from nstar.fits.fitting import Fit
-    from nstar.fits.mixture import Average
+    from nstar.fits.mixture import Posterior
 
 BY = {"regret": "saved", "variance": "variance", "entropy": "nats"}
 
@@ -252,7 +251,7 @@ def amounts(text: str | None, option: str) -> list[float]:
 
 
 def _there(
-    fit: "Fit | Average",
+    fit: "Posterior",
     pilot: float,
     file: str | None,
     available: tuple[list[float], list[float]],

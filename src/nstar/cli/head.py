@@ -9,27 +9,23 @@ from nstar.cli.source import Found
 
 def _named(found: Found, what: str) -> str:
     """Name the law or the noise; where laws are averaged, the laws and all their noises."""
-    from nstar.fits.mixture import Average, components
+    from nstar.fits.mixture import Average
 
     if what == "law" and isinstance(found.fit, Average):
         return ",".join(found.fit.names)
-    trees = [part.tree for part in components(found.fit)]
+    trees = [part.tree for part in found.fit.components]
     return ",".join(dict.fromkeys(json.loads(t.attrs[what])["name"] for t in trees))
 
 
 def _discrepancy(found: Found) -> str:
     """Say whether the law bends; where laws are averaged, whether any does."""
-    from nstar.fits.mixture import components
-
-    kinds = {part.tree.attrs.get("discrepancy") for part in components(found.fit)}
+    kinds = {part.tree.attrs.get("discrepancy") for part in found.fit.components}
     return "waves" if "waves" in kinds else "none"
 
 
 def _priors(found: Found) -> str:
     """Name the set of priors."""
-    from nstar.fits.mixture import components
-
-    return components(found.fit)[0].tree.attrs.get("prior_set", "weak")
+    return found.fit.components[0].tree.attrs.get("prior_set", "weak")
 
 
 def _weights(found: Found) -> dict[str, float]:

@@ -110,21 +110,17 @@ def _summarise(asked: Asked, prob: float, *, json: bool, out: str | None) -> Non
         require_writable(out, ".nc")
     found = get_fit(asked)
     from nstar.cli import head
-    from nstar.fits.mixture import Average
     from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
     fit = found.fit
     checks = plainly(check_fit(fit))
-    if isinstance(fit, Average):
-        each = zip(fit.names, fit.components, strict=True)
-        unknowns = {
-            f"{law}: {name}": row
-            for law, part in each
-            for name, row in _unknowns(part, prob).items()
-        }
-    else:
-        unknowns = _unknowns(fit, prob)
+    several = len(fit.components) > 1
+    unknowns = {
+        f"{law}: {name}" if several else name: row
+        for law, part in zip(fit.names, fit.components, strict=True)
+        for name, row in _unknowns(part, prob).items()
+    }
     saved = str(fit.save(out)) if out else None
     if json:
         show.as_json(

@@ -11,8 +11,7 @@ from nstar.cli.asked import Asked
 from nstar.cli.source import get_fit
 
 if TYPE_CHECKING:
-    from nstar.fits.fitting import Fit
-    from nstar.fits.mixture import Average
+    from nstar.fits.mixture import Posterior
 
 
 def add(app: typer.Typer) -> None:
@@ -123,7 +122,7 @@ def point(text: str) -> tuple[float, float]:
 
 
 def _records(
-    fit: "Fit | Average", points: list[tuple[float, float]], prob: float, seed: int
+    fit: "Posterior", points: list[tuple[float, float]], prob: float, seed: int
 ) -> list[dict[str, Any]]:
     from nstar.intervals import interval
     from nstar.predictions.prediction import loss

@@ -164,14 +164,13 @@ def sensitivity(
         raise ValueError(msg)
     found = get_fit(asked)
     from nstar.cli import head
-    from nstar.fits.mixture import components
     from nstar.predictions.distances import extrapolation
     from nstar.validation.checks import check_fit
     from nstar.validation.power_scaling import sensitivity as scale
     from nstar.validation.prior_scales import check_scales, prior_scales
     from nstar.wording import UNKNOWNS, plainly, three
 
-    (fit,) = components(found.fit)
+    (fit,) = found.fit.components
     budgets = budget or []
     made = scale(fit, budgets=budgets)
     scales = prior_scales(fit, budgets, made, prob) if budgets else []

@@ -8,15 +8,14 @@ from nstar.cli import options as o
 from nstar.cli.asked import Asked
 
 if TYPE_CHECKING:
-    from nstar.fits.fitting import Fit
-    from nstar.fits.mixture import Average
+    from nstar.fits.mixture import Posterior
     from nstar.runs.observations import Observations
 
 
 class Found(NamedTuple):
     """A fit, or an average of several, and why it is of this law."""
 
-    fit: "Fit | Average"
+    fit: "Posterior"
     reason: str
 
 

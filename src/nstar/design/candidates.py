@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from nstar.costs.cost_line import WIDENED, of_runs
-from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Posterior
 from nstar.predictions.allocating import optima
 from nstar.runs.observations import Observations
 from nstar.runs.reading import read_runs
@@ -89,7 +88,7 @@ def read(
 
 
 def grid(
-    fit: Fit | Average,
+    fit: Posterior,
     pilot: float,
     sizes: Sequence[float] = (),
     tokens: Sequence[float] = (),
@@ -103,7 +102,7 @@ def grid(
     Raises:
         ValueError: the budget is too small for any of them.
     """
-    runs, cost = components(fit)[0].runs, fit.runs.cost
+    runs, cost = fit.components[0].runs, fit.runs.cost
     N = np.array(sizes or _sizes(runs, pilot, cost))
     if len(tokens):
         pairs = np.array(list(product(N, tokens)))
@@ -124,9 +123,7 @@ def grid(
     return Candidates(n[at], d[at], C[at], np.arange(len(at)))
 
 
-def profiles(
-    fit: Fit | Average, pilot: float, sizes: Sequence[float] = ()
-) -> Candidates:
+def profiles(fit: Posterior, pilot: float, sizes: Sequence[float] = ()) -> Candidates:
     """Whole isoFLOP profiles of seven runs, or of the sizes given, within the pilot budget.
 
     Runs of a profile spread over the runs' own tokens per parameter in equal ratios.
@@ -134,7 +131,7 @@ def profiles(
     Raises:
         ValueError: no size given fits into a profile.
     """
-    runs, cost = components(fit)[0].runs, fit.runs.cost
+    runs, cost = fit.components[0].runs, fit.runs.cost
     each = len(sizes) or OF_PROFILE
     budgets = (
         np.geomspace(max(DEEP * pilot, runs["C"].min() * each), pilot, BUDGETS) / each
@@ -159,15 +156,15 @@ def profiles(
     return Candidates(N, D, cost.flop(N, D), unit)
 
 
-def usual(fit: Fit | Average, pilot: float) -> Candidates:
+def usual(fit: Posterior, pilot: float) -> Candidates:
     """Give the candidates of a fit where none are named: a grid, or optima to be measured."""
     by_size = all(
-        "N" in p.law.inputs or isinstance(p.law, Surface) for p in components(fit)
+        "N" in p.law.inputs or isinstance(p.law, Surface) for p in fit.components
     )
     return grid(fit, pilot) if by_size else measured(fit, pilot)
 
 
-def measured(fit: Fit | Average, pilot: float) -> Candidates:
+def measured(fit: Posterior, pilot: float) -> Candidates:
     """Compute-optimal points that could be measured, each by a profile of seven runs.
 
     N and D are the median of where the law expects the optimum; C is what all seven cost.

@@ -10,8 +10,7 @@ from nstar.design import policies
 from nstar.design.candidates import Candidates, usual
 from nstar.design.policies import Step
 from nstar.design.preposterior import WEIGHTS, Target, Value, joint_of, target_of
-from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose
@@ -47,7 +46,7 @@ class NextRun:
 class NextRuns:
     """A batch of runs in the order of choosing, and what the choice at the target owes it."""
 
-    fit: Fit | Average
+    fit: Posterior
     target: Target
     pilot: float  # FLOP that were there for it
     candidates: Candidates
@@ -207,7 +206,7 @@ class NextRuns:
 
 
 def next_runs(
-    fit: Fit | Average,
+    fit: Posterior,
     target: float,
     pilot: float,
     candidates: Candidates | None = None,
@@ -269,7 +268,7 @@ def next_runs(
 
 
 def one_more(
-    fit: Fit | Average,
+    fit: Posterior,
     C: float,
     prob: float = 0.9,
     *,

@@ -25,8 +25,7 @@ import numpy as np
 
 from nstar.design.candidates import Candidates
 from nstar.design.updating import Belief, Joint
-from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Posterior
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, tried
 from nstar.plans.limiting import held
@@ -89,13 +88,13 @@ class Target:
         return float(np.expm1(saved * self.falls) * self.C)
 
 
-def target_of(fit: Fit | Average, C: float, limits: Limits = ANY) -> Target:
+def target_of(fit: Posterior, C: float, limits: Limits = ANY) -> Target:
     """Work out the choice at a budget: what each size would reach under every draw."""
     cost = fit.runs.cost
     under, limits = held(fit, limits)
     N = optima(under, np.array([C]))[0][:, 0]
     none = np.empty(0)
-    if not all(isinstance(part.law, Surface) for part in components(fit)):
+    if not all(isinstance(part.law, Surface) for part in fit.components):
         return Target(C, none, none, np.empty((len(N), 0)), np.log(N), None)
     mean = choose(under, np.array([C, C * SLOPE]), cost, limits).loss.mean(axis=0)
     falls = float(np.log(SLOPE) / (mean[0] - mean[1])) if mean[1] < mean[0] else None
@@ -106,7 +105,7 @@ def target_of(fit: Fit | Average, C: float, limits: Limits = ANY) -> Target:
 
 
 def joint_of(
-    fit: Fit | Average, candidates: Candidates, target: Target, seed: int = 0
+    fit: Posterior, candidates: Candidates, target: Target, seed: int = 0
 ) -> Joint:
     """Covariances of what candidates would show with the actions' losses and log N*.
 
@@ -116,7 +115,7 @@ def joint_of(
     Raises:
         ValueError: the law's response is not one number a run, or it lacks an input.
     """
-    law = components(fit)[0].law
+    law = fit.components[0].law
     if len(law.response.columns) > 1:
         msg = f"the {type(law).__name__} law reads {' and '.join(law.response.columns)} of each run; what runs are worth is told for laws of one"
         raise ValueError(msg)

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Posterior
 from nstar.predictions.distances import check_prediction, one_loss
 from nstar.predictions.prediction import law_loss
 from nstar.verdicts import Check, Status
@@ -17,7 +17,7 @@ APART = 0.05  # relative difference of losses above which they may not be of one
 MOST = 4  # budgets that a sentence names
 
 
-def check_task(fit: Fit | Average, task: Fit, draws: xr.Dataset) -> list[Check]:
+def check_task(fit: Posterior, task: Fit, draws: xr.Dataset) -> list[Check]:
     """Ask how far the predicted runs leave the task's, and what those have shown.
 
     Args:
@@ -98,7 +98,7 @@ def _learned(task: Fit) -> Iterator[Check]:
         yield Check(f"{name} learned", Status.REVIEW if idle else Status.PASS, detail)
 
 
-def _same_loss(fit: Fit | Average, task: Fit) -> Iterator[Check]:
+def _same_loss(fit: Posterior, task: Fit) -> Iterator[Check]:
     """Hold the losses of the task's runs against what the fit says of such runs."""
     runs = task.runs
     if "N" not in runs or "D" not in runs:

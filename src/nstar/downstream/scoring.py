@@ -11,7 +11,7 @@ from nstar.downstream.checks import check_task
 from nstar.downstream.fits import curve, require_task, scattered
 from nstar.fits.fitting import Fit
 from nstar.fits.groups import in_group
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
@@ -30,7 +30,7 @@ CROSSED = 160  # draws of the loss and of the task that are all paired, for the 
 class Scores:
     """Accuracies of runs not yet made, under every draw of the loss and of the task."""
 
-    fit: Fit | Average
+    fit: Posterior
     task: Fit
     draws: xr.Dataset  # loss, nll, accuracy, measured, (draw, run); N, D, C of the runs
     shares: list[dict[str, float]]  # of each run's variance, by where it comes from
@@ -119,7 +119,7 @@ class Scores:
 
 
 def score(
-    fit: Fit | Average,
+    fit: Posterior,
     task: Fit,
     budgets: ArrayLike = (),
     *,
@@ -193,7 +193,7 @@ def _require(target: float | None, chance: float) -> None:
 
 
 def _draws(
-    fit: Fit | Average, task: Fit, N: np.ndarray, D: np.ndarray, seed: int
+    fit: Posterior, task: Fit, N: np.ndarray, D: np.ndarray, seed: int
 ) -> tuple[xr.Dataset, np.ndarray]:
     """Draws of every step, and which of the task's goes with each of the loss's."""
     made = losses_of(fit, N, D, seed=seed)

@@ -1,6 +1,6 @@
 """A fit: a law, a noise, the runs, and draws from the posterior."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -73,6 +73,37 @@ class Fit:
     seed: int
     priors: Mapping[str, Prior] = field(default_factory=dict)  # in place of the law's
     notes: tuple[Check, ...] = ()
+
+    # read as an average of one law, as every answer reads a posterior
+
+    @property
+    def components(self) -> "tuple[Fit, ...]":
+        """Itself."""
+        return (self,)
+
+    @property
+    def parts(self) -> "tuple[Fit, ...]":
+        """Itself, with all its draws."""
+        return (self,)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The law, by its class."""
+        return (type(self.straight).__name__,)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """All of it."""
+        return (1.0,)
+
+    def shared_out(self, values: np.ndarray) -> list[np.ndarray]:
+        """What was computed by draw, of the one law that there is."""
+        return [values]
+
+    def of_components(self, components: "Sequence[Fit]") -> "Fit":
+        """Return what takes its place."""
+        (fit,) = components
+        return fit
 
     @property
     def straight(self) -> Law:

@@ -91,6 +91,10 @@ class Average:
         """Part what was computed by draw into what each of `parts` has of it."""
         return np.split(values, np.cumsum([n for n in self.counts if n])[:-1])
 
+    def of_components(self, components: Sequence[Fit]) -> "Average":
+        """Return the average with others in the place of its components."""
+        return replace(self, components=tuple(components))
+
     def equal(self) -> "Average":
         """Return the same components with equal weights."""
         return replace(self, weights=(1 / len(self.names),) * len(self.names))
@@ -133,9 +137,12 @@ class Average:
         )
 
 
+type Posterior = Fit | Average  # a fit is read as an average of one
+
+
 def load(
     path: str | Path, law: Law | None = None, noise: Noise | None = None
-) -> Fit | Average:
+) -> Posterior:
     """Read a fit or an average back, identical to the one that was saved.
 
     Args:
@@ -156,11 +163,6 @@ def load(
         said["how"]["name"], Status(said["how"]["status"]), said["how"]["detail"]
     )
     return Average(tuple(parts), tuple(said["names"]), tuple(said["weights"]), how)
-
-
-def components(fit: Fit | Average) -> tuple[Fit, ...]:
-    """Return the fits that an answer is made of: itself, or those of the average."""
-    return fit.components if isinstance(fit, Average) else (fit,)
 
 
 def require_names(names: Sequence[str]) -> None:

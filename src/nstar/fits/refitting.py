@@ -6,7 +6,7 @@ from nstar.departures.bending import amplitudes
 from nstar.departures.discrepancy import Bent
 from nstar.departures.pooling import Pooled
 from nstar.fits.fitting import BENT, Fit, fit, named, unknowns
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Posterior
 from nstar.priors.record import of_published, sources
 from nstar.priors.sets import Priors, of_fit
 from nstar.progress import Tick
@@ -19,8 +19,8 @@ BRIEF = BENT._replace(draws=500, enough=400)
 
 
 def without_published(
-    given: Fit | Average, published_id: str
-) -> tuple[Fit | Average, tuple[Check, ...]]:
+    given: Posterior, published_id: str
+) -> tuple[Posterior, tuple[Check, ...]]:
     """Fit again where the priors had learned from a published fit or its re-fits.
 
     A fit under informed priors has seen the published figures it is to be compared with,
@@ -34,7 +34,7 @@ def without_published(
     source = of_published(published_id)
     used = {
         part.tree.attrs.get("prior_set", "weak") == "informed"
-        for part in components(given)
+        for part in given.components
     }
     if True not in used:
         return given, ()
@@ -44,11 +44,11 @@ def without_published(
     ids = ", ".join(sources()[source].published)
     parts = [
         part if _has_left_out(part, source) else _again(part, source)
-        for part in components(given)
+        for part in given.components
     ]
     how = (
         "were already"
-        if all(p is q for p, q in zip(parts, components(given), strict=True))
+        if all(p is q for p, q in zip(parts, given.components, strict=True))
         else "are, for this comparison,"
     )
     detail = (
@@ -56,9 +56,7 @@ def without_published(
         "not seen what it is compared with"
     )
     note = Check("priors of the comparison", Status.PASS, detail)
-    if isinstance(given, Average):
-        return replace(given, components=tuple(parts)), (note,)
-    return parts[0], (note,)
+    return given.of_components(parts), (note,)
 
 
 def _has_left_out(given: Fit, source: str) -> bool:

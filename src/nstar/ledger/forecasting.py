@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nstar.fits.fitting import Fit
 from nstar.fits.groups import in_group
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Posterior
 from nstar.ledger.foretold import Forecast, require_name, same_run, stamp
 from nstar.ledger.frozen import Frozen, kept
 from nstar.plans.planning import plan
@@ -26,7 +25,7 @@ LEAST = -1e6  # log density that is kept where no draw gives the loss any
 
 
 def forecast(
-    fit: Fit | Average,
+    fit: Posterior,
     N: float | None = None,
     D: float | None = None,
     *,
@@ -108,13 +107,13 @@ def among(runs: Observations, N: float, D: float) -> tuple[int, ...]:
     return tuple(int(row) for row in runs.rows[near])
 
 
-def require_loss(fit: Fit | Average) -> None:
+def require_loss(fit: Posterior) -> None:
     """Refuse what is no loss, or one that may be negative.
 
     Raises:
         ValueError: naming the law.
     """
-    for part in components(fit):
+    for part in fit.components:
         if not part.law.response.log_loss:
             msg = f"the {type(part.law).__name__} law predicts {part.law.response.name.replace('_', ' ')}, and a forecast is of a loss: fit a loss surface or isoFLOP profiles"
             raise ValueError(msg)
@@ -137,7 +136,7 @@ def _beyond(runs: Observations, C: float) -> float | None:
 
 
 def _density(
-    fit: Fit | Average, N: float, D: float, x: Mapping[str, float], seed: int
+    fit: Posterior, N: float, D: float, x: Mapping[str, float], seed: int
 ) -> Any:
     """Log predictive density of the log of a loss, as a function of losses (point,)."""
     cost = fit.runs.cost
@@ -153,10 +152,10 @@ def _density(
     return density
 
 
-def _basis(fit: Fit | Average, seed: int, group: str | None) -> dict[str, Any]:
+def _basis(fit: Posterior, seed: int, group: str | None) -> dict[str, Any]:
     """All that is needed to make the forecast again, of every law."""
-    runs, parts = fit.runs, components(fit)
-    weights = fit.weights if isinstance(fit, Average) else (1.0,)
+    runs, parts = fit.runs, fit.components
+    weights = fit.weights
     attrs = parts[0].tree.attrs
     return {
         "data": runs.source,

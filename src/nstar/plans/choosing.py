@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average, components, thinned
+from nstar.fits.mixture import Posterior, thinned
 from nstar.plans.actions import ANY, Limits
 from nstar.predictions.allocating import optima
 from nstar.predictions.prediction import law_loss
@@ -36,7 +36,7 @@ def tried(N: np.ndarray) -> np.ndarray:
 
 
 def choose(
-    fit: Fit | Average,
+    fit: Posterior,
     C: np.ndarray,
     cost: Cost,
     limits: Limits = ANY,
@@ -86,12 +86,12 @@ def choose(
 
 
 def _ends(
-    fit: Fit | Average, C: np.ndarray, cost: Cost, N: np.ndarray | None
+    fit: Posterior, C: np.ndarray, cost: Cost, N: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest size to try at each budget."""
     guides = C if N is not None else np.geomspace(C[0], C[-1], min(GUIDES, len(C)))
     if N is None:
-        some = [thinned(part, min(FEW, _draws(part))) for part in components(fit)]
+        some = [thinned(part, min(FEW, _draws(part))) for part in fit.components]
         N = np.concatenate([optima(part, guides, cost)[0] for part in some])
     low, high = np.nanquantile(np.log(N), [TAIL, 1 - TAIL], axis=0)
     ends = (np.interp(np.log(C), np.log(guides), e) for e in (low, high))
@@ -99,13 +99,13 @@ def _ends(
     return low / BEYOND, high * BEYOND
 
 
-def require_loss(fit: Fit | Average) -> None:
+def require_loss(fit: Posterior) -> None:
     """Refuse a fit, or an average with one, that says nothing of losses.
 
     Raises:
         ValueError: a law has no loss.
     """
-    for part in components(fit):
+    for part in fit.components:
         if not isinstance(part.law, Surface):
             msg = f"the {type(part.law).__name__} law has no loss to weigh; fit a loss surface or isoFLOP profiles{instead(part.law)}"
             raise ValueError(msg)

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from nstar.departures.discrepancy import Bent
-from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Posterior
 from nstar.plans.actions import Limits
 from nstar.runs.observations import Observations
 from nstar.types import Repeating
@@ -17,7 +16,7 @@ from nstar.wording import count
 AS_GOOD = 4.0  # epochs of nearly fresh tokens, Muennighoff et al. (2023) sec. 6
 
 
-def under(fit: Fit | Average, supply: float) -> Fit | Average:
+def under(fit: Posterior, supply: float) -> Posterior:
     """Read a fit where there are only so many unique tokens.
 
     Laws that know of repetition take the tokens beyond for seen again; others are left
@@ -27,13 +26,11 @@ def under(fit: Fit | Average, supply: float) -> Fit | Average:
         fit: a fit, or an average; of one group where it is pooled.
         supply: unique tokens there are.
     """
-    if isinstance(fit, Average):
-        parts = tuple(replace(p, law=_with(p.law, supply)) for p in fit.components)
-        return replace(fit, components=parts)
-    return replace(fit, law=_with(fit.law, supply))
+    parts = [replace(p, law=_with(p.law, supply)) for p in fit.components]
+    return fit.of_components(parts)
 
 
-def held(fit: Fit | Average, limits: Limits) -> tuple[Fit | Average, Limits]:
+def held(fit: Posterior, limits: Limits) -> tuple[Posterior, Limits]:
     """Read a fit and limits under the supply of unique tokens that the limits name.
 
     Where a law takes repeated tokens for fresh ones, a run sees each token once, or as
@@ -46,7 +43,7 @@ def held(fit: Fit | Average, limits: Limits) -> tuple[Fit | Average, Limits]:
     return under(fit, limits.unique_tokens), replace(limits, max_tokens=most)
 
 
-def check_supply(fit: Fit | Average, limits: Limits, D: float) -> list[Check]:
+def check_supply(fit: Posterior, limits: Limits, D: float) -> list[Check]:
     """Say what stands behind the repetitions of a run of D tokens, where there are some.
 
     Args:
@@ -79,9 +76,9 @@ def check_supply(fit: Fit | Average, limits: Limits, D: float) -> list[Check]:
     return [Check("repeated tokens", status, said)]
 
 
-def _unaware(fit: Fit | Average) -> list[str]:
+def _unaware(fit: Posterior) -> list[str]:
     """Names of the laws that know nothing of repetition."""
-    laws = [part.straight for part in components(fit)]
+    laws = [part.straight for part in fit.components]
     return [type(law).__name__ for law in laws if not isinstance(law, Repeating)]
 
 

@@ -9,9 +9,8 @@ import xarray as xr
 
 from nstar.departures.bending import is_bent
 from nstar.departures.discrepancy import Bent
-from nstar.fits.fitting import Fit
 from nstar.fits.groups import in_group
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Average, Posterior
 from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
@@ -43,7 +42,7 @@ class Plan:
     the limits cost; N and D are the law's own all the same.
     """
 
-    fit: Fit | Average
+    fit: Posterior
     draws: xr.Dataset
     limits: Limits = ANY  # as they were asked for
 
@@ -67,7 +66,7 @@ class Plan:
     @property
     def slope_over(self) -> tuple[float, float] | None:
         """FLOP between which the exponents are slopes; none where lines are straight."""
-        if not any(is_bent(part.law) for part in components(self.fit)):
+        if not any(is_bent(part.law) for part in self.fit.components):
             return None
         return _ends(self.fit)
 
@@ -172,7 +171,7 @@ def _cells(r: dict[str, Any]) -> list[str]:
 
 
 def plan(
-    fit: Fit | Average,
+    fit: Posterior,
     budget: float | Sequence[float] | np.ndarray,
     *,
     seed: int | None = None,
@@ -215,7 +214,7 @@ def plan(
     slopes = _exponents(ends, *(v[:, -2:] for v in line))
     N, D = N[:, :-2], D[:, :-2]
     dims = ("draw", "budget")
-    parts = components(fit)
+    parts = fit.components
     data: dict[str, Any] = {
         "N": (dims, N),
         "D": (dims, D),
@@ -250,12 +249,10 @@ def _tied(N: np.ndarray, D: np.ndarray) -> bool:
     return bool(np.allclose(np.ptp(np.log(N * D), axis=0), 0, atol=1e-6))
 
 
-def _on_edge(fit: Fit | Average, ratio: np.ndarray) -> np.ndarray:
+def _on_edge(fit: Posterior, ratio: np.ndarray) -> np.ndarray:
     """Share of all draws that bend and have their optimum at an end of their own search."""
-    parts = fit.parts if isinstance(fit, Average) else (fit,)
-    each = fit.shared_out(ratio) if isinstance(fit, Average) else [ratio]
     outside = np.zeros(ratio.shape[1])
-    for part, one in zip(parts, each, strict=True):
+    for part, one in zip(fit.parts, fit.shared_out(ratio), strict=True):
         if isinstance(part.law, Bent):
             on = allocating.on_edge(np.log(one), allocating.window(part))
             outside += np.sum(on, axis=0)
@@ -263,7 +260,7 @@ def _on_edge(fit: Fit | Average, ratio: np.ndarray) -> np.ndarray:
 
 
 def _middle(
-    fit: Fit | Average, C: np.ndarray, N: np.ndarray, D: np.ndarray
+    fit: Posterior, C: np.ndarray, N: np.ndarray, D: np.ndarray
 ) -> dict[str, Any]:
     """The run at the median of log N*."""
     run = np.exp(np.median(np.log(N), axis=0))
@@ -274,7 +271,7 @@ def _middle(
 
 
 def _losses(
-    fit: Fit | Average, C: np.ndarray, N: np.ndarray, D: np.ndarray, limits: Limits
+    fit: Posterior, C: np.ndarray, N: np.ndarray, D: np.ndarray, limits: Limits
 ) -> dict[str, Any]:
     """The run of least expected loss, its loss, each draw's least, and the regret."""
     dims = ("draw", "budget")
@@ -311,7 +308,7 @@ def _exponents(ends: np.ndarray, N: np.ndarray, D: np.ndarray) -> dict[str, Any]
     return {name: ("draw", value) for name, value in values.items()}
 
 
-def _ends(fit: Fit | Average) -> tuple[float, float]:
+def _ends(fit: Posterior) -> tuple[float, float]:
     """FLOP of the smallest and the largest run, a decade apart at least."""
     C_max = float(fit.runs["C"].max())
     return min(float(fit.runs["C"].min()), C_max / 10), C_max

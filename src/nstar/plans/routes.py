@@ -12,7 +12,7 @@ from nstar.departures.bending import amplitudes
 from nstar.departures.pooling import Pooled
 from nstar.fits.fitting import Fit, fit, named, unknowns
 from nstar.fits.kept import Kept, of_runs
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Average, Posterior
 from nstar.laws import LAWS
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.planning import Plan, plan
@@ -241,14 +241,14 @@ def _route(name: str, fit: Fit, budgets: Sequence[float], limits: Limits) -> Rou
 
 
 def of_saved(
-    saved: Fit | Average, budgets: Sequence[float], limits: Limits = ANY
+    saved: Posterior, budgets: Sequence[float], limits: Limits = ANY
 ) -> Routes:
     """Take a saved fit as the one route there is, or the laws of an average as routes.
 
     Raises:
         ValueError: the fit is of groups, of which one is to be named.
     """
-    parts = components(saved)
+    parts = saved.components
     if any(isinstance(part.law, Pooled) for part in parts):
         msg = "a pooled fit has a plan for each group: nstar plan, risk and target take --group"
         raise ValueError(msg)

@@ -15,9 +15,8 @@ import jax
 import numpy as np
 import numpyro.distributions as dist
 
-from nstar.fits.fitting import Fit
 from nstar.fits.groups import in_group
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
@@ -39,7 +38,7 @@ STEPS = 30  # of the bisection
 class Served:
     """The run of least lifetime compute that is as good as training alone would buy."""
 
-    fit: Fit | Average
+    fit: Posterior
     C: float  # FLOP of the training that sets the quality
     tokens: np.ndarray  # served over the lifetime, (draw,)
     before: tuple[float, float]  # N, D that training alone recommends
@@ -100,7 +99,7 @@ class Served:
 
 
 def serve(
-    fit: Fit | Average,
+    fit: Posterior,
     C: float,
     tokens: float | dist.Distribution,
     *,
@@ -155,7 +154,7 @@ def _demand(tokens: float | dist.Distribution, count: int, seed: int) -> np.ndar
     return demand
 
 
-def as_good(fit: Fit | Average, N: np.ndarray, D0: float, quality: float) -> np.ndarray:
+def as_good(fit: Posterior, N: np.ndarray, D0: float, quality: float) -> np.ndarray:
     """Fewest tokens that give sizes an expected loss, (size,); infinite where none do."""
     tried = D0 * np.geomspace(FEWEST, MOST, TRIED)
     sizes, tokens = (a.ravel() for a in np.meshgrid(N, tried, indexing="ij"))

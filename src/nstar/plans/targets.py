@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from nstar.fits.fitting import Fit
 from nstar.fits.groups import in_group
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Posterior
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
 from nstar.plans.limiting import check_supply, held
@@ -25,7 +24,7 @@ RARE = 0.005  # share of draws whose repair is worth a word
 class Reach:
     """When a target is reached, under every draw, by one run of each budget."""
 
-    fit: Fit | Average
+    fit: Posterior
     target: float
     chance: float
     up_to: float  # FLOP beyond which nothing was looked at
@@ -91,7 +90,7 @@ class Reach:
 
 
 def reach(
-    fit: Fit | Average,
+    fit: Posterior,
     target: float,
     chance: float = 0.9,
     *,
@@ -144,10 +143,10 @@ def reach(
     )
 
 
-def _below(fit: Fit | Average, target: float) -> float:
+def _below(fit: Posterior, target: float) -> float:
     """Probability that the target is not above the loss that nothing removes."""
     floors = []
-    for part in fit.parts if isinstance(fit, Average) else (fit,):
+    for part in fit.parts:
         count = len(next(iter(part.draws.values())))
         has = isinstance(part.law, Floored)
         floors.append(part.law.floor(part.draws) if has else np.full(count, -np.inf))

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from nstar.fits.fitting import Fit
 from nstar.fits.groups import in_group
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Average, Posterior
 from nstar.intervals import interval
 from nstar.plans import risk
 from nstar.plans.actions import ANY, Action, Limits
@@ -44,7 +43,7 @@ class Risk:
     the budget could buy.  The first action is the recommended one.
     """
 
-    fit: Fit | Average
+    fit: Posterior
     C: float  # FLOP of the budget
     actions: tuple[Action, ...]
     draws: xr.Dataset
@@ -199,7 +198,7 @@ class Risk:
 
 
 def weigh(
-    fit: Fit | Average,
+    fit: Posterior,
     C: float,
     candidates: Sequence[Action] = (),
     *,
@@ -288,7 +287,7 @@ def _planned(plan: Plan, budget: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _wasted(
-    fit: Fit | Average, spent: np.ndarray, losses: np.ndarray, limits: Limits
+    fit: Posterior, spent: np.ndarray, losses: np.ndarray, limits: Limits
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """FLOP of actions beyond what their losses need at best, (draw, action).
 

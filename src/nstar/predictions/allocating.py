@@ -11,7 +11,7 @@ from nstar.costs.cost_line import WIDENED, WIDEST, of_runs, optimum
 from nstar.departures.bending import amplitudes
 from nstar.departures.discrepancy import Bent
 from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Posterior
 from nstar.predictions.refusals import instead
 from nstar.predictions.tiling import tiled
 from nstar.samplers import density
@@ -25,7 +25,7 @@ AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
 
 
 def optima(
-    fit: Fit | Average, C: Array, cost: Cost | None = None
+    fit: Posterior, C: Array, cost: Cost | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """N* and D* on the law's line, (draw, budget) each: closed where known, else searched.
 
@@ -39,28 +39,32 @@ def optima(
     Raises:
         ValueError: the law has neither an allocation nor a loss.
     """
-    if isinstance(fit, Average):
-        return _joined(optima(part, C, cost) for part in fit.parts)
+    return _joined(_of_law(part, C, cost) for part in fit.parts)
+
+
+def _of_law(fit: Fit, C: Array, cost: Cost | None) -> tuple[np.ndarray, np.ndarray]:
     span = window(fit) if isinstance(fit.law, Bent) else WIDEST
     return _optima(fit, fit.law, C, span, cost)
 
 
-def require(fit: Fit | Average) -> None:
+def require(fit: Posterior) -> None:
     """Refuse a law that says nothing of N* and D*, before anything is worked out.
 
     Raises:
         ValueError: naming it.
     """
-    for part in components(fit):
+    for part in fit.components:
         if not isinstance(part.law, Allocation | Surface):
             msg = f"the {type(part.law).__name__} law says nothing of N* and D*{instead(part.law)}"
             raise ValueError(msg)
 
 
-def straight_optima(fit: Fit | Average, C: Array) -> tuple[np.ndarray, np.ndarray]:
+def straight_optima(fit: Posterior, C: Array) -> tuple[np.ndarray, np.ndarray]:
     """N* and D* of the law without its discrepancy, (draw, budget) each."""
-    if isinstance(fit, Average):
-        return _joined(straight_optima(part, C) for part in fit.parts)
+    return _joined(_of_straight(part, C) for part in fit.parts)
+
+
+def _of_straight(fit: Fit, C: Array) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(fit.law, Bent):
         return _optima(fit, fit.straight, C, WIDEST)
     none = np.zeros(len(next(iter(fit.draws.values()))))
@@ -144,17 +148,18 @@ def _searched(
 
 
 def measured_optima(
-    fit: Fit | Average, C: Array, *, seed: int = 0
+    fit: Posterior, C: Array, *, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """N* and D* where the optimum of a new budget would be measured, (draw, budget).
 
     None where the law, or one of an average's, does not say how measured optima scatter.
     """
-    if isinstance(fit, Average):
-        each = [measured_optima(f, C, seed=seed + i) for i, f in enumerate(fit.parts)]
-        if any(pair is None for pair in each):
-            return None
-        return _joined(pair for pair in each if pair)
+    each = [_measured(part, C, seed + i) for i, part in enumerate(fit.parts)]
+    pairs = [pair for pair in each if pair is not None]
+    return _joined(pairs) if len(pairs) == len(each) else None
+
+
+def _measured(fit: Fit, C: Array, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
     if not isinstance(fit.law, Scattered):
         return None
     law, C, random = fit.law, np.asarray(C, float), generator(seed)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Average, Posterior
 from nstar.intervals import interval
 from nstar.predictions.crossings import Crossings, check_early, crossings
 from nstar.predictions.prediction import loss
@@ -20,7 +20,7 @@ POINTS = 400
 
 
 def read(
-    fit: Fit | Average, x: Mapping[str, Array], seed: int = 0
+    fit: Posterior, x: Mapping[str, Array], seed: int = 0
 ) -> dict[str, np.ndarray]:
     """Draws of the response at named inputs, a loss or not.
 

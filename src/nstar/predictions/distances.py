@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nstar.departures.straightness import taken_as_exact
-from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Posterior
 from nstar.runs.observations import Observations
 from nstar.verdicts import Check, Status
 from nstar.wording import count
@@ -16,7 +15,7 @@ FAR = 1.0  # decades beyond the data from which an extrapolation is for review
 TOO_FAR = 2.0  # times the data's own range in decades: the data cannot support it
 
 
-def check_prediction(fit: Fit | Average, N: ArrayLike, D: ArrayLike) -> list[Check]:
+def check_prediction(fit: Posterior, N: ArrayLike, D: ArrayLike) -> list[Check]:
     """Ask how far runs to be predicted lie from those that were made.
 
     Args:
@@ -30,7 +29,7 @@ def check_prediction(fit: Fit | Average, N: ArrayLike, D: ArrayLike) -> list[Che
     return [*extrapolation(fit, C), *among(fit.runs, named)]
 
 
-def extrapolation(fit: Fit | Average, C: ArrayLike) -> list[Check]:
+def extrapolation(fit: Posterior, C: ArrayLike) -> list[Check]:
     """Judge budgets by their distance, and by what a form taken as exact owes beyond the runs.
 
     Args:
@@ -40,7 +39,7 @@ def extrapolation(fit: Fit | Average, C: ArrayLike) -> list[Check]:
     checks = [distance(fit.runs, C)]
     if np.asarray(C).max() <= fit.runs["C"].max():
         return checks
-    forms = dict.fromkeys(taken_as_exact(part.law) for part in components(fit))
+    forms = dict.fromkeys(taken_as_exact(part.law) for part in fit.components)
     return checks + [
         Check("exact form", Status.REVIEW, words) for words in forms if words
     ]

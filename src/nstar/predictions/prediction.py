@@ -1,6 +1,6 @@
 """What a fit says of runs not yet made, under every draw."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 
 from nstar.fits.fitting import Fit
 from nstar.fits.groups import in_group
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Average, Posterior
 from nstar.predictions.refusals import instead
 from nstar.predictions.tiling import filled, tiled
 from nstar.runs.observations import Observations
@@ -36,7 +36,7 @@ NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
 
 
 def loss(
-    fit: Fit | Average,
+    fit: Posterior,
     N: Array | None = None,
     D: Array | None = None,
     *,
@@ -83,7 +83,7 @@ def loss(
 
 
 def responses(
-    fit: Fit | Average,
+    fit: Posterior,
     N: Array | None = None,
     D: Array | None = None,
     *,
@@ -98,12 +98,12 @@ def responses(
     Raises:
         ValueError: as `loss` raises; the law may be of another response.
     """
-    if isinstance(fit, Average):
-        each = [responses(f, N, D, x=x, seed=seed + i) for i, f in enumerate(fit.parts)]
-        expected, measured = zip(*each, strict=True)
-        return np.concatenate(expected), np.concatenate(measured)
-    _, expected, measured = _responses(fit, _inputs(fit, N, D, x), seed)
-    return expected, measured
+    each = [
+        _responses(part, _inputs(part, N, D, x), seed + i)[1:]
+        for i, part in enumerate(fit.parts)
+    ]
+    expected, measured = zip(*each, strict=True)
+    return _joined(expected), _joined(measured)
 
 
 def _responses(fit: Fit, inputs: Inputs, seed: int) -> tuple[np.ndarray, ...]:
@@ -188,7 +188,7 @@ def _expected(law: Law, params: Any, x: Inputs, key: Array) -> Array:
     return law.expected(params, x)
 
 
-def log_density(fit: Fit | Average, runs: Observations, *, seed: int = 0) -> np.ndarray:
+def log_density(fit: Posterior, runs: Observations, *, seed: int = 0) -> np.ndarray:
     """Log predictive density of runs as they were measured, (run,).
 
     The noise's density of the response, on the law's scale, averaged over the draws:
@@ -197,9 +197,11 @@ def log_density(fit: Fit | Average, runs: Observations, *, seed: int = 0) -> np.
     Raises:
         ValueError: the runs lack what the law reads.
     """
-    if isinstance(fit, Average):
-        each = [log_density(f, runs, seed=seed) for f in fit.components]
-        return logsumexp(each, axis=0, b=np.array(fit.weights)[:, None])
+    each = [_log_density(part, runs, seed) for part in fit.components]
+    return logsumexp(each, axis=0, b=np.array(fit.weights)[:, None])
+
+
+def _log_density(fit: Fit, runs: Observations, seed: int) -> np.ndarray:
     law = fit.law
     reads = ("N", "D") if isinstance(law, Varying) else law.inputs
     x = _inputs(fit, None, None, {name: runs[name] for name in reads if name in runs})
@@ -212,19 +214,20 @@ def log_density(fit: Fit | Average, runs: Observations, *, seed: int = 0) -> np.
     return logsumexp(each, axis=0) - np.log(len(each))
 
 
-def loss_each(fit: Fit | Average, N: Array, D: Array) -> np.ndarray:
+def loss_each(fit: Posterior, N: Array, D: Array) -> np.ndarray:
     """Loss where every draw has runs of its own: N, D and the answer are (draw, point)."""
-    if isinstance(fit, Average):
-        each = zip(fit.parts, fit.shared_out(N), fit.shared_out(D), strict=True)
-        return np.concatenate([loss_each(*one) for one in each])
-    return _law_loss(fit, N, D, 0)
+    each = zip(fit.parts, fit.shared_out(N), fit.shared_out(D), strict=True)
+    return _joined([_law_loss(*one, 0) for one in each])
 
 
-def law_loss(fit: Fit | Average, N: Array, D: Array) -> np.ndarray:
+def law_loss(fit: Posterior, N: Array, D: Array) -> np.ndarray:
     """Loss of runs (N, D), (point,) each, without any scatter: (draw, point)."""
-    if isinstance(fit, Average):
-        return np.concatenate([law_loss(part, N, D) for part in fit.parts])
-    return _law_loss(fit, N, D, None)
+    return _joined([_law_loss(part, N, D, None) for part in fit.parts])
+
+
+def _joined(each: Sequence[np.ndarray]) -> np.ndarray:
+    """Draws of every law, one after the other; large ones are not copied for nothing."""
+    return each[0] if len(each) == 1 else np.concatenate(each)
 
 
 def _law_loss(fit: Fit, N: Array, D: Array, of_draws: int | None) -> np.ndarray:

@@ -7,8 +7,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Average, Posterior
 from nstar.samplers import density
 from nstar.types import Array, Kind, Law
 
@@ -28,7 +27,7 @@ def leading(law: Law) -> str:
     return next((name for name in LEADING if name in law.inputs), law.inputs[0])
 
 
-def respond(fit: Fit | Average, x: Mapping[str, Array], seed: int = 0) -> xr.Dataset:
+def respond(fit: Posterior, x: Mapping[str, Array], seed: int = 0) -> xr.Dataset:
     """Predict the response of a law at inputs of your choice.
 
     For laws of one column that is no loss, such as an error against compute

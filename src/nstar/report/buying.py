@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Posterior
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose
 from nstar.plans.limiting import held
@@ -46,7 +45,7 @@ class Line:
         ]
 
 
-def bought(fit: Fit | Average, budgets: Sequence[float], limits: Limits = ANY) -> Line:
+def bought(fit: Posterior, budgets: Sequence[float], limits: Limits = ANY) -> Line:
     """Follow the recommended run from the middle of the runs to beyond the budgets.
 
     The loss has no run noise in it.

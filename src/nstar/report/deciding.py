@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Average, Posterior
 from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.planning import Plan, plan
@@ -52,7 +51,7 @@ class Decision:
 
 def decided(
     routes: Routes,
-    believed: Fit | Average | None,
+    believed: Posterior | None,
     limits: Limits = ANY,
     weighted: str = "",
 ) -> Decision:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from nstar.cores import side_by_side
 from nstar.design.piloting import one_more
 from nstar.fits.kept import Kept, of_fit
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Average
 from nstar.ledger.entries import Ledger
 from nstar.ledger.verification import Record, track_record
 from nstar.ledger.verification import as_json as told_beforehand
@@ -245,7 +245,7 @@ def _next(
     weights = getattr(believed, "weights", ())
     made_of = [
         "next",
-        [of_fit(part) for part in components(believed)],
+        [of_fit(part) for part in believed.components],
         weights,
         C,
         prob,

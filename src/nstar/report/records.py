@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average, thinned
+from nstar.fits.mixture import Posterior, thinned
 from nstar.intervals import credible_level, interval
 from nstar.plans.routes import Route, Routes
 from nstar.predictions.allocating import optima
@@ -84,7 +84,7 @@ def published(held: Comparison, prob: float) -> dict[str, Any]:
     }
 
 
-def released(fit: Fit | Average, C: float, prob: float) -> list[dict[str, Any]]:
+def released(fit: Posterior, C: float, prob: float) -> list[dict[str, Any]]:
     """Released language models of about the budget's compute, beside N* at their own.
 
     `level` is the probability of the smallest of our intervals of N* that holds the
@@ -120,9 +120,9 @@ def released(fit: Fit | Average, C: float, prob: float) -> list[dict[str, Any]]:
     ]
 
 
-def _fewer(fit: Fit | Average) -> list[Fit]:
+def _fewer(fit: Posterior) -> list[Fit]:
     """Each law with its share of a thousand draws."""
-    parts = fit.parts if isinstance(fit, Average) else (fit,)
+    parts = fit.parts
     counts = np.array([len(next(iter(part.draws.values()))) for part in parts])
     keep = np.maximum(counts * min(DRAWS / counts.sum(), 1.0), 1).astype(int)
     return [thinned(part, int(n)) for part, n in zip(parts, keep, strict=True)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nstar.fits.fitting import Fit, fit, named
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Average, Posterior
 from nstar.predictions.allocating import measured_optima as predict_optima
 from nstar.predictions.prediction import loss as predict_loss
 from nstar.predictions.responding import SCATTER, leading, respond, responds
@@ -30,13 +30,13 @@ class Outcome:
     """What a fit of the training runs said of the others."""
 
     split: Split
-    fit: Fit | Average
+    fit: Posterior
     draws: np.ndarray  # response with run noise on the law's scale, (draw, run)
 
     @property
     def response(self) -> Response:
         """What the law, or every law averaged, predicts."""
-        return components(self.fit)[0].law.response
+        return self.fit.components[0].law.response
 
     @property
     def truth(self) -> np.ndarray:
@@ -79,7 +79,7 @@ class Outcome:
         if not isinstance(self.fit, Average):
             return {}
 
-        def scored(fit: Fit | Average) -> dict[str, Any]:
+        def scored(fit: Posterior) -> dict[str, Any]:
             return scores(predicted(fit, self.split.test, fit.seed), truth)
 
         laws = dict(zip(self.fit.names, self.fit.components, strict=True))
@@ -100,7 +100,7 @@ class Outcome:
             low, high = quantiles(self.draws, level)
             table |= {f"{(1 - level) / 2:g}": low, f"{(1 + level) / 2:g}": high}
         test, unlink = self.split.test, self.response.unlink
-        laws = [part.law for part in components(self.fit)]
+        laws = [part.law for part in self.fit.components]
         reads = [name for law in laws for name in law.inputs if name != "budget"]
         shown = dict.fromkeys(("C", "N", "D", *reads, *self.response.columns))
         return [
@@ -181,9 +181,9 @@ def usual_along(
     return leading(found)
 
 
-def predicted(fitted: Fit | Average, test: Observations, seed: int) -> np.ndarray:
+def predicted(fitted: Posterior, test: Observations, seed: int) -> np.ndarray:
     """Draws of the response of held-out runs, each with the inputs of its own row."""
-    laws = [part.law for part in components(fitted)]
+    laws = [part.law for part in fitted.components]
     x = {}
     for law in laws:
         for name in ("N", "D") if isinstance(law, Varying) else law.inputs:

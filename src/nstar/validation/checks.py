@@ -10,7 +10,7 @@ from nstar.departures.bent_lines import READ
 from nstar.fits.diagnostics import E_BFMI, ESS, RHAT, in_necks, place
 from nstar.fits.fitting import Fit
 from nstar.fits.groups import check_groups
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Average, Posterior
 from nstar.fits.tree import MISSED
 from nstar.inference.repeated_checks import population_fits
 from nstar.plans.planning import Plan
@@ -27,9 +27,9 @@ EDGE = (
 )
 
 
-def check_fit(fit: Fit | Average) -> list[Check]:
+def check_fit(fit: Posterior) -> list[Check]:
     """Hold the sampler, the priors and the law against the runs; each law by its name."""
-    notes = dict.fromkeys(note for part in components(fit) for note in part.runs.notes)
+    notes = dict.fromkeys(note for part in fit.components for note in part.runs.notes)
     if not isinstance(fit, Average):
         return [*_own(fit), *notes]
     each = [
@@ -275,7 +275,7 @@ def _edge(plan: Plan) -> Iterator[Check]:
 
 def _range(plan: Plan) -> list[Check]:
     """Say where the recommended run leaves the tokens per parameter that were run."""
-    laws = [part.law for part in components(plan.fit)]
+    laws = [part.law for part in plan.fit.components]
     median = plan.draws["tokens_per_parameter"].median("draw").to_numpy()
     chosen = {
         f"the optimum of {C:.3g} FLOP": (1.0, r)

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Posterior
 from nstar.fits.refitting import without_published
 from nstar.intervals import credible_level, interval
 from nstar.plans.planning import Plan, plan
@@ -99,7 +98,7 @@ class Comparison:
 
 
 def compare(
-    fit: Fit | Average,
+    fit: Posterior,
     published_id: str | PublishedFit,
     budgets: float | Sequence[float],
     *,

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average, components
+from nstar.fits.mixture import Posterior
 from nstar.predictions.allocating import measured_optima as predict_optima
 from nstar.runs.observations import Observations
 from nstar.runs.optima import measured_optima, minima
@@ -58,9 +57,7 @@ class Optima:
         }
 
 
-def held_out_optima(
-    fit: Fit | Average, part: Split, draws: np.ndarray
-) -> Optima | None:
+def held_out_optima(fit: Posterior, part: Split, draws: np.ndarray) -> Optima | None:
     """Measured optima of the budgets that a split holds out, and what a fit says of them.
 
     A budget of which some runs were learned from is left out.
@@ -73,7 +70,7 @@ def held_out_optima(
     Returns:
         None where no budget has a minimum inside its runs, or the law says nothing of it.
     """
-    laws = [one.law for one in components(fit)]
+    laws = [one.law for one in fit.components]
     if not all(isinstance(law, Allocation | Surface) for law in laws):
         return None
     of_loss = laws[0].response.kind is Kind.LOSS

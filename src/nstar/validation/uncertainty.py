@@ -6,7 +6,7 @@ import numpy as np
 
 from nstar.departures.bending import is_bent
 from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average
+from nstar.fits.mixture import Posterior
 from nstar.predictions.prediction import loss
 from nstar.types import Array
 
@@ -15,7 +15,7 @@ TAIL = 0.005  # at either end of the draws that counts as its quantile
 
 
 def decompose(
-    fit: Fit | Average, N: Array, D: Array, *, seed: int = 0
+    fit: Posterior, N: Array, D: Array, *, seed: int = 0
 ) -> dict[str, np.ndarray]:
     r"""Share each source has in the variance of a run's log loss, (point,) each.
 
@@ -37,14 +37,12 @@ def decompose(
     Raises:
         ValueError: the law has no loss, or N and D are not positive.
     """
-    if isinstance(fit, Average):
-        each = [_parts(part, N, D, seed) for part in fit.parts]
-        parts = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+    each = [_parts(part, N, D, seed) for part in fit.parts]
+    parts = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+    if len(each) > 1:
         means = [np.mean(sum(one.values()), axis=0) for one in each]
         parts["law"] = np.repeat(means, [len(one["noise"]) for one in each], axis=0)
         parts["parameters"] = parts["parameters"] - parts["law"]
-    else:
-        parts = _parts(fit, N, D, seed)
     shares = _shares(parts)
     return {name: shares.get(name, np.zeros_like(shares["noise"])) for name in SOURCES}
 
