@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import REPO
+from nstar import types
 
 TOOLS = Path(sys.executable).parent
 
@@ -102,3 +103,22 @@ def test_readme_examples_run(tmp_path, monkeypatch, llama3):
     for block in blocks():
         exec(compile(block, "README.md", "exec"), shared)  # noqa: S102  our own README
     assert Path("ladder.nc").is_file()
+
+
+def test_the_page_of_laws_names_every_member_and_kind():
+    """Tables of docs/laws.md: what protocols have, and the kinds that there are."""
+    page = (REPO / "docs" / "laws.md").read_text(encoding="utf-8")
+    cells = [row.split("|")[1] for row in page.splitlines() if row.startswith("| ")]
+    shown = {n for cell in cells for n in re.findall(r"`(\w+)", cell)}
+    protocols = [v for v in vars(types).values() if getattr(v, "_is_protocol", False)]
+    members = {
+        n
+        for p in protocols
+        if p.__module__ == types.__name__
+        for n in p.__protocol_attrs__
+    }
+    of_bends = {"summed", "drawn", "leads", "settled", "lead", "looked"}
+    of_costs = {"flop", "tokens", "params"}
+    assert shown == members - of_bends - of_costs
+    kinds = {kind.strip() for cell in cells for kind in cell.split(",")}
+    assert {str(kind) for kind in types.Kind} - {"nll"} <= kinds
