@@ -41,9 +41,13 @@ def sampled(runs: Any, law: str, draws: int, seed: int) -> dict[str, Any]:
     from arviz_stats.base import array_stats
 
     import nstar
-    from nstar.fits import fitting
 
-    usual = fitting.LINE if law == "isoflop" else fitting.BENT
+    try:
+        from nstar.fits import attempts
+    except ImportError:  # of an older commit
+        from nstar.fits import fitting as attempts
+
+    usual = attempts.LINE if law == "isoflop" else attempts.BENT
     settings = usual._replace(draws=draws, target_accept=0.95)
     if "enough" in settings._fields:
         settings = settings._replace(enough=0)

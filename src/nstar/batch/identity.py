@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nstar.batch.manifest import Sampler
-from nstar.fits import batches, certificates, diagnostics, fitting
+from nstar.fits import attempts, batches, certificates, diagnostics
 from nstar.fits.fitting import named
 from nstar.fits.tree import spec
 from nstar.laws import LAWS
@@ -79,7 +79,7 @@ def of_model(
             "noise": spec(scatter, {n: type(v) for n, v in NOISES.items()}),
             "discrepancy": discrepancy
             if discrepancy == "none"
-            else [discrepancy, fitting.BENT, fitting.RETRY_BENT],
+            else [discrepancy, attempts.BENT, attempts.RETRY_BENT],
             "priors": priors.name,
             "own": own,
             "without": priors.without,
@@ -96,7 +96,10 @@ def of_sampler(sampler: Sampler) -> str:
             "draws": sampler.draws,
             "precision": sampler.precision,
             "weights": [importance.FEW, importance.MANY, batches.MOST],
-            "nuts": [batches.SHORT, batches.LONG],
+            "nuts": [
+                *(attempts.USUAL, attempts.LINE, attempts.COUNTS, attempts.SIGMOID),
+                *(attempts.RETRY, attempts.JUST_ENOUGH, attempts.DEPTH),
+            ],
             "gates": [
                 certificates.K_HAT,
                 sorted(certificates.SKEW.values()),

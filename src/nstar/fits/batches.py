@@ -19,9 +19,10 @@ from nstar.departures.bending import is_bent
 from nstar.departures.discrepancy import Bent
 from nstar.departures.straightness import taken_as_exact
 from nstar.fits import certificates
+from nstar.fits.attempts import attempts_among_many
 from nstar.fits.certificates import Certificate
 from nstar.fits.decisions import decisions
-from nstar.fits.fitting import BENT, RETRY_BENT, Problem
+from nstar.fits.fitting import Problem
 from nstar.fits.waiting import (
     Asked,
     Task,
@@ -38,17 +39,13 @@ from nstar.progress import Tick, progress
 from nstar.runs.observations import Observations
 from nstar.samplers import density, nuts
 from nstar.samplers.devices import filled
-from nstar.samplers.nuts import USUAL, Settings
+from nstar.samplers.nuts import Settings
 from nstar.types import Labelled, Law, Noise
 from nstar.verdicts import Check, Status
 
 OF_BUDGET = ("log_N", "log_D", "L", "metric")  # answers that budgets have
-SHORT = USUAL._replace(enough=450)  # a little more than the gates ask for
 MOST = 20  # unknowns that importance sampling is tried with
 KEPT = 400  # draws of each fit
-LONG = SHORT._replace(
-    warmup=500, target_accept=0.98, max_tree_depth=7
-)  # who passes needs 5
 
 
 @dataclass(frozen=True)
@@ -174,8 +171,7 @@ def _fitted(
     """Draws of each fit's unknowns, (fit, draw, ...), and its certificate."""
     shapes = {n: (len(chunk), asked.draws, *v.shape[1:]) for n, v in prior.items()}
     params = {n: np.full(shape, np.nan) for n, shape in shapes.items()}
-    bent = isinstance(chunk[0].problem.law, Bent)  # as `fit` samples such a law
-    tries = (BENT, RETRY_BENT) if bent else (SHORT, LONG)
+    tries = attempts_among_many(chunk[0].problem.law)
     judged = [certificates.failed("too many unknowns for weights")] * len(chunk)
     if sum(v[0].size for v in prior.values()) <= MOST:
         judged = by_weights(chunk, asked, prior, params)

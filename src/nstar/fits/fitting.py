@@ -12,9 +12,10 @@ import numpy as np
 import xarray as xr
 
 from nstar.departures.bending import bend, bendable, is_bent, straight
-from nstar.departures.discrepancy import DISCREPANCIES, Bent
+from nstar.departures.discrepancy import DISCREPANCIES
 from nstar.departures.pooling import Pooled, pooled, together
 from nstar.fits import store
+from nstar.fits.attempts import attempts
 from nstar.fits.diagnostics import Diagnostics, diagnose
 from nstar.fits.tree import build
 from nstar.laws.spelled import law_of
@@ -29,7 +30,7 @@ from nstar.runs.observations import Observations
 from nstar.runs.reading import read_runs
 from nstar.samplers import nuts
 from nstar.samplers.density import Data
-from nstar.samplers.nuts import ENOUGH, USUAL, Settings
+from nstar.samplers.nuts import Settings
 from nstar.types import (
     SHARED,
     Centred,
@@ -45,16 +46,6 @@ from nstar.verdicts import Check, Status
 
 if TYPE_CHECKING:
     import pandas as pd
-
-RETRY = USUAL._replace(warmup=500, target_accept=0.99, enough=2 * ENOUGH)
-# of a line of optima that bends: at less some chains stray
-LINE = USUAL._replace(warmup=300, target_accept=0.95)
-# of populations of problems: few models leave a neck in how they scatter
-COUNTS = USUAL._replace(warmup=300, target_accept=0.99)
-# ceiling and curve trade off along a narrow ridge
-SIGMOID = RETRY._replace(target_accept=0.98)
-BENT = USUAL._replace(target_accept=0.85)  # led, and so well scaled
-RETRY_BENT = BENT._replace(target_accept=0.95, pilot=500, enough=2 * ENOUGH)
 
 
 @dataclass(frozen=True)
@@ -226,11 +217,7 @@ def fit(
             )
     with jax.enable_x64(True):
         p = problem(runs, law, noise, priors, discrepancy, pool)
-        surface = isinstance(p.law, Bent)
-        usual = BENT if surface else LINE if is_bent(p.law) else USUAL
-        usual = COUNTS if p.law.response.whole else usual
-        usual = SIGMOID if p.law.response.fraction else usual
-        again = RETRY_BENT if surface else RETRY
+        usual, again = attempts(p.law)
 
         def attempt(settings: Settings, *more: Check) -> Fit:
             draws = nuts.sample(p.law, p.noise, p.chosen, p.data, seed, settings, tick)

@@ -5,7 +5,8 @@ from dataclasses import replace
 from nstar.departures.bending import amplitudes
 from nstar.departures.discrepancy import Bent
 from nstar.departures.pooling import Pooled
-from nstar.fits.fitting import BENT, Fit, fit, named, unknowns
+from nstar.fits.attempts import BENT
+from nstar.fits.fitting import Fit, fit, named, unknowns
 from nstar.fits.mixture import Posterior
 from nstar.priors.record import of_published, sources
 from nstar.priors.sets import Priors, of_fit
