@@ -31,6 +31,13 @@ from nstar.validation.optima import (
 from nstar.verdicts import Status
 
 
+def fit_of(law, **more):
+    """As much of a fit as is read of it."""
+    fit = SimpleNamespace(law=law, **more)
+    fit.components = fit.parts = (fit,)
+    return fit
+
+
 def test_scores_of_a_normal_forecast_are_its_closed_forms(rng):
     """CRPS of a standard normal at y (Gneiting & Raftery 2007, eq. 21 ff.)."""
     draws = rng.normal(size=(40_000, 3))
@@ -151,7 +158,7 @@ def test_optima_of_a_surface_are_scored_as_they_are_measured(rng):
         x | {"L": np.exp(exact + sigma * rng.normal(size=exact.size))}
     )
     draws = exact + sigma * rng.normal(size=(2000, exact.size))
-    fit = SimpleNamespace(law=LAWS["chinchilla"](), seed=0)
+    fit = fit_of(LAWS["chinchilla"](), seed=0)
     part = Split(1.0, test.take(np.zeros(len(test), dtype=bool)), test)
     right = Outcome(part, fit, draws)._optima()
     assert len(right["budgets"]) >= 3
@@ -183,7 +190,7 @@ def test_intervals_far_too_wide_are_for_review(monkeypatch):
         test = nstar.read_runs({"C": C, "N": np.sqrt(C / 120), "L": np.full(12, 3.0)})
         middle = np.log(3.0) + 0.01 * rng.normal(size=12)
         draws = middle + 0.01 * width * rng.normal(size=(4000, 12))
-        fit = SimpleNamespace(law=SimpleNamespace(response=LOG_LOSS))
+        fit = fit_of(SimpleNamespace(response=LOG_LOSS))
         part = SimpleNamespace(test=test, train=test, decades=1.0)
         (check,) = check_backtest([Outcome(part, fit, draws)])
         verdicts.append((check.status, "wider than they need be" in check.detail))
@@ -197,7 +204,7 @@ def invented(misses):
     )
     draws = np.log(3.0) + 0.01 * np.random.default_rng(0).normal(size=(500, 8))
     draws[:, :misses] -= 0.05
-    fit = SimpleNamespace(law=SimpleNamespace(response=LOG_LOSS))
+    fit = fit_of(SimpleNamespace(response=LOG_LOSS))
     return Outcome(split_of(test), fit, draws)
 
 
