@@ -106,6 +106,7 @@ if __name__ == "__main__":
     file = folder / "calibration.json"
     kept = json.loads(file.read_text())["laws"] if file.exists() else []
     records = {r["law"]: r for r in kept}
+    document = {"seed": options.seed, "laws": list(records.values())}
     for law in options.law or NAMES:
         if law in records and records[law]["replicates"] >= options.least:
             continue
