@@ -177,11 +177,11 @@ def _fitted(
         judged = by_weights(chunk, asked, prior, params)
     for i, task in enumerate(chunk):
         if not judged[i].passed:
-            own, certificate = _by_nuts(task, asked, prior, tries)
+            draws, certificate = _by_nuts(task, asked, prior, tries)
             judged[i] = certificate._replace(k_hat=judged[i].k_hat)
-            last = len(next(iter(own.values()))) - 1
+            last = len(next(iter(draws.values()))) - 1
             picked = np.linspace(0, last, asked.draws).astype(int)
-            for name, values in own.items():
+            for name, values in draws.items():
                 params[name][i] = values[picked]
     lost = [i for i, certificate in enumerate(judged) if not certificate.passed]
     for values in params.values():
@@ -199,16 +199,16 @@ def _by_nuts(
     p, data = task.problem, task.given[2]
     for settings in tries:
         key = jax.random.key(number(task, asked.seed))
-        made = nuts.sample(p.law, p.noise, p.chosen, data, key, settings, prior=prior)
-        judged = made.posterior | _decided(task, made.posterior, asked)
+        chains = nuts.sample(p.law, p.noise, p.chosen, data, key, settings, prior=prior)
+        judged = chains.posterior | _decided(task, chains.posterior, asked)
         last = settings is tries[-1]  # and so a few are let pass, as `fit` does
         certificate = certificates.by_draws(
-            judged, made.stats, necks=last and is_bent(p.law)
+            judged, chains.stats, necks=last and is_bent(p.law)
         )
         if certificate.passed:
             break
     return {
-        n: v.reshape(-1, *v.shape[2:]) for n, v in made.posterior.items()
+        n: v.reshape(-1, *v.shape[2:]) for n, v in chains.posterior.items()
     }, certificate
 
 

@@ -58,15 +58,15 @@ def pick(
         given.law,
         given.noise if noise is None else named(given.straight, noise)[1],
     )
-    asked = (
+    stated = (
         prior_sets.of_fit(given.tree.attrs, given.priors) if priors is None else priors
     )
     if noise is not None:
-        asked = prior_sets.as_set(asked).only({*unknowns(law, new)})
+        stated = prior_sets.as_set(stated).only({*unknowns(law, new)})
     if is_reweighted(given) or given.diagnosis.trouble:
         return None  # weights cannot mend chains that are not to be believed
     with jax.enable_x64(True):
-        chosen, attrs, notes = prior_sets.resolve(asked, law, new, given.runs)
+        chosen, attrs, notes = prior_sets.resolve(stated, law, new, given.runs)
         if not set(unknowns(law, new)) <= set(unknowns(law, given.noise)):
             return None
         log_weights = _of_priors(given, new, chosen)
@@ -158,11 +158,11 @@ def _of_noises(given: Fit, new: Noise) -> np.ndarray:
 
 def _efficiency(given: Fit) -> float:
     """Effective draws of the fit's worst unknown for each draw it has, one at most."""
-    found = given.diagnosis
+    chains = given.diagnosis
     count = (
         given.tree["posterior"].sizes["chain"] * given.tree["posterior"].sizes["draw"]
     )
-    return min(min(found.ess_bulk, found.ess_tail) / count, 1.0)
+    return min(min(chains.ess_bulk, chains.ess_tail) / count, 1.0)
 
 
 def _picked(given: Fit, at: np.ndarray, lost: set[str]) -> xr.DataTree:

@@ -30,24 +30,24 @@ def by_weights(
     else:
         starts = np.stack([t.near for t in chunk])
         at, more = search.prepare_each(skeleton, given, starts)
-    found = [certificates.failed("more than two modes")] * len(chunk)
+    judged = [certificates.failed("more than two modes")] * len(chunk)
     left = [i for i in range(len(chunk)) if not more[i]]
     for counts in (importance.FEW, importance.MANY):
         if not left:
             break
-        parts, own = jax.tree.map(
+        parts, pairs = jax.tree.map(
             lambda a, which=left: np.asarray(a)[which], (given, at)
         )
         parts = filled(parts, size_of(len(left), asked.sizes))
         energies = search.energies_of(skeleton, parts, x64=asked.precision == "float64")
-        lots = importance.weighed(energies, counts, own, [numbers[i] for i in left])
+        lots = importance.weighed(energies, counts, pairs, [numbers[i] for i in left])
         picked = []
         for i, u, log_weights in zip(left, *lots, strict=True):
-            found[i], smooth = certificates.of_lot(u, log_weights)
+            judged[i], smooth = certificates.of_lot(u, log_weights)
             rng = np.random.default_rng([numbers[i], 1])
             picked.append(u[certificates.resampled(smooth, asked.draws, rng)])
         named = importance.named(skeleton, parts, np.stack(picked))
         for name, values in named.items():
             params[name][left] = values
-        left = [i for i in left if not found[i].passed]
-    return found
+        left = [i for i in left if not judged[i].passed]
+    return judged

@@ -138,7 +138,7 @@ def _fitted(mode: modes.Mode, u: np.ndarray, log_weight: np.ndarray) -> modes.Mo
     z = np.linalg.solve(mode.width, np.swapaxes(u - mode.at[:, None], 1, 2))
     mean = z @ weight[..., None]  # (fit, unknown, 1)
     off = z - mean
-    own = off * weight[:, None] @ np.swapaxes(off, 1, 2)
-    own = (count * own + size * np.eye(size)) / (count + size)
+    covariance = off * weight[:, None] @ np.swapaxes(off, 1, 2)
+    covariance = (count * covariance + size * np.eye(size)) / (count + size)
     at = mode.at + (mode.width @ mean)[..., 0]
-    return modes.Mode(at, mode.width @ np.linalg.cholesky(own))
+    return modes.Mode(at, mode.width @ np.linalg.cholesky(covariance))

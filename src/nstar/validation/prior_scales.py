@@ -75,12 +75,12 @@ def prior_scales(
             wider = widened(priors[name], factor)
             if wider is None:
                 continue
-            asked = chosen | {name: wider}
-            if picked := pick(fit, priors=asked):
+            changed = chosen | {name: wider}
+            if picked := pick(fit, priors=changed):
                 draws = usual.isel(draw=picked.at)
                 answers.append(_scaled(name, factor, draws, prob, "weighed anew"))
             elif refit:
-                other = again(fit, priors=asked, brief=True)
+                other = again(fit, priors=changed, brief=True)
                 trouble, how = other.diagnosis.trouble, "fitted again"
                 how = f"{how}, with {trouble}" if trouble else how
                 draws = plan(other, budgets, brief=True).draws
