@@ -10,7 +10,6 @@ writes the table and rank histograms to benchmarks/results/calibration.{json,svg
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import nstar
+from commits import commit
 from nstar.laws import LAWS
 from nstar.validation.calibration import READ, Ranks, calibrate, power
 
@@ -31,17 +31,6 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 from designs import BENT, DESIGNS, bent  # noqa: E402  the designs the tests use
 
 NAMES = [*LAWS, *(f"{name} bent" for name in (*BENT, "coupled"))]
-
-
-def commit() -> str:
-    """The commit that the figures are of, with a plus where files differ from it."""
-    answer = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+"],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-    )
-    return answer.stdout.strip()
 
 
 def record(name: str, ranks: Ranks, seconds: float, replicates: int) -> dict:

@@ -7,7 +7,6 @@ rises with compute, and for too many where it falls.  Writes
 benchmarks/results/optima_slopes.md.
 """
 
-import subprocess
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 import nstar
+from commits import commit
 from ladders import ladders
 
 FOLDER = Path(__file__).parent
@@ -60,14 +60,6 @@ def slopes(C: np.ndarray, D: np.ndarray) -> Slopes:
     return Slopes(
         len(x), float(np.ptp(x)), low, high, 2 * parabola[0], 2 * variance**0.5
     )
-
-
-def commit() -> str:
-    """The commit that the figures are of."""
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(
-        command, cwd=FOLDER, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def main() -> None:
