@@ -96,8 +96,12 @@ def named(skeleton: Skeleton, problems: Any, u: np.ndarray) -> dict[str, np.ndar
 
 
 def _shocks(seed: int, count: int, size: int) -> np.ndarray:
-    """Draw from the standard multivariate Student-t, (draw, unknown)."""
-    random = np.random.default_rng(seed)
+    """Draw from the standard multivariate Student-t, (draw, unknown).
+
+    The number of draws is part of the seed, so that a large lot does not begin with the
+    small one that it is to confirm.
+    """
+    random = np.random.default_rng([seed, count])
     z = random.standard_normal((count, size))
     return z * np.sqrt(FREEDOM / random.chisquare(FREEDOM, (count, 1)))
 
