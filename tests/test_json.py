@@ -2,7 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
+
+from nstar import load
 
 INTERVAL = {"median": float, "lower": float, "upper": float}
 CHECKS = [{"name": str, "status": str, "detail": str}]
@@ -724,6 +727,10 @@ def test_fit(document, tmp_path):
     told = document("fit", "llama3_optima", "--out", file)
     hold(SUMMARY, told)
     assert told["saved"] == str(file)
+    saved = load(file).draws["alpha1"]
+    alpha1 = told["unknowns"]["alpha1"]
+    assert alpha1["mean"] == pytest.approx(saved.mean(), rel=1e-9)
+    assert alpha1["upper"] == pytest.approx(np.quantile(saved, 0.95), rel=1e-9)
 
 
 def test_predict(document, fits):
