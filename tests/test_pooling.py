@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from scipy import stats
 
 import nstar
 from conftest import BRIEF, FALSE_ALARM
@@ -229,6 +230,45 @@ def test_posterior_of_a_normal_hierarchy_is_its_closed_form(spread, rng):
     for i, name in enumerate(NAMES):
         own = posterior["mu_by_group"].sel(group=name).to_numpy()
         assert_moments(own, mean[i + 1], np.sqrt(cov[i + 1, i + 1]))
+
+
+@pytest.mark.parametrize("runs_each", [(1, 2, 8, 8, 3), (30, 30, 30, 30, 2)])
+def test_posterior_of_unknown_spread_and_noise_is_that_of_quadrature(runs_each, rng):
+    """Given both, (mu, mu_1 ... mu_5) is a joint normal; they are a grid of two."""
+    counts = np.array(runs_each)
+    truths = rng.normal(size=5)
+    y = np.repeat(truths, counts) + 0.4 * rng.normal(size=counts.sum())
+    columns = {"C": np.full(len(y), 1e20), "L": y, "recipe": np.repeat(NAMES, counts)}
+    runs = Observations(columns, np.arange(len(y)), "oracle", "", SIX)
+    log_normal = dist.LogNormal(np.log(0.5), 0.7)
+    unknown = {"sigma": log_normal, "spread_mu": log_normal}
+    fit = nstar.fit(runs, Mean(), "normal", unknown, pool="recipe", seed=2)
+    X = np.hstack([np.zeros((len(y), 1)), np.repeat(np.eye(5), counts, axis=0)])
+    logs = np.log(0.5) + 0.7 * np.linspace(-5, 5, 101)
+    prior = stats.norm.logpdf(logs, np.log(0.5), 0.7)
+    spread, sigma = (v.ravel() for v in np.meshgrid(logs, logs))
+    density = np.add.outer(prior, prior).ravel()
+    moments = np.empty((len(spread), 6, 2))
+    for i, (s, noise) in enumerate(np.exp(np.stack([spread, sigma], axis=1))):
+        # by the six means, of which the runs are sums: Woodbury's small side
+        precision = np.linalg.inv(4.0 + s**2 * np.diag([0.0, 1, 1, 1, 1, 1]))
+        after = precision + X.T @ X / noise**2
+        mean = np.linalg.solve(after, X.T @ y / noise**2)
+        moments[i] = np.stack([mean, mean**2 + np.diag(np.linalg.inv(after))], axis=1)
+        log_det = np.linalg.slogdet(precision)[1] - np.linalg.slogdet(after)[1]
+        density[i] += log_det / 2 - len(y) * np.log(noise)
+        density[i] += (mean @ after @ mean - y @ y / noise**2) / 2
+    weight = np.exp(density - density.max())
+    weight /= weight.sum()
+    posterior = fit.tree["posterior"]
+    for name, values in (("spread_mu", spread), ("sigma", sigma)):
+        mean = weight @ values
+        sd = np.sqrt(weight @ (values - mean) ** 2)
+        assert_moments(np.log(posterior[name].to_numpy()), mean, sd)
+    first, second = np.einsum("i,ijk->kj", weight, moments)
+    each = [posterior["mu"], *posterior["mu_by_group"].transpose("group", ...)]
+    for draws, mean, square in zip(each, first, second, strict=True):
+        assert_moments(draws.to_numpy(), mean, np.sqrt(square - mean**2))
 
 
 def ladders(seed, counts=(12, 12, 12, 12, 4), spreads=0.1):
