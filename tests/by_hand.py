@@ -51,10 +51,10 @@ class Surface:
             return self.loss(np.exp(n), C / 6 / np.exp(n)).mean()
 
         ends = middle - 3, middle + 3
-        found = minimize_scalar(
+        optimum = minimize_scalar(
             mean, bounds=ends, method="bounded", options={"xatol": 1e-7}
         )
-        return float(np.exp(found.x))
+        return float(np.exp(optimum.x))
 
 
 def surface(fit):

@@ -51,29 +51,29 @@ WORDS = {"checks", "noise", "currency", "bill"}  # words, and lists of them
 EXACT = 1e-6, 1e-12  # relative, and absolute
 
 
-def agree(wanted, found, loose=None, *, at="$", tolerance=EXACT):
+def agree(wanted, actual, loose=None, *, at="$", tolerance=EXACT):
     """Fail where a document has a number that differs, or one that nobody computed.
 
     `loose` has tolerances of numbers by name, for all that lies below the name too.
     """
     if isinstance(wanted, dict):
-        assert isinstance(found, dict), at
+        assert isinstance(actual, dict), at
         numbers = {
-            n for n, v in found.items() if not isinstance(v, str) and n not in WORDS
+            n for n, v in actual.items() if not isinstance(v, str) and n not in WORDS
         }
         assert numbers == set(wanted), at
         for name, value in wanted.items():
-            own = (loose or {}).get(name, tolerance)
-            agree(value, found[name], loose, at=f"{at}.{name}", tolerance=own)
+            closer = (loose or {}).get(name, tolerance)
+            agree(value, actual[name], loose, at=f"{at}.{name}", tolerance=closer)
     elif isinstance(wanted, list):
-        assert len(found) == len(wanted), at
+        assert len(actual) == len(wanted), at
         for i, value in enumerate(wanted):
-            agree(value, found[i], loose, at=f"{at}[{i}]", tolerance=tolerance)
+            agree(value, actual[i], loose, at=f"{at}[{i}]", tolerance=tolerance)
     elif wanted is None:
-        assert found is None, at
+        assert actual is None, at
     else:
         rel, absolute = tolerance
-        assert found == pytest.approx(wanted, rel=rel, abs=absolute), at
+        assert actual == pytest.approx(wanted, rel=rel, abs=absolute), at
 
 
 OF_A_RUN = {  # its size is a parabola's lowest point, its waste read off a frontier
@@ -94,7 +94,7 @@ def head(fit):
 
 
 def test_summary_of_a_fit(document, files, surface_fit, hand):
-    found = document("summary", files["surface"])
+    answer = document("summary", files["surface"])
     draws = dict(surface_fit.tree["posterior"].data_vars)
     wanted = {name: one.to_numpy() for name, one in draws.items()}
     for name in ("E", "A", "B", "alpha", "beta"):
@@ -113,7 +113,7 @@ def test_summary_of_a_fit(document, files, surface_fit, hand):
         }
         if name in ("E", "A", "B", "alpha", "beta"):
             unknowns[name]["prior"] = None
-    agree(head(surface_fit) | {"unknowns": unknowns, "saved": None}, found)
+    agree(head(surface_fit) | {"unknowns": unknowns, "saved": None}, answer)
 
 
 def budget_by_hand(fit, hand, budget):
@@ -150,30 +150,30 @@ def line_by_hand(hand):
 
 
 def test_plan_of_a_surface(document, files, surface_fit, hand):
-    found = document("plan", files["surface"], "-C", "1e24", "-C", "3.8e25")
+    answer = document("plan", files["surface"], "-C", "1e24", "-C", "3.8e25")
     budgets = [budget_by_hand(surface_fit, hand, budget) for budget in (1e24, C)]
     wanted = head(surface_fit) | line_by_hand(hand)
-    agree(wanted | {"budgets": budgets, "limits": {}}, found, OF_A_RUN)
+    agree(wanted | {"budgets": budgets, "limits": {}}, answer, OF_A_RUN)
 
 
 def test_plan_of_measured_optima(document, files, allocation_fit):
     """The power law that its line bends about, and the run at the median of log N*."""
-    found = document("plan", files["allocation"], "-C", "1e22")["budgets"][0]
+    answer = document("plan", files["allocation"], "-C", "1e22")["budgets"][0]
     draws, law = allocation_fit.draws, allocation_fit.law
     root = np.sqrt(law.C0 / 6 / draws["tokens_per_parameter"])
     N = root * (1e22 / law.C0) ** draws["alpha1"]
-    agree(quantiles(N), found["N_law"])
-    agree(quantiles(1e22 / 6 / N), found["D_law"])
-    run = found["recommended"]["N"]
-    assert found["recommended"]["D"] == pytest.approx(1e22 / 6 / run)
-    assert run == pytest.approx(found["N"]["median"], rel=1e-3)
-    assert found["D"]["upper"] == pytest.approx(1e22 / 6 / found["N"]["lower"])
+    agree(quantiles(N), answer["N_law"])
+    agree(quantiles(1e22 / 6 / N), answer["D_law"])
+    run = answer["recommended"]["N"]
+    assert answer["recommended"]["D"] == pytest.approx(1e22 / 6 / run)
+    assert run == pytest.approx(answer["N"]["median"], rel=1e-3)
+    assert answer["D"]["upper"] == pytest.approx(1e22 / 6 / answer["N"]["lower"])
 
 
 def test_compare_with_a_published_fit(document, files, surface_fit, hand):
     """D* = 0.299 C^0.537 of Llama 3 (2024), figure 3."""
     words = "--published", "llama3", "-C", "3.8e25"
-    found = document("compare", files["surface"], *words)
+    answer = document("compare", files["surface"], *words)
     tokens, N = 0.299 * C**0.537, hand.optimum(C)
 
     def beside(draws, theirs):
@@ -203,18 +203,18 @@ def test_compare_with_a_published_fit(document, files, surface_fit, hand):
         "exponents": exponents,
         "exponents_over": None,
     }
-    agree(wanted, found)
+    agree(wanted, answer)
 
 
 def test_predict_a_run(document, files, surface_fit, hand):
-    found = document("predict", files["surface"], "--at", "7e9,1.4e11")
-    (one,) = found["predictions"]
+    answer = document("predict", files["surface"], "--at", "7e9,1.4e11")
+    (one,) = answer["predictions"]
     measured, shares = one.pop("measured"), one.pop("shares")
     loss, FLOP = hand.loss(7e9, 1.4e11), 6 * 7e9 * 1.4e11
     far = np.log10(FLOP / surface_fit.runs["C"].max())
     run = {"N": 7e9, "D": 1.4e11, "C": FLOP, "decades_beyond_data": far}
     run["loss"] = quantiles(loss)
-    agree(head(surface_fit) | {"noise_seed": 0, "predictions": [run]}, found)
+    agree(head(surface_fit) | {"noise_seed": 0, "predictions": [run]}, answer)
     # what is measured is drawn: its quantiles are those of the mixture of Student-t's
     draws = surface_fit.draws
     nu, sigma = draws["nu"], draws["sigma"]
@@ -294,9 +294,9 @@ def test_risk_of_runs(document, files, surface_fit, hand):
     words = "risk", files["surface"], "-C", "3.8e25", "--target-loss", TARGET
     words += "--candidates", "8B", "--candidates", "ours=405e9@15.6e12"
     bill = "--hardware", "h100", "--mfu", "0.4", "--goodput", "0.9", "--price", "2"
-    found = document(*words, *bill)
+    answer = document(*words, *bill)
     actions = actions_by_hand(hand)
-    assert [one["name"] for one in found["actions"]] == list(actions)
+    assert [one["name"] for one in answer["actions"]] == list(actions)
     wanted = head(surface_fit) | {
         "budget": C,
         "target_loss": TARGET,
@@ -307,7 +307,7 @@ def test_risk_of_runs(document, files, surface_fit, hand):
         "N": quantiles(hand.optimum(C)),
         "actions": list(actions.values()),
     }
-    agree(wanted, found, OF_A_RUN)
+    agree(wanted, answer, OF_A_RUN)
 
 
 def served_by_hand(hand, tokens):
@@ -342,13 +342,15 @@ def reach_by_hand(fit, hand, target, chance):
     for i, one in enumerate(losses.T):
         if one[-1] <= target:
             crossing[i] = np.exp(np.interp(-target, -one, np.log(line)))
-    own = hand.compute(target)
-    own = np.where(own > line[-1], np.inf, own)
+    oracle = hand.compute(target)
+    oracle = np.where(oracle > line[-1], np.inf, oracle)
 
-    def ends(found):
+    def ends(budgets):
         at = {"median": 0.5, "lower": 0.05, "upper": 0.95}
-        read = {n: np.quantile(found, p, method="inverted_cdf") for n, p in at.items()}
-        return {n: v if np.isfinite(v) else None for n, v in read.items()}
+        levels = {
+            n: np.quantile(budgets, p, method="inverted_cdf") for n, p in at.items()
+        }
+        return {n: v if np.isfinite(v) else None for n, v in levels.items()}
 
     budget = np.quantile(crossing, chance, method="inverted_cdf")
     run = hand.best(budget)
@@ -362,7 +364,7 @@ def reach_by_hand(fit, hand, target, chance):
         "epochs": None,
         "limits": {},
         "crossing": ends(crossing),
-        "crossing_oracle": ends(own),
+        "crossing_oracle": ends(oracle),
         "reached": np.mean(np.isfinite(crossing)),
         "below_floor": np.mean(target <= hand.E),
         "before": np.mean(losses[0] <= target),
@@ -372,9 +374,9 @@ def reach_by_hand(fit, hand, target, chance):
 
 
 def test_target_of_a_loss(document, files, surface_fit, hand):
-    found = document("target", files["surface"], "--loss", "0.65", "--chance", "0.8")
+    answer = document("target", files["surface"], "--loss", "0.65", "--chance", "0.8")
     wanted = head(surface_fit) | reach_by_hand(surface_fit, hand, 0.65, 0.8)
-    agree(wanted, found, OF_A_TARGET)
+    agree(wanted, answer, OF_A_TARGET)
 
 
 # On the page
@@ -386,9 +388,9 @@ SCALES = {"T": 1e12, "B": 1e9, "M": 1e6, "%": 0.01, "": 1.0}
 
 def prints(text, *wanted, digits=3, rel=1e-5):
     """Fail where the numbers of a text are not these, rounded to so many digits."""
-    found = NUMBER.findall(text)
-    assert len(found) == len(wanted), text
-    for (number, letter), value in zip(found, wanted, strict=True):
+    numbers = NUMBER.findall(text)
+    assert len(numbers) == len(wanted), text
+    for (number, letter), value in zip(numbers, wanted, strict=True):
         places = len(number.partition(".")[2])
         if letter != "%":
             places = digits - 1 - np.floor(np.log10(value) + 1e-9)
@@ -407,10 +409,12 @@ def tree(surface_fit):
     route = Route("coupled", surface_fit, plan(surface_fit, [C]))
     bill = Bill(hardware.get("h100"), mfu=0.4, goodput=0.9, price=2.0)
     runs = read_all(["8B", "ours=405e9@15.6e12"])
-    asked = Question(runs, target=0.65, chance=0.8, served=1e13, bill=bill, quick=True)
+    question = Question(
+        runs, target=0.65, chance=0.8, served=1e13, bill=bill, quick=True
+    )
     routes = Routes(surface_fit.runs, (route,), {})
     return html.document_fromstring(
-        page(routes, gather(routes, ["llama3"], 0.9, "nstar report", asked))
+        page(routes, gather(routes, ["llama3"], 0.9, "nstar report", question))
     )
 
 
@@ -419,7 +423,7 @@ def test_the_headline(tree, surface_fit, hand):
     text = " ".join(text.text_content().split())
     size, N = hand.best(C), hand.optimum(C)
     loss = hand.loss(size, C / 6 / size)
-    said = re.search(
+    match = re.search(
         r"(\S+) FLOP lies (\S+) decades beyond the largest run \((\S+) FLOP\)"
         r".* For (\S+) FLOP train (\S+) parameters on (\S+) tokens: loss ([^(]*) \(median"
         r".* N\* is (.*\]), D\* (.*\]);"
@@ -427,18 +431,18 @@ def test_the_headline(tree, surface_fit, hand):
         text,
     )
     most = surface_fit.runs["C"].max()
-    prints(said[1], C, digits=4)
-    prints(said[2], np.log10(C / most), digits=2)
-    prints(said[3], most, digits=4)
-    prints(said[4], C, digits=4)
-    prints(said[5], size)
-    prints(said[6], C / 6 / size)
-    prints_interval(said[7], loss, digits=4)
-    prints_interval(said[8], N)
-    prints_interval(said[9], C / 6 / N)
-    prints(said[10], (loss - hand.least(C)).mean(), digits=2)
+    prints(match[1], C, digits=4)
+    prints(match[2], np.log10(C / most), digits=2)
+    prints(match[3], most, digits=4)
+    prints(match[4], C, digits=4)
+    prints(match[5], size)
+    prints(match[6], C / 6 / size)
+    prints_interval(match[7], loss, digits=4)
+    prints_interval(match[8], N)
+    prints_interval(match[9], C / 6 / N)
+    prints(match[10], (loss - hand.least(C)).mean(), digits=2)
     wasted = actions_by_hand(hand)["recommended"]["expected_wasted"]
-    prints(said[11], wasted / C, rel=0.02)
+    prints(match[11], wasted / C, rel=0.02)
     tiles = [
         figure.text_content()
         for figure in tree.xpath("//section[@id='decision']//figcaption")
@@ -459,10 +463,10 @@ def test_what_the_budget_buys(tree, surface_fit, hand):
     prints_interval(row[7], loss - hand.least(C), digits=2, rel=5e-4)
     target = reach_by_hand(surface_fit, hand, 0.65, 0.8)
     rows = [row[2] for row in cells(tree, "buys", 1)]
-    read = dict(digits=4, rel=2e-3)
-    prints(rows[0], *target["crossing"].values(), **read)
-    prints(rows[1], *target["crossing_oracle"].values(), **read)
-    prints(rows[2], target["budget"], **read)
+    rounding = dict(digits=4, rel=2e-3)
+    prints(rows[0], *target["crossing"].values(), **rounding)
+    prints(rows[1], *target["crossing_oracle"].values(), **rounding)
+    prints(rows[2], target["budget"], **rounding)
     prints(rows[3], target["N"], target["D"], rel=2e-3)
     for text, name in zip(
         rows[4:], ("reached", "below_floor", "repaired"), strict=True

@@ -87,8 +87,8 @@ def test_every_law_has_a_formula_written_here():
 @pytest.mark.parametrize("name", CASES)
 def test_a_law_is_its_papers_formula(name):
     case = CASES[name]()
-    found = case.law.response.unlink(case.law.expected(case.unknowns, case.x))
-    for ours, paper in zip(found, case.response, strict=True):
+    responses = case.law.response.unlink(case.law.expected(case.unknowns, case.x))
+    for ours, paper in zip(responses, case.response, strict=True):
         np.testing.assert_allclose(ours, paper, rtol=1e-10, atol=1e-15)
     derived = case.law.derived(case.unknowns) if case.derived else {}
     for number, value in case.derived.items():
