@@ -46,8 +46,6 @@ def document(nstar):
 
 
 WORDS = {"checks", "noise", "currency", "bill"}  # words, and lists of them
-
-
 EXACT = 1e-6, 1e-12  # relative, and absolute
 
 
@@ -78,14 +76,15 @@ def agree(wanted, actual, loose=None, *, at="$", tolerance=EXACT):
 
 OF_A_RUN = {  # its size is a parabola's lowest point, its waste read off a frontier
     **dict.fromkeys(("recommended", "actions"), (1e-5, 0.0)),
-    "regret": (5e-4, 0.0),
+    "regret": (1e-3, 1e-9),
+    "beyond_frontier": (0.0, 1e-3),
     **dict.fromkeys(
-        ("wasted", "expected_wasted", "wasted_share", "wasted_cost"), (0.02, 0.0)
+        ("wasted", "expected_wasted", "wasted_share", "wasted_cost"), (0.03, 0.0)
     ),
 }
 OF_A_TARGET = dict.fromkeys(  # read off 65 budgets
     ("budget", "N", "D", "crossing", "crossing_oracle", "decades_beyond_data"),
-    (2e-3, 0.0),
+    (3e-3, 0.0),
 )
 
 
@@ -227,10 +226,10 @@ def test_predict_a_run(document, files, surface_fit, hand):
     parts = np.clip(parts, *np.quantile(parts, [0.005, 0.995], axis=1)[..., None])
     law, run_noise = parts.var(axis=1) / parts.var(axis=1).sum()
     assert shares == {
-        "parameters": pytest.approx(law, abs=0.03),
+        "parameters": pytest.approx(law, abs=0.05),
         "discrepancy": 0,
         "law": 0,
-        "noise": pytest.approx(run_noise, abs=0.03),
+        "noise": pytest.approx(run_noise, abs=0.05),
     }
 
 
@@ -442,7 +441,7 @@ def test_the_headline(tree, surface_fit, hand):
     prints_interval(match[9], C / 6 / N)
     prints(match[10], (loss - hand.least(C)).mean(), digits=2)
     wasted = actions_by_hand(hand)["recommended"]["expected_wasted"]
-    prints(match[11], wasted / C, rel=0.02)
+    prints(match[11], wasted / C, rel=0.03)
     tiles = [
         figure.text_content()
         for figure in tree.xpath("//section[@id='decision']//figcaption")
@@ -460,14 +459,14 @@ def test_what_the_budget_buys(tree, surface_fit, hand):
     prints_interval(row[3], C / 6 / N)
     prints_interval(row[5], C / 6 / N**2)
     prints_interval(row[6], loss, digits=4)
-    prints_interval(row[7], loss - hand.least(C), digits=2, rel=5e-4)
+    prints_interval(row[7], loss - hand.least(C), digits=2, rel=1e-3)
     target = reach_by_hand(surface_fit, hand, 0.65, 0.8)
     rows = [row[2] for row in cells(tree, "buys", 1)]
-    rounding = dict(digits=4, rel=2e-3)
+    rounding = dict(digits=4, rel=3e-3)
     prints(rows[0], *target["crossing"].values(), **rounding)
     prints(rows[1], *target["crossing_oracle"].values(), **rounding)
     prints(rows[2], target["budget"], **rounding)
-    prints(rows[3], target["N"], target["D"], rel=2e-3)
+    prints(rows[3], target["N"], target["D"], rel=3e-3)
     for text, name in zip(
         rows[4:], ("reached", "below_floor", "repaired"), strict=True
     ):
@@ -488,8 +487,8 @@ def test_how_to_spend_it_and_what_can_go_wrong(tree, hand):
         for cell in (row[4], risk[2]):
             prints(cell, *a["loss"].values(), digits=4)
         prints(row[5], a["expected_regret"], digits=2)
-        prints(row[6], *a["regret"].values(), digits=2, rel=5e-4)
-        prints(row[7], *a["wasted_share"].values(), rel=0.02)
+        prints(row[6], *a["regret"].values(), digits=2, rel=1e-3)
+        prints(row[7], *a["wasted_share"].values(), rel=0.03)
         if a["best_probability"] is None:
             assert row[8] == "not a rival"
         else:
@@ -504,7 +503,7 @@ def test_how_to_spend_it_and_what_can_go_wrong(tree, hand):
         prints(risk[5], a["miss_probability"])
         prints(bill[3], *a["hours"].values())
         prints(bill[4], *a["cost"].values())
-        prints(bill[5], *a["wasted_cost"].values(), rel=0.02)
+        prints(bill[5], *a["wasted_cost"].values(), rel=0.03)
         prints(bill[6], a["cost_shortfall"])
 
 
