@@ -33,26 +33,36 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich takes longer to import than all the rest
     pretty_exceptions_enable=False,
 )
-for room in (
-    reporting,
-    posterior,
-    predicting,
-    forecasting,
-    planning,
-    risking,
-    designing,
-    reaching,
-    tasking,
-    sampling,
-    spending,
-    lifetimes,
-    priors,
-    backtesting,
-    refitting,
-    simulating,
-    registries,
-):
-    room.add(app)
+COMMANDS = (
+    reporting.report,
+    posterior.fit,
+    posterior.summary,
+    predicting.predict,
+    forecasting.forecast,
+    forecasting.outcome,
+    forecasting.ledger,
+    planning.plan,
+    planning.compare,
+    risking.risk,
+    risking.cost,
+    designing.next,
+    reaching.target,
+    reaching.serve,
+    tasking.task,
+    sampling.passk,
+    spending.spend,
+    lifetimes.lifetime,
+    priors.prior,
+    priors.sensitivity,
+    backtesting.backtest,
+    refitting.refit,
+    simulating.simulate,
+    registries.data,
+    registries.published,
+    registries.models,
+)
+for command in COMMANDS:
+    app.command(epilog=f"Example: {command.example}")(command.run)
 
 
 def main() -> None:

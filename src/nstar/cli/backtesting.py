@@ -8,23 +8,20 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.asked import Asked
-from nstar.cli.source import read, tell, use_cache
+from nstar.cli.source import read, remark, use_cache
 
 if TYPE_CHECKING:
     from nstar.runs.observations import Observations
     from nstar.validation.backtest import Outcome
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the command into the door."""
-    o.hang(
-        app, (backtest, "nstar backtest llama3 --law coupled --hold-out 1 --hold-out 2")
-    )
-
-
+@o.command(
+    "nstar backtest llama3 --law coupled --hold-out 1 --hold-out 2",
+    without=("group", "pool", "prior", "prob"),
+)
 def backtest(
-    runs: o.Runs,
+    request: o.Request,
+    output: o.Output,
     hold_out: Annotated[
         list[float] | None,
         typer.Option(
@@ -61,39 +58,15 @@ def backtest(
             help="Draw what was predicted and what came, a panel for each hold-out (.svg, .png, .pdf).",
         ),
     ] = None,
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    json: o.Json = False,
-    cache: o.Cache = True,
 ) -> None:
     """Hold out the largest budgets, predict them, and score that."""
-    laws = o.laws(law := law or "coupled")
+    law = request.law or "coupled"
+    laws = o.laws(law)
     o.require_positive("--hold-out", hold_out or [1.0], "1")
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        None,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        set_name=priors,
-    )
     kind = _kind(figure, predictions)
-    whole = read(asked)
-    held = read(replace(asked, source=test)) if test else None
-    if cache:
+    whole = read(request)
+    held = read(replace(request, runs=test)) if test else None
+    if request.cache:
         use_cache()
     from nstar.validation.backtest import backtest as hold, check_backtest, usual_along  # noqa: I001
     from nstar.fits.mixture import require_names
@@ -102,16 +75,16 @@ def backtest(
 
     ladders, checks, rows, panels = [], [], [], []
     for name, part in _ladders(whole, by):
-        tell(f"ladder {name}: {len(part)} runs")
+        remark(f"ladder {name}: {len(part)} runs")
         outcomes = hold(
             part,
             laws if len(laws) > 1 else law,
-            noise,
-            discrepancy=discrepancy,
+            request.noise,
+            discrepancy=request.discrepancy,
             hold_out=hold_out or (1.0,),
             test=held,
-            seed=seed or 0,
-            priors=asked.prior_set,
+            seed=request.seed or 0,
+            priors=request.prior_set,
             along=along,
         )
         found = check_backtest(outcomes)
@@ -124,8 +97,13 @@ def backtest(
     if figure:
         _draw(figure, panels, kind)
     read_along = along or usual_along(whole, laws if len(laws) > 1 else law)
-    head = {"data": whole.source, "law": law, "seed": seed or 0, "along": read_along}
-    if json and by:
+    head = {
+        "data": whole.source,
+        "law": law,
+        "seed": request.seed or 0,
+        "along": read_along,
+    }
+    if output.json and by:
         each = [
             {"ladder": n, "splits": s, "checks": [c.as_json() for c in f]}
             for n, s, f in ladders
@@ -133,7 +111,7 @@ def backtest(
         show.as_json(
             head | {"by": by, "ladders": each, "checks": [c.as_json() for c in checks]}
         )
-    elif json:
+    elif output.json:
         show.as_json(
             head | {"splits": ladders[0][1], "checks": [c.as_json() for c in checks]}
         )
@@ -149,7 +127,7 @@ def backtest(
             what, [(name, record) for name, records, _ in ladders for record in records]
         )
         show.line(
-            f"{law} law, seed {seed or 0}; intervals of a measured run, with run noise"
+            f"{law} law, seed {request.seed or 0}; intervals of a measured run, with run noise"
         )
     show.finish(checks)
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from nstar.cli import options as o
-from nstar.cli.asked import Asked
 from nstar.departures.bending import amplitudes
 from nstar.fits.fitting import named, unknowns
 from nstar.fits.mixture import require_names
@@ -22,21 +21,21 @@ class Choice(NamedTuple):
     reason: str
 
 
-def require(asked: Asked, laws: tuple[str, ...] = ()) -> None:
+def require(request: o.Request, laws: tuple[str, ...] = ()) -> None:
     """Refuse a law, noise or prior that does not exist, before the runs are read.
 
     Raises:
         ValueError: naming what there is.
     """
-    own = o.laws(asked.law) if asked.law else list(laws or LEAD)
-    if asked.law and len(own) > 1:
+    own = o.laws(request.law) if request.law else list(laws or LEAD)
+    if request.law and len(own) > 1:
         require_names(own)
-    pool = [named(law, asked.noise) for law in own]
+    pool = [named(law, request.noise) for law in own]
     known = {name for law, noise in pool for name in unknowns(law, noise)}
     known |= {name for law, _ in pool for name in amplitudes(law)}
-    if asked.pool:
+    if request.pool:
         known |= {f"spread_{name}" for name in known}
-    priors = asked.prior_set.own
+    priors = request.prior_set.own
     if strange := [name for name in priors if name not in known]:
         msg = f"--prior {strange[0]}: no unknown of {', '.join(own)}; there are {', '.join(sorted(known))}"
         raise ValueError(msg)

@@ -9,7 +9,7 @@ from nstar.cli import show
 if TYPE_CHECKING:
     import numpy as np
 
-    from nstar.cli.source import Found
+    from nstar.cli.source import Fitted
     from nstar.fits.fitting import Fit
     from nstar.published.fits import PublishedFit
 
@@ -55,7 +55,7 @@ def is_one(fit: Any) -> bool:
 
 
 def predicted(
-    found: "Found", at: dict[str, list[float]], prob: float, seed: int, *, json: bool
+    found: "Fitted", at: dict[str, list[float]], prob: float, seed: int, *, json: bool
 ) -> None:
     """Print what the law says of runs told by named inputs."""
     from nstar.cli import head
@@ -128,7 +128,7 @@ def _beyond(fit: "Fit", at: dict[str, list[float]], i: int) -> float | None:
 
 
 def compared(
-    found: "Found",
+    found: "Fitted",
     theirs: "PublishedFit",
     at: dict[str, list[float]],
     prob: float,
@@ -181,7 +181,7 @@ def compared(
 
 
 def met(
-    found: "Found",
+    found: "Fitted",
     target: float,
     chance: float,
     up_to: float | None,
@@ -200,8 +200,8 @@ def met(
     fit: Any = found.fit
     made = meet(fit, target, chance, held=held, up_to=up_to)
     at = made.at if math.isfinite(made.at) else made.up_to
-    asked = {made.along: [at], **{n: [v] for n, v in held.items()}}
-    checks = plainly([*made.checks(), *check_fit(fit), *check_curve(fit, asked)])
+    point = {made.along: [at], **{n: [v] for n, v in held.items()}}
+    checks = plainly([*made.checks(), *check_fit(fit), *check_curve(fit, point)])
     told = made.as_json(prob)
     response = {"column": fit.law.response.columns[0], "unit": _unit(fit)}
     document = (

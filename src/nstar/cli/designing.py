@@ -6,8 +6,7 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.asked import Asked
-from nstar.cli.risking import Goodput, Hardware, Mfu, Precision, Price, bill_of, taken
+from nstar.cli.risking import taken
 from nstar.cli.source import get_fit
 
 if TYPE_CHECKING:
@@ -17,19 +16,12 @@ if TYPE_CHECKING:
 BY = {"regret": "saved", "variance": "variance", "entropy": "nats"}
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the command into the door."""
-    o.hang(
-        app,
-        (
-            next,
-            "nstar next llama3 --target 3.8e25 --pilot-budget 1e23 --sweep sweep.csv",
-        ),
-    )
-
-
-def next(  # the builtin is not used here
-    runs: o.Runs,
+@o.command(
+    "nstar next llama3 --target 3.8e25 --pilot-budget 1e23 --sweep sweep.csv",
+    without=("group", "pool"),
+)
+def next(
+    request: o.Request,
     target: Annotated[
         float,
         typer.Option(
@@ -46,6 +38,9 @@ def next(  # the builtin is not used here
             help="FLOP of all the runs to be made first.",
         ),
     ],
+    limit_options: o.LimitOptions,
+    bill_options: o.BillOptions,
+    output: o.Output,
     candidates: Annotated[
         str | None,
         typer.Option(
@@ -107,32 +102,6 @@ def next(  # the builtin is not used here
             "--sweep", metavar="FILE", help="Write the runs to be made (.csv or .toml)."
         ),
     ] = None,
-    multiple_of: o.MultipleOf = None,
-    max_params: o.MaxParams = None,
-    max_tokens: o.MaxTokens = None,
-    params: o.Params = None,
-    memory: o.Memory = None,
-    bytes_per_param: o.BytesPerParam = None,
-    unique_tokens: o.UniqueTokens = None,
-    max_epochs: o.MaxEpochs = None,
-    hardware: Hardware = None,
-    precision: Precision = None,
-    mfu: Mfu = None,
-    goodput: Goodput = None,
-    price: Price = None,
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
 ) -> None:
     """Choose the runs to make before a large one.
 
@@ -140,7 +109,6 @@ def next(  # the builtin is not used here
     FLOP that would save as much loss, beside the spread of its loss and of N*.  Says
     when to stop.
     """
-    o.require_prob(prob)
     o.require_positive("--target", [target], "3.8e25")
     o.require_positive("--pilot-budget", [pilot_budget], "1e22")
     if by not in BY:
@@ -163,32 +131,9 @@ def next(  # the builtin is not used here
         else ""
     )
     available = amounts(sizes, "--sizes"), amounts(tokens, "--tokens")
-    limits = o.limits(
-        multiple_of=multiple_of,
-        max_params=max_params,
-        max_tokens=max_tokens,
-        params=params,
-        memory=memory,
-        bytes_per_param=bytes_per_param,
-        unique_tokens=unique_tokens,
-        max_epochs=max_epochs,
-    )
-    bill = bill_of(hardware, precision, mfu, goodput, price)
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        set_name=priors,
-    )
-    found = get_fit(asked, surface=True)
+    limits = limit_options.limits()
+    bill = bill_options.bill()
+    found = get_fit(request, surface=True)
     from nstar.cli import head
     from nstar.design.piloting import next_runs
     from nstar.design.sweep import rows_of, write
@@ -196,7 +141,12 @@ def next(  # the builtin is not used here
     from nstar.wording import plainly
 
     there = _there(
-        found.fit, pilot_budget, candidates, available, profile=profile, columns=columns
+        found.fit,
+        pilot_budget,
+        candidates,
+        available,
+        profile=profile,
+        columns=request.columns,
     )
     chosen = next_runs(
         found.fit,
@@ -207,19 +157,19 @@ def next(  # the builtin is not used here
         parallel=parallel,
         most=most,
         limits=limits,
-        seed=found.fit.seed if seed is None else seed,
+        seed=found.fit.seed if request.seed is None else request.seed,
     )
     checks = plainly([*check_fit(found.fit), *chosen.checks()])
-    document = head.head(found, prob) | chosen.as_json(prob)
+    document = head.head(found, output.prob) | chosen.as_json(output.prob)
     document["by"], document["sweep"] = by, rows_of(document["steps"])
     document |= {
         "bill": bill.words() if bill else None,
         "currency": bill.currency if bill else None,
     }
     for step in document["steps"]:
-        step["takes"] = taken(bill, step["C"], prob) if bill else None
+        step["takes"] = taken(bill, step["C"], output.prob) if bill else None
         step["worth_takes"] = (
-            taken(bill, step["worth"], prob) if bill and step["worth"] else None
+            taken(bill, step["worth"], output.prob) if bill and step["worth"] else None
         )
     document["checks"] = [c.as_json() for c in checks]
     if sweep:
@@ -229,12 +179,12 @@ def next(  # the builtin is not used here
         from nstar.report.next_figure import figure as drawn
 
         write_whole(figure, drawn(chosen, kind))
-    if json:
+    if output.json:
         show.as_json(document)
     else:
         head.title(found)
         show.checks(checks)
-        _print(document, prob)
+        _print(document, output.prob)
         head.conventions(found)
     show.finish(checks)
 

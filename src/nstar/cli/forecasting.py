@@ -6,7 +6,6 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.asked import Asked
 from nstar.cli.predicting import point
 from nstar.cli.source import get_fit, read
 
@@ -26,21 +25,11 @@ Note = Annotated[
 ]
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the commands into the door."""
-    o.hang(
-        app,
-        (
-            forecast,
-            "nstar forecast ladder.nc --at 7e9,1.4e11 --name hero --ledger forecasts.jsonl",
-        ),
-        (outcome, "nstar outcome forecasts.jsonl --name hero --loss 2.234"),
-        (ledger, "nstar ledger forecasts.jsonl"),
-    )
-
-
+@o.command(
+    "nstar forecast ladder.nc --at 7e9,1.4e11 --name hero --ledger forecasts.jsonl"
+)
 def forecast(
-    runs: o.Runs,
+    request: o.Request,
     name: Annotated[
         list[str],
         typer.Option(
@@ -49,6 +38,7 @@ def forecast(
             help="Of the forecast; one for each --at, then one for each --budget. Repeatable.",
         ),
     ],
+    output: o.Output,
     at: Annotated[
         list[str] | None,
         typer.Option(
@@ -75,21 +65,6 @@ def forecast(
         ),
     ] = FILE,
     note: Note = "",
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
-    pool: o.Pool = None,
-    group: o.Group = None,
 ) -> None:
     """Freeze a prediction before its run, to be scored after.
 
@@ -97,25 +72,10 @@ def forecast(
     rests on and a hash of everything before it.  A forecast is frozen even where a check
     fails, and is marked.
     """
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        pool,
-        priors,
-    )
+    require_prob(output.prob)
     wanted = _wanted(name, at or [], budget or [])
-    require_prob(prob)
     _ready(ledger, list(wanted))
-    found = get_fit(asked, surface=True)
+    found = get_fit(request, surface=True)
     from nstar.cli import head
     from nstar.ledger.entries import place
     from nstar.ledger.forecasting import forecast as freeze
@@ -127,7 +87,13 @@ def forecast(
     known = check_fit(found.fit)
     made = [
         freeze(
-            found.fit, **what, name=one, note=note, seed=seed, group=group, checks=known
+            found.fit,
+            **what,
+            name=one,
+            note=note,
+            seed=request.seed,
+            group=request.group,
+            checks=known,
         )
         for one, what in wanted.items()
     ]
@@ -135,26 +101,28 @@ def forecast(
     for one in made:
         book = book.freeze(one)
     file = place(book.save(ledger))
-    told = as_json(book, prob)
+    told = as_json(book, output.prob)
     told["forecasts"] = [one for one in told["forecasts"] if one["name"] in wanted]
     checks = [*dict.fromkeys(check for one in made for check in one.checks)]
-    if json:
+    if output.json:
         said = {"ledger": str(file), "head": book.head, "frozen": told["forecasts"]}
         show.as_json(
-            head.head(found, prob, group)
+            head.head(found, output.prob, request.group)
             | said
             | {"checks": [c.as_json() for c in checks]}
         )
     else:
-        head.title(found, group)
+        head.title(found, request.group)
         show.checks(checks)
-        _print_frozen(told["forecasts"], prob)
+        _print_frozen(told["forecasts"], output.prob)
         _print_head(str(file), book)
         head.conventions(found)
     show.finish(checks)
 
 
+@o.command("nstar outcome forecasts.jsonl --name hero --loss 2.234")
 def outcome(
+    output: o.Output,
     ledger: Place = FILE,
     name: Annotated[
         str | None,
@@ -194,14 +162,12 @@ def outcome(
         ),
     ] = False,
     note: Note = "",
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
 ) -> None:
     """Enter the loss that a run reached, and score its forecast.
 
     The forecast itself is never changed: the outcome is an entry of its own.
     """
-    require_prob(prob)
+    require_prob(output.prob)
     msg = "which outcome? either --name hero --loss 2.234, or --runs measured.csv with N, D and L of the runs that were made (--again goes with a name)"
     if runs is not None and (name is not None or loss is not None or again):
         raise ValueError(msg)
@@ -209,7 +175,7 @@ def outcome(
 
     book = Ledger.read(ledger)
     if runs is not None:
-        found, left = _matched(book, Asked(runs, columns=columns, where=where))
+        found, left = _matched(book, o.Request(runs, columns=columns, where=where))
     elif name is not None and loss is not None:
         found, left = {name: loss}, 0
     else:
@@ -219,14 +185,14 @@ def outcome(
     file = place(book.save(ledger)) if found else place(ledger)
     from nstar.ledger.verification import as_json, track_record
 
-    told, checks = as_json(book, prob), track_record(book).checks()
+    told, checks = as_json(book, output.prob), track_record(book).checks()
     scored = [one for one in told["forecasts"] if one["name"] in found]
-    if json:
+    if output.json:
         show.as_json(
             {
                 "ledger": str(file),
                 "head": book.head,
-                "prob": prob,
+                "prob": output.prob,
                 "interval": "equal-tailed",
                 "scored": scored,
                 "not_forecast": left,
@@ -237,7 +203,7 @@ def outcome(
     else:
         show.checks(checks)
         for one in scored:
-            _print_scored(one, prob)
+            _print_scored(one, output.prob)
         if left:
             show.line(f"{left} of the runs in {runs} have no open forecast: left out.")
         _print_record(told)
@@ -245,7 +211,9 @@ def outcome(
     show.finish(checks)
 
 
+@o.command("nstar ledger forecasts.jsonl")
 def ledger(
+    output: o.Output,
     ledger: Place = FILE,
     holds: Annotated[
         list[str] | None,
@@ -255,27 +223,25 @@ def ledger(
             help="A hash that was noted when an entry was made, or its first 12 digits: refuse a ledger that lost it. Repeatable.",
         ),
     ] = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
 ) -> None:
     """List a project's forecasts, and how they have fared.
 
     Every line is held to its hash and to the line before; a ledger that was changed is
     refused, and the line is named.
     """
-    require_prob(prob)
+    require_prob(output.prob)
     from nstar.ledger.entries import Ledger
     from nstar.ledger.verification import as_json, track_record
 
     book = Ledger.read(ledger)
     for hash in holds or ():
         book.require(hash)
-    told, checks = as_json(book, prob), track_record(book).checks()
-    if json:
+    told, checks = as_json(book, output.prob), track_record(book).checks()
+    if output.json:
         show.as_json(
             told
             | {
-                "prob": prob,
+                "prob": output.prob,
                 "interval": "equal-tailed",
                 "checks": [c.as_json() for c in checks],
             }
@@ -285,7 +251,7 @@ def ledger(
         from nstar.wording import percent
 
         show.checks(checks)
-        title = f"Forecasts of a measured run's loss; median [{percent(prob)} equal-tailed credible interval]"
+        title = f"Forecasts of a measured run's loss; median [{percent(output.prob)} equal-tailed credible interval]"
         show.table(title, *forecasts(told))
         _print_record(told)
         _print_head(book.source, book)
@@ -339,7 +305,7 @@ def _read(file: str) -> "Ledger":
     return Ledger.read(path) if path.exists() else Ledger(source=str(path))
 
 
-def _matched(book: "Ledger", asked: Asked) -> tuple[dict[str, float], int]:
+def _matched(book: "Ledger", request: o.Request) -> tuple[dict[str, float], int]:
     """Losses of open forecasts by name, from a table; and runs that belong to none.
 
     Raises:
@@ -349,7 +315,7 @@ def _matched(book: "Ledger", asked: Asked) -> tuple[dict[str, float], int]:
 
     from nstar.ledger.foretold import same_run
 
-    table, found = read(asked), {}
+    table, found = read(request), {}
     if missing := [name for name in ("N", "D", "L") if name not in table]:
         msg = f"{table.source}: lacks {', '.join(missing)}; an outcome needs N, D and L of its run"
         raise ValueError(msg)

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from nstar.cli import show
-from nstar.cli.source import Found
+from nstar.cli.source import Fitted
 
 
-def _named(found: Found, what: str) -> str:
+def _named(found: Fitted, what: str) -> str:
     """Name the law or the noise; where laws are averaged, the laws and all their noises."""
     from nstar.fits.mixture import Average
 
@@ -17,18 +17,18 @@ def _named(found: Found, what: str) -> str:
     return ",".join(dict.fromkeys(json.loads(t.attrs[what])["name"] for t in trees))
 
 
-def _discrepancy(found: Found) -> str:
+def _discrepancy(found: Fitted) -> str:
     """Say whether the law bends; where laws are averaged, whether any does."""
     kinds = {part.tree.attrs.get("discrepancy") for part in found.fit.components}
     return "waves" if "waves" in kinds else "none"
 
 
-def _priors(found: Found) -> str:
+def _priors(found: Fitted) -> str:
     """Name the set of priors."""
     return found.fit.components[0].tree.attrs.get("prior_set", "weak")
 
 
-def _weights(found: Found) -> dict[str, float]:
+def _weights(found: Fitted) -> dict[str, float]:
     """Weights by law where laws are averaged, else nothing."""
     from nstar.fits.mixture import Average
 
@@ -37,13 +37,13 @@ def _weights(found: Found) -> dict[str, float]:
     return dict(zip(found.fit.names, found.fit.weights, strict=True))
 
 
-def _pool(found: Found) -> dict[str, Any]:
+def _pool(found: Fitted) -> dict[str, Any]:
     """The column and the groups a law is pooled over, where it is."""
     said = json.loads(found.fit.tree.attrs.get("pool", "{}"))
     return {name: said[name] for name in ("over", "groups") if said}
 
 
-def head(found: Found, prob: float, group: str | None = None) -> dict[str, Any]:
+def head(found: Fitted, prob: float, group: str | None = None) -> dict[str, Any]:
     """What every JSON document about a fit starts with.
 
     An average adds its weights; a pooled fit its groups, and the one that is meant.
@@ -72,7 +72,7 @@ def head(found: Found, prob: float, group: str | None = None) -> dict[str, Any]:
     )
 
 
-def title(found: Found, group: str | None = None) -> None:
+def title(found: Fitted, group: str | None = None) -> None:
     """Name data, law, noise and seed in a line; and of a pooled fit the group."""
     fit, weights, pool = found.fit, _weights(found), _pool(found)
     law, noise = (_named(found, name) for name in ("law", "noise"))
@@ -92,7 +92,7 @@ def title(found: Found, group: str | None = None) -> None:
         show.line(f"weights: {said}; equal weights would be {1 / len(weights):.2f}")
 
 
-def conventions(found: Found) -> None:
+def conventions(found: Fitted) -> None:
     """Say how compute and parameters were counted, and what the loss is."""
     runs = found.fit.runs
     derived = f" ({runs.derived})" if runs.derived else ""

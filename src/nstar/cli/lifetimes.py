@@ -6,24 +6,16 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.asked import Asked
 from nstar.cli.sampling import numbers
-from nstar.cli.source import get_fit, tell
+from nstar.cli.source import get_fit, remark
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the command into the door."""
-    o.hang(
-        app,
-        (
-            lifetime,
-            "nstar lifetime ladder.nc --counts counts.csv --budget 1e24 --problems 1e9 --tokens 500",
-        ),
-    )
-
-
+@o.command(
+    "nstar lifetime ladder.nc --counts counts.csv --budget 1e24 --problems 1e9 --tokens 500",
+    without=("group", "pool"),
+)
 def lifetime(
-    runs: o.Runs,
+    request: o.Request,
     counts: Annotated[
         str,
         typer.Option(
@@ -50,52 +42,25 @@ def lifetime(
     tokens: Annotated[
         str, typer.Option("--tokens", metavar="T", help="Generated in a sample.")
     ],
+    output: o.Output,
     samples: Annotated[
         str,
         typer.Option(
             "--samples", metavar="K,...", help="Samples of a problem that are tried."
         ),
     ] = "1,4,16,64,256",
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
 ) -> None:
     """Choose size, tokens and samples for one lifetime's budget.
 
     RUNS is a ladder or a fit of a loss surface; --columns and --where are of it.  The
     verifier is taken as perfect: what is compared is pass@k of new problems.
     """
-    o.require_prob(prob)
     o.require_positive("--budget", [budget], "1e24")
     tried = [int(k) for k in numbers(samples, "--samples")]
     from nstar.plans.actions import amount
 
     asked_of, long = amount(problems, "--problems"), amount(tokens, "--tokens")
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        set_name=priors,
-    )
-    found = get_fit(asked, surface=True)
+    found = get_fit(request, surface=True)
     from nstar.cli import head
     from nstar.fits.fitting import Fit, fit
     from nstar.inference.joint_budgets import check_joint, joint
@@ -108,8 +73,8 @@ def lifetime(
     if not isinstance(loss, Fit):
         msg = "the loss is of one law here; fit one surface, not an average"
         raise ValueError(msg)
-    tell(f"counts {counts}: populations by training loss")
-    solved = fit(read_runs(counts), RepeatedBySize(by="L"), seed=seed or 0)
+    remark(f"counts {counts}: populations by training loss")
+    solved = fit(read_runs(counts), RepeatedBySize(by="L"), seed=request.seed or 0)
     records = joint(
         loss,
         solved,
@@ -117,12 +82,12 @@ def lifetime(
         problems=asked_of,
         tokens=long,
         samples=tried,
-        prob=prob,
-        seed=seed or 0,
+        prob=output.prob,
+        seed=request.seed or 0,
     )
     own = [c._replace(name=f"counts: {c.name}") for c in check_fit(solved)]
     checks = plainly([*check_joint(loss, solved, records), *check_fit(loss), *own])
-    document: dict[str, Any] = head.head(found, prob) | {
+    document: dict[str, Any] = head.head(found, output.prob) | {
         "counts": {
             "data": solved.runs.source,
             "data_sha256": solved.runs.sha256,
@@ -134,12 +99,12 @@ def lifetime(
         "choices": records,
         "checks": [c.as_json() for c in checks],
     }
-    if json:
+    if output.json:
         show.as_json(document)
     else:
         head.title(found)
         show.checks(checks)
-        _print(document, prob)
+        _print(document, output.prob)
         head.conventions(found)
     show.finish(checks)
 

@@ -1,22 +1,87 @@
 """Options that commands share, and the checks that need no data."""
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from nstar.plans.actions import Limits
+    from nstar.plans.bills import Bill
+    from nstar.priors.sets import PriorSet
 
-Command = tuple[Callable[..., None], str]  # and an example of it
+
+@dataclass(frozen=True)
+class Command:
+    """A function as Typer reads it, every option spelled out, and an example of its use."""
+
+    run: Callable[..., None]
+    example: str
 
 
-def hang(app: typer.Typer, *commands: Command) -> None:
-    """Hang commands into the door, each with its example."""
-    for command, example in commands:
-        app.command(epilog=f"Example: {example}")(command)
+def command(
+    example: str, without: Sequence[str] = ()
+) -> Callable[[Callable[..., None]], Command]:
+    """Make a function a command: a parameter that is a group of options becomes them all.
+
+    A group is a dataclass whose fields are options, such as `Request`; the function gets
+    it filled in.
+
+    Args:
+        example: how it is used, for its help.
+        without: options of its groups that it does not take.
+    """
+
+    def spell_out(function: Callable[..., None]) -> Command:
+        parameters = inspect.signature(function).parameters.values()
+        groups = {p.name: p.annotation for p in parameters if _is_group(p.annotation)}
+        own = [p for p in parameters if p.name not in groups]
+        names = {
+            name: [f.name for f in fields(kind) if f.name not in without]
+            for name, kind in groups.items()
+        }
+        shared = [
+            _option(field)
+            for name, kind in groups.items()
+            for field in fields(kind)
+            if field.name in names[name]
+        ]
+        options = [p.replace(kind=p.KEYWORD_ONLY) for p in (*own, *shared)]
+
+        @wraps(function)
+        def run(**given: Any) -> None:
+            filled = {
+                name: kind(**{option: given.pop(option) for option in names[name]})
+                for name, kind in groups.items()
+            }
+            function(**filled, **given)
+
+        vars(run)["__signature__"] = inspect.Signature(options)
+        run.__annotations__ = {option.name: option.annotation for option in options}
+        return Command(run, example)
+
+    return spell_out
+
+
+def _is_group(kind: Any) -> bool:
+    return is_dataclass(kind) and isinstance(kind, type)
+
+
+def _option(field: Field) -> inspect.Parameter:
+    """The option that a field of a group is."""
+    default = inspect.Parameter.empty if field.default is MISSING else field.default
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=field.type,
+    )
 
 
 Runs = Annotated[
@@ -80,7 +145,7 @@ Priors = Annotated[
         help="A prior of an unknown: alpha1='Normal(0.5, 0.05)'. Repeatable.",
     ),
 ]
-PriorSet = Annotated[
+PriorSetName = Annotated[
     str | None,
     typer.Option(
         "--priors",
@@ -217,6 +282,168 @@ Cache = Annotated[
     ),
 ]
 
+Hardware = Annotated[
+    str | None,
+    typer.Option(
+        "--hardware",
+        metavar="NAME",
+        help="Accelerator that turns FLOP into hours: h100, a100, tpu-v5p, ...",
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="Of the accelerator's peak: bf16 unless given.",
+    ),
+]
+Mfu = Annotated[
+    str | None,
+    typer.Option(
+        "--mfu",
+        metavar="SHARE",
+        help="Model FLOP utilisation, a number or a distribution: 0.4, 'Uniform(0.38, 0.43)', which is Llama 3's and meant unless given.",
+    ),
+]
+Goodput = Annotated[
+    str | None,
+    typer.Option(
+        "--goodput",
+        metavar="SHARE",
+        help="Share of the booked time in which steps count, likewise; 0.9 unless given.",
+    ),
+]
+Price = Annotated[
+    str | None,
+    typer.Option(
+        "--price",
+        metavar="MONEY",
+        help="Of an accelerator-hour, a number or a distribution: 2.5, 'Uniform(2, 3)'.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The runs, or a saved fit, and the law that is asked for."""
+
+    runs: Runs
+    law: Law = None
+    noise: Noise = None
+    discrepancy: Discrepancy = None
+    prior: Priors = None
+    priors: PriorSetName = None
+    columns: Columns = None
+    where: Where = None
+    flop_per_param_token: FlopPer = None
+    params_counted: Counted = None
+    seed: Seed = None
+    cache: Cache = True
+    pool: Pool = None
+    group: Group = None
+
+    @property
+    def saved(self) -> bool:
+        """Whether the source is a saved fit."""
+        return Path(self.runs).suffix == ".nc"
+
+    @property
+    def prior_set(self) -> "PriorSet":
+        """The set of priors, with those chosen by name on top.
+
+        Raises:
+            ValueError: there is no such set, or a prior is not name=value.
+        """
+        from nstar.priors.sets import DEFAULT, PriorSet
+
+        chosen = pairs(self.prior, "--prior", "alpha1='Normal(0.5, 0.05)'")
+        return PriorSet(self.priors or DEFAULT, chosen)
+
+
+@dataclass(frozen=True)
+class Output:
+    """How the answer is printed."""
+
+    prob: Prob = 0.9
+    json: Json = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability before anything is sampled."""
+        require_prob(self.prob)
+
+
+@dataclass(frozen=True)
+class LimitOptions:
+    """Limits on the run that is recommended."""
+
+    multiple_of: MultipleOf = None
+    max_params: MaxParams = None
+    max_tokens: MaxTokens = None
+    params: Params = None
+    memory: Memory = None
+    bytes_per_param: BytesPerParam = None
+    unique_tokens: UniqueTokens = None
+    max_epochs: MaxEpochs = None
+
+    def limits(self) -> "Limits":
+        """Read them; those not given are none.
+
+        Raises:
+            ValueError: one is no positive number, or no run meets them.
+        """
+        from nstar.plans.actions import Limits, amount, memory
+
+        given = {name: text for name, text in vars(self).items() if text is not None}
+        if self.bytes_per_param is not None and self.memory is None:
+            msg = f"--bytes-per-param {self.bytes_per_param}: of which memory? give --memory too, as in --memory 640GB"
+            raise ValueError(msg)
+        return Limits(
+            **{
+                name: (memory if name == "memory" else amount)(
+                    text, f"--{name.replace('_', '-')}"
+                )
+                for name, text in given.items()
+            }
+        )
+
+
+@dataclass(frozen=True)
+class BillOptions:
+    """Where compute is spent, and what it costs."""
+
+    hardware: Hardware = None
+    precision: Precision = None
+    mfu: Mfu = None
+    goodput: Goodput = None
+    price: Price = None
+
+    def bill(self) -> "Bill | None":
+        """Read where compute is spent; none where no hardware is named.
+
+        Raises:
+            ValueError: an option is not as it should be, or says something of no hardware.
+        """
+        if self.hardware is None:
+            for name, value in vars(self).items():
+                if value is not None:
+                    msg = f"--{name} {value}: of which hardware? give --hardware too, as in --hardware h100"
+                    raise ValueError(msg)
+            return None
+        from nstar.plans import bills
+        from nstar.published.hardware import get
+
+        def guess(option: str, text: str | None, usual: Any) -> Any:
+            return usual if text is None else bills.guess(text, option)
+
+        return bills.Bill(
+            get(self.hardware),
+            self.precision,
+            guess("--mfu", self.mfu, bills.MFU),
+            guess("--goodput", self.goodput, bills.GOODPUT),
+            guess("--price", self.price, None),
+        )
+
 
 def require_prob(prob: float, option: str = "--prob") -> None:
     """Refuse what is no probability before anything is sampled.
@@ -270,25 +497,3 @@ def pairs(texts: Sequence[str] | None, option: str, example: str) -> dict[str, A
             raise ValueError(msg)
         found[name] = value
     return found
-
-
-def limits(**texts: str | None) -> "Limits":
-    """Read limits on a run, as in max_tokens="15T"; those not given are none.
-
-    Raises:
-        ValueError: one is no positive number, or no run meets them.
-    """
-    from nstar.plans.actions import Limits, amount, memory
-
-    given = {name: text for name, text in texts.items() if text is not None}
-    if "bytes_per_param" in given and "memory" not in given:
-        msg = f"--bytes-per-param {given['bytes_per_param']}: of which memory? give --memory too, as in --memory 640GB"
-        raise ValueError(msg)
-    return Limits(
-        **{
-            name: (memory if name == "memory" else amount)(
-                text, f"--{name.replace('_', '-')}"
-            )
-            for name, text in given.items()
-        }
-    )

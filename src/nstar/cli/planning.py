@@ -6,99 +6,46 @@ import typer
 
 from nstar.cli import curves, show
 from nstar.cli import options as o
-from nstar.cli.asked import Asked
 from nstar.cli.source import get_fit
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the commands into the door."""
-    o.hang(
-        app,
-        (plan, "nstar plan llama3 --law isoflop --budget 1e24 --budget 3.8e25"),
-        (compare, "nstar compare llama3 --published llama3 --budget 3.8e25"),
-    )
-
-
+@o.command("nstar plan llama3 --law isoflop --budget 1e24 --budget 3.8e25")
 def plan(
-    runs: o.Runs,
+    request: o.Request,
     budget: o.Budgets,
-    multiple_of: o.MultipleOf = None,
-    max_params: o.MaxParams = None,
-    max_tokens: o.MaxTokens = None,
-    params: o.Params = None,
-    memory: o.Memory = None,
-    bytes_per_param: o.BytesPerParam = None,
-    unique_tokens: o.UniqueTokens = None,
-    max_epochs: o.MaxEpochs = None,
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
-    pool: o.Pool = None,
-    group: o.Group = None,
+    limit_options: o.LimitOptions,
+    output: o.Output,
 ) -> None:
     """Say what to train with a budget, with intervals."""
-    o.require_prob(prob)
     o.require_positive("--budget", budget, "3.8e25")
-    limits = o.limits(
-        multiple_of=multiple_of,
-        max_params=max_params,
-        max_tokens=max_tokens,
-        params=params,
-        memory=memory,
-        bytes_per_param=bytes_per_param,
-        unique_tokens=unique_tokens,
-        max_epochs=max_epochs,
-    )
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        pool,
-        priors,
-    )
-    found = get_fit(asked)
+    limits = limit_options.limits()
+    found = get_fit(request)
     from nstar.cli import head
     from nstar.plans.planning import plan as make_plan
     from nstar.validation.checks import check_fit, check_plan
     from nstar.wording import plainly
 
-    made = make_plan(found.fit, budget, seed=seed, group=group, limits=limits)
+    made = make_plan(
+        found.fit, budget, seed=request.seed, group=request.group, limits=limits
+    )
     checks = plainly([*check_fit(found.fit), *check_plan(made), *made.checks()])
-    budgets, exponents = made.table(prob), made.exponents(prob)
-    if json:
+    budgets, exponents = made.table(output.prob), made.exponents(output.prob)
+    if output.json:
         show.as_json(
-            head.head(found, prob, group)
+            head.head(found, output.prob, request.group)
             | {
                 "budgets": budgets,
                 "exponents": exponents,
                 "exponents_over": made.slope_over,
-                "coefficients": made.coefficients(prob),
+                "coefficients": made.coefficients(output.prob),
                 "limits": limits.as_json(),
                 "checks": [c.as_json() for c in checks],
             }
         )
     else:
-        head.title(found, group)
+        head.title(found, request.group)
         show.checks(checks)
-        _print_plan(budgets, exponents, prob, made.slope_over)
+        _print_plan(budgets, exponents, output.prob, made.slope_over)
         if limits.as_json():
             _print_limited(budgets)
         head.conventions(found)
@@ -174,8 +121,10 @@ def _print_limited(budgets: list[dict[str, Any]]) -> None:
         show.line(said + ".", bold=True)
 
 
+@o.command("nstar compare llama3 --published llama3 --budget 3.8e25")
 def compare(
-    runs: o.Runs,
+    request: o.Request,
+    output: o.Output,
     budget: Annotated[
         list[float] | None,
         typer.Option(
@@ -207,24 +156,8 @@ def compare(
             metavar="ID", help="A published fit; `nstar published` lists them."
         ),
     ] = "llama3",
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
-    pool: o.Pool = None,
-    group: o.Group = None,
 ) -> None:
     """Hold a posterior, or a curve, beside a published fit."""
-    o.require_prob(prob)
     o.require_positive("--budget", budget or [], "3.8e25")
     named = curves.points(at or [])
     if our_compute not in ("training", "forward"):
@@ -236,25 +169,15 @@ def compare(
     from nstar.published import fits as registry
 
     theirs = registry.get(published)
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        pool,
-        priors,
-    )
-    found = get_fit(asked)
+    found = get_fit(request)
     if named or curves.is_one(found.fit):
         curves.compared(
-            found, theirs, named or {"C": budget or []}, prob, our_compute, json=json
+            found,
+            theirs,
+            named or {"C": budget or []},
+            output.prob,
+            our_compute,
+            json=output.json,
         )
         return
     from nstar.cli import head
@@ -262,11 +185,11 @@ def compare(
     from nstar.validation.comparison import compare as hold
     from nstar.wording import plain, plainly
 
-    held = hold(found.fit, theirs, budget or [], group=group)
+    held = hold(found.fit, theirs, budget or [], group=request.group)
     checks = plainly(
         [*check_fit(held.plan.fit), *check_plan(held.plan), *held.checks()]
     )
-    document: dict[str, Any] = head.head(found, prob, group) | {
+    document: dict[str, Any] = head.head(found, output.prob, request.group) | {
         "published": {
             "id": theirs.id,
             "law_form": theirs.law_form,
@@ -274,19 +197,19 @@ def compare(
             "params_counted": theirs.params_counted,
             "printed": theirs.printed,
         },
-        "budgets": held.table(prob),
-        "exponents": held.exponents(prob),
+        "budgets": held.table(output.prob),
+        "exponents": held.exponents(output.prob),
         "exponents_over": held.plan.slope_over,
-        "sentence": plain(held.sentence(prob)),
+        "sentence": plain(held.sentence(output.prob)),
         "checks": [c.as_json() for c in checks],
     }
-    if json:
+    if output.json:
         show.as_json(document)
     else:
         show.line(document["sentence"], bold=True)
-        head.title(found, group)
+        head.title(found, request.group)
         show.checks(checks)
-        _print_beside(document, prob)
+        _print_beside(document, output.prob)
         head.conventions(found)
     show.finish(checks)
 

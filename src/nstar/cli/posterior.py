@@ -3,112 +3,46 @@
 import json as json_room
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.asked import Asked
-from nstar.cli.source import Found, get_fit
+from nstar.cli.source import Fitted, get_fit
 
 if TYPE_CHECKING:
     from nstar.fits.fitting import Fit
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the commands into the door."""
-    o.hang(
-        app,
-        (fit, "nstar fit ladder.csv --law chinchilla --out ladder.nc"),
-        (summary, "nstar summary ladder.nc --prob 0.9"),
-    )
-
-
+@o.command("nstar fit ladder.csv --law chinchilla --out ladder.nc", without=("group",))
 def fit(
-    runs: o.Runs,
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    pool: o.Pool = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
+    request: o.Request,
+    output: o.Output,
     out: o.Out = None,
-    json: o.Json = False,
-    cache: o.Cache = True,
 ) -> None:
     """Fit a law to runs and print its posterior.
 
     With --out the fit is saved, and every other command takes it in place of runs.
     """
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        pool,
-        priors,
-    )
-    if asked.saved:
-        msg = f"{runs} is a saved fit; print it with: nstar summary {runs}"
+    if request.saved:
+        msg = f"{request.runs} is a saved fit; print it with: nstar summary {request.runs}"
         raise ValueError(msg)
-    _summarise(asked, prob, json=json, out=out)
+    _summarise(request, output.prob, json=output.json, out=out)
 
 
+@o.command("nstar summary ladder.nc --prob 0.9", without=("group",))
 def summary(
-    runs: o.Runs,
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    pool: o.Pool = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
+    request: o.Request,
+    output: o.Output,
 ) -> None:
     """Print the posterior of a saved fit or of runs."""
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        pool,
-        priors,
-    )
-    _summarise(asked, prob, json=json, out=None)
+    _summarise(request, output.prob, json=output.json, out=None)
 
 
-def _summarise(asked: Asked, prob: float, *, json: bool, out: str | None) -> None:
+def _summarise(request: o.Request, prob: float, *, json: bool, out: str | None) -> None:
     from nstar.files.writing import require_writable
 
     o.require_prob(prob)
     if out:
         require_writable(out, ".nc")
-    found = get_fit(asked)
+    found = get_fit(request)
     from nstar.cli import head
     from nstar.validation.checks import check_fit
     from nstar.wording import plainly
@@ -155,7 +89,7 @@ def _unknowns(fit: "Fit", prob: float) -> dict[str, dict[str, Any]]:
     }
 
 
-def _print(found: Found, unknowns: dict[str, dict[str, Any]], prob: float) -> None:
+def _print(found: Fitted, unknowns: dict[str, dict[str, Any]], prob: float) -> None:
     from nstar.wording import percent, three, unknown
 
     each = [name for name in unknowns if "[" in name]

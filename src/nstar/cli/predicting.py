@@ -7,20 +7,15 @@ import typer
 
 from nstar.cli import curves, show
 from nstar.cli import options as o
-from nstar.cli.asked import Asked
 from nstar.cli.source import get_fit
 
 if TYPE_CHECKING:
     from nstar.fits.mixture import Posterior
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the command into the door."""
-    o.hang(app, (predict, "nstar predict ladder.nc --at 7e9,1.4e11 --at 7e10,1.5e13"))
-
-
+@o.command("nstar predict ladder.nc --at 7e9,1.4e11 --at 7e10,1.5e13")
 def predict(
-    runs: o.Runs,
+    request: o.Request,
     at: Annotated[
         list[str],
         typer.Option(
@@ -29,52 +24,22 @@ def predict(
             help="A run: its parameters and tokens, as in 7e9,1.4e11; or what the law reads, by name: C=4e23, N=1e9,P=8. Repeatable.",
         ),
     ],
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
-    pool: o.Pool = None,
-    group: o.Group = None,
+    output: o.Output,
 ) -> None:
     """Predict what runs not yet made reach: loss, error, accuracy."""
-    o.require_prob(prob)
     named = curves.points(at) if all("=" in text for text in at) else None
     points = [] if named else [point(text) for text in at]
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        pool,
-        priors,
-    )
-    found = get_fit(asked, surface=True)
+    found = get_fit(request, surface=True)
     from nstar.fits.fitting import Fit
 
-    noise_seed = found.fit.seed if seed is None else seed
+    noise_seed = found.fit.seed if request.seed is None else request.seed
     if named and not isinstance(found.fit, Fit):
         if named.keys() != {"N", "D"}:
             msg = f"--at {at[0]!r}: averaged laws are read at N and D, as in --at 7e9,1.4e11; name one law to say more"
             raise ValueError(msg)
         named, points = None, list(zip(named["N"], named["D"], strict=True))
     if named:
-        curves.predicted(found, named, prob, noise_seed, json=json)
+        curves.predicted(found, named, output.prob, noise_seed, json=output.json)
         return
     import numpy as np
 
@@ -84,13 +49,13 @@ def predict(
     from nstar.validation.checks import check_fit
     from nstar.wording import plainly
 
-    one = in_group(found.fit, group, seed=seed)
-    records = _records(one, points, prob, noise_seed)
+    one = in_group(found.fit, request.group, seed=request.seed)
+    records = _records(one, points, output.prob, noise_seed)
     N, D = (np.array(v) for v in zip(*points, strict=True))
     checks = plainly([*check_fit(found.fit), *check_prediction(one, N, D)])
-    if json:
+    if output.json:
         show.as_json(
-            head.head(found, prob, group)
+            head.head(found, output.prob, request.group)
             | {
                 "noise_seed": noise_seed,
                 "predictions": records,
@@ -98,9 +63,9 @@ def predict(
             }
         )
     else:
-        head.title(found, group)
+        head.title(found, request.group)
         show.checks(checks)
-        _print(records, prob)
+        _print(records, output.prob)
         head.conventions(found)
     show.finish(checks)
 

@@ -6,34 +6,19 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.asked import Asked
 from nstar.cli.source import get_fit, read
 
 if TYPE_CHECKING:
     from nstar.validation.prior_scales import Scaled
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the commands into the door."""
-    o.hang(
-        app,
-        (prior, "nstar prior llama3 --law chinchilla --priors informed --budget 1e21"),
-        (sensitivity, "nstar sensitivity ladder.nc"),
-    )
-
-
+@o.command(
+    "nstar prior llama3 --law chinchilla --priors informed --budget 1e21",
+    without=("cache", "group", "pool"),
+)
 def prior(
-    runs: o.Runs,
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
+    request: o.Request,
+    output: o.Output,
     budget: Annotated[
         list[float] | None,
         typer.Option(
@@ -43,63 +28,46 @@ def prior(
             help="Also N*, D* and loss at this budget under the prior. Repeatable.",
         ),
     ] = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
 ) -> None:
     """Show what the prior expects of runs like these.
 
     Tables are drawn from the prior at the runs' own inputs; what was measured should lie
     among them, and N* where someone might train.
     """
-    o.require_prob(prob)
     o.require_positive("--budget", budget or [], "1e21")
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        False,
-        set_name=priors,
-    )
-    if asked.saved:
-        msg = f"{runs} is a saved fit; give the table of runs, since the prior is asked before they are fitted"
+    if request.saved:
+        msg = f"{request.runs} is a saved fit; give the table of runs, since the prior is asked before they are fitted"
         raise ValueError(msg)
-    if len(o.laws(law or "one")) > 1:
-        msg = f"--law {law}: a prior is of one law"
+    if len(o.laws(request.law or "one")) > 1:
+        msg = f"--law {request.law}: a prior is of one law"
         raise ValueError(msg)
     from nstar.cli.choice import choose, require
     from nstar.predictions.distances import distance
     from nstar.validation.prior_check import prior_predictive
     from nstar.wording import plainly
 
-    require(asked)
-    name, table, _ = choose(read(asked), law)
+    require(request)
+    name, table, _ = choose(read(request), request.law)
     made = prior_predictive(
         table,
         name,
-        noise,
-        asked.prior_set,
+        request.noise,
+        request.prior_set,
         budget or (),
-        discrepancy=discrepancy,
-        seed=seed or 0,
+        discrepancy=request.discrepancy,
+        seed=request.seed or 0,
     )
     far = [distance(made.runs, budget)] if budget and "C" in made.runs else []
     checks = plainly([made.check(), *far, *made.notes])
-    rows, budgets = made.table(prob), made.budgets(prob)
-    if json:
+    rows, budgets = made.table(output.prob), made.budgets(output.prob)
+    if output.json:
         show.as_json(
             {
                 "data": made.runs.source,
                 "law": name,
-                "priors": asked.prior_set.name,
-                "seed": seed or 0,
-                "prob": prob,
+                "priors": request.prior_set.name,
+                "seed": request.seed or 0,
+                "prob": output.prob,
                 "interval": "equal-tailed",
                 "statistics": rows,
                 "budgets": budgets,
@@ -108,22 +76,14 @@ def prior(
         )
     else:
         show.checks(checks)
-        _print(name, asked.prior_set.name, rows, budgets, prob)
+        _print(name, request.prior_set.name, rows, budgets, output.prob)
     show.finish(checks)
 
 
+@o.command("nstar sensitivity ladder.nc", without=("group", "pool"))
 def sensitivity(
-    runs: o.Runs,
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
+    request: o.Request,
+    output: o.Output,
     budget: Annotated[
         list[float] | None,
         typer.Option(
@@ -133,9 +93,6 @@ def sensitivity(
             help="Also N*, D*, L* and regret at this budget, and what they are under priors half and twice as wide. Repeatable.",
         ),
     ] = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
 ) -> None:
     """Say which answers rest on the prior, which on the runs.
 
@@ -143,26 +100,11 @@ def sensitivity(
     draws; a quantity that moves by more than 0.05 per doubling is said to depend on it.
     With --budget the priors that move the decision are made half and twice as wide.
     """
-    o.require_prob(prob)
     o.require_positive("--budget", budget or [], "1e24")
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        set_name=priors,
-    )
-    if len(o.laws(law or "one")) > 1:
-        msg = f"--law {law}: sensitivity is of one law; ask for each in turn"
+    if len(o.laws(request.law or "one")) > 1:
+        msg = f"--law {request.law}: sensitivity is of one law; ask for each in turn"
         raise ValueError(msg)
-    found = get_fit(asked)
+    found = get_fit(request)
     from nstar.cli import head
     from nstar.predictions.distances import extrapolation
     from nstar.validation.checks import check_fit
@@ -173,17 +115,17 @@ def sensitivity(
     (fit,) = found.fit.components
     budgets = budget or []
     made = scale(fit, budgets=budgets)
-    scales = prior_scales(fit, budgets, made, prob) if budgets else []
+    scales = prior_scales(fit, budgets, made, output.prob) if budgets else []
     owed = [check_scales(scales, made)] if scales else []
     far = extrapolation(fit, budgets) if budgets else []
     checks = plainly([*check_fit(fit), *far, made.check, *owed])
-    if json:
+    if output.json:
         front = head.head(found, 0.9)
         kept = {k: v for k, v in front.items() if k not in ("prob", "interval")}
         rows = [row.as_json() for row in made.rows]
         more = (
             {
-                "prob": prob,
+                "prob": output.prob,
                 "interval": "equal-tailed",
                 "prior_scales": [s.as_json() for s in scales],
             }
@@ -219,7 +161,7 @@ def sensitivity(
             ],
         )
         if scales:
-            _print_scales(scales, prob)
+            _print_scales(scales, output.prob)
         show.line(
             "Above 0.05 it depends (Kallioinen et al. 2024); both above: they may disagree."
         )

@@ -6,21 +6,14 @@ import typer
 
 from nstar.cli import curves, show
 from nstar.cli import options as o
-from nstar.cli.asked import Asked
 from nstar.cli.source import get_fit
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the commands into the door."""
-    o.hang(
-        app,
-        (target, "nstar target llama3 --loss 0.65 --chance 0.8"),
-        (serve, "nstar serve llama3 --budget 3.8e25 --tokens 'Uniform(1e13, 2e13)'"),
-    )
-
-
+@o.command("nstar target llama3 --loss 0.65 --chance 0.8")
 def target(
-    runs: o.Runs,
+    request: o.Request,
+    limit_options: o.LimitOptions,
+    output: o.Output,
     loss: Annotated[
         float | None, typer.Option("--loss", metavar="LOSS", help="The loss to reach.")
     ] = None,
@@ -54,36 +47,12 @@ def target(
             help="Look no farther; four decades beyond the runs unless given.",
         ),
     ] = None,
-    multiple_of: o.MultipleOf = None,
-    max_params: o.MaxParams = None,
-    max_tokens: o.MaxTokens = None,
-    params: o.Params = None,
-    memory: o.Memory = None,
-    bytes_per_param: o.BytesPerParam = None,
-    unique_tokens: o.UniqueTokens = None,
-    max_epochs: o.MaxEpochs = None,
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
-    pool: o.Pool = None,
-    group: o.Group = None,
 ) -> None:
     """Say the cheapest budget that reaches a loss or another value.
 
     It is the recommended run that reaches a loss, not each draw's own best; an error, an
     accuracy or a FID is the law's.
     """
-    o.require_prob(prob)
     if (loss is None) == (value is None):
         msg = "say what is to be reached: --loss 1.9, or --value 0.15 where the law predicts an error, an accuracy or a FID"
         raise ValueError(msg)
@@ -96,35 +65,11 @@ def target(
             f"--chance {chance:g}: expected a probability between 0 and 1, such as 0.9"
         )
         raise ValueError(msg)
-    limits = o.limits(
-        multiple_of=multiple_of,
-        max_params=max_params,
-        max_tokens=max_tokens,
-        params=params,
-        memory=memory,
-        bytes_per_param=bytes_per_param,
-        unique_tokens=unique_tokens,
-        max_epochs=max_epochs,
-    )
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        pool,
-        priors,
-    )
+    limits = limit_options.limits()
     held = {n: v[0] for n, v in curves.points([at] if at else []).items()}
-    found = get_fit(asked)
+    found = get_fit(request)
     if value is not None:
-        curves.met(found, value, chance, up_to, held, prob, json=json)
+        curves.met(found, value, chance, up_to, held, output.prob, json=output.json)
         return
     from nstar.cli import head
     from nstar.plans.targets import reach
@@ -132,17 +77,19 @@ def target(
     from nstar.wording import plainly
 
     reached = reach(
-        found.fit, loss or 0.0, chance, up_to=up_to, limits=limits, group=group
+        found.fit, loss or 0.0, chance, up_to=up_to, limits=limits, group=request.group
     )
     checks = plainly([*reached.checks(), *check_fit(found.fit)])
-    document = head.head(found, prob, group) | reached.as_json(prob)
+    document = head.head(found, output.prob, request.group) | reached.as_json(
+        output.prob
+    )
     document["checks"] = [c.as_json() for c in checks]
-    if json:
+    if output.json:
         show.as_json(document)
     else:
-        head.title(found, group)
+        head.title(found, request.group)
         show.checks(checks)
-        _print_target(document, prob)
+        _print_target(document, output.prob)
         head.conventions(found)
     show.finish(checks)
 
@@ -188,8 +135,9 @@ def _print_target(told: dict[str, Any], prob: float) -> None:
         )
 
 
+@o.command("nstar serve llama3 --budget 3.8e25 --tokens 'Uniform(1e13, 2e13)'")
 def serve(
-    runs: o.Runs,
+    request: o.Request,
     budget: Annotated[
         float,
         typer.Option(
@@ -207,82 +155,40 @@ def serve(
             help="Tokens served over the lifetime, a number or a distribution: 15T, 'Uniform(1e13, 2e13)'.",
         ),
     ],
-    multiple_of: o.MultipleOf = None,
-    max_params: o.MaxParams = None,
-    max_tokens: o.MaxTokens = None,
-    params: o.Params = None,
-    memory: o.Memory = None,
-    bytes_per_param: o.BytesPerParam = None,
-    unique_tokens: o.UniqueTokens = None,
-    max_epochs: o.MaxEpochs = None,
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
-    pool: o.Pool = None,
-    group: o.Group = None,
+    limit_options: o.LimitOptions,
+    output: o.Output,
 ) -> None:
     """Choose size and tokens for training and serving together.
 
     Of all runs with the expected loss that the budget would buy, the one of least
     compute over training and the lifetime's demand.
     """
-    o.require_prob(prob)
     o.require_positive("--budget", [budget], "3.8e25")
     demand = demand_of(tokens, "--tokens")
-    limits = o.limits(
-        multiple_of=multiple_of,
-        max_params=max_params,
-        max_tokens=max_tokens,
-        params=params,
-        memory=memory,
-        bytes_per_param=bytes_per_param,
-        unique_tokens=unique_tokens,
-        max_epochs=max_epochs,
-    )
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        pool,
-        priors,
-    )
-    found = get_fit(asked)
+    limits = limit_options.limits()
+    found = get_fit(request)
     from nstar.cli import head
     from nstar.plans.planning import plan
     from nstar.plans.serving import serve as make
     from nstar.validation.checks import check_fit, check_plan
     from nstar.wording import plainly
 
-    made = make(found.fit, budget, demand, limits=limits, group=group, seed=seed)
-    alone = plan(found.fit, budget, group=group, seed=seed, limits=limits)
+    made = make(
+        found.fit, budget, demand, limits=limits, group=request.group, seed=request.seed
+    )
+    alone = plan(
+        found.fit, budget, group=request.group, seed=request.seed, limits=limits
+    )
     every = [*check_fit(found.fit), *check_plan(alone), *made.checks()]
     checks = plainly([*dict.fromkeys(every)])
-    document = head.head(found, prob, group) | made.as_json(prob)
+    document = head.head(found, output.prob, request.group) | made.as_json(output.prob)
     document["checks"] = [c.as_json() for c in checks]
-    if json:
+    if output.json:
         show.as_json(document)
     else:
-        head.title(found, group)
+        head.title(found, request.group)
         show.checks(checks)
-        _print_served(document, prob)
+        _print_served(document, output.prob)
         head.conventions(found)
     show.finish(checks)
 

@@ -10,7 +10,7 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.source import tell, use_cache
+from nstar.cli.source import remark, use_cache
 
 if TYPE_CHECKING:
     from nstar.batch.engines import Engine
@@ -28,11 +28,7 @@ class Engines(StrEnum):
     ray = "ray"
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the command into the door."""
-    o.hang(app, (refit, "nstar refit public-ladders-small --out public"))
-
-
+@o.command("nstar refit public-ladders-small --out public", without=("prob",))
 def refit(
     manifest: Annotated[
         str,
@@ -41,6 +37,7 @@ def refit(
             help="A TOML file, or one that nstar ships: public-ladders, public-ladders-small.",
         ),
     ],
+    output: o.Output,
     out: Annotated[
         str | None,
         typer.Option(
@@ -110,24 +107,31 @@ def refit(
             help="Of a GPU for a chunk, on Ray: 0.5 puts two on one.",
         ),
     ] = 0.0,
-    json: o.Json = False,
     cache: o.Cache = True,
 ) -> None:
     """Fit many ladders under many choices, as a manifest says."""
     _require(engine, workers, address, gpus)
     from nstar.batch.manifest import read
 
-    asked = read(manifest)
+    request = read(manifest)
     folder = Path(out or Path(manifest).stem)
     if cache:
         use_cache()
     if dry_run:
-        _dry(asked, folder, only or [], engine, workers, fresh=not resume, json=json)
+        _dry(
+            request,
+            folder,
+            only or [],
+            engine,
+            workers,
+            fresh=not resume,
+            json=output.json,
+        )
         return
     from nstar.batch.running import refit as run
 
     made = run(
-        asked,
+        request,
         folder,
         engine=_engine(engine, workers, address, gpus, cache=cache),
         only=only or (),
@@ -135,7 +139,7 @@ def refit(
         remake=remake,
         command=shlex.join(["nstar", *sys.argv[1:]]),
     )
-    _told(made, asked.name, asked.grid.seeds, json=json)
+    _told(made, request.name, request.grid.seeds, json=output.json)
     if made.failed:
         raise typer.Exit(1)
 
@@ -176,7 +180,7 @@ def _engine(
 
 
 def _dry(
-    asked: Any,
+    request: Any,
     out: Path,
     only: list[str],
     engine: Engines,
@@ -192,12 +196,12 @@ def _dry(
     from nstar.batch.running import chosen_of, finished, opened, spoken
 
     store = opened(out, remake=True, touch=False)
-    chosen = chosen_of(plan(asked), only)
+    chosen = chosen_of(plan(request), only)
     left = [
         c
         for c in chosen
         if fresh
-        or not finished(store, c, draws=asked.outputs.draws, remake=True, touch=False)
+        or not finished(store, c, draws=request.outputs.draws, remake=True, touch=False)
     ]
     count = Processes(workers).places if engine is Engines.processes else 1
     took = seconds(left, store, count)
@@ -206,7 +210,7 @@ def _dry(
     if json:
         show.as_json(
             {
-                "manifest": asked.name,
+                "manifest": request.name,
                 "fits": fits,
                 "there": there,
                 "chunks": [
@@ -296,4 +300,4 @@ def _told(made: "Refit", name: str, seeds: list[int], *, json: bool) -> None:
         f"seeds {', '.join(map(str, seeds))}; results in {made.folder}: {', '.join(files)}"
     )
     if failed:
-        tell(f"{len(failed)} fits failed: exit code 1")
+        remark(f"{len(failed)} fits failed: exit code 1")

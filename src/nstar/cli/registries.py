@@ -8,17 +8,9 @@ from nstar.cli import options as o
 from nstar.cli import show
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the commands into the door."""
-    o.hang(
-        app,
-        (data, "nstar data chinchilla_epoch"),
-        (published, "nstar published llama3 --budget 3.8e25"),
-        (models, "nstar models llama3-405b --against llama3"),
-    )
-
-
+@o.command("nstar data chinchilla_epoch", without=("prob",))
 def data(
+    output: o.Output,
     name: Annotated[
         str | None,
         typer.Argument(
@@ -32,14 +24,13 @@ def data(
             help="Find the file on this machine and check its hash; nothing is fetched.",
         ),
     ] = False,
-    json: o.Json = False,
 ) -> None:
     """List data sets, or show one and its columns."""
     from nstar.runs import datasets
 
     if name is None:
         entries = [datasets.get(n) for n in datasets.names()]
-        if json:
+        if output.json:
             show.as_json({"datasets": [_record(e) for e in entries]})
             return
         rows = [[e.name, str(e.rows), e.access, e.title] for e in entries]
@@ -51,10 +42,12 @@ def data(
         return
     record = _record(datasets.get(name))
     record["verified"] = str(datasets.verify(name)) if verify else None
-    _one(record, json=json)
+    _one(record, json=output.json)
 
 
+@o.command("nstar published llama3 --budget 3.8e25", without=("prob",))
 def published(
+    output: o.Output,
     name: Annotated[
         str | None,
         typer.Argument(
@@ -73,7 +66,6 @@ def published(
     core: Annotated[
         bool, typer.Option("--core", help="Only recommended comparisons.")
     ] = False,
-    json: o.Json = False,
 ) -> None:
     """List published fits, or show one with its traps."""
     from nstar.published import fits as registry
@@ -81,7 +73,7 @@ def published(
     o.require_positive("--budget", budget or (), "3.8e25")
     if name is None:
         entries = [registry.get(n) for n in registry.names(core=core)]
-        if json:
+        if output.json:
             show.as_json({"published": [_record(e) for e in entries]})
             return
         rows = [
@@ -93,7 +85,7 @@ def published(
         return
     fit = registry.get(name)
     at = [_at(fit, C) for C in budget or ()]
-    _one(_record(fit) | {"exponents": fit.exponents(), "at": at}, json=json)
+    _one(_record(fit) | {"exponents": fit.exponents(), "at": at}, json=output.json)
 
 
 def _cut(text: str, letters: int) -> str:
@@ -109,7 +101,9 @@ def _at(fit: Any, C: float) -> dict[str, Any]:
     }
 
 
+@o.command("nstar models llama3-405b --against llama3", without=("prob",))
 def models(
+    output: o.Output,
     name: Annotated[
         str | None,
         typer.Argument(metavar="[NAME]", help="A model; all are listed without one."),
@@ -120,7 +114,6 @@ def models(
             "--against", metavar="ID", help="A published fit to hold it against."
         ),
     ] = None,
-    json: o.Json = False,
 ) -> None:
     """List released models, or hold one against a law."""
     from nstar.published import models as registry
@@ -131,7 +124,7 @@ def models(
             msg = "--against needs a model, as in: nstar models llama3-405b --against llama3"
             raise ValueError(msg)
         entries = [registry.get(n) for n in registry.names()]
-        if json:
+        if output.json:
             show.as_json({"models": [_record(e) for e in entries]})
             return
         rows = [
@@ -156,7 +149,7 @@ def models(
     model = registry.get(name)
     held = registry.against(model, law) if law else None
     family = beside_family(model)
-    if json:
+    if output.json:
         _one(_record(model) | {"against": held, "family": family}, json=True)
         return
     _one(_record(model), json=False)

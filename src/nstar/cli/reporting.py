@@ -9,21 +9,14 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.asked import Asked
 from nstar.cli.forecasting import require_prob
 from nstar.cli.reaching import demand_of
 from nstar.cli.reporting_curves import Also, kind_of, written
 from nstar.cli.risking import (
     Candidates,
-    Goodput,
-    Hardware,
-    Mfu,
-    Precision,
-    Price,
     Target,
-    bill_of,
 )
-from nstar.cli.source import get_fit, read, tell, use_cache
+from nstar.cli.source import get_fit, read, remark, use_cache
 from nstar.progress import progress
 
 if TYPE_CHECKING:
@@ -34,13 +27,15 @@ if TYPE_CHECKING:
     from nstar.report.facts import Facts, Question
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the command into the door."""
-    o.hang(app, (report, "nstar report llama3 --budget 3.8e25"))
-
-
+@o.command(
+    "nstar report llama3 --budget 3.8e25",
+    without=("discrepancy", "group", "law", "noise", "pool"),
+)
 def report(
-    runs: o.Runs,
+    request: o.Request,
+    limit_options: o.LimitOptions,
+    bill_options: o.BillOptions,
+    output: o.Output,
     budget: Annotated[
         list[float] | None,
         typer.Option(
@@ -75,19 +70,6 @@ def report(
             help="Served over the model's lifetime, a number or a distribution: 15T, 'LogNormal(30, 0.5)'.",
         ),
     ] = None,
-    multiple_of: o.MultipleOf = None,
-    max_params: o.MaxParams = None,
-    max_tokens: o.MaxTokens = None,
-    params: o.Params = None,
-    memory: o.Memory = None,
-    bytes_per_param: o.BytesPerParam = None,
-    unique_tokens: o.UniqueTokens = None,
-    max_epochs: o.MaxEpochs = None,
-    hardware: Hardware = None,
-    precision: Precision = None,
-    mfu: Mfu = None,
-    goodput: Goodput = None,
-    price: Price = None,
     ledger: Annotated[
         str | None,
         typer.Option(
@@ -147,17 +129,7 @@ def report(
             help="Of counts: tokens of a sample, to say what samples cost.",
         ),
     ] = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
     out: o.Out = None,
-    json: o.Json = False,
-    cache: o.Cache = True,
 ) -> None:
     """Write a page: what to train, or what samples or compute buy.
 
@@ -165,23 +137,9 @@ def report(
     of inference, a law of an error, an accuracy or a FID one of its curve.  The page needs no network; a JSON file
     beside it holds the same numbers.
     """
-    asked = Asked(
-        runs,
-        None,
-        None,
-        None,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        set_name=priors,
-    )
     o.require_positive("--budget", budget or [], "3.8e25")
     own = list(law or ())
-    kind = kind_of(asked, own)
+    kind = kind_of(request, own)
     if kind != "budget":
         also = Also(
             at or [],
@@ -193,25 +151,16 @@ def report(
             k,
             tokens,
             quick,
-            prob,
+            output.prob,
             out,
         )
-        written(asked, kind, own[0] if own else None, also, json=json)
+        written(request, kind, own[0] if own else None, also, json=output.json)
         return
     if not budget:
         msg = "say the training budget, as in --budget 3.8e25"
         raise ValueError(msg)
-    limits = o.limits(
-        multiple_of=multiple_of,
-        max_params=max_params,
-        max_tokens=max_tokens,
-        params=params,
-        memory=memory,
-        bytes_per_param=bytes_per_param,
-        unique_tokens=unique_tokens,
-        max_epochs=max_epochs,
-    )
-    bill = bill_of(hardware, precision, mfu, goodput, price)
+    limits = limit_options.limits()
+    bill = bill_options.bill()
     question = _question(
         candidates,
         target_loss,
@@ -219,39 +168,43 @@ def report(
         serve_tokens,
         bill,
         limits,
-        _book(ledger, prob),
+        _book(ledger, output.prob),
         quick=quick,
     )
-    page_file = _before(asked, budget, prob, published or (), law or (), out)
+    page_file = _before(request, budget, output.prob, published or (), law or (), out)
     from nstar.files.writing import json_text, write_whole
     from nstar.report.page import page
     from nstar.runs.asking import TooFew
 
     try:
-        found, facts = _answered(asked, budget, law or (), published, prob, question)
+        found, facts = _answered(
+            request, budget, law or (), published, output.prob, question
+        )
     except TooFew as error:
-        _refuse(asked, page_file, str(error), max(budget), prob, json=json)
+        _refuse(
+            request, page_file, str(error), max(budget), output.prob, json=output.json
+        )
         return
     write_whole(page_file, page(found, facts))
     numbers = write_whole(page_file.with_suffix(".json"), json_text(facts.document))
-    if json:
-        tell(f"page {page_file}, numbers {numbers}")
+    if output.json:
+        remark(f"page {page_file}, numbers {numbers}")
         show.as_json(facts.document)
     else:
-        _print(facts, prob)
+        _print(facts, output.prob)
         show.line(f"page {page_file}, numbers {numbers}, seed {facts.document['seed']}")
     show.finish(facts.checks)
 
 
 def _refuse(
-    asked: Asked, file: Path, why: str, budget: float, prob: float, *, json: bool
+    request: o.Request, file: Path, why: str, budget: float, prob: float, *, json: bool
 ) -> None:
     """Write the page of a ladder too small for any route, and leave with 1."""
     from nstar.files.writing import json_text, write_whole
     from nstar.report.refusal import checks, page, refusal
 
-    runs, command = read(asked), shlex.join(["nstar", *sys.argv[1:]])
-    document = refusal(runs, why, budget, command, asked.seed or 0, prob)
+    runs, command = read(request), shlex.join(["nstar", *sys.argv[1:]])
+    document = refusal(runs, why, budget, command, request.seed or 0, prob)
     write_whole(file, page(document))
     numbers = write_whole(file.with_suffix(".json"), json_text(document))
     if json:
@@ -298,7 +251,7 @@ def _book(file: str | None, prob: float) -> "Ledger | None":
 
 
 def _before(
-    asked: Asked,
+    request: o.Request,
     budget: list[float],
     prob: float,
     published: list[str] | tuple[()],
@@ -308,12 +261,12 @@ def _before(
     """Refuse what cannot be met before anything is sampled; name the page's file."""
     o.require_prob(prob)
     o.require_positive("--budget", budget, "3.8e25")
-    if asked.saved and laws:
-        msg = f"--law {laws[0]}: {asked.source} is a saved fit, whose laws are as they are"
+    if request.saved and laws:
+        msg = f"--law {laws[0]}: {request.runs} is a saved fit, whose laws are as they are"
         raise ValueError(msg)
     from nstar.files.writing import require_writable
 
-    name = out or f"{Path(asked.source).stem}-report.html"
+    name = out or f"{Path(request.runs).stem}-report.html"
     file = require_writable(name, ".html", ".htm")
     from nstar.published import fits as registry
 
@@ -326,12 +279,12 @@ def _before(
         if each not in LEAD:
             msg = f"--law {each}: no route of that name; there are {', '.join(LEAD)}"
             raise ValueError(msg)
-    require(asked, tuple(laws) or LEAD)
+    require(request, tuple(laws) or LEAD)
     return file
 
 
 def _answered(
-    asked: Asked,
+    request: o.Request,
     budget: list[float],
     laws: list[str] | tuple[()],
     published: list[str] | None,
@@ -343,11 +296,11 @@ def _answered(
     from nstar.plans.routes import WORDS, of_saved, routes
     from nstar.report.facts import gather
 
-    kept = Kept(usual_folder() if asked.cache else None)
+    kept = Kept(usual_folder() if request.cache else None)
     command = shlex.join(["nstar", *sys.argv[1:]])
-    saved = get_fit(asked).fit if asked.saved else None
-    table = None if asked.saved else read(asked)
-    if asked.cache:
+    saved = get_fit(request).fit if request.saved else None
+    table = None if request.saved else read(request)
+    if request.cache:
         use_cache()
     with progress() as bar:
         bars = {}
@@ -363,9 +316,9 @@ def _answered(
             found = routes(
                 table,
                 budget,
-                seed=asked.seed or 0,
+                seed=request.seed or 0,
                 only=laws,
-                priors=asked.prior_set,
+                priors=request.prior_set,
                 limits=question.limits,
                 kept=kept,
                 tick=tick,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nstar.cli import curves, show
 from nstar.cli import options as o
-from nstar.cli.asked import Asked
-from nstar.cli.source import get_fit, read, tell, use_cache
+from nstar.cli.source import get_fit, read, remark, use_cache
 
 if TYPE_CHECKING:
     from nstar.verdicts import Check
@@ -33,12 +32,12 @@ class Also(NamedTuple):
     out: str | None
 
 
-def kind_of(asked: Asked, laws: list[str]) -> str:
+def kind_of(request: o.Request, laws: list[str]) -> str:
     """Say which page it is: of counts, of a curve, or of a training budget."""
-    if asked.saved:
+    if request.saved:
         from nstar.fits.mixture import load
 
-        return "curve" if curves.is_one(load(asked.source)) else "budget"
+        return "curve" if curves.is_one(load(request.runs)) else "budget"
     if laws:
         from nstar.fits.fitting import named
         from nstar.laws import LAWS
@@ -51,11 +50,11 @@ def kind_of(asked: Asked, laws: list[str]) -> str:
         if law.response.kind is Kind.COUNTS:
             return "counts"
         return "curve" if responds(law) else "budget"
-    return "counts" if "successes" in read(asked) else "budget"
+    return "counts" if "successes" in read(request) else "budget"
 
 
 def written(
-    asked: Asked, kind: str, law: str | None, also: Also, *, json: bool
+    request: o.Request, kind: str, law: str | None, also: Also, *, json: bool
 ) -> None:
     """Write a page of a curve or of counts, with its numbers beside it."""
     from nstar.files.writing import require_writable
@@ -63,19 +62,19 @@ def written(
     o.require_prob(also.prob)
     o.require_prob(also.chance, "--chance")
     file = require_writable(
-        also.out or f"{Path(asked.source).stem}-report.html", ".html", ".htm"
+        also.out or f"{Path(request.runs).stem}-report.html", ".html", ".htm"
     )
     command = shlex.join(["nstar", *sys.argv[1:]])
-    if asked.cache:
+    if request.cache:
         use_cache()
     text, document, checks = (_counts if kind == "counts" else _curve)(
-        asked, law, also, command
+        request, law, also, command
     )
     _put(file, text, document, checks, json=json)
 
 
 def _curve(
-    asked: Asked, law: str | None, also: Also, command: str
+    request: o.Request, law: str | None, also: Also, command: str
 ) -> tuple[str, dict[str, Any], "list[Check]"]:
     from nstar.published import fits as registry
     from nstar.report.curve_facts import CurveAsked, gather_curve
@@ -86,7 +85,7 @@ def _curve(
         msg = "say where the curve is read: --budget FLOP, or --at with what the law reads, as in --at k=100"
         raise ValueError(msg)
     theirs = [registry.get(name) for name in also.published]
-    found = get_fit(replace(asked, law=law) if law else asked)
+    found = get_fit(replace(request, law=law) if law else request)
     fit: Any = found.fit
     question = CurveAsked(theirs, also.our_compute, also.value, also.chance, also.quick)
     facts = gather_curve(fit, at, also.prob, command, question)
@@ -94,7 +93,7 @@ def _curve(
 
 
 def _counts(
-    asked: Asked, law: str | None, also: Also, command: str
+    request: o.Request, law: str | None, also: Also, command: str
 ) -> tuple[str, dict[str, Any], "list[Check]"]:
     from nstar.cli.sampling import numbers
     from nstar.cli.spending import lengths
@@ -105,7 +104,7 @@ def _counts(
         msg = f"--law {law}: the page of counts fits {', '.join(COUNTS)} to each model; nstar passk takes other laws"
         raise ValueError(msg)
     ks = numbers(also.k) if also.k else []
-    runs = read(asked)
+    runs = read(request)
     if "successes" not in runs:
         msg = f"{runs.source}: a page of counts needs columns samples and successes, one row a problem"
         raise ValueError(msg)
@@ -115,7 +114,7 @@ def _counts(
         lambda names: lengths(also.tokens, names) if also.tokens else None,
         also.budget,
         prob=also.prob,
-        seed=asked.seed or 0,
+        seed=request.seed or 0,
         command=command,
     )
     return counts_page(facts), facts.document, _checks(facts.document)
@@ -142,7 +141,7 @@ def _put(
     write_whole(file, text)
     numbers = write_whole(file.with_suffix(".json"), json_text(document))
     if json:
-        tell(f"page {file}, numbers {numbers}")
+        remark(f"page {file}, numbers {numbers}")
         show.as_json(document)
     else:
         show.line(document["headline"], bold=True)

@@ -7,7 +7,6 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.asked import Asked
 from nstar.cli.source import get_fit
 
 if TYPE_CHECKING:
@@ -29,62 +28,13 @@ Target = Annotated[
         help="A loss whose probability of being missed is asked.",
     ),
 ]
-Hardware = Annotated[
-    str | None,
-    typer.Option(
-        "--hardware",
-        metavar="NAME",
-        help="Accelerator that turns FLOP into hours: h100, a100, tpu-v5p, ...",
-    ),
-]
-Precision = Annotated[
-    str | None,
-    typer.Option(
-        "--precision",
-        metavar="NAME",
-        help="Of the accelerator's peak: bf16 unless given.",
-    ),
-]
-Mfu = Annotated[
-    str | None,
-    typer.Option(
-        "--mfu",
-        metavar="SHARE",
-        help="Model FLOP utilisation, a number or a distribution: 0.4, 'Uniform(0.38, 0.43)', which is Llama 3's and meant unless given.",
-    ),
-]
-Goodput = Annotated[
-    str | None,
-    typer.Option(
-        "--goodput",
-        metavar="SHARE",
-        help="Share of the booked time in which steps count, likewise; 0.9 unless given.",
-    ),
-]
-Price = Annotated[
-    str | None,
-    typer.Option(
-        "--price",
-        metavar="MONEY",
-        help="Of an accelerator-hour, a number or a distribution: 2.5, 'Uniform(2, 3)'.",
-    ),
-]
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the commands into the door."""
-    o.hang(
-        app,
-        (
-            risk,
-            "nstar risk llama3 --budget 3.8e25 --candidates 8B,70B,405B --hardware h100 --price 2.5",
-        ),
-        (cost, "nstar cost llama3-405b --tokens 15.6T --hardware h100 --price 2.5"),
-    )
-
-
+@o.command(
+    "nstar risk llama3 --budget 3.8e25 --candidates 8B,70B,405B --hardware h100 --price 2.5"
+)
 def risk(
-    runs: o.Runs,
+    request: o.Request,
     budget: Annotated[
         float,
         typer.Option(
@@ -94,6 +44,9 @@ def risk(
             help="Training budget in FLOP, as in 3.8e25.",
         ),
     ],
+    limit_options: o.LimitOptions,
+    bill_options: o.BillOptions,
+    output: o.Output,
     candidates: Candidates = None,
     target_loss: Target = None,
     level: Annotated[
@@ -102,41 +55,12 @@ def risk(
             "--level", metavar="PROB", help="Of value at risk and expected shortfall."
         ),
     ] = 0.9,
-    multiple_of: o.MultipleOf = None,
-    max_params: o.MaxParams = None,
-    max_tokens: o.MaxTokens = None,
-    params: o.Params = None,
-    memory: o.Memory = None,
-    bytes_per_param: o.BytesPerParam = None,
-    unique_tokens: o.UniqueTokens = None,
-    max_epochs: o.MaxEpochs = None,
-    hardware: Hardware = None,
-    precision: Precision = None,
-    mfu: Mfu = None,
-    goodput: Goodput = None,
-    price: Price = None,
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
-    pool: o.Pool = None,
-    group: o.Group = None,
 ) -> None:
     """Weigh what a budget could buy: regret, waste and chances.
 
     Every action is read under every draw, in loss, in compute and, with --hardware and
     --price, in money.
     """
-    o.require_prob(prob)
     o.require_positive("--budget", [budget], "3.8e25")
     if not 0 < level < 1:
         msg = f"--level {level:g}: expected a probability between 0 and 1, such as 0.9"
@@ -146,33 +70,9 @@ def risk(
     from nstar.plans.actions import read_all
 
     named = read_all(candidates or [])
-    limits = o.limits(
-        multiple_of=multiple_of,
-        max_params=max_params,
-        max_tokens=max_tokens,
-        params=params,
-        memory=memory,
-        bytes_per_param=bytes_per_param,
-        unique_tokens=unique_tokens,
-        max_epochs=max_epochs,
-    )
-    bill = bill_of(hardware, precision, mfu, goodput, price)
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        pool,
-        priors,
-    )
-    found = get_fit(asked)
+    limits = limit_options.limits()
+    bill = bill_options.bill()
+    found = get_fit(request)
     from nstar.cli import head
     from nstar.plans.planning import plan as make_plan
     from nstar.plans.weighing import weigh
@@ -187,65 +87,29 @@ def risk(
         target=target_loss,
         level=level,
         bill=bill,
-        group=group,
-        seed=seed,
+        group=request.group,
+        seed=request.seed,
     )
-    made = make_plan(found.fit, budget, seed=seed, group=group, limits=limits)
+    made = make_plan(
+        found.fit, budget, seed=request.seed, group=request.group, limits=limits
+    )
     every = [*check_fit(found.fit), *check_plan(made), *weighed.checks()]
     checks = plainly([*dict.fromkeys(every)])
-    document = head.head(found, prob, group) | weighed.as_json(prob)
+    document = head.head(found, output.prob, request.group) | weighed.as_json(
+        output.prob
+    )
     document["N"], document["checks"] = (
-        made.table(prob)[0]["N"],
+        made.table(output.prob)[0]["N"],
         [c.as_json() for c in checks],
     )
-    if json:
+    if output.json:
         show.as_json(document)
     else:
-        head.title(found, group)
+        head.title(found, request.group)
         show.checks(checks)
-        _print(document, prob)
+        _print(document, output.prob)
         head.conventions(found)
     show.finish(checks)
-
-
-def bill_of(
-    hardware: str | None,
-    precision: str | None,
-    mfu: str | None,
-    goodput: str | None,
-    price: str | None,
-) -> "Bill | None":
-    """Read where compute is spent.
-
-    Raises:
-        ValueError: an option is not as it should be, or says something of no hardware.
-    """
-    given = {
-        "--precision": precision,
-        "--mfu": mfu,
-        "--goodput": goodput,
-        "--price": price,
-    }
-    if hardware is None:
-        for option, value in given.items():
-            if value is not None:
-                msg = f"{option} {value}: of which hardware? give --hardware too, as in --hardware h100"
-                raise ValueError(msg)
-        return None
-    from nstar.plans import bills
-    from nstar.published.hardware import get
-
-    def guess(option: str, usual: Any) -> Any:
-        text = given[option]
-        return usual if text is None else bills.guess(text, option)
-
-    return bills.Bill(
-        get(hardware),
-        precision,
-        guess("--mfu", bills.MFU),
-        guess("--goodput", bills.GOODPUT),
-        guess("--price", None),
-    )
 
 
 def _print(document: dict[str, Any], prob: float) -> None:
@@ -337,6 +201,7 @@ def _print_bill(
     show.line(words)
 
 
+@o.command("nstar cost llama3-405b --tokens 15.6T --hardware h100 --price 2.5")
 def cost(
     model: Annotated[
         str,
@@ -344,6 +209,8 @@ def cost(
             metavar="MODEL", help="A model of `nstar models`, or a size such as 8B."
         ),
     ],
+    bill_options: o.BillOptions,
+    output: o.Output,
     tokens: Annotated[
         str | None,
         typer.Option(
@@ -358,16 +225,8 @@ def cost(
             "--context", metavar="TOKENS", help="Of a sequence, for exact counts."
         ),
     ] = 8192,
-    hardware: Hardware = None,
-    precision: Precision = None,
-    mfu: Mfu = None,
-    goodput: Goodput = None,
-    price: Price = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
 ) -> None:
     """Say what a run takes: FLOP by every convention, hours, money."""
-    o.require_prob(prob)
     o.require_positive("--context", [context], "8192")
     from nstar.costs.transformers import conventions, of_catalogue
     from nstar.plans.actions import Action, amount, read
@@ -379,7 +238,7 @@ def cost(
     if D is None:
         msg = f"{model}: how many tokens? give --tokens, as in --tokens 15.6T"
         raise ValueError(msg)
-    bill = bill_of(hardware, precision, mfu, goodput, price)
+    bill = bill_options.bill()
     known = models.get(model) if model in models.names() else None
     shape = of_catalogue(known.architecture) if known else None
     each = conventions(shape, context) if shape else {"6ND": 6.0 * run.N}
@@ -388,7 +247,7 @@ def cost(
         "N": run.N,
         "D": D,
         "context": context,
-        "prob": prob,
+        "prob": output.prob,
         "interval": "equal-tailed",
         "flop": {name: per * D for name, per in each.items()},
         "parts": {n: v * D for n, v in shape.flop_per_token(context).items()}
@@ -403,14 +262,14 @@ def cost(
     document["checks"] = [c.as_json() for c in checks]
     if bill:
         document["takes"] = {
-            n: taken(bill, C, prob) for n, C in document["flop"].items()
+            n: taken(bill, C, output.prob) for n, C in document["flop"].items()
         }
-    if json:
+    if output.json:
         show.as_json(document)
     else:
         if checks:
             show.checks(checks)
-        _print_cost(document, prob)
+        _print_cost(document, output.prob)
 
 
 def taken(bill: "Bill", C: float, prob: float) -> dict[str, Any]:

@@ -6,16 +6,10 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.source import Found, tell, use_cache
+from nstar.cli.source import Fitted, remark, use_cache
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the command into the door."""
-    o.hang(
-        app, (passk, "nstar passk counts.csv --where 'model=Pythia 12B' --k 1000,10000")
-    )
-
-
+@o.command("nstar passk counts.csv --where 'model=Pythia 12B' --k 1000,10000")
 def passk(
     table: Annotated[
         str,
@@ -32,6 +26,7 @@ def passk(
             help="Samples of a problem at which pass@k is wanted: 1000,10000.",
         ),
     ],
+    output: o.Output,
     law: Annotated[
         str,
         typer.Option(
@@ -75,12 +70,9 @@ def passk(
     columns: o.Columns = None,
     where: o.Where = None,
     seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
     cache: o.Cache = True,
 ) -> None:
     """Predict pass@k from counts, of these problems and new ones."""
-    o.require_prob(prob)
     ks = numbers(k)
     if size is not None and not law.startswith("repeated_by_size"):
         msg = f"--size {size:g}: the {law} law is of one model; leave it out, or fit several with --law repeated_by_size"
@@ -93,7 +85,7 @@ def passk(
     from nstar.inference.repeated import fit_counts, pass_at_k
     from nstar.inference.sample_worth import next_samples
 
-    tell(f"law {law}: as asked for")
+    remark(f"law {law}: as asked for")
     fit = fit_counts(
         table,
         law,
@@ -121,11 +113,19 @@ def passk(
                 columns=named,
                 where=where or (),
                 priors=chosen or None,
-                prob=prob,
+                prob=output.prob,
                 seed=seed or 0,
                 tick=bar("hold-out"),
             )
-    _tell(Found(fit, "as asked for"), made, worth, more, held, prob, json=json)
+    _tell(
+        Fitted(fit, "as asked for"),
+        made,
+        worth,
+        more,
+        held,
+        output.prob,
+        json=output.json,
+    )
 
 
 def numbers(text: str, option: str = "--k") -> list[float]:
@@ -145,7 +145,7 @@ def numbers(text: str, option: str = "--k") -> list[float]:
 
 
 def _tell(
-    found: Found,
+    found: Fitted,
     made: Any,
     worth: list[dict[str, Any]],
     more: int,

@@ -9,21 +9,13 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.asked import Asked
-from nstar.cli.source import read, tell
+from nstar.cli.source import read, remark
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the command into the door."""
-    o.hang(
-        app,
-        (
-            simulate,
-            "nstar simulate --law chinchilla --design ladder.csv --out simulated.csv",
-        ),
-    )
-
-
+@o.command(
+    "nstar simulate --law chinchilla --design ladder.csv --out simulated.csv",
+    without=("prob",),
+)
 def simulate(
     design: Annotated[
         str,
@@ -32,6 +24,7 @@ def simulate(
             help="A table or data set whose inputs (N, D, C, budgets) are taken; its losses are not looked at.",
         ),
     ],
+    output: o.Output,
     law: Annotated[
         str,
         typer.Option(metavar="LAW", help="The law to draw from, as `fit` names them."),
@@ -46,7 +39,7 @@ def simulate(
     ] = None,
     noise: o.Noise = None,
     prior: o.Priors = None,
-    priors: o.PriorSet = None,
+    priors: o.PriorSetName = None,
     columns: o.Columns = None,
     where: o.Where = None,
     flop_per_param_token: o.FlopPer = None,
@@ -55,36 +48,35 @@ def simulate(
     ] = 1,
     seed: o.Seed = None,
     out: o.Out = None,
-    json: o.Json = False,
 ) -> None:
     """Draw runs that a law would give, as CSV."""
     from nstar.files.writing import require_writable, write_whole
 
     if out:
         require_writable(out)
-    asked = Asked(
+    params = {n: _number(n, v) for n, v in o.pairs(set_, "--set", "alpha1=0.5").items()}
+    from nstar.cli.choice import require
+    from nstar.predictions.simulation import simulate as draw
+
+    request = o.Request(
         design,
         law,
         noise,
         None,
         prior,
+        priors,
         columns,
         where,
         flop_per_param_token,
-        set_name=priors,
     )
-    params = {n: _number(n, v) for n, v in o.pairs(set_, "--set", "alpha1=0.5").items()}
-    from nstar.cli.choice import require
-    from nstar.predictions.simulation import simulate as draw
-
-    require(asked)
-    runs = read(asked)
+    require(request)
+    runs = read(request)
     made = draw(
         law,
         runs,
         params or None,
         noise,
-        priors=asked.prior_set,
+        priors=request.prior_set,
         draws=draws,
         seed=seed or 0,
     )
@@ -93,7 +85,7 @@ def simulate(
         for n in (*made.coords, *made.data_vars)
         if "run" in made[n].dims
     }
-    if json:
+    if output.json:
         text = ""
         unknowns = {str(n): v for n, v in made.data_vars.items() if "run" not in v.dims}
         show.as_json(
@@ -109,16 +101,16 @@ def simulate(
                 "saved": out,
             }
         )
-    if out or not json:
+    if out or not output.json:
         text = _csv(tables, draws, len(runs))
     if out:
         write_whole(out, text)
-        if not json:
+        if not output.json:
             show.line(
                 f"{draws} table(s) of {len(runs)} runs written to {out}, seed {seed or 0}"
             )
-    elif not json:
-        tell(f"{law} law on the inputs of {runs.source}, seed {seed or 0}")
+    elif not output.json:
+        remark(f"{law} law on the inputs of {runs.source}, seed {seed or 0}")
         sys.stdout.write(text)
 
 

@@ -7,7 +7,7 @@ import typer
 from nstar.cli import options as o
 from nstar.cli import show
 from nstar.cli.sampling import numbers
-from nstar.cli.source import tell, use_cache
+from nstar.cli.source import remark, use_cache
 
 if TYPE_CHECKING:
     from nstar.inference.contenders import Contender
@@ -16,17 +16,9 @@ if TYPE_CHECKING:
 KINDS = (".svg", ".png", ".pdf")
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the command into the door."""
-    o.hang(
-        app,
-        (
-            spend,
-            "nstar spend 8B=counts8.csv 70B=counts70.csv --tokens 500 --budget 8e14 --against 8B@100,70B@1",
-        ),
-    )
-
-
+@o.command(
+    "nstar spend 8B=counts8.csv 70B=counts70.csv --tokens 500 --budget 8e14 --against 8B@100,70B@1"
+)
 def spend(
     models: Annotated[
         list[str],
@@ -43,6 +35,7 @@ def spend(
             help="Tokens generated in a sample: 500, or by model 8B=480,70B=300.",
         ),
     ],
+    output: o.Output,
     budget: Annotated[
         float | None,
         typer.Option("--budget", metavar="FLOP", help="FLOP that a problem may cost."),
@@ -122,13 +115,11 @@ def spend(
     columns: o.Columns = None,
     where: o.Where = None,
     seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
     cache: o.Cache = True,
 ) -> None:
     """Choose model, strategy and samples for a problem's FLOP."""
     for option, value in (
-        ("--prob", prob),
+        ("--prob", output.prob),
         ("--chance", chance),
         *(
             (("--target-accuracy", target_accuracy),)
@@ -164,7 +155,7 @@ def spend(
     reads = amount(verifier, "--verifier") if verifier else 0.0
     made = []
     for name, (size, runs) in tables.items():
-        tell(f"model {name}: {len(runs)} rows of {runs.source}")
+        remark(f"model {name}: {len(runs)} rows of {runs.source}")
         serving = Serving(size, long[name], prompt, verifier=reads)
         made.append(
             contender(name, runs, serving, rival=rival, new=new, seed=seed or 0)
@@ -175,26 +166,26 @@ def spend(
         {"samples": sorted(tried)},
     )
     if figure:
-        _draw(figure, spent, prob, kind)
+        _draw(figure, spent, output.prob, kind)
     document = {
         "models": [_model(c) for c in made],
         "prompt": prompt,
         "rival": rival,
         "new": new,
         "seed": seed or 0,
-        "prob": prob,
+        "prob": output.prob,
         "interval": "equal-tailed",
         "budget": budget,
         "target_accuracy": target_accuracy,
         "chance": chance,
-        "within": spent.at(budget, prob) if budget else [],
-        "cheapest": _cheapest(spent, target_accuracy, chance, prob)
+        "within": spent.at(budget, output.prob) if budget else [],
+        "cheapest": _cheapest(spent, target_accuracy, chance, output.prob)
         if target_accuracy
         else [],
-        "against": _held(spent, duel, prob) if duel else [],
-        "frontier": spent.frontier(prob),
+        "against": _held(spent, duel, output.prob) if duel else [],
+        "frontier": spent.frontier(output.prob),
     }
-    _tell(document, made, spent, json=json)
+    _tell(document, made, spent, json=output.json)
 
 
 def _kind(figure: str | None) -> str:

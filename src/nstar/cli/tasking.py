@@ -6,24 +6,23 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
-from nstar.cli.asked import Asked
 from nstar.cli.predicting import point
-from nstar.cli.source import Found, get_fit, tell, use_cache
+from nstar.cli.source import Fitted, get_fit, remark, use_cache
 
 
-def add(app: typer.Typer) -> None:
-    """Hang the command into the door."""
-    o.hang(
-        app,
-        (
-            task,
-            "nstar task ladder.nc --task evals.csv --accuracy hellaswag --chance-level 0.25 --budget 1e23 --target-accuracy 0.8",
-        ),
-    )
-
-
+@o.command(
+    "nstar task ladder.nc --task evals.csv --accuracy hellaswag --chance-level 0.25 --budget 1e23 --target-accuracy 0.8",
+    without=(
+        "bytes_per_param",
+        "max_epochs",
+        "memory",
+        "multiple_of",
+        "params",
+        "unique_tokens",
+    ),
+)
 def task(
-    runs: o.Runs,
+    request: o.Request,
     accuracy: Annotated[
         str,
         typer.Option(
@@ -32,6 +31,8 @@ def task(
             help="Column of the task's accuracies, between 0 and 1.",
         ),
     ],
+    limit_options: o.LimitOptions,
+    output: o.Output,
     table: Annotated[
         str | None,
         typer.Option(
@@ -121,30 +122,12 @@ def task(
             help="Keep rows of the task's table. Repeatable.",
         ),
     ] = None,
-    max_params: o.MaxParams = None,
-    max_tokens: o.MaxTokens = None,
-    law: o.Law = None,
-    noise: o.Noise = None,
-    discrepancy: o.Discrepancy = None,
-    prior: o.Priors = None,
-    priors: o.PriorSet = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
-    seed: o.Seed = None,
-    prob: o.Prob = 0.9,
-    json: o.Json = False,
-    cache: o.Cache = True,
-    pool: o.Pool = None,
-    group: o.Group = None,
 ) -> None:
     """Say the accuracy at a task that a budget will reach.
 
     From compute to loss by RUNS, from loss to accuracy by runs that were evaluated, in
     one step or, with --nll, in two.
     """
-    o.require_prob(prob)
     o.require_positive("--budget", budget or [], "3.8e25")
     o.require_positive("--up-to", [up_to] if up_to is not None else [], "1e26")
     _require_fractions(target, chance, chance_level)
@@ -152,38 +135,31 @@ def task(
     if not (budget or points):
         msg = "expected a --budget, or a run with --at N,D"
         raise ValueError(msg)
-    limits = o.limits(max_params=max_params, max_tokens=max_tokens)
-    asked = Asked(
-        runs,
-        law,
-        noise,
-        discrepancy,
-        prior,
-        columns,
-        where,
-        flop_per_param_token,
-        params_counted,
-        seed,
-        cache,
-        pool,
-        priors,
-    )
-    if table is None and asked.saved:
-        msg = f"{runs} is a saved fit: name the table of runs that were evaluated with --task"
+    limits = limit_options.limits()
+    if table is None and request.saved:
+        msg = f"{request.runs} is a saved fit: name the table of runs that were evaluated with --task"
         raise ValueError(msg)
     from nstar.downstream.fits import fit_task
     from nstar.downstream.scoring import score
 
     own = (
-        o.pairs([p for p in (columns or "").split(",") if p], "--columns", "N=params")
+        o.pairs(
+            [p for p in (request.columns or "").split(",") if p],
+            "--columns",
+            "N=params",
+        )
         if table is None
         else {}
     )
-    rows = [*(where or ()), *(task_where or ())] if table is None else task_where or ()
+    rows = (
+        [*(request.where or ()), *(task_where or ())]
+        if table is None
+        else task_where or ()
+    )
 
     def evaluated() -> Any:
         return fit_task(
-            table or runs,
+            table or request.runs,
             accuracy,
             loss=loss,
             nll=nll,
@@ -191,14 +167,14 @@ def task(
             chance_level=chance_level,
             columns=own,
             where=rows,
-            seed=seed or 0,
+            seed=request.seed or 0,
         )
 
-    if cache:
+    if request.cache:
         use_cache()
-    tell(f"task {accuracy}: {'two steps, by its nll' if nll else 'one step'}")
+    remark(f"task {accuracy}: {'two steps, by its nll' if nll else 'one step'}")
     of_task = evaluated()
-    found = get_fit(asked, surface=True)
+    found = get_fit(request, surface=True)
     N, D = zip(*points, strict=True) if points else ((), ())
     made = score(
         found.fit,
@@ -210,10 +186,10 @@ def task(
         chance=chance,
         up_to=up_to,
         limits=limits,
-        group=group,
-        seed=seed or 0,
+        group=request.group,
+        seed=request.seed or 0,
     )
-    _tell(found, made, prob, group, json=json)
+    _tell(found, made, output.prob, request.group, json=output.json)
 
 
 def _require_fractions(
@@ -251,7 +227,7 @@ def _questions(text: str | None) -> str | float | None:
 
 
 def _tell(
-    found: Found, made: Any, prob: float, group: str | None, *, json: bool
+    found: Fitted, made: Any, prob: float, group: str | None, *, json: bool
 ) -> None:
     from nstar.cli import head
     from nstar.validation.checks import check_fit
