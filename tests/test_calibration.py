@@ -14,11 +14,11 @@ from nstar.validation.calibration import QUICK, READ, calibrate, power, uniform
 
 REPLICATES = 160  # a true sd 1.4 times the posterior's and a bias of .5 sd: `power`
 FEWER = {  # a replicate of these costs .4 CPU-seconds and more
-    "broken": 80,
-    "farseer": 80,
-    "precision": 80,
-    "accuracy": 80,
-    "accuracy_by_nll": 80,
+    "broken": 104,
+    "farseer": 104,
+    "precision": 104,
+    "accuracy": 104,
+    "accuracy_by_nll": 104,
     "beta_binomial": 64,
     "repeated_sampling": 64,
     "isoflop": 32,
@@ -128,6 +128,6 @@ def test_power_is_what_simulated_ranks_show(rng):
 def test_more_replicates_see_more():
     assert power(REPLICATES, len(READ), FALSE_ALARM).wider < 1.4
     assert power(REPLICATES, len(READ), FALSE_ALARM).bias < 0.5
-    assert power(80, len(READ), FALSE_ALARM).wider < 1.5
+    assert power(104, len(READ), FALSE_ALARM).wider < 1.5
     assert power(1000, len(READ), FALSE_ALARM).wider < 1.3
     assert power(20, len(READ), FALSE_ALARM).wider > 2
