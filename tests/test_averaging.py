@@ -283,16 +283,18 @@ def test_commands_refuse_before_sampling(nstar, command, said):
 
 def test_commands_print_an_average(capsys, monkeypatch, averaged, outcome):
     """What `plan --law chinchilla,coupled` says of it, without sampling it again."""
-    from nstar.cli import backtesting, head
-    from nstar.cli.source import Found
+    from nstar.cli import answering, show
+    from nstar.cli.source import Fitted
+    from nstar.validation.held_out import HeldOutRuns
 
-    found = Found(averaged, "asked for")
-    document = head.head(found, 0.9)
+    fitted = Fitted(averaged, "asked for")
+    document = answering.describe(fitted, 0.9)
     assert document["law"] == "chinchilla,coupled"
     assert document["noise"] == "student_t"
     assert document["weights"] == dict(zip(LAWS, averaged.weights, strict=True))
-    head.title(found)
-    backtesting._print("Log loss", [("ladder", outcome.record())])
+    answering.title(fitted)
+    scored = HeldOutRuns({"ladder": [outcome]}, "runs", ",".join(LAWS), 0, "C")
+    show.answer(scored, [], 0.9)
     said = capsys.readouterr().out
     assert "equal weights would be 0.50" in said
     assert "coupled alone" in said

@@ -18,7 +18,7 @@ from nstar.samplers.nuts import Settings
 from nstar.validation.backtest import backtest, usual_along
 from nstar.validation.checks import check_fit
 from nstar.validation.curve_checks import check_curve
-from nstar.validation.curve_comparison import compare_curve, sentence, theirs_at
+from nstar.validation.curve_comparison import compare_curve, theirs_at
 
 C = np.geomspace(1e17, 1e21, 14)
 TRUTH = {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12, "sigma_accuracy": 0.01}
@@ -115,14 +115,15 @@ def test_published_curves_are_read_in_our_units():
     expected = 5.8581 * (1e22 / 6e9) ** -0.1114
     assert theirs_at(cherti, {"C": 1e22}) == pytest.approx(expected)
     fit = clip()
-    records, checks = compare_curve(fit, cherti, {"C": [1e21, 1e22]})
+    compared = compare_curve(fit, cherti, {"C": [1e21, 1e22]})
+    records = compared.records()
     ours = float(fit.law.expected(TRUTH, {"C": 1e22}))
     assert records[1]["ratio"]["median"] == pytest.approx(ours / expected)
     assert records[1]["credible_level"] == pytest.approx(1)
-    assert {c.name: c.status for c in checks}["compute"] == "PASS"
-    forward, _ = compare_curve(fit, cherti, {"C": [1e22]}, scope="forward")
+    assert {c.name: c.status for c in compared.checks()}["compute"] == "PASS"
+    forward = compare_curve(fit, cherti, {"C": [1e22]}, scope="forward").records()
     assert forward[0]["published"] == pytest.approx(expected * 3**-0.1114)
-    assert "outside it, at credible level 1.00" in sentence(records, cherti, 0.9)
+    assert "outside it, at credible level 1.00" in compared.headline()
     monkeys = published.get("monkeys_pythia_12b_math")
     assert theirs_at(monkeys, {"k": [100.0]}) == pytest.approx(
         np.exp(-3.92 * 100**-0.35)

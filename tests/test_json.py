@@ -133,6 +133,7 @@ ACTION = {
 }
 WEIGHED = {
     "budget": float,
+    "N": INTERVAL,
     "target_loss": (float, None),
     "level": float,
     "bill": (str, None),
@@ -504,7 +505,7 @@ PRIOR = {
     "budgets": [{"C": float, "N": INTERVAL, "D": INTERVAL, "loss": INTERVAL}],
     "checks": CHECKS,
 }
-SENSITIVITY = {n: v for n, v in HEAD.items() if n not in ("prob", "interval")} | {
+SENSITIVITY = HEAD | {
     "sensitivity": [
         {
             "quantity": str,
@@ -780,7 +781,7 @@ def test_sensitivity(document, fits):
     at = document("sensitivity", fits["allocation"], "--budget", "1e23")
     scaled = {"unknown": str, "factor": float, "budgets": [float], "how": str}
     scales = [scaled | {"intervals": {"log N*": [INTERVAL]}}]
-    hold(SENSITIVITY | {"prob": float, "interval": str, "prior_scales": scales}, at)
+    hold(SENSITIVITY | {"prior_scales": scales}, at)
     assert at["checks"][-1]["name"] == "owed to priors"
     assert {"alpha1_bent", "sigma"} <= {row["quantity"] for row in told["sensitivity"]}
     assert all(row["says"] for row in told["sensitivity"])

@@ -12,7 +12,7 @@ from known import known
 from nstar.costs.inference import Serving, diffusion
 from nstar.costs.transformers import Transformer
 from nstar.inference.curve_strategies import LongerAnswers, Streams, VisualTokens
-from nstar.inference.joint_budgets import check_joint, joint
+from nstar.inference.joint_budgets import joint
 from nstar.inference.problem_sets import Curve, Problems, problems_of
 from nstar.inference.spending import ALL, Option, spend
 from nstar.inference.strategies import STRATEGIES, BestOfN, Greedy, Oracle, Vote
@@ -358,21 +358,23 @@ def test_training_and_samples_from_one_budget(surface_fit):
         Q: joint(surface_fit, counts, 1e22, problems=Q, tokens=1000) for Q in (1e3, 1e8)
     }
     for Q, records in found.items():
-        for r in records:
-            spent = 6 * r["N"] * r["D"] + Q * r["samples"] * 2 * r["N"] * 1000
+        for r in records.choices:
+            spent = 6 * r.N * r.D + Q * r.samples * 2 * r.N * 1000
             assert spent == pytest.approx(1e22)
-        assert sum(r["best"] for r in records) == pytest.approx(1)
-    assert found[1e3][0]["samples"] == 256  # samples cost next to nothing
-    same = {Q: {r["samples"]: r["N"] for r in records} for Q, records in found.items()}
+        assert sum(r.best for r in records.choices) == pytest.approx(1)
+    assert found[1e3].choices[0].samples == 256  # samples cost next to nothing
+    same = {
+        Q: {r.samples: r.N for r in records.choices} for Q, records in found.items()
+    }
     assert same[1e8][16] <= same[1e3][16]
-    said = {c.name: c.status for c in check_joint(surface_fit, counts, found[1e8])}
+    said = {c.name: c.status for c in found[1e8].checks()}
     assert said["loss and problems"] == "REVIEW"
     assert "one loss in both tables" not in said
     other = counts.runs.columns | {
         "L": 3 * counts.runs["L"]
     }  # bits of another tokenizer
     elsewhere = replace(counts, runs=replace(counts.runs, columns=other))
-    said = {c.name: c for c in check_joint(surface_fit, elsewhere, found[1e8])}
+    said = {c.name: c for c in replace(found[1e8], counts=elsewhere).checks()}
     assert said["one loss in both tables"].status == "FAIL"
     assert (
         "measure both on one set, in one unit" in said["one loss in both tables"].detail

@@ -3,6 +3,7 @@
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from nstar.intervals import Interval
@@ -242,6 +243,20 @@ def shown(name: str) -> str:
         return name
     half = LONGEST_NAME // 2
     return f"{name[:half]}…{name[-half:]}"
+
+
+def epochs(run: Mapping[str, Any]) -> str:
+    """Say how often a run sees its unique tokens, where that was asked."""
+    if run["epochs"] is None:
+        return ""
+    return ", one epoch" if run["epochs"] == 1 else f", {run['epochs']:.3g} epochs"
+
+
+def beyond(decades: float | None) -> str:
+    """Say how far a run lies beyond the largest."""
+    if decades is None:
+        return "unknown"
+    return f"{decades:.1f} decades" if decades > 0 else "no"
 
 
 def percent(prob: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nstar.cli import options as o
-from nstar.cli import show
+from nstar.cli.answering import print_answer
 from nstar.cli.source import read, remark, use_cache
 
 if TYPE_CHECKING:
@@ -64,72 +64,39 @@ def backtest(
     laws = o.laws(law)
     o.require_positive("--hold-out", hold_out or [1.0], "1")
     kind = _kind(figure, predictions)
-    whole = read(request)
-    held = read(replace(request, runs=test)) if test else None
+    table = read(request)
+    measured = read(replace(request, runs=test)) if test else None
     if request.cache:
         use_cache()
-    from nstar.validation.backtest import backtest as hold, check_backtest, usual_along  # noqa: I001
     from nstar.fits.mixture import require_names
+    from nstar.validation.backtest import backtest as hold_out_and_score
+    from nstar.validation.backtest import usual_along
+    from nstar.validation.held_out import HeldOutRuns
 
     require_names(laws)
 
-    ladders, checks, rows, panels = [], [], [], []
-    for name, part in _ladders(whole, by):
+    ladders: dict[str, list[Outcome]] = {}
+    for name, part in _ladders(table, by):
         remark(f"ladder {name}: {len(part)} runs")
-        outcomes = hold(
+        ladders[name] = hold_out_and_score(
             part,
             laws if len(laws) > 1 else law,
             request.noise,
             discrepancy=request.discrepancy,
             hold_out=hold_out or (1.0,),
-            test=held,
+            test=measured,
             seed=request.seed or 0,
             priors=request.prior_set,
             along=along,
         )
-        found = check_backtest(outcomes)
-        ladders.append((name, [outcome.record() for outcome in outcomes], found))
-        checks += [c._replace(name=f"{name}: {c.name}") if by else c for c in found]
-        rows += _rows(name, outcomes)
-        panels += [(name, outcome) for outcome in outcomes]
+    read_along = along or usual_along(table, laws if len(laws) > 1 else law)
+    answer = HeldOutRuns(ladders, table.source, law, request.seed or 0, read_along, by)
     if predictions:
-        _write(predictions, rows)
+        _write(predictions, answer.predictions())
     if figure:
+        panels = [(name, one) for name, each in ladders.items() for one in each]
         _draw(figure, panels, kind)
-    read_along = along or usual_along(whole, laws if len(laws) > 1 else law)
-    head = {
-        "data": whole.source,
-        "law": law,
-        "seed": request.seed or 0,
-        "along": read_along,
-    }
-    if output.json and by:
-        each = [
-            {"ladder": n, "splits": s, "checks": [c.as_json() for c in f]}
-            for n, s, f in ladders
-        ]
-        show.as_json(
-            head | {"by": by, "ladders": each, "checks": [c.as_json() for c in checks]}
-        )
-    elif output.json:
-        show.as_json(
-            head | {"splits": ladders[0][1], "checks": [c.as_json() for c in checks]}
-        )
-    else:
-        show.checks(checks)
-        scale = panels[0][1].response
-        what = (
-            "Log loss"
-            if scale.columns == ("L",)
-            else f"{scale.columns[0]}, {scale.unit},"
-        )
-        _print(
-            what, [(name, record) for name, records, _ in ladders for record in records]
-        )
-        show.line(
-            f"{law} law, seed {request.seed or 0}; intervals of a measured run, with run noise"
-        )
-    show.finish(checks)
+    print_answer(answer, answer.checks(), output)
 
 
 def _ladders(
@@ -149,14 +116,6 @@ def _ladders(
         raise ValueError(msg)
     for value in dict.fromkeys(runs[name].tolist()):
         yield str(value), runs.take(runs[name] == value)
-
-
-def _rows(name: str, outcomes: "list[Outcome]") -> list[dict[str, Any]]:
-    return [
-        {"ladder": name, "hold_out_decades": outcome.split.decades, **row}
-        for outcome in outcomes
-        for row in outcome.predictions()
-    ]
 
 
 def _write(path: str, rows: list[dict[str, Any]]) -> None:
@@ -189,48 +148,3 @@ def _draw(path: str, panels: "list[tuple[str, Outcome]]", kind: str) -> None:
     from nstar.report.held_out import figure
 
     write_whole(path, figure(panels, kind))
-
-
-def _print(what: str, records: list[tuple[str, dict[str, Any]]]) -> None:
-    from nstar.wording import three
-
-    show.table(
-        f"{what} of held-out runs",
-        [
-            "ladder",
-            "decades held out",
-            "runs: train",
-            "test",
-            "90% coverage",
-            "90% interval score",
-            "90% width",
-            "CRPS",
-            "rms error",
-            "bias",
-        ],
-        [
-            [
-                name + who,
-                f"{r['hold_out_decades']:g}",
-                str(r["n_train"]),
-                str(r["n_test"]),
-                f"{s['coverage']['0.9']:.2f}",
-                three(s["interval_score"]["0.9"]),
-                three(s["width"]["0.9"]),
-                three(s["crps"]),
-                three(s["rmse"]),
-                three(s["bias"]),
-            ]
-            for name, r in records
-            for who, s in _scored(r).items()
-        ],
-    )
-
-
-def _scored(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Scores by what they are of: the law, or an average with what stands beside it."""
-    if "weights" not in record:
-        return {"": record}
-    weights = ", ".join(f"{n} {w:.2f}" for n, w in record["weights"].items())
-    each = {f", {name} alone": scores for name, scores in record["laws"].items()}
-    return {f", {weights}": record, ", equal weights": record["equal_weights"], **each}

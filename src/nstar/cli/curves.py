@@ -4,13 +4,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nstar.cli import options as o
-from nstar.cli import show
+from nstar.cli.answering import print_answer
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nstar.cli.source import Fitted
-    from nstar.fits.fitting import Fit
     from nstar.published.fits import PublishedFit
 
 
@@ -54,181 +51,38 @@ def is_one(fit: Any) -> bool:
     )
 
 
-def predicted(
-    found: "Fitted", at: dict[str, list[float]], prob: float, seed: int, *, json: bool
-) -> None:
-    """Print what the law says of runs told by named inputs."""
-    from nstar.cli import head
-    from nstar.predictions.curves import read
-    from nstar.validation.checks import check_fit
-    from nstar.validation.curve_checks import check_curve
-    from nstar.wording import amount, numbers, percent, plainly
-
-    fit: Any = found.fit
-    made = read(fit, at, seed)
-    records: list[dict[str, Any]] = [
-        {
-            "at": {n: v[i] for n, v in at.items()},
-            **_record(made, i, prob),
-            "decades_beyond_data": _beyond(fit, at, i),
-        }
-        for i in range(made["law"].shape[1])
-    ]
-    checks = plainly([*check_fit(fit), *check_curve(fit, at)])
-    response = {"column": fit.law.response.columns[0], "unit": _unit(fit)}
-    document = head.head(found, prob) | {
-        "noise_seed": seed,
-        "response": response,
-        "predictions": records,
-        "checks": [c.as_json() for c in checks],
-    }
-    if json:
-        show.as_json(document)
-    else:
-        head.title(found)
-        show.checks(checks)
-        show.table(
-            f"{response['column']}, {response['unit']}; median [{percent(prob)} equal-tailed credible interval]",
-            [*at, "of the law", "measured, with scatter", "beyond the largest run"],
-            [
-                [
-                    *(amount(v) for v in r["at"].values()),
-                    numbers(r["law"]),
-                    numbers(r["measured"]),
-                    show.beyond(r["decades_beyond_data"]),
-                ]
-                for r in records
-            ],
-        )
-    show.finish(checks)
-
-
-def _record(made: dict[str, "np.ndarray"], i: int, prob: float) -> dict[str, Any]:
-    from nstar.intervals import interval
-
-    return {name: interval(draws[:, i], prob).as_json() for name, draws in made.items()}
-
-
-def _unit(fit: "Fit") -> str:
-    columns = fit.law.response.columns
-    return (
-        fit.runs.loss_unit
-        if columns == ("L",)
-        else fit.law.response.unit.removeprefix("log ")
-    )
-
-
-def _beyond(fit: "Fit", at: dict[str, list[float]], i: int) -> float | None:
-    from nstar.predictions.responding import leading
-
-    name = leading(fit.law)
-    if name not in at or name not in fit.runs:
-        return None
-    return math.log10(at[name][i] / float(fit.runs[name].max()))
-
-
 def compared(
-    found: "Fitted",
+    fitted: "Fitted",
     theirs: "PublishedFit",
     at: dict[str, list[float]],
-    prob: float,
     scope: str,
-    *,
-    json: bool,
+    output: o.Output,
 ) -> None:
     """Print a fitted curve beside a published one."""
-    from nstar.cli import head
     from nstar.validation.checks import check_fit
-    from nstar.validation.curve_checks import check_curve
-    from nstar.validation.curve_comparison import compare_curve, sentence
-    from nstar.wording import amount, digits, numbers, percent, plain, plainly
+    from nstar.validation.curve_comparison import compare_curve
 
-    fit: Any = found.fit
-    records, said = compare_curve(fit, theirs, at, prob, scope=scope)
-    checks = plainly([*check_fit(fit), *check_curve(fit, at), *said])
-    document: dict[str, Any] = head.head(found, prob) | {
-        "published": {
-            "id": theirs.id,
-            "law_form": theirs.law_form,
-            "citation": theirs.citation,
-        },
-        "curve": records,
-        "sentence": plain(sentence(records, theirs, prob)),
-        "checks": [c.as_json() for c in checks],
-    }
-    if json:
-        show.as_json(document)
-    else:
-        show.line(document["sentence"], bold=True)
-        head.title(found)
-        show.checks(checks)
-        show.table(
-            f"Ours beside {theirs.id}; median [{percent(prob)} equal-tailed credible interval]",
-            [*at, "ours", "theirs", "ours / theirs", "credible level of theirs"],
-            [
-                [
-                    *(amount(v) for v in r["at"].values()),
-                    numbers(r["posterior"]),
-                    digits(r["published"], 3),
-                    numbers(r["ratio"]),
-                    f"{r['credible_level']:.2f}",
-                ]
-                for r in records
-            ],
-        )
-        show.line(f"Theirs: {theirs.law_form}, {theirs.citation}")
-    show.finish(checks)
+    (fit,) = fitted.fit.components
+    made = compare_curve(fit, theirs, at, scope=scope)
+    print_answer(made, [*check_fit(fit), *made.checks()], output, fitted)
 
 
 def met(
-    found: "Fitted",
+    fitted: "Fitted",
     target: float,
     chance: float,
     up_to: float | None,
-    held: dict[str, float],
-    prob: float,
-    *,
-    json: bool,
+    others: dict[str, float],
+    output: o.Output,
 ) -> None:
     """Print where a curve meets a target."""
-    from nstar.cli import head
     from nstar.predictions.curves import meet
     from nstar.validation.checks import check_fit
     from nstar.validation.curve_checks import check_curve
-    from nstar.wording import amount, percent, plainly, share
 
-    fit: Any = found.fit
-    made = meet(fit, target, chance, held=held, up_to=up_to)
+    (fit,) = fitted.fit.components
+    made = meet(fit, target, chance, held=others, up_to=up_to)
     at = made.at if math.isfinite(made.at) else made.up_to
-    point = {made.along: [at], **{n: [v] for n, v in held.items()}}
-    checks = plainly([*made.checks(), *check_fit(fit), *check_curve(fit, point)])
-    told = made.as_json(prob)
-    response = {"column": fit.law.response.columns[0], "unit": _unit(fit)}
-    document = (
-        head.head(found, prob)
-        | {"response": response}
-        | told
-        | {"checks": [c.as_json() for c in checks]}
-    )
-    if json:
-        show.as_json(document)
-        show.finish(checks)
-        return
-    what = f"{response['column']} {target:g} with probability {percent(chance)}"
-    if told["at"] is None:
-        show.line(
-            f"No {made.along} up to {amount(made.up_to)} reaches {what}: the chance there is {share(told['reached'])}.",
-            bold=True,
-        )
-    else:
-        show.line(f"{what}: {made.along} = {amount(told['at'])}", bold=True)
-    head.title(found)
-    show.checks(checks)
-    ends = [told["crossing"][n] for n in ("lower", "median", "upper")]
-    tail = (1 - prob) / 2
-    show.table(
-        f"{made.along} at which {response['column']} {target:g} is first reached, quantiles of the law, without scatter",
-        [percent(round(tail, 6)), "50%", percent(round(1 - tail, 6))],
-        [[amount(v) if v else f"beyond {amount(made.up_to)}" for v in ends]],
-    )
-    show.finish(checks)
+    point = {made.along: [at], **{n: [v] for n, v in others.items()}}
+    checks = [*made.checks(), *check_fit(fit), *check_curve(fit, point)]
+    print_answer(made, checks, output, fitted)

@@ -1,19 +1,18 @@
 """The command on which runs to make first: next."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nstar.cli import options as o
-from nstar.cli import show
-from nstar.cli.risking import taken
+from nstar.cli.answering import print_answer
 from nstar.cli.source import get_fit
 
 if TYPE_CHECKING:
     from nstar.design.candidates import Candidates
     from nstar.fits.mixture import Posterior
 
-BY = {"regret": "saved", "variance": "variance", "entropy": "nats"}
+BY = ("regret", "variance", "entropy")
 
 
 @o.command(
@@ -133,60 +132,39 @@ def next(
     available = amounts(sizes, "--sizes"), amounts(tokens, "--tokens")
     limits = limit_options.limits()
     bill = bill_options.bill()
-    found = get_fit(request, surface=True)
-    from nstar.cli import head
+    fitted = get_fit(request, surface=True)
     from nstar.design.piloting import next_runs
-    from nstar.design.sweep import rows_of, write
+    from nstar.design.sweep import write
     from nstar.validation.checks import check_fit
-    from nstar.wording import plainly
 
-    there = _there(
-        found.fit,
-        pilot_budget,
-        candidates,
-        available,
-        profile=profile,
-        columns=request.columns,
-    )
-    chosen = next_runs(
-        found.fit,
+    fit = fitted.fit
+    made = next_runs(
+        fit,
         target,
         pilot_budget,
-        there,
-        by=BY[by],
+        _candidates(
+            fit,
+            pilot_budget,
+            candidates,
+            available,
+            profile=profile,
+            columns=request.columns,
+        ),
+        by=by,
         parallel=parallel,
         most=most,
         limits=limits,
-        seed=found.fit.seed if request.seed is None else request.seed,
+        seed=fit.seed if request.seed is None else request.seed,
+        bill=bill,
     )
-    checks = plainly([*check_fit(found.fit), *chosen.checks()])
-    document = head.head(found, output.prob) | chosen.as_json(output.prob)
-    document["by"], document["sweep"] = by, rows_of(document["steps"])
-    document |= {
-        "bill": bill.words() if bill else None,
-        "currency": bill.currency if bill else None,
-    }
-    for step in document["steps"]:
-        step["takes"] = taken(bill, step["C"], output.prob) if bill else None
-        step["worth_takes"] = (
-            taken(bill, step["worth"], output.prob) if bill and step["worth"] else None
-        )
-    document["checks"] = [c.as_json() for c in checks]
     if sweep:
-        write(sweep, document["sweep"])
+        write(sweep, made.as_json(output.prob)["sweep"])
     if figure:
         from nstar.files.writing import write_whole
-        from nstar.report.next_figure import figure as drawn
+        from nstar.report.next_figure import figure as draw
 
-        write_whole(figure, drawn(chosen, kind))
-    if output.json:
-        show.as_json(document)
-    else:
-        head.title(found)
-        show.checks(checks)
-        _print(document, output.prob)
-        head.conventions(found)
-    show.finish(checks)
+        write_whole(figure, draw(made, kind))
+    print_answer(made, [*check_fit(fit), *made.checks()], output, fitted)
 
 
 def amounts(text: str | None, option: str) -> list[float]:
@@ -200,7 +178,7 @@ def amounts(text: str | None, option: str) -> list[float]:
     return [amount(part, option) for part in (text or "").split(",") if part.strip()]
 
 
-def _there(
+def _candidates(
     fit: "Posterior",
     pilot: float,
     file: str | None,
@@ -221,119 +199,3 @@ def _there(
     if profile:
         return candidates.profiles(fit, pilot, sizes)
     return candidates.grid(fit, pilot, sizes, tokens) if sizes or tokens else None
-
-
-def _print(document: dict[str, Any], prob: float) -> None:
-    from nstar.design.sweep import as_csv
-    from nstar.wording import count, digits, flop, numbers, percent
-
-    had, steps, action = document["before"], document["steps"], document["action"]
-    left = steps[-1] if steps else None
-    if action:
-        after = (
-            f"; after {len(steps)} steps of {flop(document['spent'])} FLOP {digits(left['regret_left'], 2)} on average"
-            if left
-            else ""
-        )
-        show.line(
-            f"At {flop(document['target'])} FLOP the run of least expected loss has {count(action['N'])} parameters on {count(action['D'])} tokens. "
-            f"Its expected regret is {digits(had['regret'], 2)} of loss{after}.",
-            bold=True,
-        )
-    rows = [
-        [
-            str(s["step"]),
-            str(s["round"]),
-            _runs(s["runs"]),
-            flop(s["C"]),
-            *(
-                [numbers(s["runs"][0]["expected"], 4)]
-                if len(s["runs"]) == 1 and s["runs"][0]["expected"]
-                else ["–"]
-            ),
-            digits(s["saved"], 2),
-            "–" if s["worth"] is None else flop(s["worth"]),
-            _ratio(s["worth_per_cost"]),
-            digits(s["sd_left"], 2),
-            f"{s['log_N_sd_left']:.3f}",
-            *_money(s),
-        ]
-        for s in steps
-    ]
-    header = [
-        "step",
-        "round",
-        "runs (N on D)",
-        "FLOP it costs",
-        "loss it would measure",
-        "loss it saves",
-        "worth (FLOP)",
-        "worth / cost",
-        "sd of loss left",
-        "sd of log N* left",
-    ]
-    if steps and steps[0]["takes"]:
-        header += ["accelerator-hours"] + (
-            [f"cost ({document['currency']})", f"worth ({document['currency']})"]
-            if steps[0]["takes"]["cost"]
-            else []
-        )
-    show.table(
-        f"{document['candidates']} candidates; each step given those before it; intervals are {percent(prob)} equal-tailed, with run noise",
-        header,
-        rows,
-    )
-    show.line(
-        f"Before them the loss of the large run has sd {digits(had['sd'], 2)} and log N* {had['log_N_sd']:.3f}: the law's, without run noise."
-    )
-    show.line(_stopping(document))
-    if document["bill"]:
-        show.line(document["bill"])
-    show.line("The sweep:")
-    for line in as_csv(document["sweep"]).splitlines():
-        show.line(line)
-
-
-def _stopping(document: dict[str, Any]) -> str:
-    steps, stop = len(document["steps"]), document["stop_after"]
-    if not document["action"]:
-        return (
-            "The law has no loss, so nothing says what a run is worth and when to stop."
-        )
-    if not steps:
-        return "No run adds anything to what is known."
-    if stop == steps:
-        return "Every step is worth more than it costs: the FLOP that would save as much loss at the target exceed its own."
-    return f"Stop after step {stop}: the next costs more than it is worth, the FLOP that would save as much loss at the target."
-
-
-def _runs(runs: list[dict[str, Any]]) -> str:
-    from nstar.wording import count
-
-    if len(runs) == 1:
-        return f"{count(runs[0]['N'])} on {count(runs[0]['D'])}"
-    sizes = sorted(r["N"] for r in runs)
-    return f"profile of {len(runs)}: {count(sizes[0])} to {count(sizes[-1])}"
-
-
-def _ratio(value: float | None) -> str:
-    from nstar.wording import digits
-
-    return "–" if value is None else digits(value, 2)
-
-
-def _money(step: dict[str, Any]) -> list[str]:
-    """What a step takes, and what its worth would."""
-    from nstar.wording import counts
-
-    if not step["takes"]:
-        return []
-    hours = [counts(step["takes"]["hours"])]
-    if not step["takes"]["cost"]:
-        return hours
-    worth = step["worth_takes"]
-    return [
-        *hours,
-        counts(step["takes"]["cost"]),
-        counts(worth["cost"]) if worth else "–",
-    ]

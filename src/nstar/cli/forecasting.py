@@ -76,7 +76,7 @@ def forecast(
     wanted = _wanted(name, at or [], budget or [])
     _ready(ledger, list(wanted))
     found = get_fit(request, surface=True)
-    from nstar.cli import head
+    from nstar.cli import answering
     from nstar.ledger.entries import place
     from nstar.ledger.forecasting import forecast as freeze
     from nstar.ledger.forecasting import require_loss
@@ -107,16 +107,16 @@ def forecast(
     if output.json:
         said = {"ledger": str(file), "head": book.head, "frozen": told["forecasts"]}
         show.as_json(
-            head.head(found, output.prob, request.group)
+            answering.describe(found, output.prob, request.group)
             | said
             | {"checks": [c.as_json() for c in checks]}
         )
     else:
-        head.title(found, request.group)
+        answering.title(found, request.group)
         show.checks(checks)
         _print_frozen(told["forecasts"], output.prob)
         _print_head(str(file), book)
-        head.conventions(found)
+        answering.conventions(found)
     show.finish(checks)
 
 

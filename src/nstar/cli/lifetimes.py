@@ -1,11 +1,11 @@
 """The command that trains and samples from one budget: lifetime."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from nstar.cli import options as o
-from nstar.cli import show
+from nstar.cli.answering import print_answer
 from nstar.cli.sampling import numbers
 from nstar.cli.source import get_fit, remark
 
@@ -59,86 +59,29 @@ def lifetime(
     tried = [int(k) for k in numbers(samples, "--samples")]
     from nstar.plans.actions import amount
 
-    asked_of, long = amount(problems, "--problems"), amount(tokens, "--tokens")
-    found = get_fit(request, surface=True)
-    from nstar.cli import head
-    from nstar.fits.fitting import Fit, fit
-    from nstar.inference.joint_budgets import check_joint, joint
+    count, length = amount(problems, "--problems"), amount(tokens, "--tokens")
+    fitted = get_fit(request, surface=True)
+    from nstar.fits.fitting import fit
+    from nstar.inference.joint_budgets import joint
     from nstar.laws.repeated_by_size import RepeatedBySize
     from nstar.runs.reading import read_runs
     from nstar.validation.checks import check_fit
-    from nstar.wording import plainly
 
-    loss = found.fit
-    if not isinstance(loss, Fit):
+    if len(fitted.fit.components) > 1:
         msg = "the loss is of one law here; fit one surface, not an average"
         raise ValueError(msg)
+    (loss,) = fitted.fit.components
     remark(f"counts {counts}: populations by training loss")
     solved = fit(read_runs(counts), RepeatedBySize(by="L"), seed=request.seed or 0)
-    records = joint(
+    made = joint(
         loss,
         solved,
         budget,
-        problems=asked_of,
-        tokens=long,
+        problems=count,
+        tokens=length,
         samples=tried,
-        prob=output.prob,
         seed=request.seed or 0,
     )
-    own = [c._replace(name=f"counts: {c.name}") for c in check_fit(solved)]
-    checks = plainly([*check_joint(loss, solved, records), *check_fit(loss), *own])
-    document: dict[str, Any] = head.head(found, output.prob) | {
-        "counts": {
-            "data": solved.runs.source,
-            "data_sha256": solved.runs.sha256,
-            "rows": len(solved.runs),
-        },
-        "budget": budget,
-        "problems": asked_of,
-        "tokens": long,
-        "choices": records,
-        "checks": [c.as_json() for c in checks],
-    }
-    if output.json:
-        show.as_json(document)
-    else:
-        head.title(found)
-        show.checks(checks)
-        _print(document, output.prob)
-        head.conventions(found)
-    show.finish(checks)
-
-
-def _print(told: dict[str, Any], prob: float) -> None:
-    from nstar.wording import count, flop, numbers, percent, share, shares
-
-    best = told["choices"][0]
-    show.line(
-        f"{flop(told['budget'])} FLOP for training and {count(told['problems'])} problems: {count(best['N'])} parameters on {count(best['D'])} tokens, "
-        f"{best['samples']} samples of a problem, which solve {shares(best['pass_at_k'])}.",
-        bold=True,
-    )
-    show.table(
-        f"Best size and tokens for each number of samples; median [{percent(prob)} equal-tailed credible interval]",
-        [
-            "samples",
-            "N (parameters)",
-            "D (tokens)",
-            "training's share",
-            "loss",
-            "new problems solved",
-            "probability of being the best",
-        ],
-        [
-            [
-                str(r["samples"]),
-                count(r["N"]),
-                count(r["D"]),
-                share(r["training"]),
-                numbers(r["loss"], 4),
-                shares(r["pass_at_k"]),
-                share(r["best"]),
-            ]
-            for r in told["choices"]
-        ],
-    )
+    of_counts = [c._replace(name=f"counts: {c.name}") for c in check_fit(solved)]
+    checks = [*made.checks(), *check_fit(loss), *of_counts]
+    print_answer(made, checks, output, fitted)

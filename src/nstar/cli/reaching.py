@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from nstar.cli import curves, show
+from nstar.cli import curves
 from nstar.cli import options as o
+from nstar.cli.answering import print_answer
 from nstar.cli.source import get_fit
 
 
@@ -66,73 +67,24 @@ def target(
         )
         raise ValueError(msg)
     limits = limit_options.limits()
-    held = {n: v[0] for n, v in curves.points([at] if at else []).items()}
-    found = get_fit(request)
+    others = {n: v[0] for n, v in curves.points([at] if at else []).items()}
+    fitted = get_fit(request)
     if value is not None:
-        curves.met(found, value, chance, up_to, held, output.prob, json=output.json)
+        curves.met(fitted, value, chance, up_to, others, output)
         return
-    from nstar.cli import head
     from nstar.plans.targets import reach
     from nstar.validation.checks import check_fit
-    from nstar.wording import plainly
 
-    reached = reach(
-        found.fit, loss or 0.0, chance, up_to=up_to, limits=limits, group=request.group
+    made = reach(
+        fitted.fit,
+        loss or 0.0,
+        chance,
+        up_to=up_to,
+        limits=limits,
+        group=request.group,
     )
-    checks = plainly([*reached.checks(), *check_fit(found.fit)])
-    document = head.head(found, output.prob, request.group) | reached.as_json(
-        output.prob
-    )
-    document["checks"] = [c.as_json() for c in checks]
-    if output.json:
-        show.as_json(document)
-    else:
-        head.title(found, request.group)
-        show.checks(checks)
-        _print_target(document, output.prob)
-        head.conventions(found)
-    show.finish(checks)
-
-
-def _print_target(told: dict[str, Any], prob: float) -> None:
-    from nstar.wording import count, flop, percent, share
-
-    chance = percent(told["chance"])
-    if told["budget"] is None:
-        show.line(
-            f"No budget up to {flop(told['up_to'])} FLOP reaches loss {told['target']:g} with probability {chance}: "
-            f"the chance there is {share(told['reached'])}, and with probability {share(told['below_floor'])} no run ever does.",
-            bold=True,
-        )
-    else:
-        show.line(
-            f"Loss {told['target']:g} with probability {chance}: {flop(told['budget'])} FLOP, "
-            f"{count(told['N'])} parameters on {count(told['D'])} tokens{show.epochs(told)}.",
-            bold=True,
-        )
-    rows = [
-        [
-            name,
-            *(
-                flop(told[key][n]) if told[key][n] else f"beyond {flop(told['up_to'])}"
-                for n in ("lower", "median", "upper")
-            ),
-        ]
-        for name, key in (
-            ("the recommended run", "crossing"),
-            ("each draw's own best run", "crossing_oracle"),
-        )
-    ]
-    tail = (1 - prob) / 2
-    show.table(
-        f"FLOP at which loss {told['target']:g} is first reached, quantiles of the law, without run noise",
-        ["by", percent(round(tail, 6)), "50%", percent(round(1 - tail, 6))],
-        rows,
-    )
-    if told["repaired"]:
-        show.line(
-            f"In {share(told['repaired'])} of draws the loss rises somewhere with the budget; there it is held where it was."
-        )
+    checks = [*made.checks(), *check_fit(fitted.fit)]
+    print_answer(made, checks, output, fitted, request.group)
 
 
 @o.command("nstar serve llama3 --budget 3.8e25 --tokens 'Uniform(1e13, 2e13)'")
@@ -166,31 +118,16 @@ def serve(
     o.require_positive("--budget", [budget], "3.8e25")
     demand = demand_of(tokens, "--tokens")
     limits = limit_options.limits()
-    found = get_fit(request)
-    from nstar.cli import head
+    fitted = get_fit(request)
     from nstar.plans.planning import plan
-    from nstar.plans.serving import serve as make
+    from nstar.plans.serving import serve as choose
     from nstar.validation.checks import check_fit, check_plan
-    from nstar.wording import plainly
 
-    made = make(
-        found.fit, budget, demand, limits=limits, group=request.group, seed=request.seed
-    )
-    alone = plan(
-        found.fit, budget, group=request.group, seed=request.seed, limits=limits
-    )
-    every = [*check_fit(found.fit), *check_plan(alone), *made.checks()]
-    checks = plainly([*dict.fromkeys(every)])
-    document = head.head(found, output.prob, request.group) | made.as_json(output.prob)
-    document["checks"] = [c.as_json() for c in checks]
-    if output.json:
-        show.as_json(document)
-    else:
-        head.title(found, request.group)
-        show.checks(checks)
-        _print_served(document, output.prob)
-        head.conventions(found)
-    show.finish(checks)
+    group, seed = request.group, request.seed
+    made = choose(fitted.fit, budget, demand, limits=limits, group=group, seed=seed)
+    alone = plan(fitted.fit, budget, limits=limits, group=group, seed=seed)
+    checks = [*check_fit(fitted.fit), *check_plan(alone), *made.checks()]
+    print_answer(made, checks, output, fitted, request.group)
 
 
 def demand_of(text: str, option: str) -> Any:
@@ -202,49 +139,3 @@ def demand_of(text: str, option: str) -> Any:
     from nstar.plans.actions import amount
 
     return amount(text, option)
-
-
-def _print_served(told: dict[str, Any], prob: float) -> None:
-    from nstar.wording import count, digits, flop, numbers, percent, share
-
-    after = told["lifetime"]
-    show.line(
-        f"Serving {count(told['expected_served_tokens'])} tokens: train {count(after['N'])} parameters on {count(after['D'])} tokens{show.epochs(after)}, "
-        f"which saves {share(told['expected_saved'])} of the lifetime's compute at the same expected loss.",
-        bold=True,
-    )
-    rows = [
-        [
-            name,
-            count(r["N"]),
-            count(r["D"]),
-            flop(r["training"]),
-            *(_flops(r[n]) for n in ("serving", "lifetime")),
-            numbers(r["loss"], 4),
-        ]
-        for name, r in (("training alone", told["training_alone"]), ("lifetime", after))
-    ]
-    show.table(
-        f"Median [{percent(prob)} equal-tailed interval of demand and law]",
-        [
-            "choice for",
-            "N",
-            "D",
-            "training FLOP",
-            "serving FLOP",
-            "lifetime FLOP",
-            "loss",
-        ],
-        rows,
-    )
-    gap = told["loss_given_up"]
-    show.line(
-        f"The two are as good in expectation; draw by draw the lifetime choice is worse by {digits(gap['median'], 2)} "
-        f"[{digits(gap['lower'], 2)}, {digits(gap['upper'], 2)}] of loss. Serving is counted as 2 FLOP a parameter and token."
-    )
-
-
-def _flops(interval: dict[str, float]) -> str:
-    from nstar.wording import flop
-
-    return f"{flop(interval['median'])} [{flop(interval['lower'])}, {flop(interval['upper'])}]"

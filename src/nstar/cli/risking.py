@@ -1,16 +1,16 @@
 """Commands on what a choice risks and what compute takes: risk, cost."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nstar.cli import options as o
 from nstar.cli import show
+from nstar.cli.answering import print_answer
 from nstar.cli.source import get_fit
 
 if TYPE_CHECKING:
-    from nstar.plans.bills import Bill
+    pass
 
 Candidates = Annotated[
     list[str] | None,
@@ -72,133 +72,26 @@ def risk(
     named = read_all(candidates or [])
     limits = limit_options.limits()
     bill = bill_options.bill()
-    found = get_fit(request)
-    from nstar.cli import head
-    from nstar.plans.planning import plan as make_plan
+    fitted = get_fit(request)
+    from nstar.plans.planning import plan
     from nstar.plans.weighing import weigh
     from nstar.validation.checks import check_fit, check_plan
-    from nstar.wording import plainly
 
-    weighed = weigh(
-        found.fit,
+    group, seed = request.group, request.seed
+    made = weigh(
+        fitted.fit,
         budget,
         named,
         limits=limits,
         target=target_loss,
         level=level,
         bill=bill,
-        group=request.group,
-        seed=request.seed,
+        group=group,
+        seed=seed,
     )
-    made = make_plan(
-        found.fit, budget, seed=request.seed, group=request.group, limits=limits
-    )
-    every = [*check_fit(found.fit), *check_plan(made), *weighed.checks()]
-    checks = plainly([*dict.fromkeys(every)])
-    document = head.head(found, output.prob, request.group) | weighed.as_json(
-        output.prob
-    )
-    document["N"], document["checks"] = (
-        made.table(output.prob)[0]["N"],
-        [c.as_json() for c in checks],
-    )
-    if output.json:
-        show.as_json(document)
-    else:
-        head.title(found, request.group)
-        show.checks(checks)
-        _print(document, output.prob)
-        head.conventions(found)
-    show.finish(checks)
-
-
-def _print(document: dict[str, Any], prob: float) -> None:
-    from nstar.wording import count, counts, digits, flop, numbers, percent, shares
-
-    first = document["actions"][0]
-    show.line(
-        f"Least expected loss at {flop(document['budget'])} FLOP: {count(first['N'])} parameters on {count(first['D'])} tokens{show.epochs(first)}. "
-        f"N* is {counts(document['N'])}, and yet this run gives away {digits(first['expected_regret'], 2)} of loss on average "
-        f"[{digits(first['regret']['lower'], 2)}, {digits(first['regret']['upper'], 2)}]: what knowing the law would be worth.",
-        bold=True,
-    )
-    rows = [
-        [
-            r["name"],
-            count(r["N"]),
-            count(r["D"]),
-            flop(r["C"]),
-            numbers(r["loss"], 4),
-            digits(r["expected_regret"], 2),
-            shares(r["wasted_share"]),
-        ]
-        for r in document["actions"]
-    ]
-    show.table(
-        f"Median [{percent(prob)} equal-tailed credible interval of the law, without run noise]",
-        ["action", "N", "D", "FLOP", "loss", "expected regret", "compute wasted"],
-        rows,
-    )
-    show.line(
-        "Regret is loss given away against each draw's own best run of the budget; compute wasted is the part "
-        "of an action's FLOP that the draw's best run would not need for the same loss."
-    )
-    _print_chances(document)
-    if document["bill"]:
-        _print_bill(document["actions"], document["bill"], document["currency"], prob)
-
-
-def _print_chances(document: dict[str, Any]) -> None:
-    from nstar.wording import digits, percent, share
-
-    level, target = percent(document["level"]), document["target_loss"]
-    header = ["action", f"loss at risk, {level}", f"expected shortfall, {level}"]
-    rows = [
-        [r["name"], digits(r["value_at_risk"], 4), digits(r["expected_shortfall"], 4)]
-        for r in document["actions"]
-    ]
-    best = [r["best_probability"] for r in document["actions"]]
-    if any(chance is not None for chance in best):
-        header.append("P(best of these)")
-        rows = [
-            [*row, "" if p is None else share(p)]
-            for row, p in zip(rows, best, strict=True)
-        ]
-    if target is not None:
-        header.append(f"P(loss > {target:g})")
-        rows = [
-            [*row, share(r["miss_probability"])]
-            for row, r in zip(rows, document["actions"], strict=True)
-        ]
-    show.table("What can go wrong", header, rows)
-    show.line(
-        f"The loss exceeds its value at risk in one draw of {1 / (1 - document['level']):.3g}; the shortfall is its mean there."
-    )
-
-
-def _print_bill(
-    actions: Sequence[dict[str, Any]], words: str, currency: str, prob: float
-) -> None:
-    from nstar.wording import counts, percent
-
-    priced = actions[0]["cost"] is not None
-    header = [
-        "action",
-        "accelerator-hours",
-        *([f"cost ({currency})", f"wasted ({currency})"] if priced else []),
-    ]
-    rows = [
-        [
-            r["name"],
-            counts(r["hours"]),
-            *([counts(r["cost"]), counts(r["wasted_cost"])] if priced else []),
-        ]
-        for r in actions
-    ]
-    show.table(
-        f"What it takes; median [{percent(prob)} equal-tailed interval]", header, rows
-    )
-    show.line(words)
+    planned = plan(fitted.fit, budget, seed=seed, group=group, limits=limits)
+    checks = [*check_fit(fitted.fit), *check_plan(planned), *made.checks()]
+    print_answer(made, checks, output, fitted, group)
 
 
 @o.command("nstar cost llama3-405b --tokens 15.6T --hardware h100 --price 2.5")
@@ -262,7 +155,7 @@ def cost(
     document["checks"] = [c.as_json() for c in checks]
     if bill:
         document["takes"] = {
-            n: taken(bill, C, output.prob) for n, C in document["flop"].items()
+            n: bill.intervals(C, output.prob) for n, C in document["flop"].items()
         }
     if output.json:
         show.as_json(document)
@@ -270,17 +163,6 @@ def cost(
         if checks:
             show.checks(checks)
         _print_cost(document, output.prob)
-
-
-def taken(bill: "Bill", C: float, prob: float) -> dict[str, Any]:
-    """Intervals of hours and money of a number of FLOP."""
-    import numpy as np
-
-    from nstar.intervals import interval
-
-    billed = bill.of(np.full(4000, C))
-    money = None if billed.money is None else interval(billed.money, prob).as_json()
-    return {"hours": interval(billed.hours, prob).as_json(), "cost": money}
 
 
 def _print_cost(document: dict[str, Any], prob: float) -> None:

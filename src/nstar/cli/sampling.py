@@ -1,11 +1,11 @@
 """The command that says what more samples will solve: passk."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from nstar.cli import options as o
-from nstar.cli import show
+from nstar.cli.answering import print_answer
 from nstar.cli.source import Fitted, remark, use_cache
 
 
@@ -82,8 +82,10 @@ def passk(
     chosen = o.pairs(prior, "--prior", "tail='LogNormal(-1.4, 0.6)'")
     if cache:
         use_cache()
+    from nstar.inference.more_samples import MoreSamples
     from nstar.inference.repeated import fit_counts, pass_at_k
     from nstar.inference.sample_worth import next_samples
+    from nstar.validation.checks import check_fit
 
     remark(f"law {law}: as asked for")
     fit = fit_counts(
@@ -117,15 +119,9 @@ def passk(
                 seed=seed or 0,
                 tick=bar("hold-out"),
             )
-    _tell(
-        Fitted(fit, "as asked for"),
-        made,
-        worth,
-        more,
-        held,
-        output.prob,
-        json=output.json,
-    )
+    answer = MoreSamples(made, more, worth, held)
+    checks = [*answer.checks(), *check_fit(fit)]
+    print_answer(answer, checks, output, Fitted(fit, "as asked for"))
 
 
 def numbers(text: str, option: str = "--k") -> list[float]:
@@ -142,110 +138,3 @@ def numbers(text: str, option: str = "--k") -> list[float]:
         msg = f"{option} {text!r}: expected whole numbers from 1, as in 1000,10000"
         raise ValueError(msg)
     return found
-
-
-def _tell(
-    found: Fitted,
-    made: Any,
-    worth: list[dict[str, Any]],
-    more: int,
-    held: Any,
-    prob: float,
-    *,
-    json: bool,
-) -> None:
-    from nstar.cli import head
-    from nstar.validation.checks import check_fit
-    from nstar.wording import plainly
-
-    tested = [held.check()] if held else []
-    checks = plainly([*made.checks(), *tested, *check_fit(found.fit)])
-    document = head.head(found, prob) | made.as_json(prob)
-    document["next_samples"] = {"more": more, "worth": worth}
-    document["held_out"] = held.as_json() if held else None
-    document["checks"] = [c.as_json() for c in checks]
-    if json:
-        show.as_json(document)
-    else:
-        head.title(found)
-        show.checks(checks)
-        _print(document, prob)
-    show.finish(checks)
-
-
-def _print(told: dict[str, Any], prob: float) -> None:
-    from nstar.wording import numbers as shown
-    from nstar.wording import percent, share
-
-    def cell(value: Any) -> str:
-        return "–" if value is None else shown(value, 3)
-
-    show.table(
-        f"pass@k; median [{percent(prob)} equal-tailed credible interval]",
-        [
-            "k",
-            "these problems",
-            f"as counted in {told['shown']:,} samples",
-            "new problems",
-            "counted so far",
-        ],
-        [
-            [
-                f"{r['k']:,}",
-                cell(r["these"]),
-                cell(r["these_measured"]),
-                cell(r["new"]),
-                "–" if r["counted"] is None else f"{r['counted']:.3f}",
-            ]
-            for r in told["predictions"]
-        ],
-    )
-    zero = told["zero_mass"]
-    if zero:
-        show.table(
-            f"With the share beyond reach (never solved, or a rate below 1e-6) at either end of its {percent(prob)} interval: pass@k of new problems",
-            ["k", f"at {zero['lower']:.3g}", f"at {zero['upper']:.3g}"],
-            [
-                [f"{a['k']:,}", f"{a['new']:.3f}", f"{b['new']:.3f}"]
-                for a, b in zip(zero["at_lower"], zero["at_upper"], strict=True)
-            ],
-        )
-    held = told["held_out"]
-    if held:
-        show.table(
-            f"Predicted from {held['kept']:g} samples of a problem, and as all of them show; median [{percent(prob)} equal-tailed credible interval]",
-            ["k", "thinning", "predicted", "shown by all", "inside"],
-            [
-                [
-                    f"{r['k']:,}",
-                    str(r["thinning"] + 1),
-                    cell({n: r[n] for n in ("median", "lower", "upper")}),
-                    f"{r['counted']:.3f}",
-                    "yes" if r["inside"] else "no",
-                ]
-                for r in held["forecasts"]
-            ],
-        )
-    worth = told["next_samples"]["worth"]
-    if worth:
-        most = f"{told['next_samples']['more']} more samples of a problem"
-        show.table(
-            f"Where the next samples help most, for the largest k ({most})",
-            [
-                "solved",
-                "of samples",
-                "problems",
-                "share of what is unknown",
-                "taken away",
-            ],
-            [
-                [
-                    str(r["successes"]),
-                    str(r["samples"]),
-                    str(r["problems"]),
-                    share(r["share"]),
-                    share(r["removed"] / r["variance"] if r["variance"] else 0.0),
-                ]
-                for r in worth[:5]
-            ],
-        )

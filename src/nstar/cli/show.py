@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from nstar.answers import Answer
 from nstar.files.writing import json_text
 from nstar.verdicts import Check, Status, worst
 
@@ -30,6 +31,18 @@ def checks(found: Sequence[Check]) -> None:
                 _print(f"{name}: {escape(check.detail)}")
     passed = sum(check.status is Status.PASS for check in found)
     _print(f"[green]{passed} of {len(found)} checks PASS[/]")
+
+
+def answer(made: Answer, found: Sequence[Check], prob: float) -> None:
+    """Print checks, the answer in a sentence, then its tables."""
+    checks(found)
+    if headline := made.headline(prob):
+        line(headline, bold=True)
+    for part in made.tables(prob):
+        if isinstance(part, str):
+            line(part)
+        else:
+            table(*part)
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -108,17 +121,3 @@ def finish(found: Sequence[Check]) -> None:
     """Exit with code 1 where a check failed."""
     if worst(list(found)) is Status.FAIL:
         raise typer.Exit(1)
-
-
-def epochs(run: Mapping[str, Any]) -> str:
-    """Say how often a run sees its unique tokens, where that was asked."""
-    if run["epochs"] is None:
-        return ""
-    return ", one epoch" if run["epochs"] == 1 else f", {run['epochs']:.3g} epochs"
-
-
-def beyond(decades: float | None) -> str:
-    """Say how far a run lies beyond the largest."""
-    if decades is None:
-        return "unknown"
-    return f"{decades:.1f} decades" if decades > 0 else "no"

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nstar.cli import options as o
-from nstar.cli import show
+from nstar.cli.answering import print_answer
 from nstar.cli.sampling import numbers
 from nstar.cli.source import remark, use_cache
 
 if TYPE_CHECKING:
-    from nstar.inference.contenders import Contender
     from nstar.inference.spending import Spent
 
 KINDS = (".svg", ".png", ".pdf")
@@ -151,6 +150,7 @@ def spend(
     from nstar.costs.inference import Serving
     from nstar.inference.contenders import contender
     from nstar.plans.actions import amount
+    from nstar.validation.spending import Spending
 
     reads = amount(verifier, "--verifier") if verifier else 0.0
     made = []
@@ -167,25 +167,19 @@ def spend(
     )
     if figure:
         _draw(figure, spent, output.prob, kind)
-    document = {
-        "models": [_model(c) for c in made],
-        "prompt": prompt,
-        "rival": rival,
-        "new": new,
-        "seed": seed or 0,
-        "prob": output.prob,
-        "interval": "equal-tailed",
-        "budget": budget,
-        "target_accuracy": target_accuracy,
-        "chance": chance,
-        "within": spent.at(budget, output.prob) if budget else [],
-        "cheapest": _cheapest(spent, target_accuracy, chance, output.prob)
-        if target_accuracy
-        else [],
-        "against": _held(spent, duel, output.prob) if duel else [],
-        "frontier": spent.frontier(output.prob),
-    }
-    _tell(document, made, spent, json=output.json)
+    answer = Spending(
+        made,
+        spent,
+        budget,
+        target_accuracy,
+        chance,
+        duel,
+        prompt,
+        rival,
+        new,
+        seed or 0,
+    )
+    print_answer(answer, answer.checks(), output)
 
 
 def _kind(figure: str | None) -> str:
@@ -257,59 +251,3 @@ def _draw(path: str, spent: "Spent", prob: float, kind: str) -> None:
     from nstar.report.frontier_figure import figure
 
     write_whole(path, figure(spent, prob, kind))
-
-
-def _model(one: "Contender") -> dict[str, Any]:
-    runs = one.fit.runs
-    return {
-        "name": one.name,
-        "N": one.serving.N,
-        "tokens": one.serving.tokens,
-        "data": runs.source,
-        "data_sha256": runs.sha256,
-        "rows": len(runs),
-        "law": "token_budget" if "T" in one.fit.law.inputs else "repeated_sampling",
-    }
-
-
-def _cheapest(
-    spent: "Spent", target: float, chance: float, prob: float
-) -> list[dict[str, Any]]:
-    """The cheapest way of each strategy, cheapest first; those that do not reach it last."""
-    names = dict.fromkeys(way[1] for way in spent.ways)
-    found = [
-        {"strategy": n, "way": spent.of(n).reach(target, chance, prob)} for n in names
-    ]
-    return sorted(found, key=lambda r: r["way"]["flop"] if r["way"] else float("inf"))
-
-
-def _held(spent: "Spent", duel: Any, prob: float) -> list[dict[str, Any]]:
-    """One model's samples against the other's, by every strategy that takes both."""
-    (one, k), (other, j) = duel
-    names = dict.fromkeys(way[1] for way in spent.ways)
-    both = [(n, (one, n, k), (other, n, j)) for n in names]
-    return [
-        {
-            "strategy": n,
-            "one": spent.record(spent.way(a), prob),
-            "other": spent.record(spent.way(b), prob),
-            "probability": spent.better(a, b),
-        }
-        for n, a, b in both
-        if {a, b} <= set(spent.ways)
-    ]
-
-
-def _tell(
-    document: dict[str, Any], made: list["Contender"], spent: "Spent", *, json: bool
-) -> None:
-    from nstar.cli.spending_words import checks, print_spent
-
-    found = checks(document, made, spent)
-    document["checks"] = [c.as_json() for c in found]
-    if json:
-        show.as_json(document)
-    else:
-        show.checks(found)
-        print_spent(document)
-    show.finish(found)

@@ -1,13 +1,13 @@
 """The command that says what a run will score at a task: task."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from nstar.cli import options as o
-from nstar.cli import show
+from nstar.cli.answering import print_answer
 from nstar.cli.predicting import point
-from nstar.cli.source import Fitted, get_fit, remark, use_cache
+from nstar.cli.source import get_fit, remark, use_cache
 
 
 @o.command(
@@ -141,6 +141,7 @@ def task(
         raise ValueError(msg)
     from nstar.downstream.fits import fit_task
     from nstar.downstream.scoring import score
+    from nstar.validation.checks import check_fit
 
     own = (
         o.pairs(
@@ -157,28 +158,25 @@ def task(
         else task_where or ()
     )
 
-    def evaluated() -> Any:
-        return fit_task(
-            table or request.runs,
-            accuracy,
-            loss=loss,
-            nll=nll,
-            questions=_questions(questions),
-            chance_level=chance_level,
-            columns=own,
-            where=rows,
-            seed=request.seed or 0,
-        )
-
     if request.cache:
         use_cache()
     remark(f"task {accuracy}: {'two steps, by its nll' if nll else 'one step'}")
-    of_task = evaluated()
-    found = get_fit(request, surface=True)
+    evaluated = fit_task(
+        table or request.runs,
+        accuracy,
+        loss=loss,
+        nll=nll,
+        questions=_questions(questions),
+        chance_level=chance_level,
+        columns=own,
+        where=rows,
+        seed=request.seed or 0,
+    )
+    fitted = get_fit(request, surface=True)
     N, D = zip(*points, strict=True) if points else ((), ())
     made = score(
-        found.fit,
-        of_task,
+        fitted.fit,
+        evaluated,
         budget or (),
         N=N,
         D=D,
@@ -189,7 +187,9 @@ def task(
         group=request.group,
         seed=request.seed or 0,
     )
-    _tell(found, made, output.prob, request.group, json=output.json)
+    of_task = [c._replace(name=f"task: {c.name}") for c in check_fit(made.task)]
+    checks = [*made.checks(), *of_task, *check_fit(fitted.fit)]
+    print_answer(made, checks, output, fitted, request.group)
 
 
 def _require_fractions(
@@ -224,84 +224,3 @@ def _questions(text: str | None) -> str | float | None:
         return float(text)
     except ValueError:
         return text
-
-
-def _tell(
-    found: Fitted, made: Any, prob: float, group: str | None, *, json: bool
-) -> None:
-    from nstar.cli import head
-    from nstar.validation.checks import check_fit
-    from nstar.wording import plainly
-
-    of_task = [c._replace(name=f"task: {c.name}") for c in check_fit(made.task)]
-    checks = plainly([*made.checks(), *of_task, *check_fit(found.fit)])
-    document = head.head(found, prob, group) | made.as_json(prob)
-    document["checks"] = [c.as_json() for c in checks]
-    if json:
-        show.as_json(document)
-    else:
-        head.title(found, group)
-        show.line(str(made.task), bold=True)
-        show.checks(checks)
-        _print(document, prob)
-        head.conventions(found)
-    show.finish(checks)
-
-
-def _print(told: dict[str, Any], prob: float) -> None:
-    from nstar.wording import count, flop, numbers, percent, share
-
-    records, goal = told["predictions"], told["target_accuracy"]
-    name = told["task"]["columns"]["accuracy"]
-    first = records[0]
-    sentence = f"{name} at {flop(first['C'])} FLOP: {numbers(first['measured'], 3)}"
-    if goal is not None:
-        sentence += (
-            f"; at least {goal:g} with probability {share(first['probability'])}"
-        )
-    show.line(f"{sentence}.", bold=True)
-    two = first["nll"] is not None
-    show.table(
-        f"Median [{percent(prob)} equal-tailed credible interval]",
-        [
-            "C (FLOP)",
-            "N",
-            "D",
-            "loss",
-            *(["nll"] if two else []),
-            "accuracy of the law",
-            "as measured",
-            *([f"P(at least {goal:g})"] if goal else []),
-        ],
-        [
-            [
-                flop(r["C"]),
-                count(r["N"]),
-                count(r["D"]),
-                numbers(r["loss"], 4),
-                *([numbers(r["nll"], 3)] if two else []),
-                numbers(r["accuracy"], 3),
-                numbers(r["measured"], 3),
-                *([share(r["probability"])] if goal else []),
-            ]
-            for r in records
-        ],
-    )
-    show.table(
-        "Where the variance of a measured accuracy comes from",
-        ["C (FLOP)", "N", *first["shares"]],
-        [
-            [flop(r["C"]), count(r["N"]), *(share(s) for s in r["shares"].values())]
-            for r in records
-        ],
-    )
-    if goal is None:
-        return
-    if told["budget"] is None:
-        show.line(
-            f"No budget up to {flop(told['up_to'])} FLOP reaches {goal:g} with probability {percent(told['chance'])}: the chance there is {share(told['reached'])}."
-        )
-    else:
-        show.line(
-            f"Least budget whose recommended run reaches {goal:g} with probability {percent(told['chance'])}, without scatter: {flop(told['budget'])} FLOP."
-        )

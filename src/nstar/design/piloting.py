@@ -1,24 +1,29 @@
 """What to run next: candidates weighed by what they do to the target's decision."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from nstar.answers import Answer, Table
 from nstar.costs.cost_line import of_runs
-from nstar.design import policies
+from nstar.design import policies, tables
 from nstar.design.candidates import Candidates, usual
 from nstar.design.policies import Step
 from nstar.design.preposterior import WEIGHTS, Target, Value, joint_of, target_of
+from nstar.design.sweep import rows_of
 from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
+from nstar.plans.bills import Bill
 from nstar.plans.choosing import choose
 from nstar.predictions.distances import among, extrapolation, farther
 from nstar.predictions.prediction import loss
 from nstar.verdicts import Check, Status
 from nstar.wording import count, flop
 
+BY = {"regret": "saved", "variance": "variance", "entropy": "nats"}  # what a run lowers
 STEPS = (1.0, 3.0, 10.0)  # times the largest run's FLOP
 SIZES = (0.5, 1.0, 2.0)  # times the size of least expected loss
 MOST = 0.3  # of the budget: beyond it a run is no preparation
@@ -43,7 +48,7 @@ class NextRun:
 
 
 @dataclass(frozen=True)
-class NextRuns:
+class NextRuns(Answer):
     """A batch of runs in the order of choosing, and what the choice at the target owes it."""
 
     fit: Posterior
@@ -57,6 +62,7 @@ class NextRuns:
     log_N: float  # variance of log N* at the target, before
     draws: int  # that covariances come from
     seed: int
+    bill: Bill | None = None  # where compute is spent
 
     @property
     def worth_it(self) -> int:
@@ -135,12 +141,12 @@ class NextRuns:
             if action is None
             else {"N": float(self.target.N[action]), "D": float(self.target.D[action])}
         )
-        rows = self.table(prob)
+        rows = [step | self._takes(step, prob) for step in self.table(prob)]
         return {
             "target": self.target.C,
             "pilot_budget": self.pilot,
             "candidates": len(self.candidates),
-            "by": self.by,
+            "by": next(name for name, weighed in BY.items() if weighed == self.by),
             "parallel": self.parallel,
             "action": chosen,
             "before": {
@@ -151,7 +157,26 @@ class NextRuns:
             "steps": rows,
             "spent": rows[-1]["spent"] if rows else 0.0,
             "stop_after": self.worth_it,
+            "sweep": rows_of(rows),
+            "bill": self.bill.words() if self.bill else None,
+            "currency": self.bill.currency if self.bill else None,
         }
+
+    def _takes(self, step: dict[str, Any], prob: float) -> dict[str, Any]:
+        """Hours and money of a step, and of the FLOP that it is worth."""
+        each = {"takes": step["C"], "worth_takes": step["worth"]}
+        return {
+            name: self.bill.intervals(C, prob) if self.bill and C else None
+            for name, C in each.items()
+        }
+
+    def headline(self, prob: float = 0.9) -> str:
+        """The large run, and how much of its expected regret the steps leave."""
+        return tables.headline(self.as_json(prob))
+
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """Each step given those before it, when to stop, and the sweep to paste."""
+        return tables.steps(self.as_json(prob), prob)
 
     def checks(self) -> list[Check]:
         """Say how far the covariances and the answers may be relied on."""
@@ -211,11 +236,12 @@ def next_runs(
     pilot: float,
     candidates: Candidates | None = None,
     *,
-    by: str = "saved",
+    by: str = "regret",
     parallel: int = 1,
     most: int = policies.MOST,
     limits: Limits = ANY,
     seed: int = 0,
+    bill: Bill | None = None,
 ) -> NextRuns:
     """Choose the runs that do most for the target's decision within a pilot budget.
 
@@ -228,18 +254,20 @@ def next_runs(
         pilot: FLOP of the runs to be made first, all together.
         candidates: what can be made; a grid of sizes and tokens unless given
             (`nstar.design.candidates`).
-        by: "saved" (regret of the choice), "variance" (of its loss) or "nats" (of log
+        by: "regret" (of the choice), "variance" (of its loss) or "entropy" (of log
             N*), each per FLOP.  A law without a loss knows the last alone.
         parallel: steps made at once before the fit is made again.
         most: steps in all.
         limits: on the target's run.
         seed: of the outcomes of candidates.
+        bill: where compute turns into hours and money.
 
     Raises:
         ValueError: the pilot budget buys nothing, or something is not as it should be.
     """
+    by = BY.get(by, by)
     if by not in WEIGHTS:
-        msg = f"by {by!r}: expected one of {', '.join(WEIGHTS)}"
+        msg = f"by {by!r}: expected one of {', '.join(BY)}"
         raise ValueError(msg)
     for name, amount in (("target", target), ("pilot", pilot)):
         if not (np.isfinite(amount) and amount > 0):
@@ -264,6 +292,7 @@ def next_runs(
         float(had[-1]),
         joint.draws or 0,
         seed,
+        bill,
     )
 
 

@@ -1,5 +1,6 @@
 """What a run yet to be made will score at a task: its loss, then the task's curve."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from nstar.answers import Answer, Table
+from nstar.downstream import tables
 from nstar.downstream.checks import check_task
 from nstar.downstream.fits import curve, require_task, scattered
 from nstar.fits.fitting import Fit
@@ -27,7 +30,7 @@ CROSSED = 160  # draws of the loss and of the task that are all paired, for the 
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(Answer):
     """Accuracies of runs not yet made, under every draw of the loss and of the task."""
 
     fit: Posterior
@@ -98,6 +101,15 @@ class Scores:
             "crossing": {n: at(p) for n, p in ends.items()} if found else None,
             "reached": found.reached if found else None,
         }
+
+    def headline(self, prob: float = 0.9) -> str:
+        """The accuracy at the first budget, and the chance of the target."""
+        return tables.headline(self.as_json(prob))
+
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """The task's fit, every run's accuracy, and the target."""
+        yield str(self.task)
+        yield from tables.scores(self.as_json(prob), prob)
 
     def checks(self) -> list[Check]:
         """Say where the answer leaves what the task's runs have shown."""

@@ -9,12 +9,14 @@ another, of counts by loss; no public set has both with strategies, so this is p
 simulated runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
+from nstar.answers import Answer, Table
 from nstar.fits.fitting import Fit
 from nstar.inference.repeated_checks import check_counts
 from nstar.intervals import interval
@@ -23,10 +25,103 @@ from nstar.predictions.distances import check_prediction, distance, one_loss
 from nstar.predictions.prediction import law_loss
 from nstar.responses import rate_mixtures
 from nstar.verdicts import Check, Status
+from nstar.wording import count, flop, numbers, percent, share, shares
 
 PER_TOKEN = 2.0  # FLOP a parameter and generated token, without attention
 LEAST = 0.02  # share of the budget that training must have at least
 DRAWS = 400
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best size and tokens for one number of samples."""
+
+    samples: int
+    N: float
+    D: float
+    training: float  # share of the budget
+    loss: np.ndarray  # (draw,)
+    solved: np.ndarray  # pass@k of new problems, (draw,)
+    best: float  # share of draws in which this k and N beat every other
+
+    def as_json(self, prob: float) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "samples": self.samples,
+            "N": self.N,
+            "D": self.D,
+            "training": self.training,
+            "expected": float(self.solved.mean()),
+            "loss": interval(self.loss, prob).as_json(),
+            "pass_at_k": interval(self.solved, prob).as_json(),
+            "best": self.best,
+        }
+
+
+@dataclass(frozen=True)
+class Lifetime(Answer):
+    """N, D and k for one budget of training and samples, best expected pass@k first."""
+
+    loss: Fit
+    counts: Fit
+    budget: float  # FLOP
+    problems: float
+    tokens: float  # of a sample
+    choices: tuple[Choice, ...]
+
+    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+        """Every number of the answer as plain data."""
+        runs = self.counts.runs
+        return {
+            "counts": {
+                "data": runs.source,
+                "data_sha256": runs.sha256,
+                "rows": len(runs),
+            },
+            "budget": self.budget,
+            "problems": self.problems,
+            "tokens": self.tokens,
+            "choices": [choice.as_json(prob) for choice in self.choices],
+        }
+
+    def checks(self) -> list[Check]:
+        """Say what no public data vouch for, and where the best model is beyond those seen."""
+        return check_joint(self.loss, self.counts, self.choices[0])
+
+    def headline(self, prob: float = 0.9) -> str:
+        """The best size, tokens and samples."""
+        best = self.choices[0].as_json(prob)
+        return (
+            f"{flop(self.budget)} FLOP for training and {count(self.problems)} problems: {count(best['N'])} parameters on {count(best['D'])} tokens, "
+            f"{best['samples']} samples of a problem, which solve {shares(best['pass_at_k'])}."
+        )
+
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """Best size and tokens for each number of samples."""
+        yield Table(
+            f"Best size and tokens for each number of samples; median [{percent(prob)} equal-tailed credible interval]",
+            [
+                "samples",
+                "N (parameters)",
+                "D (tokens)",
+                "training's share",
+                "loss",
+                "new problems solved",
+                "probability of being the best",
+            ],
+            [
+                [
+                    str(r["samples"]),
+                    count(r["N"]),
+                    count(r["D"]),
+                    share(r["training"]),
+                    numbers(r["loss"], 4),
+                    shares(r["pass_at_k"]),
+                    share(r["best"]),
+                ]
+                for r in self.as_json(prob)["choices"]
+            ],
+        )
 
 
 def joint(
@@ -38,9 +133,8 @@ def joint(
     tokens: float,
     samples: Sequence[int] = (1, 4, 16, 64, 256),
     sizes: Sequence[float] | None = None,
-    prob: float = 0.9,
     seed: int = 0,
-) -> list[dict[str, Any]]:
+) -> Lifetime:
     """Choose N, D and k for a total budget, under every draw; best expected pass@k first.
 
     Args:
@@ -51,13 +145,7 @@ def joint(
         tokens: generated in a sample.
         samples: of a problem, numbers that are tried.
         sizes: parameters that are tried, a grid about the runs' own unless given.
-        prob: of the intervals.
         seed: of models' scatter about the population's line.
-
-    Returns:
-        One record for each k at its best N: `samples`, `N`, `D`, `training` (share of the
-        budget), intervals of `loss` and `pass_at_k`, and `best`, the share of draws in
-        which this k and N beat every other.
 
     Raises:
         ValueError: the counts are not by loss, or nothing can be paid.
@@ -86,32 +174,30 @@ def joint(
         told = law.around(wide, L, *scatter)
         solved = rate_mixtures.pass_at_k(told, k)
     first = np.bincount(solved.argmax(axis=1), minlength=len(k)) / len(solved)
-    records = []
+    choices = []
     for each in np.unique(k):
         at = np.flatnonzero(k == each)
         i = at[np.argmax(solved[:, at].mean(axis=0))]
-        records.append(
-            {
-                "samples": int(each),
-                "N": float(N[i]),
-                "D": float(D[i]),
-                "training": float(6 * N[i] * D[i] / budget),
-                "expected": float(solved[:, i].mean()),
-                "loss": interval(L[:, i], prob).as_json(),
-                "pass_at_k": interval(solved[:, i], prob).as_json(),
-                "best": float(first[at].sum()),
-            }
+        choices.append(
+            Choice(
+                int(each),
+                float(N[i]),
+                float(D[i]),
+                float(6 * N[i] * D[i] / budget),
+                L[:, i],
+                solved[:, i],
+                float(first[at].sum()),
+            )
         )
-    return sorted(records, key=lambda record: -record["expected"])
+    best_first = sorted(choices, key=lambda choice: -choice.solved.mean())
+    return Lifetime(loss, counts, budget, problems, tokens, tuple(best_first))
 
 
-def check_joint(
-    loss: Fit, counts: Fit, records: Sequence[dict[str, Any]]
-) -> list[Check]:
+def check_joint(loss: Fit, counts: Fit, best: Choice) -> list[Check]:
     """Say what no public data vouch for, and where the best model is beyond those seen."""
     detail = "no public set has losses and counts of the same models with strategies: how problems follow the loss is the law's line, proven on simulated runs, and the loss of both tables must be of one validation set"
     found = [Check("loss and problems", Status.REVIEW, detail)]
-    seen, L = counts.runs["L"], records[0]["loss"]["median"]
+    seen, L = counts.runs["L"], float(np.median(best.loss))
     low, high = float(seen.min()), float(seen.max())
     where = f"the best model's loss is {L:.3g}; those that were sampled have {low:.3g} to {high:.3g}"
     status = Status.PASS
@@ -121,10 +207,9 @@ def check_joint(
     found.append(Check("loss within the counts", status, where))
     found += one_loss(loss.runs["L"], seen, "the models that were sampled")
     samples = np.stack([counts.runs[n] for n in ("samples", "successes")])
-    best = records[0]
-    found += check_counts(samples, np.array([best["samples"]]), None)
-    found += check_prediction(loss, best["N"], best["D"])
-    found.append(distance(loss.runs, best["N"], "size within the runs", "N"))
+    found += check_counts(samples, np.array([best.samples]), None)
+    found += check_prediction(loss, best.N, best.D)
+    found.append(distance(loss.runs, best.N, "size within the runs", "N"))
     return found
 
 

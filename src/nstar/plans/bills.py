@@ -15,6 +15,7 @@ import numpy as np
 import numpyro.distributions as dist
 from numpy.typing import ArrayLike
 
+from nstar.intervals import interval
 from nstar.priors.stated import describe, parse
 from nstar.published.hardware import Hardware
 from nstar.wording import flop
@@ -22,6 +23,7 @@ from nstar.wording import flop
 MFU = dist.Uniform(0.38, 0.43)  # Llama 3 405B: arXiv:2407.21783, table 4
 GOODPUT = 0.9  # "higher than 90 %" of the time, ibid. sec. 3.3.4
 HOUR = 3600.0
+DRAWS = 4000  # of what is uncertain, for intervals
 CHECKED = 100_000  # draws that show whether a guess stays where it may be
 
 type Guess = float | dist.Distribution
@@ -80,6 +82,12 @@ class Bill:
         hours = compute / rate / HOUR
         money = None if self.price is None else hours * drawn(self.price, keys[2])
         return Billed(hours, money)
+
+    def intervals(self, C: float, prob: float = 0.9) -> dict[str, Any]:
+        """Intervals of the hours, and of the money where there is a price, of C FLOP."""
+        billed = self.of(np.full(DRAWS, C))
+        money = None if billed.money is None else interval(billed.money, prob).as_json()
+        return {"hours": interval(billed.hours, prob).as_json(), "cost": money}
 
     def words(self) -> str:
         """Say what it is made of."""

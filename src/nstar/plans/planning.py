@@ -1,17 +1,19 @@
 """How to spend a budget: N*, D* and the loss, under every draw, along the cost line."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from nstar.answers import Answer, Table
 from nstar.departures.bending import is_bent
 from nstar.departures.discrepancy import Bent
 from nstar.fits.groups import in_group
 from nstar.fits.mixture import Average, Posterior
 from nstar.intervals import interval
+from nstar.plans import tables
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
 from nstar.plans.limiting import check_supply, held
@@ -19,13 +21,12 @@ from nstar.predictions import allocating, prediction
 from nstar.predictions.distances import among
 from nstar.types import Surface
 from nstar.verdicts import Check
-from nstar.wording import count, counts, flop, numbers
 
 SLOPED = 1.5  # times the largest run's compute from which the slope to a budget is told
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Answer):
     """Draws of decision quantities by budget, and the recommended run of each.
 
     `draws` has dimensions (draw, budget): `N` and `D` on the law's line,
@@ -134,40 +135,23 @@ class Plan:
         found = among(self.fit.runs, runs, "recommended among the runs")
         return [*found, *check_supply(self.fit, self.limits, float(D.max()))]
 
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(r))}</tr>"
-            for r in self.table()
-        )
-        names = (
-            "budget (FLOP)",
-            "N to train",
-            "D to train",
-            "N*",
-            "D*",
-            "tokens per parameter",
-            "loss",
-            "regret",
-        )
-        head = "".join(f"<th>{name}</th>" for name in names)
-        far = max(float(self.decades[-1]), 0.0)
-        note = f"median [90% equal-tailed credible interval of the law]; the largest budget lies {far:.1f} decades beyond the largest run"
-        return f"<p>{note}</p><table><tr>{head}</tr>{rows}</table>"
+    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+        """Every number of the answer as plain data."""
+        return {
+            "budgets": self.table(prob),
+            "exponents": self.exponents(prob),
+            "exponents_over": self.slope_over,
+            "coefficients": self.coefficients(prob),
+            "limits": self.limits.as_json(),
+        }
 
+    def headline(self, prob: float = 0.9) -> str:
+        """The run to train with the largest budget."""
+        return tables.plan_headline(self.as_json(prob))
 
-def _cells(r: dict[str, Any]) -> list[str]:
-    """One budget as people read it."""
-    run, none = r["recommended"], "none in this law"
-    return [
-        flop(r["C"]),
-        count(run["N"]),
-        count(run["D"]),
-        counts(r["N"]),
-        counts(r["D"]),
-        numbers(r["tokens_per_parameter"]),
-        numbers(r["loss"], 4) if r["loss"] else none,
-        numbers(r["regret"], 2) if r["regret"] else none,
-    ]
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """Compute-optimal runs, and the lines they lie on."""
+        return tables.plan(self.as_json(prob), prob)
 
 
 def plan(

@@ -8,6 +8,7 @@ $$ \min_{N, D} \; 6 N D + 2 N\,E[T] \quad \text{where} \quad E[L(N, D)] = E[L_0]
 T, so the best run follows from the demand's mean; what is spent follows from every draw.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,11 @@ import jax
 import numpy as np
 import numpyro.distributions as dist
 
+from nstar.answers import Answer, Table
 from nstar.fits.groups import in_group
 from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
+from nstar.plans import tables
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
 from nstar.plans.limiting import check_supply, held
@@ -35,7 +38,7 @@ STEPS = 30  # of the bisection
 
 
 @dataclass(frozen=True)
-class Served:
+class Served(Answer):
     """The run of least lifetime compute that is as good as training alone would buy."""
 
     fit: Posterior
@@ -96,6 +99,14 @@ class Served:
             self.loss[:, 1] - self.loss[:, 0], prob
         ).as_json()
         return told
+
+    def headline(self, prob: float = 0.9) -> str:
+        """What to train for the lifetime, and what that saves."""
+        return tables.serve_headline(self.as_json(prob))
+
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """The choice for training alone beside that for the lifetime."""
+        return tables.serve(self.as_json(prob), prob)
 
 
 def serve(

@@ -1,12 +1,15 @@
 """The cheapest budget that reaches a loss: by the recommended run, with a chance."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from nstar.answers import Answer, Table
 from nstar.fits.groups import in_group
 from nstar.fits.mixture import Posterior
+from nstar.plans import tables
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
 from nstar.plans.limiting import check_supply, held
@@ -21,7 +24,7 @@ RARE = 0.005  # share of draws whose repair is worth a word
 
 
 @dataclass(frozen=True)
-class Reach:
+class Reach(Answer):
     """When a target is reached, under every draw, by one run of each budget."""
 
     fit: Posterior
@@ -87,6 +90,14 @@ class Reach:
             detail = f"the loss of {self.found.repaired:.1%} of draws rises somewhere with the budget and was held where it was"
             found.append(Check("losses that fall", Status.REVIEW, detail))
         return found
+
+    def headline(self, prob: float = 0.9) -> str:
+        """The least budget that reaches the loss, or that there is none."""
+        return tables.target_headline(self.as_json(prob))
+
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """When the loss is first reached, by one run a budget and by each draw's own."""
+        return tables.target(self.as_json(prob), prob)
 
 
 def reach(

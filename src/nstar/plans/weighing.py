@@ -1,17 +1,17 @@
 """What a choice of run risks: candidates of one budget weighed under every draw."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from nstar.answers import Answer, Table
 from nstar.fits.groups import in_group
 from nstar.fits.mixture import Average, Posterior
 from nstar.intervals import interval
-from nstar.plans import risk
+from nstar.plans import risk, tables
 from nstar.plans.actions import ANY, Action, Limits
 from nstar.plans.bills import Bill
 from nstar.plans.choosing import choose, require_loss, tried
@@ -22,7 +22,7 @@ from nstar.predictions.crossings import crossings
 from nstar.predictions.distances import among, extrapolation, farther
 from nstar.predictions.prediction import law_loss, loss_each
 from nstar.verdicts import Check, Status
-from nstar.wording import count, digits, share
+from nstar.wording import share
 
 RECOMMENDED = "recommended"
 WRONG = {"half the size": 0.5, "twice the size": 2.0}  # prices of being wrong by two
@@ -34,12 +34,12 @@ DEEP = 1e-4  # of the largest action's compute: the least budget of those
 
 
 @dataclass(frozen=True)
-class Risk:
+class Risk(Answer):
     """Draws of what each action reaches and gives away, and how to read them.
 
     `draws` has dimensions (draw, action): `loss` of the run, without run noise; `regret`
     against the draw's best run of the budget; `wasted`, FLOP beyond those with which the
-    draw's best run reaches the same loss; and (draw, size) `regret_along` the sizes that
+    draw's best run reaches the same loss; (draw,) `N_star`; and (draw, size) `regret_along` the sizes that
     the budget could buy.  The first action is the recommended one.
     """
 
@@ -134,6 +134,7 @@ class Risk:
             "perfect_information": self.perfect_information,
             "repaired": self.draws.attrs["repaired"],
             "limits": self.limits.as_json(),
+            "N": interval(self.draws["N_star"], prob).as_json(),
             "actions": self.table(prob),
         }
 
@@ -186,15 +187,13 @@ class Risk:
         )
         return [Check("target loss", Status.REVIEW, detail)]
 
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(r['name'])}</td><td>{count(r['N'])}</td><td>{count(r['D'])}</td>"
-            f"<td>{digits(r['loss']['median'], 4)}</td><td>{digits(r['expected_regret'], 2)}</td>"
-            f"<td>{share(r['wasted_share']['median'])}</td></tr>"
-            for r in self.table()
-        )
-        head = "<th>action</th><th>N</th><th>D</th><th>loss (median)</th><th>expected regret</th><th>compute wasted (median)</th>"
-        return f"<table><tr>{head}</tr>{rows}</table>"
+    def headline(self, prob: float = 0.9) -> str:
+        """The run of least expected loss, and what not knowing the law costs."""
+        return tables.risk_headline(self.as_json(prob))
+
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """Every action: its loss, its regret, what can go wrong, and what it takes."""
+        return tables.risk(self.as_json(prob), prob)
 
 
 def weigh(
@@ -267,6 +266,7 @@ def weigh(
         "wasted": (dims, wasted),
         "below": ("action", below),
         "least": ("draw", of_budget),
+        "N_star": ("draw", N[:, 0]),
         "regret_along": (("draw", "size"), regret[:, k:]),
     }
     names = [action.name for action in actions]

@@ -1,11 +1,12 @@
 """A fit read as a curve along one input: what it says there, and where a target is met."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from nstar.answers import Answer, Table
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Average, Posterior
 from nstar.intervals import interval
@@ -14,6 +15,7 @@ from nstar.predictions.prediction import loss
 from nstar.predictions.responding import leading, respond
 from nstar.types import Array, Kind
 from nstar.verdicts import Check, Status
+from nstar.wording import amount, percent, share
 
 UP, DOWN = 1e4, 1e-1  # times the largest and the smallest run, looked at for a target
 POINTS = 400
@@ -44,9 +46,10 @@ def read(
 
 
 @dataclass(frozen=True)
-class Met:
+class Met(Answer):
     """Where along its leading input a curve meets a target, under every draw."""
 
+    fit: Fit
     along: str
     target: float
     chance: float
@@ -68,6 +71,7 @@ class Met:
             n: float(np.quantile(x, q, method="inverted_cdf")) for n, q in ends.items()
         }
         return {
+            "response": response_of(self.fit),
             "target": self.target,
             "chance": self.chance,
             "along": self.along,
@@ -86,6 +90,40 @@ class Met:
             return check_early(self.found, self.chance, self.along)
         detail = f"{self.along} up to {self.up_to:.3g} meets {self.target:g} with probability {self.found.reached:.2f} only; ask for less, or for a smaller chance"
         return [Check("target", Status.REVIEW, detail)]
+
+    def headline(self, prob: float = 0.9) -> str:
+        """The least value of the leading input that meets the target, or that none does."""
+        column = response_of(self.fit)["column"]
+        goal = f"{column} {self.target:g} with probability {percent(self.chance)}"
+        if np.isfinite(self.at):
+            return f"{goal}: {self.along} = {amount(self.at)}"
+        return f"No {self.along} up to {amount(self.up_to)} reaches {goal}: the chance there is {share(self.found.reached)}."
+
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """When the target is first met, under every draw."""
+        crossing = self.as_json(prob)["crossing"]
+        column, tail = response_of(self.fit)["column"], (1 - prob) / 2
+        yield Table(
+            f"{self.along} at which {column} {self.target:g} is first reached, quantiles of the law, without scatter",
+            [percent(round(tail, 6)), "50%", percent(round(1 - tail, 6))],
+            [
+                [
+                    amount(crossing[n])
+                    if crossing[n]
+                    else f"beyond {amount(self.up_to)}"
+                    for n in ("lower", "median", "upper")
+                ]
+            ],
+        )
+
+
+def response_of(fit: Fit) -> dict[str, str]:
+    """Column and unit of what a curve predicts."""
+    response = fit.law.response
+    unit = response.unit.removeprefix("log ")
+    if response.columns == ("L",):
+        unit = fit.runs.loss_unit
+    return {"column": response.columns[0], "unit": unit}
 
 
 def _finite(value: float) -> float | None:
@@ -132,7 +170,7 @@ def meet(
     )["law"]
     sign = -1.0 if fit.law.response.rising else 1.0
     found = crossings(x, sign * draws, sign * target)
-    return Met(along, target, chance, last, dict(held or {}), found)
+    return Met(fit, along, target, chance, last, dict(held or {}), found)
 
 
 def summary(draws: np.ndarray, prob: float) -> list[dict[str, float]]:

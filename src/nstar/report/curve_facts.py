@@ -14,9 +14,9 @@ from nstar.report.records import provenance_of, unknowns
 from nstar.validation.backtest import Outcome, backtest, check_backtest
 from nstar.validation.checks import check_fit
 from nstar.validation.curve_checks import check_curve, ends_told
-from nstar.validation.curve_comparison import SCOPES, compare_curve, sentence, theirs_at
+from nstar.validation.curve_comparison import SCOPES, compare_curve, theirs_at
 from nstar.verdicts import Check, Status, worst
-from nstar.wording import digits, numbers, percent, plain, plainly, share
+from nstar.wording import digits, numbers, percent, plainly, share
 
 POINTS = 160  # of the line that is drawn
 BEYOND = 10.0  # times the largest input that is drawn at least
@@ -78,10 +78,7 @@ def gather_curve(
     ]
     held, why = _held(fit, quick=asked.quick)
     met = meet(fit, asked.target, asked.chance, held=rest) if asked.target else None
-    beside = [
-        (p, *compare_curve(fit, p, at, prob, scope=asked.scope))
-        for p in asked.published
-    ]
+    beside = [compare_curve(fit, p, at, scope=asked.scope) for p in asked.published]
     drawn = [
         (p.id, x, _their_line(p, {along: x, **rest}, asked.scope))
         for p in asked.published
@@ -94,7 +91,9 @@ def gather_curve(
         *(met.checks() if met else []),
     ]
     checks += [
-        c._replace(name=f"{p.id}: {c.name}") for p, _, said in beside for c in said
+        check._replace(name=f"{one.published.id}: {check.name}")
+        for one in beside
+        for check in one.seen
     ]
     checks = sorted(plainly(checks), key=lambda c: ORDER.index(c.status))
     predictions = [
@@ -131,14 +130,9 @@ def gather_curve(
         "held_out": [o.record() for o in held],
         "not_tested": "--quick was given" if asked.quick else None,
         "published": [
-            {
-                "id": p.id,
-                "law_form": p.law_form,
-                "citation": p.citation,
-                "curve": records,
-                "sentence": plain(sentence(records, p, prob)),
-            }
-            for p, records, _ in beside
+            one.as_json(prob)["published"]
+            | {"curve": one.records(prob), "sentence": one.headline(prob)}
+            for one in beside
         ],
         "provenance": provenance_of(fit, fit.runs, command),
     }

@@ -1,11 +1,12 @@
 """A posterior beside a published fit, through quantities a decision uses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from nstar.answers import Answer, Table
 from nstar.fits.mixture import Posterior
 from nstar.fits.refitting import without_published
 from nstar.intervals import credible_level, interval
@@ -13,10 +14,12 @@ from nstar.plans.planning import Plan, plan
 from nstar.published import fits as published
 from nstar.published.fits import PublishedFit
 from nstar.verdicts import Check, Status
+from nstar.wording import beside as side_by_side
+from nstar.wording import count, flop, percent, plain
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Answer):
     """Ours and theirs at the same budgets, with ratios and credible levels."""
 
     plan: Plan
@@ -68,6 +71,56 @@ class Comparison:
                 f"{entry['credible_level']:.2f}."
             )
         return f"{self.published.id} gives neither N* nor D* at a budget; only its exponents can be compared."
+
+    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+        """Every number of the answer as plain data."""
+        theirs = self.published
+        return {
+            "published": {
+                "id": theirs.id,
+                "law_form": theirs.law_form,
+                "citation": theirs.citation,
+                "params_counted": theirs.params_counted,
+                "printed": theirs.printed,
+            },
+            "budgets": self.table(prob),
+            "exponents": self.exponents(prob),
+            "exponents_over": self.plan.slope_over,
+            "sentence": plain(self.sentence(prob)),
+        }
+
+    def headline(self, prob: float = 0.9) -> str:
+        """Say in words where the published value lies at the largest budget."""
+        return plain(self.sentence(prob))
+
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """Ours beside theirs, quantity by quantity."""
+        document = self.as_json(prob)
+        theirs = document["published"]
+        yield Table(
+            f"Ours beside {theirs['id']}; median [{percent(prob)} equal-tailed credible interval]",
+            [
+                "budget (FLOP)",
+                "quantity",
+                "ours",
+                "theirs",
+                "ours / theirs",
+                "credible level of theirs",
+            ],
+            side_by_side(
+                document["budgets"], document["exponents"], document["exponents_over"]
+            ),
+        )
+        yield (
+            "The credible level is the probability of the smallest of our intervals that holds "
+            "their value: near 0 it lies in our middle, near 1 far out."
+        )
+        yield f"Theirs: {theirs['law_form']}, {theirs['citation']}"
+        for printed in theirs["printed"]:
+            yield (
+                f"The source itself prints, for {flop(printed['C'])} FLOP: {count(printed['N'], 4)} "
+                f"parameters on {count(printed['D'], 4)} tokens. {printed.get('note', '')}"
+            )
 
     def checks(self) -> list[Check]:
         """Say whether conventions differ, and what our priors had seen of theirs."""

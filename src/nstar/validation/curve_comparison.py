@@ -1,10 +1,13 @@
 """A fitted curve beside a published one: at the same inputs, as ratio and credible level."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from nstar.answers import Answer, Table
 from nstar.fits.fitting import Fit
 from nstar.fits.refitting import without_published
 from nstar.predictions.curves import read
@@ -12,7 +15,9 @@ from nstar.published.fits import PublishedFit
 from nstar.published.forms import FLOP_PER, FORWARD_TO_TRAINING
 from nstar.types import Array
 from nstar.validation.comparison import beside
+from nstar.validation.curve_checks import check_curve
 from nstar.verdicts import Check, Status
+from nstar.wording import amount, digits, numbers, percent, plain
 
 READS = {
     "compute": ("C",),
@@ -55,73 +60,109 @@ def theirs_at(published: PublishedFit, x: Mapping[str, Array]) -> np.ndarray:
     return found
 
 
+@dataclass(frozen=True)
+class CurveComparison(Answer):
+    """A fitted curve and a published one at the same inputs, (point,)."""
+
+    fit: Fit
+    published: PublishedFit
+    at: Mapping[str, np.ndarray]
+    draws: np.ndarray  # of ours, (draw, point)
+    values: np.ndarray  # theirs
+    seen: tuple[Check, ...]  # of the two curves, whatever is asked
+
+    def records(self, prob: float = 0.9) -> list[dict[str, Any]]:
+        """One record an input: `at`, `posterior`, `published`, `ratio`, `credible_level`."""
+        return [
+            {
+                "at": {n: float(v[i]) for n, v in self.at.items()},
+                **beside(self.draws[:, i], float(self.values[i]), prob),
+            }
+            for i in range(len(self.values))
+        ]
+
+    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+        """Every number of the answer as plain data."""
+        theirs = self.published
+        return {
+            "published": {
+                "id": theirs.id,
+                "law_form": theirs.law_form,
+                "citation": theirs.citation,
+            },
+            "curve": self.records(prob),
+            "sentence": self.headline(prob),
+        }
+
+    def checks(self) -> list[Check]:
+        """Say how far the inputs lie from the runs, and what sets the two curves apart."""
+        return [*check_curve(self.fit, self.at), *self.seen]
+
+    def headline(self, prob: float = 0.9) -> str:
+        """Say where the published value lies at the last input."""
+        last = self.records(prob)[-1]
+        ours, ratio, theirs = last["posterior"], last["ratio"], last["published"]
+        where = ", ".join(f"{n} = {v:.3g}" for n, v in last["at"].items())
+        inside = ours["lower"] <= theirs <= ours["upper"]
+        return plain(
+            f"At {where} {self.published.id} gives {theirs:.3g}; ours is {ours['median']:.3g} "
+            f"[{ours['lower']:.3g}, {ours['upper']:.3g}], {ratio['median']:.2f} [{ratio['lower']:.2f}, "
+            f"{ratio['upper']:.2f}] times theirs ({prob:.0%} equal-tailed credible interval of the law). "
+            f"The published value lies {'inside' if inside else 'outside'} it, at credible level {last['credible_level']:.2f}."
+        )
+
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """Ours beside theirs, input by input."""
+        theirs = self.published
+        yield Table(
+            f"Ours beside {theirs.id}; median [{percent(prob)} equal-tailed credible interval]",
+            [*self.at, "ours", "theirs", "ours / theirs", "credible level of theirs"],
+            [
+                [
+                    *(amount(v) for v in r["at"].values()),
+                    numbers(r["posterior"]),
+                    digits(r["published"], 3),
+                    numbers(r["ratio"]),
+                    f"{r['credible_level']:.2f}",
+                ]
+                for r in self.records(prob)
+            ],
+        )
+        yield f"Theirs: {theirs.law_form}, {theirs.citation}"
+
+
 def compare_curve(
     fit: Fit,
     published: PublishedFit,
-    x: Mapping[str, Array],
-    prob: float = 0.9,
+    x: Mapping[str, ArrayLike],
     *,
     scope: str = "training",
-) -> tuple[list[dict[str, Any]], list[Check]]:
+) -> CurveComparison:
     """Hold a fitted curve against a published one.
 
     Args:
         fit: of a law whose response is one number of a run.
         published: the published curve; that it is of the same metric nobody can check.
         x: inputs, (point,) each, those that only one of the two reads included.
-        prob: of the intervals.
         scope: what our own C counts, training or the forward pass alone.
-
-    Returns:
-        One record an input with `at`, our `posterior`, their `published`, the `ratio` and
-        the `credible_level` of theirs; and checks.
 
     Raises:
         ValueError: they are not curves of the same inputs.
     """
+    at = {name: np.atleast_1d(np.asarray(v, float)) for name, v in x.items()}
     times = SCOPES[scope]
-    value = np.atleast_1d(
-        theirs_at(
-            published,
-            {
-                n: np.asarray(v, float) * (times if n == "C" else 1.0)
-                for n, v in x.items()
-            },
-        )
-    )
+    scaled = {n: v * times if n == "C" else v for n, v in at.items()}
+    values = np.atleast_1d(theirs_at(published, scaled))
     fair, notes = without_published(fit, published.id)
-    assert isinstance(fair, Fit)  # noqa: S101  one fit goes in
-    own = {n: v for n, v in x.items() if n in (*fit.law.inputs, "N", "D")}
-    draws = read(fair, own)["law"]
-    records = [
-        {
-            "at": {n: float(np.asarray(v)[i]) for n, v in x.items()},
-            **beside(draws[:, i], float(value[i]), prob),
-        }
-        for i in range(len(value))
-    ]
-    return records, [
+    (fair,) = fair.components
+    ours = {n: v for n, v in at.items() if n in (*fit.law.inputs, "N", "D")}
+    seen = (
         _metric(fit, published),
         *_unit(published, scope),
         *_range(published, x, times),
         *notes,
-    ]
-
-
-def sentence(
-    records: list[dict[str, Any]], published: PublishedFit, prob: float
-) -> str:
-    """Say where the published value lies at the last input."""
-    last = records[-1]
-    ours, ratio, theirs = last["posterior"], last["ratio"], last["published"]
-    where = ", ".join(f"{n} = {v:.3g}" for n, v in last["at"].items())
-    inside = ours["lower"] <= theirs <= ours["upper"]
-    return (
-        f"At {where} {published.id} gives {theirs:.3g}; ours is {ours['median']:.3g} "
-        f"[{ours['lower']:.3g}, {ours['upper']:.3g}], {ratio['median']:.2f} [{ratio['lower']:.2f}, "
-        f"{ratio['upper']:.2f}] times theirs ({prob:.0%} equal-tailed credible interval of the law). "
-        f"The published value lies {'inside' if inside else 'outside'} it, at credible level {last['credible_level']:.2f}."
     )
+    return CurveComparison(fit, published, at, read(fair, ours)["law"], values, seen)
 
 
 def _metric(fit: Fit, published: PublishedFit) -> Check:

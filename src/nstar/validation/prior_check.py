@@ -1,6 +1,6 @@
 """What the prior expects of these runs before it has seen them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,11 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from nstar.answers import Answer, Table
 from nstar.costs.cost_line import WIDEST, of_runs, optimum
 from nstar.costs.training import PerParamToken
+from nstar.departures.bending import straight
 from nstar.departures.discrepancy import Bent
 from nstar.fits.fitting import named, placed, which
 from nstar.intervals import interval
+from nstar.predictions.distances import distance
 from nstar.predictions.simulation import simulate
 from nstar.priors.sets import Priors, resolve
 from nstar.runs.asking import ask
@@ -24,18 +27,21 @@ from nstar.samplers import density
 from nstar.samplers.density import Skeleton
 from nstar.types import Allocation, Array, Law, Noise, Params, Surface
 from nstar.verdicts import Check, Status
+from nstar.wording import flop, numbers, percent, three
 
 DRAWS = 1000
 FAR = 0.01  # prior probability of as extreme a value, both tails, below which to look
 
 
 @dataclass(frozen=True)
-class PriorPredictive:
+class PriorPredictive(Answer):
     """Tables drawn from the prior at the inputs of the runs, and what they amount to."""
 
     runs: Observations
     law: Law
-    tables: xr.Dataset  # the response's columns, (draw, run), and the unknowns, (draw,)
+    simulated: (
+        xr.Dataset
+    )  # the response's columns, (draw, run), and the unknowns, (draw,)
     plan: xr.Dataset  # N, D and loss at budgets, (draw, budget): the law's line
     notes: tuple[Check, ...] = ()
 
@@ -66,6 +72,39 @@ class PriorPredictive:
             for C in self.plan.budget
         ]
 
+    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+        """Every number of the answer as plain data."""
+        return {"statistics": self.table(prob), "budgets": self.budgets(prob)}
+
+    def checks(self) -> list[Check]:
+        """Say whether the runs lie where the prior expects runs, and how far a budget is."""
+        C = self.plan.budget.to_numpy()
+        far = [distance(self.runs, C)] if C.size and "C" in self.runs else []
+        return [self.check(), *far, *self.notes]
+
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """What was measured beside what the prior expects, and its own plan."""
+        yield Table(
+            f"What the prior of the {type(straight(self.law)).__name__} law expects of runs with these inputs; median [{percent(prob)} equal-tailed interval]",
+            ["statistic", "measured", "prior expects", "probability of one as extreme"],
+            [
+                [
+                    r["statistic"],
+                    three(r["measured"]),
+                    numbers(r["prior"]),
+                    three(r["probability"]),
+                ]
+                for r in self.table(prob)
+            ],
+        )
+        if budgets := self.budgets(prob):
+            names = [n for n in ("N", "D", "loss") if n in budgets[0]]
+            yield Table(
+                "Under the prior alone",
+                ["budget (FLOP)", *names],
+                [[flop(b["C"]), *(numbers(b[n]) for n in names)] for b in budgets],
+            )
+
     def check(self) -> Check:
         """Say whether the runs lie where the prior expects runs to lie."""
         far = [r for r in self.table() if r["probability"] < FAR]
@@ -83,7 +122,7 @@ class PriorPredictive:
 
     def _statistics(self) -> dict[str, tuple[float, np.ndarray]]:
         name = self.law.response.columns[0]
-        value, drawn = self.runs[name], self.tables[name].to_numpy()
+        value, drawn = self.runs[name], self.simulated[name].to_numpy()
         found = {
             f"median {name}": (np.median(value), np.median(drawn, axis=1)),
             f"least {name}": (value.min(), drawn.min(axis=1)),

@@ -1,0 +1,143 @@
+"""What every answer about a fit says first and last: data, law, seed, conventions."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nstar.cli import options as o
+from nstar.cli import show
+from nstar.cli.source import Fitted
+
+if TYPE_CHECKING:
+    from nstar.answers import Answer
+    from nstar.verdicts import Check
+
+
+def _named(fitted: Fitted, what: str) -> str:
+    """Name the law or the noise; where laws are averaged, the laws and all their noises."""
+    from nstar.fits.mixture import Average
+
+    if what == "law" and isinstance(fitted.fit, Average):
+        return ",".join(fitted.fit.names)
+    trees = [part.tree for part in fitted.fit.components]
+    return ",".join(dict.fromkeys(json.loads(t.attrs[what])["name"] for t in trees))
+
+
+def _discrepancy(fitted: Fitted) -> str:
+    """Say whether the law bends; where laws are averaged, whether any does."""
+    kinds = {part.tree.attrs.get("discrepancy") for part in fitted.fit.components}
+    return "waves" if "waves" in kinds else "none"
+
+
+def _priors(fitted: Fitted) -> str:
+    """Name the set of priors."""
+    return fitted.fit.components[0].tree.attrs.get("prior_set", "weak")
+
+
+def _weights(fitted: Fitted) -> dict[str, float]:
+    """Weights by law where laws are averaged, else nothing."""
+    from nstar.fits.mixture import Average
+
+    if not isinstance(fitted.fit, Average):
+        return {}
+    return dict(zip(fitted.fit.names, fitted.fit.weights, strict=True))
+
+
+def _pool(fitted: Fitted) -> dict[str, Any]:
+    """The column and the groups a law is pooled over, where it is."""
+    said = json.loads(fitted.fit.tree.attrs.get("pool", "{}"))
+    return {name: said[name] for name in ("over", "groups") if said}
+
+
+def describe(fitted: Fitted, prob: float, group: str | None = None) -> dict[str, Any]:
+    """What every JSON document about a fit starts with.
+
+    An average adds its weights; a pooled fit its groups, and the one that is meant.
+    """
+    fit, weights, pool = fitted.fit, _weights(fitted), _pool(fitted)
+    return (
+        {
+            "data": fit.runs.source,
+            "data_sha256": fit.runs.sha256,
+            "runs": len(fit.runs),
+            "law": _named(fitted, "law"),
+            "law_reason": fitted.reason,
+            "noise": _named(fitted, "noise"),
+            "discrepancy": _discrepancy(fitted),
+            "priors": _priors(fitted),
+            "seed": fit.seed,
+            "prob": prob,
+            "interval": "equal-tailed",
+            "flop_convention": str(fit.runs.cost),
+            "params_counted": fit.runs.params_counted,
+            "loss_unit": fit.runs.loss_unit,
+            "derived": fit.runs.derived or None,
+        }
+        | ({"weights": weights} if weights else {})
+        | ({"pool": pool | {"group": group}} if pool else {})
+    )
+
+
+def title(fitted: Fitted, group: str | None = None) -> None:
+    """Name data, law, noise and seed in a line; and of a pooled fit the group."""
+    fit, weights, pool = fitted.fit, _weights(fitted), _pool(fitted)
+    law, noise = (_named(fitted, name) for name in ("law", "noise"))
+    bend = " and smooth discrepancy" if _discrepancy(fitted) == "waves" else ""
+    show.line(
+        f"{law} law with {noise} noise{bend}, {len(fit.runs)} runs of {fit.runs.source}, "
+        f"seed {fit.seed}",
+        bold=True,
+    )
+    if pool:
+        known = group in pool["groups"]
+        meant = "a group not seen yet" if not known else group
+        of = f"; this is of {meant}" if group else ""
+        show.line(f"pooled over {len(pool['groups'])} groups by {pool['over']}{of}")
+    if weights:
+        said = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+        show.line(f"weights: {said}; equal weights would be {1 / len(weights):.2f}")
+
+
+def conventions(fitted: Fitted) -> None:
+    """Say how compute and parameters were counted, and what the loss is; of training runs."""
+    runs = fitted.fit.runs
+    if "C" not in runs and "N" not in runs:
+        return
+    derived = f" ({runs.derived})" if runs.derived else ""
+    show.line(f"FLOP convention: {runs.cost}{derived}")
+    show.line(f"parameters counted: {runs.params_counted}")
+    show.line(f"loss unit: {runs.loss_unit}")
+
+
+def print_answer(
+    answer: "Answer",
+    checks: "Sequence[Check]",
+    output: o.Output,
+    fitted: Fitted | None = None,
+    group: str | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Print an answer, or its document; exit with code 1 where a check failed.
+
+    Args:
+        answer: to what was asked.
+        checks: on the fit and on all that the answer rests on, its own among them.
+        output: how it is printed.
+        fitted: the fit it is about, where it is about one.
+        group: of a pooled fit, the group that is meant.
+        about: what the document starts with where there is no fit.
+    """
+    from nstar.wording import plainly
+
+    each, prob = plainly([*checks]), output.prob
+    if output.json:
+        start = describe(fitted, prob, group) if fitted else dict(about or {})
+        document = start | answer.as_json(prob)
+        show.as_json(document | {"checks": [check.as_json() for check in each]})
+    else:
+        if fitted:
+            title(fitted, group)
+        show.answer(answer, each, prob)
+        if fitted:
+            conventions(fitted)
+    show.finish(each)

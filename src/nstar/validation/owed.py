@@ -1,0 +1,97 @@
+"""What an answer owes to priors: power-scaling, and the decision under other widths."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import exp
+from typing import Any
+
+from nstar.answers import Answer, Table
+from nstar.fits.fitting import Fit
+from nstar.predictions.distances import extrapolation
+from nstar.validation.power_scaling import Sensitivity, sensitivity
+from nstar.validation.prior_scales import Scaled, check_scales, prior_scales
+from nstar.verdicts import Check
+from nstar.wording import UNKNOWNS, counts, flop, numbers, percent, three
+
+NONE = "none in this law"
+
+
+@dataclass(frozen=True)
+class OwedToPriors(Answer):
+    """How far quantities move with the prior, and decisions with the width of priors."""
+
+    fit: Fit
+    budgets: Sequence[float]
+    sensitivity: Sensitivity
+    scales: Sequence[Scaled]  # none without budgets
+
+    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+        """Every number of the answer as plain data; scales are of the probability asked for."""
+        scales = [scaled.as_json() for scaled in self.scales]
+        rows = [row.as_json() for row in self.sensitivity.rows]
+        return ({"prior_scales": scales} if scales else {}) | {"sensitivity": rows}
+
+    def checks(self) -> list[Check]:
+        """Say what depends on the prior, and how far the budgets lie beyond the runs."""
+        far = extrapolation(self.fit, self.budgets) if self.budgets else []
+        owed = [check_scales(self.scales, self.sensitivity)] if self.scales else []
+        return [*far, self.sensitivity.check, *owed]
+
+    def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
+        """Every quantity, then the decision at each budget under other priors."""
+        yield Table(
+            "Power-scaling: distance moved when prior or runs count twice as much (local)",
+            [
+                "quantity",
+                "what it is",
+                "prior",
+                "runs",
+                "prior that matters most",
+                "says",
+            ],
+            [
+                [
+                    r.quantity,
+                    UNKNOWNS.get(r.quantity, ""),
+                    three(r.prior),
+                    three(r.likelihood),
+                    r.prior_of,
+                    r.says,
+                ]
+                for r in self.sensitivity.rows
+            ],
+        )
+        for i, C in enumerate(self.budgets):
+            yield Table(
+                f"{flop(C)} FLOP under other priors; median [{percent(prob)} equal-tailed credible interval]",
+                ["priors", "N* (parameters)", "L*", "how"],
+                [_row(scaled, i) for scaled in self.scales],
+            )
+        yield "Above 0.05 it depends (Kallioinen et al. 2024); both above: they may disagree."
+
+
+def _row(scaled: Scaled, i: int) -> list[str]:
+    """One decision under one prior."""
+    half = "half" if scaled.factor < 1 else "twice"
+    width = f"{scaled.unknown}, {half} as wide" if scaled.unknown else "as they are"
+    N = {name: exp(v) for name, v in scaled.intervals["log N*"][i].items()}
+    loss = scaled.intervals["L*"][i] if "L*" in scaled.intervals else None
+    return [width, counts(N), numbers(loss, 4) if loss else NONE, scaled.how]
+
+
+def owed_to_priors(
+    fit: Fit, budgets: Sequence[float] = (), prob: float = 0.9
+) -> OwedToPriors:
+    """Scale the prior and the runs; with budgets, also make the priors that matter wider.
+
+    Args:
+        fit: a posterior.
+        budgets: FLOP, of which the decisions are looked at.
+        prob: of the intervals of decisions.
+
+    Raises:
+        ValueError: the law says nothing of N* at budgets.
+    """
+    moved = sensitivity(fit, budgets=budgets)
+    scales = prior_scales(fit, budgets, moved, prob) if budgets else []
+    return OwedToPriors(fit, budgets, moved, scales)
