@@ -15,7 +15,8 @@ import nstar
 import peers
 import trials
 from nstar.fits.diagnostics import diagnose
-from nstar.fits.fitting import Fit, fit, unknowns
+from nstar.fits.fitting import Fit, fit
+from nstar.fits.model import unknowns
 from nstar.predictions.prediction import loss
 from nstar.runs.observations import Observations
 from nstar.samplers.nuts import Settings

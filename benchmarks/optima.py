@@ -25,8 +25,8 @@ import nstar
 import optima_routes
 from bends import TRIED, forecast
 from nstar.fits.diagnostics import diagnose
-from nstar.fits.fitting import unknowns
 from nstar.fits.kept import Kept
+from nstar.fits.model import unknowns
 from optima_ladders import HoldOut, Ladder, hold_outs, ladders
 
 FOLDER = Path(__file__).parent / "results"

@@ -21,7 +21,8 @@ import numpy as np
 
 import nstar
 from nstar.fits.diagnostics import diagnose
-from nstar.fits.fitting import Fit, unknowns
+from nstar.fits.fitting import Fit
+from nstar.fits.model import unknowns
 from nstar.runs import datasets
 from nstar.runs.observations import Observations
 from nstar.samplers.nuts import Settings

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import nstar
-from nstar.fits.fitting import BENT, named, placed
+from nstar.fits.attempts import BENT
+from nstar.fits.model import named, placed
 from nstar.runs.asking import ask
 from nstar.samplers import density, modes, nuts
 from nstar.samplers.flat import energy_of, unravel_of

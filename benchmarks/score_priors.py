@@ -23,7 +23,7 @@ import numpy as np
 import nstar
 from ladders import ladders
 from nstar.fits.diagnostics import diagnose
-from nstar.fits.fitting import unknowns
+from nstar.fits.model import unknowns
 from nstar.priors.learned import learned
 from nstar.validation.backtest import backtest
 from record_fits import BENT, QUICK

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 import nstar
-from nstar.fits.fitting import named
+from nstar.fits.model import named
 
 
 def known(name, x, truth, draws=200, jitter=0.0):

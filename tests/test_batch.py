@@ -21,7 +21,7 @@ from nstar.batch.plan import plan
 from nstar.batch.store import Store
 from nstar.batch.table import csv_text, undated
 from nstar.batch.toml_lines import line_of
-from nstar.fits.fitting import problem
+from nstar.fits.model import problem
 from nstar.fits.resampling import reweighted
 from nstar.fits.waiting import asked_for
 from nstar.priors.sets import PriorSet

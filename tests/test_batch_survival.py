@@ -16,7 +16,7 @@ from nstar.batch.manifest import read
 from nstar.batch.plan import plan
 from nstar.fits.batches import OF_BUDGET
 from nstar.fits.certificates import Certificate
-from nstar.fits.fitting import problem
+from nstar.fits.model import problem
 from nstar.types import SHARED
 from test_batch import MANIFEST, cut, refit, write
 from test_batches import RUNS, ladder

@@ -17,7 +17,7 @@ import pytest
 
 import nstar
 from nstar.fits import batches, certificates, resampling
-from nstar.fits.fitting import problem
+from nstar.fits.model import problem
 from nstar.fits.resampling import bootstrap
 from nstar.predictions.allocating import optima
 from nstar.responses.scales import LOG_LOSS

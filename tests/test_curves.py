@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 
 import nstar
 from known import known
-from nstar.fits.fitting import named
+from nstar.fits.model import named
 from nstar.laws.bounded_metric import BoundedMetric
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.laws.spelled import law_of

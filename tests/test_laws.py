@@ -17,7 +17,7 @@ import nstar
 from designs import DESIGNS
 from nstar.costs.cost_line import optimum
 from nstar.costs.training import SIX
-from nstar.fits.fitting import named, unknowns
+from nstar.fits.model import named, unknowns
 from nstar.fits.tree import spec
 from nstar.laws import LAWS
 from nstar.runs.asking import ask

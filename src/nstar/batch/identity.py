@@ -8,7 +8,7 @@ import numpy as np
 
 from nstar.batch.manifest import Sampler
 from nstar.fits import attempts, batches, certificates, diagnostics
-from nstar.fits.fitting import named
+from nstar.fits.model import named
 from nstar.fits.tree import spec
 from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES

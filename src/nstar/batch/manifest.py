@@ -13,7 +13,7 @@ from nstar.batch.toml_lines import line_of
 from nstar.departures.bending import amplitudes
 from nstar.departures.discrepancy import DISCREPANCIES
 from nstar.files.data_files import shipped
-from nstar.fits.fitting import named, unknowns
+from nstar.fits.model import named, unknowns
 from nstar.priors.sets import SETS, PriorSet
 from nstar.priors.stated import parse
 

@@ -10,7 +10,7 @@ from nstar.batch import identity
 from nstar.batch.ladders import Ladder, ladders
 from nstar.batch.manifest import Manifest
 from nstar.departures.bending import amplitudes
-from nstar.fits.fitting import named, unknowns
+from nstar.fits.model import named, unknowns
 from nstar.fits.resampling import drawn
 from nstar.noises.likelihoods import NOISES
 from nstar.priors.sets import PriorSet

@@ -15,8 +15,9 @@ from nstar.departures.bending import is_bent
 from nstar.departures.discrepancy import Bent
 from nstar.fits.batches import Batch, run, span
 from nstar.fits.certificates import Certificate, by_draws, failed
-from nstar.fits.fitting import Fit, fit, named, problem, unknowns
+from nstar.fits.fitting import Fit, fit
 from nstar.fits.groups import in_group
+from nstar.fits.model import named, problem, unknowns
 from nstar.fits.resampling import reweighted
 from nstar.fits.waiting import Task, asked_for, tasks_of, usual_sizes
 from nstar.predictions.allocating import on_edge, optima, window
@@ -257,7 +258,7 @@ def _scored(task: Task, batch: Batch, rest: Any, seed: int) -> dict[str, float]:
     tree = xr.DataTree.from_dict(
         {"posterior": own.drop_vars("fit").expand_dims("chain")}
     )
-    part = Fit(p.law, p.noise, p.runs, tree, seed, p.chosen)
+    part = Fit(p.law, p.noise, p.runs, tree, seed, p.priors)
     columns = (rest[n] for n in p.law.response.columns)
     truth = np.asarray(p.law.response.link(*columns))
     draws = predicted(part, rest, seed)

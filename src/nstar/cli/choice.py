@@ -6,8 +6,8 @@ import numpy as np
 
 from nstar.cli import options as o
 from nstar.departures.bending import amplitudes
-from nstar.fits.fitting import named, unknowns
 from nstar.fits.mixture import require_names
+from nstar.fits.model import named, unknowns
 from nstar.plans.routes import LEAD, SURFACE, possible
 from nstar.priors.stated import choose as choose_priors
 from nstar.runs.observations import Observations

@@ -39,7 +39,7 @@ def kind_of(request: o.Request, laws: list[str]) -> str:
 
         return "curve" if curves.is_one(load(request.runs)) else "budget"
     if laws:
-        from nstar.fits.fitting import named
+        from nstar.fits.model import named
         from nstar.laws import LAWS
         from nstar.predictions.responding import responds
         from nstar.types import Kind

@@ -22,7 +22,7 @@ from nstar.fits import certificates
 from nstar.fits.attempts import attempts_among_many
 from nstar.fits.certificates import Certificate
 from nstar.fits.decisions import decisions
-from nstar.fits.fitting import Problem
+from nstar.fits.model import Problem
 from nstar.fits.waiting import (
     Asked,
     Task,
@@ -145,7 +145,7 @@ def run(
         ):  # resamples share one problem, and drawing takes a while
             key = jax.random.key(asked.seed)
             priors[id(p)] = density.prior_draws(
-                p.law, p.noise, p.chosen, key, nuts.PRIOR_DRAWS
+                p.law, p.noise, p.priors, key, nuts.PRIOR_DRAWS
             )
         params, found = _fitted(chunk, asked, priors[id(p)])
         said |= {t.name: c for t, c in zip(chunk, found, strict=True)}
@@ -199,7 +199,7 @@ def _by_nuts(
     p, data = task.problem, task.given[2]
     for settings in tries:
         key = jax.random.key(number(task, asked.seed))
-        chains = nuts.sample(p.law, p.noise, p.chosen, data, key, settings, prior=prior)
+        chains = nuts.sample(p.law, p.noise, p.priors, data, key, settings, prior=prior)
         judged = chains.posterior | _decided(task, chains.posterior, asked)
         last = settings is tries[-1]  # and so a few are let pass, as `fit` does
         certificate = certificates.by_draws(

@@ -5,42 +5,32 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 import xarray as xr
 
-from nstar.departures.bending import bend, bendable, is_bent, straight
-from nstar.departures.discrepancy import DISCREPANCIES
-from nstar.departures.pooling import Pooled, pooled, together
+from nstar.departures.bending import is_bent, straight
+from nstar.departures.pooling import Pooled
 from nstar.fits import store
 from nstar.fits.attempts import attempts
 from nstar.fits.diagnostics import Diagnostics, diagnose
+from nstar.fits.model import (
+    Model,
+    parse_model,
+    unknowns,
+)
 from nstar.fits.tree import build
-from nstar.laws.spelled import law_of
-from nstar.noises.likelihoods import NOISES
-from nstar.noises.shared import Between
-from nstar.priors import sets as prior_sets
 from nstar.priors.sets import Priors
 from nstar.progress import Tick, progress
-from nstar.runs.asking import ask
-from nstar.runs.grouping import within
 from nstar.runs.observations import Observations
-from nstar.runs.reading import read_runs
 from nstar.samplers import nuts
-from nstar.samplers.density import Data
 from nstar.samplers.nuts import Settings
 from nstar.types import (
-    SHARED,
-    Centred,
-    Cost,
-    Inputs,
     Law,
     Noise,
-    Particular,
     Prior,
-    Sharing,
 )
 from nstar.verdicts import Check, Status
 
@@ -163,7 +153,7 @@ class Fit:
 
 def fit(
     runs: Observations | Any,
-    law: str | Law = "chinchilla",
+    law: str | Law | Model = "chinchilla",
     noise: str | Noise | None = None,
     priors: Priors = None,
     seed: int = 0,
@@ -177,7 +167,8 @@ def fit(
 
     Args:
         runs: what `read_runs` returns, or anything it reads.
-        law: name of a law in `nstar.laws.LAWS`, or a law; what else it is to know in
+        law: name of a law in `nstar.laws.LAWS`, or a law, or a `Model` that has all the
+            rest; what else it is to know in
             parentheses, as in "bounded_metric(chance=0.001)".
         noise: name in `nstar.noises.likelihoods.NOISES`, or a noise; the response's usual one.  Runs
             share a part of `between` by budget, or by a column, as in "between:recipe".
@@ -216,121 +207,20 @@ def fit(
                 pool=pool,
             )
     with jax.enable_x64(True):
-        p = problem(runs, law, noise, priors, discrepancy, pool)
+        p = parse_model(law, noise, priors, discrepancy, pool).placed(runs)
         usual, again = attempts(p.law)
 
         def attempt(settings: Settings, *more: Check) -> Fit:
-            draws = nuts.sample(p.law, p.noise, p.chosen, p.data, seed, settings, tick)
-            tree = build(p.law, p.noise, p.chosen, p.data, draws, p.runs, seed)
-            tree.attrs.update(p.kept)
+            draws = nuts.sample(p.law, p.noise, p.priors, p.data, seed, settings, tick)
+            tree = build(p.law, p.noise, p.priors, p.data, draws, p.runs, seed)
+            tree.attrs.update(p.attrs)
             notes = (*p.notes, *more)
-            return Fit(p.law, p.noise, p.runs, tree, seed, p.chosen, notes)
+            return Fit(p.law, p.noise, p.runs, tree, seed, p.priors, notes)
 
         first = attempt(settings or usual)
         if settings is None and (trouble := first.diagnosis.trouble):
             return attempt(again, _second_attempt(trouble, again))
         return first
-
-
-class Problem(NamedTuple):
-    """What a sampler is given: a law and a noise where the runs put them, and the runs."""
-
-    law: Law
-    noise: Noise
-    chosen: Mapping[str, Prior]
-    data: Data
-    runs: Observations  # those used
-    kept: Mapping[str, str]  # how the priors came about
-    notes: tuple[Check, ...]
-
-
-def problem(
-    runs: Observations | Any,
-    law: str | Law,
-    noise: str | Noise | None = None,
-    priors: Priors = None,
-    discrepancy: str | None = None,
-    pool: str | None = None,
-) -> Problem:
-    """Put a law and a noise at the centre of runs, as `fit` takes them all.
-
-    Raises:
-        ValueError: as `fit` raises.
-    """
-    if not isinstance(runs, Observations):
-        runs = read_runs(runs)
-    law, noise = named(law, noise)
-    groups = pooled(law, runs, pool) if pool or isinstance(law, Pooled) else None
-    law = groups.law if groups else law
-    discrepancy = which(discrepancy, "none" if groups else None, law)
-    used, x, y = ask(runs, law, noise)
-    law, noise = placed(law, noise, x, used.cost, discrepancy)
-    if isinstance(noise, Sharing):
-        x = {**x, SHARED: noise.shared(used, law)}
-    if groups:
-        law, x = together(groups, law, used, x)
-        x = {**x, SHARED: within(x[SHARED], x[groups.over])} if SHARED in x else x
-    chosen, kept, said = prior_sets.resolve(priors, law, noise, used)
-    return Problem(law, noise, chosen, Data(x, y), used, kept, said)
-
-
-def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
-    """Find a law and a noise by name; those given as such are returned as they are.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    if isinstance(law, str):
-        law = law_of(law)
-    noise = noise or law.response.noise
-    if isinstance(noise, str):
-        name, _, over = noise.partition(":")
-        if name not in NOISES or (over and name != "between"):
-            msg = (
-                f"no noise {noise!r}; there are {', '.join(NOISES)}, and between:COLUMN"
-            )
-            raise ValueError(msg)
-        noise = Between(over) if over else NOISES[name]
-    _require(noise, law)
-    return law, noise
-
-
-def _require(noise: Noise, law: Law) -> None:
-    """Refuse a noise that is not of such a response."""
-    if isinstance(noise, Particular) and (msg := noise.refusal(law)):
-        raise ValueError(msg)
-    response = law.response
-    if response.own_noise and type(noise) is not type(NOISES[response.noise]):
-        msg = f"the {type(law).__name__} law takes {response.noise} noise and no other; got {type(noise).__name__}"
-        raise ValueError(msg)
-
-
-def which(asked: str | None, usual: str | None, law: Law) -> str:
-    """Name the discrepancy of a law: as asked, as usual, or waves where it can bend.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    found = asked or usual or ("waves" if bendable(law) else "none")
-    if found not in DISCREPANCIES:
-        msg = f"no discrepancy {found!r}; there are {', '.join(DISCREPANCIES)}"
-        raise ValueError(msg)
-    return found
-
-
-def placed(
-    law: Law, noise: Noise, x: Inputs, cost: Cost, discrepancy: str = "none"
-) -> tuple[Law, Noise]:
-    """Put a law and a noise at the centre of runs, and let the law bend where asked."""
-    law = law.at(x, cost) if isinstance(law, Centred) else law
-    noise = noise.at(x, cost) if isinstance(noise, Centred) else noise
-    return bend(law, x) if discrepancy == "waves" else law, noise
-
-
-def unknowns(law: Law, noise: Noise) -> list[str]:
-    """Names of what is sampled, the law's first."""
-    with jax.enable_x64(True):  # as everywhere, or its programs are compiled twice
-        return [*law.priors(), *noise.priors(law.response)]
 
 
 def _second_attempt(trouble: str, again: Settings) -> Check:

@@ -11,7 +11,8 @@ import xarray as xr
 
 from nstar.departures.bending import bendable
 from nstar.departures.pooling import Pooled
-from nstar.fits.fitting import Fit, unknowns
+from nstar.fits.fitting import Fit
+from nstar.fits.model import unknowns
 from nstar.runs.grouping import NEXT, group_names
 from nstar.samplers.density import Skeleton, split
 from nstar.types import Array, Derives, Labelled, Law

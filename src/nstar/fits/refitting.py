@@ -6,8 +6,9 @@ from nstar.departures.bending import amplitudes
 from nstar.departures.discrepancy import Bent
 from nstar.departures.pooling import Pooled
 from nstar.fits.attempts import BENT
-from nstar.fits.fitting import Fit, fit, named, unknowns
+from nstar.fits.fitting import Fit, fit
 from nstar.fits.mixture import Posterior
+from nstar.fits.model import named, unknowns
 from nstar.priors.record import of_published, sources
 from nstar.priors.sets import Priors, of_fit
 from nstar.progress import Tick

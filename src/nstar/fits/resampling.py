@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from nstar.fits.batches import KEPT, Batch, run
-from nstar.fits.fitting import Problem, problem
+from nstar.fits.model import Problem, problem
 from nstar.fits.waiting import Asked, Task, asked_for, task_of
 from nstar.priors.sets import Priors
 from nstar.progress import Tick, progress
@@ -148,7 +148,7 @@ def _near(task: Task, seed: int) -> np.ndarray:
     """Modes of a table, (mode, unknown): where its resamples' modes are looked for."""
     p = task.problem
     prior = density.prior_draws(
-        p.law, p.noise, p.chosen, jax.random.key(seed), modes.POINTS
+        p.law, p.noise, p.priors, jax.random.key(seed), modes.POINTS
     )
     u = flatten(task.skeleton, task.given, prior)
     found, _ = search.prepare(task.skeleton, task.given, u)

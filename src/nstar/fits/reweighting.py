@@ -14,7 +14,8 @@ import xarray as xr
 
 from nstar.fits import certificates
 from nstar.fits.diagnostics import ESS
-from nstar.fits.fitting import Fit, named, unknowns
+from nstar.fits.fitting import Fit
+from nstar.fits.model import named, unknowns
 from nstar.fits.tree import provenance
 from nstar.priors import sets as prior_sets
 from nstar.priors.sets import Priors

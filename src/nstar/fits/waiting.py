@@ -10,7 +10,7 @@ import numpy as np
 from nstar.departures.bending import is_bent
 from nstar.fits import certificates
 from nstar.fits.certificates import Certificate
-from nstar.fits.fitting import Problem, problem
+from nstar.fits.model import Problem, problem
 from nstar.priors.sets import Priors
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton
@@ -111,7 +111,7 @@ def task_of(name: str, p: Problem, rows: int = 0) -> Task:
     rows = max(len(p.data.y), rows)  # waves are told at the runs of their own table
     data = p.data if is_bent(p.law) else density.padded(p.data, density.size(rows))
     skeleton, numbers = density.split(p.law, p.noise)
-    priors = density.tabulated(p.law, p.noise, p.chosen)
+    priors = density.tabulated(p.law, p.noise, p.priors)
     given = jax.tree.map(np.asarray, (numbers, priors, data))
     return Task(name, p, skeleton, given)
 

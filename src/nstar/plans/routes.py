@@ -10,9 +10,10 @@ import numpy as np
 from nstar.cores import side_by_side
 from nstar.departures.bending import amplitudes
 from nstar.departures.pooling import Pooled
-from nstar.fits.fitting import Fit, fit, named, unknowns
+from nstar.fits.fitting import Fit, fit
 from nstar.fits.kept import Kept, of_runs
 from nstar.fits.mixture import Average, Posterior
+from nstar.fits.model import named, unknowns
 from nstar.laws import LAWS
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.planning import Plan, plan

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from nstar.costs.training import PerParamToken
-from nstar.fits.fitting import named, placed
+from nstar.fits.model import named, placed
 from nstar.priors.sets import Priors, resolve
 from nstar.runs.asking import reads
 from nstar.runs.observations import Observations

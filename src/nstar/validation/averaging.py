@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nstar.departures.bending import amplitudes
-from nstar.fits.fitting import Fit, fit, named, unknowns
+from nstar.fits.fitting import Fit, fit
 from nstar.fits.mixture import Average, require_names
+from nstar.fits.model import named, unknowns
 from nstar.laws import LAWS
 from nstar.predictions.prediction import log_density, responses
 from nstar.priors.sets import Priors, PriorSet, as_set

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from nstar.fits.fitting import Fit, fit, named
+from nstar.fits.fitting import Fit, fit
 from nstar.fits.mixture import Average, Posterior
+from nstar.fits.model import named
 from nstar.predictions.allocating import measured_optima as predict_optima
 from nstar.predictions.prediction import loss as predict_loss
 from nstar.predictions.responding import SCATTER, leading, respond, responds

@@ -17,7 +17,7 @@ import numpy as np
 from nstar.costs.cost_line import WIDEST, of_runs, optimum
 from nstar.costs.training import SIX, PerParamToken
 from nstar.departures.discrepancy import Bent
-from nstar.fits.fitting import named, placed
+from nstar.fits.model import named, placed
 from nstar.priors.sets import Priors, resolve
 from nstar.runs.asking import reads
 from nstar.samplers import density, nuts

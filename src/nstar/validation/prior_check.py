@@ -15,7 +15,7 @@ from nstar.costs.cost_line import WIDEST, of_runs, optimum
 from nstar.costs.training import PerParamToken
 from nstar.departures.bending import straight
 from nstar.departures.discrepancy import Bent
-from nstar.fits.fitting import named, placed, which
+from nstar.fits.model import named, placed, which
 from nstar.intervals import interval
 from nstar.predictions.distances import distance
 from nstar.predictions.simulation import simulate
