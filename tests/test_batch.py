@@ -23,7 +23,7 @@ from nstar.batch.table import csv_text, undated
 from nstar.batch.toml_lines import line_of
 from nstar.fits.model import problem
 from nstar.fits.resampling import reweighted
-from nstar.fits.waiting import asked_for
+from nstar.fits.waiting import batch_options
 from nstar.priors.sets import PriorSet
 from test_batches import RUNS, ladder
 
@@ -360,7 +360,7 @@ def test_weights_of_resamples_are_of_the_runs_that_the_law_takes(folder, monkeyp
             == np.delete(sample.weight, [0, 13]).tolist()
         )
     monkeypatch.undo()
-    asked = asked_for(0, 100, [], None, "float64")
+    asked = batch_options(0, 100, [], None, "float64")
     with pytest.raises(ValueError, match="32 weights of 30 runs"):
         reweighted(seen["p"], {"0": chunk.samples[0].weight}, asked, lambda *_: None)
 

@@ -11,7 +11,7 @@ from nstar.batch.ladders import Ladder, ladders
 from nstar.batch.manifest import Manifest
 from nstar.departures.bending import amplitudes
 from nstar.fits.model import named, unknowns
-from nstar.fits.resampling import drawn
+from nstar.fits.resampling import counts_of_runs
 from nstar.noises.likelihoods import NOISES
 from nstar.priors.sets import PriorSet
 from nstar.runs.observations import Observations
@@ -186,7 +186,7 @@ def _samples(
         said = f"{asked.kind.replace('_', ' ')}{f' by {by}' if asked.kind == 'bootstrap' else f' {by}' if by else ''}"
         try:
             if asked.kind == "bootstrap":
-                times = drawn(runs, by, asked.count, manifest.grid.seeds[0])
+                times = counts_of_runs(runs, by, asked.count, manifest.grid.seeds[0])
                 yield [Sample(said, str(i), weight=w) for i, w in enumerate(times)], ""
             elif asked.kind == "leave_out":
                 yield _left_out(runs, by, said), ""

@@ -19,7 +19,7 @@ from nstar.fits.fitting import Fit, fit
 from nstar.fits.groups import in_group
 from nstar.fits.model import named, problem, unknowns
 from nstar.fits.resampling import reweighted
-from nstar.fits.waiting import Task, asked_for, tasks_of, usual_sizes
+from nstar.fits.waiting import Task, batch_options, tasks_of, usual_sizes
 from nstar.predictions.allocating import on_edge, optima, window
 from nstar.scores import misses, scores
 from nstar.types import Surface
@@ -163,7 +163,7 @@ def _fitted(chunk: Chunk, told: Told) -> Found:
     runs, choice = chunk.runs, chunk.choice
     assert runs is not None  # noqa: S101  the caller asked
     ends = [float(f(runs["C"])) for f in (np.min, np.max)] if "C" in runs else []
-    asked = asked_for(
+    asked = batch_options(
         choice.seed,
         told.draws,
         [*ends, *told.budgets],

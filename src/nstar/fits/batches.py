@@ -24,9 +24,9 @@ from nstar.fits.certificates import Certificate
 from nstar.fits.decisions import decisions
 from nstar.fits.model import Problem
 from nstar.fits.waiting import (
-    Asked,
+    BatchOptions,
     Task,
-    asked_for,
+    batch_options,
     chunks,
     number,
     size_of,
@@ -87,7 +87,7 @@ def fit_batch(
         priors: as `fit` takes them.
         seed: with a table's own numbers it decides the draws of its fit.
         discrepancy: "none" or "waves"; with waves every fit is by NUTS.
-        budgets: FLOP at which N*, D* and L* are told, (C,).
+        budgets: FLOP at which N*, D* and L* are worked out, (C,).
         quantiles: keep these quantiles of every quantity in place of draws, so that
             memory does not grow with draws.
         draws: draws kept of each fit.
@@ -119,68 +119,68 @@ def fit_batch(
                 precision=precision,
                 tick=bar(f"{len(tables)} fits"),
             )
-    asked = asked_for(seed, draws, budgets, quantiles, precision)
+    options = batch_options(seed, draws, budgets, quantiles, precision)
     if not tables:
         msg = "no tables to fit"
         raise ValueError(msg)
     with jax.enable_x64(True):
-        tasks, said = tasks_of(tables, law, noise, priors, discrepancy)
-        return run(list(tables), tasks, said, asked, tick)
+        tasks, certified = tasks_of(tables, law, noise, priors, discrepancy)
+        return run(list(tables), tasks, certified, options, tick)
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # BLAS's threads wait in busy loops
 def run(
     names: list[str],
     tasks: list[Task],
-    said: dict[str, Certificate],
-    asked: Asked,
+    certified: dict[str, Certificate],
+    options: BatchOptions,
     tick: Tick,
 ) -> Batch:
-    """Fit all tasks, a chunk at a time; of a chunk only what was asked is kept."""
+    """Fit all tasks, a chunk at a time; of a chunk only what the options ask for is stored."""
     parts, priors = [], dict[int, Any]()
-    for chunk in chunks(tasks, asked.sizes):
+    for chunk in chunks(tasks, options.sizes):
         p = chunk[0].problem
         if (
             id(p) not in priors
         ):  # resamples share one problem, and drawing takes a while
-            key = jax.random.key(asked.seed)
+            key = jax.random.key(options.seed)
             priors[id(p)] = density.prior_draws(
                 p.law, p.noise, p.priors, key, nuts.PRIOR_DRAWS
             )
-        params, found = _fitted(chunk, asked, priors[id(p)])
-        said |= {t.name: c for t, c in zip(chunk, found, strict=True)}
-        parts.append(_told(chunk, params, asked))
-        tick(len(said), len(names))
-    told = xr.concat(parts, "fit").reindex(fit=names) if parts else xr.Dataset()
-    table = certificates.table({n: said[n] for n in names})
-    return Batch(told, table, _beyond(tasks, asked))
+        params, judgements = _fit_chunk(chunk, options, priors[id(p)])
+        certified |= {t.name: c for t, c in zip(chunk, judgements, strict=True)}
+        parts.append(_dataset(chunk, params, options))
+        tick(len(certified), len(names))
+    dataset = xr.concat(parts, "fit").reindex(fit=names) if parts else xr.Dataset()
+    table = certificates.table({n: certified[n] for n in names})
+    return Batch(dataset, table, _beyond(tasks, options))
 
 
-def _beyond(tasks: list[Task], asked: Asked) -> tuple[Check, ...]:
+def _beyond(tasks: list[Task], options: BatchOptions) -> tuple[Check, ...]:
     """Say where laws whose form is taken as exact are read beyond their runs."""
-    C = asked.C.max(initial=0.0)
+    C = options.C.max(initial=0.0)
     words = dict.fromkeys(
         taken_as_exact(t.problem.law) for t in tasks if t.problem.runs["C"].max() < C
     )
     return tuple(Check("exact form", Status.REVIEW, each) for each in words if each)
 
 
-def _fitted(
-    chunk: list[Task], asked: Asked, prior: Any
+def _fit_chunk(
+    chunk: list[Task], options: BatchOptions, prior: Any
 ) -> tuple[dict[str, np.ndarray], list[Certificate]]:
     """Draws of each fit's unknowns, (fit, draw, ...), and its certificate."""
-    shapes = {n: (len(chunk), asked.draws, *v.shape[1:]) for n, v in prior.items()}
+    shapes = {n: (len(chunk), options.draws, *v.shape[1:]) for n, v in prior.items()}
     params = {n: np.full(shape, np.nan) for n, shape in shapes.items()}
     tries = attempts_among_many(chunk[0].problem.law)
     judged = [certificates.failed("too many unknowns for weights")] * len(chunk)
     if sum(v[0].size for v in prior.values()) <= MOST:
-        judged = by_weights(chunk, asked, prior, params)
+        judged = by_weights(chunk, options, prior, params)
     for i, task in enumerate(chunk):
         if not judged[i].passed:
-            draws, certificate = _by_nuts(task, asked, prior, tries)
+            draws, certificate = _by_nuts(task, options, prior, tries)
             judged[i] = certificate._replace(k_hat=judged[i].k_hat)
             last = len(next(iter(draws.values()))) - 1
-            picked = np.linspace(0, last, asked.draws).astype(int)
+            picked = np.linspace(0, last, options.draws).astype(int)
             for name, values in draws.items():
                 params[name][i] = values[picked]
     lost = [i for i, certificate in enumerate(judged) if not certificate.passed]
@@ -190,7 +190,7 @@ def _fitted(
 
 
 def _by_nuts(
-    task: Task, asked: Asked, prior: Any, tries: tuple[Settings, ...]
+    task: Task, options: BatchOptions, prior: Any, tries: tuple[Settings, ...]
 ) -> tuple[dict[str, np.ndarray], Certificate]:
     """Fit one table by NUTS, again and longer where the first is not enough.
 
@@ -198,9 +198,9 @@ def _by_nuts(
     """
     p, data = task.problem, task.given[2]
     for settings in tries:
-        key = jax.random.key(number(task, asked.seed))
+        key = jax.random.key(number(task, options.seed))
         chains = nuts.sample(p.law, p.noise, p.priors, data, key, settings, prior=prior)
-        judged = chains.posterior | _decided(task, chains.posterior, asked)
+        judged = chains.posterior | _decided(task, chains.posterior, options)
         last = settings is tries[-1]  # and so a few are let pass, as `fit` does
         certificate = certificates.by_draws(
             judged, chains.stats, necks=last and is_bent(p.law)
@@ -213,26 +213,27 @@ def _by_nuts(
 
 
 def _decided(
-    task: Task, posterior: Mapping[str, np.ndarray], asked: Asked
+    task: Task, posterior: Mapping[str, np.ndarray], options: BatchOptions
 ) -> dict[str, np.ndarray]:
     """What is decided from every draw of chains, (chain, draw, ...) each.
 
     Draws go through the program of the batch as if they were several fits.
     """
-    if not (asked.C.size or asked.at.size):
+    if not (options.C.size or options.at.size):
         return {}
     chains, draws = next(iter(posterior.values())).shape[:2]
     every = np.minimum(
-        np.arange(-(-chains * draws // asked.draws) * asked.draws), chains * draws - 1
+        np.arange(-(-chains * draws // options.draws) * options.draws),
+        chains * draws - 1,
     )
     cut = {
-        n: v.reshape(-1, *v.shape[2:])[every].reshape(-1, asked.draws, *v.shape[2:])
+        n: v.reshape(-1, *v.shape[2:])[every].reshape(-1, options.draws, *v.shape[2:])
         for n, v in posterior.items()
     }
-    most, parts = asked.sizes[-1], []
-    for at in range(0, len(every) // asked.draws, most):
+    most, parts = options.sizes[-1], []
+    for at in range(0, len(every) // options.draws, most):
         part = {n: v[at : at + most] for n, v in cut.items()}
-        parts.append(_answers([task] * len(next(iter(part.values()))), part, asked))
+        parts.append(_answers([task] * len(next(iter(part.values()))), part, options))
     names = [n for n in parts[0] if n not in posterior]
     values = {}
     for name in names:
@@ -246,24 +247,24 @@ def _decided(
 
 
 def _answers(
-    tasks: list[Task], params: Mapping[str, np.ndarray], asked: Asked
+    tasks: list[Task], params: Mapping[str, np.ndarray], options: BatchOptions
 ) -> dict[str, np.ndarray]:
     """Unknowns, (fit, draw, ...) each, and what follows from them."""
     first = tasks[0]
-    numbers = stacked(tasks, asked.sizes)[0]
+    numbers = stacked(tasks, options.sizes)[0]
     spans = np.array([span(t.problem) for t in tasks])
-    each = filled((dict(params), spans), size_of(len(tasks), asked.sizes))
+    each = filled((dict(params), spans), size_of(len(tasks), options.sizes))
     cost = first.problem.runs.cost
     values = decisions(
-        first.skeleton, cost, numbers, *each, asked.C, asked.at, len(tasks)
+        first.skeleton, cost, numbers, *each, options.C, options.at, len(tasks)
     )
     return {n: np.asarray(v)[: len(tasks)] for n, v in values.items()}
 
 
-def _told(chunk: list[Task], params: Any, asked: Asked) -> xr.Dataset:
+def _dataset(chunk: list[Task], params: Any, options: BatchOptions) -> xr.Dataset:
     """Label the draws of a chunk and what follows from them."""
-    law, C, quantiles = chunk[0].problem.law, asked.C, asked.quantiles
-    answers = _answers(chunk, params, asked)
+    law, C, quantiles = chunk[0].problem.law, options.C, options.quantiles
+    answers = _answers(chunk, params, options)
     if quantiles is not None:
         answers = {
             n: np.moveaxis(np.quantile(v, quantiles, axis=1), 0, 1)

@@ -50,8 +50,8 @@ def by_weights(log_weights: np.ndarray) -> tuple[Certificate, np.ndarray]:
             len(log_weights), 1 / len(log_weights)
         )
     least = np.min(log_weights, where=np.isfinite(log_weights), initial=np.inf) - 700
-    held = np.maximum(log_weights, least)
-    smooth, k_hat = array_stats.psislw(-held) if np.ptp(held) else (held, 0.0)
+    bounded = np.maximum(log_weights, least)
+    smooth, k_hat = array_stats.psislw(-bounded) if np.ptp(bounded) else (bounded, 0.0)
     weights = np.exp(smooth - smooth.max())
     weights /= weights.sum()
     ess = float(1 / np.square(weights).sum())
@@ -149,11 +149,11 @@ def by_draws(
     return Certificate("nuts", np.nan, least, worst, diverging, not reason, reason)
 
 
-def table(found: Mapping[str, Certificate]) -> xr.Dataset:
+def table(certificates: Mapping[str, Certificate]) -> xr.Dataset:
     """Certificates by fit."""
-    columns = zip(*found.values(), strict=True)
+    columns = zip(*certificates.values(), strict=True)
     data = {
         n: ("fit", np.array(c))
         for n, c in zip(Certificate._fields, columns, strict=True)
     }
-    return xr.Dataset(data, {"fit": list(found)})
+    return xr.Dataset(data, {"fit": list(certificates)})

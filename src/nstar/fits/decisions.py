@@ -32,7 +32,7 @@ def decisions(
         params: unknowns, (fit, draw, ...) each.
         spans: least and most tokens per parameter that are searched, (fit, 2).
         C: budgets in FLOP, (C,).
-        at: N and D of runs whose loss is told, (2, run).
+        at: N and D of runs whose loss is worked out, (2, run).
         count: how many of the fits are read.
 
     Returns:
@@ -44,12 +44,12 @@ def decisions(
     def one(args: Any) -> dict[str, Array]:
         numbers, params, span = args
         law, _ = skeleton.fill(numbers)
-        found = dict(params)
+        values = dict(params)
         if isinstance(law, Derives):
-            found |= jax.vmap(law.derived)(params)
+            values |= jax.vmap(law.derived)(params)
         if C.size and isinstance(law, Allocation):
             N, D = jax.vmap(lambda p: law.log_optimum(p, C))(params)
-            found |= {"log_N": N, "log_D": D}
+            values |= {"log_N": N, "log_D": D}
         elif C.size and isinstance(law, Surface):
 
             def best(p: Any) -> tuple[Array, Array]:
@@ -58,13 +58,13 @@ def decisions(
 
             N, D = jax.lax.map(best, params, batch_size=64)
             L = jax.vmap(law.loss)(params, jnp.exp(N), jnp.exp(D))
-            found |= {"log_N": N, "log_D": D, "L": L}
+            values |= {"log_N": N, "log_D": D, "L": L}
         elif C.size and law.inputs == ("C",) and len(law.response.columns) == 1:
             read = jax.vmap(lambda p: law.expected(p, {"C": C}))(params)
             (column,) = law.response.columns
-            found |= {column: jnp.exp(read) if law.response.logged else read}
+            values |= {column: jnp.exp(read) if law.response.logged else read}
         if at.size and isinstance(law, Surface):
-            found |= {"loss": jax.vmap(lambda p: law.loss(p, *at))(params)}
-        return found
+            values |= {"loss": jax.vmap(lambda p: law.loss(p, *at))(params)}
+        return values
 
     return each(one, (numbers, params, spans), count)

@@ -47,8 +47,8 @@ def diagnose(tree: xr.DataTree, unknowns: list[str]) -> Diagnostics:
     """Compute rank-normalised R-hat, bulk and tail ESS, E-BFMI and divergences."""
     stats = tree["sample_stats"].dataset
     instead = sampled(stats)
-    own = [n for n in unknowns if not (instead and n.startswith(DRAWN))]
-    posterior = tree["posterior"].dataset[own].assign(instead)
+    judged = [n for n in unknowns if not (instead and n.startswith(DRAWN))]
+    posterior = tree["posterior"].dataset[judged].assign(instead)
     dims = ["chain", "draw"]
     with np.errstate(divide="ignore", invalid="ignore"):  # draws that stand still
         return _diagnose(tree, posterior, stats, dims)

@@ -126,13 +126,13 @@ class Fit:
 
     def _repr_html_(self) -> str:
         trouble = self.diagnosis.trouble
-        said = (
+        sentence = (
             f"do not use these draws: {trouble}"
             if trouble
             else "the sampler shows no trouble"
         )
         table = self.summary().to_html(float_format="{:.4g}".format)
-        return f"<p>{escape(str(self))}; {escape(said)}; 90% equal-tailed intervals</p>{table}"
+        return f"<p>{escape(str(self))}; {escape(sentence)}; 90% equal-tailed intervals</p>{table}"
 
     def __str__(self) -> str:
         """Name the law, the noise and the data."""

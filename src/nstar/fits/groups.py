@@ -79,12 +79,12 @@ def _draws(fit: Fit, draws: xr.Dataset, at: int | None, key: Array) -> xr.Datase
         skeleton, numbers = split(fit.law, fit.noise)
         shape = next(iter(values.values())).shape[:2]
         keys = jax.random.split(key, shape)
-        own = _group(skeleton, numbers, at, values, keys)
+        members = _group(skeleton, numbers, at, values, keys)
     law = _inner(fit)
     dims = law.labels()[1] if isinstance(law, Labelled) else {}
     data = {
         name: (("chain", "draw", *dims.get(name, ())), np.asarray(value))
-        for name, value in own.items()
+        for name, value in members.items()
     }
     noise = {n: draws[n] for n in fit.noise.priors(fit.law.response)}
     coords = {n: c for n, c in draws.coords.items() if n != "group"}
@@ -99,8 +99,8 @@ def _group(
     law = pooled.law
 
     def one(params: Any, key: Array) -> dict[str, Array]:
-        found = pooled.next(key, params) if at is None else pooled.one(params, at)
-        return found | (law.derived(found) if isinstance(law, Derives) else {})
+        group = pooled.next(key, params) if at is None else pooled.one(params, at)
+        return group | (law.derived(group) if isinstance(law, Derives) else {})
 
     return jax.vmap(jax.vmap(one))(values, keys)
 
@@ -124,11 +124,11 @@ def check_groups(fit: Fit) -> list[Check]:
         detail += (
             f"; no more runs than unknowns, so the others speak for {', '.join(few)}"
         )
-    found = [Check("groups", status, detail)]
+    checks = [Check("groups", status, detail)]
     if bendable(law.law):
         detail = (
             "a pooled law takes its form as exact, so its intervals beyond the runs are too narrow "
             "where it is a little wrong; --discrepancy waves bends all groups alike, and takes long"
         )
-        found.append(Check("form of the law", Status.REVIEW, detail))
-    return found
+        checks.append(Check("form of the law", Status.REVIEW, detail))
+    return checks

@@ -43,14 +43,14 @@ class Kept:
             return make()
         file = self.folder / f"{_digest(made_of)}{PLAIN}"
         with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
-            found = load(file)
-            if isinstance(found, Fit):
-                return found
-        made = make()
+            saved = load(file)
+            if isinstance(saved, Fit):
+                return saved
+        fitted = make()
         with contextlib.suppress(OSError, ValueError):  # a full disk stops no fit
-            made.save(file)
+            fitted.save(file)
             self._prune()
-        return made
+        return fitted
 
     def answer(self, made_of: Any, make: Callable[[], Any]) -> Any:
         """Find plain data, or make it and keep it."""
@@ -92,18 +92,18 @@ def of_runs(runs: Observations) -> str:
         runs.loss_unit,
         runs.derived,
     )
-    found = hashlib.sha256(repr(how).encode())
+    digest = hashlib.sha256(repr(how).encode())
     for name in sorted(runs.columns):
-        found.update(name.encode() + np.ascontiguousarray(runs[name]).tobytes())
-    found.update(np.ascontiguousarray(runs.rows).tobytes())
-    return found.hexdigest()
+        digest.update(name.encode() + np.ascontiguousarray(runs[name]).tobytes())
+    digest.update(np.ascontiguousarray(runs.rows).tobytes())
+    return digest.hexdigest()
 
 
 def of_fit(fit: Fit) -> dict[str, Any]:
     """Say what a fit is made of."""
-    told = {str(n): str(v) for n, v in fit.tree.attrs.items() if n not in OF_A_FILE}
+    attrs = {str(n): str(v) for n, v in fit.tree.attrs.items() if n not in OF_A_FILE}
     sizes = fit.tree["posterior"].sizes
-    return told | {"runs": of_runs(fit.runs), "draws": [sizes["chain"], sizes["draw"]]}
+    return attrs | {"runs": of_runs(fit.runs), "draws": [sizes["chain"], sizes["draw"]]}
 
 
 def _digest(made_of: Any) -> str:
@@ -114,7 +114,7 @@ def _digest(made_of: Any) -> str:
 @cache
 def _program() -> str:
     """Digest of nstar's own text."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
-        found.update(file.read_bytes())
-    return found.hexdigest()
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -114,9 +114,13 @@ class Average:
         Raises:
             ValueError: it cannot be written there.
         """
-        said = {"names": self.names, "weights": self.weights, "how": self.how.as_json()}
+        record = {
+            "names": self.names,
+            "weights": self.weights,
+            "how": self.how.as_json(),
+        }
         parts = [(fit.tree, fit.runs, fit.notes) for fit in self.components]
-        return store.write_parts(parts, json.dumps(said), path)
+        return store.write_parts(parts, json.dumps(record), path)
 
     @property
     def tree(self) -> xr.DataTree:
@@ -158,11 +162,11 @@ def load(
     parts = [Fit(*part) for part in stored]
     if text is None:
         return parts[0]
-    said = json.loads(text)
+    record = json.loads(text)
     how = Check(
-        said["how"]["name"], Status(said["how"]["status"]), said["how"]["detail"]
+        record["how"]["name"], Status(record["how"]["status"]), record["how"]["detail"]
     )
-    return Average(tuple(parts), tuple(said["names"]), tuple(said["weights"]), how)
+    return Average(tuple(parts), tuple(record["names"]), tuple(record["weights"]), how)
 
 
 def require_names(names: Sequence[str]) -> None:

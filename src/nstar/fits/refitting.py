@@ -93,21 +93,21 @@ def again(
     Raises:
         ValueError: the runs do not carry the law.
     """
-    law, own = given.straight, given.runs
+    law, table = given.straight, given.runs
     if isinstance(given.law, Pooled):
         law = replace(given.law, law=law)
     usual = of_fit(given.tree.attrs, given.priors)
     if noise is not None:
         usual = usual.only({*unknowns(*named(law, noise))} | amplitudes(law))
     short = brief and isinstance(given.law, Bent)
-    made = fit(
-        replace(own if runs is None else runs, notes=()),
+    refitted = fit(
+        replace(table if runs is None else runs, notes=()),
         law,
         noise or given.noise,
         usual if priors is None else priors,
         given.seed,
-        BRIEF._replace(rows=len(own)) if short else None,
+        BRIEF._replace(rows=len(table)) if short else None,
         tick,
         discrepancy=given.tree.attrs["discrepancy"],
     )
-    return replace(made, runs=own) if runs is None else made
+    return replace(refitted, runs=table) if runs is None else refitted

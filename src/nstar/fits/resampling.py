@@ -8,7 +8,7 @@ import numpy as np
 
 from nstar.fits.batches import KEPT, Batch, run
 from nstar.fits.model import Problem, problem
-from nstar.fits.waiting import Asked, Task, asked_for, task_of
+from nstar.fits.waiting import BatchOptions, Task, batch_options, task_of
 from nstar.priors.sets import Priors
 from nstar.progress import Tick, progress
 from nstar.runs.observations import Observations
@@ -72,15 +72,15 @@ def bootstrap(
     if count < 1:
         msg = f"count is {count}: at least one resample is needed"
         raise ValueError(msg)
-    asked = asked_for(seed, draws, budgets, quantiles, precision)
+    options = batch_options(seed, draws, budgets, quantiles, precision)
     with jax.enable_x64(True):
         p = problem(runs, law, noise, priors, "none")
-        times = drawn(p.runs, by, count, seed)
-        return reweighted(p, {f"{i}": w for i, w in enumerate(times)}, asked, tick)
+        times = counts_of_runs(p.runs, by, count, seed)
+        return reweighted(p, {f"{i}": w for i, w in enumerate(times)}, options, tick)
 
 
 def reweighted(
-    p: Problem, weights: Mapping[str, np.ndarray], asked: Asked, tick: Tick
+    p: Problem, weights: Mapping[str, np.ndarray], options: BatchOptions, tick: Tick
 ) -> Batch:
     """Fit a problem's law again with its runs counted as often as is said.
 
@@ -96,7 +96,7 @@ def reweighted(
     """
     with jax.enable_x64(True):
         whole = task_of("whole", p)
-        near = _near(whole, asked.seed)
+        near = _near(whole, options.seed)
         tasks = []
         for name, weight in weights.items():
             if len(weight) != len(p.data.y):
@@ -107,7 +107,7 @@ def reweighted(
             data.weight[: len(weight)] = weight
             given = (*whole.given[:2], data)
             tasks.append(whole._replace(name=name, given=given, near=near))
-        return run(list(weights), tasks, {}, asked, tick)
+        return run(list(weights), tasks, {}, options, tick)
 
 
 def _require_together(p: Problem, weight: np.ndarray) -> None:
@@ -119,7 +119,7 @@ def _require_together(p: Problem, weight: np.ndarray) -> None:
         raise ValueError(msg)
 
 
-def drawn(runs: Observations, by: str, count: int, seed: int) -> np.ndarray:
+def counts_of_runs(runs: Observations, by: str, count: int, seed: int) -> np.ndarray:
     """Draw runs, or the values of a column with all their runs, with replacement.
 
     Returns:
@@ -151,5 +151,5 @@ def _near(task: Task, seed: int) -> np.ndarray:
         p.law, p.noise, p.priors, jax.random.key(seed), modes.POINTS
     )
     u = flatten(task.skeleton, task.given, prior)
-    found, _ = search.prepare(task.skeleton, task.given, u)
-    return np.stack([f.mode.at for f in found])
+    searches, _ = search.prepare(task.skeleton, task.given, u)
+    return np.stack([f.mode.at for f in searches])

@@ -49,7 +49,7 @@ def write(
 
 def write_parts(
     parts: Sequence[tuple[xr.DataTree, Observations, tuple[Check, ...]]],
-    said: str,
+    record: str,
     path: str | Path,
 ) -> Path:
     """Write several fits and what they are to each other in one file, each digested.
@@ -60,7 +60,7 @@ def write_parts(
     path = Path(path)
     signed = {f"part_{i}": _signed(*part, path) for i, part in enumerate(parts)}
     tree = xr.DataTree.from_dict(signed)
-    tree.attrs = {PARTS: said, "parts_sha256": _parts_digest(said, tree)}
+    tree.attrs = {PARTS: record, "parts_sha256": _parts_digest(record, tree)}
     return put(tree, path)
 
 
@@ -79,9 +79,9 @@ def _signed(
     return tree
 
 
-def _parts_digest(said: str, tree: xr.DataTree) -> str:
+def _parts_digest(record: str, tree: xr.DataTree) -> str:
     each = [part.attrs.get("contents_sha256", "") for part in tree.children.values()]
-    return hashlib.sha256("\n".join([said, *each]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([record, *each]).encode()).hexdigest()
 
 
 def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
@@ -96,8 +96,8 @@ def read(path: str | Path, law: Law | None, noise: Noise | None) -> Stored:
         FileNotFoundError: no such file.
         ValueError: the file is cut short, edited, no fit, or of a newer format.
     """
-    said, parts = read_parts(path, law, noise)
-    if said is not None:
+    record, parts = read_parts(path, law, noise)
+    if record is not None:
         msg = f"{path}: holds an average of {len(parts)} laws; expected a fit of one"
         raise ValueError(msg)
     return parts[0]
@@ -121,11 +121,11 @@ def read_parts(
     tree = take(path)
     if PARTS not in tree.attrs:
         return None, [_stored(tree, path, law, noise)]
-    said = str(tree.attrs[PARTS])
-    if tree.attrs.get("parts_sha256") != _parts_digest(said, tree):
+    record = str(tree.attrs[PARTS])
+    if tree.attrs.get("parts_sha256") != _parts_digest(record, tree):
         raise _damaged(path)
     parts = [tree.children[f"part_{i}"].copy() for i in range(len(tree.children))]
-    return said, [_stored(part, path, None, None) for part in parts]
+    return record, [_stored(part, path, None, None) for part in parts]
 
 
 def _damaged(path: Path) -> ValueError:
@@ -141,12 +141,12 @@ def _stored(
     if attrs.get("nstar_format") is None or "runs" not in tree.children:
         msg = f"{path}: a netCDF file, but not a fit of nstar"
         raise ValueError(msg)
-    said = str(attrs["nstar_format"])
-    if said.isdigit() and int(said) != FORMAT:
+    record = str(attrs["nstar_format"])
+    if record.isdigit() and int(record) != FORMAT:
         version = attrs.get("nstar_version", "version unknown")
         msg = (
             f"{path}: written by a newer nstar ({version}); update to read it"
-            if int(said) > FORMAT
+            if int(record) > FORMAT
             else f"{path}: written by an older nstar ({version}) whose laws meant other things; fit again"
         )
         raise ValueError(msg)
@@ -222,16 +222,16 @@ def _checks(text: str) -> tuple[Check, ...]:
 
 
 def _pool(law: Law, text: str) -> Pooled:
-    said = json.loads(text)
-    return Pooled(law, tuple(said["groups"]), said["over"], tuple(said["common"]))
+    record = json.loads(text)
+    return Pooled(law, tuple(record["groups"]), record["over"], tuple(record["common"]))
 
 
 def _made(path: Path, kind: str, text: str, known: Mapping[str, type]) -> Any:
-    said = json.loads(text)
-    if said["name"] not in known:
-        msg = f"{path}: its {kind} {said['name']!r} is not one of nstar's; pass it as load(path, {kind}=...)"
+    record = json.loads(text)
+    if record["name"] not in known:
+        msg = f"{path}: its {kind} {record['name']!r} is not one of nstar's; pass it as load(path, {kind}=...)"
         raise ValueError(msg)
     settings = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in said["settings"].items()
+        k: tuple(v) if isinstance(v, list) else v for k, v in record["settings"].items()
     }
-    return known[said["name"]](**settings)
+    return known[record["name"]](**settings)

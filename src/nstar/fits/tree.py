@@ -155,8 +155,8 @@ def pool_of(law: Law) -> dict[str, str]:
     """Say over which groups a law is pooled, where it is."""
     if not isinstance(law, Pooled):
         return {}
-    said = {"over": law.over, "groups": law.groups, "common": law.common}
-    return {"pool": json.dumps(said)}
+    record = {"over": law.over, "groups": law.groups, "common": law.common}
+    return {"pool": json.dumps(record)}
 
 
 def spec(part: Law | Noise, known: Mapping[str, type]) -> dict[str, Any]:

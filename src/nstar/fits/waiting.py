@@ -24,7 +24,7 @@ WIDE = (1, 16, 256, 4096)  # on accelerators
 PRECISIONS = ("float64", "float32")
 
 
-class Asked(NamedTuple):
+class BatchOptions(NamedTuple):
     """What is wanted of every fit."""
 
     seed: int
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
     sizes: tuple[int, ...]  # fits that programs take at a time, rising
 
 
-def asked_for(
+def batch_options(
     seed: int,
     draws: int,
     budgets: Sequence[float],
@@ -44,7 +44,7 @@ def asked_for(
     precision: str,
     at: Sequence[tuple[float, float]] = (),
     sizes: Sequence[int] = (),
-) -> Asked:
+) -> BatchOptions:
     """Read what `fit_batch` takes.
 
     Raises:
@@ -53,13 +53,15 @@ def asked_for(
     if precision not in PRECISIONS:
         msg = f"no precision {precision!r}; there are {', '.join(PRECISIONS)}"
         raise ValueError(msg)
-    kept = None if quantiles is None else tuple(map(float, quantiles))
-    if kept is not None and not all(0 <= q <= 1 for q in kept):
-        msg = f"quantiles {list(kept)}: each is a probability, between 0 and 1"
+    chosen = None if quantiles is None else tuple(map(float, quantiles))
+    if chosen is not None and not all(0 <= q <= 1 for q in chosen):
+        msg = f"quantiles {list(chosen)}: each is a probability, between 0 and 1"
         raise ValueError(msg)
     runs = np.asarray(at, float).reshape(-1, 2).T
     C = np.asarray(budgets, float)
-    return Asked(seed, draws, C, kept, precision, runs, tuple(sizes or usual_sizes()))
+    return BatchOptions(
+        seed, draws, C, chosen, precision, runs, tuple(sizes or usual_sizes())
+    )
 
 
 class Task(NamedTuple):
@@ -91,24 +93,24 @@ def tasks_of(
     discrepancy: str,
     rows: int = 0,
 ) -> tuple[list[Task], dict[str, Certificate]]:
-    """Put each table before the law; those that cannot be are said to have failed.
+    """Put each table before the law; those that cannot be get a certificate that says why.
 
     Tables of up to `rows` runs share programs.
     """
-    tasks, said = [], {}
+    tasks, certified = [], {}
     for name, runs in tables.items():
         try:
             p = problem(runs, law, noise, priors, discrepancy)
         except ValueError as error:
-            said[name] = certificates.failed(str(error))
+            certified[name] = certificates.failed(str(error))
             continue
         tasks.append(task_of(name, p, rows))
-    return tasks, said
+    return tasks, certified
 
 
 def task_of(name: str, p: Problem, rows: int = 0) -> Task:
     """Fill a problem's table up, and part its numbers from what is compiled."""
-    rows = max(len(p.data.y), rows)  # waves are told at the runs of their own table
+    rows = max(len(p.data.y), rows)  # waves are known at the runs of their own table
     data = p.data if is_bent(p.law) else density.padded(p.data, density.size(rows))
     skeleton, numbers = density.split(p.law, p.noise)
     priors = density.tabulated(p.law, p.noise, p.priors)
@@ -121,9 +123,9 @@ def chunks(tasks: list[Task], sizes: Sequence[int]) -> Iterator[list[Task]]:
     size, alike = sizes[-1], {}
     for task in tasks:
         alike.setdefault(task.kind, []).append(task)
-    for found in alike.values():
-        for i in range(0, len(found), size):
-            yield found[i : i + size]
+    for group in alike.values():
+        for i in range(0, len(group), size):
+            yield group[i : i + size]
 
 
 def size_of(count: int, sizes: Sequence[int]) -> int:
@@ -143,7 +145,7 @@ def stacked(chunk: list[Task], sizes: Sequence[int]) -> Any:
 
 
 def number(task: Task, seed: int) -> int:
-    """Seed of a fit: told by the seed and the runs' own numbers."""
+    """Seed of a fit, from the batch's seed and the runs' own numbers."""
     digest = hashlib.sha256(str(seed).encode())
     for values in jax.tree.leaves(task.given):
         digest.update(np.ascontiguousarray(values, dtype=float).tobytes())

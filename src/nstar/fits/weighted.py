@@ -11,20 +11,20 @@ import numpy as np
 
 from nstar.fits import certificates
 from nstar.fits.certificates import Certificate
-from nstar.fits.waiting import Asked, Task, number, size_of, stacked
+from nstar.fits.waiting import BatchOptions, Task, number, size_of, stacked
 from nstar.samplers import importance, search
 from nstar.samplers.devices import filled
 
 
 def by_weights(
-    chunk: list[Task], asked: Asked, prior: Any, params: dict[str, np.ndarray]
+    chunk: list[Task], options: BatchOptions, prior: Any, params: dict[str, np.ndarray]
 ) -> list[Certificate]:
     """Fit a chunk by importance sampling, with more draws where few were not enough.
 
     Draws of the fits go into `params`, (fit, draw, ...).
     """
-    skeleton, numbers = chunk[0].skeleton, [number(t, asked.seed) for t in chunk]
-    given = stacked(chunk, asked.sizes)
+    skeleton, numbers = chunk[0].skeleton, [number(t, options.seed) for t in chunk]
+    given = stacked(chunk, options.sizes)
     if chunk[0].near is None:
         at, more = search.search_each(skeleton, given, prior, len(chunk))
     else:
@@ -38,14 +38,16 @@ def by_weights(
         parts, pairs = jax.tree.map(
             lambda a, which=left: np.asarray(a)[which], (given, at)
         )
-        parts = filled(parts, size_of(len(left), asked.sizes))
-        energies = search.energies_of(skeleton, parts, x64=asked.precision == "float64")
+        parts = filled(parts, size_of(len(left), options.sizes))
+        energies = search.energies_of(
+            skeleton, parts, x64=options.precision == "float64"
+        )
         lots = importance.weighed(energies, counts, pairs, [numbers[i] for i in left])
         picked = []
         for i, u, log_weights in zip(left, *lots, strict=True):
             judged[i], smooth = certificates.of_lot(u, log_weights)
             rng = np.random.default_rng([numbers[i], 1])
-            picked.append(u[certificates.resampled(smooth, asked.draws, rng)])
+            picked.append(u[certificates.resampled(smooth, options.draws, rng)])
         named = importance.named(skeleton, parts, np.stack(picked))
         for name, values in named.items():
             params[name][left] = values
