@@ -10,8 +10,8 @@ import nstar
 from known import known
 from nstar.fits.model import named
 from nstar.laws.bounded_metric import BoundedMetric
+from nstar.laws.parsing import parse_law
 from nstar.laws.repeated_by_size import RepeatedBySize
-from nstar.laws.spelled import law_of
 from nstar.predictions.curves import meet, read
 from nstar.published import fits as published
 from nstar.samplers.nuts import Settings
@@ -37,9 +37,9 @@ def clip(jitter=0.0, **also):
 
 
 def test_a_law_may_be_told_what_it_is_to_know():
-    assert law_of("fid") == named("fid", None)[0]
-    assert law_of(LAW) == BoundedMetric(chance=0.001)
-    assert law_of("repeated_by_size( by = L )") == RepeatedBySize(by="L")
+    assert parse_law("fid") == named("fid", None)[0]
+    assert parse_law(LAW) == BoundedMetric(chance=0.001)
+    assert parse_law("repeated_by_size( by = L )") == RepeatedBySize(by="L")
     for text, said in {
         "clip": "no law 'clip'; there are allocation",
         "fid(chance=0.1)": "fid has no setting 'chance'; it takes no settings",
@@ -48,7 +48,7 @@ def test_a_law_may_be_told_what_it_is_to_know():
         "bounded_metric(": "no law 'bounded_metric('",
     }.items():
         with pytest.raises(ValueError, match=said.replace("(", r"\(")):
-            law_of(text)
+            parse_law(text)
 
 
 def test_the_best_runs_are_those_that_none_as_cheap_beats(rng):

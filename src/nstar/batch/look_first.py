@@ -11,7 +11,7 @@ from nstar.batch.quantities import BUDGET, HELD_OUT, POOLED, RUN, WHOLE, interva
 from nstar.departures.straightness import taken_as_exact
 from nstar.fits.certificates import K_HAT
 from nstar.fits.diagnostics import ESS
-from nstar.laws.spelled import law_of
+from nstar.laws.parsing import parse_law
 from nstar.predictions.distances import FAR, TOO_FAR
 from nstar.validation.checks import EDGE, NECK
 from nstar.validation.hindsight import HELD
@@ -184,7 +184,7 @@ def _exact(rows: Rows, told: Rows) -> list[Finding]:
     for row in rows:
         beyond = row["C_max"] and max(budgets, default=0.0) > row["C_max"]
         if row["passed"] and beyond and row["discrepancy"] == "none":
-            words = taken_as_exact(law_of(row["law"]))
+            words = taken_as_exact(parse_law(row["law"]))
             ladders.setdefault(words, {})[row["ladder"]] = None
     return [
         _finding("exact form", Status.REVIEW, listed(list(names)), "", words)

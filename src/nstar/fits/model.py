@@ -9,7 +9,7 @@ import jax
 from nstar.departures.bending import amplitudes, bend, bendable
 from nstar.departures.discrepancy import DISCREPANCIES
 from nstar.departures.pooling import Pooled, pooled, together
-from nstar.laws.spelled import law_of
+from nstar.laws.parsing import parse_law
 from nstar.noises.likelihoods import NOISES
 from nstar.noises.shared import Between
 from nstar.priors import sets as prior_sets
@@ -157,7 +157,7 @@ def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
         ValueError: there is none of that name.
     """
     if isinstance(law, str):
-        law = law_of(law)
+        law = parse_law(law)
     noise = noise or law.response.noise
     if isinstance(noise, str):
         name, _, over = noise.partition(":")
