@@ -7,7 +7,7 @@ import numpyro.distributions as dist
 
 from nstar.laws.experts import Experts
 from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Cost, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,8 @@ class Routed:
 
     of: Experts = field(default_factory=Experts)
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Those of experts, experts met, and whether a hash routes."""
-        return (*self.of.inputs, "k", "hashed")
-
-    @property
-    def response(self) -> Response:
-        """The log of the loss."""
-        return LOG_LOSS
+    inputs = (*Experts.inputs, "k", "hashed")
+    response = LOG_LOSS
 
     def at(self, x: Inputs, cost: Cost) -> "Routed":
         """Put the reference run where experts have it."""
@@ -48,7 +41,7 @@ class Routed:
     def expected(self, params: Params, x: Inputs) -> Array:
         """Log loss of each run."""
         N = x["N"]
-        gain = jnp.log(self.of.effective(params, N, x["total_params"]) / N)
+        gain = jnp.log(self.of.effective(params, x)[0] / N)
         worth = jnp.where(x["hashed"] > 0, params["hash_worth"], 1.0)
         size = N * jnp.exp(worth * gain + params["of_several"] * jnp.log(x["k"]))
-        return jnp.log(self.of._dense().loss(params, size, x["D"]))
+        return jnp.log(self.of.plain().loss(params, size, x["D"]))

@@ -10,10 +10,10 @@ import pytest
 from scipy.special import logsumexp
 
 import nstar
-from designs import profiles
 from nstar import cli
 from nstar.fits import store
 from nstar.fits.mixture import Average
+from nstar.laws.examples import profiles
 from nstar.predictions import prediction
 from nstar.samplers.nuts import Settings
 from nstar.validation import averaging

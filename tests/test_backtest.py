@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import nstar
-from designs import profiles
 from nstar.laws import LAWS
+from nstar.laws.examples import profiles
 from nstar.report.held_out import figure, of_outcome, panel
 from nstar.responses.scales import LOG_LOSS
 from nstar.runs.optima import minima
@@ -103,7 +103,7 @@ def test_a_true_law_is_covered():
     A run's noise alone makes an interval 0.0155 wide and so its score; what a decade
     beyond 32 runs adds makes it 0.025, with an sd of 0.0015 for eight tables.
     """
-    from designs import profiles
+    from nstar.laws.examples import profiles
 
     truth = {
         "level": 2.6,

@@ -8,12 +8,12 @@ import pytest
 
 import nstar
 from designs import optima as design
-from designs import profiles
 from nstar.costs.training import SIX
 from nstar.departures.bending import amplitudes, bend, bendable, is_bent, straight
 from nstar.departures.bent_lines import LENGTH, UNKNOWN, WEIGHTS, bow, columns
 from nstar.laws.allocation import Allocation
 from nstar.laws.allocation_free import AllocationFree
+from nstar.laws.examples import profiles
 from nstar.laws.isoflop import IsoFLOP
 from nstar.noises.likelihoods import NOISES
 from nstar.samplers import density

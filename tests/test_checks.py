@@ -134,7 +134,7 @@ def test_a_narrow_prior_beside_the_runs_is_for_review_where_the_line_bends(optim
 
 def test_a_law_that_bends_away_is_for_review():
     """Runs of a bent surface: an additive law leaves structure behind."""
-    from designs import profiles
+    from nstar.laws.examples import profiles
 
     design = profiles()
     n, d = np.log(design["N"] / 1e9), np.log(design["D"] / 2e10)

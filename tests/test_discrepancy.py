@@ -10,10 +10,10 @@ import xarray as xr
 from jax.flatten_util import ravel_pytree
 
 import nstar
-from designs import profiles
 from nstar.departures.discrepancy import PARTS, bend, bendable
 from nstar.fits.mixture import Average, thinned
 from nstar.laws.coupled import Coupled
+from nstar.laws.examples import profiles
 from nstar.laws.kaplan import Kaplan
 from nstar.noises.likelihoods import StudentT
 from nstar.plans.planning import _on_edge

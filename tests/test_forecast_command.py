@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nstar as package
-from designs import profiles
+from nstar.laws.examples import profiles
 from nstar.ledger.entries import Ledger
 from nstar.samplers.nuts import Settings
 

@@ -9,14 +9,15 @@ from scipy import integrate, stats
 
 import nstar
 from conftest import BRIEF, FALSE_ALARM
-from designs import DESIGNS, optima, profiles
+from designs import DESIGNS, optima
+from nstar.fits.unknown_words import WORDS
+from nstar.laws.examples import profiles
 from nstar.noises.likelihoods import NOISES
 from nstar.noises.one_sided import NormalPlusExponential
 from nstar.noises.shared import Between, Repeated, Together
 from nstar.responses.scales import LOG_LOSS
 from nstar.samplers.nuts import Settings
 from nstar.validation.calibration import calibrate
-from nstar.wording import UNKNOWNS
 
 QUICK = Settings(chains=2, warmup=200, draws=1000)
 GROUP = np.array([2.0, 0.0, 2.0, 1.0, 0.0, 2.0, 7.0])
@@ -114,7 +115,7 @@ def test_shared_draws_are_as_alike_as_they_should_be():
 
 @pytest.mark.parametrize("name", ONE_RESPONSE)
 def test_every_unknown_of_a_noise_has_words(name):
-    assert set(NOISES[name].priors(LOG_LOSS)) <= set(UNKNOWNS)
+    assert set(NOISES[name].priors(LOG_LOSS)) <= set(WORDS)
 
 
 def table(scatter):

@@ -78,7 +78,7 @@ def test_pass_at_k_of_a_population_is_its_integral():
 
 def told(**unknowns):
     with jax.enable_x64(True):
-        return np.asarray(pass_rates.of({**BENT, **unknowns}))
+        return np.asarray(pass_rates.population_of({**BENT, **unknowns}))
 
 
 def share_below(p, ease, tail, bend, zero):
@@ -276,7 +276,7 @@ def test_posterior_of_four_unknowns_is_that_of_importance_sampling():
         "zero_root": random.random(count),
     }
     with jax.enable_x64(True):
-        weights = np.asarray(pass_rates.of(prior))
+        weights = np.asarray(pass_rates.population_of(prior))
     log_p = np.zeros(count)
     for s, c in zip(*np.unique(table["successes"], return_counts=True), strict=True):
         p = weights[:, 1:] @ probabilities(s, 30)

@@ -159,7 +159,7 @@ def test_simulated_runs_are_recovered():
         "sigma": 0.004,
         "nu": 5.0,
     }
-    from designs import profiles
+    from nstar.laws.examples import profiles
 
     made = nstar.simulate("chinchilla", profiles(), truth, seed=4)
     table = profiles() | {"L": made["L"].to_numpy()[0]}

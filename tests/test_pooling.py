@@ -13,7 +13,6 @@ from scipy import stats
 
 import nstar
 from conftest import BRIEF, FALSE_ALARM
-from designs import profiles
 from nstar.costs.training import SIX
 from nstar.departures.discrepancy import bend
 from nstar.departures.pooling import Pooled, together
@@ -21,6 +20,7 @@ from nstar.fits.groups import check_groups
 from nstar.laws import LAWS
 from nstar.laws.chinchilla import Chinchilla
 from nstar.laws.compute import Compute
+from nstar.laws.examples import profiles
 from nstar.responses.scales import NORMALISED_LOSS
 from nstar.runs.observations import Observations
 from nstar.samplers import density, search

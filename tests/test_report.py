@@ -14,6 +14,7 @@ from lxml import html
 import nstar
 from nstar.fits.kept import Kept
 from nstar.fits.mixture import Average
+from nstar.fits.unknown_words import WORDS
 from nstar.plans.actions import Limits, read_all
 from nstar.plans.bills import Bill
 from nstar.plans.planning import plan
@@ -25,7 +26,6 @@ from nstar.report.page import page
 from nstar.validation.hindsight import check_trials, trials
 from nstar.verdicts import Check, Status
 from nstar.wording import (
-    UNKNOWNS,
     beside,
     count,
     counts,
@@ -421,7 +421,7 @@ def masked(root):
         else " ".join(block.text_content().split())
         for block in blocks
     )
-    unknown = "|".join([*UNKNOWNS, "log_D", "curvature_z", "level_z", r"waves_\w+"])
+    unknown = "|".join([*WORDS, "log_D", "curvature_z", "level_z", r"waves_\w+"])
     lines = (re.sub(rf"\((?:{unknown})\)", "(an unknown)", line) for line in lines)
     lines = (
         re.sub(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import nstar
-from designs import profiles
 from nstar.fits.mixture import Average
+from nstar.laws.examples import profiles
 from nstar.samplers.nuts import Settings
 from nstar.validation.uncertainty import SOURCES, _shares, decompose
 from nstar.verdicts import Check, Status

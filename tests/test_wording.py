@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nstar.files.writing import json_text, require_writable, write_whole
+from nstar.fits.unknown_words import WORDS
 from nstar.verdicts import Check, Status
 from nstar.wording import (
-    UNKNOWNS,
     beside,
     count,
     digits,
@@ -130,7 +130,7 @@ def test_every_unknown_of_every_law_and_noise_has_words():
         for n in v.priors(law().response)
     }
     by_budget = {"log_D", "curvature_z", "level_z"}
-    assert names - by_budget <= UNKNOWNS.keys()
+    assert names - by_budget <= WORDS.keys()
 
 
 def test_json_is_strict():

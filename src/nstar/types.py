@@ -95,6 +95,20 @@ class Law(Protocol):
         ...
 
 
+class ShippedLaw(Law, Protocol):
+    """A law of `nstar.laws.LAWS`, which commands explain and tests try."""
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """What its unknowns and derived numbers are, by name."""
+        ...
+
+    @property
+    def example(self) -> Inputs:
+        """Inputs of a small design, with what its noise reads."""
+        ...
+
+
 def of_profiles(law: Law) -> bool:
     """Whether a law is of isoFLOP profiles: runs in groups of one budget each."""
     return "budget" in law.inputs

@@ -18,6 +18,11 @@ LENGTH, WAVES = 8.0, 10  # e-folds of compute
 SCATTER = 0.1  # of log tokens of a measured optimum, about: a guide, no assumption
 UNKNOWN, WEIGHTS = "bend_optimum", "waves_optimum"
 READ = ("alpha1_bent", "tokens_per_parameter_bent")  # what is read of a line that bends
+WORDS = {
+    "bend_optimum": "how far log D* bends from its power law",
+    "alpha1_bent": "slope of log N* over the runs, bend included",
+    "tokens_per_parameter_bent": "D*/N* at the reference budget, bend included",
+}
 STEP = 0.44  # between frequencies, over the length: the process repeats after 14
 FREQUENCY = STEP / LENGTH * (np.arange(WAVES) + 0.5)
 # each wave's part of the variance, by the process's spectrum

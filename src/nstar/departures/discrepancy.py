@@ -32,6 +32,12 @@ LEAST_SEEN = 0.01  # weight of a run in that, over the median's
 RANKS = (16, 24, 40, 64, 96, 128)  # so that similar tables share a program
 DISCREPANCIES = ("waves", "none")
 PARTS = ("along", "tokens", "across", "local")
+WORDS = {
+    "bend_along": "how far the log loss bends along compute",
+    "bend_tokens": "how far it bends along tokens",
+    "bend_across": "how far it bends across compute and D/N",
+    "bend_local": "how far it bends at single runs, at the largest run",
+}
 
 
 @dataclass(frozen=True)

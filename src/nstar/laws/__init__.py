@@ -27,9 +27,9 @@ from nstar.laws.token_budget import TokenBudget
 from nstar.laws.upcycled import Upcycled
 from nstar.laws.visual_tokens import VisualTokens
 from nstar.laws.vocabulary import Vocabulary
-from nstar.types import Law
+from nstar.types import ShippedLaw
 
-LAWS: dict[str, type[Law]] = {
+LAWS: dict[str, type[ShippedLaw]] = {
     "allocation": Allocation,
     "allocation_free": AllocationFree,
     "isoflop": IsoFLOP,

@@ -1,18 +1,19 @@
 """A task's accuracy from the loss: one step, by a sigmoid."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
-import numpy as np
 
-from nstar.laws.centre import centre, spread_of
+from nstar.laws.examples import LOSSES
+from nstar.laws.reference_run import CentredLaw, centre_of, spread_of
 from nstar.responses import sigmoid
 from nstar.responses.scales import ACCURACY
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class Accuracy(CentredLaw):
     r"""Accuracy rises from a floor to a ceiling as the loss falls.
 
     $$ a(L) = a_0 + \frac{a_1 - a_0}{1 + e^{(L - m)/w}} $$
@@ -24,23 +25,13 @@ class Accuracy:
     eq. 5), error $\epsilon - k e^{-\gamma L}$ with $\gamma = 1/w$.
     """
 
-    L0: float = 3.0  # loss of the reference run
-    spread: float = 0.2  # of the runs' log losses, their standard deviation
+    L0: float = centre_of("L", 3.0)  # loss of the reference run
+    spread: float = spread_of("L", 0.2)  # of the runs' log losses, their sd
     chance: float | None = None  # accuracy of guessing, where it is known
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The loss, as it was measured."""
-        return ("L",)
-
-    @property
-    def response(self) -> Response:
-        """The accuracy."""
-        return ACCURACY
-
-    def at(self, x: Inputs, cost: Cost) -> "Accuracy":
-        """Put the reference at the geometric centre of the runs' losses."""
-        return replace(self, L0=centre(x["L"]), spread=spread_of(np.log(x["L"])))
+    inputs = ("L",)
+    response = ACCURACY
+    words: ClassVar = sigmoid.WORDS
+    example: ClassVar = LOSSES
 
     def priors(self) -> dict[str, Prior]:
         """A curve about as wide as the runs are spread."""

@@ -1,19 +1,20 @@
 """A task's accuracy from the loss in two steps, by way of the task's own likelihood."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
-import numpy as np
 import numpyro.distributions as dist
 
-from nstar.laws.centre import centre, spread_of
+from nstar.laws.examples import LOSSES
+from nstar.laws.reference_run import CentredLaw, centre_of, spread_of
 from nstar.responses import sigmoid
 from nstar.responses.scales import TASK
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
-class AccuracyByNll:
+class AccuracyByNll(CentredLaw):
     r"""The task's negative log-likelihood follows the loss, and accuracy follows it.
 
     $$ q(L) = q_0 (L / L_0)^\kappa, \qquad
@@ -28,23 +29,17 @@ class AccuracyByNll:
     surface to q and take the `accuracy` law of it.
     """
 
-    L0: float = 3.0  # loss of the reference run
-    spread: float = 0.2  # of the runs' log losses, their standard deviation
+    L0: float = centre_of("L", 3.0)  # loss of the reference run
+    spread: float = spread_of("L", 0.2)  # of the runs' log losses, their sd
     chance: float | None = None  # accuracy of guessing, where it is known
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The loss, as it was measured."""
-        return ("L",)
-
-    @property
-    def response(self) -> Response:
-        """The log of the task's negative log-likelihood, and the accuracy."""
-        return TASK
-
-    def at(self, x: Inputs, cost: Cost) -> "AccuracyByNll":
-        """Put the reference at the geometric centre of the runs' losses."""
-        return replace(self, L0=centre(x["L"]), spread=spread_of(np.log(x["L"])))
+    inputs = ("L",)
+    response = TASK
+    words: ClassVar = {
+        **sigmoid.WORDS,
+        "nll_level": "the task's nll at the reference loss",
+        "nll_power": "power of the loss that the task's nll follows",
+    }
+    example: ClassVar = LOSSES
 
     def priors(self) -> dict[str, Prior]:
         """Level in any unit, a power about one, and the curve on q / nll_level."""

@@ -1,13 +1,15 @@
 """The plain beta-binomial of repeated sampling: no problem is beyond reach."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
+from nstar.laws.examples import PROBLEMS
 from nstar.responses.scales import SUCCESSES
-from nstar.types import Array, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Params, Prior
 
 ODDS = (-3.0, 3.0)  # log-odds of a sample solving a problem
 TAIL = (0.25, 0.6)  # of a, after the exponents of Brown et al. (2024, fig. 5)
@@ -23,15 +25,13 @@ class BetaBinomial:
     pass@k comes to one as k grows, however few problems were solved.
     """
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Samples of each problem."""
-        return ("samples",)
-
-    @property
-    def response(self) -> Response:
-        """Successes among them."""
-        return SUCCESSES
+    inputs = ("samples",)  # of each problem
+    response = SUCCESSES
+    words: ClassVar = {
+        "log_odds": "log-odds of a sample solving a problem",
+        "beta_b": "b of the Beta of the rates, whose a is the tail",
+    }
+    example: ClassVar = PROBLEMS
 
     def priors(self) -> dict[str, Prior]:
         """Log-odds of the mean rate, and the exponent of the left tail."""
@@ -41,10 +41,10 @@ class BetaBinomial:
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:
-        """Tell each problem's population by a, b and no mass at zero, (problem, 3)."""
+        """Describe each problem's population by a, b and no mass at zero, (problem, 3)."""
         a = params["tail"]
-        told = jnp.stack([a, a * jnp.exp(-params["log_odds"]), jnp.zeros_like(a)])
-        return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), 3))
+        population = jnp.stack([a, a * jnp.exp(-params["log_odds"]), jnp.zeros_like(a)])
+        return jnp.broadcast_to(population, (*jnp.shape(x["samples"]), 3))
 
     def derived(self, params: Params) -> dict[str, Array]:
         """Return pass@1 of the population, and b of its Beta; a is the tail."""

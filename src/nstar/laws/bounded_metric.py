@@ -1,23 +1,24 @@
 """A bounded metric against compute: from chance down to a floor (CLIP and its kin)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from nstar.laws.centre import centre
+from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses.scales import METRIC
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
-class BoundedMetric:
+class BoundedMetric(CentredLaw):
     r"""An error leaves chance, falls as a power of compute, and saturates at a floor.
 
     $$ e(C) = d + (u - d)\,(1 + C / b)^{-\gamma} $$
 
-    LAION's form a (C + b)^c + d (Nezhurina et al. 2025, arXiv:2506.04598, sec. 3), told by
+    LAION's form a (C + b)^c + d (Nezhurina et al. 2025, arXiv:2506.04598, sec. 3), written by
     the error u of guessing, which that form reaches at C = 0, so that no draw leaves
     (0, 1); with b and d at zero it is the power law of Cherti et al. (2022,
     arXiv:2212.07143).  The unknowns are what runs near the reference pin by themselves:
@@ -27,38 +28,33 @@ class BoundedMetric:
     b follows.
     """
 
-    C0: float = 1e20  # FLOP of the reference run
+    C0: float = centre_of("C", 1e20)  # FLOP of the reference run
     chance: float | None = None  # accuracy of guessing, where it is known
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Compute."""
-        return ("C",)
-
-    @property
-    def response(self) -> Response:
-        """The error."""
-        return METRIC
-
-    def at(self, x: Inputs, cost: Cost) -> "BoundedMetric":
-        """Put the reference at the geometric centre of the runs."""
-        return replace(self, C0=centre(x["C"]))
+    inputs = ("C",)
+    response = METRIC
+    words: ClassVar = {
+        "error": "error at the reference model",
+        "error_floor_share": "share of the reference error that nothing removes",
+        "slope": "fall of the log of the error with that of compute, at the reference",
+        "chance_room": "share of the room above the reference error that guessing has",
+        "chance_error": "error of guessing",
+        "bend_compute": "FLOP at which the error has left guessing",
+        "error_floor": "error that no compute removes",
+    }
+    example: ClassVar = {"C": np.geomspace(1e16, 1e21, 20)}
 
     def priors(self) -> dict[str, Prior]:
         """Any error and floor, a slope as published, and an error of guessing near one.
 
         Cherti et al. print slopes of 0.02 to 0.19, LAION exponents of 0.23 and 0.26.
         """
-        found: dict[str, Prior] = {
+        room = {"chance_room": dist.Beta(4.0, 1.0)} if self.chance is None else {}
+        return {
             "error": dist.Beta(1.0, 1.0),
             "error_floor_share": dist.Beta(1.0, 1.5),
             "slope": dist.LogNormal(np.log(0.12), 0.7),
+            **room,
         }
-        return (
-            found
-            if self.chance is not None
-            else found | {"chance_room": dist.Beta(4.0, 1.0)}
-        )
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Error of each run."""

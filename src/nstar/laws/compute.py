@@ -1,19 +1,22 @@
 """Loss against compute alone, with a floor: for runs that were each made optimally."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
-from nstar.laws.centre import centre
+from nstar.laws.examples import PROFILES
+from nstar.laws.powers import above_floor, power
+from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
-class Compute:
+class Compute(CentredLaw):
     r"""The least loss of a budget falls to a floor as a power of it.
 
     $$ L(C) = E + F C^{-\gamma} $$
@@ -23,21 +26,14 @@ class Compute:
     line, and for domains where only compute was kept.
     """
 
-    C0: float = 1e21  # FLOP, the reference budget
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Compute."""
-        return ("C",)
-
-    @property
-    def response(self) -> Response:
-        """The log of the loss."""
-        return LOG_LOSS
-
-    def at(self, x: Inputs, cost: Cost) -> "Compute":
-        """Put the reference budget at the geometric centre of the runs."""
-        return replace(self, C0=centre(x["C"]))
+    C0: float = centre_of("C", 1e21)  # FLOP, the reference budget
+    inputs = ("C",)
+    response = LOG_LOSS
+    words: ClassVar = {
+        "gamma": "exponent in C of the part that falls",
+        "F": "falling term at C = 1",
+    }
+    example: ClassVar = PROFILES
 
     def priors(self) -> dict[str, Prior]:
         """Level, floor and exponent.
@@ -53,9 +49,8 @@ class Compute:
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Log loss of each run."""
-        share = params["floor_share"]
-        power = jnp.exp(-params["gamma"] * jnp.log(x["C"] / self.C0))
-        return jnp.log(params["level"] * (share + (1 - share) * power))
+        falling = power(x["C"] / self.C0, -params["gamma"])
+        return jnp.log(above_floor(params["level"], params["floor_share"], falling))
 
     def derived(self, params: Params) -> dict[str, Array]:
         """Return the floor and the falling term at C = 1."""

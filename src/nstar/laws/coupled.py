@@ -1,20 +1,19 @@
 """Hoffmann's surface with its two terms coupled: off the optimal ray they do not just add."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
-import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
-from nstar.laws.centre import centre
-from nstar.laws.exponents import exponents
-from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.laws.powers import above_floor, exponents, power
+from nstar.laws.surface import LossSurface
+from nstar.types import Array, Params, Prior
 
 
 @dataclass(frozen=True)
-class Coupled:
+class Coupled(LossSurface):
     r"""Size and data share one power: each helps less where the other is short.
 
     $$ L(N, D) = E + \left(A N^{-\alpha/k} + B D^{-\beta/k}\right)^k $$
@@ -24,51 +23,25 @@ class Coupled:
     C = 6ND does not depend on k, nor does alpha1 = beta / (alpha + beta).
     """
 
-    N0: float = 1e9  # parameters of the reference run
-    D0: float = 2e10  # tokens of the reference run
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Size and data."""
-        return ("N", "D")
-
-    @property
-    def response(self) -> Response:
-        """The log of the loss."""
-        return LOG_LOSS
-
-    def at(self, x: Inputs, cost: Cost) -> "Coupled":
-        """Put the reference run at the geometric centre of the runs."""
-        return replace(self, N0=centre(x["N"]), D0=centre(x["D"]))
+    words: ClassVar = {
+        "coupling": "common power k of the two terms",
+    }
 
     def priors(self) -> dict[str, Prior]:
         """Those of the additive law, and k below or about one."""
         return {
-            "level": priors.level(),
-            "floor_share": priors.floor_share(),
-            "size_share": priors.size_share(),
-            "alpha1": priors.alpha1(),
-            "exponent_sum": priors.exponent_sum(),
+            **priors.additive(),
             "coupling": dist.LogNormal(np.log(0.7), 0.4),
         }
-
-    def expected(self, params: Params, x: Inputs) -> Array:
-        """Log loss of each run."""
-        return jnp.log(self.loss(params, x["N"], x["D"]))
 
     def loss(self, params: Params, N: Array, D: Array) -> Array:
         """Sum the two terms under their common power, then add the floor."""
         k = params["coupling"]
         alpha, beta = exponents(params)
-        size, share = params["size_share"], params["floor_share"]
-        both = size * jnp.exp(-alpha / k * jnp.log(N / self.N0)) + (1 - size) * jnp.exp(
-            -beta / k * jnp.log(D / self.D0)
-        )
-        return params["level"] * (share + (1 - share) * both**k)
-
-    def floor(self, params: Params) -> Array:
-        """E, the irreducible loss."""
-        return params["level"] * params["floor_share"]
+        size = params["size_share"]
+        by_size, by_data = power(N / self.N0, -alpha / k), power(D / self.D0, -beta / k)
+        reducible = (size * by_size + (1 - size) * by_data) ** k
+        return above_floor(params["level"], params["floor_share"], reducible)
 
     def derived(self, params: Params) -> dict[str, Array]:
         """E, A, B, alpha and beta: A and B as the terms' weights at N = D = 1."""

@@ -1,19 +1,21 @@
 """Coverage of repeated sampling as a curve: the exponentiated power law."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from nstar.laws.centre import centre
+from nstar.laws.powers import power
+from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses import pass_rates
 from nstar.responses.scales import ACCURACY
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
-class Coverage:
+class Coverage(CentredLaw):
     r"""The log of pass@k falls as a power of the samples.
 
     $$ c(k) = \exp(a\,k^{b}), \qquad a, b < 0 $$
@@ -24,21 +26,19 @@ class Coverage:
     any (repeated_sampling).  Unknowns: pass@k at the reference k, and -b as `tail`.
     """
 
-    k0: float = 10.0  # samples of the reference
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Samples of a problem."""
-        return ("k",)
-
-    @property
-    def response(self) -> Response:
-        """pass@k, as a fraction of the problems."""
-        return ACCURACY
-
-    def at(self, x: Inputs, cost: Cost) -> "Coverage":
-        """Put the reference at the geometric centre of the k."""
-        return replace(self, k0=centre(x["k"]))
+    k0: float = centre_of("k", 10.0)  # samples of the reference
+    inputs = ("k",)  # samples of a problem
+    response = ACCURACY
+    words: ClassVar = {
+        "solved": "pass@k at the reference k",
+        "coverage_a": "a of pass@k = exp(a k^b)",
+        "coverage_b": "b of pass@k = exp(a k^b)",
+    }
+    # k from one to a thousand, of a benchmark of many problems
+    example: ClassVar = {
+        "k": np.geomspace(1, 1000, 16),
+        "questions": np.full(16, 2000.0),
+    }
 
     def priors(self) -> dict[str, Prior]:
         """Any share solved, and an exponent as published."""
@@ -50,7 +50,7 @@ class Coverage:
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """pass@k at each k."""
-        falls = jnp.exp(-params["tail"] * jnp.log(x["k"] / self.k0))
+        falls = power(x["k"] / self.k0, -params["tail"])
         return jnp.exp(jnp.log(params["solved"]) * falls)
 
     def derived(self, params: Params) -> dict[str, Array]:

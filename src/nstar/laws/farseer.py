@@ -1,19 +1,19 @@
 """Farseer (Li et al. 2025): floor, data term and data exponent all bend with size."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
-from nstar.laws.centre import centre
-from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.laws.surface import LossSurface
+from nstar.types import Array, Params, Prior
 
 
 @dataclass(frozen=True)
-class Farseer:
+class Farseer(LossSurface):
     r"""At each size a power of data above a level, and all three bend with size.
 
     $$ L(N, D) = e^{a_3 N^{\gamma} + b_3} + e^{a_2 N^{\beta} + b_2} (D/D_0)^{-A(N)}, \qquad
@@ -30,22 +30,21 @@ class Farseer:
     endless size leaves no floor.
     """
 
-    N0: float = 1e9  # parameters of the reference run
-    D0: float = 2e10  # tokens of the reference run
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Size and data."""
-        return ("N", "D")
-
-    @property
-    def response(self) -> Response:
-        """The log of the loss."""
-        return LOG_LOSS
-
-    def at(self, x: Inputs, cost: Cost) -> "Farseer":
-        """Put the reference run at the geometric centre of the runs."""
-        return replace(self, N0=centre(x["N"]), D0=centre(x["D"]))
+    words: ClassVar = {
+        "endless_share": "share of that loss which endless data leaves",
+        "endless_slope": "exponent in N of what endless data leaves",
+        "endless_bend": "bend of that in log N",
+        "data_slope": "slope of the log of the data term in log N",
+        "data_bend": "bend of that in log N",
+        "beta_slope": "slope of log beta in log N",
+        "beta_bend": "bend of that in log N",
+        "a_1": "Farseer's, of the exponent of D",
+        "b_1": "Farseer's, of the exponent of D",
+        "a_2": "Farseer's, of the data term",
+        "b_2": "Farseer's, of the data term",
+        "a_3": "Farseer's, of what endless data leaves",
+        "b_3": "Farseer's, of what endless data leaves",
+    }
 
     def priors(self) -> dict[str, Prior]:
         """Centres as the additive law has them, widths that hold the published fit.
@@ -65,10 +64,6 @@ class Farseer:
             "beta_slope": dist.Normal(-0.1, 0.1),
             "beta_bend": dist.Normal(0.0, 0.2),
         }
-
-    def expected(self, params: Params, x: Inputs) -> Array:
-        """Log loss of each run."""
-        return jnp.log(self.loss(params, x["N"], x["D"]))
 
     def loss(self, params: Params, N: Array, D: Array) -> Array:
         """Sum what endless data leaves and the data term."""
@@ -95,12 +90,12 @@ class Farseer:
             ("data", params["data_slope"], params["level"] * (1 - share)),
             ("endless", -params["endless_slope"], params["level"] * share),
         )
-        found = {}
+        numbers = {}
         for i, (part, slope, value) in enumerate(terms, 1):
             q = params[f"{part}_bend"]
-            found[f"a_{i}"] = slope / q * self.N0**-q
-            found[f"b_{i}"] = jnp.log(value) - slope / q
-        return found
+            numbers[f"a_{i}"] = slope / q * self.N0**-q
+            numbers[f"b_{i}"] = jnp.log(value) - slope / q
+        return numbers
 
 
 def _bent(n: Array, q: Array) -> Array:

@@ -1,18 +1,20 @@
 """FID of diffusion models against the compute of one forward pass."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from nstar.laws.centre import centre
+from nstar.laws.powers import above_floor, power
+from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses.scales import LOG_FID
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
-class Fid:
+class Fid(CentredLaw):
     r"""FID falls to a floor as a power of the forward pass's FLOP.
 
     $$ \mathrm{FID}(G) = F + c\,G^{-\gamma} $$
@@ -23,21 +25,14 @@ class Fid:
     the number of images and no proper score: compare like with like.
     """
 
-    G0: float = 1e10  # FLOP of the reference model's forward pass
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """FLOP of a forward pass."""
-        return ("forward_flop",)
-
-    @property
-    def response(self) -> Response:
-        """The log of the FID."""
-        return LOG_FID
-
-    def at(self, x: Inputs, cost: Cost) -> "Fid":
-        """Put the reference at the geometric centre of the models."""
-        return replace(self, G0=centre(x["forward_flop"]))
+    G0: float = centre_of("forward_flop", 1e10)  # FLOP of the reference model
+    inputs = ("forward_flop",)
+    response = LOG_FID
+    words: ClassVar = {
+        "fid": "FID at the reference compute",
+        "fid_floor_share": "share of that FID which no compute removes",
+    }
+    example: ClassVar = {"forward_flop": np.geomspace(7e8, 2.4e11, 12)}
 
     def priors(self) -> dict[str, Prior]:
         """FID of any size, a floor likely far below it, and an exponent as others'."""
@@ -49,6 +44,5 @@ class Fid:
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Log FID of each model."""
-        share = params["fid_floor_share"]
-        power = jnp.exp(-params["gamma"] * jnp.log(x["forward_flop"] / self.G0))
-        return jnp.log(params["fid"] * (share + (1 - share) * power))
+        falling = power(x["forward_flop"] / self.G0, -params["gamma"])
+        return jnp.log(above_floor(params["fid"], params["fid_floor_share"], falling))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,12 @@ import numpyro.distributions as dist
 
 from nstar.costs.training import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
-from nstar.laws.centre import centre
+from nstar.laws.examples import PROFILES
 from nstar.laws.line import STRAIGHT, HiddenTrend, tied
+from nstar.laws.powers import above_floor
+from nstar.laws.reference_run import centre
 from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Cost, Inputs, Params, Prior
 
 NEAR = 1.73  # e-folds of D, 0.75 decades: how far a measured optimum's parabola reads
 
@@ -42,19 +44,19 @@ class IsoFLOP:
     budgets: tuple[float, ...] = ()  # FLOP of each budget seen, rising
     probe: tuple[float, ...] = ()  # slope at the middle of a usual profile, by its runs
     trend: HiddenTrend = STRAIGHT  # how log D* leaves its power law
-    skew_per_budget: bool = (
-        False  # budgets may differ in skew, shrunk to the common one
-    )
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The budget a run belongs to, and its tokens."""
-        return ("budget", "D")
-
-    @property
-    def response(self) -> Response:
-        """The log of the loss."""
-        return LOG_LOSS
+    # budgets may differ in skew, shrunk to the common one
+    skew_per_budget: bool = False
+    inputs = ("budget", "D")
+    response = LOG_LOSS
+    words: ClassVar = {
+        "curvature": "curvature of the profiles' reducible loss in log D",
+        "curvature_slope": "exponent of that curvature in C",
+        "curvature_scatter": "its scatter between budgets (log)",
+        "skew": "lean of the profiles",
+        "scatter": "of the budgets' optima in log D",
+        "level_scatter": "of the budgets' least loss (log)",
+    }
+    example: ClassVar = PROFILES
 
     def at(self, x: Inputs, cost: Cost) -> "IsoFLOP":
         """Name the budgets and put the reference at their geometric centre."""
@@ -70,7 +72,7 @@ class IsoFLOP:
     def priors(self) -> dict[str, Prior]:
         """Trends of optimum, minimal loss and curvature, and scatter about each."""
         n = len(self.budgets)
-        own_skew = {
+        skews = {
             "skew_scatter": dist.LogNormal(np.log(0.05), 0.7),
             "skew_z": dist.Normal(0.0, 1.0).expand([n]),
         }
@@ -94,7 +96,7 @@ class IsoFLOP:
             "log_D": self._optima,
             "curvature_z": dist.Normal(0.0, 1.0).expand([n]),
             "level_z": dist.Normal(0.0, 1.0).expand([n]),
-            **(own_skew if self.skew_per_budget else {}),
+            **(skews if self.skew_per_budget else {}),
         }
 
     def _optima(self, params: Params) -> Prior:
@@ -108,11 +110,11 @@ class IsoFLOP:
 
     def prepared(self, x: Inputs) -> "AtRuns":
         """Find each run's budget, once for all draws."""
-        own = jnp.searchsorted(jnp.asarray(self.budgets), x["budget"] * (1 - 1e-9))
-        return AtRuns(self, jax.nn.one_hot(own, len(self.budgets), dtype=float))
+        number = jnp.searchsorted(jnp.asarray(self.budgets), x["budget"] * (1 - 1e-9))
+        return AtRuns(self, jax.nn.one_hot(number, len(self.budgets), dtype=float))
 
-    def of_runs(self, params: Params, log_D: Array, own: Array) -> Array:
-        """Log loss of runs, `own` with a one where the budget is theirs, (run, budget)."""
+    def of_runs(self, params: Params, log_D: Array, budget: Array) -> Array:
+        """Log loss of runs, `budget` with a one where the budget is theirs, (run, budget)."""
         C = jnp.asarray(self.budgets)
         minimum = jnp.log(self.minimal_loss(params, C)) + (
             params["level_scatter"] * self._off_trend(params["level_z"])
@@ -120,12 +122,12 @@ class IsoFLOP:
         kappa = self.curvature(params, C) * jnp.exp(
             params["curvature_scatter"] * params["curvature_z"]
         )
-        q = log_D - own @ params["log_D"]
+        q = log_D - budget @ params["log_D"]
         skew = params["skew"]
         if self.skew_per_budget:
-            skew = skew + own @ (params["skew_scatter"] * params["skew_z"])
-        rise = (own @ self.share(params, C)) * self.shape(own @ kappa, skew, q)
-        return own @ minimum + jnp.log1p(rise)
+            skew = skew + budget @ (params["skew_scatter"] * params["skew_z"])
+        rise = (budget @ self.share(params, C)) * self.shape(budget @ kappa, skew, q)
+        return budget @ minimum + jnp.log1p(rise)
 
     def _off_trend(self, z: Array) -> Array:
         """Levels of the budgets without what is straight in log C: that is the trend's."""
@@ -149,9 +151,8 @@ class IsoFLOP:
 
     def minimal_loss(self, params: Params, C: Array) -> Array:
         """E + F C^-gamma."""
-        share = params["floor_share"]
-        power = (C / self.C0) ** -params["gamma"]
-        return params["level"] * (share + (1 - share) * power)
+        falling = (C / self.C0) ** -params["gamma"]
+        return above_floor(params["level"], params["floor_share"], falling)
 
     def share(self, params: Params, C: Array) -> Array:
         """Reducible share of the minimal loss."""
@@ -206,8 +207,8 @@ class IsoFLOP:
         """Coordinates and dimensions of the unknowns that each budget has."""
         per_budget = ("log_D", "curvature_z", "level_z", "skew_z")
         coords, dims = self.trend.labels()
-        own = {name: ["budget"] for name in per_budget}
-        return coords | {"budget": list(self.budgets)}, dims | own
+        dims = dims | {name: ["budget"] for name in per_budget}
+        return coords | {"budget": list(self.budgets)}, dims
 
     def floor(self, params: Params) -> Array:
         """E, the irreducible loss."""
@@ -229,21 +230,21 @@ class AtRuns:
     """The law at runs whose budgets are known, for the sampler's inner loop."""
 
     law: IsoFLOP
-    own: Array  # one where the budget is the run's, (run, budget)
+    budget: Array  # one where the budget is the run's, (run, budget)
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """As the law's, for these runs only."""
-        return self.law.of_runs(params, jnp.log(x["D"]), self.own)
+        return self.law.of_runs(params, jnp.log(x["D"]), self.budget)
 
 
 def _probe(x: Inputs) -> tuple[float, ...]:
     """Weights of a usual budget's log losses in a parabola's slope at its middle."""
-    found: list[np.ndarray] = []
+    slopes: list[np.ndarray] = []
     for budget in np.unique(np.asarray(x["budget"], dtype=float)):
         q = np.log(np.asarray(x["D"])[np.asarray(x["budget"]) == budget])
         q = q - (q.min() + q.max()) / 2
         q = q[np.abs(q) <= NEAR]
         if np.unique(np.round(q, 6)).size >= 3:
-            found.append(np.linalg.pinv(np.vander(q, 3))[1])
-    found.sort(key=lambda weights: float(np.linalg.norm(weights)))
-    return tuple(found[(len(found) - 1) // 2].tolist()) if found else ()
+            slopes.append(np.linalg.pinv(np.vander(q, 3))[1])
+    slopes.sort(key=lambda weights: float(np.linalg.norm(weights)))
+    return tuple(slopes[(len(slopes) - 1) // 2].tolist()) if slopes else ()

@@ -1,20 +1,20 @@
 """The joint law of Kaplan et al. (2020): size and data coupled, and no floor."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
-from nstar.laws.centre import centre
-from nstar.laws.exponents import exponents
-from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.laws.powers import exponents, power
+from nstar.laws.surface import LossSurface
+from nstar.types import Array, Params, Prior
 
 
 @dataclass(frozen=True)
-class Kaplan:
+class Kaplan(LossSurface):
     r"""Loss falls to nothing as one power of two summed bottlenecks.
 
     $$ L(N, D) = \left[\left(\frac{N_c}{N}\right)^{\alpha/\beta} + \frac{D_c}{D}\right]^{\beta} $$
@@ -26,22 +26,10 @@ class Kaplan:
     the reference run and the share of the bracket that is size there.
     """
 
-    N0: float = 1e9  # parameters of the reference run
-    D0: float = 2e10  # tokens of the reference run
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Size and data."""
-        return ("N", "D")
-
-    @property
-    def response(self) -> Response:
-        """The log of the loss."""
-        return LOG_LOSS
-
-    def at(self, x: Inputs, cost: Cost) -> "Kaplan":
-        """Put the reference run at the geometric centre of the runs."""
-        return replace(self, N0=centre(x["N"]), D0=centre(x["D"]))
+    words: ClassVar = {
+        "N_c": "parameters that alone give a loss of one",
+        "D_c": "tokens that alone give a loss of one",
+    }
 
     def priors(self) -> dict[str, Prior]:
         """Level, share and exponents.
@@ -57,16 +45,11 @@ class Kaplan:
             "exponent_sum": dist.LogNormal(np.log(0.2), 0.5),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
-        """Log loss of each run."""
-        return jnp.log(self.loss(params, x["N"], x["D"]))
-
     def loss(self, params: Params, N: Array, D: Array) -> Array:
         """Sum the two bottlenecks under their common power."""
         alpha, beta = exponents(params)
         size = params["size_share"]
-        both = size * jnp.exp(-alpha / beta * jnp.log(N / self.N0))
-        both = both + (1 - size) * self.D0 / D
+        both = size * power(N / self.N0, -alpha / beta) + (1 - size) * self.D0 / D
         return params["level"] * both**beta
 
     def floor(self, params: Params) -> Array:

@@ -1,19 +1,21 @@
 """Parallel streams: P forward passes at once act like a larger model (ParScale)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
-from nstar.laws.centre import centre
+from nstar.laws.powers import above_floor
+from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
-class Parallel:
+class Parallel(CentredLaw):
     r"""A model run in P streams is worth one of N (k ln P + 1) parameters.
 
     $$ L(N, P) = E + \left(\frac{A}{N\,(k \ln P + 1)}\right)^{\alpha} $$
@@ -23,21 +25,17 @@ class Parallel:
     floor, alpha, and k, here `stream_worth`; printed are 0.39 (code) and 0.33 (text).
     """
 
-    N0: float = 1e9  # parameters of the reference model
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Size and streams."""
-        return ("N", "P")
-
-    @property
-    def response(self) -> Response:
-        """The log of the loss."""
-        return LOG_LOSS
-
-    def at(self, x: Inputs, cost: Cost) -> "Parallel":
-        """Put the reference at the geometric centre of the sizes."""
-        return replace(self, N0=centre(x["N"]))
+    N0: float = centre_of("N", 1e9)  # parameters of the reference model
+    inputs = ("N", "P")  # parameters and streams
+    response = LOG_LOSS
+    words: ClassVar = {
+        "stream_worth": "k: what ln P of parallel streams adds to a model's size, in sizes",
+    }
+    # six sizes in one to eight streams
+    example: ClassVar = {
+        "N": np.tile(np.geomspace(5e8, 4.4e9, 6), 4),
+        "P": np.repeat([1.0, 2.0, 4.0, 8.0], 6),
+    }
 
     def priors(self) -> dict[str, Prior]:
         """Level, floor, exponent, and what a stream is worth."""
@@ -50,10 +48,9 @@ class Parallel:
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Log loss of each run."""
-        share = params["floor_share"]
         worth = jnp.log1p(params["stream_worth"] * jnp.log(x["P"]))
-        power = jnp.exp(-params["alpha"] * (jnp.log(x["N"] / self.N0) + worth))
-        return jnp.log(params["level"] * (share + (1 - share) * power))
+        falling = jnp.exp(-params["alpha"] * (jnp.log(x["N"] / self.N0) + worth))
+        return jnp.log(above_floor(params["level"], params["floor_share"], falling))
 
     def derived(self, params: Params) -> dict[str, Array]:
         """Return E and A as they are printed, A in parameters."""

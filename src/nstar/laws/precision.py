@@ -1,22 +1,22 @@
 """Training in few bits: a parameter of low precision is worth a fraction of one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
-from nstar.laws.centre import centre
-from nstar.laws.chinchilla import Chinchilla
-from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.laws.effective_surface import EffectiveSurface
+from nstar.laws.examples import PROFILES, cycled
+from nstar.types import Array, Inputs, Params, Prior
 
 FULL = 16.0  # bits; BF16 is the baseline of every study
 
 
 @dataclass(frozen=True)
-class Precision:
+class Precision(EffectiveSurface):
     r"""Hoffmann's surface at the parameters that the bits leave.
 
     $$ N' = N \left(1 - e^{-P_w/\gamma_w}\right)^{m_w} \left(1 - e^{-P_a/\gamma_a}\right)^{m_a},
@@ -28,22 +28,18 @@ class Precision:
     1.02 at 1, 2, 3, 4 and 8 bits of both: the powers m let the fall be as steep.
     """
 
-    N0: float = 1e9  # parameters of the reference run
-    D0: float = 2e10  # tokens of the reference run
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Size, data, and bits of weights and activations."""
-        return ("N", "D", "weight_bits", "activation_bits")
-
-    @property
-    def response(self) -> Response:
-        """The log of the loss."""
-        return LOG_LOSS
-
-    def at(self, x: Inputs, cost: Cost) -> "Precision":
-        """Put the reference run, of endless bits, at the geometric centre of the runs."""
-        return replace(self, N0=centre(x["N"]), D0=centre(x["D"]))
+    inputs = ("N", "D", "weight_bits", "activation_bits")
+    words: ClassVar = {
+        "weight_decay_bits": "bits over which weights lose their worth",
+        "weight_power": "power of that loss",
+        "activation_decay_bits": "bits over which activations lose their worth",
+        "activation_power": "power of that loss",
+        "worth_of_4_bits": "full parameters one of 4 bits does for",
+    }
+    example: ClassVar = PROFILES | {
+        "weight_bits": cycled(16.0, 2.0, 4.0, 1.0, 3.0),
+        "activation_bits": cycled(16.0, 8.0, 3.0, 16.0, 4.0, 2.0, 1.0),
+    }
 
     def usual(self, N: Array, D: Array) -> Inputs:
         """Train in sixteen bits."""
@@ -57,43 +53,25 @@ class Precision:
         gamma = 1.5 bits and m = 2.6; Kumar has 2.2 to 2.7 bits.
         """
         return {
-            "level": priors.level(),
-            "floor_share": priors.floor_share(),
-            "size_share": priors.size_share(),
-            "alpha1": priors.alpha1(),
-            "exponent_sum": priors.exponent_sum(),
+            **priors.additive(),
             "weight_decay_bits": dist.LogNormal(np.log(1.8), 0.4),
             "weight_power": dist.LogNormal(np.log(1.6), 0.5),
             "activation_decay_bits": dist.LogNormal(np.log(1.8), 0.4),
             "activation_power": dist.LogNormal(np.log(1.6), 0.5),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
-        """Log loss of each run."""
-        return jnp.log(self._loss(params, x))
-
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
-        """Loss of a run in sixteen bits."""
-        return self._loss(params, self.usual(N, D))
-
-    def floor(self, params: Params) -> Array:
-        """E, the irreducible loss."""
-        return params["level"] * params["floor_share"]
-
     def derived(self, params: Params) -> dict[str, Array]:
         """Hoffmann's numbers, and what parameters of four bits are worth."""
         four = self.worth(params, jnp.asarray(4.0), jnp.asarray(4.0))
-        return self._full().derived(params) | {"worth_of_4_bits": four}
+        return super().derived(params) | {"worth_of_4_bits": four}
 
-    def _loss(self, params: Params, x: Inputs) -> Array:
+    def effective(self, params: Params, x: Inputs) -> tuple[Array, Array]:
+        """Return the parameters that the bits leave, and the tokens."""
         worth = self.worth(params, x["weight_bits"], x["activation_bits"])
-        return self._full().loss(params, x["N"] * worth, x["D"])
+        return x["N"] * worth, x["D"]
 
     def worth(self, params: Params, weight: Array, activation: Array) -> Array:
         """Parameters of full precision that one of so many bits does for."""
         w = -jnp.expm1(-weight / params["weight_decay_bits"])
         a = -jnp.expm1(-activation / params["activation_decay_bits"])
         return w ** params["weight_power"] * a ** params["activation_power"]
-
-    def _full(self) -> Chinchilla:
-        return Chinchilla(self.N0, self.D0)

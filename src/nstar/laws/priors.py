@@ -9,7 +9,16 @@ import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions.transforms import SigmoidTransform
 
-from nstar.types import Array
+from nstar.types import Array, Prior
+
+WORDS = {
+    "alpha1": "exponent of N* in C, before any bend",
+    "tokens_per_parameter": "D*/N* at the reference budget, before any bend",
+    "level": "loss at the reference run or budget",
+    "floor_share": "share of that loss no run removes",
+    "size_share": "share of the rest that size removes",
+    "exponent_sum": "alpha + beta",
+}
 
 
 def log_normal(median: Array, spread: float) -> dist.Distribution:
@@ -52,3 +61,14 @@ def size_share() -> dist.Distribution:
 def exponent_sum() -> dist.Distribution:
     """Alpha + beta, from 15 untied published fits with a floor: sd of the log 0.37."""
     return dist.LogNormal(np.log(0.63), 0.5)
+
+
+def additive() -> dict[str, Prior]:
+    """Priors of Hoffmann's surface: level, shares and exponents."""
+    return {
+        "level": level(),
+        "floor_share": floor_share(),
+        "size_share": size_share(),
+        "alpha1": alpha1(),
+        "exponent_sum": exponent_sum(),
+    }

@@ -1,16 +1,18 @@
 """Repeated sampling across model sizes: populations that move with log N."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from nstar.laws.centre import centre
+from nstar.laws.examples import PROBLEMS
+from nstar.laws.reference_run import centre
 from nstar.responses import pass_rates
 from nstar.responses.scales import SUCCESSES
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Cost, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,23 @@ class RepeatedBySize:
     by: str = "N"  # column that the populations move with
     N0: float = 1e9  # its value at the reference model
     sizes: tuple[float, ...] = ()  # of the models, each once
+    response = SUCCESSES
+    words: ClassVar = {
+        "slope_ease": "rise of the ease with log N",
+        "slope_tail": "rise of the log of the tail's exponent with log N",
+        "slope_zero": "rise of the log-odds of the zero mass with log N",
+        "scatter_ease": "models' scatter of the ease about its line",
+        "scatter_tail": "models' scatter of the log of the tail's exponent",
+        "offset_ease": "each model's distance from the line of ease, in scatters",
+        "offset_tail": "each model's distance from the line of tails, in scatters",
+    }
+    # twelve problems by five models of 70M to 12B parameters
+    example: ClassVar = PROBLEMS | {"N": np.repeat(np.geomspace(7e7, 1.2e10, 5), 12)}
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Size of the model, and samples of each problem."""
         return (self.by, "samples")
-
-    @property
-    def response(self) -> Response:
-        """Successes among them."""
-        return SUCCESSES
 
     def at(self, x: Inputs, cost: Cost) -> "RepeatedBySize":
         """Put the reference at the models' geometric centre, and number them by size."""
@@ -69,7 +78,7 @@ class RepeatedBySize:
         return {"size": list(self.sizes)}, dims
 
     def expected(self, params: Params, x: Inputs) -> Array:
-        """Tell each problem's population (`nstar.responses.rate_mixtures`), (problem, 42)."""
+        """Return each problem's population (`nstar.responses.rate_mixtures`), (problem, 42)."""
         sizes = jnp.asarray(self.sizes)
         populations = self.around(
             params, sizes, params["offset_ease"], params["offset_tail"]
@@ -79,7 +88,7 @@ class RepeatedBySize:
         return each @ populations
 
     def around(self, params: Params, size: Array, ease: Array, tail: Array) -> Array:
-        """Tell the population of a model of this size, with its offsets from the line."""
+        """Return the population of a model of this size, with its offsets from the line."""
         n = jnp.log(size / self.N0)
         zero = jnp.clip(pass_rates.zero_mass(params), 1e-30, 1 - 1e-12)
         logit = jnp.log(zero) - jnp.log1p(-zero) + params["slope_zero"] * n

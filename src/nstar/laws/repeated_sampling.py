@@ -1,12 +1,14 @@
 """Repeated sampling: problems solved in some of many samples, and some in none."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 
+from nstar.laws.examples import PROBLEMS
 from nstar.responses import pass_rates, rate_mixtures
 from nstar.responses.scales import SUCCESSES
-from nstar.types import Array, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -23,29 +25,30 @@ class RepeatedSampling:
     arXiv:2502.17578) and Kazdan et al. (2025, arXiv:2510.05197) is the beta_binomial law.
     """
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Samples of each problem."""
-        return ("samples",)
-
-    @property
-    def response(self) -> Response:
-        """Successes among them."""
-        return SUCCESSES
+    inputs = ("samples",)  # of each problem
+    response = SUCCESSES
+    words: ClassVar = {
+        **pass_rates.WORDS,
+        "zero_mass": "share of problems beyond reach: never solved, or less than once in a million samples",
+        "pass_1": "pass@1 of the population",
+    }
+    example: ClassVar = PROBLEMS
 
     def priors(self) -> dict[str, Prior]:
         """Those of a population of problems."""
         return pass_rates.priors()
 
     def expected(self, params: Params, x: Inputs) -> Array:
-        """Tell each problem's population (`nstar.responses.rate_mixtures`), (problem, 42)."""
-        told = pass_rates.of(params)
-        return jnp.broadcast_to(told, (*jnp.shape(x["samples"]), *told.shape))
+        """Return each problem's population (`nstar.responses.rate_mixtures`), (problem, 42)."""
+        population = pass_rates.population_of(params)
+        return jnp.broadcast_to(
+            population, (*jnp.shape(x["samples"]), *population.shape)
+        )
 
     def derived(self, params: Params) -> dict[str, Array]:
         """Return the share beyond reach, never solved or below 1e-6, and pass@1."""
-        told = pass_rates.of(params)
+        population = pass_rates.population_of(params)
         return {
-            "zero_mass": rate_mixtures.beyond_reach(told),
-            "pass_1": rate_mixtures.mean(told),
+            "zero_mass": rate_mixtures.beyond_reach(population),
+            "pass_1": rate_mixtures.mean(population),
         }

@@ -1,20 +1,22 @@
 """Sparse weights: of two models with as many parameters left, the sparser is better."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
-from nstar.laws.centre import centre
-from nstar.laws.exponents import exponents
-from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.laws.examples import PROFILES, cycled
+from nstar.laws.powers import above_floor, exponents, power
+from nstar.laws.reference_run import centre, from_runs
+from nstar.laws.surface import LossSurface
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
-class Sparsity:
+class Sparsity(LossSurface):
     r"""Hoffmann's surface whose size term shrinks as the share of zeros grows.
 
     $$ L(N, D, S) = E + \left(a_S (1 - S)^{b_S} + c_S\right) N^{-\alpha} + B D^{-\beta} $$
@@ -24,24 +26,16 @@ class Sparsity:
     than zero, N is the active ones and 1 - S the active share.
     """
 
-    N0: float = 1e9  # parameters of the reference run
-    D0: float = 2e10  # tokens of the reference run
-    density: float = 1.0  # 1 - S of the reference run
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Non-zero parameters, tokens and the share of zeros."""
-        return ("N", "D", "sparsity")
-
-    @property
-    def response(self) -> Response:
-        """The log of the loss."""
-        return LOG_LOSS
-
-    def at(self, x: Inputs, cost: Cost) -> "Sparsity":
-        """Put the reference run at the geometric centre of the runs, its density too."""
-        density = centre(1 - jnp.asarray(x["sparsity"]))
-        return replace(self, N0=centre(x["N"]), D0=centre(x["D"]), density=density)
+    # 1 - S of the reference run
+    density: float = from_runs(1.0, lambda x, _: centre(1 - jnp.asarray(x["sparsity"])))
+    inputs = ("N", "D", "sparsity")
+    words: ClassVar = {
+        "sparse_share": "share of the size term that zeros remove",
+        "sparse_exponent": "exponent of that in the share not zero",
+        "a_S": "size term at N = 1 that zeros remove",
+        "c_S": "size term at N = 1 that zeros leave",
+    }
+    example: ClassVar = PROFILES | {"sparsity": cycled(0.0, 0.75, 0.95, 0.5, 0.9)}
 
     def usual(self, N: Array, D: Array) -> Inputs:
         """Leave out as many weights as the runs do on geometric average."""
@@ -54,26 +48,18 @@ class Sparsity:
         share of a dense model's size term that sparsity may remove.
         """
         return {
-            "level": priors.level(),
-            "floor_share": priors.floor_share(),
-            "size_share": priors.size_share(),
-            "alpha1": priors.alpha1(),
-            "exponent_sum": priors.exponent_sum(),
+            **priors.additive(),
             "sparse_share": dist.Beta(2.0, 3.0),
             "sparse_exponent": dist.LogNormal(np.log(0.75), 0.4),
         }
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Log loss of each run."""
-        return jnp.log(self._loss(params, x))
+        return jnp.log(self.sparse_loss(params, x))
 
     def loss(self, params: Params, N: Array, D: Array) -> Array:
         """Loss of a run of the usual sparsity."""
-        return self._loss(params, self.usual(N, D))
-
-    def floor(self, params: Params) -> Array:
-        """E, the irreducible loss."""
-        return params["level"] * params["floor_share"]
+        return self.sparse_loss(params, self.usual(N, D))
 
     def derived(self, params: Params) -> dict[str, Array]:
         """Frantar's a_S, b_S and c_S, and Hoffmann's E, B, alpha and beta."""
@@ -90,14 +76,13 @@ class Sparsity:
             "beta": beta,
         }
 
-    def _loss(self, params: Params, x: Inputs) -> Array:
+    def sparse_loss(self, params: Params, x: Inputs) -> Array:
+        """Loss of runs of any sparsity."""
         alpha, beta = exponents(params)
-        size, floor = params["size_share"], params["floor_share"]
+        size = params["size_share"]
         share, b = params["sparse_share"], params["sparse_exponent"]
-        thinned = jnp.exp(b * jnp.log((1 - x["sparsity"]) / self.density))
-        by_size = (1 - share + share * thinned) * jnp.exp(
-            -alpha * jnp.log(x["N"] / self.N0)
-        )
-        by_data = jnp.exp(-beta * jnp.log(x["D"] / self.D0))
+        thinned = power((1 - x["sparsity"]) / self.density, b)
+        by_size = (1 - share + share * thinned) * power(x["N"] / self.N0, -alpha)
+        by_data = power(x["D"] / self.D0, -beta)
         reducible = size * by_size + (1 - size) * by_data
-        return params["level"] * (floor + (1 - floor) * reducible)
+        return above_floor(params["level"], params["floor_share"], reducible)

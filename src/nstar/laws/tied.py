@@ -1,19 +1,17 @@
 """Hoffmann's surface with one exponent for size and data, as Gadre et al. (2024) fit it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
-import jax.numpy as jnp
-
-from nstar.costs.training import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
-from nstar.laws.centre import centre
 from nstar.laws.chinchilla import Chinchilla
-from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.laws.reference_run import flop_per_token
+from nstar.laws.surface import LossSurface
+from nstar.types import Array, Params, Prior
 
 
 @dataclass(frozen=True)
-class Tied:
+class Tied(LossSurface):
     r"""Size and data help alike: tokens per parameter are the same at every budget.
 
     $$ L(C, M) = E + (a M^{\eta} + b M^{-\eta}) C^{-\eta}, \qquad M = D/N $$
@@ -23,24 +21,12 @@ class Tied:
     ladders that train each size on a few token multiples, which tell no more.
     """
 
-    N0: float = 1e9  # parameters of the reference run
-    D0: float = 2e10  # tokens of the reference run
-    k: float = FLOP_PER_PARAM_TOKEN
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Size and data."""
-        return ("N", "D")
-
-    @property
-    def response(self) -> Response:
-        """The log of the loss."""
-        return LOG_LOSS
-
-    def at(self, x: Inputs, cost: Cost) -> "Tied":
-        """Put the reference run at the geometric centre of the runs."""
-        k = flop_per_param_token(cost)
-        return replace(self, N0=centre(x["N"]), D0=centre(x["D"]), k=k)
+    k: float = flop_per_token()
+    words: ClassVar = {
+        "eta": "exponent of L - E in C at fixed D/N",
+        "a": "size term at C = 1 and D/N = 1",
+        "b": "data term at C = 1 and D/N = 1",
+    }
 
     def priors(self) -> dict[str, Prior]:
         """Those of the additive law, less the allocation exponent."""
@@ -51,27 +37,20 @@ class Tied:
             "exponent_sum": priors.exponent_sum(),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
-        """Log loss of each run."""
-        return jnp.log(self.loss(params, x["N"], x["D"]))
-
     def loss(self, params: Params, N: Array, D: Array) -> Array:
         """Hoffmann's surface at alpha1 = 1/2."""
-        return self._untied().loss({**params, "alpha1": 0.5}, N, D)
-
-    def floor(self, params: Params) -> Array:
-        """E, the irreducible loss."""
-        return params["level"] * params["floor_share"]
+        return self.untied().loss({**params, "alpha1": 0.5}, N, D)
 
     def derived(self, params: Params) -> dict[str, Array]:
         """Hoffmann's E, A, B and their exponent, and Gadre's eta, a and b."""
-        found = self._untied().derived({**params, "alpha1": 0.5})
-        eta = found["alpha"] / 2
-        return found | {
+        numbers = self.untied().derived({**params, "alpha1": 0.5})
+        eta = numbers["alpha"] / 2
+        return numbers | {
             "eta": eta,
-            "a": found["A"] * self.k**eta,
-            "b": found["B"] * self.k**eta,
+            "a": numbers["A"] * self.k**eta,
+            "b": numbers["B"] * self.k**eta,
         }
 
-    def _untied(self) -> Chinchilla:
+    def untied(self) -> Chinchilla:
+        """Return the surface whose allocation exponent is free."""
         return Chinchilla(self.N0, self.D0)

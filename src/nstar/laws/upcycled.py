@@ -1,20 +1,21 @@
 """Sparse upcycling: a mixture of experts that starts from a trained dense model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
-import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
-from nstar.laws.centre import centre
-from nstar.laws.chinchilla import Chinchilla
-from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.laws.effective_surface import EffectiveSurface
+from nstar.laws.examples import MIXTURES, PROFILES, cycled
+from nstar.laws.powers import power
+from nstar.laws.reference_run import centre_of
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
-class Upcycled:
+class Upcycled(EffectiveSurface):
     r"""Hoffmann's surface at what parameters and both trainings' tokens are worth.
 
     $$ L = E + A \hat N^{-\alpha} + B \hat D^{-\beta}, \qquad
@@ -29,31 +30,16 @@ class Upcycled:
     most about one of the mixture's.
     """
 
-    N0: float = 1e9  # parameters of the reference run
-    D0: float = 2e10  # tokens of the reference run
-    expansion: float = 1.0  # total over active parameters where no table says
-    parent: float = 0.0  # tokens of the dense parent where no table says
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Active parameters, tokens, total parameters, tokens of the parent."""
-        return ("N", "D", "total_params", "dense_tokens")
-
-    @property
-    def response(self) -> Response:
-        """The log of the loss."""
-        return LOG_LOSS
-
-    def at(self, x: Inputs, cost: Cost) -> "Upcycled":
-        """Put the reference run, dense and from scratch, at the centre of the runs."""
-        N0, D0 = centre(x["N"]), centre(x["D"])
-        return replace(
-            self,
-            N0=N0,
-            D0=D0,
-            expansion=centre(x["total_params"]) / N0,
-            parent=centre(x["dense_tokens"]),
-        )
+    # total over active parameters, and tokens of the dense parent, where no table says
+    expansion: float = centre_of("total_params", 1.0, over="N")
+    parent: float = centre_of("dense_tokens", 0.0)
+    inputs = ("N", "D", "total_params", "dense_tokens")
+    words: ClassVar = {
+        "parent_worth": "worth of a dense parent's token, in the mixture's own",
+    }
+    example: ClassVar = MIXTURES | {
+        "dense_tokens": PROFILES["D"] * cycled(0.1, 1.0, 5.0, 0.4, 2.0, 1.0, 0.1)
+    }
 
     def usual(self, N: Array, D: Array) -> Inputs:
         """Expand, and train the parent, as the runs do on geometric average."""
@@ -67,35 +53,12 @@ class Upcycled:
     def priors(self) -> dict[str, Prior]:
         """Those of the additive law, the worth of experts, and that of the parent's tokens."""
         return {
-            "level": priors.level(),
-            "floor_share": priors.floor_share(),
-            "size_share": priors.size_share(),
-            "alpha1": priors.alpha1(),
-            "exponent_sum": priors.exponent_sum(),
+            **priors.additive(),
             "expert_worth": dist.Beta(3.0, 3.5),
             "parent_worth": dist.LogNormal(np.log(0.4), 0.7),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
-        """Log loss of each run."""
-        return jnp.log(self._loss(params, x))
-
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
-        """Loss of a run of the usual expansion and parent."""
-        return self._loss(params, self.usual(N, D))
-
-    def floor(self, params: Params) -> Array:
-        """E, the irreducible loss."""
-        return params["level"] * params["floor_share"]
-
-    def derived(self, params: Params) -> dict[str, Array]:
-        """Hoffmann's E, A, B, alpha and beta of dense runs from scratch."""
-        return self._dense().derived(params)
-
-    def _loss(self, params: Params, x: Inputs) -> Array:
+    def effective(self, params: Params, x: Inputs) -> tuple[Array, Array]:
+        """Return the size of a dense model, and its tokens from scratch, that do as well."""
         N, D = x["N"], x["D"] + params["parent_worth"] * x["dense_tokens"]
-        size = N * jnp.exp(params["expert_worth"] * jnp.log(x["total_params"] / N))
-        return self._dense().loss(params, size, D)
-
-    def _dense(self) -> Chinchilla:
-        return Chinchilla(self.N0, self.D0)
+        return N * power(x["total_params"] / N, params["expert_worth"]), D

@@ -1,18 +1,20 @@
 """Inference of vision-language models: error by size and by visual tokens."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from nstar.laws.centre import centre
+from nstar.laws.powers import above_floor
+from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses.scales import METRIC
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
-class VisualTokens:
+class VisualTokens(CentredLaw):
     r"""Error falls with the language model's size, and with the tokens an image becomes.
 
     $$ Y(N, T) = \frac{A}{N^{\alpha} T^{\beta}} + D $$
@@ -22,22 +24,15 @@ class VisualTokens:
     no token removes, and both exponents; error is never above one.
     """
 
-    N0: float = 3e9  # parameters of the reference model
-    T0: float = 64.0  # its visual tokens
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Size and visual tokens."""
-        return ("N", "T")
-
-    @property
-    def response(self) -> Response:
-        """The mean error."""
-        return METRIC
-
-    def at(self, x: Inputs, cost: Cost) -> "VisualTokens":
-        """Put the reference at the geometric centre of the models."""
-        return replace(self, N0=centre(x["N"]), T0=centre(x["T"]))
+    N0: float = centre_of("N", 3e9)  # parameters of the reference model
+    T0: float = centre_of("T", 64.0)  # its visual tokens
+    inputs = ("N", "T")
+    response = METRIC
+    # four sizes with one to 576 visual tokens
+    example: ClassVar = {
+        "N": np.repeat([5e8, 1.8e9, 4e9, 7e9], 7),
+        "T": np.tile([1.0, 4, 16, 36, 64, 144, 576], 4),
+    }
 
     def priors(self) -> dict[str, Prior]:
         """Error at the reference, floor and exponents, wide about those published."""
@@ -50,7 +45,7 @@ class VisualTokens:
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Error of each model."""
-        share = params["error_floor_share"]
         n, t = jnp.log(x["N"] / self.N0), jnp.log(x["T"] / self.T0)
-        power = jnp.exp(-params["alpha"] * n - params["beta"] * t)
-        return jnp.minimum(params["error"] * (share + (1 - share) * power), 1.0)
+        falling = jnp.exp(-params["alpha"] * n - params["beta"] * t)
+        error = above_floor(params["error"], params["error_floor_share"], falling)
+        return jnp.minimum(error, 1.0)

@@ -1,20 +1,21 @@
 """How large a vocabulary: its parameters are a third kind, against a normalised loss."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
-import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
 from nstar.laws import priors
-from nstar.laws.centre import centre
-from nstar.laws.exponents import exponents
+from nstar.laws.examples import PROFILES, cycled
+from nstar.laws.powers import exponents, power
+from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses.scales import NORMALISED_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class Vocabulary(CentredLaw):
     r"""Loss above that of word frequencies falls with size, vocabulary and data.
 
     $$ L_u = -E + A_1 N_{nv}^{-\alpha} + A_2 N_v^{-\alpha_v} + B D^{-\beta} $$
@@ -26,24 +27,21 @@ class Vocabulary:
     in characters where tokenizers differ, as Tao does.
     """
 
-    N0: float = 1e9  # parameters of the reference run
-    D0: float = 2e10  # tokens of the reference run
-    share: float = 0.05  # N_v / N of the reference run
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Size, data, and parameters of the vocabulary."""
-        return ("N", "D", "vocabulary_params")
-
-    @property
-    def response(self) -> Response:
-        """The loss less that of unigram frequencies, nats per token."""
-        return NORMALISED_LOSS
-
-    def at(self, x: Inputs, cost: Cost) -> "Vocabulary":
-        """Put the reference run at the geometric centre of the runs."""
-        N0, D0 = centre(x["N"]), centre(x["D"])
-        return replace(self, N0=N0, D0=D0, share=centre(x["vocabulary_params"]) / N0)
+    N0: float = centre_of("N", 1e9)  # parameters of the reference run
+    D0: float = centre_of("D", 2e10)  # tokens of the reference run
+    share: float = centre_of("vocabulary_params", 0.05, over="N")  # its N_v / N
+    inputs = ("N", "D", "vocabulary_params")
+    response = NORMALISED_LOSS
+    words: ClassVar = {
+        "normalised_level": "normalised loss at the reference run",
+        "reducible": "nats of it that runs can remove",
+        "vocabulary_share": "share of those that vocabulary removes",
+        "alpha_v": "exponent of the loss in vocabulary parameters",
+        "A_v": "vocabulary term at N_v = 1",
+    }
+    example: ClassVar = PROFILES | {
+        "vocabulary_params": PROFILES["N"] * cycled(0.01, 0.08, 0.3, 0.03, 0.15)
+    }
 
     def usual(self, N: Array, D: Array) -> Inputs:
         """Give the vocabulary its average share of the parameters."""
@@ -71,9 +69,9 @@ class Vocabulary:
         alpha, beta = exponents(params)
         v, size = params["vocabulary_share"], params["size_share"]
         N_v, inner = x["vocabulary_params"], x["N"] - x["vocabulary_params"]
-        by_size = jnp.exp(-alpha * jnp.log(inner / (self.N0 * (1 - self.share))))
-        by_data = jnp.exp(-beta * jnp.log(x["D"] / self.D0))
-        by_words = jnp.exp(-params["alpha_v"] * jnp.log(N_v / (self.N0 * self.share)))
+        by_size = power(inner / (self.N0 * (1 - self.share)), -alpha)
+        by_data = power(x["D"] / self.D0, -beta)
+        by_words = power(N_v / (self.N0 * self.share), -params["alpha_v"])
         falling = v * by_words + (1 - v) * (size * by_size + (1 - size) * by_data)
         return params["normalised_level"] + params["reducible"] * (falling - 1)
 

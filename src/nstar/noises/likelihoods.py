@@ -124,3 +124,16 @@ NOISES: dict[str, Noise] = {
     "two_steps": TwoSteps(),
     "binomial": Binomial(),
 }
+WORDS = {
+    "sigma": "scale of the run noise (log)",
+    "sigma_N": "scatter of log N*",
+    "sigma_D": "scatter of log D*",
+    "correlation": "of the scatter of log N* and log D*",
+    "sigma_nll": "scatter of the task's nll about the loss's (log)",
+    "sigma_accuracy": "scatter of accuracy, over sqrt(p (1 - p))",
+    "nu": "Student-t degrees of freedom",
+    "between": "scatter that runs of a group share (log)",
+    "misfit": "scatter that repeated runs share (log)",
+    "excess": "mean by which tuning makes a run worse (log)",
+    "growth": "exponent of the noise's growth toward small compute",
+}

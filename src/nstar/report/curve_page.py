@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nstar.fits.unknown_words import describe_unknown
 from nstar.report import held_out
 from nstar.report.curve_facts import CurveFacts
 from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT, Label, name_ends
@@ -12,7 +13,7 @@ from nstar.report.tables import Table
 from nstar.scores import quantiles
 from nstar.validation.backtest import Outcome
 from nstar.validation.curve_checks import ENDS
-from nstar.wording import amount, digits, numbers, percent, three, unknown
+from nstar.wording import amount, digits, numbers, percent, three
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,7 +166,7 @@ def _ends(facts: CurveFacts) -> Section:
     rows = [
         [
             name,
-            unknown(name),
+            describe_unknown(name),
             f"{three(u['mean'])} [{three(u['lower'])}, {three(u['upper'])}]",
             ("the runs" if told[name] else "its prior") if name in told else "–",
         ]

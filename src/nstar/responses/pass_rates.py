@@ -11,7 +11,7 @@ Near zero, with lambda = 0, the density goes as $p^{a-1}$, so that what is not y
 falls as $k^{-a}$: the left tail is the power law (Schaeffer et al. 2025,
 arXiv:2502.17578, sec. 4; Kazdan et al. 2025, arXiv:2510.05197).  A Beta leaves its tail
 too sharply and a Kumaraswamy, which is the exponentiated power law of Brown et al. (2024,
-arXiv:2407.21787) told as a population, too slowly for counts of 10,000 samples; 1/2 lies
+arXiv:2407.21787) written as a population, too slowly for counts of 10,000 samples; 1/2 lies
 between.  lambda > 0 lets the exponent die away, so that ever fewer of the rest are
 solved; lambda < 0 lets it rise, as of log-normal rates: samples say little of either
 below one success in as many as were drawn.  Chosen by benchmarks/results/inference.md.
@@ -29,14 +29,17 @@ from nstar.types import Array, Params, Prior
 # log 0.215 and sd 0.70
 TAIL = (0.22, 0.6)
 EASE = (0.0, 2.0)
-BEND = (
-    2.0,
-    0.0,
-    0.05,
-)  # Student-t: of published curves none bends much over four decades
-ROOT = 6  # the share never solved is told by its sixth root, which a sampler walks
+# Student-t: of published curves none bends much over four decades
+BEND = (2.0, 0.0, 0.05)
+WORDS = {
+    "ease": "how easily problems are solved: log-odds of the mean of p^2a, above those at p = 0.03",
+    "tail": "exponent a of the problems hardly ever solved: 1 - pass@k falls as k^-a",
+    "tail_bend": "how fast the tail's exponent dies away (above 0) or rises (below), per e-fold of the rate",
+    "zero_root": "sixth root of the share of problems that no number of samples solves",
+}
+ROOT = 6  # the share never solved is known by its sixth root, which a sampler walks
 SHAPE = 0.5  # of the Beta of q^2a; a gives a Beta population, 1 a Kumaraswamy
-REFERENCE = 0.03  # p0, which a hundred samples tell; the ease too is said there
+REFERENCE = 0.03  # p0, which a hundred samples show; the ease too is defined there
 _EDGES = np.array([CENTRES[0] - STEP / 2, CENTRES[-1] + STEP / 2])  # of the basis
 _AT = np.concatenate([_EDGES, CENTRES])  # log-odds where the density is worked out
 _LOG_P, _LOG_FAIL = -np.log1p(np.exp(-_AT)), -np.log1p(np.exp(_AT))
@@ -56,7 +59,7 @@ def priors() -> dict[str, Prior]:
 
 
 def population(ease: Array, tail: Array, bend: Array, zero_mass: Array) -> Array:
-    """Tell a population by the share never solved and its weights on the basis of Betas.
+    """Return a population as the share never solved and its weights on the basis of Betas.
 
     Args:
         ease: log-odds of the mean of q^2a, above those of p0^2a.
@@ -91,7 +94,7 @@ def population(ease: Array, tail: Array, bend: Array, zero_mass: Array) -> Array
     return jnp.concatenate([never, weights[..., 1:-2], top], axis=-1)
 
 
-def of(params: Params) -> Array:
+def population_of(params: Params) -> Array:
     """Population of one draw of the unknowns."""
     return population(
         params["ease"], params["tail"], params["tail_bend"], zero_mass(params)
@@ -130,12 +133,12 @@ def unbiased(samples: Array, successes: Array, k: Array) -> np.ndarray:
         at = int(np.argmax(((k < 1) | (k > n)).ravel()))
         msg = f"pass@k is estimated without a law for k from 1 to the samples of a problem, got k = {k.ravel()[at]:g} of {n.ravel()[at]:g} samples"
         raise ValueError(msg)
-    found = np.empty(n.shape)
+    estimate = np.empty(n.shape)
     for size, tries in np.unique(np.stack([n.ravel(), k.ravel()]), axis=1).T:
         at = (n == size) & (k == tries)
         left = size - np.arange(size - tries)  # of what a success may be, one by one
         log_fail = np.append(np.cumsum(np.log1p(-tries / left)), -np.inf)
         log_fail = np.concatenate([[0.0], log_fail])
         reach = np.minimum(c[at], size - tries + 1).astype(int)
-        found[at] = -np.expm1(log_fail[reach])
-    return found
+        estimate[at] = -np.expm1(log_fail[reach])
+    return estimate

@@ -39,56 +39,58 @@ class Parts(NamedTuple):
     never: Any  # (...)
 
 
-def parts(told: Array) -> Parts:
-    """Take a population apart, whichever way it is told."""
-    if told.shape[-1] == 3:
-        a, b, zero = (told[..., i] for i in range(3))
+def parts(population: Array) -> Parts:
+    """Take a population apart, whichever way it is described."""
+    if population.shape[-1] == 3:
+        a, b, zero = (population[..., i] for i in range(3))
         return Parts(a[..., None], b[..., None], (1 - zero)[..., None], zero)
-    return Parts(A, B, told[..., 1:], told[..., 0])
+    return Parts(A, B, population[..., 1:], population[..., 0])
 
 
-def pass_at_k(told: Array, k: Array) -> np.ndarray:
+def pass_at_k(population: Array, k: Array) -> np.ndarray:
     r"""Probability that a new problem is solved by one of k samples.
 
     $$ \sum_m w_m \Bigl(1 - \frac{B(a_m, b_m + k)}{B(a_m, b_m)}\Bigr) $$
 
     Args:
-        told: populations, (..., how they are told).
+        population: populations, (..., a, b and z or share and weights).
         k: samples, broadcast against the other axes.
     """
-    p = Parts(*(np.asarray(v, float) for v in parts(told)))
+    p = Parts(*(np.asarray(v, float) for v in parts(population)))
     k = np.asarray(k, float)[..., None]
     return -(p.weight * np.expm1(betaln(p.a, p.b + k) - betaln(p.a, p.b))).sum(-1)
 
 
-def mean(told: Array) -> Array:
+def mean(population: Array) -> Array:
     """Mean rate, which is pass@1."""
-    p = parts(told)
+    p = parts(population)
     return (p.weight * (p.a / (p.a + p.b))).sum(-1)
 
 
-def beyond_reach(told: Array) -> Array:
+def beyond_reach(population: Array) -> Array:
     """Share of the problems that are never solved, or less than once in 1/REACH samples.
 
     Of a Beta(a, b) with a mass at zero it is that mass alone.
     """
-    p = parts(told)
-    return p.never if told.shape[-1] == 3 else p.never + p.weight[..., BELOW].sum(-1)
+    p = parts(population)
+    if population.shape[-1] == 3:
+        return p.never
+    return p.never + p.weight[..., BELOW].sum(-1)
 
 
-def given_counts(told: np.ndarray, n: float, s: float) -> Parts:
+def given_counts(population: np.ndarray, n: float, s: float) -> Parts:
     """Populations of rates given s successes of n samples, weights and share summing to one.
 
     Args:
-        told: populations, (draw, how they are told).
+        population: populations, (draw, a, b and z or share and weights).
         n: samples of a problem.
         s: successes among them.
     """
-    p = parts(told)
+    p = parts(population)
     log_p = betaln(p.a + s, p.b + n - s) - betaln(p.a, p.b)
     scale = np.max(log_p, axis=-1, keepdims=True)
     weight = p.weight * np.exp(log_p - scale)
-    never = p.never * np.exp(-scale[..., 0]) if s == 0 else np.zeros(len(told))
+    never = p.never * np.exp(-scale[..., 0]) if s == 0 else np.zeros(len(population))
     whole = np.maximum(weight.sum(-1) + never, 1e-300)
     return Parts(p.a + s, p.b + n - s, weight / whole[..., None], never / whole)
 

@@ -7,7 +7,7 @@ At $\lambda = 1$ a sigmoid of the loss, as is published; `curve` leaves it open,
 the form of the curve beyond the runs is not taken as known: at 0 it is one of log L, and
 below it rises still faster at low losses.  Accuracy never falls as the loss falls.
 
-The unknowns are told where runs are: `rise` is the share of the way from the floor to one
+The unknowns are defined where runs are: `rise` is the share of the way from the floor to one
 that the reference run has come, and `room` the share of the rest that the ceiling a1 has
 above it.  Runs far below the ceiling pin the floor, the rise and the width, and leave the
 room alone to its prior; middle and ceiling would be almost perfectly correlated there.
@@ -22,6 +22,15 @@ from nstar.types import Array, Params, Prior
 SURE = 400.0  # guesses that a stated chance level is worth: sd 0.02 about a quarter
 CURVE = 1.5  # sd of lambda: scored with Gadre's twenty tasks, a decade held out
 NEAR = 1e-6  # exponent below which a power is its tangent
+WORDS = {
+    "floor": "accuracy of a model that knows nothing",
+    "rise": "share of the way from there to one come at the reference loss",
+    "room": "share of the rest that the ceiling has above it",
+    "width": "part of the reference loss, or nll, over which accuracy rises e-fold",
+    "curve": "power of the loss, or nll, in the sigmoid",
+    "ceiling": "accuracy where the loss is as low as can be",
+    "middle": "loss, or nll, half way from floor to ceiling",
+}
 
 
 def priors(width: Array, chance: float | Array | None = None) -> dict[str, Prior]:
@@ -69,7 +78,7 @@ def _start(params: Params) -> Array:
 
 
 def distance(params: Params, log_ratio: Array) -> Array:
-    """Give z of losses, told as logs of their ratio to the reference run's."""
+    """Return z of losses, given as logs of their ratio to the reference run's."""
     t = params["curve"] * log_ratio
     small = jnp.abs(t) < NEAR
     safe = jnp.where(small, 1.0, t)
@@ -78,7 +87,7 @@ def distance(params: Params, log_ratio: Array) -> Array:
 
 
 def accuracy(params: Params, log_ratio: Array) -> Array:
-    """Accuracy at losses, told as logs of their ratio to the reference run's: within 0 and 1."""
+    """Accuracy at losses, given as logs of their ratio to the reference run's: within 0 and 1."""
     floor, z = params["floor"], distance(params, log_ratio)
     done = jax.nn.sigmoid(_start(params) - z)
     return floor + (ceiling(params) - floor) * done

@@ -7,11 +7,12 @@ from typing import Any
 
 from nstar.answers import Answer, Table
 from nstar.fits.fitting import Fit
+from nstar.fits.unknown_words import WORDS
 from nstar.predictions.distances import extrapolation
 from nstar.validation.power_scaling import Sensitivity, sensitivity
 from nstar.validation.prior_scales import Scaled, check_scales, prior_scales
 from nstar.verdicts import Check
-from nstar.wording import UNKNOWNS, counts, flop, numbers, percent, three
+from nstar.wording import counts, flop, numbers, percent, three
 
 NONE = "none in this law"
 
@@ -52,7 +53,7 @@ class OwedToPriors(Answer):
             [
                 [
                     r.quantity,
-                    UNKNOWNS.get(r.quantity, ""),
+                    WORDS.get(r.quantity, ""),
                     three(r.prior),
                     three(r.likelihood),
                     r.prior_of,

@@ -8,9 +8,10 @@ from typing import Any
 from nstar.answers import Answer, Table
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Posterior
+from nstar.fits.unknown_words import describe_unknown
 from nstar.validation.checks import check_fit
 from nstar.verdicts import Check
-from nstar.wording import percent, three, unknown
+from nstar.wording import percent, three
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Summary(Answer):
             [
                 [
                     name,
-                    unknown(name.split(": ")[-1]),
+                    describe_unknown(name.split(": ")[-1]),
                     *(three(row[n]) for n in ("mean", "sd", "lower", "upper")),
                     f"{row['r_hat']:.3f}",
                     f"{min(row['ess_bulk'], row['ess_tail']):.0f}",

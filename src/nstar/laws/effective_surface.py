@@ -1,0 +1,45 @@
+"""Hoffmann's surface at what the parameters and the tokens of a run are worth."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from nstar.laws.chinchilla import Chinchilla
+from nstar.laws.surface import LossSurface
+from nstar.types import Array, Inputs, Params
+
+
+@dataclass(frozen=True)
+class EffectiveSurface(LossSurface):
+    r"""Loss of the plain run (N', D') that does as well as this one.
+
+    $$ L = E + A N'^{-\alpha} + B D'^{-\beta} $$
+
+    A law of this kind gives `inputs`, `usual`, `priors` and `effective`.
+    """
+
+    @abstractmethod
+    def usual(self, N: Array, D: Array) -> Inputs:
+        """Inputs of a run (N, D) that is in all else as the reference run."""
+
+    @abstractmethod
+    def effective(self, params: Params, x: Inputs) -> tuple[Array, Array]:
+        """Return N' and D' of each run."""
+
+    def expected(self, params: Params, x: Inputs) -> Array:
+        """Log loss of each run."""
+        return jnp.log(self.plain().loss(params, *self.effective(params, x)))
+
+    def loss(self, params: Params, N: Array, D: Array) -> Array:
+        """Loss of a run as usual."""
+        x = self.usual(N, D)
+        return self.plain().loss(params, *self.effective(params, x))
+
+    def derived(self, params: Params) -> dict[str, Array]:
+        """Hoffmann's E, A, B, alpha and beta of plain runs."""
+        return self.plain().derived(params)
+
+    def plain(self) -> Chinchilla:
+        """Return the surface of runs that are worth what they count."""
+        return Chinchilla(self.N0, self.D0)
