@@ -65,15 +65,21 @@ TRUTHS = {
 }
 
 
-def test_every_law_of_a_loss_is_recovered():
-    others = [n for n in LAWS if LAWS[n]().response.columns != ("L",)]
-    assert set(LAWS) - set(TRUTHS) == {*others, "isoflop"}
+OF_LOSS = [n for n in LAWS if LAWS[n]().response.columns == ("L",) and n != "isoflop"]
 
 
-@pytest.mark.parametrize("name", TRUTHS)
+def truth_of(name):
+    """Numbers chosen above, or else such as the law's prior has in the middle."""
+    if name in TRUTHS:
+        return TRUTHS[name]
+    draws = nstar.simulate(name, DESIGNS[name](), draws=999, seed=0)
+    return {n: float(draws[n].median()) for n in LAWS[name]().priors()}
+
+
+@pytest.mark.parametrize("name", OF_LOSS)
 def test_a_law_recovers_the_numbers_its_runs_were_made_with(name):
     design = DESIGNS[name]()
-    truth = TRUTHS[name] | NOISE
+    truth = truth_of(name) | NOISE
     made = nstar.simulate(name, design, truth, seed=1)["L"].to_numpy()[0]
     found = fit(
         nstar.read_runs(design | {"L": made}), name, settings=QUICK, discrepancy="none"
