@@ -133,6 +133,13 @@ def test_every_unknown_of_every_law_and_noise_has_words():
     assert names - by_budget <= WORDS.keys()
 
 
+def test_a_name_means_the_same_in_every_law():
+    from nstar.laws import LAWS
+
+    for law in LAWS.values():
+        assert law().words.items() <= WORDS.items()
+
+
 def test_json_is_strict():
     document = {
         "a": math.nan,

@@ -4,11 +4,14 @@ from nstar.departures import bent_lines, discrepancy
 from nstar.laws import LAWS, priors
 from nstar.noises import likelihoods
 
-WORDS: dict[str, str] = {}
-for _room in (priors, likelihoods, bent_lines, discrepancy):
-    WORDS |= _room.WORDS
-for _law in LAWS.values():
-    WORDS |= _law().words
+_SOURCES = (
+    priors.WORDS,
+    *(law().words for law in LAWS.values()),
+    likelihoods.WORDS,
+    bent_lines.WORDS,
+    discrepancy.WORDS,
+)
+WORDS = {name: text for words in _SOURCES for name, text in words.items()}
 
 
 def describe_unknown(name: str) -> str:
