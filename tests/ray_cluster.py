@@ -10,17 +10,17 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 
-from nstar.batch.on_ray import OnRay
+from nstar.batch.engines import OnRay
 from nstar.batch.running import refit
 from nstar.cache import default_folder
 
 
 def workers():
-    """Processes that work a chunk out, by their titles."""
+    """Processes that fit a chunk, by their titles."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if (place / "cmdline").read_bytes().startswith(b"ray::_work"):
+            if (place / "cmdline").read_bytes().startswith(b"ray::_fit_on_node"):
                 found.append(int(place.name))
     return found
 

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 
-from nstar.batch import identity, running, work
+from nstar.batch import digests, fitting, running, timing
 from nstar.batch.engines import ORPHAN, Processes, interleaved
 from nstar.batch.manifest import Sampler, read
+from nstar.batch.manifest_errors import line_of
 from nstar.batch.plan import plan
 from nstar.batch.store import Store
 from nstar.batch.table import csv_text, undated
-from nstar.batch.toml_lines import line_of
 from nstar.fits.model import problem
 from nstar.fits.resampling import reweighted
 from nstar.fits.waiting import batch_options
@@ -267,7 +267,7 @@ def test_a_name_hangs_on_all_that_makes_a_fit(monkeypatch, folder):
     runs = plan(read(folder / "m.toml"))[0].runs
 
     def name(law="chinchilla", noise="normal", waves="none", priors=PriorSet(), seed=0):  # noqa: B008
-        return identity.of_model(law, noise, waves, priors, seed, runs)
+        return digests.of_model(law, noise, waves, priors, seed, runs)
 
     own = PriorSet(own={"alpha1": "Normal(0.5, 0.05)"})
     names = [
@@ -281,8 +281,8 @@ def test_a_name_hangs_on_all_that_makes_a_fit(monkeypatch, folder):
     ]
     assert len(set(names)) == len(names)
     samplers = [Sampler(), Sampler(draws=200), Sampler(precision="float32")]
-    assert len({identity.of_sampler(s) for s in samplers}) == 3
-    monkeypatch.setattr(identity, "MODEL", identity.MODEL + 1)
+    assert len({digests.of_sampler(s) for s in samplers}) == 3
+    monkeypatch.setattr(digests, "MODEL", digests.MODEL + 1)
     assert name() not in names
 
 
@@ -351,8 +351,8 @@ def test_weights_of_resamples_are_of_the_runs_that_the_law_takes(folder, monkeyp
         seen.update(p=p, weights=weights)
         raise ValueError
 
-    monkeypatch.setattr(work, "reweighted", seeing)
-    work.work(chunk, running.told_of(read(folder / "m.toml")))
+    monkeypatch.setattr(fitting, "reweighted", seeing)
+    fitting.fit_chunk(chunk, fitting.request_of(read(folder / "m.toml")))
     assert len(seen["p"].runs) == 30
     for i, sample in enumerate(chunk.samples):
         assert (
@@ -477,17 +477,17 @@ def test_a_full_disk_loses_nothing(folder, here, monkeypatch):
 
 
 def test_what_the_machine_could_not_finish_is_tried_again(folder, monkeypatch):
-    fitted = work._fitted
+    fitted = fitting._fit
 
     def short(chunk, told):
         if chunk.ladder == "t1":
             raise MemoryError
         return fitted(chunk, told)
 
-    monkeypatch.setattr(work, "_fitted", short)
+    monkeypatch.setattr(fitting, "_fit", short)
     made, _ = refit(folder)
     assert {row["method"] for row in made.failed} == {"lost"}
-    monkeypatch.setattr(work, "_fitted", fitted)
+    monkeypatch.setattr(fitting, "_fit", fitted)
     made, _ = refit(folder)
     assert (made.fitted, made.failed) == (22, [])
 
@@ -503,16 +503,16 @@ def test_a_table_out_of_reach_for_a_night_costs_no_fits(folder):
 
 
 def test_one_batch_at_a_time_in_a_folder(folder):
-    from nstar.batch.lock import held
+    from nstar.batch.store import locked
 
-    with held(folder / "out"), pytest.raises(ValueError, match="another batch"):
+    with locked(folder / "out"), pytest.raises(ValueError, match="another batch"):
         refit(folder)
 
 
 def test_a_log_file_has_few_lines():
-    pace = running.Pace(1000, every=False)
+    pace = timing.Pace(1000, every=False)
     assert sum(pace.due(i, 0.01 * i) for i in range(1, 1001)) == 10
-    assert all(running.Pace(3, every=True).due(i, 0.0) for i in (1, 2, 3))
+    assert all(timing.Pace(3, every=True).due(i, 0.0) for i in (1, 2, 3))
 
 
 # Other engines, and death

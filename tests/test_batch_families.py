@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 import nstar
+from nstar.batch.estimates import quantities
 from nstar.batch.manifest import read
 from nstar.batch.plan import plan
-from nstar.batch.quantities import quantities
 from nstar.batch.running import refit
 
 TRUTH = {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12, "sigma_accuracy": 0.01}

@@ -10,9 +10,8 @@ from lxml import html
 from matplotlib.figure import Figure
 
 from nstar.batch.page import MOST, forest, page
-from nstar.batch.quantities import varying
 from nstar.batch.summary import summary
-from nstar.batch.table import as_table
+from nstar.batch.table import as_table, varying
 from nstar.files.writing import json_text
 
 

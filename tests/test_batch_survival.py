@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 
-from nstar.batch import engines, store, work
+from nstar.batch import engines, fitting, store
 from nstar.batch.manifest import read
 from nstar.batch.plan import plan
 from nstar.fits.batches import OF_BUDGET
@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
     for i in range(2):
         write(tmp_path, f"t{i}", ladder(i))
     (tmp_path / "m.toml").write_text(MANIFEST)
-    monkeypatch.setattr(work, "_fitted", at_once)
+    monkeypatch.setattr(fitting, "_fit", at_once)
     return tmp_path
 
 
@@ -36,7 +36,9 @@ def at_once(chunk, told, shift=0.0):
     rng = np.random.default_rng(int(chunk.name[:8], 16))
     shape = len(chunk.samples), told.draws
     said = [Certificate("importance", 0.1, 900.0, passed=True)] * shape[0]
-    return work.Found(said, {"alpha1": shift + rng.normal(size=shape)}, [{}] * shape[0])
+    return fitting.Posteriors(
+        said, {"alpha1": shift + rng.normal(size=shape)}, [{}] * shape[0]
+    )
 
 
 def moved(chunk, told):
@@ -78,7 +80,7 @@ def interrupted(monkeypatch, after):
 def test_all_made_afresh_stays_so_for_who_resumes(folder, monkeypatch):
     refit(folder)
     before = means(folder / "out")
-    monkeypatch.setattr(work, "_fitted", moved)
+    monkeypatch.setattr(fitting, "_fit", moved)
     undo = interrupted(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
         refit(folder, fresh=True)
@@ -105,9 +107,9 @@ def test_what_was_lost_and_came_later_is_the_same_batch(folder, monkeypatch):
             raise MemoryError
         return at_once(chunk, told)
 
-    monkeypatch.setattr(work, "_fitted", full)
+    monkeypatch.setattr(fitting, "_fit", full)
     assert len(refit(folder)[0].failed) == 20
-    monkeypatch.setattr(work, "_fitted", at_once)
+    monkeypatch.setattr(fitting, "_fit", at_once)
     assert refit(folder)[0].failed == []
     previous = pq.read_table(folder / "out" / "previous.parquet")
     assert previous["alpha1_mean"].to_pylist() == list(first.values())
@@ -159,11 +161,11 @@ def test_a_set_of_priors_that_is_renamed_is_told_by_its_new_name(folder):
 def test_answers_of_budgets_and_runs_keep_their_labels(folder, monkeypatch):
     def answered(chunk, told):
         found = at_once(chunk, told)
-        values = found.values["alpha1"][..., None]
+        values = found.draws["alpha1"][..., None]
         own = {n: values for n in (*OF_BUDGET, "loss")}
-        return found._replace(values=found.values | own)
+        return found._replace(draws=found.draws | own)
 
-    monkeypatch.setattr(work, "_fitted", answered)
+    monkeypatch.setattr(fitting, "_fit", answered)
     refit(folder)
     with xr.open_datatree(folder / "out" / "draws.nc", engine="h5netcdf") as tree:
         dims = {n: v.dims for n, v in tree["posterior"].data_vars.items()}
@@ -180,7 +182,9 @@ def test_a_part_made_afresh_keeps_the_rest(folder):
     assert (made.fitted, made.table.num_rows, made.whole) == (22, 44, True)
 
 
-def test_what_is_no_longer_asked_for_goes_and_what_is_asked_for_again_comes(folder):
+def test_what_is_no_longer_batch_options_goes_and_what_is_batch_options_again_comes(
+    folder,
+):
     refit(folder)
     out = folder / "out"
     names = "draws.nc", "fits.csv", "index.html", "summary.json"
@@ -211,7 +215,7 @@ def test_a_damaged_table_of_the_batch_before_is_refused_and_forgotten_on_request
     folder, monkeypatch
 ):
     refit(folder)
-    monkeypatch.setattr(work, "_fitted", moved)
+    monkeypatch.setattr(fitting, "_fit", moved)
     refit(folder, fresh=True)
     cut(folder / "out" / "previous.parquet")
     with pytest.raises(ValueError, match=r"previous.parquet: .*--remake"):
@@ -251,11 +255,11 @@ def test_a_device_without_room_is_for_another_try_and_a_fault_of_ours_is_not(
     def fails(chunk, told):
         raise full if chunk.ladder == "t0" else wrong
 
-    monkeypatch.setattr(work, "_fitted", fails)
+    monkeypatch.setattr(fitting, "_fit", fails)
     made, _ = refit(folder)
     methods = {row["ladder"]: row["method"] for row in made.failed}
     assert methods == {"t0": "lost", "t1": "none"}
-    monkeypatch.setattr(work, "_fitted", at_once)
+    monkeypatch.setattr(fitting, "_fit", at_once)
     assert refit(folder)[0].fitted == 22
 
 
@@ -290,23 +294,23 @@ def test_a_chunk_in_hand_when_a_worker_dies_is_not_lost(folder, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("discrepancy", "kinds"), [("none", engines.HELD), ("waves", 2)]
+    ("discrepancy", "kinds"), [("none", engines.KINDS), ("waves", 2)]
 )
 def test_a_worker_holds_few_programs(folder, monkeypatch, discrepancy, kinds):
     """And fewer of laws that bend."""
     held = []
     monkeypatch.setattr(
-        engines.jax, "clear_caches", lambda: held.append(len(engines._held))
+        engines.jax, "clear_caches", lambda: held.append(len(engines._compiled))
     )
-    monkeypatch.setattr(engines, "_held", {})
-    monkeypatch.setattr(engines, "work", lambda *_: None)
+    monkeypatch.setattr(engines, "_compiled", {})
+    monkeypatch.setattr(engines, "fit_chunk", lambda *_: None)
     one = planned(folder)[0]
     laws = [
         one.choice._replace(law=f"law {i}", discrepancy=discrepancy)
         for i in range(2 * kinds + 1)
     ]
     for choice in [c for c in laws for _ in range(2)]:
-        engines.worked(replace(one, choice=choice), None)
+        engines.fit_next(replace(one, choice=choice), None)
     assert held == [kinds, kinds]
 
 
@@ -418,14 +422,14 @@ def test_ladders_of_long_numbers_are_told_apart(folder):
 
 
 def test_optima_at_an_end_of_the_search_are_counted():
-    told = work.Told(100, "float64", (1e22, 1e24), (), 0.9)
+    told = fitting.Request(100, "float64", (1e22, 1e24), (), 0.9)
     ratio = np.log([[20.0, 5.0], [20.0, 200.0], [20.0, 200.0], [20.0, 199.9]])
     values = {"log_N": np.zeros((4, 2)), "log_D": ratio}
-    assert work._at_edge(values, (5.0, 200.0), told) == {
+    assert fitting._at_edge(values, (5.0, 200.0), told) == {
         "on_edge[1e+22]": 0.0,
         "on_edge[1e+24]": 1.0,
     }
-    assert work._at_edge(values, (1.0, 200.0), told)["on_edge[1e+24]"] == 0.75
+    assert fitting._at_edge(values, (1.0, 200.0), told)["on_edge[1e+24]"] == 0.75
 
 
 def test_runs_of_no_budget_are_not_drawn_as_one(folder):
@@ -444,10 +448,12 @@ def test_runs_of_no_budget_are_not_drawn_as_one(folder):
 def test_the_command_says_what_to_look_at_first(folder, nstar, monkeypatch):
     def divergent(chunk, told):
         found = at_once(chunk, told)
-        said = [c._replace(method="nuts", divergences=2) for c in found.said]
-        return found._replace(said=said if chunk.ladder == "t1" else found.said)
+        said = [c._replace(method="nuts", divergences=2) for c in found.certificates]
+        return found._replace(
+            certificates=said if chunk.ladder == "t1" else found.certificates
+        )
 
-    monkeypatch.setattr(work, "_fitted", divergent)
+    monkeypatch.setattr(fitting, "_fit", divergent)
     how = folder / "m.toml", "--out", folder / "out", "--engine", "local"
     code, out, _ = nstar("refit", *how)
     assert code == 0

@@ -12,7 +12,7 @@ import xarray as xr
 
 import nstar as door
 from known import known
-from nstar.batch.look_first import look_first
+from nstar.batch.triage import look_first
 from nstar.inference import contenders
 from nstar.verdicts import Status
 

@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nstar.intervals import Interval
@@ -128,6 +128,12 @@ def beyond(decades: float | None) -> str:
     if decades is None:
         return "unknown"
     return f"{decades:.1f} decades" if decades > 0 else "no"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Name a few, and count the rest."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(shown, names[:most])) + more
 
 
 def percent(prob: float) -> str:

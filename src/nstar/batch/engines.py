@@ -1,4 +1,4 @@
-"""Where chunks are worked out: here, in processes of this machine, or on a Ray cluster.
+"""Where chunks are fitted: here, in processes of this machine, or on a Ray cluster.
 
 An engine takes chunks and yields what came of each, in whatever order they end.  What a
 chunk gives is decided by the chunk alone, so that engines differ in time only.
@@ -13,38 +13,44 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
 import jax
 
+from nstar.batch.fitting import FittedChunk, Request, fit_chunk
 from nstar.batch.plan import Chunk
-from nstar.batch.work import Part, Told, work
+from nstar.cache import use_cache
 from nstar.samplers import density
 
 ORPHAN = 86  # exit code of a worker whose first process is gone
 TRIES = 3  # of a chunk whose worker dies
-HELD = 8  # kinds of fits whose programs a worker holds, some 200 MB each
+NODE_TRIES = 5  # on a cluster, where a node may take several chunks with it
+QUEUED = 4  # chunks that wait for each core or device of a cluster
+KINDS = 8  # of fits whose programs a worker has in memory, some 200 MB each
 BENDING = 4  # kinds that one with a discrepancy stands for
-EACH = 5 << 29  # bytes of a worker: what one held at the end of public-ladders
+EACH = 5 << 29  # bytes of a worker: what one had at the end of public-ladders
 
 
 class Engine(Protocol):
-    """Something that works chunks out."""
+    """Something that fits chunks."""
 
-    def __call__(self, chunks: Sequence[Chunk], told: Told) -> Iterator[Part]:
+    def __call__(
+        self, chunks: Sequence[Chunk], request: Request
+    ) -> Iterator[FittedChunk]:
         """Yield what came of each chunk."""
         ...
 
 
-def local(chunks: Sequence[Chunk], told: Told) -> Iterator[Part]:
+def local(chunks: Sequence[Chunk], request: Request) -> Iterator[FittedChunk]:
     """One after another, in this process."""
     for chunk in chunks:
-        yield work(chunk, told)
+        yield fit_chunk(chunk, request)
 
 
 @dataclass(frozen=True)
@@ -58,94 +64,202 @@ class Processes:
     workers: int | None = None
     cache: Path | None = None  # of compiled programs, for all
 
-    def __call__(self, chunks: Sequence[Chunk], told: Told) -> Iterator[Part]:
-        """Work all chunks out; where a worker dies, those in hand are tried again alone."""
-        ahead = deque(interleaved(chunks, self.places))
-        while ahead:
-            for chunk in (yield from self._together(ahead, told)):
-                yield self._alone(chunk, told)
+    def __call__(
+        self, chunks: Sequence[Chunk], request: Request
+    ) -> Iterator[FittedChunk]:
+        """Fit all chunks; where a worker dies, those in its pool are tried again alone."""
+        waiting = deque(interleaved(chunks, self.places))
+        while waiting:
+            for chunk in (yield from self._together(waiting, request)):
+                yield self._alone(chunk, request)
 
     @property
     def places(self) -> int:
-        """Number of workers: as asked, one a device, or as cores and memory allow."""
+        """Number of workers: as given, one a device, or as cores and memory allow."""
         if self.workers or gpus():
             return self.workers or len(gpus())
-        return max(1, min(os.cpu_count() or 1, _memory() // EACH))
+        return max(1, min(os.cpu_count() or 1, _free_memory() // EACH))
 
     def _together(
-        self, ahead: deque[Chunk], told: Told
-    ) -> Generator[Part, None, list[Chunk]]:
-        """Work until nothing is ahead, or a worker's death ends the pool.
+        self, waiting: deque[Chunk], request: Request
+    ) -> Generator[FittedChunk, None, list[Chunk]]:
+        """Work until nothing is waiting, or a worker's death ends the pool.
 
         Returns:
-            The chunks that were in hand then.
+            The chunks that were in the pool then.
         """
-        waiting: dict[Future[Part], Chunk] = {}
-        pool = self._pool(min(self.places, len(ahead)))
+        running: dict[Future[FittedChunk], Chunk] = {}
+        pool = self._pool(min(self.places, len(waiting)))
         try:
-            while ahead or waiting:
-                while ahead and len(waiting) < 2 * self.places:
-                    future = pool.submit(worked, ahead[0], told)  # raises if one died
-                    waiting[future] = ahead.popleft()
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            while waiting or running:
+                while waiting and len(running) < 2 * self.places:
+                    future = pool.submit(fit_next, waiting[0], request)  # may raise
+                    running[future] = waiting.popleft()
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    part = future.result()
-                    waiting.pop(future)
-                    yield part
+                    fitted = future.result()
+                    running.pop(future)
+                    yield fitted
         except BrokenProcessPool:
-            return list(waiting.values())
+            return list(running.values())
         finally:  # also where the reader of this has seen enough
             pool.shutdown(cancel_futures=True)
         return []
 
-    def _alone(self, chunk: Chunk, told: Told) -> Part:
+    def _alone(self, chunk: Chunk, request: Request) -> FittedChunk:
         for _ in range(TRIES - 1):
             with self._pool(1) as pool, contextlib.suppress(BrokenProcessPool):
-                return pool.submit(worked, chunk, told).result()
-        return given_up(chunk, told, died(TRIES))
+                return pool.submit(fit_next, chunk, request).result()
+        return given_up(chunk, request, died(TRIES))
 
     def _pool(self, count: int) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
         queue, devices = context.SimpleQueue(), gpus()
         for i in range(count):
             queue.put(devices[i % len(devices)] if devices else None)
-        mine = os.getpid()
-        return ProcessPoolExecutor(count, context, _begin, (queue, self.cache, mine))
+        parameters = queue, self.cache, os.getpid()
+        return ProcessPoolExecutor(count, context, _begin, parameters)
 
 
-def worked(chunk: Chunk, told: Told) -> Part:
-    """Work a chunk out where others were before it, and hold no more programs than that.
+@dataclass(frozen=True)
+class OnRay:
+    """A cluster, and what of it a chunk takes."""
+
+    address: str | None = None  # of a running cluster; one of this machine unless given
+    gpus: float = 0.0  # of a chunk: 0.5 puts two on a device
+    cpus: float = 1.0
+    cache: Path | None = None
+
+    def __call__(
+        self, chunks: Sequence[Chunk], request: Request
+    ) -> Iterator[FittedChunk]:
+        """Fit all chunks, in whatever order they end.
+
+        Raises:
+            ValueError: Ray is not installed, or no cluster answers there.
+        """
+        ray = _ray()
+        started = not ray.is_initialized()
+        if started:
+            _join(ray, self.address)
+        try:
+            yield from self._run(ray, interleaved(chunks, self._places(ray)), request)
+        finally:
+            if started:
+                ray.shutdown()
+
+    def _places(self, ray: ModuleType) -> int:
+        """Chunks that the cluster takes at a time."""
+        resources = ray.cluster_resources()
+        rooms = [resources.get("CPU", 1) / self.cpus] if self.cpus else []
+        rooms += [resources.get("GPU", 0) / self.gpus] if self.gpus else []
+        if not rooms or min(rooms) < 1:
+            wanted = f"{self.cpus:g} CPU and {self.gpus:g} GPU"
+            msg = f"no room on the cluster for a chunk of {wanted}; it has {resources.get('CPU', 0):g} CPU and {resources.get('GPU', 0):g} GPU"
+            raise ValueError(msg)
+        return max(1, int(min(rooms)))
+
+    def _run(
+        self, ray: ModuleType, chunks: Sequence[Chunk], request: Request
+    ) -> Iterator[FittedChunk]:
+        remote = ray.remote(
+            num_cpus=self.cpus,
+            num_gpus=self.gpus,
+            max_retries=NODE_TRIES,
+            retry_exceptions=False,
+            max_calls=0,  # else a worker with a GPU ends with its task, programs and all
+        )(_fit_on_node)
+        share = self.gpus if 0 < self.gpus < 1 else None
+        waiting: dict[Hashable, Chunk] = {}
+        queue = iter(chunks)
+        most = QUEUED * self._places(ray)
+        while True:
+            while len(waiting) < most and (chunk := next(queue, None)):
+                waiting[remote.remote(chunk, request, self.cache, share)] = chunk
+            if not waiting:
+                return
+            done, _ = ray.wait(list(waiting), num_returns=1)
+            chunk = waiting.pop(done[0])
+            try:
+                yield ray.get(done[0])
+            except ray.exceptions.RayTaskError as error:  # of the node, not of a fit
+                yield given_up(
+                    chunk, request, f"on its node: {' '.join(str(error.cause).split())}"
+                )
+            except (ray.exceptions.RayError, OSError):
+                yield given_up(chunk, request, died(NODE_TRIES))
+
+
+def _fit_on_node(
+    chunk: Chunk, request: Request, cache: Path | None, share: float | None
+) -> FittedChunk:
+    """Fit a chunk on whatever worker Ray has chosen."""
+    if share:  # JAX takes three quarters of a card unless told otherwise
+        os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{0.8 * share:.2f}")
+    begin(cache)
+    return fit_next(chunk, request)
+
+
+def _ray() -> ModuleType:
+    try:
+        import ray
+    except ImportError as error:
+        msg = "the ray engine needs Ray: pip install 'nstar[ray]'"
+        raise ValueError(msg) from error
+    return ray
+
+
+def _join(ray: ModuleType, address: str | None) -> None:
+    """Join a cluster, or start one on this machine that asks nothing of the network.
+
+    Raises:
+        ValueError: no cluster answers there.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quiet = {"log_to_driver": False, "configure_logging": False}
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            ray.init(_node_ip_address="127.0.0.1", include_dashboard=False, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        msg = f"--address {address}: no Ray cluster answers ({' '.join(str(error).split())[:200]})"
+        raise ValueError(msg) from error
+
+
+_compiled: dict[tuple[str | int, ...], int] = {}  # kinds this process has programs of
+
+
+def fit_next(chunk: Chunk, request: Request) -> FittedChunk:
+    """Fit a chunk where others were before it, with few programs in memory.
 
     They are read back from the cache of compiled programs where they are needed again.
     """
     if chunk.runs is not None:
         kind = (*chunk.choice[:3], density.size(len(chunk.runs)))
-        own = 1 if chunk.choice.discrepancy == "none" else BENDING
-        if kind not in _held and sum(_held.values()) + own > HELD:
-            _let_go()
-        _held[kind] = own
-    return work(chunk, told)
+        weight = 1 if chunk.choice.discrepancy == "none" else BENDING
+        if kind not in _compiled and sum(_compiled.values()) + weight > KINDS:
+            _clear_programs()
+        _compiled[kind] = weight
+    return fit_chunk(chunk, request)
 
 
-_held: dict[tuple[str | int, ...], int] = {}  # kinds this process has programs of
-
-
-def _let_go() -> None:
+def _clear_programs() -> None:
     """Let go of compiled programs, and of the memory of compiling them.
 
-    That is half a worker's by then, in pieces that glibc holds on to unless it is told.
+    That is half a worker's by then, in pieces that glibc does not give back unasked.
     """
     jax.clear_caches()
-    _held.clear()
+    _compiled.clear()
     if sys.platform == "linux" and (
         trim := getattr(ctypes.CDLL(None), "malloc_trim", None)
     ):
         trim(0)
 
 
-def given_up(chunk: Chunk, told: Told, why: str) -> Part:
+def given_up(chunk: Chunk, request: Request, why: str) -> FittedChunk:
     """Say of a chunk why no worker could finish it."""
-    return work(replace(chunk, reason=why, lost=True), told)
+    return fit_chunk(replace(chunk, reason=why, lost=True), request)
 
 
 def died(times: int) -> str:
@@ -155,24 +269,29 @@ def died(times: int) -> str:
 
 def interleaved(chunks: Sequence[Chunk], lanes: int) -> list[Chunk]:
     """Deal out chunks so that workers begin far apart: neighbours share a program to compile."""
-    size = -(-len(chunks) // lanes) if chunks else 1
-    parts = [chunks[i : i + size] for i in range(0, len(chunks), size)]
-    return [part[i] for i in range(size) for part in parts if i < len(part)]
+    size = -(-len(chunks) // lanes)
+    starts = range(0, len(chunks), max(size, 1))
+    return [
+        chunks[start + i]
+        for i in range(size)
+        for start in starts
+        if start + i < len(chunks)
+    ]
 
 
 def gpus() -> list[str]:
     """Devices that this machine's processes may be given, one each."""
-    said = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if said is not None:
-        return [d for d in said.split(",") if d.strip() not in ("", "-1")]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [d for d in visible.split(",") if d.strip() not in ("", "-1")]
     return [f"{i}" for i, _ in enumerate(sorted(Path("/dev").glob("nvidia[0-9]*")))]
 
 
-def _memory() -> int:
+def _free_memory() -> int:
     """Bytes that are free."""
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not told on every system
+    except (AttributeError, ValueError, OSError):  # not on every system
         return EACH
 
 
@@ -197,8 +316,6 @@ def _watch(parent: int) -> None:
 def begin(cache: Path | None) -> None:
     """Begin a worker on any machine."""
     if cache is not None:
-        from nstar.cache import use_cache
-
         try:
             use_cache(cache)
         except OSError as error:

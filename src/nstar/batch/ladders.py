@@ -1,6 +1,7 @@
 """The ladders that a manifest names, each read or said to have failed."""
 
 import glob
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,41 +27,41 @@ def ladders(manifest: Manifest) -> list[Ladder]:
     Raises:
         ValueError: two ladders have one name.
     """
-    found: dict[str, Ladder] = {}
+    by_name: dict[str, Ladder] = {}
     for i, entry in enumerate(manifest.data):
         for name, source in _sources(entry, manifest.folder):
             for ladder in _read(entry, name, source):
-                if ladder.name in found:
+                if ladder.name in by_name:
                     at = f"{manifest.at[i]}: " if manifest.at else ""
                     msg = f"{at}data: two ladders are named {ladder.name!r}, the second of {source}; give this entry a name = of its own"
                     raise ValueError(msg)
-                found[ladder.name] = ladder
-    return list(found.values())
+                by_name[ladder.name] = ladder
+    return list(by_name.values())
 
 
 def _sources(entry: Data, folder: Path) -> list[tuple[str, str]]:
     """Names and places of an entry's tables, those of a glob in order of their names."""
     if entry.source in datasets.names():
         return [(entry.name or entry.source, entry.source)]
-    place = str(folder / entry.source)
+    place = folder / entry.source
     if not glob.has_magic(entry.source):
-        return [(entry.name or Path(place).stem, place)]
-    files = sorted(glob.glob(place, recursive=True))
+        return [(entry.ladder, str(place))]
+    files = sorted(glob.glob(str(place), recursive=True))
     if not files:
-        return [(entry.name or entry.source, place)]
-    stem = f"{entry.name} " if entry.name else ""
-    parts = Path(place).parts
-    first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
-    top = Path(*parts[:first])  # a/runs.csv and b/runs.csv are a/runs and b/runs
+        return [(entry.name or entry.source, str(place))]
+    magic = next(i for i, part in enumerate(place.parts) if glob.has_magic(part))
+    top = Path(*place.parts[:magic])  # a/runs.csv and b/runs.csv are a/runs and b/runs
     names = [Path(file).relative_to(top) for file in files]
     bare = [str(name.with_suffix("")) for name in names]
-    told = [
-        b if bare.count(b) == 1 else str(n) for b, n in zip(bare, names, strict=True)
+    prefix = f"{entry.name} " if entry.name else ""
+    return [
+        (f"{prefix}{stem if bare.count(stem) == 1 else name}", file)
+        for stem, name, file in zip(bare, names, files, strict=True)
     ]
-    return [(f"{stem}{name}", file) for name, file in zip(told, files, strict=True)]
 
 
-def _read(entry: Data, name: str, source: str) -> list[Ladder]:
+def _read(entry: Data, name: str, source: str) -> Iterator[Ladder]:
+    """Read a table: one ladder, or one for each value of a column."""
     try:
         runs = read_runs(
             source,
@@ -70,26 +71,27 @@ def _read(entry: Data, name: str, source: str) -> list[Ladder]:
             params_counted=entry.params_counted,
         )
     except (ValueError, OSError) as error:
-        return [Ladder(name, None, " ".join(str(error).split()))]
-    if entry.by is None:
-        return [Ladder(name, runs)]
-    by = next((n for n, header in runs.named.items() if header == entry.by), entry.by)
+        yield Ladder(name, None, " ".join(str(error).split()))
+        return
+    headers = {header: n for n, header in runs.named.items()}
+    by = headers.get(entry.by, entry.by) if entry.by else None
+    if by is None:
+        yield Ladder(name, runs)
+        return
     if by not in runs:
         why = f"{source}: no column {entry.by!r} to part it by; there are {', '.join(runs.columns)}"
-        return [Ladder(name, None, why)]
-    whose = np.array([_word(v) for v in runs[by].tolist()])
-    if len(set(whose)) == 1 and whose[0]:
-        return [Ladder(name, runs)]
-    parts = [
-        Ladder(f"{name} {v}", runs.take(whose == v)) for v in dict.fromkeys(whose) if v
-    ]
-    if "" in whose:
-        why = f"{source}: {entry.by!r} is blank in {np.sum(whose == '')} of {len(runs)} rows, which are of no ladder"
-        parts.append(Ladder(f"{name} without {entry.by}", None, why))
-    return parts
+        yield Ladder(name, None, why)
+        return
+    values = np.array([_word(v) for v in runs[by].tolist()])
+    several = len(set(values)) > 1
+    for value in filter(None, dict.fromkeys(values)):
+        yield Ladder(f"{name} {value}" if several else name, runs.take(values == value))
+    if blank := np.sum(values == ""):
+        why = f"{source}: {entry.by!r} is blank in {blank} of {len(runs)} rows, which are of no ladder"
+        yield Ladder(f"{name} without {entry.by}", None, why)
 
 
-def _word(value: object) -> str:
+def _word(value: str | float) -> str:
     """Name a value of a column; nothing where it is blank."""
     if isinstance(value, float):
         return "" if value != value else repr(value)

@@ -1,34 +1,86 @@
 """What is to be fitted, as a TOML file says it: checked whole before anything runs."""
 
-import difflib
 import tomllib
-from collections.abc import Sequence
 from glob import has_magic
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    ValidationError,
+    model_validator,
+)
 
-from nstar.batch.toml_lines import line_of
+from nstar.batch.manifest_errors import describe, error_at, line_of, unknown_key
 from nstar.departures.bending import amplitudes
 from nstar.departures.discrepancy import DISCREPANCIES
 from nstar.files.data_files import shipped
 from nstar.fits.model import named, unknowns
+from nstar.noises.likelihoods import NOISES
 from nstar.priors.sets import SETS, PriorSet
 from nstar.priors.stated import parse
+from nstar.types import Law, Noise
 
-type Place = Sequence[str | int]
+USUAL = "usual"  # the noise that a law has unless another is named
+KINDS = ("bootstrap", "leave_out", "hold_out")
 
 
-class Part(BaseModel):
+def distinct[T](values: list[T]) -> list[T]:
+    """Refuse a list that has a value twice."""
+    if len(set(values)) < len(values):
+        msg = f"{next(v for v in values if values.count(v) > 1)!r} comes twice"
+        raise ValueError(msg)
+    return values
+
+
+def known_discrepancy(name: str) -> str:
+    """Refuse a discrepancy that there is not."""
+    if name not in DISCREPANCIES:
+        msg = f"no discrepancy {name!r}; there are {', '.join(DISCREPANCIES)}"
+        raise ValueError(msg)
+    return name
+
+
+def new_set(name: str) -> str:
+    """Refuse the name of one of nstar's own sets of priors."""
+    if name in SETS:
+        msg = "is the name of nstar's own set; choose another"
+        raise ValueError(msg)
+    return name
+
+
+NotOfTheFile = Field(
+    exclude=True, description="sources are looked for beside the manifest"
+)
+AtLeastOne = Field(min_length=1)
+Names = Annotated[list[str], AtLeastOne, AfterValidator(distinct)]
+Discrepancy = Annotated[str, AfterValidator(known_discrepancy)]
+
+
+class Table(BaseModel):
     """A table of the manifest: other keys than its own are refused."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_known[T](cls, values: T) -> T:
+        if isinstance(values, dict):
+            keys = [n for n, field in cls.model_fields.items() if not field.exclude]
+            if strange := [key for key in values if key not in keys]:
+                hidden = cls.model_fields.get(strange[0])
+                hint = hidden.description if hidden else None
+                raise unknown_key(strange[0], keys, hint)
+        return values
 
-class Data(Part):
+
+class Data(Table):
     """Runs: a data set, a table, or a glob of tables, beside the manifest."""
 
     source: str
@@ -39,70 +91,135 @@ class Data(Part):
     flop_per_param_token: PositiveFloat = 6.0
     params_counted: Literal["total", "non-embedding", "active", "unknown"] | None = None
 
+    @property
+    def ladder(self) -> str:
+        """Name of the ladder, where the entry is one."""
+        return self.name or Path(self.source).stem
 
-class Grid(Part):
+
+class Grid(Table):
     """Choices, each with each."""
 
-    laws: Annotated[list[str], Field(min_length=1)] = ["coupled"]
-    noises: Annotated[list[str], Field(min_length=1)] = ["usual"]
-    discrepancies: Annotated[list[str], Field(min_length=1)] = ["none"]
-    priors: Annotated[list[str], Field(min_length=1)] = ["weak"]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    laws: Names = ["coupled"]
+    noises: Names = [USUAL]
+    discrepancies: Annotated[
+        list[Discrepancy], AtLeastOne, AfterValidator(distinct)
+    ] = ["none"]
+    priors: Names = ["weak"]
+    seeds: Annotated[
+        list[Annotated[int, Field(ge=0)]], AtLeastOne, AfterValidator(distinct)
+    ] = [0]
     pooled: bool = False  # one more fit of each choice, of all ladders together
 
+    @model_validator(mode="after")
+    def _noises_suit_laws(self) -> Self:
+        self.models()
+        return self
 
-class Priors(Part):
+    def models(self) -> dict[tuple[str, str], tuple[Law, Noise]]:
+        """Each law with each noise, by their names; a law's usual noise by its own.
+
+        Raises:
+            ValidationError: there is no such law or noise, or they do not go together.
+        """
+        pairs = {}
+        for name in self.laws:
+            for kind in self.noises:
+                try:
+                    law, noise = named(name, None if kind == USUAL else kind)
+                except ValueError as error:
+                    key = "laws" if "no law" in str(error) else "noises"
+                    raise error_at([key], f"grid: {error}") from None
+                names = (n for n, v in NOISES.items() if kind == USUAL and v == noise)
+                pairs[name, next(names, kind)] = law, noise
+        return pairs
+
+
+class Priors(Table):
     """A set of priors of one's own, by the name of its table."""
 
     set: str = "weak"
     without: list[str] = []
     own: dict[str, str] = {}
 
+    @model_validator(mode="after")
+    def _priors_are_known(self) -> Self:
+        self.prior_set()
+        for prior in self.own.values():
+            parse(prior)
+        return self
 
-class Bootstrap(Part):
+    def prior_set(self) -> PriorSet:
+        """Build the set.
+
+        Raises:
+            ValueError: there is no set or source of that name.
+        """
+        return PriorSet(self.set, self.own, tuple(self.without))
+
+
+class Bootstrap(Table):
     """Runs, or the values of a column with all their runs, drawn with replacement."""
 
     kind: Literal["bootstrap"]
     count: Annotated[int, Field(ge=1, le=100_000)] = 200
     by: str = "run"
 
+    @property
+    def label(self) -> str:
+        """What it is called in a table."""
+        return f"bootstrap by {self.by}"
 
-class LeaveOut(Part):
+
+class LeaveOut(Table):
     """The runs without those of each value of a column in turn."""
 
     kind: Literal["leave_out"]
     by: str = "budget"
 
+    @property
+    def label(self) -> str:
+        """What it is called in a table."""
+        return f"leave out {self.by}"
 
-class HoldOut(Part):
+
+class HoldOut(Table):
     """The runs without the largest, which are then predicted and scored."""
 
     kind: Literal["hold_out"]
-    decades: Annotated[list[PositiveFloat], Field(min_length=1)] = [1.0]
+    decades: Annotated[list[PositiveFloat], AtLeastOne] = [1.0]
+
+    @property
+    def label(self) -> str:
+        """What it is called in a table."""
+        return "hold out"
 
 
-class Run(Part):
-    """A run whose loss is told."""
+Resampling = Annotated[Bootstrap | LeaveOut | HoldOut, Field(discriminator="kind")]
+
+
+class Run(Table):
+    """A run whose loss is predicted."""
 
     N: PositiveFloat
     D: PositiveFloat
 
 
-class Targets(Part):
+class Targets(Table):
     """What is predicted of each fit: N*, D* and L* of budgets, the loss of runs."""
 
     budgets: list[PositiveFloat] = []
     runs: list[Run] = []
 
 
-class Sampler(Part):
+class Sampler(Table):
     """How much is drawn, and how finely."""
 
     draws: Annotated[int, Field(ge=50, le=100_000)] = 400
     precision: Literal["float64", "float32"] = "float64"
 
 
-class Outputs(Part):
+class Outputs(Table):
     """What is written, and the probability of its intervals."""
 
     prob: Annotated[float, Field(gt=0, lt=1)] = 0.9
@@ -111,29 +228,59 @@ class Outputs(Part):
     page: bool = True
 
 
-class Manifest(Part):
+class Manifest(Table):
     """All that decides a batch."""
 
     name: str = "batch"
-    data: Annotated[list[Data], Field(min_length=1)]
+    data: Annotated[list[Data], AtLeastOne]
     grid: Grid = Grid()
-    priors: dict[str, Priors] = {}
-    resample: list[
-        Annotated[Bootstrap | LeaveOut | HoldOut, Field(discriminator="kind")]
-    ] = []
+    priors: dict[Annotated[str, AfterValidator(new_set)], Priors] = {}
+    resample: list[Resampling] = []
     targets: Targets = Targets()
     sampler: Sampler = Sampler()
     outputs: Outputs = Outputs()
     # Not of the file: where sources are looked for, and where each entry of data stands.
-    folder: Annotated[Path, Field(exclude=True, strict=False)] = Path()
-    at: Annotated[tuple[str, ...], Field(exclude=True)] = ()
+    folder: Annotated[Path, NotOfTheFile] = Path()
+    at: Annotated[tuple[str, ...], NotOfTheFile] = ()
 
     def prior_set(self, name: str) -> PriorSet:
         """Find a set of priors: one of the manifest's, or nstar's."""
-        if name not in self.priors:
-            return PriorSet(name)
-        own = self.priors[name]
-        return PriorSet(own.set, own.own, tuple(own.without))
+        return self.priors[name].prior_set() if name in self.priors else PriorSet(name)
+
+    @model_validator(mode="after")
+    def _ladders_have_names_of_their_own(self) -> Self:
+        single = [e.ladder for e in self.data if not e.by and not has_magic(e.source)]
+        if twice := next((n for n in single if single.count(n) > 1), None):
+            last = max(i for i, e in enumerate(self.data) if e.ladder == twice)
+            msg = f"data: two ladders are named {twice!r}; give one of them a name = of its own"
+            raise error_at(["data", last], msg)
+        return self
+
+    @model_validator(mode="after")
+    def _priors_are_of_the_grid(self) -> Self:
+        sets = [*SETS, *self.priors]
+        if strange := [name for name in self.grid.priors if name not in sets]:
+            msg = f"grid.priors: no set {strange[0]!r}; there are {', '.join(sets)}"
+            raise error_at(["grid", "priors"], msg)
+        known = set[str]()
+        for law, noise in self.grid.models().values():
+            known |= {*unknowns(law, noise)} | amplitudes(law)
+        for name, table in self.priors.items():
+            if unknown := [n for n in table.own if n not in known]:
+                msg = f"priors.{name}.own: {unknown[0]!r} is no unknown of these laws; there are {', '.join(sorted(known))}"
+                raise error_at(["priors", name, "own"], msg)
+        return self
+
+    @model_validator(mode="after")
+    def _bootstraps_are_of_exact_laws(self) -> Self:
+        bends = set(self.grid.discrepancies) != {"none"}
+        if bends and any(r.kind == "bootstrap" for r in self.resample):
+            msg = (
+                "grid.discrepancies: a bootstrap is of a law whose form is exact; waves have a "
+                "posterior at the runs themselves. Leave the bootstrap out, or the waves"
+            )
+            raise error_at(["grid", "discrepancies"], msg)
+        return self
 
 
 def read(source: str | Path) -> Manifest:
@@ -143,160 +290,35 @@ def read(source: str | Path) -> Manifest:
         FileNotFoundError: there is no such file.
         ValueError: it is no manifest; the message names the line.
     """
-    path = Path(source)
-    if not path.is_file():
-        folder = shipped("manifests/public-ladders.toml").parent
-        ours = {f.stem: f for f in sorted(folder.glob("*.toml"))}
-        if path.name.removesuffix(".toml") not in ours or path.parent != Path():
-            msg = f"{source}: no such file, and no manifest that nstar ships; those are {', '.join(ours)}"
-            raise FileNotFoundError(msg)
-        path = ours[path.name.removesuffix(".toml")]
+    path = _find(source)
     try:
         text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
+        manifest = Manifest.model_validate(tomllib.loads(text))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         msg = f"{path}, line {line}: expected a TOML file in UTF-8 ({error})"
         raise ValueError(msg) from None
     except tomllib.TOMLDecodeError as error:
-        said = str(error).replace(
-            "at end of document", f"at end of document, line {text.count(chr(10)) + 1}"
-        )
-        msg = f"{path}: not TOML: {said}"
+        end = f"at end of document, line {text.count(chr(10)) + 1}"
+        msg = f"{path}: not TOML: {str(error).replace('at end of document', end)}"
         raise ValueError(msg) from None
-
-    def refuse(place: Place, why: str) -> ValueError:
-        return ValueError(f"{path}, line {line_of(text, place)}: {why}")
-
-    for own in sorted(set(document) & OURS):
-        raise refuse(
-            [own], f"{own}: unknown key; sources are looked for beside the manifest"
-        )
-    entries = document.get("data")
-    count = len(entries) if isinstance(entries, list) else 0
-    at = tuple(f"{path}, line {line_of(text, ['data', i])}" for i in range(count))
-    try:
-        manifest = Manifest(**document, folder=path.parent.absolute(), at=at)
     except ValidationError as errors:
-        error = errors.errors()[0]
-        place = [p for p in error["loc"] if p not in KINDS]
-        raise refuse(place, _words(error, place)) from None
-    except TypeError as error:
-        raise refuse([], str(error)) from None
-    if found := fault(manifest):
-        raise refuse(*found)
-    return manifest
+        msg = f"{path}, {describe(text, errors, KINDS)}"
+        raise ValueError(msg) from None
+    entries = range(len(manifest.data))
+    at = tuple(f"{path}, line {line_of(text, ['data', i])}" for i in entries)
+    return manifest.model_copy(update={"folder": path.parent.absolute(), "at": at})
 
 
-OURS = {"folder", "at"}  # fields that no file may set
-KINDS = {"bootstrap": Bootstrap, "leave_out": LeaveOut, "hold_out": HoldOut}
-TABLES = {
-    "data": Data,
-    "grid": Grid,
-    "priors": Priors,
-    "targets": Targets,
-    "sampler": Sampler,
-    "outputs": Outputs,
-    "runs": Run,
-}
-
-
-def _words(error: Any, place: Place) -> str:
-    """Say what is wrong in the manifest's own words."""
-    said = ".".join(str(p) for p in place if not isinstance(p, int)) or "manifest"
-    if error["type"] == "extra_forbidden":
-        tables = [TABLES[p] for p in place[:-1] if p in TABLES]
-        kinds = [KINDS[p] for p in error["loc"] if p in KINDS]
-        fields = list((tables or kinds or [Manifest])[-1].model_fields)
-        fields = [f for f in fields if f not in OURS]
-        near = difflib.get_close_matches(str(place[-1]), fields, n=1, cutoff=0.5)
-        hint = (
-            f"did you mean {near[0]!r}?" if near else f"there are {', '.join(fields)}"
-        )
-        return f"{said}: unknown key; {hint}"
-    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return f"{said}: kind is one of {', '.join(map(repr, KINDS))}"
-    if error["type"] == "missing":
-        return f"{said}: is missing"
-    got = error["input"]
-    shown = f", got {got!r}" if not isinstance(got, dict) else ""
-    return f"{said}: {error['msg'][:1].lower()}{error['msg'][1:]}{shown}"
-
-
-def fault(manifest: Manifest) -> tuple[Place, str] | None:
-    """Find the first thing that no table can tell of itself: where, and what."""
-    grid = manifest.grid
-    for name, own in manifest.priors.items():
-        if name in SETS:
-            return [
-                "priors",
-                name,
-            ], f"priors.{name}: is the name of nstar's own set; choose another"
-        try:
-            manifest.prior_set(name)
-            for prior in own.own.values():
-                parse(prior)
-        except ValueError as error:
-            return ["priors", name], f"priors.{name}: {error}"
-    single = [
-        e.name or Path(e.source).stem
-        for e in manifest.data
-        if not e.by and not has_magic(e.source)
-    ]
-    if twice := next((n for n in single if single.count(n) > 1), None):
-        last = max(
-            i
-            for i, e in enumerate(manifest.data)
-            if (e.name or Path(e.source).stem) == twice
-        )
-        return (
-            ["data", last],
-            f"data: two ladders are named {twice!r}; give one of them a name = of its own",
-        )
-    for name in grid.priors:
-        if name not in SETS and name not in manifest.priors:
-            return (
-                ["grid", "priors"],
-                f"grid.priors: no set {name!r}; there are {', '.join([*SETS, *manifest.priors])}",
-            )
-    for name in grid.discrepancies:
-        if name not in DISCREPANCIES:
-            return (
-                ["grid", "discrepancies"],
-                f"grid.discrepancies: no discrepancy {name!r}; there are {', '.join(DISCREPANCIES)}",
-            )
-    if any(r.kind == "bootstrap" for r in manifest.resample) and set(
-        grid.discrepancies
-    ) != {"none"}:
-        return ["grid", "discrepancies"], (
-            "grid.discrepancies: a bootstrap is of a law whose form is exact; waves have a "
-            "posterior at the runs themselves. Leave the bootstrap out, or the waves"
-        )
-    return _choices(manifest)
-
-
-def _choices(manifest: Manifest) -> tuple[Place, str] | None:
-    """Find the first law, noise or prior that does not go with another."""
-    grid, known = manifest.grid, set()
-    for name in grid.laws:
-        for noise in grid.noises:
-            try:
-                law, scatter = named(name, None if noise == "usual" else noise)
-            except ValueError as error:
-                return [
-                    "grid",
-                    "laws" if "no law" in str(error) else "noises",
-                ], f"grid: {error}"
-            known |= {*unknowns(law, scatter)} | amplitudes(law)
-    for name, own in manifest.priors.items():
-        if strange := [n for n in own.own if n not in known]:
-            return (
-                ["priors", name, "own"],
-                f"priors.{name}.own: {strange[0]!r} is no unknown of these laws; there are {', '.join(sorted(known))}",
-            )
-    for kind in ("laws", "noises", "discrepancies", "priors", "seeds"):
-        values = getattr(grid, kind)
-        if len(set(values)) < len(values):
-            twice = next(v for v in values if values.count(v) > 1)
-            return ["grid", kind], f"grid.{kind}: {twice!r} comes twice"
-    return None
+def _find(source: str | Path) -> Path:
+    """Find the file of a manifest, which may be one that nstar ships."""
+    path = Path(source)
+    if path.is_file():
+        return path
+    folder = shipped("manifests/public-ladders.toml").parent
+    ours = {f.stem: f for f in sorted(folder.glob("*.toml"))}
+    name = path.name.removesuffix(".toml")
+    if name not in ours or path.parent != Path():
+        msg = f"{source}: no such file, and no manifest that nstar ships; those are {', '.join(ours)}"
+        raise FileNotFoundError(msg)
+    return ours[name]

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nstar.batch import identity
+from nstar.batch import digests
 from nstar.batch.ladders import Ladder, ladders
-from nstar.batch.manifest import Manifest
+from nstar.batch.manifest import Bootstrap, HoldOut, LeaveOut, Manifest
+from nstar.batch.table import POOLED, WHOLE
 from nstar.departures.bending import amplitudes
 from nstar.fits.model import named, unknowns
 from nstar.fits.resampling import counts_of_runs
-from nstar.noises.likelihoods import NOISES
 from nstar.priors.sets import PriorSet
 from nstar.runs.observations import Observations
 from nstar.runs.splits import split
@@ -20,7 +20,8 @@ from nstar.types import Reads, Sharing
 from nstar.validation.backtest import usual_along
 
 CHUNK = 64  # fits of a chunk: what a program on a CPU takes at a time
-POOLED = "pooled"  # the resampling of one fit of all ladders
+
+type RequestDigests = tuple[str, str]  # of the sampler, and of the targets
 
 
 class Choice(NamedTuple):
@@ -33,14 +34,31 @@ class Choice(NamedTuple):
     seed: int
     prior_set: PriorSet  # what the set says of this choice's own unknowns
 
+    @property
+    def words(self) -> tuple[str | int, ...]:
+        """What a manifest calls it."""
+        return self.law, self.noise, self.discrepancy, self.priors, self.seed
+
+    def digest(self, runs: Observations) -> str:
+        """Digest the model of these runs."""
+        model = self.law, self.noise, self.discrepancy
+        return digests.of_model(*model, self.prior_set, self.seed, runs)
+
 
 class Sample(NamedTuple):
     """The runs that a fit learns from, of its ladder's."""
 
-    resample: str = "none"  # none, bootstrap by run, leave out budget, hold out, pooled
+    resample: str = WHOLE  # none, bootstrap by run, leave out budget, hold out, pooled
     label: str = ""  # 17, 6e+18, 1 decade
     weight: np.ndarray | None = None  # times that each run counts, (run,)
     keep: np.ndarray | None = None  # runs that are learned from, (run,)
+
+
+class Group(NamedTuple):
+    """Samples of one resampling, or the reason why there are none."""
+
+    samples: list[Sample]
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,19 +83,27 @@ class Chunk:
     def title(self) -> str:
         """What is run, in a line."""
         c, first, last = self.choice, self.samples[0], self.samples[-1]
-        what = [self.ladder, c.law, c.noise]
-        what += [c.discrepancy] if c.discrepancy != "none" else []
-        what += [c.priors] if c.priors != "weak" else []
-        what += [f"seed {c.seed}"] if c.seed else []
-        if first.resample != "none":
+        words = [self.ladder, c.law, c.noise]
+        words += [c.discrepancy] if c.discrepancy != "none" else []
+        words += [c.priors] if c.priors != "weak" else []
+        words += [f"seed {c.seed}"] if c.seed else []
+        if first.resample != WHOLE:
             span = first.label if first is last else f"{first.label} to {last.label}"
-            what.append(f"{first.resample} {span}".strip())
-        return " · ".join(what)
+            words.append(f"{first.resample} {span}".strip())
+        return " · ".join(words)
+
+    def runs_of(self, sample: Sample) -> Observations | None:
+        """Runs that a fit learns from; a bootstrap's are all, each as often as is drawn."""
+        if self.runs is None:
+            return None
+        if sample.resample == POOLED:
+            return self.runs.take(self.runs["ladder"] == sample.label)
+        return self.runs if sample.keep is None else self.runs.take(sample.keep)
 
 
 def labels(ladder: str, choice: Choice, samples: Sequence[Sample]) -> tuple[str, ...]:
     """Name fits as a person does."""
-    head = "/".join([ladder, *map(str, choice[:5])])
+    head = "/".join([ladder, *map(str, choice.words)])
     return tuple(
         f"{head}/{s.resample}{'/' if s.label else ''}{s.label}" for s in samples
     )
@@ -89,154 +115,136 @@ def plan(manifest: Manifest) -> list[Chunk]:
     Raises:
         ValueError: two ladders have one name.
     """
-    found = ladders(manifest)
-    choices = list(_choices(manifest))
-    asked = _asked(manifest)
-    chunks: list[Chunk] = []
-    for ladder in found:
-        if ladder.runs is None:
-            whole = Sample()
-            chunks += [
-                Chunk(
-                    identity.of([ladder.name, *c[:5], ladder.reason]),
-                    ladder.name,
-                    c,
-                    (whole,),
-                    ("",),
-                    None,
-                    ladder.reason,
-                )
-                for c in choices
-            ]
-            continue
-        data, groups = (
-            identity.of_runs(ladder.runs),
-            list(_samples(ladder.runs, manifest)),
-        )
-        told = [
-            [
-                identity.of_array(s.weight)
-                + identity.of_array(s.keep)
-                + (why and why + s.label)
-                for s in g
-            ]
-            for g, why in groups
-        ]
-        for choice in choices:
-            model = identity.of_model(
-                *choice[:3], choice.prior_set, choice.seed, ladder.runs
-            )
-            for (samples, reason), own in zip(groups, told, strict=True):
-                fits = [identity.of([model, data, s, asked[0]]) for s in own]
-                for i in range(0, len(samples), CHUNK):
-                    cut, some = (
-                        tuple(samples[i : i + CHUNK]),
-                        tuple(fits[i : i + CHUNK]),
-                    )
-                    name = identity.of([labels(ladder.name, choice, cut), some, asked])
-                    chunks.append(
-                        Chunk(name, ladder.name, choice, cut, some, ladder.runs, reason)
-                    )
+    sources, choices = ladders(manifest), list(_choices(manifest))
+    targets = manifest.targets.model_dump() | {"prob": manifest.outputs.prob}
+    request = digests.of_sampler(manifest.sampler), digests.of(targets)
+    chunks = [
+        chunk
+        for ladder in sources
+        for chunk in _of_ladder(ladder, choices, manifest, request)
+    ]
     if manifest.grid.pooled:
-        chunks += [c for choice in choices for c in _pooled(found, choice, asked)]
+        chunks += [c for choice in choices for c in _pooled(sources, choice, request)]
     return chunks
 
 
-def _asked(manifest: Manifest) -> tuple[str, str]:
-    """Hash how is sampled, and what is told of the draws."""
-    told = manifest.targets.model_dump() | {"prob": manifest.outputs.prob}
-    return identity.of_sampler(manifest.sampler), identity.of(told)
+def _of_ladder(
+    ladder: Ladder,
+    choices: Sequence[Choice],
+    manifest: Manifest,
+    request: RequestDigests,
+) -> Iterator[Chunk]:
+    """Each choice's fits of a ladder, cut into chunks."""
+    name, runs, reason = ladder
+    if runs is None:
+        for choice in choices:
+            digest = digests.of([name, *choice.words, reason])
+            yield _refused(digest, name, choice, [Sample()], reason)
+        return
+    data, groups = digests.of_runs(runs), list(_groups(runs, manifest))
+    marks = [[_mark(s, group.reason) for s in group.samples] for group in groups]
+    for choice in choices:
+        model = choice.digest(runs)
+        for (samples, reason), of_samples in zip(groups, marks, strict=True):
+            fits = [digests.of([model, data, mark, request[0]]) for mark in of_samples]
+            for i in range(0, len(samples), CHUNK):
+                cut = slice(i, i + CHUNK)
+                yield _chunk(
+                    name, choice, samples[cut], fits[cut], runs, request, reason
+                )
+
+
+def _mark(sample: Sample, reason: str) -> str:
+    """Digest which runs are learned from."""
+    of_runs = digests.of_array(sample.weight) + digests.of_array(sample.keep)
+    return of_runs + (reason and reason + sample.label)
+
+
+def _chunk(
+    ladder: str,
+    choice: Choice,
+    samples: Sequence[Sample],
+    fits: Sequence[str],
+    runs: Observations,
+    request: RequestDigests,
+    reason: str = "",
+) -> Chunk:
+    names = labels(ladder, choice, samples)
+    digest = digests.of([names, fits, request])
+    return Chunk(digest, ladder, choice, tuple(samples), tuple(fits), runs, reason)
+
+
+def _refused(
+    digest: str, ladder: str, choice: Choice, samples: Sequence[Sample], reason: str
+) -> Chunk:
+    """Fits of runs that are not there."""
+    fits = ("",) * len(samples)
+    return Chunk(digest, ladder, choice, tuple(samples), fits, None, reason)
 
 
 def _choices(manifest: Manifest) -> Iterator[Choice]:
     grid = manifest.grid
-    for law in grid.laws:
-        for noise in dict.fromkeys(_noise(law, n) for n in grid.noises):
-            for discrepancy in grid.discrepancies:
-                for priors in grid.priors:
-                    own = manifest.prior_set(priors).only(
-                        _known(law, noise, discrepancy)
-                    )
-                    for seed in grid.seeds:
-                        yield Choice(law, noise, discrepancy, priors, seed, own)
+    for names, (law, noise) in grid.models().items():
+        for discrepancy in grid.discrepancies:
+            bends = set() if discrepancy == "none" else amplitudes(law)
+            known = {*unknowns(law, noise)} | bends  # a set may speak of others too
+            for priors in grid.priors:
+                prior_set = manifest.prior_set(priors).only(known)
+                for seed in grid.seeds:
+                    yield Choice(*names, discrepancy, priors, seed, prior_set)
 
 
-def _known(law: str, noise: str, discrepancy: str) -> set[str]:
-    """Name the unknowns of a choice: a set of priors may speak of other choices' too."""
-    form, scatter = named(law, noise)
-    bends = set() if discrepancy == "none" else amplitudes(form)
-    return {*unknowns(form, scatter)} | bends
-
-
-def _noise(law: str, noise: str) -> str:
-    """Name a law's usual noise."""
-    if noise != "usual":
-        return noise
-    _, usual = named(law, None)
-    return next((n for n, v in NOISES.items() if v == usual), noise)
-
-
-def _samples(
-    runs: Observations, manifest: Manifest
-) -> Iterator[tuple[list[Sample], str]]:
+def _groups(runs: Observations, manifest: Manifest) -> Iterator[Group]:
     """Whole runs, then each resampling; or why there is none."""
-    yield [Sample()], ""
-    for asked in manifest.resample:
-        by = getattr(asked, "by", "")
-        said = f"{asked.kind.replace('_', ' ')}{f' by {by}' if asked.kind == 'bootstrap' else f' {by}' if by else ''}"
+    yield Group([Sample()])
+    for how in manifest.resample:
         try:
-            if asked.kind == "bootstrap":
-                times = counts_of_runs(runs, by, asked.count, manifest.grid.seeds[0])
-                yield [Sample(said, str(i), weight=w) for i, w in enumerate(times)], ""
-            elif asked.kind == "leave_out":
-                yield _left_out(runs, by, said), ""
-            else:
-                yield from _held_out(runs, asked.decades, said, manifest)
+            match how:
+                case Bootstrap(by=by, count=count, label=label):
+                    times = enumerate(
+                        counts_of_runs(runs, by, count, manifest.grid.seeds[0])
+                    )
+                    yield Group([Sample(label, str(i), weight=w) for i, w in times])
+                case LeaveOut():
+                    yield Group(_left_out(runs, how))
+                case HoldOut():
+                    along = usual_along(runs, manifest.grid.laws[0])
+                    yield from _held_out(runs, how, along)
         except ValueError as error:
-            yield [Sample(said)], str(error)
+            yield Group([Sample(how.label)], str(error))
 
 
-def _held_out(
-    runs: Observations, decades: Sequence[float], said: str, manifest: Manifest
-) -> Iterator[tuple[list[Sample], str]]:
+def _held_out(runs: Observations, how: HoldOut, along: str) -> list[Group]:
     """Hold out what the ladder has runs enough for; say of the rest why not."""
-    along = usual_along(runs, manifest.grid.laws[0])
-    made, refused = list[Sample](), list[tuple[Sample, str]]()
-    for d in decades:
-        label = f"{d:g} decades"
+    samples, refused = list[Sample](), list[Group]()
+    for decades in how.decades:
+        sample = Sample(how.label, f"{decades:g} decades")
         try:
-            rows = split(runs, d, along).train.rows
-            made.append(Sample(said, label, keep=np.isin(runs.rows, rows)))
+            rows = split(runs, decades, along).train.rows
+            samples.append(sample._replace(keep=np.isin(runs.rows, rows)))
         except ValueError as error:
-            refused.append((Sample(said, label), str(error)))
-    if made:
-        yield made, ""
-    for sample, why in refused:
-        yield [sample], why
+            refused.append(Group([sample], str(error)))
+    return [Group(samples), *refused] if samples else refused
 
 
-def _left_out(runs: Observations, by: str, said: str) -> list[Sample]:
-    if by not in runs:
-        msg = f"{runs.source}: no column {by!r} to leave values of out; there are {', '.join(runs.columns)}"
+def _left_out(runs: Observations, how: LeaveOut) -> list[Sample]:
+    if how.by not in runs:
+        msg = f"{runs.source}: no column {how.by!r} to leave values of out; there are {', '.join(runs.columns)}"
         raise ValueError(msg)
-    values = runs[by]
-    known = values[(values == values) & (values != "")]
-    each = np.unique(known)
+    values = runs[how.by]
+    each = np.unique(values[(values == values) & (values != "")])
     if len(each) < 2:
-        msg = f"{runs.source}: {by!r} has one value; leaving it out leaves no run"
+        msg = f"{runs.source}: {how.by!r} has one value; leaving it out leaves no run"
         raise ValueError(msg)
+    names = [f"{v:g}" if isinstance(v, float) else str(v) for v in each]
     return [
-        Sample(
-            said,
-            f"{v:g}" if isinstance(v, float) else str(v),
-            keep=np.asarray(values != v),
-        )
-        for v in each
+        Sample(how.label, name, keep=np.asarray(values != v))
+        for name, v in zip(names, each, strict=True)
     ]
 
 
 def _pooled(
-    found: Sequence[Ladder], choice: Choice, asked: tuple[str, str]
+    sources: Sequence[Ladder], choice: Choice, request: RequestDigests
 ) -> Iterator[Chunk]:
     """One fit of all ladders, each with unknowns of its own about a population's.
 
@@ -245,82 +253,55 @@ def _pooled(
     law, noise = named(choice.law, choice.noise)
     read = noise.inputs if isinstance(noise, Reads) else ()
     needs = list(dict.fromkeys([*law.inputs, *law.response.columns, *read]))
-    also = [
-        "se",
-        "questions",
-        *([noise.over] if isinstance(noise, Sharing) and noise.over else []),
-    ]
-    held = list[tuple[str, Observations]]()
-    for name, runs, _ in found:
+    shared = [noise.over] if isinstance(noise, Sharing) and noise.over else []
+    parts = dict[str, Observations]()
+    for name, runs, _ in sources:
         if runs is None:
             continue
         if lacks := [n for n in needs if n not in runs and n != "ladder"]:
             why = f"left out of the pool: it has no {', '.join(map(repr, lacks))}"
-            one = identity.of([POOLED, name, asked, choice[:5], why])
-            yield Chunk(one, POOLED, choice, (Sample(POOLED, name),), ("",), None, why)
+            digest = digests.of([POOLED, name, request, choice.words, why])
+            yield _refused(digest, POOLED, choice, [Sample(POOLED, name)], why)
         else:
-            held.append((name, runs))
-    samples = tuple(Sample(POOLED, name) for name, _ in held) or (Sample(POOLED),)
+            parts[name] = runs
+    samples = [Sample(POOLED, name) for name in parts] or [Sample(POOLED)]
     try:
-        runs = together(held, [*needs, *also])
+        runs = together(parts, [*needs, "se", "questions", *shared])
     except ValueError as error:
-        yield Chunk(
-            identity.of([POOLED, asked, choice[:5], str(error)]),
-            POOLED,
-            choice,
-            samples,
-            ("",) * len(samples),
-            None,
-            str(error),
-        )
+        digest = digests.of([POOLED, request, choice.words, str(error)])
+        yield _refused(digest, POOLED, choice, samples, str(error))
         return
-    model = identity.of_model(*choice[:3], choice.prior_set, choice.seed, runs)
-    fits = [
-        identity.of(
-            [model, POOLED, [identity.of_runs(r) for _, r in held], name, asked[0]]
-        )
-        for name, _ in held
-    ]
-    yield Chunk(
-        identity.of([labels(POOLED, choice, samples), fits, asked]),
-        POOLED,
-        choice,
-        samples,
-        tuple(fits),
-        runs,
-    )
+    model, data = choice.digest(runs), [digests.of_runs(r) for r in parts.values()]
+    fits = [digests.of([model, POOLED, data, name, request[0]]) for name in parts]
+    yield _chunk(POOLED, choice, samples, fits, runs, request)
 
 
-def together(
-    held: Sequence[tuple[str, Observations]], also: Sequence[str] = ()
-) -> Observations:
+def together(parts: dict[str, Observations], also: Sequence[str] = ()) -> Observations:
     """Put ladders into one table: N, D, C, L and other columns that all have, and their names.
 
     Raises:
         ValueError: there is nothing to pool, or FLOP are not counted alike.
     """
-    if len(held) < 2:
+    if len(parts) < 2:
         msg = "pooling takes two ladders or more"
         raise ValueError(msg)
-    if len({runs.cost for _, runs in held}) > 1:
+    each = list(parts.values())
+    if len({runs.cost for runs in each}) > 1:
         msg = "ladders whose FLOP per parameter and token differ are not pooled"
         raise ValueError(msg)
-    first = held[0][1]
-    usual = dict.fromkeys(["N", "D", "C", "L", *also])
-    shared = [n for n in usual if all(n in r for _, r in held)]
-    columns = {n: np.concatenate([r[n] for _, r in held]) for n in shared}
-    columns["ladder"] = np.concatenate([np.full(len(r), name) for name, r in held])
-    rows = np.arange(len(columns["ladder"])) + 1
-    counted, units = (
-        {getattr(r, n) for _, r in held} for n in ("params_counted", "loss_unit")
-    )
+    names = dict.fromkeys(["N", "D", "C", "L", *also])
+    shared = [n for n in names if all(n in runs for runs in each)]
+    columns = {n: np.concatenate([runs[n] for runs in each]) for n in shared}
+    columns["ladder"] = np.repeat([*parts], [len(runs) for runs in each])
+    counted = {runs.params_counted for runs in each}
+    units = {runs.loss_unit for runs in each}
     return Observations(
         columns,
-        rows,
+        np.arange(len(columns["ladder"])) + 1,
         "all ladders",
         "",
-        first.cost,
-        derived=first.derived,
+        each[0].cost,
+        derived=each[0].derived,
         params_counted=counted.pop() if len(counted) == 1 else "unknown",
         loss_unit=units.pop() if len(units) == 1 else "unknown",
     )

@@ -4,35 +4,50 @@
 `fits.parquet` and `draws.nc`, each whole or not at all, and only then `chunks/` goes.  What
 of the batch before is not of this one stays in `spare/` until the next change: a table that
 cannot be reached for a night costs no fits.  A chunk is looked for in all three, so that a
-run killed at any instant loses nothing.
+run killed at any instant loses nothing.  Draws are netCDF since that is what is read of them
+(xarray, ArviZ); each row of the table has the digest of its chunk's draws.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import hashlib
+import io
+import json
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from enum import Enum
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from filelock import FileLock, Timeout
 
-from nstar.batch import drawn, parts
+from nstar.batch import digests
+from nstar.batch.draws import Coords, read_draws, write_draws
+from nstar.batch.fitting import LOST, FittedChunk
+from nstar.batch.plan import Chunk
 from nstar.batch.table import (
+    DIGEST,
     FIRST,
     PARTIAL,
-    SCHEMA,
+    SEAL,
     as_table,
     csv_text,
     damaged,
-    digest_of,
     ordered,
     read_table,
     undated,
     write_table,
 )
-from nstar.batch.work import LOST, Part
 from nstar.files.writing import write_whole
 
 TABLE, DRAWS, CHUNKS, BEFORE = "fits.parquet", "draws.nc", "chunks", "previous.parquet"
-AS_CSV, PAGE, SUMMARY, AS_READ = (
+AS_CSV, PAGE, SUMMARY, MANIFEST = (
     "fits.csv",
     "index.html",
     "summary.json",
@@ -42,66 +57,138 @@ SPARE = "spare"  # chunks of the batch before that are not of this one
 FORGOTTEN = ".fresh"  # says that the table's chunks are to be made again
 
 
+@contextlib.contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Lock a folder, one batch at a time; the system lets go however the process ends.
+
+    Raises:
+        ValueError: another process has it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock").acquire(timeout=0)
+    except Timeout:
+        msg = f"--out {folder}: another batch is being written there; wait for it, or name another folder"
+        raise ValueError(msg) from None
+    except OSError as error:
+        msg = f"--out {folder}: cannot be written ({error.strerror or error})"
+        raise ValueError(msg) from None
+    with lock:
+        yield
+
+
+class Damage(Enum):
+    """What is done with a file that was cut short or edited."""
+
+    REFUSE = "refuse"
+    PASS_OVER = "pass over"
+    REMOVE = "remove"
+
+
 class Store:
     """A folder of results."""
 
-    def __init__(self, folder: Path, *, table: bool = True) -> None:
-        """Look into a folder, which need not be there yet; into its table if asked.
+    def __init__(self, folder: Path, damage: Damage = Damage.REFUSE) -> None:
+        """Look into a folder, which need not be there yet.
+
+        Args:
+            folder: of the results.
+            damage: what is done with damaged files.
 
         Raises:
-            ValueError: its table was cut short or edited.
+            ValueError: its table, or that of the batch before, was cut short or edited.
         """
-        self.folder = folder
-        self.table = read_table(folder / TABLE) if table else None
-        names = self.table["chunk"].to_pylist() if self.table else []
-        self.forgotten = _lines(folder / FORGOTTEN)
-        self.rows = {
-            n: at for n, at in _spans(names).items() if n not in self.forgotten
-        }
+        self.folder, self.damage = folder, damage
+        self._table(BEFORE)
+        self.table = self._table(TABLE)
+        file = folder / FORGOTTEN
+        self.forgotten = set(file.read_text().split()) if file.is_file() else set()
+        self.rows: dict[str, slice] = {}  # of the table, by chunk
+        for i, name in enumerate(self.table["chunk"].to_pylist() if self.table else []):
+            if name not in self.forgotten:
+                self.rows[name] = slice(self.rows.get(name, slice(i, i)).start, i + 1)
+
+    def _table(self, name: str) -> pa.Table | None:
+        path = self.folder / name
+        return self._undamaged(lambda: read_table(path), path.unlink)
+
+    def _undamaged[T](
+        self, read: Callable[[], T], remove: Callable[[], None]
+    ) -> T | None:
+        """Read what is whole; refuse, pass over or remove what is not."""
+        try:
+            return read()
+        except ValueError:
+            if self.damage is Damage.REFUSE:
+                raise
+            if self.damage is Damage.REMOVE:
+                remove()
+            return None
 
     def has(self, chunk: str) -> bool:
         """Say whether a chunk is finished."""
         return self._file(chunk) is not None or chunk in self.rows
 
+    def finished(self, chunk: Chunk, *, draws: bool) -> bool:
+        """Say whether a chunk is finished, also as it is now asked for, and not damaged.
+
+        Args:
+            chunk: the fits.
+            draws: whether their draws are needed.
+
+        Raises:
+            ValueError: its files are damaged, and are to be refused.
+        """
+        name = chunk.name
+        fitted = self.has(name) and self._undamaged(
+            lambda: self.read(name), lambda: self.forget([name])
+        )
+        if not fitted:
+            return False
+        names, methods, passed = (
+            fitted.table[n].to_pylist() for n in ("name", "method", "passed")
+        )
+        enough = bool(fitted.draws) or not (draws and any(passed))
+        return names == list(chunk.fits) and LOST not in methods and enough
+
     def _file(self, chunk: str) -> Path | None:
         files = (self.folder / place / f"{chunk}.npz" for place in (CHUNKS, SPARE))
         return next((file for file in files if file.is_file()), None)
 
-    def part(self, chunk: str) -> Part:
+    def read(self, chunk: str) -> FittedChunk:
         """Read a finished chunk.
 
         Raises:
             ValueError: a file was cut short or edited.
         """
         if (file := self._file(chunk)) is not None:
-            return parts.take(file)
+            return unpack(file.read_bytes(), file)
         assert self.table is not None  # noqa: S101  it was asked whether there is one
-        start, stop = self.rows[chunk]
-        table = self.table.slice(start, stop - start)
-        seal = table["draws_sha256"][0].as_py()
-        columns = {
-            n: table[n].to_pylist() for n in table.column_names if n != "draws_sha256"
-        }
-        columns = {
-            n: v
-            for n, v in columns.items()
-            if n in FIRST or any(x is not None for x in v)
-        }
-        draws = drawn.read(self.folder / DRAWS, columns["fit"]) if seal else {}
-        if seal and parts.sealed(draws) != seal:
-            raise damaged(
-                self.folder / DRAWS, "the draws are not those that the table tells of"
-            )
-        return Part(chunk, columns, draws)
+        where = self.rows[chunk]
+        rows = self.table.slice(where.start, where.stop - where.start)
+        names = [
+            n for n in rows.column_names if n in FIRST or rows[n].null_count < len(rows)
+        ]
+        seal, fits = rows[SEAL][0].as_py(), rows["fit"].to_pylist()
+        draws = read_draws(self.folder / DRAWS, fits) if seal else {}
+        if seal and digests.of_draws(draws) != seal:
+            why = "the draws are not those that the table tells of"
+            raise damaged(self.folder / DRAWS, why)
+        return FittedChunk(chunk, rows.select([n for n in names if n != SEAL]), draws)
 
-    def add(self, part: Part) -> None:
-        """Keep what came of a chunk."""
-        parts.put(part, self.folder / CHUNKS)
+    def add(self, fitted: FittedChunk, place: str = CHUNKS) -> None:
+        """Write a chunk's results in one step.
+
+        Raises:
+            OSError: there is no room, or no right to write.
+        """
+        file = self.folder / place / f"{fitted.chunk}.npz"
+        write_whole(file, pack(fitted))
 
     def forget(self, chunks: Iterable[str]) -> None:
         """Forget chunks, so that they are made again, also by who resumes.
 
-        The table stays, to be told beside the new one.
+        The table stays, to be compared with the new one.
         """
         for chunk in chunks:
             while (file := self._file(chunk)) is not None:
@@ -110,65 +197,64 @@ class Store:
             self.forgotten.add(chunk)
         write_whole(self.folder / FORGOTTEN, "\n".join(sorted(self.forgotten)))
 
-    def spare(self, planned: Sequence[str]) -> None:
+    def spare(self, planned: Collection[str]) -> None:
         """Put aside what the table holds and is no longer planned, unless none of it passed."""
-        here = set(planned)
-        if left := [c for c in self.rows if c not in here and self._passed(c)]:
-            _empty(self.folder / SPARE, but=[*planned, *left])
-            there = {file.stem for file in (self.folder / SPARE).glob("*.npz")}
-            for chunk in (c for c in left if c not in there):
+        passed = self.table["passed"].to_pylist() if self.table else []
+        left = [
+            c for c, at in self.rows.items() if c not in planned and any(passed[at])
+        ]
+        if left:
+            _empty(self.folder / SPARE, but={*planned, *left})
+        for chunk in left:
+            if not (self.folder / SPARE / f"{chunk}.npz").is_file():
                 with contextlib.suppress(ValueError):  # damaged, and not asked for
-                    parts.put(self.part(chunk), self.folder / SPARE)
-
-    def _passed(self, chunk: str) -> bool:
-        assert self.table is not None  # noqa: S101  it has rows
-        return any(self.table["passed"][slice(*self.rows[chunk])].to_pylist())
+                    self.add(self.read(chunk), SPARE)
 
     def sweep(self) -> None:
         """Remove what a killed batch was in the midst of writing, and nothing else."""
-        own = (TABLE, DRAWS, BEFORE, AS_CSV, PAGE, SUMMARY, AS_READ, FORGOTTEN)
-        for name in (*own, f"{CHUNKS}/", f"{SPARE}/"):
+        files = (TABLE, DRAWS, BEFORE, AS_CSV, PAGE, SUMMARY, MANIFEST, FORGOTTEN)
+        for name in (*files, f"{CHUNKS}/", f"{SPARE}/"):
             for file in self.folder.glob(f"{name}*.part"):
                 file.unlink(missing_ok=True)
 
 
-def _differ(before: pa.Table, now: pa.Table) -> bool:
-    """Say whether a batch is another than the one before, not the same one completed."""
-    if before["name"].to_pylist() != now["name"].to_pylist():
-        return True
-    made = [method != LOST for method in before["method"].to_pylist()]
-    shared = [
-        n
-        for n in undated(before).column_names
-        if n in now.column_names and n != "draws_sha256"
-    ]
-    one, other = (digest_of(t.select(shared).filter(made)) for t in (before, now))
-    return one != other
-
-
-def _lines(file: Path) -> set[str]:
-    return set(file.read_text().split()) if file.is_file() else set()
-
-
-def _empty(folder: Path, but: Sequence[str] = ()) -> None:
+def _empty(folder: Path, but: Collection[str] = ()) -> None:
     """Remove the chunks of a folder, but for some."""
     for file in folder.glob("*.npz"):
-        if file.stem not in set(but):
+        if file.stem not in but:
             file.unlink(missing_ok=True)
 
 
-def _spans(names: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """First row of each chunk, and the one after its last."""
-    found: dict[str, tuple[int, int]] = {}
-    for i, name in enumerate(names):
-        found[name] = found.get(name, (i, i))[0], i + 1
-    return found
+def pack(fitted: FittedChunk) -> bytes:
+    """Turn a chunk's results into bytes: arrays and JSON in an archive, after its digest."""
+    text = json.dumps({"chunk": fitted.chunk, "table": fitted.table.to_pydict()})
+    arrays = {f"draws_{n}": v for n, v in fitted.draws.items()}
+    arrays["table"] = np.frombuffer(text.encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue()
+
+
+def unpack(raw: bytes, path: Path) -> FittedChunk:
+    """Read a chunk's results from the bytes of its file.
+
+    Raises:
+        ValueError: they were cut short or edited.
+    """
+    if hashlib.sha256(raw[32:]).digest() != raw[:32]:
+        msg = f"{path}: does not match the digest written with it; the file was cut short or edited. --remake fits its chunk again"
+        raise ValueError(msg)
+    with np.load(io.BytesIO(raw[32:]), allow_pickle=False) as archive:
+        arrays = dict(archive)
+    head = json.loads(arrays.pop("table").tobytes())
+    draws = {n.removeprefix("draws_"): v for n, v in arrays.items()}
+    return FittedChunk(head["chunk"], as_table(head["table"]), draws)
 
 
 def gather(
     store: Store,
     chunks: Sequence[str],
-    coords: Mapping[str, Sequence[Any]],
+    coords: Coords,
     *,
     draws: bool,
     csv: bool,
@@ -192,31 +278,27 @@ def gather(
         ValueError: a file was cut short or edited.
         OSError: there is no room.
     """
-    folder, seals, tables = store.folder, [], []
+    folder, tables = store.folder, list[pa.Table]()
 
-    def each() -> Iterator[Part]:
+    def read() -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
         for name in chunks:
-            part = store.part(name)
-            seal = parts.sealed(part.draws) if part.draws and draws else ""
-            seals.extend([seal] * len(part.table["fit"]))
-            tables.append(as_table(part.table))
-            yield part
+            fitted = store.read(name)
+            seal = digests.of_draws(fitted.draws) if fitted.draws and draws else ""
+            seals = pa.array([seal] * len(fitted.table))
+            tables.append(fitted.table.append_column(SEAL, seals))
+            yield fitted.table["fit"].to_pylist(), fitted.draws
 
-    store.spare(chunks)
+    store.spare(set(chunks))
     if draws:
-        drawn.write(folder / DRAWS, each(), coords)
+        write_draws(folder / DRAWS, read(), coords)
     else:
-        list(each())
-    table = pa.concat_tables(tables, promote_options="permissive")
-    table = ordered(table.append_column("draws_sha256", pa.array(seals)))
-    marks = {SCHEMA: digest_of(table)} | ({PARTIAL: "yes"} if partial else {})
+        list(read())
+    table = ordered(pa.concat_tables(tables, promote_options="permissive"))
+    marks = {DIGEST: digests.of_table(table)} | ({PARTIAL: "yes"} if partial else {})
     table = table.replace_schema_metadata(marks)
     before = store.table
-    if (
-        before is not None
-        and PARTIAL not in before.schema.metadata
-        and _differ(before, table)
-    ):
+    complete = before is not None and PARTIAL not in before.schema.metadata
+    if complete and _differ(before, table):
         write_table(before, folder / BEFORE)
     write_table(table, folder / TABLE)
     (folder / FORGOTTEN).unlink(missing_ok=True)
@@ -229,3 +311,13 @@ def gather(
     for name in chunks:
         (folder / SPARE / f"{name}.npz").unlink(missing_ok=True)
     return table
+
+
+def _differ(before: pa.Table, now: pa.Table) -> bool:
+    """Say whether a batch is another than the one before, not the same one completed."""
+    if before["name"].to_pylist() != now["name"].to_pylist():
+        return True
+    fitted = [method != LOST for method in before["method"].to_pylist()]
+    columns = {*undated(before).column_names} & {*now.column_names} - {SEAL}
+    one, other = (t.select(sorted(columns)).filter(fitted) for t in (before, now))
+    return digests.of_table(one) != digests.of_table(other)

@@ -1,28 +1,36 @@
 """A batch in one plain document: what its page shows, and a program reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from nstar.batch.drift import drift, match
-from nstar.batch.failures import failures
-from nstar.batch.look_first import look_first
-from nstar.batch.quantities import (
+from nstar.batch.estimates import Estimate, Quantity, quantities
+from nstar.batch.stability import (
+    BOOTSTRAP,
+    bootstraps,
+    drift,
+    left_out,
+    match,
+    resampled,
+)
+from nstar.batch.table import (
     HELD_OUT,
     POOLED,
     WHOLE,
-    Quantity,
+    Record,
     choice_of,
+    digest_of,
     key_of,
-    quantities,
+    of_all_runs,
     records,
 )
-from nstar.batch.spreads import BOOTSTRAP, bootstraps, left_out, resampled
-from nstar.batch.table import SCHEMA
+from nstar.batch.triage import failures, look_first
 from nstar.verdicts import Status
 
 SCORES = ("coverage_90", "crps", "rmse", "bias")
+
+type Fits = Mapping[tuple[Any, ...], Record]  # by ladder and choice
 
 
 def summary(
@@ -32,7 +40,7 @@ def summary(
     name: str = "batch",
     command: str = "",
     left: int = 0,
-) -> dict[str, Any]:
+) -> Record:
     """Sum a batch up.
 
     Args:
@@ -45,23 +53,18 @@ def summary(
     Returns:
         Plain data.  Means and sd of N* and D* are of their natural logs (`log`).
     """
-    found = quantities(table.column_names)
-    rows = records(table, found)
-    prob = next((p for p in _column(table, "prob") if p is not None), 0.9)
-    whole = {key_of(r): r for r in rows if r["resample"] == WHOLE}
-    told = _told(rows, found, whole, prob)
-    broken = failures(rows)
-    moved = None
-    if previous is not None:
-        both = [q for q in found if f"{q.key}_median" in previous.column_names]
-        before = records(previous, both)
-        if left:  # what is left for later is not gone
-            here = {match(r) for r in rows}
-            before = [r for r in before if match(r) in here]
-        moved = drift(rows, before, both)
-    first = look_first(rows, broken, told, moved)
-    status = _status(first)
-    passed = sum(bool(r["passed"]) for r in rows)
+    each = quantities(table.column_names)
+    rows = records(table, each)
+    prob = next(iter(_values(table, "prob")), 0.9)
+    full = {key_of(r): r for r in rows if r["resample"] == WHOLE}
+    estimates = _estimates(rows, each, full, prob)
+    failed = failures(rows)
+    moved = None if previous is None else _drift(rows, previous, each, partial=left > 0)
+    first = look_first(rows, failed, estimates, moved)
+    statuses = {f["status"] for f in first}
+    status = next(
+        (s for s in (Status.FAIL, Status.REVIEW) if s in statuses), Status.PASS
+    )
     return {
         "name": name,
         "prob": prob,
@@ -69,75 +72,80 @@ def summary(
         "seeds": sorted({r["seed"] for r in rows if r["seed"] is not None}),
         "ladders": list(dict.fromkeys(r["ladder"] for r in rows)),
         "fits": len(rows),
-        "passed": passed,
+        "passed": sum(bool(r["passed"]) for r in rows),
         "left": left,
         "status": str(status),
-        "headline": _headline(status, rows, passed, first, moved, left),
+        "headline": _headline(status, rows, len(first), moved, left),
         "look_first": first,
-        "quantities": told,
+        "quantities": estimates,
         "held_out": _held_out(rows),
-        "leave_out": left_out(rows, found, whole),
+        "leave_out": left_out(rows, each, full),
         "drift": moved,
-        "failures": broken,
+        "failures": failed,
         "provenance": {
             "command": command,
-            "made_with": list(
-                dict.fromkeys(v for v in _column(table, "made_with") if v)
-            ),
-            "table_sha256": _digest(table),
-            "previous_sha256": "" if previous is None else _digest(previous),
+            "made_with": list(dict.fromkeys(filter(None, _values(table, "made_with")))),
+            "table_sha256": digest_of(table),
+            "previous_sha256": "" if previous is None else digest_of(previous),
         },
     }
 
 
-def _column(table: pa.Table, name: str) -> list[Any]:
-    return table[name].to_pylist() if name in table.column_names else []
+def _values(table: pa.Table, name: str) -> list[Any]:
+    """Values of a column that a table may lack, without what is not known."""
+    values = table[name].to_pylist() if name in table.column_names else []
+    return [v for v in values if v is not None]
 
 
-def _digest(table: pa.Table) -> str:
-    return ((table.schema.metadata or {}).get(SCHEMA) or b"").decode()
+def _drift(
+    rows: Sequence[Record],
+    previous: pa.Table,
+    each: Sequence[Quantity],
+    *,
+    partial: bool,
+) -> Record:
+    """What moved since the previous batch; what is left for later is not gone."""
+    both = [q for q in each if f"{q.key}_median" in previous.column_names]
+    here = {match(r) for r in rows}
+    before = records(previous, both)
+    return drift(rows, [r for r in before if not partial or match(r) in here], both)
 
 
-def _told(
-    rows: Sequence[dict[str, Any]],
-    found: Sequence[Quantity],
-    whole: dict[tuple[Any, ...], dict[str, Any]],
-    prob: float,
-) -> list[dict[str, Any]]:
+def _estimates(
+    rows: Sequence[Record], each: Sequence[Quantity], full: Fits, prob: float
+) -> list[Record]:
     """Each quantity of each ladder and choice, a pooled fit after that of its own runs."""
     pooled = {key_of(r): r for r in rows if r["resample"] == POOLED}
-    drawn = resampled(rows, BOOTSTRAP)
-    first = dict.fromkeys(r["ladder"] for r in rows)
-    place = {ladder: i for i, ladder in enumerate(first)}
-    keys = sorted(dict.fromkeys([*whole, *drawn, *pooled]), key=lambda k: place[k[0]])
-    said = []
-    for q in found:
-        each = []
+    replicates = resampled(rows, BOOTSTRAP)
+    order = {name: i for i, name in enumerate(dict.fromkeys(r["ladder"] for r in rows))}
+    keys = sorted(
+        dict.fromkeys([*full, *replicates, *pooled]), key=lambda k: order[k[0]]
+    )
+    document = []
+    for q in each:
+        fits = []
         for key in keys:
-            for is_pooled, fits in ((False, whole), (True, pooled)):
-                fit = fits.get(key, {"told": {}})
-                own = fit["told"].get(q.key)
-                by = {} if is_pooled else drawn.get(key, {})
-                again = bootstraps(by, q, own, prob)
-                if own is None and not again:
+            for is_pooled, fit in ((False, full.get(key)), (True, pooled.get(key))):
+                estimate = fit["estimates"].get(q.key) if fit else None
+                by = {} if is_pooled else replicates.get(key, {})
+                spreads = bootstraps(by, q, estimate, prob)
+                if estimate is None and not spreads:
                     continue
-                row = fit if own else next(iter(by.values()))[0]
-                ends = {
-                    n: getattr(own, n) if own else None
-                    for n in ("lo", "median", "hi", "sd")
-                }
-                unit = whole.get(key, row)["loss_unit"]  # the ladder's, also if pooled
-                each.append(
+                row = fit if fit and estimate else next(iter(by.values()))[0]
+                ends = (estimate or Estimate())._asdict()
+                del ends["mean"]
+                fits.append(
                     choice_of(row)
-                    | {"pooled": is_pooled, "loss_unit": unit}
+                    | {"pooled": is_pooled}
+                    | {"loss_unit": full.get(key, row)["loss_unit"]}  # the ladder's
                     | ends
-                    | {"bootstraps": again}
+                    | {"bootstraps": spreads}
                 )
-        said.append(q._asdict() | {"rows": each})
-    return said
+        document.append(q._asdict() | {"rows": fits})
+    return document
 
 
-def _held_out(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _held_out(rows: Sequence[Record]) -> list[Record]:
     """What fits without the largest runs said of them."""
     return [
         choice_of(r)
@@ -148,38 +156,30 @@ def _held_out(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _status(first: Sequence[dict[str, Any]]) -> Status:
-    said = {f["status"] for f in first}
-    return next((s for s in (Status.FAIL, Status.REVIEW) if s in said), Status.PASS)
-
-
 def _headline(
-    status: Status,
-    rows: Sequence[dict[str, Any]],
-    passed: int,
-    first: Sequence[dict[str, Any]],
-    moved: dict[str, Any] | None,
-    left: int,
+    status: Status, rows: Sequence[Record], first: int, drift: Record | None, left: int
 ) -> str:
-    fits = [r for r in rows if r["resample"] in (WHOLE, POOLED)]
-    none = [r for r in fits if not r["passed"]]
-    count = len(dict.fromkeys(r["ladder"] for r in rows))
-    said = f"{status}: {passed} of {len(rows)} fits passed, of {count} ladder{'s' * (count != 1)}"
     if not rows:
-        said = f"{status}: there is no fit in this batch"
-    elif not passed:
-        said += "; no number is given"
-    elif none:
-        said += (
-            f"; {len(none)} of {len(fits)} fits to all runs of a ladder have no number"
+        return f"{status}: there is no fit in this batch."
+    passed = sum(bool(r["passed"]) for r in rows)
+    fits = [r for r in rows if of_all_runs(r)]
+    failed = sum(not r["passed"] for r in fits)
+    count = len({r["ladder"] for r in rows})
+    parts = [
+        f"{status}: {passed} of {len(rows)} fits passed, of {count} ladder{'s' * (count != 1)}"
+    ]
+    if not passed:
+        parts.append("no number is given")
+    elif failed:
+        parts.append(
+            f"{failed} of {len(fits)} fits to all runs of a ladder have no number"
         )
     if left:
-        said += f"; {left} more of the manifest are left for later"
-    if first:
-        said += f"; {len(first)} thing{'s' * (len(first) > 1)} to look at first"
-    elif rows:
-        said += "; nothing asks for a look first"
-    drifted = (
-        "" if moved is None else f" Against the previous batch: {moved['sentence']}."
+        parts.append(f"{left} more of the manifest are left for later")
+    parts.append(
+        f"{first} thing{'s' * (first > 1)} to look at first"
+        if first
+        else "nothing asks for a look first"
     )
-    return f"{said}.{drifted}"
+    since = f" Against the previous batch: {drift['sentence']}." if drift else ""
+    return f"{'; '.join(parts)}.{since}"

@@ -168,13 +168,11 @@ def _engine(
     *,
     cache: bool,
 ) -> "Engine":
-    from nstar.batch.engines import Processes, local
+    from nstar.batch.engines import OnRay, Processes, local
     from nstar.cache import default_folder
 
     folder = default_folder() if cache else None
     if engine is Engines.ray:
-        from nstar.batch.on_ray import OnRay
-
         return OnRay(address, gpus, cache=folder)
     return local if engine is Engines.local else Processes(workers, folder)
 
@@ -191,18 +189,15 @@ def _dry(
 ) -> None:
     """Say what would be fitted; nothing is written."""
     from nstar.batch.engines import Processes
-    from nstar.batch.estimates import seconds
     from nstar.batch.plan import plan
-    from nstar.batch.running import chosen_of, finished, opened, spoken
+    from nstar.batch.running import matching
+    from nstar.batch.store import Damage, Store
+    from nstar.batch.timing import duration, seconds
 
-    store = opened(out, remake=True, touch=False)
-    chosen = chosen_of(plan(request), only)
-    left = [
-        c
-        for c in chosen
-        if fresh
-        or not finished(store, c, draws=request.outputs.draws, remake=True, touch=False)
-    ]
+    store = Store(out, Damage.PASS_OVER)
+    chosen = matching(plan(request), only)
+    draws = request.outputs.draws
+    left = [c for c in chosen if fresh or not store.finished(c, draws=draws)]
     count = Processes(workers).places if engine is Engines.processes else 1
     took = seconds(left, store, count)
     fits = sum(len(c.samples) for c in left)
@@ -238,7 +233,7 @@ def _dry(
     show.line(f"{fits} fits in {len(left)} chunks, {there} are there", bold=True)
     where = f"on {count} worker{'s' * (count > 1)}"
     show.line(
-        f"about {spoken(took)} {where}, with all programs to compile; a rough estimate"
+        f"about {duration(took)} {where}, with all programs to compile; a rough estimate"
     )
 
 
@@ -267,14 +262,9 @@ def _told(made: "Refit", name: str, seeds: list[int], *, json: bool) -> None:
             }
         )
         return
-    reasons: dict[tuple[str, str], int] = {}
-    for row in failed:
-        why = (
-            row["reason"]
-            if row["method"] in ("none", "lost")
-            else "no draws that may be trusted"
-        )
-        reasons[row["ladder"], why] = reasons.get((row["ladder"], why), 0) + 1
+    from nstar.batch.triage import reasons_of
+
+    reasons = reasons_of(failed)
     for (ladder, why), count in list(reasons.items())[:SHOWN]:
         show.line(f"FAIL: {ladder}, {count} fit{'s' * (count > 1)}: {why}")
     if len(reasons) > SHOWN:

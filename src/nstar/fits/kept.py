@@ -9,13 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nstar.cache import default_folder
 from nstar.files.tree_files import PLAIN
 from nstar.files.writing import json_text, write_whole
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import load
+from nstar.runs.digest import digest_of_runs
 from nstar.runs.observations import Observations
 
 OF_A_FILE = (
@@ -83,20 +82,10 @@ def usual_folder() -> Path:
 
 
 def of_runs(runs: Observations) -> str:
-    """Digest what a law may learn from runs."""
-    how = (
-        runs.cost,
-        runs.source,
-        runs.sha256,
-        runs.params_counted,
-        runs.loss_unit,
-        runs.derived,
-    )
-    digest = hashlib.sha256(repr(how).encode())
-    for name in sorted(runs.columns):
-        digest.update(name.encode() + np.ascontiguousarray(runs[name]).tobytes())
-    digest.update(np.ascontiguousarray(runs.rows).tobytes())
-    return digest.hexdigest()
+    """Digest what a law may learn from runs, and where they came from."""
+    origin = runs.source, runs.sha256, runs.loss_unit, runs.derived, runs.rows.tolist()
+    text = repr((digest_of_runs(runs), *origin))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def of_fit(fit: Fit) -> dict[str, Any]:

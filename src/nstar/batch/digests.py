@@ -1,10 +1,14 @@
-"""What makes a fit the one it is, as a hash: the same name, the same draws."""
+"""Digests of a batch: what makes a fit the one it is, and what its files held when written.
+
+A fit's name is a digest of its runs, its model and its sampler: the same name, the same draws.
+"""
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
 
 from nstar.batch.manifest import Sampler
 from nstar.fits import attempts, batches, certificates, diagnostics
@@ -13,9 +17,10 @@ from nstar.fits.tree import spec
 from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES
 from nstar.priors.learned import learned
-from nstar.priors.record import of_runs as of_sources
+from nstar.priors.record import of_runs as sources_of
 from nstar.priors.sets import PriorSet
 from nstar.priors.stated import describe
+from nstar.runs.digest import digest_of_runs
 from nstar.runs.observations import Observations
 from nstar.samplers import importance
 
@@ -23,33 +28,23 @@ MODEL = 8  # raised when laws, priors or samplers change what a posterior is
 DIGITS = 24  # of a name
 
 
-def of(made_of: Any) -> str:
-    """Hash plain data."""
-    text = json.dumps(made_of, sort_keys=True, allow_nan=False, default=str)
+def of(document: object) -> str:
+    """Digest plain data."""
+    text = json.dumps(document, sort_keys=True, allow_nan=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def of_runs(runs: Observations) -> str:
-    """Hash what a law may learn from runs: numbers and groups, not where they came from."""
-    found = hashlib.sha256(repr((runs.cost, runs.params_counted)).encode())
-    for name in sorted(runs.columns):
-        values = runs[name]
-        raw = (
-            "\0".join(map(str, values)).encode()
-            if values.dtype.kind in "OUS"
-            else np.ascontiguousarray(values, float).tobytes()
-        )
-        found.update(f"{name}{len(raw)}".encode() + raw)
-    return found.hexdigest()[:DIGITS]
+    """Digest what a law may learn from runs."""
+    return digest_of_runs(runs)[:DIGITS]
 
 
 def of_array(values: np.ndarray | None) -> str:
-    """Hash which runs count, and how often."""
+    """Digest which runs count, and how often."""
     if values is None:
         return ""
-    return hashlib.sha256(np.ascontiguousarray(values, float).tobytes()).hexdigest()[
-        :DIGITS
-    ]
+    raw = np.ascontiguousarray(values, float).tobytes()
+    return hashlib.sha256(raw).hexdigest()[:DIGITS]
 
 
 def of_model(
@@ -60,28 +55,27 @@ def of_model(
     seed: int,
     runs: Observations,
 ) -> str:
-    """Hash a law with its noise, its discrepancy, its priors of these runs and the seed.
+    """Digest a law with its noise, its discrepancy, its priors of these runs and the seed.
 
     `priors` are of this law's unknowns alone.
     """
     form, scatter = named(law, noise)
-    own = {n: p if isinstance(p, str) else describe(p) for n, p in priors.own.items()}
     record = []
     if priors.name != "weak":
-        record = [
-            learned().about.get("fits_sha256", ""),
-            of_sources(runs, learned().marks),
-        ]
+        marks = learned().marks
+        record = [learned().about.get("fits_sha256", ""), sources_of(runs, marks)]
+    bending = [discrepancy, attempts.BENT, attempts.RETRY_BENT]
     return of(
         {
             "model": MODEL,
             "law": spec(form, LAWS),
             "noise": spec(scatter, {n: type(v) for n, v in NOISES.items()}),
-            "discrepancy": discrepancy
-            if discrepancy == "none"
-            else [discrepancy, attempts.BENT, attempts.RETRY_BENT],
+            "discrepancy": discrepancy if discrepancy == "none" else bending,
             "priors": priors.name,
-            "own": own,
+            "own": {
+                n: p if isinstance(p, str) else describe(p)
+                for n, p in priors.own.items()
+            },
             "without": priors.without,
             "record": record,
             "seed": seed,
@@ -90,7 +84,7 @@ def of_model(
 
 
 def of_sampler(sampler: Sampler) -> str:
-    """Hash how draws are made and when they are believed."""
+    """Digest how draws are made and when they are believed."""
     return of(
         {
             "draws": sampler.draws,
@@ -109,3 +103,21 @@ def of_sampler(sampler: Sampler) -> str:
             ],
         }
     )
+
+
+def of_draws(draws: Mapping[str, np.ndarray]) -> str:
+    """Digest draws, (fit, draw, ...) each, whatever order they come in."""
+    sha = hashlib.sha256()
+    for name in sorted(draws):
+        values = np.ascontiguousarray(draws[name], np.float32)
+        if not np.isnan(values).all():
+            sha.update(f"{name}{values.shape}".encode() + values.tobytes())
+    return sha.hexdigest()
+
+
+def of_table(table: pa.Table) -> str:
+    """Digest what a table says."""
+    sha = hashlib.sha256()
+    for name in table.column_names:
+        sha.update(f"{name}\0{table[name].to_pylist()!r}".encode())
+    return sha.hexdigest()
