@@ -182,7 +182,7 @@ def test_a_part_made_afresh_keeps_the_rest(folder):
     assert (made.fitted, made.table.num_rows, made.whole) == (22, 44, True)
 
 
-def test_what_is_no_longer_batch_options_goes_and_what_is_batch_options_again_comes(
+def test_what_is_no_longer_asked_for_goes_and_what_is_asked_for_again_comes(
     folder,
 ):
     refit(folder)
