@@ -29,8 +29,8 @@ import numpy as np
 import record_fits
 from nstar.files.data_files import shipped
 from nstar.priors.learned import FORMAT, Group
-from nstar.priors.population import Said, likelihood
-from nstar.priors.record import marks, sources
+from nstar.priors.population import Estimate, likelihood
+from nstar.priors.record import fingerprint, sources
 from nstar.published import fits as published
 from nstar.published.fits import PublishedFit
 
@@ -53,7 +53,7 @@ class Statement(NamedTuple):
 
     unknown: str
     condition: str
-    said: Said
+    estimate: Estimate
     prior: tuple[float, float]  # mean and sd of the weak prior; NaN where none was used
 
 
@@ -65,9 +65,9 @@ def of_ladders(fits: list[Mapping[str, Any]]) -> Iterator[Statement]:
         for unknown, (mean, sd, prior_mean, prior_sd) in fit["learned"].items():
             found = likelihood(mean, sd, prior_mean, prior_sd)
             if found is not None:
-                said = Said(fit["source"], *found)
+                estimate = Estimate(fit["source"], *found)
                 for c in conditions(unknown, fit["kind"], fit["params_counted"]):
-                    yield Statement(unknown, c, said, (prior_mean, prior_sd))
+                    yield Statement(unknown, c, estimate, (prior_mean, prior_sd))
 
 
 def conditions(unknown: str, kind: str, counted: str) -> tuple[str, ...]:
@@ -94,9 +94,9 @@ def of_published() -> Iterator[Statement]:
             fit = published.get(id)
             kind = "coupled" if fit.form == "coupled" else "chinchilla"
             for unknown, value in figures(fit).items():
-                said = Said(source.name, value, PUBLISHED_SE[unknown])
+                estimate = Estimate(source.name, value, PUBLISHED_SE[unknown])
                 for c in conditions(unknown, kind, fit.params_counted):
-                    yield Statement(unknown, c, said, none)
+                    yield Statement(unknown, c, estimate, none)
 
 
 def figures(fit: PublishedFit) -> dict[str, float]:
@@ -132,20 +132,22 @@ def groups(
     by: dict[tuple[str, str], list[Statement]] = defaultdict(list)
     for statement in statements:
         by[statement.unknown, statement.condition].append(statement)
-    made: dict[str, dict[str, Group]] = {}
-    for (unknown, condition), some in by.items():
-        if len({s.said.source for s in some}) < FEWEST:
+    groups_by_unknown: dict[str, dict[str, Group]] = {}
+    for (unknown, condition), statements_of_group in by.items():
+        if len({s.estimate.source for s in statements_of_group}) < FEWEST:
             continue
-        priors = np.array([s.prior for s in some])
+        priors = np.array([s.prior for s in statements_of_group])
         mean, sd = (float(round(v, 4)) for v in np.nanmean(priors, axis=0))
         scale = "logit" if unknown in ("alpha1", "floor_share") else "log"
-        said = tuple(
-            Said(s.said.source, round(s.said.value, 4), round(s.said.se, 4))
-            for s in some
+        estimates = tuple(
+            Estimate(
+                s.estimate.source, round(s.estimate.value, 4), round(s.estimate.se, 4)
+            )
+            for s in statements_of_group
         )
-        group = Group(over[unknown, condition], scale, (mean, sd), said)
-        made.setdefault(unknown, {})[condition] = group
-    return made
+        group = Group(over[unknown, condition], scale, (mean, sd), estimates)
+        groups_by_unknown.setdefault(unknown, {})[condition] = group
+    return groups_by_unknown
 
 
 def weak_priors(fits: list[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
@@ -161,9 +163,9 @@ def weak_priors(fits: list[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
 
 
 def text(
-    made: Mapping[str, Mapping[str, Group]],
+    groups_by_unknown: Mapping[str, Mapping[str, Group]],
     about: Mapping[str, Any],
-    seen: Mapping[str, str],
+    fingerprints: Mapping[str, str],
 ) -> str:
     """Write the file."""
     lines = [
@@ -178,11 +180,11 @@ def text(
         *(f"{k} = {json.dumps(v)}" for k, v in about.items()),
         "",
         "[marks]",
-        *(f"{k} = {json.dumps(v)}" for k, v in seen.items()),
+        *(f"{k} = {json.dumps(v)}" for k, v in fingerprints.items()),
     ]
-    for unknown, conditions in made.items():
+    for unknown, conditions in groups_by_unknown.items():
         for c, g in conditions.items():
-            by = ", ".join(json.dumps(list(s)) for s in g.said)
+            by = ", ".join(json.dumps(list(s)) for s in g.estimates)
             lines += [
                 "",
                 f'[said.{unknown}."{c}"]',
@@ -192,13 +194,18 @@ def text(
                 f"by = [{by}]",
             ]
     everyone = sorted(
-        {s.source for cs in made.values() for g in cs.values() for s in g.said}
+        {
+            s.source
+            for cs in groups_by_unknown.values()
+            for g in cs.values()
+            for s in g.estimates
+        }
     )
-    for key, out in [("all", ()), *((f"without.{s}", (s,)) for s in everyone)]:
+    for key, excluded in [("all", ()), *((f"without.{s}", (s,)) for s in everyone)]:
         lines += ["", f"[{key}]"]
-        for unknown, cs in made.items():
+        for unknown, cs in groups_by_unknown.items():
             for c, g in cs.items():
-                lines.append(f'{unknown}.{c} = "{g.without(out).summary()}"')
+                lines.append(f'{unknown}.{c} = "{g.without(excluded).summary()}"')
     return "\n".join(lines) + "\n"
 
 
@@ -211,7 +218,7 @@ def main() -> None:
     kept = json.loads(record_fits.OUT.read_text())
     fits = kept["fits"]
     statements = [*of_ladders(fits), *of_published()]
-    made = groups(statements, weak_priors(fits))
+    learned_groups = groups(statements, weak_priors(fits))
     runs = defaultdict(list)
     for ladder in (*record_fits.surfaces(), *record_fits.optima()):
         runs[ladder.source].append(ladder.runs)
@@ -219,7 +226,7 @@ def main() -> None:
         "command": "python benchmarks/learn_priors.py",
         "method": "weak prior taken out of each posterior; random effects over sources with a Student-t population of 4 degrees of freedom, each source one observation; predictive for a ladder of a new source (nstar.priors.population)",
         "nstar": kept["about"]["nstar"],
-        "sources": len({s.said.source for s in statements}),
+        "sources": len({s.estimate.source for s in statements}),
         "ladders": len({f["ladder"] for f in fits}),
         "fits": len(fits),
         "fits_left_out": sum(f["rhat"] > CONVERGED for f in fits),
@@ -229,9 +236,11 @@ def main() -> None:
         "sources_sha256": _sha("sources.toml"),
         "data_sets": sorted({f"{f['data']} {f['sha256']}" for f in fits}),
     }
-    seen = {source: marks(tables) for source, tables in sorted(runs.items())}
+    fingerprints = {
+        source: fingerprint(tables) for source, tables in sorted(runs.items())
+    }
     partial = OUT.with_suffix(".part")
-    partial.write_text(text(made, about, seen), encoding="utf-8")
+    partial.write_text(text(learned_groups, about, fingerprints), encoding="utf-8")
     os.replace(partial, OUT)
 
 

@@ -21,7 +21,7 @@ from nstar.fits.model import named, placed
 from nstar.runs.asking import ask
 from nstar.samplers import density, modes, nuts
 from nstar.samplers.flat import energy_of, unravel_of
-from nstar.samplers.telling import Model, tell
+from nstar.samplers.targets import Model, find_target
 
 UNKNOWNS = (
     "alpha1",
@@ -64,9 +64,9 @@ class Problem:
         prior = density.prior_draws(
             self.law, self.noise, {}, jax.random.key(0), nuts.PRIOR_DRAWS
         )
-        told = tell(Model(self.law, self.noise, {}, self.data, prior))
+        told = find_target(Model(self.law, self.noise, {}, self.data, prior))
         self.skeleton, self.given = told.skeleton, told.problem
-        return told.found[0].mode
+        return told.peaks[0].mode
 
     def energy(self, mode: modes.Mode, given: Any = None) -> tuple[Callable, Callable]:
         """Minus log density in whitened coordinates, and the map to named unknowns."""

@@ -191,7 +191,7 @@ def priors_table() -> str:
                     draws = parse(text).sample(jax.random.key(0), (20000,))
                 low, high = np.quantile(draws, [0.05, 0.95])
                 cells += [text, f"{low:.3g} to {high:.3g}"]
-            cells.append(str(len({s.source for s in group.said})))
+            cells.append(str(len({s.source for s in group.estimates})))
             rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 

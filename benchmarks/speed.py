@@ -147,7 +147,13 @@ def limit(model: str) -> dict[str, float]:
     import numpy as np
 
     import rivals
-    from nstar.samplers.trajectories import BLOCK, Order, begun, explore, settled
+    from nstar.samplers.trajectories import (
+        BLOCK,
+        Order,
+        explore,
+        freeze_step,
+        start_walk,
+    )
 
     law, table, discrepancy, _ = MODELS[model]
     problem = rivals.Problem(ladder(table), law, discrepancy)
@@ -162,7 +168,11 @@ def limit(model: str) -> dict[str, float]:
         z = jnp.zeros(mode.at.size)
         best = min(_cpu(lambda: gradients(z, problem.given)) for _ in range(6))
         random, size = np.random.default_rng(0), mode.at.size
-        points, walk, leapfrogs = np.zeros((BLOCK, size)), begun(np.zeros(size)), []
+        points, walk, leapfrogs = (
+            np.zeros((BLOCK, size)),
+            start_walk(np.zeros(size)),
+            [],
+        )
         start = Order(1, walking=False, learning=False, depth=1, target=0.0)
 
         def go(order: Order, walk: Any) -> Any:
@@ -187,7 +197,7 @@ def limit(model: str) -> dict[str, float]:
             order = Order(BLOCK, walking=True, learning=learning, depth=10, target=0.9)
             cpu = time.process_time()
             walk, stats = go(order, walk)
-            walk = settled(walk) if learning else walk
+            walk = freeze_step(walk) if learning else walk
             leapfrogs.append((time.process_time() - cpu) / stats["n_steps"].sum())
     return {"gradient": best / 2000 * 1e6, "leapfrog": float(min(leapfrogs)) * 1e6}
 

@@ -269,7 +269,7 @@ def test_a_name_hangs_on_all_that_makes_a_fit(monkeypatch, folder):
     def name(law="chinchilla", noise="normal", waves="none", priors=PriorSet(), seed=0):  # noqa: B008
         return digests.of_model(law, noise, waves, priors, seed, runs)
 
-    own = PriorSet(own={"alpha1": "Normal(0.5, 0.05)"})
+    own = PriorSet(overrides={"alpha1": "Normal(0.5, 0.05)"})
     names = [
         name(),
         name("tied"),
@@ -305,7 +305,8 @@ def test_priors_that_a_choice_does_not_know_are_of_the_others(folder):
     chunks = plan(read(folder / "m.toml"))
     assert len({c.name for c in chunks}) == len(chunks) == 24
     told = {
-        (c.choice.noise, c.choice.priors): set(c.choice.prior_set.own) for c in chunks
+        (c.choice.noise, c.choice.priors): set(c.choice.prior_set.overrides)
+        for c in chunks
     }
     assert told == {
         (n, p): {"nu"} if (n, p) == ("student_t", "ours") else set()
@@ -326,7 +327,9 @@ def test_priors_that_a_choice_does_not_know_are_of_the_others(folder):
     (folder / "m.toml").write_text(bending + SETS)
     chunks = [c for c in plan(read(folder / "m.toml")) if c.choice.priors == "ours"]
     assert {
-        c.choice.discrepancy for c in chunks if "bend_along" in c.choice.prior_set.own
+        c.choice.discrepancy
+        for c in chunks
+        if "bend_along" in c.choice.prior_set.overrides
     } == {"waves"}
 
 

@@ -137,7 +137,9 @@ def energies(p, data, count=5):
     skeleton, numbers = density.split(p.law, p.noise)
     draws = density.prior_draws(p.law, p.noise, {}, jax.random.key(0), count)
     problem = numbers, density.tabulated(p.law, p.noise, {}), data
-    return trajectories.at_points(skeleton, problem, flatten(skeleton, problem, draws))
+    return trajectories.slopes_at_points(
+        skeleton, problem, flatten(skeleton, problem, draws)
+    )
 
 
 @pytest.mark.parametrize("noise", ["student_t", "between:group"])
@@ -180,12 +182,12 @@ def weighed(width):
         priors = density.tabulated(p.law, p.noise, {})
         given = jax.tree.map(lambda a: np.asarray(a)[None], (numbers, priors, p.data))
         prior = density.prior_draws(p.law, p.noise, {}, jax.random.key(0), 200)
-        at, more = search.search_each(skeleton, given, prior, 1)
+        at, more = search.search_many(skeleton, given, prior, 1)
         assert not more.any()
         np.testing.assert_array_equal(at.at[:, 0], at.at[:, 1])
         at = modes.Mode(at.at, at.width * width)
         energies = search.energies_of(skeleton, given)
-        return importance.weighed(energies, importance.MANY, at, [0])[1][0]
+        return importance.draw_weighted(energies, importance.MANY, at, [0])[1][0]
 
 
 def test_a_proposal_in_the_wrong_place_has_no_certificate():
@@ -232,8 +234,8 @@ def test_of_three_modes_none_is_left_to_weights_about_two(monkeypatch):
     """Nothing in the weights would tell of the third."""
     monkeypatch.setattr(
         search,
-        "search_each",
-        lambda *a, find=search.search_each: (find(*a)[0], np.ones(a[-1], bool)),
+        "search_many",
+        lambda *a, find=search.search_many: (find(*a)[0], np.ones(a[-1], bool)),
     )
     made = batches.fit_batch({"t0": TABLES["t0"]})
     assert made.certificates["method"].item() == "nuts"
@@ -422,7 +424,7 @@ def test_resamples_by_column_take_whole_groups():
     table = ladder(0) | {"group": np.repeat(np.arange(12.0), 4)}
     runs = nstar.read_runs(table)
     p = problem(runs, "chinchilla", discrepancy="none")
-    weights = resampling.drawn(p.runs, "group", 5, 0)
+    weights = resampling.counts_of_runs(p.runs, "group", 5, 0)
     assert (weights.reshape(5, 12, 4) == weights.reshape(5, 12, 4)[:, :, :1]).all()
     assert (weights.sum(1) == RUNS).all()
     with pytest.raises(ValueError, match="no column 'budgets'"):

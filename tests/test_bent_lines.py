@@ -10,7 +10,7 @@ import nstar
 from designs import optima as design
 from nstar.costs.training import SIX
 from nstar.departures.bending import amplitudes, bend, bendable, is_bent, straight
-from nstar.departures.bent_lines import LENGTH, UNKNOWN, WEIGHTS, bow, columns
+from nstar.departures.bent_lines import LENGTH, UNKNOWN, WEIGHTS, bend_line, columns
 from nstar.laws.allocation import Allocation
 from nstar.laws.allocation_free import AllocationFree
 from nstar.laws.examples import profiles
@@ -36,7 +36,7 @@ def matern(a, b):
 
 def placed(law, x):
     x = {name: x[name] for name in law.inputs}
-    return bow(law.at(x, SIX), x)
+    return bend_line(law.at(x, SIX), x)
 
 
 def test_waves_have_the_covariance_of_a_matern_process_near_and_far():

@@ -22,7 +22,7 @@ from nstar.predictions.allocating import window
 from nstar.samplers import density, flat
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import Settings
-from nstar.samplers.telling import Model, tell
+from nstar.samplers.targets import Model, find_target
 from nstar.validation.checks import _edge
 from nstar.verdicts import Check, Status
 
@@ -105,7 +105,7 @@ def test_a_local_bend_is_wider_for_smaller_runs_and_no_narrower_beyond_the_large
 
 
 @pytest.fixture(scope="module")
-def told():
+def marginalised():
     """A bent law, its runs, and the law told for the sampler before and after a look."""
     x, key = profiles(), jax.random.key(0)
     law = bend(Coupled().at(x, nstar.read_runs(design()).cost), x)
@@ -114,16 +114,18 @@ def told():
     data = Data(x, y + 0.004 * rng.standard_t(3, size=len(y)))
     with jax.enable_x64(True):
         prior = density.prior_draws(law, StudentT(), {}, key, 200)
-        begun = tell(Model(law, StudentT(), {}, data, prior))
-    blank, x = law.summed(x)
-    looked = begun.skeleton.fill(begun.problem[0])[0], begun.problem[2]
-    return SimpleNamespace(law=law, y=y, both=((blank, data._replace(x=x)), looked))
+        target = find_target(Model(law, StudentT(), {}, data, prior))
+    unguided, x = law.marginalise(x)
+    linearised = target.skeleton.fill(target.problem[0])[0], target.problem[2]
+    return SimpleNamespace(
+        law=law, y=y, both=((unguided, data._replace(x=x)), linearised)
+    )
 
 
-@pytest.mark.parametrize("looked", [0, 1])
-def test_the_width_of_what_is_led_is_that_of_the_map(told, looked):
+@pytest.mark.parametrize("linearised", [0, 1])
+def test_the_log_width_is_that_of_the_change_of_variables(marginalised, linearised):
     """Against the determinant of its derivatives: a change of variables, no other model."""
-    law, data = told.both[looked]
+    law, data = marginalised.both[linearised]
     with jax.enable_x64(True):
         priors = density.tabulated(law, StudentT(), {})
         u, named = ravel_pytree(flat.origin(law, StudentT(), priors))
@@ -134,18 +136,18 @@ def test_the_width_of_what_is_led_is_that_of_the_map(told, looked):
 
         def real(u):
             return ravel_pytree(
-                density.led(law, StudentT(), priors, data, named(u))[1]
+                density.reparameterise(law, StudentT(), priors, data, named(u))[1]
             )[0]
 
         u = ravel_pytree(at)[0]
         by_hand = np.linalg.slogdet(jax.jit(jax.jacrev(real))(u))[1]
-        width = density.led(law, StudentT(), priors, data, at)[2]
+        width = density.reparameterise(law, StudentT(), priors, data, at)[2]
     assert float(width) == pytest.approx(by_hand, abs=1e-6)
 
 
-def test_the_bend_is_led_to_what_the_law_leaves(told):
+def test_the_bend_is_centred_on_the_residuals_of_the_law(marginalised):
     """Whatever the law says, the bend it leads to goes through the runs, about."""
-    law, data = told.both[1]
+    law, data = marginalised.both[1]
     with jax.enable_x64(True):
         priors = density.tabulated(law, StudentT(), {})
         u = flat.origin(law, StudentT(), priors)
@@ -156,34 +158,40 @@ def test_the_bend_is_led_to_what_the_law_leaves(told):
             "sigma": np.log(0.003),
         }
         for name in Coupled().priors():
-            made, real, _ = density.led(
+            conditioned, real, _ = density.reparameterise(
                 law, StudentT(), priors, data, u | {name: 4.0 + 0 * u[name]}
             )
             params = density.on_support(law, StudentT(), priors, real)
             straight = np.asarray(law.law.expected(params, data.x))
-            bent = np.asarray(made.expected(params, data.x))
-            assert np.std(told.y - bent) < max(0.15 * np.std(told.y - straight), 0.006)
+            bent = np.asarray(conditioned.expected(params, data.x))
+            assert np.std(marginalised.y - bent) < max(
+                0.15 * np.std(marginalised.y - straight), 0.006
+            )
 
 
-@pytest.mark.parametrize("looked", [0, 1])
-def test_weights_drawn_apart_bend_the_runs_as_their_sum_did(told, looked):
+@pytest.mark.parametrize("linearised", [0, 1])
+def test_recovered_weights_bend_the_runs_as_the_marginalised_law_does(
+    marginalised, linearised
+):
     """And drawn from the prior they are the prior's: standard normal, none with another."""
-    law, data = told.both[looked]
+    law, data = marginalised.both[linearised]
     with jax.enable_x64(True):
         key = jax.random.key(2)
         params = density.prior_draws(law, StudentT(), {}, key, 4000)
-        drawn = told.law.drawn(np.random.default_rng(2), law, params, data.x)
+        weights = marginalised.law.draw_conditional(
+            np.random.default_rng(2), law, params, data.x
+        )
         few = (
-            {n: v[:50] for n, v in drawn.items()},
+            {n: v[:50] for n, v in weights.items()},
             {n: v[:50] for n, v in params.items()},
         )
-        apart, sums = (
+        bent, bent_at_runs = (
             np.asarray(jax.vmap(lambda p, one=one: one.expected(p, data.x))(p))
-            for one, p in zip((told.law, law), few, strict=True)
+            for one, p in zip((marginalised.law, law), few, strict=True)
         )
     usual = np.asarray(params["bend_across"][:50]) < 0.1
-    assert np.abs(apart - sums)[usual].max() < 2e-3
-    w = np.concatenate([drawn[f"waves_{p}"] for p in PARTS], axis=1)
+    assert np.abs(bent - bent_at_runs)[usual].max() < 2e-3
+    w = np.concatenate([weights[f"waves_{p}"] for p in PARTS], axis=1)
     assert w.mean(axis=0) == pytest.approx(0, abs=0.08)
     assert w.std(axis=0) == pytest.approx(1, abs=0.06)
     assert np.abs(np.corrcoef(w.T) - np.eye(w.shape[1])).max() < 0.09

@@ -109,7 +109,7 @@ def test_density_and_gradient_are_finite_wherever_the_prior_reaches(name):
     data = density.padded(density.Data(x, np.asarray(y[0])), density.size(len(y[0])))
     problem = numbers, density.tabulated(law, noise, {}), data
     u = flatten(skeleton, problem, draws)
-    energies, slopes = trajectories.at_points(skeleton, problem, u)
+    energies, slopes = trajectories.slopes_at_points(skeleton, problem, u)
     assert np.isfinite(energies).all()
     for unknown, slope in zip(range(u.shape[1]), slopes.T, strict=True):
         assert np.isfinite(slope).all(), unknown

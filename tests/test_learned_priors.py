@@ -12,8 +12,13 @@ from scipy import stats
 from conftest import FALSE_ALARM, REPO
 from nstar.files.data_files import shipped
 from nstar.priors.learned import Group, learned, read
-from nstar.priors.population import DF, Said, likelihood, predictive
-from nstar.priors.record import marks, of_published, of_runs, sources
+from nstar.priors.population import DF, Estimate, likelihood, predictive
+from nstar.priors.record import (
+    fingerprint,
+    source_of_published,
+    sources,
+    sources_of_runs,
+)
 from nstar.priors.stated import describe, parse
 from nstar.published import fits as published
 from nstar.published.forms import SURFACES
@@ -36,7 +41,7 @@ def invented(rng, n, mu=0.7, tau=0.2, se=0.05):
     """Sources drawn from a known population."""
     theta = mu + tau * rng.standard_t(DF, n)
     values = theta + se * rng.normal(size=n)
-    return [Said(f"s{i}", float(v), se) for i, v in enumerate(values)]
+    return [Estimate(f"s{i}", float(v), se) for i, v in enumerate(values)]
 
 
 def test_many_sources_give_their_population_back(rng):
@@ -71,7 +76,7 @@ def test_a_source_is_one_observation_however_much_it_says(rng):
 
 def test_one_source_far_off_does_not_carry_the_others_away(rng):
     said = invented(rng, 12, se=0.02)
-    far = [*said, Said("far", 8.0, 0.02)]
+    far = [*said, Estimate("far", 8.0, 0.02)]
     loc, _ = predictive(far, WEAK)
     assert abs(loc - predictive(said, WEAK).loc) < 0.1
 
@@ -125,8 +130,8 @@ def test_the_script_gives_a_known_population_back(script, rng, tmp_path):
     file.write_text(script.text(made, {"fits_sha256": "none"}, {}), encoding="utf-8")
     back = read(file)
     assert set(back.groups["alpha1"]) == {"unknown", "total"}
-    assert len(back.groups["alpha1"]["unknown"].said) == 60  # every count
-    assert len(back.groups["alpha1"]["total"].said) == 30
+    assert len(back.groups["alpha1"]["unknown"].estimates) == 60  # every count
+    assert len(back.groups["alpha1"]["total"].estimates) == 30
     text = back.prior("alpha1", "unknown", ())
     assert centre(text) == pytest.approx(0.4, abs=0.12)
     assert width(text) == pytest.approx(2 * T90 * 0.15, rel=0.4)
@@ -139,7 +144,7 @@ def test_the_script_gives_a_known_population_back(script, rng, tmp_path):
 def test_a_fit_that_did_not_converge_says_nothing(script, rng):
     ladders = fits(rng, 0.4, 0.15, n=4)
     ladders[2]["rhat"] = 1.3
-    assert {s.said.source for s in script.of_ladders(ladders)} == {"s0", "s1", "s3"}
+    assert {s.estimate.source for s in script.of_ladders(ladders)} == {"s0", "s1", "s3"}
 
 
 def test_a_poisoned_source_does_not_move_the_prior_without_it(script, rng, tmp_path):
@@ -160,7 +165,7 @@ def test_a_poisoned_source_does_not_move_the_prior_without_it(script, rng, tmp_p
     assert clean.prior("alpha1", "unknown", ["s4", "s5"]) == poisoned.prior(
         "alpha1", "unknown", ["s4", "s5"]
     )
-    assert clean.whole != poisoned.whole
+    assert clean.from_all != poisoned.from_all
     assert clean.left_out["s5"] != poisoned.left_out["s5"]
 
 
@@ -169,8 +174,8 @@ def test_the_shipped_file_is_what_its_statements_say():
     record = learned()
     for unknown, condition in (("alpha1", "total"), ("coupling", "any")):
         group = record.groups[unknown][condition]
-        assert record.whole[unknown][condition] == group.summary()
-        for source in sorted({s.source for s in group.said})[:4]:
+        assert record.from_all[unknown][condition] == group.summary()
+        for source in sorted({s.source for s in group.estimates})[:4]:
             without = record.left_out[source][unknown][condition]
             assert without == group.without([source]).summary()
 
@@ -299,28 +304,30 @@ def test_every_published_fit_of_text_has_one_source():
         assert set(source.published) <= known
         assert set(source.learn) <= set(source.published)
         assert set(source.datasets) <= set(datasets.names())
-    assert of_published("besiroglu_epoch") == of_published("chinchilla_A2")
-    assert of_published("porian_rw_attention:stage2") == "porian"
-    assert of_published("openclip_imagenet") is None
+    assert source_of_published("besiroglu_epoch") == source_of_published(
+        "chinchilla_A2"
+    )
+    assert source_of_published("porian_rw_attention:stage2") == "porian"
+    assert source_of_published("openclip_imagenet") is None
 
 
 def test_runs_are_recognised_by_name_by_file_and_by_their_points(llama3, optima):
     import nstar
 
-    seen = learned().marks
-    assert of_runs(llama3, seen) == ["llama3"]
-    assert of_runs(optima, {}) == ["llama3"]
+    seen = learned().fingerprints
+    assert sources_of_runs(llama3, seen) == ["llama3"]
+    assert sources_of_runs(optima, {}) == ["llama3"]
     columns = {n: llama3[n][::4] for n in ("N", "D", "L")}
     own = nstar.read_runs(columns | {"N": columns["N"] * 1.01})
-    assert of_runs(own, {}) == []
-    assert of_runs(own, seen) == ["llama3"]
+    assert sources_of_runs(own, {}) == []
+    assert sources_of_runs(own, seen) == ["llama3"]
     other = nstar.read_runs(columns | {"L": columns["L"] * 1.1})
-    assert of_runs(other, seen) == []
-    assert of_runs(own, {"mine": marks([own])}) == ["mine"]
+    assert sources_of_runs(other, seen) == []
+    assert sources_of_runs(own, {"mine": fingerprint([own])}) == ["mine"]
     file = nstar.read_runs(
         str(shipped("llama3_figure2.csv")), {"C": "flops", "D": "tokens", "L": "loss"}
     )
-    assert of_runs(file, {}) == ["llama3"]
+    assert sources_of_runs(file, {}) == ["llama3"]
 
 
 def test_families_are_read_as_they_are_written():
@@ -332,7 +339,10 @@ def test_families_are_read_as_they_are_written():
 
 def test_group_without_sources_keeps_the_rest():
     group = Group(
-        "LogNormal(0, 1)", "log", WEAK, (Said("a", 1.0, 0.1), Said("b", 2.0, 0.1))
+        "LogNormal(0, 1)",
+        "log",
+        WEAK,
+        (Estimate("a", 1.0, 0.1), Estimate("b", 2.0, 0.1)),
     )
-    assert [s.source for s in group.without(["a"]).said] == ["b"]
+    assert [s.source for s in group.without(["a"]).estimates] == ["b"]
     assert json.loads(json.dumps(group.summary())).startswith("LogStudentT(4, ")

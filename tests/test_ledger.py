@@ -13,8 +13,8 @@ import nstar
 from nstar.fits.mixture import Average
 from nstar.ledger.chain import START, canonical, digest
 from nstar.ledger.entries import Ledger
-from nstar.ledger.foretold import Forecast
 from nstar.ledger.frozen import PROBS, Frozen, interval
+from nstar.ledger.records import Forecast
 from nstar.ledger.verification import as_json, central, track_record
 from nstar.plans.planning import plan
 from nstar.predictions.prediction import log_density
@@ -85,7 +85,7 @@ def book():
 def test_scores_of_a_normal_forecast_are_its_closed_forms(z):
     """CRPS of a normal: Gneiting & Raftery (2007), eq. 21 ff."""
     mean, sd = 0.8, 0.01
-    got = normal(mean, sd).scored(float(np.exp(mean + sd * z)))
+    got = normal(mean, sd).score(float(np.exp(mean + sd * z)))
     exact = z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi)
     assert got.crps == pytest.approx(sd * exact, rel=2e-3)
     assert got.error == pytest.approx(-sd * z, abs=1e-7)
@@ -96,7 +96,7 @@ def test_scores_of_a_normal_forecast_are_its_closed_forms(z):
     score = sd * (2 * half + 20 * max(abs(z) - half, 0))
     assert got.interval_score == pytest.approx(score, rel=1e-3)
     for level in (0.5, 0.8, 0.9, 0.95):
-        assert got.held[str(level)] == (abs(z) < stats.norm.ppf((1 + level) / 2))
+        assert got.covered[str(level)] == (abs(z) < stats.norm.ppf((1 + level) / 2))
     inside = PROBS[0] <= stats.norm.cdf(z) <= PROBS[-1]
     assert got.pit == (
         pytest.approx(stats.norm.cdf(z), abs=1e-4) if inside else float(z > 0)
@@ -104,8 +104,8 @@ def test_scores_of_a_normal_forecast_are_its_closed_forms(z):
 
 
 def test_a_density_is_held_where_nothing_was_kept():
-    far = normal().scored(1e9).log_density
-    assert far == normal().scored(1e12).log_density
+    far = normal().score(1e9).log_density
+    assert far == normal().score(1e12).log_density
     assert far < -4000
 
 
@@ -333,7 +333,7 @@ def test_what_is_refused_says_why(book, enter, said):
 
 def test_the_latest_measurement_counts_and_the_earlier_stays(book):
     record = track_record(book)
-    assert [one.outcome.loss for one in record.settled] == [2.236, 2.2]
+    assert [one.outcome.loss for one in record.scored] == [2.236, 2.2]
     assert book.outcomes["hero"].replaces == book.entries[3].hash
     assert "2.234" in book.entries[3].text
     assert record.open == ("Größe"[:5],)
@@ -343,7 +343,7 @@ def test_means_are_means_of_the_scores():
     ledger = Ledger()
     for name, loss in (("a", 2.2), ("b", 2.2673)):
         ledger = ledger.freeze(made(name)).score(name, loss, when=LATER)
-    each = [normal().scored(loss) for loss in (2.2, 2.2673)]
+    each = [normal().score(loss) for loss in (2.2, 2.2673)]
     told = track_record(ledger).as_json()
     for name in ("crps", "log_density"):
         assert told[name] == pytest.approx(np.mean([getattr(s, name) for s in each]))
@@ -372,14 +372,14 @@ def many(rng, spread):
 def test_forecasts_that_hold_pass_and_others_do_not(rng):
     right, narrow, wide = (many(rng, spread) for spread in (1.0, 2.5, 0.3))
     assert (
-        stats.kstest([one.scored.pit for one in right.settled], "uniform").pvalue > 1e-5
+        stats.kstest([one.scores.pit for one in right.scored], "uniform").pvalue > 1e-5
     )
     assert right.checks()[0].status is Status.PASS
     for record, word in ((narrow, "too narrow"), (wide, "too wide")):
         (check,) = record.checks()
         assert check.status is Status.REVIEW
         assert word in check.detail
-        assert f"{record.coverage()['0.9'].held} of 40" in check.detail
+        assert f"{record.coverage()['0.9'].covered} of 40" in check.detail
 
 
 def test_what_was_no_forecast_does_not_count():
@@ -501,7 +501,7 @@ def test_the_density_is_one_and_that_of_the_draws(surface_fit, isoflop_fit, whic
     said = freeze(fit, N, D).measured
     at = np.log(said.quantiles)
     fine = np.linspace(2 * at[0] - at[-1], 2 * at[-1] - at[0], 4001)
-    density = np.exp([said.scored(float(L)).log_density for L in np.exp(fine)])
+    density = np.exp([said.score(float(L)).log_density for L in np.exp(fine)])
     steps = (density[1:] + density[:-1]) / 2 * np.diff(fine)
     assert np.sum(steps) == pytest.approx(1, abs=5e-3)
     below = np.interp(at, fine[1:], np.cumsum(steps))
@@ -513,7 +513,7 @@ def test_the_density_is_one_and_that_of_the_draws(surface_fit, isoflop_fit, whic
         }
         one = nstar.Observations(column, np.arange(1), "", "", fit.runs.cost)
         exact = log_density(fit, one)[0]
-        assert said.scored(float(said.quantiles[200])).log_density == pytest.approx(
+        assert said.score(float(said.quantiles[200])).log_density == pytest.approx(
             exact, abs=1e-3
         )
 

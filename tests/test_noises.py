@@ -14,7 +14,7 @@ from nstar.fits.unknown_words import WORDS
 from nstar.laws.examples import profiles
 from nstar.noises.likelihoods import NOISES
 from nstar.noises.one_sided import NormalPlusExponential
-from nstar.noises.shared import Between, Repeated, Together
+from nstar.noises.shared import Between, Repeated, SharedStudentT
 from nstar.responses.scales import LOG_LOSS
 from nstar.samplers.nuts import Settings
 from nstar.validation.calibration import calibrate
@@ -71,7 +71,7 @@ def test_one_sided_density_and_gradient_hold_wherever_scales_go(ratio):
 def test_shared_scatter_is_a_multivariate_t_within_groups(nu, rng):
     mu, y = rng.normal(size=(2, 7))
     within = rng.uniform(0.3, 1.0, 7)
-    ours = Together(mu, within, 0.8, nu, GROUP).log_prob(y)
+    ours = SharedStudentT(mu, within, 0.8, nu, GROUP).log_prob(y)
     for g in np.unique(GROUP):
         at = g == GROUP
         cov = np.diag(within[at] ** 2) + 0.8**2
@@ -107,7 +107,7 @@ def test_draws_have_the_density(name):
 
 
 def test_shared_draws_are_as_alike_as_they_should_be():
-    both = Together(np.zeros(7), np.full(7, 0.6), 0.8, 50.0, GROUP)
+    both = SharedStudentT(np.zeros(7), np.full(7, 0.6), 0.8, 50.0, GROUP)
     drawn = np.asarray(both.sample(jax.random.key(1), (20_000,)))
     same = (GROUP[:, None] == GROUP) * 0.64 + 0.36 * np.eye(7)
     np.testing.assert_allclose(np.cov(drawn.T), same * 50 / 48, atol=0.05)

@@ -11,7 +11,7 @@ import pytest
 from scipy import special, stats
 
 import nstar
-from nstar.inference.repeated import new_rates, rates_of
+from nstar.inference.repeated import draw_new_rates, draw_rates
 from nstar.inference.repeated_backtest import hold_out_samples
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.noises.counts import Binomial, Counts
@@ -172,7 +172,9 @@ def test_counts_of_a_population_have_its_probabilities():
 
 def test_rates_given_counts_are_the_conjugate_posterior():
     random = np.random.default_rng(0)
-    rates = rates_of(np.tile(TOLD, (20000, 2, 1)), np.array([[50, 50], [0, 3]]), random)
+    rates = draw_rates(
+        np.tile(TOLD, (20000, 2, 1)), np.array([[50, 50], [0, 3]]), random
+    )
     a, b, zero = TOLD
     alive = (1 - zero) * stats.betabinom.pmf(0, 50, a, b)
     never = zero / (zero + alive)
@@ -188,11 +190,13 @@ def test_rates_given_counts_are_the_conjugate_posterior():
         * (1 - p)
     )
     weight = density * stats.binom.pmf(2, 50, p)
-    rates = rates_of(np.tile(told(), (20000, 1, 1)), np.array([[50], [2]]), random)
+    rates = draw_rates(np.tile(told(), (20000, 1, 1)), np.array([[50], [2]]), random)
     np.testing.assert_allclose(rates.mean(), weight @ p / weight.sum(), rtol=0.02)
-    many = rates_of(np.tile(told(), (200, 1, 1)), np.array([[100000], [60000]]), random)
+    many = draw_rates(
+        np.tile(told(), (200, 1, 1)), np.array([[100000], [60000]]), random
+    )
     np.testing.assert_allclose(many, 0.6, atol=0.01)
-    fresh = new_rates(np.tile(told(), (20000, 1)), 1, random)
+    fresh = draw_new_rates(np.tile(told(), (20000, 1)), 1, random)
     np.testing.assert_allclose((fresh == 0).mean(), told()[0], atol=0.02)
     np.testing.assert_allclose(fresh.mean(), rate_mixtures.mean(told()), rtol=0.05)
 

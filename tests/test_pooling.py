@@ -15,7 +15,7 @@ import nstar
 from conftest import BRIEF, FALSE_ALARM
 from nstar.costs.training import SIX
 from nstar.departures.discrepancy import bend
-from nstar.departures.pooling import Pooled, together
+from nstar.departures.pooling import Pooled, pool_placed
 from nstar.fits.groups import check_groups
 from nstar.laws import LAWS
 from nstar.laws.chinchilla import Chinchilla
@@ -25,7 +25,7 @@ from nstar.responses.scales import NORMALISED_LOSS
 from nstar.runs.observations import Observations
 from nstar.samplers import density, search
 from nstar.samplers.nuts import Settings
-from nstar.samplers.telling import Model, tell
+from nstar.samplers.targets import Model, find_target
 from nstar.validation.calibration import calibrate
 from test_json import PLAN, hold
 from test_oracles import assert_moments
@@ -80,10 +80,10 @@ def test_the_search_ends_at_a_mode(bent):
         prior = density.prior_draws(law, noise, {}, jax.random.key(0), 200)
         y = law.expected({n: v[0] for n, v in prior.items()}, x)
         y = np.asarray(y) + np.random.default_rng(0).normal(0, 0.003, len(y))
-        begun = tell(Model(law, noise, {}, density.Data(x, y), prior))
-        mode = begun.found[0].mode
-        slopes = search.slopes_of(begun.skeleton, begun.problem)
-        slope = slopes(mode.at[None, None], search.ONE)[1][0, 0]
+        target = find_target(Model(law, noise, {}, density.Data(x, y), prior))
+        mode = target.peaks[0].mode
+        slopes = search.slopes_of(target.skeleton, target.problem)
+        slope = slopes(mode.at[None, None], search.ALL_REQUESTED)[1][0, 0]
     assert np.abs(mode.width.T @ slope).max() < 0.05
 
 
@@ -112,15 +112,17 @@ def test_the_next_group_is_one_of_the_population():
     drawn = prior_draws(law)
     keys = jax.random.split(jax.random.key(1), 3000)
     with jax.enable_x64(True):
-        z = real(jax.vmap(law.next)(keys, drawn))["gamma"] - np.log(drawn["gamma"])
+        z = real(jax.vmap(law.draw_next_group)(keys, drawn))["gamma"] - np.log(
+            drawn["gamma"]
+        )
     assert np.std(z / np.asarray(drawn["spread_gamma"])) == pytest.approx(1, rel=0.06)
 
 
 def test_usual_spreads_are_a_fifth_of_the_priors_own():
     law, _ = placed()
     assert law.differing == ("level", "floor_share", "gamma")
-    assert law.usual[0] == pytest.approx(0.2 * 1.0, rel=0.05)  # the log's sd
-    assert law.usual[2] == pytest.approx(0.2 * 0.5, rel=0.05)
+    assert law.typical_spread[0] == pytest.approx(0.2 * 1.0, rel=0.05)  # the log's sd
+    assert law.typical_spread[2] == pytest.approx(0.2 * 0.5, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_any_law_of_numbers_is_pooled(name):
     with jax.enable_x64(True):
         one, two = (
             density.split(law, noise),
-            density.split(replace(law, usual=2 * law.usual), noise),
+            density.split(replace(law, typical_spread=2 * law.typical_spread), noise),
         )
         assert one[0] == two[0]
         assert hash(one[0]) == hash(two[0])
@@ -150,7 +152,7 @@ def test_any_law_of_numbers_is_pooled(name):
         for g in range(3):
             at = x["recipe"] == g
             alone = law.law.expected(
-                law.one(params, g), {k: v[at] for k, v in x.items()}
+                law.in_group(params, g), {k: v[at] for k, v in x.items()}
             )
             np.testing.assert_allclose(y[at], alone, rtol=1e-12)
     assert np.isfinite(y).all()
@@ -412,14 +414,14 @@ def test_a_bend_is_common_to_all_groups():
     recipe = np.resize(np.repeat(["a", "b"], 8), 48)
     runs = nstar.read_runs(x | {"L": 2 + 4e3 * x["C"] ** -0.2, "recipe": recipe})
     bent = bend(Chinchilla().at(x, SIX), x)
-    law, x = together(Pooled(Chinchilla(), over="recipe"), bent, runs, x)
+    law, x = pool_placed(Pooled(Chinchilla(), over="recipe"), bent, runs, x)
     assert law.differing == tuple(Chinchilla().priors())
     assert {"bend_along", "waves_across"} <= set(law.common)
     drawn = prior_draws(law, 1)
     params = {n: v[0] for n, v in drawn.items()}
     with jax.enable_x64(True):
         both = law.expected(params, x)
-        one = bent.expected(law.one(params, 1), x)
+        one = bent.expected(law.in_group(params, 1), x)
     np.testing.assert_allclose(both[recipe == "b"], one[recipe == "b"], rtol=1e-12)
     checks = check_groups(SimpleNamespace(law=law, runs=runs))
     assert "form of the law" not in {c.name for c in checks}

@@ -51,20 +51,20 @@ def test_another_table_of_about_as_many_runs_does_not_recompile(optima):
 def two_peaks(masses=(0.5, 0.5)):
     """As many modes as masses, 10 apart, each of unit width."""
     return [
-        modes.Found(modes.Mode(np.array([10.0 * i, 0]), np.eye(2)), -np.log(m))
+        modes.Peak(modes.Mode(np.array([10.0 * i, 0]), np.eye(2)), -np.log(m))
         for i, m in enumerate(masses)
     ]
 
 
 def test_chains_start_at_modes_by_their_masses():
-    assert list(modes.shared(two_peaks(), 4)) == [0, 0, 1, 1]
-    assert list(modes.shared(two_peaks((0.95, 0.05)), 4)) == [0, 0, 0, 0]
-    assert list(modes.shared(two_peaks((0.2, 0.8)), 4)) == [0, 1, 1, 1]
+    assert list(modes.assign(two_peaks(), 4)) == [0, 0, 1, 1]
+    assert list(modes.assign(two_peaks((0.95, 0.05)), 4)) == [0, 0, 0, 0]
+    assert list(modes.assign(two_peaks((0.2, 0.8)), 4)) == [0, 1, 1, 1]
 
 
 def test_a_mode_that_no_chain_starts_at_is_named(allocation_fit):
     peaks = two_peaks((0.9, 0.07, 0.03, 0.001))
-    at = modes.shared(peaks, 4)
+    at = modes.assign(peaks, 4)
     assert modes.missed(peaks, at) == pytest.approx([0.07, 0.03], rel=0.01)
     assert modes.missed(two_peaks(), np.array([0, 0, 1, 1])) == []
     tree = allocation_fit.tree.copy()
@@ -80,14 +80,14 @@ def test_a_mode_that_no_chain_starts_at_is_named(allocation_fit):
 def test_a_mode_found_twice_is_one():
     first, second = two_peaks((0.3, 0.7))
     again = first._replace(mode=first.mode._replace(at=np.array([0.1, 0.2])))
-    kept = modes.apart([first, second, again])
+    kept = modes.distinct([first, second, again])
     assert [f.energy for f in kept] == [second.energy, first.energy]
 
 
 def test_a_spike_is_not_the_best_mode_however_deep():
-    spike = modes.Found(modes.Mode(np.zeros(3), 1e-3 * np.eye(3)), -10.0)
-    broad = modes.Found(modes.Mode(np.ones(3), np.eye(3)), 0.0)
-    assert modes.apart([spike, broad])[0] is broad
+    spike = modes.Peak(modes.Mode(np.zeros(3), 1e-3 * np.eye(3)), -10.0)
+    broad = modes.Peak(modes.Mode(np.ones(3), np.eye(3)), 0.0)
+    assert modes.distinct([spike, broad])[0] is broad
     assert modes.shares([spike, broad])[1] > 0.99
 
 
@@ -209,7 +209,7 @@ def test_a_divergence_makes_steps_smaller_and_what_was_drawn_a_warmup():
     given, tighter = (fits[0].tree["sample_stats"] for fits in each)
     assert given["diverging"].sum() > 0
     ratio = tighter["step_size"].to_numpy() / given["step_size"].to_numpy()
-    assert ratio == pytest.approx(nuts.TIGHTER**2) or ratio == pytest.approx(
-        nuts.TIGHTER
+    assert ratio == pytest.approx(nuts.STEP_REDUCTION**2) or ratio == pytest.approx(
+        nuts.STEP_REDUCTION
     )
     assert tighter.sizes["draw"] == 500

@@ -68,8 +68,8 @@ class Response:
 
     def of(self, column: str) -> "Response":
         """What one of the columns holds by itself."""
-        held = (part for part in self.parts if column in part.columns)
-        return next(held, self)
+        matching = (part for part in self.parts if column in part.columns)
+        return next(matching, self)
 
 
 @runtime_checkable
@@ -236,48 +236,69 @@ class Labelled(Protocol):
 
 
 @runtime_checkable
-class Summable(Protocol):
-    """A law with many unknowns of which runs tell but sums, and is sampled as another."""
+class Marginalisable(Protocol):
+    """A law whose many weights act on the runs only through a few linear combinations.
 
-    def summed(self, x: Inputs, look: Any = None, rank: int = 0) -> tuple[Any, Inputs]:
-        """Tell the law for the sampler, and its inputs; a look tells where the mode is.
+    It is sampled as another law, in which the weights are marginalised.
+    """
 
-        What is left of it has at least `rank` coordinates.
+    def marginalise(
+        self, x: Inputs, linearisation: Any = None, rank: int = 0
+    ) -> tuple[Any, Inputs]:
+        """Return the marginalised law that is sampled, and its inputs.
+
+        Args:
+            x: inputs of the runs, (run,) each.
+            linearisation: of the law about a mode, from `Reparameterised.linearise`;
+                a first guess is made from the design where there is none.
+            rank: least number of coordinates that are kept of the weights.
         """
         ...
 
-    def drawn(
-        self, random: np.random.Generator, told: Any, params: Params, x: Inputs
+    def draw_conditional(
+        self, random: np.random.Generator, sampled_law: Any, params: Params, x: Inputs
     ) -> dict[str, Array]:
-        """Unknowns of this law from draws of the other, (draw, ...) each."""
+        """Draw this law's unknowns given draws of the marginalised law's, (draw, ...)."""
         ...
 
 
 @runtime_checkable
-class Leading(Law, Protocol):
-    """A law some of whose unknowns, real numbers, the runs about pin given the others."""
+class Reparameterised(Law, Protocol):
+    """A law whose unknowns are sampled as distances from their conditional centre.
+
+    Given the other unknowns, the runs about determine some of them, on the real line. The
+    sampler moves in the distance from that centre, in units of the conditional width
+    (conditional centring), so that it meets no funnel.
+    """
 
     @property
-    def leads(self) -> tuple[str, ...]:
-        """Names of those unknowns."""
+    def reparameterised(self) -> tuple[str, ...]:
+        """Names of the unknowns that are centred; empty where there are none."""
         ...
 
-    def settled(self, params: Params) -> Any:
-        """Return the law with what the others decide worked out."""
+    def condition(self, params: Params) -> Any:
+        """Return the law with all that depends on the other unknowns alone worked out."""
         ...
 
-    def lead(
+    def reparameterise(
         self, u: Params, constrain: Callable[[Params], Params], x: Inputs, y: Array
     ) -> tuple[Any, dict[str, Array], Array]:
-        """Unknowns on the real line from the sampler's, and the log of their width.
+        """Map the sampler's coordinates to unknowns on the real line.
 
-        With the law as it is there.
-        The sampler moves in their distance from where the runs put them, in units of how
-        far they leave them free.
+        Args:
+            u: the sampler's coordinates; those of unknowns that are not centred are
+                already on the real line.
+            constrain: maps unknowns from the real line to their own supports.
+            x: inputs of the runs, (run,) each.
+            y: responses, (run,).
+
+        Returns:
+            The law conditioned on the unknowns, the unknowns on the real line, and the
+            log of the Jacobian's determinant of the map.
         """
         ...
 
-    def looked(
+    def linearise(
         self,
         u: Params,
         constrain: Callable[[Params], Params],
@@ -286,7 +307,12 @@ class Leading(Law, Protocol):
         y: Array,
         draws: Params,
     ) -> Any:
-        """Look at the runs from a mode: what `Summable.summed` leads by, or nothing."""
+        """Linearise the law about unknowns `u` on the real line.
+
+        Returns:
+            What `Marginalisable.marginalise` takes as `linearisation`, or None where it
+            needs none.
+        """
         ...
 
 

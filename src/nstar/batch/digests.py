@@ -17,7 +17,7 @@ from nstar.fits.tree import spec
 from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES
 from nstar.priors.learned import learned
-from nstar.priors.record import of_runs as sources_of
+from nstar.priors.record import sources_of_runs
 from nstar.priors.sets import PriorSet
 from nstar.priors.stated import describe
 from nstar.runs.digest import digest_of_runs
@@ -62,8 +62,8 @@ def of_model(
     form, scatter = named(law, noise)
     record = []
     if priors.name != "weak":
-        marks = learned().marks
-        record = [learned().about.get("fits_sha256", ""), sources_of(runs, marks)]
+        sources = sources_of_runs(runs, learned().fingerprints)
+        record = [learned().about.get("fits_sha256", ""), sources]
     bending = [discrepancy, attempts.BENT, attempts.RETRY_BENT]
     return of(
         {
@@ -74,7 +74,7 @@ def of_model(
             "priors": priors.name,
             "own": {
                 n: p if isinstance(p, str) else describe(p)
-                for n, p in priors.own.items()
+                for n, p in priors.overrides.items()
             },
             "without": priors.without,
             "record": record,

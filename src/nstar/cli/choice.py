@@ -35,7 +35,7 @@ def require(request: o.Request, laws: tuple[str, ...] = ()) -> None:
     known |= {name for law, _ in pool for name in amplitudes(law)}
     if request.pool:
         known |= {f"spread_{name}" for name in known}
-    priors = request.prior_set.own
+    priors = request.prior_set.overrides
     if strange := [name for name in priors if name not in known]:
         msg = f"--prior {strange[0]}: no unknown of {', '.join(own)}; there are {', '.join(sorted(known))}"
         raise ValueError(msg)

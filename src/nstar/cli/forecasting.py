@@ -289,12 +289,12 @@ def _ready(file: str, names: list[str]) -> None:
     """Try the ledger and the names before anything is sampled."""
     from nstar.files.writing import require_writable
     from nstar.ledger.entries import place
-    from nstar.ledger.foretold import require_name
+    from nstar.ledger.records import require_name
 
     require_writable(place(file), ".jsonl", option="--ledger")
     for name in names:
         require_name(name)
-        _read(file).free(name)
+        _read(file).require_free(name)
 
 
 def _read(file: str) -> "Ledger":
@@ -313,7 +313,7 @@ def _matched(book: "Ledger", request: o.Request) -> tuple[dict[str, float], int]
     """
     import numpy as np
 
-    from nstar.ledger.foretold import same_run
+    from nstar.ledger.records import same_run
 
     table, found = read(request), {}
     if missing := [name for name in ("N", "D", "L") if name not in table]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nstar.departures import bent_lines, discrepancy
-from nstar.departures.bent_lines import Lined
+from nstar.departures.bent_lines import HasTrend
 from nstar.departures.discrepancy import PARTS, Bent
 from nstar.departures.pooling import Pooled
 from nstar.laws.line import Straight
@@ -18,14 +18,14 @@ SHAPES = ("turn", "seen", "axes", "size")  # fields that the weights of a line m
 
 def bendable(law: Any) -> bool:
     """Say whether a law can bend and does not yet."""
-    return discrepancy.bendable(law) or (isinstance(law, Lined) and not is_bent(law))
+    return discrepancy.bendable(law) or (isinstance(law, HasTrend) and not is_bent(law))
 
 
 def is_bent(law: Any) -> bool:
     """Say whether a law, pooled or not, carries a discrepancy."""
     law = law.law if isinstance(law, Pooled) else law
-    lined = isinstance(law, Lined) and not isinstance(law.trend, Straight)
-    return lined or isinstance(law, Bent)
+    bent_line = isinstance(law, HasTrend) and not isinstance(law.trend, Straight)
+    return bent_line or isinstance(law, Bent)
 
 
 def bend(law: Any, x: Inputs) -> Any:
@@ -34,8 +34,8 @@ def bend(law: Any, x: Inputs) -> Any:
     Raises:
         ValueError: it has neither a loss of (N, D) above a floor nor a line of optima.
     """
-    if isinstance(law, Lined) and not is_bent(law):
-        return bent_lines.bow(law, x)
+    if isinstance(law, HasTrend) and not is_bent(law):
+        return bent_lines.bend_line(law, x)
     return discrepancy.bend(law, x)
 
 
@@ -44,38 +44,39 @@ def straight(law: Law) -> Law:
     law = law.law if isinstance(law, Pooled) else law
     if isinstance(law, Bent):
         return law.law
-    return bent_lines.straighten(law) if isinstance(law, Lined) else law
+    return bent_lines.straighten_line(law) if isinstance(law, HasTrend) else law
 
 
 def shapes(part: Any, path: str = "") -> dict[str, np.ndarray]:
-    """What a discrepancy's weights multiply, by place in the law: kept with the draws.
+    """Arrays that a discrepancy's weights multiply, by their path of fields in the law.
 
-    Worked out again elsewhere, another linear algebra may turn or mirror it.
+    They are saved with the draws: computed again on another machine, singular vectors may
+    be rotated or have another sign.
     """
-    found: dict[str, np.ndarray] = {}
-    for each in fields(part):
-        value, place = getattr(part, each.name), path + each.name
-        if each.name in SHAPES and value is not None:
-            found[place] = np.asarray(value)
+    arrays: dict[str, np.ndarray] = {}
+    for field in fields(part):
+        value, place = getattr(part, field.name), path + field.name
+        if field.name in SHAPES and value is not None:
+            arrays[place] = np.asarray(value)
         elif is_dataclass(value):
-            found |= shapes(value, f"{place}.")
-    return found
+            arrays |= shapes(value, f"{place}.")
+    return arrays
 
 
-def with_shapes(part: Any, kept: Mapping[str, np.ndarray], path: str = "") -> Any:
+def with_shapes(part: Any, saved: Mapping[str, np.ndarray], path: str = "") -> Any:
     """Return the law with the shapes that its draws were made with."""
     changed = {
-        each.name: with_shapes(value, kept, f"{path}{each.name}.")
-        for each in fields(part)
-        if is_dataclass(value := getattr(part, each.name))
+        field.name: with_shapes(value, saved, f"{path}{field.name}.")
+        for field in fields(part)
+        if is_dataclass(value := getattr(part, field.name))
     }
-    own = {each.name: path + each.name for each in fields(part)}
-    changed |= {name: kept[place] for name, place in own.items() if place in kept}
+    places = {field.name: path + field.name for field in fields(part)}
+    changed |= {name: saved[place] for name, place in places.items() if place in saved}
     return replace(part, **changed)
 
 
 def amplitudes(law: Any) -> set[str]:
-    """Names of what the discrepancy adds to a law's unknowns, weights apart."""
-    if isinstance(law, Lined):
+    """Names of the unknowns that a discrepancy adds to a law, without the weights."""
+    if isinstance(law, HasTrend):
         return {bent_lines.UNKNOWN}
     return {f"bend_{part}" for part in PARTS} if discrepancy.bendable(law) else set()

@@ -17,7 +17,7 @@ AMPLITUDE, SPREAD = 0.25, 0.7  # of log tokens; sd of its log
 LENGTH, WAVES = 8.0, 10  # e-folds of compute
 SCATTER = 0.1  # of log tokens of a measured optimum, about: a guide, no assumption
 UNKNOWN, WEIGHTS = "bend_optimum", "waves_optimum"
-READ = ("alpha1_bent", "tokens_per_parameter_bent")  # what is read of a line that bends
+DERIVED = ("alpha1_bent", "tokens_per_parameter_bent")  # quantities of a bent line
 WORDS = {
     "bend_optimum": "how far log D* bends from its power law",
     "alpha1_bent": "slope of log N* over the runs, bend included",
@@ -31,17 +31,18 @@ PART /= PART.sum()
 
 
 @dataclass(frozen=True)
-class Bow:
-    r"""A Matern-3/2 process in log C, told as waves of fixed frequencies.
+class BentLine:
+    r"""A Matern-3/2 process in log C, as a sum of waves of fixed frequencies.
 
     $$ \log D^* = \log A_2 + \alpha_2 \log C + \delta(\log C), \qquad
        \delta \sim \mathrm{GP}(0, \tau^2, \ell) $$
     $$ \delta = \tau\,\Phi\,V \frac{w}{s(\tau)}, \qquad
        w_j \sim \mathrm{Normal}(0, s_j(\tau)), \qquad s_j = \sqrt{1 + (\tau q_j)^2} $$
 
-    V turns the waves so that each weight is one shape over the budgets; q is that shape's
-    size over the usual scatter.  A weight the budgets pin is as wide as they leave it, one
-    they do not as wide as its prior, whatever the amplitude (Papaspiliopoulos et al. 2007).
+    V rotates the waves so that each weight is one shape over the budgets; q is that shape's
+    size over the usual scatter.  A weight that the budgets determine is as wide as its
+    posterior, another as wide as its prior, whatever the amplitude (Papaspiliopoulos et al.
+    2007).
 
     log N* bends the other way, so that N* D* stays as it was.  The process is stationary:
     far from the runs the bend is as uncertain as before any was seen, and what grows
@@ -64,7 +65,7 @@ class Bow:
         }
 
     def scale(self, tau: Array) -> Array:
-        """How wide each weight is a priori, s."""
+        """Prior sd of each weight, s, (2 wave,)."""
         return jnp.hypot(1.0, tau * self.seen)
 
     def bend(self, params: Params, c: Array) -> Array:
@@ -73,48 +74,47 @@ class Bow:
         return columns(jnp.asarray(c)) @ (self.turn @ (tau * w / self.scale(tau)))
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
-        """Weights are numbered."""
+        """Coordinates number the weights."""
         return _labels()
 
     def derived(self, params: Params, optimum: Line, C0: float) -> dict[str, Array]:
-        """Exponent and tokens per parameter of the line with its bend."""
-        return _read(self.ends, optimum, C0)
+        """Exponent and tokens per parameter of the bent line."""
+        return _derived(self.ends, optimum, C0)
 
 
 @dataclass(frozen=True)
-class Hidden:
+class MarginalisedBentLine:
     r"""The same process where the budgets' optima are themselves unknowns of the law.
 
-    Their prior has the process summed out, and the weights follow from them:
+    Their prior has the process marginalised, and the weights follow from them:
 
     $$ y \sim \mathrm{Normal}(\mathrm{line},\ s^2 I + \tau^2 \Phi\Phi^\top), \qquad
        w \mid y = A^{-1} \Phi^\top \tfrac{\tau}{s^2} (y - \mathrm{line}) + A^{-1/2} z,
        \quad A = I + \tfrac{\tau^2}{s^2} \Phi^\top\Phi $$
 
-    This is the joint distribution of `Bow` told in the other order, in which the sampler
-    meets no funnel: no run speaks of z but through y.  $\Phi = U q V^\top$ once and for
-    all, so every matrix here is diagonal along U or V.
+    This is the joint distribution of `BentLine` factorised in the other order, in which the
+    sampler meets no funnel: the runs depend on z only through y.  $\Phi = U q V^\top$ is
+    decomposed once, so every matrix here is diagonal along U or V.
     """
 
     design: tuple[float, ...]  # log(C / C0) of the budgets, rising
     at: float  # C0 ...
     k: float  # ... and FLOP per parameter and token of the law
     axes: Any = field(compare=False)  # U, (budget, budget)
-    size: Any = field(
-        compare=False
-    )  # q, (budget,) and (2 wave,), zeros beyond the rank
+    # q, (budget,) and (2 wave,), zeros beyond the rank
+    size: Any = field(compare=False)
     seen: Any = field(compare=False)
     turn: Any = field(compare=False)  # V, (2 wave, 2 wave)
 
     def priors(self) -> dict[str, Prior]:
-        """Amplitude tau, and what the optima leave open of the weights."""
+        """Amplitude tau, and standard normal residuals z of the weights given the optima."""
         return {
             UNKNOWN: dist.LogNormal(np.log(AMPLITUDE), SPREAD),
             WEIGHTS: dist.Normal(0.0, 1.0).expand([2 * WAVES]),
         }
 
     def scatter(self, params: Params, line: Array) -> Prior:
-        """Optima of the budgets, the bend summed out."""
+        """Optima of the budgets, the bend marginalised."""
         sd = jnp.hypot(params["scatter"], params[UNKNOWN] * self.size)
         return NormalAlong(line, self.axes, sd)
 
@@ -130,25 +130,25 @@ class Hidden:
         return tau * (columns(jnp.asarray(c)) @ (self.turn @ w))
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
-        """Weights are numbered."""
+        """Coordinates number the weights."""
         return _labels()
 
     def derived(self, params: Params, optimum: Line, C0: float) -> dict[str, Array]:
-        """Exponent and tokens per parameter of the line with its bend."""
-        return _read((self.design[0], self.design[-1]), optimum, C0)
+        """Exponent and tokens per parameter of the bent line."""
+        return _derived((self.design[0], self.design[-1]), optimum, C0)
 
 
 def _labels() -> tuple[dict[str, list], dict[str, list[str]]]:
     return {"wave": list(range(2 * WAVES))}, {WEIGHTS: ["wave"]}
 
 
-def _read(ends: tuple[float, float], optimum: Line, C0: float) -> dict[str, Array]:
+def _derived(ends: tuple[float, float], optimum: Line, C0: float) -> dict[str, Array]:
     """Slope of log N* over the budgets, D*/N* at the reference budget."""
     low, high = ends
     log_N, _ = optimum(C0 * jnp.exp(jnp.asarray(ends)))
     n, d = optimum(jnp.asarray(C0))
     slope = (log_N[1] - log_N[0]) / (high - low)
-    return dict(zip(READ, (slope, jnp.exp(d - n)), strict=True))
+    return dict(zip(DERIVED, (slope, jnp.exp(d - n)), strict=True))
 
 
 class NormalAlong(dist.Distribution):
@@ -171,7 +171,7 @@ class NormalAlong(dist.Distribution):
         return self.loc + (self.sd * z) @ self.axes.T
 
     def log_prob(self, value: Array, intermediates: Any = None) -> Array:
-        """Log density, the axes' one by one."""
+        """Log density, the sum over the axes."""
         return (
             dist.Normal(0.0, self.sd).log_prob((value - self.loc) @ self.axes).sum(-1)
         )
@@ -186,7 +186,7 @@ def columns(c: Array) -> Array:
 
 
 @runtime_checkable
-class Lined(Protocol):
+class HasTrend(Protocol):
     """A law of N*(C) and D*(C) whose line may be given another shape."""
 
     C0: float
@@ -194,7 +194,7 @@ class Lined(Protocol):
     trend: Trend
 
 
-def bow(law: Any, x: Inputs) -> Any:
+def bend_line(law: Any, x: Inputs) -> Any:
     """Let the line of a law bend about the budgets of these runs.
 
     Args:
@@ -203,23 +203,24 @@ def bow(law: Any, x: Inputs) -> Any:
     """
     if of_profiles(law):
         design = np.log(np.asarray(law.budgets) / law.C0)
-        return replace(law, trend=_hidden(design, law.C0, law.k))
+        return replace(law, trend=_marginalised_bend(design, law.C0, law.k))
     design = np.unique(np.round(np.log(np.asarray(x["C"]) / law.C0), 9))
     shapes = columns(design)
     _, size, turn = np.linalg.svd(shapes, full_matrices=len(design) < shapes.shape[1])
     size = np.concatenate([size, np.zeros(len(turn))])[: len(turn)]
     return replace(
-        law, trend=Bow((float(design[0]), float(design[-1])), turn.T, size / SCATTER)
+        law,
+        trend=BentLine((float(design[0]), float(design[-1])), turn.T, size / SCATTER),
     )
 
 
-def _hidden(design: np.ndarray, C0: float, k: float) -> Hidden:
+def _marginalised_bend(design: np.ndarray, C0: float, k: float) -> MarginalisedBentLine:
     axes, q, turn = np.linalg.svd(columns(design))
     size, seen = np.zeros(len(axes)), np.zeros(len(turn))
     size[: len(q)], seen[: len(q)] = q, q
-    return Hidden(tuple(design.tolist()), C0, k, axes, size, seen, turn.T)
+    return MarginalisedBentLine(tuple(design.tolist()), C0, k, axes, size, seen, turn.T)
 
 
-def straighten(law: Any) -> Any:
+def straighten_line(law: Any) -> Any:
     """Return the law with its power laws exact."""
     return replace(law, trend=STRAIGHT)

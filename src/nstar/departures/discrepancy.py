@@ -8,7 +8,14 @@ from typing import Any, Literal
 import jax.numpy as jnp
 import numpy as np
 
-from nstar.departures.summed import BASIS, SUMMED, Guide, Look, Summed, apart
+from nstar.departures.marginalised import (
+    BASIS,
+    BEND_AT_RUNS,
+    Guide,
+    Linearisation,
+    Marginalised,
+    draw_weights,
+)
 from nstar.departures.waves import Waves, over_line, over_plane
 from nstar.types import (
     Array,
@@ -26,9 +33,9 @@ AMPLITUDE = 0.02  # usual sd of a bend, in log reducible loss
 FADE = 0.3  # exponent by which a local bend fades toward large compute
 NOISE = 0.003  # of a run's log loss, about: a guide for the search, no assumption
 SHARE = 0.5  # of it that is reducible, likewise
-WIDE = 2.0  # sds above its median up to which an amplitude's bends are told whole
-UNSEEN = 0.5  # ... but for what is smaller than so much of all runs' noise together
-LEAST_SEEN = 0.01  # weight of a run in that, over the median's
+WIDE_SDS = 2.0  # sds above its median up to which an amplitude's bends are resolved
+UNSEEN = 0.5  # smallest singular value that is kept, over all runs' noise together
+LEAST_SEEN = 0.01  # least precision of a run in that, over the median
 RANKS = (16, 24, 40, 64, 96, 128)  # so that similar tables share a program
 DISCREPANCIES = ("waves", "none")
 PARTS = ("along", "tokens", "across", "local")
@@ -65,23 +72,23 @@ class Bent:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Those of the law."""
+        """Columns that the law reads."""
         return self.law.inputs
 
     @property
     def response(self) -> Response:
-        """That of the law."""
+        """Response of the law."""
         return self.law.response
 
     def priors(self) -> dict[str, Prior]:
-        """Those of the law, and an amplitude and weights for each part of the bend."""
-        found = dict(self.law.priors())
+        """The law's priors, and those of an amplitude and weights for each part of the bend."""
+        priors = dict(self.law.priors())
         for part in PARTS:
-            found |= {
+            priors |= {
                 f"bend_{part}": getattr(self, part).amplitude(),
                 f"waves_{part}": getattr(self, part).weights(),
             }
-        return found
+        return priors
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Log loss of each run."""
@@ -89,7 +96,7 @@ class Bent:
         return jnp.log(self._bent(params, straight, x["N"], x["D"]))
 
     def loss(self, params: Params, N: Array, D: Array) -> Array:
-        """Loss of a run under this draw's bend."""
+        """Loss of runs of N parameters on D tokens, with the bend."""
         return self._bent(params, self.law.loss(params, N, D), N, D)
 
     def _bent(self, params: Params, straight: Array, N: Array, D: Array) -> Array:
@@ -112,76 +119,97 @@ class Bent:
         return sum((part(name) for name in PARTS if name != "local"), local)
 
     def faded(self, n: Array, d: Array) -> Array:
-        """How much wider the local part is at a run than at the largest."""
-        xp = (
-            np if isinstance(n, np.ndarray) else jnp
-        )  # outside of a program without one
+        """Ratio of the local part's sd at a run to that at the largest."""
+        # NumPy's arrays stay NumPy's: no program is compiled for them
+        xp = np if isinstance(n, np.ndarray) else jnp
         return xp.exp(FADE * (self.log_top - xp.minimum(n + d, self.log_top)))
 
     def columns(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
-        """Log factor at runs of each weight at unit amplitude, and the weight's part.
+        """Log factor on the runs' reducible losses by each weight at unit amplitude.
 
-        (run, weight) and (weight,).
+        Returns:
+            Log factors, (run, weight), and the number of each weight's part, (weight,).
         """
         n = np.log(np.asarray(x["N"])) - self.log_N0
         d = np.log(np.asarray(x["D"])) - self.log_D0
-        each = [np.array(getattr(self, part).columns(n, d)) for part in PARTS]
-        each[PARTS.index("local")] *= np.asarray(self.faded(n, d))[:, None]
-        part = np.repeat(np.arange(len(PARTS)), [c.shape[1] for c in each])
-        return np.concatenate(each, axis=1), part
+        blocks = [np.array(getattr(self, part).columns(n, d)) for part in PARTS]
+        blocks[PARTS.index("local")] *= np.asarray(self.faded(n, d))[:, None]
+        part = np.repeat(np.arange(len(PARTS)), [c.shape[1] for c in blocks])
+        return np.concatenate(blocks, axis=1), part
 
-    def summed(
-        self, x: Inputs, look: Look | None = None, rank: int = 0
-    ) -> tuple[Summed, Inputs]:
-        """Tell this law for the sampler.
+    def marginalise(
+        self, x: Inputs, linearisation: Linearisation | None = None, rank: int = 0
+    ) -> tuple[Marginalised, Inputs]:
+        """Marginalise the waves, down to the bends that the runs can measure.
 
         Args:
             x: inputs of the runs.
-            look: at the runs from about the mode, where one was taken.
-            rank: coordinates of the bend at least, to share another's programs.
+            linearisation: of the law about the mode, where there is one.
+            rank: least number of coordinates of the bend, to share compiled programs.
 
         Returns:
-            The law with its waves summed out, and inputs with the basis of what is left.
+            The law without its waves, and inputs with the basis of the bend.
         """
         columns, part = self.columns(x)
         waves = [getattr(self, name) for name in PARTS]
-        wide = np.array([w.usual * np.exp(WIDE * w.spread) for w in waves])[part]
-        seen = np.full(len(columns), (SHARE / NOISE) ** 2)
-        if look is not None:
-            seen = np.nan_to_num(np.asarray(look.seen), posinf=0.0)
-            middle = np.median(seen[seen > 0]) if (seen > 0).any() else 1.0
-            seen = np.maximum(seen, LEAST_SEEN * middle)
+        large_amplitude = np.array(
+            [w.median * np.exp(WIDE_SDS * w.spread) for w in waves]
+        )[part]
+        precision = np.full(len(columns), (SHARE / NOISE) ** 2)
+        if linearisation is not None:
+            precision = np.nan_to_num(np.asarray(linearisation.precision), posinf=0.0)
+            middle = (
+                np.median(precision[precision > 0]) if (precision > 0).any() else 1.0
+            )
+            precision = np.maximum(precision, LEAST_SEEN * middle)
         axes, size, _ = np.linalg.svd(
-            np.sqrt(seen)[:, None] * columns * wide, full_matrices=False
+            np.sqrt(precision)[:, None] * columns * large_amplitude, full_matrices=False
         )
-        left = _rounded(max(int(np.sum(size > UNSEEN)), rank), len(size))
-        to = axes[:, :left].T * np.sqrt(seen)
-        basis = axes[:, :left] / np.sqrt(seen)[:, None]
+        rank_kept = _rank(max(int(np.sum(size > UNSEEN)), rank), len(size))
+        to = axes[:, :rank_kept].T * np.sqrt(precision)
+        basis = axes[:, :rank_kept] / np.sqrt(precision)[:, None]
         shown = to @ columns
         shapes = np.stack(
             [shown[:, part == p] @ shown[:, part == p].T for p in range(len(PARTS))]
         )
-        usual, spread = zip(*((w.usual, w.spread) for w in waves), strict=True)
+        medians, spread = zip(*((w.median, w.spread) for w in waves), strict=True)
         names = tuple(f"bend_{name}" for name in PARTS)
-        guide = _guide(to, seen, look) if look else _blank(to, len(self.law.priors()))
-        made = Summed(self.law, names, usual, spread, shapes, guide)
-        return made, {**x, BASIS: basis}
+        guide = (
+            _guide(to, precision, linearisation)
+            if linearisation
+            else _blank(to, len(self.law.priors()))
+        )
+        law = Marginalised(self.law, names, medians, spread, shapes, guide)
+        return law, {**x, BASIS: basis}
 
-    def drawn(
-        self, random: np.random.Generator, told: Summed, params: Params, x: Inputs
+    def draw_conditional(
+        self,
+        random: np.random.Generator,
+        sampled_law: Marginalised,
+        params: Params,
+        x: Inputs,
     ) -> dict[str, Array]:
-        """Unknowns of this law from draws of the summed one, (draw, ...) each."""
+        """Draw this law's unknowns given draws of the marginalised law's, (draw, ...)."""
         columns, part = self.columns(x)
-        shown = np.asarray(told.guide.to) @ columns
-        tau = np.stack([params[name] for name in told.names], axis=1)
-        w = apart(random, tau, np.asarray(params[SUMMED]), told.shapes, shown, part)
+        shown = np.asarray(sampled_law.guide.to) @ columns
+        tau = np.stack([params[name] for name in sampled_law.names], axis=1)
+        w = draw_weights(
+            random,
+            tau,
+            np.asarray(params[BEND_AT_RUNS]),
+            sampled_law.shapes,
+            shown,
+            part,
+        )
         ends = np.flatnonzero(np.diff(part)) + 1
-        each = zip(PARTS, np.split(w, ends, axis=1), strict=True)
-        found = {name: value for name, value in params.items() if name != SUMMED}
-        return found | {f"waves_{name}": value for name, value in each}
+        parts = zip(PARTS, np.split(w, ends, axis=1), strict=True)
+        unknowns = {
+            name: value for name, value in params.items() if name != BEND_AT_RUNS
+        }
+        return unknowns | {f"waves_{name}": value for name, value in parts}
 
     def floor(self, params: Params) -> Array:
-        """The law's floor."""
+        """Irreducible loss of the law."""
         return self.law.floor(params)
 
     def usual(self, N: Array, D: Array) -> Inputs:
@@ -193,10 +221,12 @@ class Bent:
         return self.law.derived(params)
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
-        """Weights are numbered within their part."""
-        own = self.law.labels() if isinstance(self.law, Labelled) else ({}, {})
+        """Coordinates number the weights within each part."""
+        law_labels = self.law.labels() if isinstance(self.law, Labelled) else ({}, {})
         coords = {f"wave_{p}": list(range(getattr(self, p).size)) for p in PARTS}
-        return own[0] | coords, own[1] | {f"waves_{p}": [f"wave_{p}"] for p in PARTS}
+        return law_labels[0] | coords, law_labels[1] | {
+            f"waves_{p}": [f"wave_{p}"] for p in PARTS
+        }
 
 
 def bendable(law: Any) -> bool:
@@ -215,7 +245,7 @@ def bend(law: Any, x: Inputs) -> Bent:
 
     Amplitudes are a few percent of the reducible loss, lengths a few e-folds; both were
     set on the development ladders (benchmarks/results/extrapolation.md lists what was
-    looked at).
+    tried).
 
     Raises:
         ValueError: the law has no log loss of (N, D) with a floor below it.
@@ -225,41 +255,58 @@ def bend(law: Any, x: Inputs) -> Bent:
         raise ValueError(msg)
     log_N, log_D = np.log(x["N"]), np.log(x["D"])
     n, d = log_N - log_N.mean(), log_D - log_D.mean()
-    top = float(np.max(n + d))
-    return Bent(law, float(log_N.mean()), float(log_D.mean()), top, **_usual())
-
-
-def _rounded(seen: int, most: int) -> int:
-    return min(next((rank for rank in RANKS if rank >= seen), seen), most)
-
-
-def _blank(to: np.ndarray, unknowns: int) -> Guide:
-    """Lead the bend alone: the law's unknowns stay as they are."""
-    none = np.zeros(unknowns)
-    still, slopes = np.stack([none, none + 1]), np.zeros((len(to), unknowns + 1))
-    return Guide(
-        to, np.full(to.shape[1], SHARE), NOISE, none, still, np.diag(none), none, slopes
+    log_top = float(np.max(n + d))
+    return Bent(
+        law, float(log_N.mean()), float(log_D.mean()), log_top, **_default_waves()
     )
 
 
-def _guide(to: np.ndarray, seen: np.ndarray, look: Look) -> Guide:
-    slopes, rest = np.asarray(look.slopes), np.asarray(look.rest)
-    pulled, shown = slopes.T * seen, to @ np.column_stack([slopes, rest])
-    at, prior = np.asarray(look.at), np.asarray(look.prior)
+def _rank(count: int, limit: int) -> int:
+    return min(next((rank for rank in RANKS if rank >= count), count), limit)
+
+
+def _blank(to: np.ndarray, unknowns: int) -> Guide:
+    """Guide of the bend alone, which leaves the law's unknowns as they are."""
+    zeros = np.zeros(unknowns)
+    flat_prior, slopes = np.stack([zeros, zeros + 1]), np.zeros((len(to), unknowns + 1))
     return Guide(
         to,
-        np.asarray(look.share),
-        float(look.sigma),
+        np.full(to.shape[1], SHARE),
+        NOISE,
+        zeros,
+        flat_prior,
+        np.diag(zeros),
+        zeros,
+        slopes,
+    )
+
+
+def _guide(
+    to: np.ndarray, precision: np.ndarray, linearisation: Linearisation
+) -> Guide:
+    slopes, residual = (
+        np.asarray(linearisation.slopes),
+        np.asarray(linearisation.residual),
+    )
+    weighted_slopes, shown = (
+        slopes.T * precision,
+        to @ np.column_stack([slopes, residual]),
+    )
+    at, prior = np.asarray(linearisation.at), np.asarray(linearisation.prior)
+    return Guide(
+        to,
+        np.asarray(linearisation.share),
+        float(linearisation.sigma),
         at,
         prior,
-        pulled @ slopes,
-        pulled @ rest,
+        weighted_slopes @ slopes,
+        weighted_slopes @ residual,
         shown,
     )
 
 
 @cache
-def _usual() -> Mapping[Literal["along", "tokens", "across", "local"], Waves]:
+def _default_waves() -> Mapping[Literal["along", "tokens", "across", "local"], Waves]:
     """Lengths in e-folds: 5 along C, 2 along D; 6 in C and 3 in D/N; 1.2 locally."""
     line_C, line_D = over_line(20, 5.0), over_line(24, 2.0)
     to_ND = np.array([[1.0, 1.0], [-1.0, 1.0]])  # log C = n + d, log D/N = d - n

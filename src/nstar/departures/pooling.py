@@ -10,7 +10,7 @@ import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions import biject_to
 
-from nstar.departures.summed import SUMMED, Summed
+from nstar.departures.marginalised import BEND_AT_RUNS, Marginalised
 from nstar.laws.priors import log_normal
 from nstar.runs.grouping import NEXT, group_names
 from nstar.runs.observations import Observations
@@ -22,10 +22,10 @@ from nstar.types import (
     Inputs,
     Labelled,
     Law,
+    Marginalisable,
     Params,
     Prior,
     Response,
-    Summable,
 )
 
 SPREAD = 0.2  # usual spread between groups, in sds of the unknown's own prior
@@ -46,9 +46,9 @@ class Pooled:
     less than those (alpha1 by 0.02, exponents by a tenth, the loss by a fifth); spread
     zero is left out, as no two recipes are alike and there a sampler is stuck.
 
-    `offset_*` is $z_g$ where a group's runs say little and $s z_g$ over the usual spread
-    where they pin it, and between these by `known`: the same prior in coordinates that
-    a sampler can walk (Papaspiliopoulos et al. 2007, doi:10.1214/088342307000000014).
+    `offset_*` is $z_g$ where a group's runs say little (not centred), $s z_g$ over the
+    typical spread where they determine it (centred), and between these by `known`: the
+    same prior in coordinates without a funnel (Papaspiliopoulos et al. 2007, doi:10.1214/088342307000000014).
     It is itself a law; its input named `over` is the number of each run's group.
     """
 
@@ -56,19 +56,19 @@ class Pooled:
     groups: tuple[str, ...] = ()
     over: str = "ladder"  # the runs' column that names their group
     common: tuple[str, ...] = ()  # unknowns that all groups share
-    usual: Any = field(
-        default=None, compare=False
-    )  # spreads on the real line, (unknown,)
-    known: Any = field(default=None, compare=False)  # 0 to 1, (unknown, group)
+    # prior medians of the spreads on the real line, (unknown,)
+    typical_spread: Any = field(default=None, compare=False)
+    # share of the typical spread's variance that a group's runs explain, (unknown, group)
+    known: Any = field(default=None, compare=False)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Those of the law, and the group."""
+        """Columns that the law reads, and the group."""
         return (*self.law.inputs, self.over)
 
     @property
     def response(self) -> Response:
-        """That of the law."""
+        """Response of the law."""
         return self.law.response
 
     @property
@@ -79,59 +79,65 @@ class Pooled:
             ValueError: an unknown cannot be pooled, or `common` names none of the law's.
         """
         priors = self.law.priors()
-        strange = [name for name in self.common if name not in priors]
+        unknown = [name for name in self.common if name not in priors]
         free = {n: p for n, p in priors.items() if n not in self.common}
-        odd = [n for n, p in free.items() if getattr(p, "batch_shape", None) != ()]
-        if strange or odd:
+        unpoolable = [
+            n for n, p in free.items() if getattr(p, "batch_shape", None) != ()
+        ]
+        if unknown or unpoolable:
             name = type(self.law).__name__
             msg = (
-                f"common: {strange[0]!r} is no unknown of the {name} law; there are {', '.join(priors)}"
-                if strange
-                else f"the {name} law cannot be pooled: {', '.join(odd)} is not one number but several, "
+                f"common: {unknown[0]!r} is no unknown of the {name} law; there are {', '.join(priors)}"
+                if unknown
+                else f"the {name} law cannot be pooled: {', '.join(unpoolable)} is not one number but several, "
                 "or depends on other unknowns; pool the allocation law or a loss surface"
             )
             raise ValueError(msg)
         return tuple(free)
 
     def at(self, x: Inputs, cost: Cost) -> "Pooled":
-        """Put the law's reference at the centre of all runs, and look at the groups'."""
+        """Put the law's reference at the centre of all runs, and scale offsets by group."""
         law = self.law.at(x, cost) if isinstance(self.law, Centred) else self.law
         return replace(self, law=law).about(x)
 
     def about(self, x: Inputs) -> "Pooled":
-        """Measure the priors' widths, and what each group's runs can know by design."""
+        """Set `typical_spread` from the priors' widths and `known` from each group's design."""
         with jax.enable_x64(True):
             centre, widths = self._prior()
-            usual = SPREAD * widths
+            typical_spread = SPREAD * widths
             slope = self._slopes(centre, x) / self.response.scatter
         group = np.asarray(x[self.over], dtype=int)
         known = [
-            _share(slope[group == g].reshape(-1, len(usual)), usual)
+            _share(slope[group == g].reshape(-1, len(typical_spread)), typical_spread)
             for g in range(len(self.groups))
         ]
-        return replace(self, usual=usual, known=np.stack(known, axis=1))
+        return replace(
+            self, typical_spread=typical_spread, known=np.stack(known, axis=1)
+        )
 
     def _prior(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Medians of all unknowns, and widths on the real line of those that differ."""
         key, centre, widths = jax.random.key(0), {}, []
         for name, prior in self.law.priors().items():
-            given = prior(centre) if not isinstance(prior, dist.Distribution) else prior
-            draws = given.sample(key, (DRAWS,))
+            distribution = (
+                prior(centre) if not isinstance(prior, dist.Distribution) else prior
+            )
+            draws = distribution.sample(key, (DRAWS,))
             centre[name] = np.median(np.asarray(draws), axis=0)
             if name in self.differing:
-                real = np.asarray(biject_to(given.support).inv(draws))
-                low, high = np.quantile(real, [0.25, 0.75])
+                on_real_line = np.asarray(biject_to(distribution.support).inv(draws))
+                low, high = np.quantile(on_real_line, [0.25, 0.75])
                 widths.append((high - low) / 1.349)  # the sd, were it normal
         return centre, np.array(widths)
 
     def _slopes(self, centre: Mapping[str, Any], x: Inputs) -> np.ndarray:
         """Derivatives of each run's expected response, (run, ..., unknown)."""
         to, names = self._to_real(), self.differing
-        inner = {name: np.asarray(x[name], dtype=float) for name in self.law.inputs}
+        columns = {name: np.asarray(x[name], dtype=float) for name in self.law.inputs}
 
         def expected(u: Array) -> Array:
-            own = {name: to[name](u[i]) for i, name in enumerate(names)}
-            return self.law.expected({**centre, **own}, inner)
+            differing = {name: to[name](u[i]) for i, name in enumerate(names)}
+            return self.law.expected({**centre, **differing}, columns)
 
         u = jnp.stack([to[name].inv(centre[name]) for name in names])
         return np.nan_to_num(np.asarray(jax.jit(jax.jacfwd(expected))(u)))
@@ -142,105 +148,111 @@ class Pooled:
         return {name: biject_to(priors[name].support) for name in self.differing}
 
     def priors(self) -> dict[str, Prior]:
-        """Those of the law for the population, and spreads and offsets of the groups."""
-        found = dict(self.law.priors())
+        """The law's priors for the population, and those of the groups' spreads and offsets."""
+        priors = dict(self.law.priors())
         for i, name in enumerate(self.differing):
-            found[f"spread_{name}"] = log_normal(self.usual[i], FACTOR)
-            found[f"offset_{name}"] = self._offsets(i, name)
-        return found
+            priors[f"spread_{name}"] = log_normal(self.typical_spread[i], FACTOR)
+            priors[f"offset_{name}"] = self._offsets(i, name)
+        return priors
 
     def _offsets(self, i: int, name: str) -> Prior:
         def prior(params: Params) -> Prior:
-            ratio = params[f"spread_{name}"] / self.usual[i]
+            ratio = params[f"spread_{name}"] / self.typical_spread[i]
             return dist.Normal(0.0, ratio ** jnp.asarray(self.known[i]))
 
         return prior
 
     def values(self, params: Params) -> dict[str, Array]:
-        """Every group's own unknowns, (group,) each."""
-        found = {}
+        """The law's unknowns in every group, (group,) each."""
+        values = {}
         for i, (name, to) in enumerate(self._to_real().items()):
             spread, offset = params[f"spread_{name}"], params[f"offset_{name}"]
-            z = offset * (spread / self.usual[i]) ** -jnp.asarray(self.known[i])
-            found[name] = to(to.inv(params[name]) + spread * z)
-        return found
+            z = offset * (spread / self.typical_spread[i]) ** -jnp.asarray(
+                self.known[i]
+            )
+            values[name] = to(to.inv(params[name]) + spread * z)
+        return values
 
-    def one(self, params: Params, group: int) -> dict[str, Array]:
-        """Give the law's unknowns in a group of the runs."""
-        shared = {name: params[name] for name in self.law.priors()}
-        return shared | {n: v[group] for n, v in self.values(params).items()}
+    def in_group(self, params: Params, group: int) -> dict[str, Array]:
+        """The law's unknowns in one group of the runs, by its number."""
+        common = {name: params[name] for name in self.law.priors()}
+        return common | {n: v[group] for n, v in self.values(params).items()}
 
-    def next(self, key: Array, params: Params) -> dict[str, Array]:
+    def draw_next_group(self, key: Array, params: Params) -> dict[str, Array]:
         """Draw the law's unknowns in the population's next group."""
-        found = {name: params[name] for name in self.law.priors()}
+        unknowns = {name: params[name] for name in self.law.priors()}
         z = jax.random.normal(key, (len(self.differing),))
         for i, (name, to) in enumerate(self._to_real().items()):
-            found[name] = to(to.inv(params[name]) + params[f"spread_{name}"] * z[i])
-        return found
+            unknowns[name] = to(to.inv(params[name]) + params[f"spread_{name}"] * z[i])
+        return unknowns
 
     def expected(self, params: Params, x: Inputs) -> Array:
         """Response of each run under its own group's unknowns."""
         group = jnp.asarray(x[self.over]).astype(int)
-        shared = {name: params[name] for name in self.law.priors()}
-        own = {name: value[group] for name, value in self.values(params).items()}
-        inner = {name: jnp.asarray(x[name]) for name in self.law.inputs}
-        return jax.vmap(lambda own, x: self.law.expected({**shared, **own}, x))(
-            own, inner
-        )
+        common = {name: params[name] for name in self.law.priors()}
+        differing = {name: value[group] for name, value in self.values(params).items()}
+        columns = {name: jnp.asarray(x[name]) for name in self.law.inputs}
+        return jax.vmap(
+            lambda differing, x: self.law.expected({**common, **differing}, x)
+        )(differing, columns)
 
-    def summed(
-        self, x: Inputs, look: Any = None, rank: int = 0
+    def marginalise(
+        self, x: Inputs, linearisation: Any = None, rank: int = 0
     ) -> tuple["Pooled", Inputs]:
-        """Tell this law for the sampler: what bends it, if anything, summed out."""
-        if not isinstance(self.law, Summable):
+        """Marginalise the waves of its discrepancy, if it has one."""
+        if not isinstance(self.law, Marginalisable):
             return self, x
-        told, x = self.law.summed(x, look, rank)
-        shared = [n for n in told.priors() if n in (*self.common, SUMMED)]
-        return replace(self, law=told, common=tuple(shared)), x
+        sampled_law, x = self.law.marginalise(x, linearisation, rank)
+        common = [n for n in sampled_law.priors() if n in (*self.common, BEND_AT_RUNS)]
+        return replace(self, law=sampled_law, common=tuple(common)), x
 
-    def drawn(
-        self, random: np.random.Generator, told: "Pooled", params: Params, x: Inputs
+    def draw_conditional(
+        self,
+        random: np.random.Generator,
+        sampled_law: "Pooled",
+        params: Params,
+        x: Inputs,
     ) -> dict[str, Array]:
-        """Unknowns of this law from draws of the one told for the sampler."""
-        if not isinstance(self.law, Summable):
+        """Draw this law's unknowns given draws of the marginalised law's, (draw, ...)."""
+        if not isinstance(self.law, Marginalisable):
             return dict(params)
-        return self.law.drawn(random, told.law, params, x)
+        return self.law.draw_conditional(random, sampled_law.law, params, x)
 
     @property
-    def leads(self) -> tuple[str, ...]:
-        """The bend alone: groups differ in the law's unknowns."""
-        return (SUMMED,) if isinstance(self.law, Summed) else ()
+    def reparameterised(self) -> tuple[str, ...]:
+        """The bend alone, since groups differ in the law's unknowns."""
+        return (BEND_AT_RUNS,) if isinstance(self.law, Marginalised) else ()
 
-    def settled(self, params: Params) -> "Pooled":
-        """Work out what amplitudes decide."""
-        bent = isinstance(self.law, Summed)
-        return replace(self, law=self.law.settled(params)) if bent else self
+    def condition(self, params: Params) -> "Pooled":
+        """Factorise the covariance of the bend for the amplitudes, if there is one."""
+        bent = isinstance(self.law, Marginalised)
+        return replace(self, law=self.law.condition(params)) if bent else self
 
-    def lead(
+    def reparameterise(
         self, u: Params, constrain: Any, x: Inputs, y: Array
     ) -> tuple["Pooled", dict[str, Array], Array]:
-        """Give the bend its width under the amplitudes; where it lies, groups decide."""
-        if not isinstance(self.law, Summed):
+        """Scale the bend by its conditional width; its centre stays at zero."""
+        if not isinstance(self.law, Marginalised):
             return self, dict(u), jnp.zeros(())
-        c, width = self.law.bend_led(u, jnp.zeros(u[SUMMED].shape))
-        return self, {**u, SUMMED: c}, width
+        c, width = self.law.reparameterise_bend(u, jnp.zeros(u[BEND_AT_RUNS].shape))
+        return self, {**u, BEND_AT_RUNS: c}, width
 
-    def looked(self, *at: Any) -> None:
-        """Say nothing: the guide is the same wherever the mode is."""
+    def linearise(self, *arguments: Any) -> None:
+        """Return None: the guide is the same wherever the mode is."""
 
     def derived(self, params: Params) -> dict[str, Array]:
-        """Give the law's own numbers for the population, and the unknowns by group."""
+        """Derived quantities of the law for the population, and the unknowns by group."""
         law = self.law.derived(params) if isinstance(self.law, Derives) else {}
         return law | {f"{n}_by_group": v for n, v in self.values(params).items()}
 
     def labels(self) -> tuple[dict[str, list], dict[str, list[str]]]:
-        """Offsets and unknowns by group have the groups' names."""
+        """Coordinates are the groups' names, for offsets and for unknowns by group."""
         coords, dims = self.law.labels() if isinstance(self.law, Labelled) else ({}, {})
-        each = [
+        by_group = [
             n.format(m) for m in self.differing for n in ("offset_{}", "{}_by_group")
         ]
         return coords | {"group": list(self.groups)}, dims | {
-            n: ["group"] for n in each
+            n: ["group"] for n in by_group
         }
 
     def number(self, names: Array) -> np.ndarray:
@@ -257,37 +269,37 @@ class Pooled:
         return np.array([known[str(name)] for name in np.atleast_1d(names)])
 
 
-def _share(slope: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Share of the usual spread's variance that runs with these slopes take away."""
-    both = slope.T @ slope + np.diag(usual**-2.0)
-    return np.clip(1 - np.diag(np.linalg.inv(both)) / usual**2, 0.0, 1.0)
+def _share(slope: np.ndarray, typical_spread: np.ndarray) -> np.ndarray:
+    """Share of the typical spread's variance that runs with these slopes explain."""
+    precision = slope.T @ slope + np.diag(typical_spread**-2.0)
+    return np.clip(1 - np.diag(np.linalg.inv(precision)) / typical_spread**2, 0.0, 1.0)
 
 
-def pooled(law: Law, runs: Observations, over: str | None = None) -> Pooled:
+def pool_law(law: Law, runs: Observations, over: str | None = None) -> Pooled:
     """Pool a law over a column, by our name or the table's; or name a pooled law's groups.
 
     Raises:
         ValueError: as `group_names` and `Pooled.differing` say.
     """
-    made = law if isinstance(law, Pooled) else Pooled(law)
-    over = over or made.over
+    pooled = law if isinstance(law, Pooled) else Pooled(law)
+    over = over or pooled.over
     over = next((n for n, header in runs.named.items() if header == over), over)
     names = np.unique(group_names(runs, over))
-    made = replace(made, over=over, groups=tuple(str(name) for name in names))
-    _ = made.differing  # refuses what cannot be pooled before anything is sampled
-    return made
+    pooled = replace(pooled, over=over, groups=tuple(str(name) for name in names))
+    _ = pooled.differing  # refuses what cannot be pooled before anything is sampled
+    return pooled
 
 
-def together(
-    made: Pooled, law: Law, runs: Observations, x: Inputs
+def pool_placed(
+    pooled: Pooled, law: Law, runs: Observations, x: Inputs
 ) -> tuple[Pooled, Inputs]:
     """Pool a law that has been placed among its runs; what bends it is common to all.
 
     Returns:
         The pooled law, and the inputs with the number of each run's group.
     """
-    bends = [name for name in law.priors() if name not in made.law.priors()]
-    common = tuple(dict.fromkeys((*made.common, *bends)))
-    made = pooled(replace(made, law=law, common=common), runs)
-    x = {**x, made.over: made.number(group_names(runs, made.over))}
-    return made.about(x), x
+    bends = [name for name in law.priors() if name not in pooled.law.priors()]
+    common = tuple(dict.fromkeys((*pooled.common, *bends)))
+    pooled = pool_law(replace(pooled, law=law, common=common), runs)
+    x = {**x, pooled.over: pooled.number(group_names(runs, pooled.over))}
+    return pooled.about(x), x

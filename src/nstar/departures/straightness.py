@@ -1,4 +1,4 @@
-"""What a law owes to its form being taken as exact, as the public ladders have shown."""
+"""The coverage of laws whose form is taken as exact, as measured on the public ladders."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ LINE = (
 
 
 def taken_as_exact(law: Any) -> str:
-    """Say what a law covers that could bend and does not; nothing of any other."""
+    """Warning about the coverage of a law that could bend and does not; else empty."""
     if is_bent(law) or not bendable(straight(law)):
         return ""
     return SURFACE if discrepancy.bendable(straight(law)) else LINE

@@ -22,17 +22,17 @@ def pulled_back(L: Array, slope: Array) -> Array:
     inner = jnp.tril(L.T @ slope)
     inner = inner - jnp.diag(jnp.diag(inner)) / 2
     left = solve(L, inner, transposed=True)
-    both = solve(L, left.T, transposed=True)
-    return (both + both.T) / 2
+    slope_of_both = solve(L, left.T, transposed=True)
+    return (slope_of_both + slope_of_both.T) / 2
 
 
 def solve(L: Array, sides: Array, *, transposed: bool = False) -> Array:
     """Solve L x = sides, or L' x = sides, for each column, (m, side)."""
     m, count = sides.shape
-    few = max(n for n in range(1, min(SIDES, count) + 1) if count % n == 0)
-    groups = jnp.moveaxis(sides.reshape(m, count // few, few), 1, 0)
-    each = jnp.broadcast_to(L, (count // few, m, m))
-    found = jax.lax.linalg.triangular_solve(
-        each, groups, left_side=True, lower=True, transpose_a=transposed
+    group_size = max(n for n in range(1, min(SIDES, count) + 1) if count % n == 0)
+    groups = jnp.moveaxis(sides.reshape(m, count // group_size, group_size), 1, 0)
+    factors = jnp.broadcast_to(L, (count // group_size, m, m))
+    solutions = jax.lax.linalg.triangular_solve(
+        factors, groups, left_side=True, lower=True, transpose_a=transposed
     )
-    return jnp.moveaxis(found, 0, 1).reshape(m, count)
+    return jnp.moveaxis(solutions, 0, 1).reshape(m, count)

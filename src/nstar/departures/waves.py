@@ -1,4 +1,4 @@
-"""A smooth random process over (log N, log D), told as waves of fixed frequencies."""
+"""A smooth random process over (log N, log D), as a sum of waves of fixed frequencies."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ MATERN = 3.0  # degrees of freedom of the spectrum of a Matern-3/2 process
 
 @dataclass(frozen=True)
 class Waves:
-    r"""A Gaussian process over (log N, log D) told as waves of fixed frequencies.
+    r"""A Gaussian process over (log N, log D), as a sum of waves of fixed frequencies.
 
     $$ \delta = \tau\,\Phi\,w, \qquad w_j \sim \mathrm{Normal}(0, 1) $$
 
@@ -25,7 +25,7 @@ class Waves:
     far from the runs as anywhere.
     """
 
-    usual: float  # the prior's median of the amplitude
+    median: float  # the prior's median of the amplitude
     spread: float  # sd of its log
     frequency: Any = field(compare=False)  # (wave, 2), per e-fold of N and of D
     pin: float = 0.0  # 1 where the process is zero at the centre of the runs
@@ -36,17 +36,16 @@ class Waves:
         return 2 * len(self.frequency)
 
     def columns(self, n: Array, d: Array) -> Array:
-        """Each weight's shape at unit amplitude, (..., weight)."""
-        xp = (
-            np if isinstance(n, np.ndarray) else jnp
-        )  # outside of a program without one
+        """Value of each wave at unit amplitude and weight, (..., weight)."""
+        # NumPy's arrays stay NumPy's: no program is compiled for them
+        xp = np if isinstance(n, np.ndarray) else jnp
         phase = xp.stack([n, d], axis=-1) @ self.frequency.T
         size = np.sqrt(self.frequency.shape[0])
         return xp.concatenate([xp.cos(phase) - self.pin, xp.sin(phase)], -1) / size
 
     def amplitude(self) -> Prior:
         """Prior of tau."""
-        return log_normal(self.usual, self.spread)
+        return log_normal(self.median, self.spread)
 
     def weights(self) -> Prior:
         """Prior of w."""
@@ -66,17 +65,17 @@ def over_line(waves: int, length: float) -> np.ndarray:
 def over_plane(waves: int, lengths: tuple[float, float]) -> np.ndarray:
     """Points of the spectrum in the plane, spread evenly by a Halton sequence."""
     at = np.arange(1, waves + 1)
-    u = np.stack([_mirrored(at, base) for base in (2, 3, 5)], axis=-1)
+    u = np.stack([_radical_inverse(at, base) for base in (2, 3, 5)], axis=-1)
     chi_square = 2 * special.gammaincinv(MATERN / 2, u[:, 2])
     radius = np.sqrt(MATERN / chi_square)
     return special.ndtri(u[:, :2]) * radius[:, None] / np.array(lengths)
 
 
-def _mirrored(at: np.ndarray, base: int) -> np.ndarray:
+def _radical_inverse(at: np.ndarray, base: int) -> np.ndarray:
     """Mirror the digits of whole numbers at the point: one axis of a Halton sequence."""
-    found, place = np.zeros(len(at)), 1.0
+    mirrored, place = np.zeros(len(at)), 1.0
     while at.any():
         place /= base
         at, digit = np.divmod(at, base)
-        found += place * digit
-    return found
+        mirrored += place * digit
+    return mirrored

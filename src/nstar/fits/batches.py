@@ -38,7 +38,7 @@ from nstar.priors.sets import Priors
 from nstar.progress import Tick, progress
 from nstar.runs.observations import Observations
 from nstar.samplers import density, nuts
-from nstar.samplers.devices import filled
+from nstar.samplers.devices import pad_fits
 from nstar.samplers.nuts import Settings
 from nstar.types import Labelled, Law, Noise
 from nstar.verdicts import Check, Status
@@ -253,7 +253,7 @@ def _answers(
     first = tasks[0]
     numbers = stacked(tasks, options.sizes)[0]
     spans = np.array([span(t.problem) for t in tasks])
-    each = filled((dict(params), spans), size_of(len(tasks), options.sizes))
+    each = pad_fits((dict(params), spans), size_of(len(tasks), options.sizes))
     cost = first.problem.runs.cost
     values = decisions(
         first.skeleton, cost, numbers, *each, options.C, options.at, len(tasks)

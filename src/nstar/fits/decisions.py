@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from nstar.costs.cost_line import optimum
 from nstar.samplers.density import Skeleton
-from nstar.samplers.devices import each
+from nstar.samplers.devices import map_fits
 from nstar.types import Allocation, Array, Cost, Derives, Surface
 
 
@@ -67,4 +67,4 @@ def decisions(
             values |= {"loss": jax.vmap(lambda p: law.loss(p, *at))(params)}
         return values
 
-    return each(one, (numbers, params, spans), count)
+    return map_fits(one, (numbers, params, spans), count)

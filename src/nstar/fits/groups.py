@@ -99,7 +99,11 @@ def _group(
     law = pooled.law
 
     def one(params: Any, key: Array) -> dict[str, Array]:
-        group = pooled.next(key, params) if at is None else pooled.one(params, at)
+        group = (
+            pooled.draw_next_group(key, params)
+            if at is None
+            else pooled.in_group(params, at)
+        )
         return group | (law.derived(group) if isinstance(law, Derives) else {})
 
     return jax.vmap(jax.vmap(one))(values, keys)

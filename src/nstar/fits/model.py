@@ -8,7 +8,7 @@ import jax
 
 from nstar.departures.bending import amplitudes, bend, bendable
 from nstar.departures.discrepancy import DISCREPANCIES
-from nstar.departures.pooling import Pooled, pooled, together
+from nstar.departures.pooling import Pooled, pool_law, pool_placed
 from nstar.laws.parsing import parse_law
 from nstar.noises.likelihoods import NOISES
 from nstar.noises.shared import Between
@@ -80,7 +80,7 @@ class Model:
             runs = read_runs(runs)
         law = self.law
         groups = (
-            pooled(law, runs, self.pool)
+            pool_law(law, runs, self.pool)
             if self.pool or isinstance(law, Pooled)
             else None
         )
@@ -90,7 +90,7 @@ class Model:
         if isinstance(noise, Sharing):
             x = {**x, SHARED: noise.shared(used, law)}
         if groups:
-            law, x = together(groups, law, used, x)
+            law, x = pool_placed(groups, law, used, x)
             x = {**x, SHARED: within(x[SHARED], x[groups.over])} if SHARED in x else x
         chosen, attrs, notes = prior_sets.resolve(self.priors, law, noise, used)
         return Problem(law, noise, chosen, Data(x, y), used, attrs, notes)

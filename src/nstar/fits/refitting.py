@@ -9,8 +9,8 @@ from nstar.fits.attempts import BENT
 from nstar.fits.fitting import Fit, fit
 from nstar.fits.mixture import Posterior
 from nstar.fits.model import named, unknowns
-from nstar.priors.record import of_published, sources
-from nstar.priors.sets import Priors, of_fit
+from nstar.priors.record import source_of_published, sources
+from nstar.priors.sets import Priors, set_of_fit
 from nstar.progress import Tick
 from nstar.runs.observations import Observations
 from nstar.types import Noise
@@ -33,7 +33,7 @@ def without_published(
         The fit to compare, and a check that says what was done; the fit as it was, and
         nothing to say, where its priors were not informed.
     """
-    source = of_published(published_id)
+    source = source_of_published(published_id)
     used = {
         part.tree.attrs.get("prior_set", "weak") == "informed"
         for part in given.components
@@ -62,12 +62,12 @@ def without_published(
 
 
 def _has_left_out(given: Fit, source: str) -> bool:
-    priors = of_fit(given.tree.attrs, given.priors)
+    priors = set_of_fit(given.tree.attrs, given.priors)
     return priors.name != "informed" or source in priors.without
 
 
 def _again(given: Fit, source: str) -> Fit:
-    priors = of_fit(given.tree.attrs, given.priors)
+    priors = set_of_fit(given.tree.attrs, given.priors)
     return again(given, priors=replace(priors, without=(*priors.without, source)))
 
 
@@ -96,7 +96,7 @@ def again(
     law, table = given.straight, given.runs
     if isinstance(given.law, Pooled):
         law = replace(given.law, law=law)
-    usual = of_fit(given.tree.attrs, given.priors)
+    usual = set_of_fit(given.tree.attrs, given.priors)
     if noise is not None:
         usual = usual.only({*unknowns(*named(law, noise))} | amplitudes(law))
     short = brief and isinstance(given.law, Bent)

@@ -151,5 +151,5 @@ def _near(task: Task, seed: int) -> np.ndarray:
         p.law, p.noise, p.priors, jax.random.key(seed), modes.POINTS
     )
     u = flatten(task.skeleton, task.given, prior)
-    searches, _ = search.prepare(task.skeleton, task.given, u)
+    searches, _ = search.find_modes(task.skeleton, task.given, u)
     return np.stack([f.mode.at for f in searches])

@@ -60,7 +60,9 @@ def pick(
         given.noise if noise is None else named(given.straight, noise)[1],
     )
     stated = (
-        prior_sets.of_fit(given.tree.attrs, given.priors) if priors is None else priors
+        prior_sets.set_of_fit(given.tree.attrs, given.priors)
+        if priors is None
+        else priors
     )
     if noise is not None:
         stated = prior_sets.as_set(stated).only({*unknowns(law, new)})

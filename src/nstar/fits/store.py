@@ -10,7 +10,7 @@ import xarray as xr
 
 from nstar.costs.training import PerParamToken
 from nstar.departures.bending import bend, is_bent, with_shapes
-from nstar.departures.pooling import Pooled, together
+from nstar.departures.pooling import Pooled, pool_placed
 from nstar.files.tree_files import digest, put, take
 from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES
@@ -163,7 +163,7 @@ def _stored(
     if attrs.get("discrepancy", "none") == "waves" and not is_bent(law):
         law = bend(law, x)
     if "pool" in attrs and not isinstance(law, Pooled):
-        law, _ = together(_pool(law, attrs["pool"]), law, runs, x)
+        law, _ = pool_placed(_pool(law, attrs["pool"]), law, runs, x)
     if "design" in tree.children:
         kept = tree["design"].dataset
         law = with_shapes(law, {str(n): v.to_numpy() for n, v in kept.items()})

@@ -14,7 +14,7 @@ from nstar.fits.model import Problem, problem
 from nstar.priors.sets import Priors
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton
-from nstar.samplers.devices import filled
+from nstar.samplers.devices import pad_fits
 from nstar.types import Labelled
 
 SIZES = {
@@ -141,7 +141,7 @@ def usual_sizes() -> tuple[int, ...]:
 def stacked(chunk: list[Task], sizes: Sequence[int]) -> Any:
     """Put the fits' numbers, priors and runs side by side, the last repeated to fill up."""
     side_by_side = jax.tree.map(lambda *a: np.stack(a), *(t.given for t in chunk))
-    return filled(side_by_side, size_of(len(chunk), sizes))
+    return pad_fits(side_by_side, size_of(len(chunk), sizes))
 
 
 def number(task: Task, seed: int) -> int:

@@ -13,7 +13,7 @@ from nstar.fits import certificates
 from nstar.fits.certificates import Certificate
 from nstar.fits.waiting import BatchOptions, Task, number, size_of, stacked
 from nstar.samplers import importance, search
-from nstar.samplers.devices import filled
+from nstar.samplers.devices import pad_fits
 
 
 def by_weights(
@@ -26,10 +26,10 @@ def by_weights(
     skeleton, numbers = chunk[0].skeleton, [number(t, options.seed) for t in chunk]
     given = stacked(chunk, options.sizes)
     if chunk[0].near is None:
-        at, more = search.search_each(skeleton, given, prior, len(chunk))
+        at, more = search.search_many(skeleton, given, prior, len(chunk))
     else:
         starts = np.stack([t.near for t in chunk])
-        at, more = search.prepare_each(skeleton, given, starts)
+        at, more = search.find_modes_of_many(skeleton, given, starts)
     judged = [certificates.failed("more than two modes")] * len(chunk)
     left = [i for i in range(len(chunk)) if not more[i]]
     for counts in (importance.FEW, importance.MANY):
@@ -38,11 +38,13 @@ def by_weights(
         parts, pairs = jax.tree.map(
             lambda a, which=left: np.asarray(a)[which], (given, at)
         )
-        parts = filled(parts, size_of(len(left), options.sizes))
+        parts = pad_fits(parts, size_of(len(left), options.sizes))
         energies = search.energies_of(
             skeleton, parts, x64=options.precision == "float64"
         )
-        lots = importance.weighed(energies, counts, pairs, [numbers[i] for i in left])
+        lots = importance.draw_weighted(
+            energies, counts, pairs, [numbers[i] for i in left]
+        )
         picked = []
         for i, u, log_weights in zip(left, *lots, strict=True):
             judged[i], smooth = certificates.of_lot(u, log_weights)

@@ -15,11 +15,11 @@ from nstar.verdicts import Check, Status
 from nstar.wording import count
 
 COUNTS = "repeated_sampling"  # law of the counts
-TWICE = 2.0  # times the size that is said, as far as a table's own may be off
+TWICE = 2.0  # factor by which the table's size may differ from the one given
 
 
 class Contender(NamedTuple):
-    """A model that may answer, what was fitted of it, and what a problem costs it."""
+    """A model to choose, its fit, how it does on problems, and what a problem costs."""
 
     name: str
     fit: Fit
@@ -36,14 +36,14 @@ def contender(
     new: int | None = None,
     seed: int = 0,
 ) -> Contender:
-    """Fit what a table says of one model.
+    """Fit the table of one model: counts of samples, or accuracy by tokens.
 
     Args:
         name: of the model.
         runs: one row a problem with `samples` and `successes`, or one row a budget of
             tokens with `T` and `accuracy`.
         serving: what a problem costs the model.
-        rival: share of the wrong samples that agree, which counts do not tell.
+        rival: share of the wrong samples that agree, which counts cannot show.
         new: number of new problems to answer, in place of those counted.
         seed: of the fit, and of the rates drawn.
 
@@ -52,19 +52,25 @@ def contender(
     """
     if "successes" in runs:
         one_population(runs, several=False)
-        made = fit(runs, COUNTS, seed=seed)
+        model_fit = fit(runs, COUNTS, seed=seed)
         return Contender(
-            name, made, problems_of(made, new=new, rival=rival, seed=seed), serving
+            name,
+            model_fit,
+            problems_of(model_fit, new=new, rival=rival, seed=seed),
+            serving,
         )
     if {"T", "accuracy"} <= runs.columns.keys():
-        made = fit(runs, "token_budget", seed=seed)
-        return Contender(name, made, Curve(made, seed), serving)
+        model_fit = fit(runs, "token_budget", seed=seed)
+        return Contender(name, model_fit, Curve(model_fit, seed), serving)
     msg = f"{runs.source}: nothing is known of {name}: expected columns samples and successes, one row a problem, or T and accuracy, one row a budget of tokens; there are {', '.join(runs.columns)}"
     raise ValueError(msg)
 
 
 def by_size(runs: Observations) -> Mapping[str, tuple[float, Observations]]:
-    """Part a table of several models by N: by name, the size and the rows.
+    """Split a table of several models by N.
+
+    Returns:
+        By name of model: its parameters, and its rows.
 
     Raises:
         ValueError: there is no N, or a name is that of two sizes.
@@ -72,20 +78,20 @@ def by_size(runs: Observations) -> Mapping[str, tuple[float, Observations]]:
     if "N" not in runs:
         msg = f"{runs.source}: which model is it? say its size, as in 8B={runs.source}, or name the column of sizes with --columns N=..."
         raise ValueError(msg)
-    found: dict[str, tuple[float, Observations]] = {}
+    models: dict[str, tuple[float, Observations]] = {}
     for size in np.unique(runs["N"]):
-        part = runs.take(runs["N"] == size)
-        names = np.unique(part["model"]).tolist() if "model" in part else []
+        rows = runs.take(runs["N"] == size)
+        names = np.unique(rows["model"]).tolist() if "model" in rows else []
         name = names[0] if len(names) == 1 else count(float(size))
-        if name in found:
-            msg = f"{runs.source}: model {name!r} has two sizes, {found[name][0]:g} and {size:g}; correct N, or keep one with --where"
+        if name in models:
+            msg = f"{runs.source}: model {name!r} has two sizes, {models[name][0]:g} and {size:g}; correct N, or keep one with --where"
             raise ValueError(msg)
-        found[name] = float(size), part
-    return found
+        models[name] = float(size), rows
+    return models
 
 
 def require_size(runs: Observations, size: float) -> None:
-    """Refuse a table whose column of sizes is of another model than is said.
+    """Refuse a table whose column of sizes differs from the size given.
 
     Raises:
         ValueError: N is more than twice as large or as small.
@@ -98,25 +104,31 @@ def require_size(runs: Observations, size: float) -> None:
 
 
 def check_contenders(contenders: Sequence[Contender]) -> list[Check]:
-    """Ask whether models can be held against each other: their sizes, and their problems."""
+    """Check that models can be compared: their sizes, and that they saw the same problems."""
     checks = []
-    small = [f"{m.name} ({m.serving.N:g})" for m in contenders if m.serving.N < SMALL]
+    small = [
+        f"{model.name} ({model.serving.N:g})"
+        for model in contenders
+        if model.serving.N < SMALL
+    ]
     if small:
         detail = f"{', '.join(small)}: fewer parameters than any language model; write 8B for billions, or its FLOP mean nothing"
         checks.append(Check("sizes", Status.REVIEW, detail))
-    counted = [m for m in contenders if isinstance(m.problems, Problems)]
+    counted = [model for model in contenders if isinstance(model.problems, Problems)]
     for other in counted[1:]:
         first = counted[0]
-        one, again = (_problems(m.fit.runs) for m in (first, other))
-        both = f"{first.name} and {other.name}"
-        if one == again:
+        problems, other_problems = (
+            _problems(model.fit.runs) for model in (first, other)
+        )
+        names = f"{first.name} and {other.name}"
+        if problems == other_problems:
             continue
         status, cure = Status.REVIEW, "keep the problems that both were asked (--where)"
-        shared = len(one & again)
-        detail = f"{shared} problems are in the counts of both {both}, of {len(one)} and {len(again)}: some of what sets them apart may be the problems; {cure}"
-        if not shared:
+        common = len(problems & other_problems)
+        detail = f"{common} problems are in the counts of both {names}, of {len(problems)} and {len(other_problems)}: some of what sets them apart may be the problems; {cure}"
+        if not common:
             status = Status.FAIL
-            detail = f"no problem is in the counts of both {both}: what sets them apart may be the problems alone, and neither is shown to be better; sample both on one set"
+            detail = f"no problem is in the counts of both {names}: what sets them apart may be the problems alone, and neither is shown to be better; sample both on one set"
         checks.append(Check("same problems", status, detail))
     return checks
 

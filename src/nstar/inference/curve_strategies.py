@@ -1,4 +1,4 @@
-"""Strategies of which only curves are known: longer answers, streams, visual tokens."""
+"""Strategies known by fitted curves: longer answers, streams, visual tokens."""
 
 from dataclasses import dataclass, replace
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from nstar.costs.inference import Serving
 from nstar.fits.fitting import Fit
-from nstar.inference.problem_sets import Curve, ProblemSet, thinned
+from nstar.inference.problem_sets import Curve, ProblemSet, thin_draws
 from nstar.inference.strategies import Outcome, Strategy
 
 
@@ -23,7 +23,7 @@ class LongerAnswers:
     amounts: tuple[float, ...] = tuple(256.0 * 2**i for i in range(9))
 
     def suits(self, problems: ProblemSet) -> bool:
-        """Take a curve of tokens."""
+        """Whether the problems are a curve of tokens."""
         return isinstance(problems, Curve) and problems.inputs == ("T",)
 
     def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
@@ -48,7 +48,7 @@ class Streams:
     amounts: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
 
     def suits(self, problems: ProblemSet) -> bool:
-        """Take a curve of sizes."""
+        """Whether the problems are a curve of sizes."""
         return isinstance(problems, Curve) and problems.inputs == ("N",)
 
     def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
@@ -57,7 +57,7 @@ class Streams:
         k: np.ndarray | float = (
             self.worth
             if not isinstance(self.worth, Fit)
-            else thinned(self.worth.draws["stream_worth"])
+            else thin_draws(self.worth.draws["stream_worth"])
         )
         as_large = model.N * (k * np.log(amount) + 1)
         return Outcome(
@@ -67,7 +67,7 @@ class Streams:
 
 @dataclass(frozen=True)
 class VisualTokens:
-    """One answer to a picture told in T visual tokens, which are read with the prompt.
+    """One answer to a picture encoded in T visual tokens, which are read with the prompt.
 
     Accuracy is one less the error of a fitted visual_tokens law at the model's size.
     """
@@ -77,7 +77,7 @@ class VisualTokens:
     amounts: tuple[float, ...] = (1.0, 4.0, 16.0, 36.0, 64.0, 144.0, 256.0, 576.0)
 
     def suits(self, problems: ProblemSet) -> bool:
-        """Take a curve of sizes and visual tokens."""
+        """Whether the problems are a curve of sizes and visual tokens."""
         return isinstance(problems, Curve) and problems.inputs == ("N", "T")
 
     def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:

@@ -85,7 +85,7 @@ class Lifetime(Answer):
         }
 
     def checks(self) -> list[Check]:
-        """Say what no public data vouch for, and where the best model is beyond those seen."""
+        """Checks of what no public data support, and of extrapolation."""
         return check_joint(self.loss, self.counts, self.choices[0])
 
     def headline(self, prob: float = 0.9) -> str:
@@ -154,39 +154,42 @@ def joint(
     if not (isinstance(law, RepeatedBySize) and law.by == "L"):
         msg = 'samples and training meet in the loss: fit the counts with RepeatedBySize(by="L")'
         raise ValueError(msg)
-    usual = np.geomspace(loss.runs["N"].min() / 3, loss.runs["N"].max() * 30, 41)
-    tried = usual if sizes is None else np.asarray(sizes, float)
+    default_sizes = np.geomspace(
+        loss.runs["N"].min() / 3, loss.runs["N"].max() * 30, 41
+    )
+    sizes_tried = default_sizes if sizes is None else np.asarray(sizes, float)
     N, k = (
-        v.ravel() for v in np.meshgrid(tried, np.asarray(samples, float), indexing="ij")
+        v.ravel()
+        for v in np.meshgrid(sizes_tried, np.asarray(samples, float), indexing="ij")
     )
     D = (budget - problems * k * PER_TOKEN * N * tokens) / (6 * N)
-    paid: np.ndarray = np.greater_equal(6 * N * D, LEAST * budget)
-    if not paid.any():
+    affordable: np.ndarray = np.greater_equal(6 * N * D, LEAST * budget)
+    if not affordable.any():
         msg = f"{budget:.3g} FLOP pay no training beside {problems:.3g} problems of {tokens:g} tokens a sample, at any size tried"
         raise ValueError(msg)
-    N, k, D = N[paid], k[paid], D[paid]
-    L = _thinned(np.asarray(law_loss(loss, N, D)))
-    own = {n: _thinned(v) for n, v in counts.draws.items()}
+    N, k, D = N[affordable], k[affordable], D[affordable]
+    L = _thin_draws(np.asarray(law_loss(loss, N, D)))
+    draws = {n: _thin_draws(v) for n, v in counts.draws.items()}
     random = np.random.default_rng(seed)
     scatter = random.standard_normal((2, len(L), 1))
     with jax.enable_x64(True):
-        wide = {n: v[:, None] for n, v in own.items() if v.ndim == 1}
-        told = law.around(wide, L, *scatter)
-        solved = rate_mixtures.pass_at_k(told, k)
-    first = np.bincount(solved.argmax(axis=1), minlength=len(k)) / len(solved)
+        columns = {n: v[:, None] for n, v in draws.items() if v.ndim == 1}
+        population = law.around(columns, L, *scatter)
+        solved = rate_mixtures.pass_at_k(population, k)
+    best_share = np.bincount(solved.argmax(axis=1), minlength=len(k)) / len(solved)
     choices = []
-    for each in np.unique(k):
-        at = np.flatnonzero(k == each)
+    for number_of_samples in np.unique(k):
+        at = np.flatnonzero(k == number_of_samples)
         i = at[np.argmax(solved[:, at].mean(axis=0))]
         choices.append(
             Choice(
-                int(each),
+                int(number_of_samples),
                 float(N[i]),
                 float(D[i]),
                 float(6 * N[i] * D[i] / budget),
                 L[:, i],
                 solved[:, i],
-                float(first[at].sum()),
+                float(best_share[at].sum()),
             )
         )
     best_first = sorted(choices, key=lambda choice: -choice.solved.mean())
@@ -194,25 +197,25 @@ def joint(
 
 
 def check_joint(loss: Fit, counts: Fit, best: Choice) -> list[Check]:
-    """Say what no public data vouch for, and where the best model is beyond those seen."""
+    """Check what no public data support, and extrapolation beyond the models seen."""
     detail = "no public set has losses and counts of the same models with strategies: how problems follow the loss is the law's line, proven on simulated runs, and the loss of both tables must be of one validation set"
-    found = [Check("loss and problems", Status.REVIEW, detail)]
+    checks = [Check("loss and problems", Status.REVIEW, detail)]
     seen, L = counts.runs["L"], float(np.median(best.loss))
     low, high = float(seen.min()), float(seen.max())
-    where = f"the best model's loss is {L:.3g}; those that were sampled have {low:.3g} to {high:.3g}"
+    detail = f"the best model's loss is {L:.3g}; those that were sampled have {low:.3g} to {high:.3g}"
     status = Status.PASS
     if not low <= L <= high:
         status = Status.REVIEW
-        where += "; pass@k there follows from the line: sample a model nearer to it"
-    found.append(Check("loss within the counts", status, where))
-    found += one_loss(loss.runs["L"], seen, "the models that were sampled")
+        detail += "; pass@k there follows from the line: sample a model nearer to it"
+    checks.append(Check("loss within the counts", status, detail))
+    checks += one_loss(loss.runs["L"], seen, "the models that were sampled")
     samples = np.stack([counts.runs[n] for n in ("samples", "successes")])
-    found += check_counts(samples, np.array([best.samples]), None)
-    found += check_prediction(loss, best.N, best.D)
-    found.append(distance(loss.runs, best.N, "size within the runs", "N"))
-    return found
+    checks += check_counts(samples, np.array([best.samples]), None)
+    checks += check_prediction(loss, best.N, best.D)
+    checks.append(distance(loss.runs, best.N, "size within the runs", "N"))
+    return checks
 
 
-def _thinned(draws: np.ndarray) -> np.ndarray:
-    """Take as many draws of each posterior, evenly."""
+def _thin_draws(draws: np.ndarray) -> np.ndarray:
+    """Take `DRAWS` of the draws, evenly, (draw, ...)."""
     return draws[np.linspace(0, len(draws) - 1, DRAWS).astype(int)]

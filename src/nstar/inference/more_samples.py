@@ -31,7 +31,7 @@ class MoreSamples(Answer):
         }
 
     def checks(self) -> list[Check]:
-        """Say where the answer goes beyond what the counts have shown."""
+        """Checks of extrapolation beyond the counts, and of the hold-out."""
         tested = [self.held_out.check()] if self.held_out else []
         return [*self.predicted.checks(), *tested]
 
@@ -68,14 +68,20 @@ class MoreSamples(Answer):
                 f"With the share beyond reach (never solved, or a rate below 1e-6) at either end of its {percent(prob)} interval: pass@k of new problems",
                 ["k", f"at {zero['lower']:.3g}", f"at {zero['upper']:.3g}"],
                 [
-                    [f"{a['k']:,}", f"{a['new']:.3f}", f"{b['new']:.3f}"]
-                    for a, b in zip(zero["at_lower"], zero["at_upper"], strict=True)
+                    [
+                        f"{at_lower['k']:,}",
+                        f"{at_lower['new']:.3f}",
+                        f"{at_upper['new']:.3f}",
+                    ]
+                    for at_lower, at_upper in zip(
+                        zero["at_lower"], zero["at_upper"], strict=True
+                    )
                 ],
             )
-        held = document["held_out"]
-        if held:
+        held_out = document["held_out"]
+        if held_out:
             yield Table(
-                f"Predicted from {held['kept']:g} samples of a problem, and as all of them show; median [{percent(prob)} equal-tailed credible interval]",
+                f"Predicted from {held_out['kept']:g} samples of a problem, and as all of them show; median [{percent(prob)} equal-tailed credible interval]",
                 ["k", "thinning", "predicted", "shown by all", "inside"],
                 [
                     [
@@ -85,14 +91,14 @@ class MoreSamples(Answer):
                         f"{r['counted']:.3f}",
                         "yes" if r["inside"] else "no",
                     ]
-                    for r in held["forecasts"]
+                    for r in held_out["forecasts"]
                 ],
             )
         worth = document["next_samples"]["worth"]
         if worth:
-            most = f"{document['next_samples']['more']} more samples of a problem"
+            amount = f"{document['next_samples']['more']} more samples of a problem"
             yield Table(
-                f"Where the next samples help most, for the largest k ({most})",
+                f"Where the next samples help most, for the largest k ({amount})",
                 [
                     "solved",
                     "of samples",

@@ -1,4 +1,4 @@
-"""Problem sets: what is known of how one model does on problems, under every draw."""
+"""Problem sets: how one model does on problems, under every draw of a fit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from nstar.fits.fitting import Fit
-from nstar.inference.repeated import new_rates, populations, rates_of
+from nstar.inference.repeated import draw_new_rates, draw_rates, populations
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.responses import rate_mixtures
 from nstar.types import Array, Kind
@@ -17,13 +17,13 @@ DRAWS = 400  # of the posterior
 
 @dataclass(frozen=True)
 class Problems:
-    """Problems by their rates, and how much the wrong answers agree."""
+    """Problems by their success rates, and how much the wrong answers agree."""
 
     rates: np.ndarray  # chance that one sample is right, (draw, problem)
     rival: float = 0.4  # share of the wrong samples that give one and the same answer
 
     def __post_init__(self) -> None:
-        """Refuse what is no share."""
+        """Refuse a `rival` that is not between zero and one."""
         if not 0 <= self.rival <= 1:
             msg = f"rival is a share of the wrong samples, between 0 and 1, got {self.rival:g}"
             raise ValueError(msg)
@@ -35,7 +35,7 @@ class Problems:
 
 @dataclass(frozen=True)
 class Curve:
-    """Problems of which only a fitted curve is known: accuracy by tokens, by size.
+    """Problems known by a fitted curve alone: accuracy by tokens or by size.
 
     A fit of a law of an accuracy or of an error between zero and one, or of counts by
     size (repeated_by_size), which then says how often one sample of a model is right.
@@ -59,30 +59,35 @@ class Curve:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What the accuracy is a curve of."""
+        """Columns that the accuracy is a curve of."""
         return tuple(n for n in self.fit.law.inputs if n != "samples")
 
     def accuracy(self, x: Mapping[str, Array]) -> np.ndarray:
-        """Accuracy of one answer, (draw,), at inputs that are one each, or (draw,)."""
-        law, own = self.fit.law, {n: thinned(v) for n, v in self.fit.draws.items()}
-        at = {n: np.broadcast_to(np.asarray(v, float), len(self)) for n, v in x.items()}
+        """Accuracy of one answer, (draw,), at inputs that are scalars or (draw,)."""
+        law, params = (
+            self.fit.law,
+            {n: thin_draws(v) for n, v in self.fit.draws.items()},
+        )
+        inputs = {
+            n: np.broadcast_to(np.asarray(v, float), len(self)) for n, v in x.items()
+        }
         with jax.enable_x64(True):
             if isinstance(law, RepeatedBySize):
                 scatter = np.random.default_rng(self.seed).standard_normal(
                     (2, len(self))
                 )
                 return np.asarray(
-                    rate_mixtures.mean(law.around(own, at[law.by], *scatter))
+                    rate_mixtures.mean(law.around(params, inputs[law.by], *scatter))
                 )
-            found = np.asarray(jax.vmap(law.expected)(own, at))
-        return 1 - found if law.response.kind is Kind.METRIC else found
+            values = np.asarray(jax.vmap(law.expected)(params, inputs))
+        return 1 - values if law.response.kind is Kind.METRIC else values
 
 
 type ProblemSet = Problems | Curve
 
 
-def thinned(draws: np.ndarray) -> np.ndarray:
-    """Take as many draws of each posterior, evenly."""
+def thin_draws(draws: np.ndarray) -> np.ndarray:
+    """Take at most `DRAWS` of the draws, evenly, (draw, ...)."""
     return draws[np.linspace(0, len(draws) - 1, min(DRAWS, len(draws))).astype(int)]
 
 
@@ -100,16 +105,18 @@ def problems_of(
         counts: what `fit_counts` gave.
         N: size of the model that is meant, for the repeated_by_size law.
         new: number of new problems; those fitted unless given, where there are any.
-        rival: share of the wrong samples that agree, which counts do not tell.
+        rival: share of the wrong samples that agree, which counts cannot show.
         seed: of the rates.
 
     Raises:
         ValueError: the fit is not of counts, or `rival` is no share.
     """
     random = np.random.default_rng(seed)
-    own = {name: thinned(values) for name, values in counts.draws.items()}
-    each, told, rows = populations(counts, own, N, random)
+    params = {name: thin_draws(values) for name, values in counts.draws.items()}
+    populations_of_rows, new_population, rows = populations(counts, params, N, random)
     if new is None and rows.size:
-        seen = np.stack([counts.runs[n][rows] for n in ("samples", "successes")])
-        return Problems(rates_of(each, seen, random), rival)
-    return Problems(new_rates(told, new or len(counts.runs), random), rival)
+        counted = np.stack([counts.runs[n][rows] for n in ("samples", "successes")])
+        return Problems(draw_rates(populations_of_rows, counted, random), rival)
+    return Problems(
+        draw_new_rates(new_population, new or len(counts.runs), random), rival
+    )

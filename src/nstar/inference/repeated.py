@@ -21,7 +21,7 @@ from nstar.types import Kind, Law
 from nstar.verdicts import Check
 
 DRAWS = 1000  # of the posterior, whose problems' rates are drawn
-ENDS = 0.1  # share of the draws, nearest an end of the zero mass, that speak for it
+NEAR_SHARE = 0.1  # share of the draws that stand for an end of the zero mass's interval
 TARGETS = ("these", "these_measured", "new", "new_measured")
 
 
@@ -42,7 +42,7 @@ class PassAtK:
 
     def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """One record a k; `counted` is the unbiased estimate where the samples reach."""
-        records, usual = (
+        records, median_samples = (
             [],
             float(np.median(self.counts[0])) if self.counts.size else None,
         )
@@ -52,11 +52,13 @@ class PassAtK:
             record |= {
                 n: interval(at[n], prob).as_json() if n in at else None for n in TARGETS
             }
-            within = self.counts.size and k <= self.counts[0].min()
+            counted = self.counts.size and k <= self.counts[0].min()
             record["counted"] = (
-                float(pass_rates.unbiased(*self.counts, k).mean()) if within else None
+                float(pass_rates.unbiased(*self.counts, k).mean()) if counted else None
             )
-            record["times_the_samples"] = float(k / usual) if usual else None
+            record["times_the_samples"] = (
+                float(k / median_samples) if median_samples else None
+            )
             records.append(record)
         return records
 
@@ -69,17 +71,19 @@ class PassAtK:
         if "zero_mass" not in self.draws:
             return None
         zero = self.draws["zero_mass"].to_numpy()
-        told = interval(zero, prob)
-        found: dict[str, Any] = told.as_json()
-        for name, end in (("at_lower", told.lower), ("at_upper", told.upper)):
-            near = np.argsort(np.abs(zero - end))[: max(int(ENDS * len(zero)), 1)]
-            some = self.draws.isel(draw=near).median("draw")
-            targets = [n for n in ("these", "new") if n in some]
-            found[name] = [
-                {"k": int(k), **{n: float(some[n].sel(k=k)) for n in targets}}
-                for k in some["k"].to_numpy()
+        bounds = interval(zero, prob)
+        document: dict[str, Any] = bounds.as_json()
+        for name, end in (("at_lower", bounds.lower), ("at_upper", bounds.upper)):
+            nearest = np.argsort(np.abs(zero - end))[
+                : max(int(NEAR_SHARE * len(zero)), 1)
             ]
-        return found
+            median_near = self.draws.isel(draw=nearest).median("draw")
+            targets = [n for n in ("these", "new") if n in median_near]
+            document[name] = [
+                {"k": int(k), **{n: float(median_near[n].sel(k=k)) for n in targets}}
+                for k in median_near["k"].to_numpy()
+            ]
+        return document
 
     def as_json(self, prob: float = 0.9) -> dict[str, Any]:
         """Every number of the answer as plain data."""
@@ -93,9 +97,9 @@ class PassAtK:
         }
 
     def checks(self) -> list[Check]:
-        """Say where the answer goes beyond what the counts have shown."""
-        told = self.zero_mass()
-        return check_counts(self.counts, self.draws["k"].to_numpy(), told)
+        """Checks of extrapolation beyond the counts."""
+        zero_mass = self.zero_mass()
+        return check_counts(self.counts, self.draws["k"].to_numpy(), zero_mass)
 
 
 def fit_counts(
@@ -163,32 +167,52 @@ def pass_at_k(
         raise ValueError(msg)
     random = np.random.default_rng(seed)
     total = len(next(iter(counts.draws.values())))
-    some = np.linspace(0, total - 1, min(DRAWS, total)).astype(int)
-    own = {name: values[some] for name, values in counts.draws.items()}
-    of_rows, told, rows = populations(counts, own, N, random)
-    seen = np.stack([counts.runs[n][rows] for n in ("samples", "successes")])
-    most = int(max(ks.max(), seen[0].max() if seen.size else 0, shown or 0))
-    number = problems or seen.shape[1] or len(counts.runs)
-    found = {}
-    if seen.size:
-        rates = rates_of(of_rows, seen, random)
-        found["these"] = _mean_solved(rates, ks)
-        made = seen[1] + random.binomial((most - seen[0]).astype(int), rates)
-        found["these_measured"] = _counted(most, made, ks)
-    found["new"] = np.stack([rate_mixtures.pass_at_k(told, k) for k in ks], axis=-1)
-    fresh = new_rates(told, number, random)
-    found["new_measured"] = _counted(most, random.binomial(most, fresh), ks)
-    data: dict[str, Any] = {n: (("draw", "k"), np.asarray(v)) for n, v in found.items()}
-    beyond = rate_mixtures.beyond_reach(told)
-    if np.any(beyond):
-        data["zero_mass"] = (("draw",), beyond)
-    return PassAtK(counts, xr.Dataset(data, {"k": ks}), seen, most)
+    draw_indices = np.linspace(0, total - 1, min(DRAWS, total)).astype(int)
+    params = {name: values[draw_indices] for name, values in counts.draws.items()}
+    populations_of_rows, new_population, rows = populations(counts, params, N, random)
+    counted = np.stack([counts.runs[n][rows] for n in ("samples", "successes")])
+    shown_samples = int(
+        max(ks.max(), counted[0].max() if counted.size else 0, shown or 0)
+    )
+    new_problems = problems or counted.shape[1] or len(counts.runs)
+    predicted = {}
+    if counted.size:
+        rates = draw_rates(populations_of_rows, counted, random)
+        predicted["these"] = _mean_solved(rates, ks)
+        successes = counted[1] + random.binomial(
+            (shown_samples - counted[0]).astype(int), rates
+        )
+        predicted["these_measured"] = _measured_pass_at_k(shown_samples, successes, ks)
+    predicted["new"] = np.stack(
+        [rate_mixtures.pass_at_k(new_population, k) for k in ks], axis=-1
+    )
+    new_rates = draw_new_rates(new_population, new_problems, random)
+    predicted["new_measured"] = _measured_pass_at_k(
+        shown_samples, random.binomial(shown_samples, new_rates), ks
+    )
+    data: dict[str, Any] = {
+        n: (("draw", "k"), np.asarray(v)) for n, v in predicted.items()
+    }
+    beyond_reach = rate_mixtures.beyond_reach(new_population)
+    if np.any(beyond_reach):
+        data["zero_mass"] = (("draw",), beyond_reach)
+    return PassAtK(counts, xr.Dataset(data, {"k": ks}), counted, shown_samples)
 
 
 def populations(
-    counts: Fit, own: Mapping[str, np.ndarray], N: float | None, random: Any
+    counts: Fit, params: Mapping[str, np.ndarray], N: float | None, random: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Populations of the fitted problems, (draw, problem, ...), of new ones, and rows.
+    """Populations of problems under draws of a fit.
+
+    Args:
+        counts: what `fit_counts` gave.
+        params: draws of the law's unknowns, (draw, ...) each.
+        N: size of the model that is meant, for the repeated_by_size law.
+        random: NumPy's generator, of a new model's scatter.
+
+    Returns:
+        Parameters of the populations of the fitted problems, (draw, problem, ...), and of
+        new problems, (draw, ...); and rows of the fitted problems in the table.
 
     Raises:
         ValueError: the fit is not of counts, or its law needs the model's size.
@@ -209,29 +233,45 @@ def populations(
     x = {name: runs[name][rows] for name in law.inputs}
     with jax.enable_x64(True):
         skeleton, numbers = density.split(law, counts.noise)
-        each = (
-            np.asarray(density.expected(skeleton, numbers, own, x))
+        populations_of_rows = (
+            np.asarray(density.expected(skeleton, numbers, params, x))
             if rows.size
             else np.zeros((0, 0, 3))
         )
         if rows.size:
-            return each, each[:, 0], rows
+            return populations_of_rows, populations_of_rows[:, 0], rows
         assert isinstance(law, RepeatedBySize)  # noqa: S101  no other law leaves none
-        anew = random.standard_normal((2, len(own["tail"])))
-        return each, np.asarray(law.around(own, np.asarray(N), *anew)), rows
+        scatter = random.standard_normal((2, len(params["tail"])))
+        return (
+            populations_of_rows,
+            np.asarray(law.around(params, np.asarray(N), *scatter)),
+            rows,
+        )
 
 
-def rates_of(told: np.ndarray, seen: np.ndarray, random: Any) -> np.ndarray:
-    """Draw each problem's own rate given its counts, (draw, problem)."""
-    each = (
-        rate_mixtures.given_counts(told[:, i], n, s) for i, (n, s) in enumerate(seen.T)
+def draw_rates(populations: np.ndarray, counts: np.ndarray, random: Any) -> np.ndarray:
+    """Draw each problem's success rate given its counts.
+
+    Args:
+        populations: parameters of the populations, (draw, problem, ...).
+        counts: samples and successes, (2, problem).
+        random: NumPy's generator.
+
+    Returns:
+        Rates, (draw, problem).
+    """
+    posteriors = (
+        rate_mixtures.given_counts(populations[:, i], n, s)
+        for i, (n, s) in enumerate(counts.T)
     )
-    return np.concatenate([rate_mixtures.drawn(own, 1, random) for own in each], axis=1)
+    return np.concatenate(
+        [rate_mixtures.drawn(posterior, 1, random) for posterior in posteriors], axis=1
+    )
 
 
-def new_rates(told: np.ndarray, number: int, random: Any) -> np.ndarray:
-    """Draw rates of so many problems not seen, (draw, problem)."""
-    return rate_mixtures.drawn(rate_mixtures.parts(told), number, random)
+def draw_new_rates(population: np.ndarray, number: int, random: Any) -> np.ndarray:
+    """Draw success rates of `number` new problems, (draw, problem)."""
+    return rate_mixtures.drawn(rate_mixtures.parts(population), number, random)
 
 
 def _mean_solved(rates: np.ndarray, ks: np.ndarray) -> np.ndarray:
@@ -240,7 +280,9 @@ def _mean_solved(rates: np.ndarray, ks: np.ndarray) -> np.ndarray:
     return np.stack([-np.expm1(k * log_fail).mean(axis=1) for k in ks], axis=-1)
 
 
-def _counted(shown: int, made: np.ndarray, ks: np.ndarray) -> np.ndarray:
+def _measured_pass_at_k(
+    shown: int, successes: np.ndarray, ks: np.ndarray
+) -> np.ndarray:
     return np.stack(
-        [pass_rates.unbiased(shown, made, k).mean(axis=1) for k in ks], axis=-1
+        [pass_rates.unbiased(shown, successes, k).mean(axis=1) for k in ks], axis=-1
     )

@@ -1,4 +1,4 @@
-"""Backtest along k: what a tenth of the samples says of pass@k of them all."""
+"""Backtest along k: pass@k of all samples predicted from a tenth of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,12 @@ from nstar.samplers.nuts import Settings
 from nstar.types import Law
 from nstar.verdicts import Check, Status
 
-SHARE = 0.1  # of the samples of each problem that is kept
-LEAST = 20  # samples of each problem, of which a tenth tells how rates differ
+THINNED_SHARE = 0.1  # of the samples of each problem that is kept
+LEAST = 20  # samples of each problem, so that a tenth shows how rates differ
 THINNINGS = 5
-FEW_INSIDE = 0.3  # below the intervals' probability, from which the law is for review
+UNDERCOVERAGE = (
+    0.3  # below the intervals' probability, from which the law is for review
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class HeldOut:
 
     def coverage(self) -> float:
         """Share of the intervals that hold what all samples show."""
-        return float(np.mean([one["inside"] for one in self.forecasts]))
+        return float(np.mean([forecast["inside"] for forecast in self.forecasts]))
 
     def as_json(self) -> dict[str, Any]:
         """Every number as plain data."""
@@ -47,10 +49,10 @@ class HeldOut:
         }
 
     def check(self) -> Check:
-        """Say what the intervals held."""
-        inside = sum(one["inside"] for one in self.forecasts)
+        """Check the coverage of the intervals."""
+        inside = sum(forecast["inside"] for forecast in self.forecasts)
         detail = f"fitted to {self.kept:g} samples of a problem, {inside} of {len(self.forecasts)} {100 * self.prob:g} % intervals hold the pass@k that all samples of these problems show; they share one truth, so a run of misses is one finding"
-        bad = self.coverage() < self.prob - FEW_INSIDE
+        bad = self.coverage() < self.prob - UNDERCOVERAGE
         if bad:
             detail += "; do not take intervals at larger k at their word"
         return Check("hold-out", Status.REVIEW if bad else Status.PASS, detail)
@@ -102,42 +104,42 @@ def hold_out_samples(
     if n.min() < LEAST:
         msg = f"{table.source}, row {table.rows[int(n.argmin())]}, column 'samples': a tenth of {n.min()} samples tells little; hold out of problems with {LEAST} or more, as with --where 'samples>={LEAST}'"
         raise ValueError(msg)
-    kept = (SHARE * n).astype(int)
-    ks = [v for v in k if kept.max() < v <= n.min()] or [
-        int(np.sqrt(float(n.min()) * kept.max())),
+    thinned_samples = (THINNED_SHARE * n).astype(int)
+    ks = [v for v in k if thinned_samples.max() < v <= n.min()] or [
+        int(np.sqrt(float(n.min()) * thinned_samples.max())),
         int(n.min()),
     ]
     forecasts = []
     for i in range(thinnings):
         random = np.random.default_rng([seed, i])
-        rows = {
+        thinned_rows = {
             "problem": np.arange(len(n)),
-            "samples": kept,
-            "successes": random.hypergeometric(s, n - s, kept),
+            "samples": thinned_samples,
+            "successes": random.hypergeometric(s, n - s, thinned_samples),
         }
-        thin = fit(
-            rows,
+        thinned_fit = fit(
+            thinned_rows,
             law,
             priors=priors,
             seed=seed + i,
             settings=settings,
             tick=lambda *_: None,
         )
-        made = pass_at_k(thin, ks, shown=int(n.min()), seed=seed + i).draws
-        for each in made["k"].to_numpy():
-            told = interval(
-                made["these_measured"].sel(k=each).to_numpy(), prob
+        predicted = pass_at_k(thinned_fit, ks, shown=int(n.min()), seed=seed + i).draws
+        for k_value in predicted["k"].to_numpy():
+            bounds = interval(
+                predicted["these_measured"].sel(k=k_value).to_numpy(), prob
             ).as_json()
-            truth = float(pass_rates.unbiased(n, s, each).mean())
-            inside = bool(told["lower"] <= truth <= told["upper"])
+            truth = float(pass_rates.unbiased(n, s, k_value).mean())
+            inside = bool(bounds["lower"] <= truth <= bounds["upper"])
             forecasts.append(
                 {
                     "thinning": i,
-                    "k": int(each),
+                    "k": int(k_value),
                     "counted": truth,
-                    **told,
+                    **bounds,
                     "inside": inside,
                 }
             )
         tick(i + 1, thinnings)
-    return HeldOut(forecasts, float(np.median(kept)), prob)
+    return HeldOut(forecasts, float(np.median(thinned_samples)), prob)

@@ -1,4 +1,4 @@
-"""Where the next samples help most: what they would tell of pass@k, problem by problem."""
+"""Where the next samples help most: the variance of pass@k that they would remove."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from nstar.inference.repeated import populations
 from nstar.responses.rate_mixtures import Parts, given_counts
 
 DRAWS = 100  # populations under which the worth of samples is averaged
-MOST = 2000  # further samples of a problem whose outcomes are all worked out
+MAX_SAMPLES = 2000  # further samples of a problem, whose outcomes are enumerated
 
 
 def next_samples(
     counts: Fit, k: float, more: int = 100, *, N: float | None = None, seed: int = 0
 ) -> list[dict[str, Any]]:
-    r"""Rank problems by how much more samples of each would tell of pass@k.
+    r"""Rank problems by how much variance of pass@k more samples would remove.
 
     What a problem adds to the variance of pass@k of these problems is that of
     $g = 1 - (1 - p)^k$ given its counts; `more` samples are expected to take away
@@ -40,23 +40,25 @@ def next_samples(
     Raises:
         ValueError: the fit is not of counts, or `more` is no whole number up to MOST.
     """
-    if not (1 <= more <= MOST and more == int(more)):
-        msg = f"more samples: expected a whole number from 1 to {MOST}, got {more:g}"
+    if not (1 <= more <= MAX_SAMPLES and more == int(more)):
+        msg = f"more samples: expected a whole number from 1 to {MAX_SAMPLES}, got {more:g}"
         raise ValueError(msg)
     random = np.random.default_rng(seed)
-    pick = random.permutation(len(next(iter(counts.draws.values()))))[:DRAWS]
-    own = {name: values[pick] for name, values in counts.draws.items()}
-    told, _, rows = populations(counts, own, N, random)
+    draw_indices = random.permutation(len(next(iter(counts.draws.values()))))[:DRAWS]
+    params = {name: values[draw_indices] for name, values in counts.draws.items()}
+    row_populations, _, rows = populations(counts, params, N, random)
     if not rows.size:
         msg = f"no problem of a model of size {N:g} was sampled"
         raise ValueError(msg)
-    seen = np.stack([counts.runs[n][rows] for n in ("samples", "successes")], axis=1)
-    kinds, first, size = np.unique(seen, axis=0, return_index=True, return_counts=True)
-    found = [
-        _worth(told[:, i], *kind, k, int(more))
-        for i, kind in zip(first, kinds, strict=True)
+    counted = np.stack([counts.runs[n][rows] for n in ("samples", "successes")], axis=1)
+    distinct_counts, first_row, multiplicity = np.unique(
+        counted, axis=0, return_index=True, return_counts=True
+    )
+    worth = [
+        _variance_removed(row_populations[:, i], *kind, k, int(more))
+        for i, kind in zip(first_row, distinct_counts, strict=True)
     ]
-    whole = sum(v * c for (v, _), c in zip(found, size, strict=True)) or 1.0
+    total = sum(v * c for (v, _), c in zip(worth, multiplicity, strict=True)) or 1.0
     records = [
         {
             "samples": int(n),
@@ -64,41 +66,46 @@ def next_samples(
             "problems": int(c),
             "variance": v,
             "removed": r,
-            "share": float(v * c / whole),
+            "share": float(v * c / total),
         }
-        for (n, s), c, (v, r) in zip(kinds, size, found, strict=True)
+        for (n, s), c, (v, r) in zip(distinct_counts, multiplicity, worth, strict=True)
     ]
     return sorted(records, key=lambda record: -record["removed"])
 
 
-def _worth(
-    told: np.ndarray, n: float, s: float, k: float, m: int
+def _variance_removed(
+    populations: np.ndarray, n: float, s: float, k: float, m: int
 ) -> tuple[float, float]:
-    """Variance of g of a problem, and what m samples take away, mean over populations."""
-    own = given_counts(told, n, s)
-    now, square = _moments(own, k)
-    ways = (
+    """Variance of g of a problem, and how much m samples remove, mean over populations."""
+    posterior = given_counts(populations, n, s)
+    mean, square = _moments(posterior, k)
+    log_ways = (
         gammaln(m + 1)
         - gammaln(np.arange(m + 1) + 1)
         - gammaln(m - np.arange(m + 1) + 1)
     )
-    before = betaln(own.a, own.b)
-    chances, then = np.zeros((2, len(told), m + 1))
+    normaliser = betaln(posterior.a, posterior.b)
+    chances, then = np.zeros((2, len(populations), m + 1))
     for y in range(m + 1):
-        log_p = ways[y] + betaln(own.a + y, own.b + m - y) - before
-        weight = own.weight * np.exp(log_p)
-        never = own.never if y == 0 else 0.0
+        log_p = log_ways[y] + betaln(posterior.a + y, posterior.b + m - y) - normaliser
+        weight = posterior.weight * np.exp(log_p)
+        never = posterior.never if y == 0 else 0.0
         chances[:, y] = weight.sum(-1) + never
         solved = -np.expm1(
-            betaln(own.a + y, own.b + m - y + k) - betaln(own.a + y, own.b + m - y)
+            betaln(posterior.a + y, posterior.b + m - y + k)
+            - betaln(posterior.a + y, posterior.b + m - y)
         )
         then[:, y] = (weight * solved).sum(-1) / np.maximum(chances[:, y], 1e-300)
-    gone = (chances * then**2).sum(axis=1) - (chances * then).sum(axis=1) ** 2
-    return float(np.mean(square - now**2)), float(np.mean(np.maximum(gone, 0.0)))
+    explained = (chances * then**2).sum(axis=1) - (chances * then).sum(axis=1) ** 2
+    return float(np.mean(square - mean**2)), float(np.mean(np.maximum(explained, 0.0)))
 
 
-def _moments(own: Parts, k: float) -> tuple[np.ndarray, np.ndarray]:
+def _moments(mixture: Parts, k: float) -> tuple[np.ndarray, np.ndarray]:
     """E g and E g^2 of rates of a mixture, by E (1 - p)^k and E (1 - p)^2k."""
-    before = betaln(own.a, own.b)
-    one, two = (np.exp(betaln(own.a, own.b + j * k) - before) for j in (1, 2))
-    return (own.weight * (1 - one)).sum(-1), (own.weight * (1 - 2 * one + two)).sum(-1)
+    normaliser = betaln(mixture.a, mixture.b)
+    first, second = (
+        np.exp(betaln(mixture.a, mixture.b + j * k) - normaliser) for j in (1, 2)
+    )
+    return (mixture.weight * (1 - first)).sum(-1), (
+        mixture.weight * (1 - 2 * first + second)
+    ).sum(-1)

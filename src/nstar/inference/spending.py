@@ -22,7 +22,7 @@ type Way = tuple[str, str, float]  # model, strategy, amount
 
 @dataclass(frozen=True)
 class Option:
-    """A model: what is known of it on the problems, and what a problem costs it."""
+    """A model: how it does on the problems, and what a problem costs."""
 
     problems: ProblemSet
     serving: Serving
@@ -30,7 +30,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Spent:
-    """Accuracy and FLOP a problem of every way to spend, under every draw."""
+    """Accuracy and FLOP per problem of every way to spend, under every draw."""
 
     ways: tuple[Way, ...]
     units: tuple[str, ...]  # what each way's amount counts
@@ -46,21 +46,28 @@ class Spent:
         Raises:
             ValueError: no way can be paid.
         """
-        paid = np.flatnonzero(self.flop <= budget * (1 + 1e-9))
-        if not paid.size:
+        affordable = np.flatnonzero(self.flop <= budget * (1 + 1e-9))
+        if not affordable.size:
             msg = f"no way to spend is within {budget:.3g} FLOP a problem; the cheapest takes {self.flop.min():.3g}"
             raise ValueError(msg)
-        own = self.accuracy[:, paid]
-        best = np.bincount(own.argmax(axis=1), minlength=len(paid)) / len(own)
-        records, told = [], set()
-        for i in np.argsort(-own.mean(axis=0), kind="stable"):
-            kind = self.ways[paid[i]][:2]
-            if kind in told:
+        accuracy = self.accuracy[:, affordable]
+        best = np.bincount(accuracy.argmax(axis=1), minlength=len(affordable)) / len(
+            accuracy
+        )
+        records, reported = [], set()
+        for i in np.argsort(-accuracy.mean(axis=0), kind="stable"):
+            kind = self.ways[affordable[i]][:2]
+            if kind in reported:
                 continue
-            told.add(kind)
-            alike = [j for j in range(len(paid)) if self.ways[paid[j]][:2] == kind]
+            reported.add(kind)
+            same_kind = [
+                j
+                for j in range(len(affordable))
+                if self.ways[affordable[j]][:2] == kind
+            ]
             records.append(
-                self.record(paid[i], prob) | {"best": float(best[alike].sum())}
+                self.record(affordable[i], prob)
+                | {"best": float(best[same_kind].sum())}
             )
         return records
 
@@ -68,10 +75,10 @@ class Spent:
         self, target: float, chance: float = 0.9, prob: float = 0.9
     ) -> dict[str, Any] | None:
         """Cheapest way whose accuracy reaches a target with a chance; None if none does."""
-        sure = (self.accuracy >= target).mean(axis=0) >= chance
-        if not sure.any():
+        reached = (self.accuracy >= target).mean(axis=0) >= chance
+        if not reached.any():
             return None
-        ways = np.flatnonzero(sure)
+        ways = np.flatnonzero(reached)
         return self.record(ways[np.argmin(self.flop[ways])], prob)
 
     def frontier(self, prob: float = 0.9) -> list[dict[str, Any]]:
@@ -79,36 +86,45 @@ class Spent:
 
         `best` is the share of draws in which no way as cheap is more accurate.
         """
-        mean, found, most = self.accuracy.mean(axis=0), [], -np.inf
+        mean, records, best_mean = self.accuracy.mean(axis=0), [], -np.inf
         for i in np.lexsort((-mean, self.flop)):
-            if mean[i] <= most + EQUAL:
+            if mean[i] <= best_mean + EQUAL:
                 continue
-            most = mean[i]
-            paid = self.accuracy[:, self.flop <= self.flop[i] * (1 + 1e-9)]
-            best = float((self.accuracy[:, i] >= paid.max(axis=1)).mean())
-            found.append(self.record(i, prob) | {"best": best})
-        return found
+            best_mean = mean[i]
+            accuracy_affordable = self.accuracy[
+                :, self.flop <= self.flop[i] * (1 + 1e-9)
+            ]
+            best = float(
+                (self.accuracy[:, i] >= accuracy_affordable.max(axis=1)).mean()
+            )
+            records.append(self.record(i, prob) | {"best": best})
+        return records
 
     def of(self, strategy: str) -> "Spent":
         """The ways of one strategy alone."""
-        own = [i for i, way in enumerate(self.ways) if way[1] == strategy]
+        indices = [i for i, way in enumerate(self.ways) if way[1] == strategy]
         ways, units = (
-            tuple(self.ways[i] for i in own),
-            tuple(self.units[i] for i in own),
+            tuple(self.ways[i] for i in indices),
+            tuple(self.units[i] for i in indices),
         )
-        return Spent(ways, units, self.accuracy[:, own], self.flop[own])
+        return Spent(ways, units, self.accuracy[:, indices], self.flop[indices])
 
-    def better(self, one: Way, other: Way) -> float:
+    def better(self, way: Way, other_way: Way) -> float:
         """Probability that one way is more accurate than another.
 
         Raises:
             ValueError: a way was not tried.
         """
-        first, second = (self.accuracy[:, self.way(w)] for w in (one, other))
-        return float((first > second).mean() + 0.5 * (first == second).mean())
+        accuracy_of_way, accuracy_of_other = (
+            self.accuracy[:, self.way(w)] for w in (way, other_way)
+        )
+        return float(
+            (accuracy_of_way > accuracy_of_other).mean()
+            + 0.5 * (accuracy_of_way == accuracy_of_other).mean()
+        )
 
     def way(self, way: Way) -> int:
-        """Number of a way.
+        """Index of a way in `ways`.
 
         Raises:
             ValueError: it was not tried.
@@ -119,16 +135,16 @@ class Spent:
         return self.ways.index(way)
 
     def record(self, way: int, prob: float) -> dict[str, Any]:
-        """Tell a way, what it costs and what it reaches."""
+        """Describe a way by its index: the model, the strategy, its cost and accuracy."""
         model, strategy, amount = self.ways[way]
-        told = interval(self.accuracy[:, way], prob).as_json()
+        accuracy = interval(self.accuracy[:, way], prob).as_json()
         return {
             "model": model,
             "strategy": strategy,
             "amount": amount,
             "unit": self.units[way],
             "flop": float(self.flop[way]),
-            "accuracy": told,
+            "accuracy": accuracy,
         }
 
     def checks(
@@ -137,7 +153,7 @@ class Spent:
         target: float | None = None,
         chance: float = 0.9,
     ) -> list[Check]:
-        """Say what no public data vouch for, and what lies beyond all that was tried.
+        """Check what no public data support, and budgets or targets beyond all ways.
 
         Args:
             budget: FLOP a problem that was asked for.
@@ -160,7 +176,7 @@ def spend(
     strategies: Sequence[str | Strategy] = tuple(ALL),
     amounts: Mapping[str, Sequence[float]] = USUAL,
 ) -> Spent:
-    """Work out every way to spend on a problem, under every draw.
+    """Evaluate every way to spend on a problem, under every draw.
 
     A model is tried with every strategy that suits what is known of it; several options
     of one model are several kinds of knowledge, such as counts of samples and a curve of
@@ -178,32 +194,40 @@ def spend(
             none suits a model.
     """
     options = [
-        (n, one)
-        for n, o in models.items()
-        for one in ([o] if isinstance(o, Option) else o)
+        (n, option)
+        for n, option_or_several in models.items()
+        for option in (
+            [option_or_several]
+            if isinstance(option_or_several, Option)
+            else option_or_several
+        )
     ]
-    counts = {name: len(one.problems) for name, one in options}
-    if len({len(one.problems) for _, one in options}) != 1:
+    counts = {name: len(option.problems) for name, option in options}
+    if len({len(option.problems) for _, option in options}) != 1:
         msg = f"expected models of as many draws each, got {counts}"
         raise ValueError(msg)
-    chosen = [_named(s) if isinstance(s, str) else s for s in strategies]
-    ways, units, found = [], [], []
-    for name, one in options:
-        suited = [s for s in chosen if s.suits(one.problems)]
-        if not suited:
+    chosen = [_strategy_named(s) if isinstance(s, str) else s for s in strategies]
+    ways, units, outcomes = [], [], []
+    for name, option in options:
+        suitable = [s for s in chosen if s.suits(option.problems)]
+        if not suitable:
             msg = f"none of the strategies {', '.join(s.name for s in chosen)} suits what is known of {name}: votes and verifiers need counts of samples, the others a fitted curve of tokens, sizes or visual tokens"
             raise ValueError(msg)
-        for s in suited:
+        for s in suitable:
             several = len(s.amounts) > 1
             for amount in amounts.get(s.unit, s.amounts) if several else s.amounts:
                 ways.append((name, s.name, float(amount)))
                 units.append(s.unit)
-                found.append(s.answer(one.serving, one.problems, float(amount)))
-    accuracy = np.stack([f.accuracy for f in found], axis=1)
-    return Spent(tuple(ways), tuple(units), accuracy, np.array([f.flop for f in found]))
+                outcomes.append(
+                    s.answer(option.serving, option.problems, float(amount))
+                )
+    accuracy = np.stack([f.accuracy for f in outcomes], axis=1)
+    return Spent(
+        tuple(ways), tuple(units), accuracy, np.array([f.flop for f in outcomes])
+    )
 
 
-def _named(name: str) -> Strategy:
+def _strategy_named(name: str) -> Strategy:
     if name not in ALL:
         msg = f"no strategy {name!r}; there are {', '.join(ALL)}"
         raise ValueError(msg)

@@ -1,8 +1,8 @@
-"""Ways to answer a problem: what accuracy comes of them and what they cost, by draw.
+"""Strategies to answer a problem: their accuracy and their cost, by draw.
 
 A strategy maps a model, a problem set and an amount, of samples, tokens or streams, to a
 distribution over accuracy and to the FLOP of a problem.  Those of this file spend samples
-on problems told by their success rates; `nstar.inference.curve_strategies` has the others.
+on problems with known success rates; `nstar.inference.curve_strategies` has the others.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ SAMPLES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 
 class Outcome(NamedTuple):
-    """What a strategy makes of a problem set."""
+    """Accuracy and cost of a strategy on a problem set."""
 
     accuracy: np.ndarray  # share of the problems answered rightly, (draw,)
     flop: float  # a problem
@@ -32,7 +32,7 @@ class Strategy(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the strategy, as in records."""
         ...
 
     @property
@@ -46,7 +46,7 @@ class Strategy(Protocol):
         ...
 
     def suits(self, problems: ProblemSet) -> bool:
-        """Say whether enough is known of the problems."""
+        """Whether the strategy applies to this kind of problem set."""
         ...
 
     def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
@@ -55,11 +55,11 @@ class Strategy(Protocol):
 
 
 class OfSamples(Protocol):
-    """A way to make one answer of several samples, by what it makes of them."""
+    """A way to make one answer of several samples."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the strategy, as in records."""
         ...
 
     def accuracy(self, problems: Problems, samples: int) -> np.ndarray:
@@ -77,18 +77,18 @@ class Sampling:
 
     @property
     def name(self) -> str:
-        """Name what is made of the samples."""
+        """Name of the way to make one answer."""
         return self.how.name
 
     def suits(self, problems: ProblemSet) -> bool:
-        """Take problems told by their rates."""
+        """Whether the problems are known by their success rates."""
         return isinstance(problems, Problems)
 
     def answer(self, model: Serving, problems: ProblemSet, amount: float) -> Outcome:
         """Draw so many samples of every problem."""
         assert isinstance(problems, Problems)  # noqa: S101  as `suits` says
-        found = self.how.accuracy(problems, int(amount))
-        return Outcome(found, float(model.flop(amount)))
+        accuracy = self.how.accuracy(problems, int(amount))
+        return Outcome(accuracy, float(model.flop(amount)))
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,9 @@ class Vote:
         from scipy.stats import binom  # half a second nobody else pays
 
         right = np.arange(samples + 1)
-        most = self.weight * right
-        ahead = binom.cdf(np.ceil(most) - 1, samples - right, problems.rival)
-        tied = binom.pmf(most, samples - right, problems.rival) * (right > 0)
+        votes = self.weight * right
+        ahead = binom.cdf(np.ceil(votes) - 1, samples - right, problems.rival)
+        tied = binom.pmf(votes, samples - right, problems.rival) * (right > 0)
         wins = np.where(right == 0, 0.0, ahead + 0.5 * tied)
         p = np.union1d(GRID, np.linspace(0.0, 1.0, 2 * RATES + 1))
         curve = binom.pmf(right, samples, p[:, None]) @ wins

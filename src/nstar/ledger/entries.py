@@ -1,4 +1,4 @@
-"""Forecasts frozen before their runs, and what came: entries that are added, never changed."""
+"""The ledger of forecasts and outcomes: entries are appended, never changed."""
 
 import os
 from collections.abc import Generator
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nstar.files.writing import write_whole
-from nstar.ledger.chain import SHOWN, START, link, unlink
-from nstar.ledger.foretold import Forecast, Outcome, stamp
+from nstar.ledger.chain import HASH_DIGITS, START, link, unlink
+from nstar.ledger.records import Forecast, Outcome, stamp
 
 try:
     import fcntl
-except ImportError:  # not everywhere; then nothing is held
+except ImportError:  # not on every platform; there nothing is locked
     fcntl = None
 
 FORMAT = 1  # raised when older ledgers can no longer be read
@@ -22,9 +22,9 @@ FILE = "forecasts.jsonl"  # of a project, in its folder
 
 
 class Entry(NamedTuple):
-    """One line: what it says, its hash, and the text that is in the file."""
+    """One line of the file: its record, hash and text."""
 
-    said: Forecast | Outcome
+    record: Forecast | Outcome
     hash: str
     text: str
 
@@ -33,17 +33,17 @@ class Entry(NamedTuple):
 class Ledger:
     """The forecasts of a project, in the order in which they were frozen and scored.
 
-    Every entry holds the hash of the one before, so a number that was changed, a line
-    that was dropped or put elsewhere shows when the file is read.  What no file can show
-    by itself is that its last lines are missing, or that all of it was written anew:
-    `require` holds it against a hash that was noted elsewhere.
+    Every entry has the hash of the one before, so that reading the file detects a changed
+    number and a line that was removed or moved.  It cannot detect that the last lines are
+    missing, or that all of it was written anew: `require` compares it with a hash that was
+    noted elsewhere.
     """
 
     entries: tuple[Entry, ...] = ()
     source: str = FILE
 
     def __repr__(self) -> str:
-        """Count what it holds."""
+        """Count the forecasts and the outcomes."""
         return f"{self.source}: {len(self.forecasts)} forecasts, {len(self.outcomes)} scored; open: {', '.join(self.open) or 'none'}"
 
     @property
@@ -54,14 +54,18 @@ class Ledger:
     @property
     def forecasts(self) -> dict[str, Forecast]:
         """Forecasts by name."""
-        each = (entry.said for entry in self.entries)
-        return {said.name: said for said in each if isinstance(said, Forecast)}
+        records = (entry.record for entry in self.entries)
+        return {
+            record.name: record for record in records if isinstance(record, Forecast)
+        }
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
-        """What came, by name; the latest measurement of each."""
-        each = (entry.said for entry in self.entries)
-        return {said.name: said for said in each if isinstance(said, Outcome)}
+        """Outcomes by name of forecast; the latest measurement of each."""
+        records = (entry.record for entry in self.entries)
+        return {
+            record.name: record for record in records if isinstance(record, Outcome)
+        }
 
     @property
     def open(self) -> list[str]:
@@ -75,17 +79,17 @@ class Ledger:
             ValueError: there is none.
         """
         for entry in reversed(self.entries):
-            if isinstance(entry.said, kind) and entry.said.name == name:
+            if isinstance(entry.record, kind) and entry.record.name == name:
                 return entry.hash
-        there = ", ".join(self.forecasts) or "none yet"
-        msg = f"{self.source}: no forecast named {name!r}; there are {there}"
+        names = ", ".join(self.forecasts) or "none yet"
+        msg = f"{self.source}: no forecast named {name!r}; there are {names}"
         raise ValueError(msg)
 
-    def free(self, name: str) -> None:
-        """Refuse a name that is taken.
+    def require_free(self, name: str) -> None:
+        """Check that no forecast has a name yet.
 
         Raises:
-            ValueError: it is.
+            ValueError: one has.
         """
         if name in self.forecasts:
             msg = f"{self.source}: {name!r} was frozen on {self.forecasts[name].frozen}, and a forecast cannot be changed; freeze this one under another name"
@@ -97,7 +101,7 @@ class Ledger:
         Raises:
             ValueError: its name is taken.
         """
-        self.free(forecast.name)
+        self.require_free(forecast.name)
         return self._with(forecast)
 
     def score(
@@ -125,32 +129,34 @@ class Ledger:
                 to correct, or the loss or the date is none.
         """
         hash, entered = self.hash_of(name), stamp(when)
-        before = self.outcomes.get(name)
-        if before and not again:
-            msg = f"{self.source}: {name!r} was scored on {before.entered} with a loss of {before.loss:g}; if the run was measured again, say so with --again (again=True): both stay, and the later counts"
+        previous = self.outcomes.get(name)
+        if previous and not again:
+            msg = f"{self.source}: {name!r} was scored on {previous.entered} with a loss of {previous.loss:g}; if the run was measured again, say so with --again (again=True): both stay, and the later counts"
             raise ValueError(msg)
-        if again and not before:
+        if again and not previous:
             msg = f"{self.source}: {name!r} has no loss yet to be measured again; enter it without --again (again=True)"
             raise ValueError(msg)
-        replaces = self.hash_of(name, Outcome) if before else None
+        replaces = self.hash_of(name, Outcome) if previous else None
         return self._with(
             Outcome(
                 name, hash, float(loss), measured or entered, entered, replaces, note
             )
         )
 
-    def _with(self, said: Forecast | Outcome) -> "Ledger":
-        text, hash = link({"format": FORMAT, **said.as_json()}, self.head)
-        return Ledger((*self.entries, Entry(said, hash, text)), self.source)
+    def _with(self, record: Forecast | Outcome) -> "Ledger":
+        text, hash = link({"format": FORMAT, **record.as_json()}, self.head)
+        return Ledger((*self.entries, Entry(record, hash, text)), self.source)
 
     def require(self, hash: str) -> None:
-        """Hold the ledger against a hash, or its first digits, noted when an entry was made.
+        """Check that an entry has a hash, or its first digits, that was noted before.
 
         Raises:
             ValueError: no entry has it.
         """
-        if len(hash) < SHOWN or not any(e.hash.startswith(hash) for e in self.entries):
-            msg = f"{self.source}: no entry has the hash {hash} (of {len(self.entries)} entries; at least {SHOWN} digits are needed): lines were dropped from its end, or all of it was written anew; take the ledger from a copy"
+        if len(hash) < HASH_DIGITS or not any(
+            e.hash.startswith(hash) for e in self.entries
+        ):
+            msg = f"{self.source}: no entry has the hash {hash} (of {len(self.entries)} entries; at least {HASH_DIGITS} digits are needed): lines were dropped from its end, or all of it was written anew; take the ledger from a copy"
             raise ValueError(msg)
 
     @property
@@ -160,7 +166,7 @@ class Ledger:
 
     @classmethod
     def read(cls, path: str | Path) -> "Ledger":
-        """Read a ledger, and hold every line to its hash.
+        """Read a ledger, and verify every line's hash.
 
         Args:
             path: the file, or the folder that has it as forecasts.jsonl.
@@ -183,30 +189,30 @@ class Ledger:
 
     @classmethod
     def parse(cls, text: str, source: str = FILE) -> "Ledger":
-        """Read a ledger's text, as `read` does a file."""
-        made = cls(source=source)
+        """Parse a ledger's text, as `read` does a file's."""
+        ledger = cls(source=source)
         lines = zip(unlink(text, source), text.split("\n")[:-1], strict=True)
-        for number, (said, line) in enumerate(lines, 1):
-            here = f"{source}, line {number}"
-            entry = Entry(_said(said, here), said["hash"], line)
-            made._follows(entry.said, here)
-            made = cls((*made.entries, entry), source)
-        return made
+        for number, (record, line) in enumerate(lines, 1):
+            position = f"{source}, line {number}"
+            entry = Entry(_parse_record(record, position), record["hash"], line)
+            ledger._require_valid_next(entry.record, position)
+            ledger = cls((*ledger.entries, entry), source)
+        return ledger
 
-    def _follows(self, said: Forecast | Outcome, here: str) -> None:
+    def _require_valid_next(self, record: Forecast | Outcome, position: str) -> None:
         """Refuse an entry that nstar would not have added here.
 
         Raises:
             ValueError: a name that is taken, or an outcome of no forecast before it.
         """
         known = self.forecasts
-        if isinstance(said, Forecast) and said.name in known:
-            msg = f"{here}: a second forecast named {said.name!r}; nstar freezes one of a name"
+        if isinstance(record, Forecast) and record.name in known:
+            msg = f"{position}: a second forecast named {record.name!r}; nstar freezes one of a name"
             raise ValueError(msg)
-        if isinstance(said, Outcome) and (
-            said.name not in known or self.hash_of(said.name) != said.forecast
+        if isinstance(record, Outcome) and (
+            record.name not in known or self.hash_of(record.name) != record.forecast
         ):
-            msg = f"{here}: an outcome of {said.name!r}, but no such forecast stands before it"
+            msg = f"{position}: an outcome of {record.name!r}, but no such forecast stands before it"
             raise ValueError(msg)
 
     def save(self, path: str | Path) -> Path:
@@ -218,40 +224,40 @@ class Ledger:
         """
         path = place(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _held(path.parent):
-            there = path.read_text(encoding="utf-8") if path.exists() else ""
-            if not self.text.startswith(there):
+        with _locked(path.parent):
+            current = path.read_text(encoding="utf-8") if path.exists() else ""
+            if not self.text.startswith(current):
                 msg = f"{path}: holds entries that are not in what was to be written; it was changed since it was read, so read it again and add to that"
                 raise ValueError(msg)
             return write_whole(path, self.text)
 
 
 def place(path: str | Path) -> Path:
-    """Name the ledger's file: of a folder, the one it has."""
+    """Path of the ledger's file, where a folder may be given."""
     path = Path(path)
     return path / FILE if path.is_dir() else path
 
 
-def _said(said: dict[str, Any], here: str) -> Forecast | Outcome:
-    """Read what a line says.
+def _parse_record(document: dict[str, Any], position: str) -> Forecast | Outcome:
+    """Parse a line's document.
 
     Raises:
-        ValueError: it is of a newer format, or of no kind known.
+        ValueError: it is of a newer format, or of an unknown kind.
     """
-    if said.get("format") != FORMAT:
-        msg = f"{here}: of format {said.get('format')}, and this nstar reads {FORMAT}; update to read it"
+    if document.get("format") != FORMAT:
+        msg = f"{position}: of format {document.get('format')}, and this nstar reads {FORMAT}; update to read it"
         raise ValueError(msg)
     kinds = {"forecast": Forecast, "outcome": Outcome}
     try:
-        return kinds[said["kind"]].of_json(said)
+        return kinds[document["kind"]].of_json(document)
     except (KeyError, TypeError):
-        msg = f"{here}: neither a forecast nor an outcome of nstar"
+        msg = f"{position}: neither a forecast nor an outcome of nstar"
         raise ValueError(msg) from None
 
 
 @contextmanager
-def _held(folder: Path) -> Generator[None]:
-    """Wait until nobody else writes in this folder."""
+def _locked(folder: Path) -> Generator[None]:
+    """Lock a folder against other writers of ledgers."""
     if fcntl is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Freeze what a fit says of a run that is not made yet, with all that it rests on."""
+"""Freeze the forecast of a run that is not made yet, with all that it was made from."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ import numpy as np
 
 from nstar.fits.groups import in_group
 from nstar.fits.mixture import Posterior
-from nstar.ledger.foretold import Forecast, require_name, same_run, stamp
-from nstar.ledger.frozen import Frozen, kept
+from nstar.ledger.frozen import Frozen, rounded_quantiles
+from nstar.ledger.records import Forecast, require_name, same_run, stamp
 from nstar.plans.planning import plan
 from nstar.predictions.distances import check_prediction
 from nstar.predictions.prediction import NOTHING_ELSE, log_density, loss
@@ -21,7 +21,7 @@ from nstar.validation.checks import check_fit, check_plan
 from nstar.verdicts import Check, Status
 from nstar.wording import count, plainly
 
-LEAST = -1e6  # log density that is kept where no draw gives the loss any
+LEAST = -1e6  # log density where that of every draw is zero
 
 
 def forecast(
@@ -65,19 +65,19 @@ def forecast(
         msg = "what is to be forecast? either a run, N and D, or the run that a budget recommends"
         raise ValueError(msg)
     seed = fit.seed if seed is None else seed
-    one = in_group(fit, group, seed=seed)
-    found = list(check_fit(fit) if checks is None else checks)
+    group_fit = in_group(fit, group, seed=seed)
+    all_checks = list(check_fit(fit) if checks is None else checks)
     if budget is not None:
-        made = plan(one, budget, seed=seed)
-        N, D = (float(made.draws[f"{n}_recommended"][0]) for n in ("N", "D"))
-        found += [*check_plan(made), *made.checks()]
+        recommended = plan(group_fit, budget, seed=seed)
+        N, D = (float(recommended.draws[f"{n}_recommended"][0]) for n in ("N", "D"))
+        all_checks += [*check_plan(recommended), *recommended.checks()]
     if N is None or D is None:
         raise ValueError("a run has both N and D")
-    draws = loss(one, N, D, x={n: np.array(v) for n, v in x.items()}, seed=seed)
-    rows = among(one.runs, N, D) if group != NEXT else ()
-    found += [
-        *check_prediction(one, np.array([N]), np.array([D])),
-        _seen(fit.runs, rows, N, D),
+    draws = loss(group_fit, N, D, x={n: np.array(v) for n, v in x.items()}, seed=seed)
+    rows = rows_of_run(group_fit.runs, N, D) if group != NEXT else ()
+    all_checks += [
+        *check_prediction(group_fit, np.array([N]), np.array([D])),
+        _check_unseen(fit.runs, rows, N, D),
     ]
     C = float(fit.runs.cost.flop(N, D))
     measured = draws["measured"].to_numpy()[:, 0]
@@ -89,18 +89,18 @@ def forecast(
         C=C,
         x={name: float(value) for name, value in x.items()},
         budget=budget,
-        decades_beyond_data=_beyond(one.runs, C),
+        decades_beyond_data=_decades_beyond(group_fit.runs, C),
         basis=_basis(fit, seed, group),
-        measured=Frozen.of(measured, _density(one, N, D, x, seed)),
-        law_loss=kept(draws["loss"].to_numpy()[:, 0]),
-        checks=tuple(plainly(found)),
+        measured=Frozen.of(measured, _density(group_fit, N, D, x, seed)),
+        law_loss=rounded_quantiles(draws["loss"].to_numpy()[:, 0]),
+        checks=tuple(plainly(all_checks)),
         among_data=rows,
         note=note,
     )
 
 
-def among(runs: Observations, N: float, D: float) -> tuple[int, ...]:
-    """Rows of a table that are this very run: N and D within 1 %."""
+def rows_of_run(runs: Observations, N: float, D: float) -> tuple[int, ...]:
+    """Rows of a table with N and D within 1 % of a run's."""
     if "N" not in runs or "D" not in runs:
         return ()
     near = same_run(runs["N"], runs["D"], N, D)
@@ -108,7 +108,7 @@ def among(runs: Observations, N: float, D: float) -> tuple[int, ...]:
 
 
 def require_loss(fit: Posterior) -> None:
-    """Refuse what is no loss, or one that may be negative.
+    """Refuse a fit whose response is not the log of a loss.
 
     Raises:
         ValueError: naming the law.
@@ -119,19 +119,23 @@ def require_loss(fit: Posterior) -> None:
             raise ValueError(msg)
 
 
-def _seen(runs: Observations, rows: tuple[int, ...], N: float, D: float) -> Check:
-    """Say whether the run is one that was fitted."""
+def _check_unseen(
+    runs: Observations, rows: tuple[int, ...], N: float, D: float
+) -> Check:
+    """Check that the run is none of those fitted."""
     name, run = "not seen before", f"{count(N)} parameters on {count(D)} tokens"
     if rows:
-        said = f"not a forecast: the run is among the data ({run}: row {', '.join(map(str, rows))}, N and D within 1 %), and its score will not count; forecast a run that is not made yet"
-        return Check(name, Status.REVIEW, said)
+        detail = f"not a forecast: the run is among the data ({run}: row {', '.join(map(str, rows))}, N and D within 1 %), and its score will not count; forecast a run that is not made yet"
+        return Check(name, Status.REVIEW, detail)
     if "N" not in runs or "D" not in runs:
-        said = f"the data have no N and D, so nothing tells whether {run} is among them"
-        return Check(name, Status.REVIEW, said)
+        detail = (
+            f"the data have no N and D, so nothing tells whether {run} is among them"
+        )
+        return Check(name, Status.REVIEW, detail)
     return Check(name, Status.PASS, f"no run of the data is {run}")
 
 
-def _beyond(runs: Observations, C: float) -> float | None:
+def _decades_beyond(runs: Observations, C: float) -> float | None:
     return float(np.log10(C / runs["C"].max())) if "C" in runs else None
 
 
@@ -144,16 +148,16 @@ def _density(
     def density(losses: np.ndarray) -> np.ndarray:
         run = {"N": N, "D": D, "C": float(cost.flop(N, D)), **x}
         columns: dict[str, Array] = {n: np.full(len(losses), v) for n, v in run.items()}
-        each = Observations(
+        runs = Observations(
             {**columns, "L": losses}, np.arange(len(losses)), "", "", cost
         )
-        return np.maximum(log_density(fit, each, seed=seed), LEAST)
+        return np.maximum(log_density(fit, runs, seed=seed), LEAST)
 
     return density
 
 
 def _basis(fit: Posterior, seed: int, group: str | None) -> dict[str, Any]:
-    """All that is needed to make the forecast again, of every law."""
+    """All that is needed to make the forecast again, for every law."""
     runs, parts = fit.runs, fit.components
     weights = fit.weights
     attrs = parts[0].tree.attrs

@@ -13,22 +13,24 @@ STEP = 1 / 400  # the ends of 50, 80, 90 and 95 % are then among the probabiliti
 PROBS = np.arange(STEP, 1 - STEP / 2, STEP)
 WIDEST = float(PROBS[-1] - PROBS[0])  # probability of the widest interval that is kept
 POINTS, REACH = 161, 100.0  # of the density: as many, over as many half widths
-KEPT = 9  # significant digits
+DIGITS = 9  # significant digits
 
 
-class Scored(NamedTuple):
-    """How good a forecast was; on the log of the loss, where 0.01 is one percent."""
+class Scores(NamedTuple):
+    """Scores of a forecast, on the log of the loss, where 0.01 is one percent."""
 
-    error: float  # log of the median less that of what came
-    pit: float  # probability of a loss at most what came; uniform if forecasts hold
+    error: float  # log of the median less log of the measured loss
+    pit: float  # probability of a loss at most that measured; uniform if calibrated
     crps: float
     interval_score: float  # of the 90 % interval
     log_density: float
-    held: dict[str, bool]  # whether the interval of each level held what came
+    covered: dict[str, bool]  # by level: whether its interval contains the loss
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
-        return self._asdict() | {"interval_score": {"0.9": self.interval_score}}
+        scores = self._asdict()
+        held = scores.pop("covered")
+        return scores | {"interval_score": {"0.9": self.interval_score}, "held": held}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,7 @@ class Frozen:
     def of(
         cls, draws: np.ndarray, log_density: Callable[[np.ndarray], np.ndarray]
     ) -> "Frozen":
-        """Keep what can be scored later of draws of a loss and of its density.
+        """Summarise draws of a loss, and its density, so that they can be scored later.
 
         Args:
             draws: of the loss, (draw,).
@@ -52,7 +54,7 @@ class Frozen:
         Raises:
             ValueError: a draw is not positive and finite, or all are the same.
         """
-        quantiles = kept(draws)
+        quantiles = rounded_quantiles(draws)
         low, middle, high = np.interp([0.16, 0.5, 0.84], PROBS, np.log(quantiles))
         if not high > low:
             msg = f"a forecast that may be scored has some spread, but every draw of the loss is {quantiles[0]:g}"
@@ -62,18 +64,18 @@ class Frozen:
         return cls(quantiles, at, _rounded(log_density(at)))
 
     def interval(self, prob: float) -> Interval:
-        """Median and equal-tailed interval.
+        """Median and equal-tailed interval of the loss.
 
         Raises:
-            ValueError: it is wider than what was kept.
+            ValueError: it is wider than the quantiles that are stored.
         """
         return interval(self.quantiles, prob)
 
-    def scored(self, loss: float) -> Scored:
-        r"""Hold the forecast against the loss that came.
+    def score(self, loss: float) -> Scores:
+        r"""Score the forecast by the measured loss.
 
-        The interval score is eq. 43 of Gneiting & Raftery (2007).  Beyond a hundred half widths from the median the log
-        density is held at what it is there.
+        The interval score is eq. 43 of Gneiting & Raftery (2007).  Beyond a hundred half
+        widths from the median the log density is constant.
         """
         from scipy.interpolate import PchipInterpolator
 
@@ -82,16 +84,16 @@ class Frozen:
         outside = max(low - y, 0.0) + max(y - high, 0.0)
         at = np.clip(y, *np.log(self.losses[[0, -1]]))
         density = PchipInterpolator(np.log(self.losses), self.log_density)
-        return Scored(
+        return Scores(
             error=float(np.interp(0.5, PROBS, q)) - y,
             pit=float(np.interp(y, q, PROBS, left=0.0, right=1.0)),
             crps=_crps(q, y),
             interval_score=float(high - low + 2 / 0.1 * outside),
             log_density=float(density(at)),
-            held={str(level): self._holds(level, loss) for level in LEVELS},
+            covered={str(level): self._contains(level, loss) for level in LEVELS},
         )
 
-    def _holds(self, level: float, loss: float) -> bool:
+    def _contains(self, level: float, loss: float) -> bool:
         _, low, high = self.interval(level)
         return low <= loss <= high
 
@@ -101,9 +103,9 @@ class Frozen:
         return {name: getattr(self, name).tolist() for name in names}
 
     @classmethod
-    def of_json(cls, said: Mapping[str, Any]) -> "Frozen":
+    def of_json(cls, document: Mapping[str, Any]) -> "Frozen":
         """Read what `as_json` wrote."""
-        return cls(**{name: np.asarray(v, dtype=float) for name, v in said.items()})
+        return cls(**{name: np.asarray(v, dtype=float) for name, v in document.items()})
 
 
 def _crps(q: np.ndarray, y: float) -> float:
@@ -118,8 +120,8 @@ def _crps(q: np.ndarray, y: float) -> float:
     return float(2 * STEP * (inner + ends / 2))
 
 
-def kept(draws: np.ndarray) -> np.ndarray:
-    """Quantiles of draws of a loss at `PROBS`, to nine digits.
+def rounded_quantiles(draws: np.ndarray) -> np.ndarray:
+    """Quantiles of draws of a loss, (draw,), at `PROBS`, rounded to nine digits.
 
     Raises:
         ValueError: a draw is not positive and finite.
@@ -132,10 +134,10 @@ def kept(draws: np.ndarray) -> np.ndarray:
 
 
 def interval(quantiles: np.ndarray, prob: float) -> Interval:
-    """Read median and bounds off quantiles at `PROBS`.
+    """Interpolate median and bounds from quantiles at `PROBS`.
 
     Raises:
-        ValueError: the interval is wider than what was kept.
+        ValueError: the interval is wider than the quantiles that are stored.
     """
     if not 0 < prob <= WIDEST + 1e-12:
         msg = f"prob {prob:g}: a frozen forecast holds intervals of up to {WIDEST:.3g}"
@@ -145,4 +147,4 @@ def interval(quantiles: np.ndarray, prob: float) -> Interval:
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
-    return np.array([float(f"{v:.{KEPT}g}") for v in values])
+    return np.array([float(f"{v:.{DIGITS}g}") for v in values])

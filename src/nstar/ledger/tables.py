@@ -1,4 +1,4 @@
-"""A ledger's forecasts and record as the text of cells, for the terminal and the page."""
+"""A ledger's forecasts and track record as tables of text, for terminal and report."""
 
 import math
 from typing import Any
@@ -10,11 +10,11 @@ from nstar.wording import count, digits, numbers, percent, visible
 NONE = "–"
 
 
-def forecasts(told: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: what was said of each run and what came.
+def forecasts(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the forecast of each run, its outcome and its scores.
 
     Args:
-        told: what `verification.as_json` made.
+        document: from `verification.as_json`.
     """
     header = [
         "forecast",
@@ -28,50 +28,55 @@ def forecasts(told: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         "it fell",
         "CRPS",
     ]
-    return header, [_row(one) for one in told["forecasts"]]
+    return header, [_row(forecast) for forecast in document["forecasts"]]
 
 
-def _row(one: dict[str, Any]) -> list[str]:
-    came, failed = one["outcome"], " (a check had failed)" * (one["status"] == "FAIL")
-    far = one["decades_beyond_data"]
-    beyond = NONE if far is None else f"{far:.1f} decades" if far > 0 else "no"
-    said = [
-        visible(one["name"]) + failed,
-        one["frozen"][:10],
-        count(one["N"]),
-        count(one["D"]),
+def _row(forecast: dict[str, Any]) -> list[str]:
+    outcome, failed = (
+        forecast["outcome"],
+        " (a check had failed)" * (forecast["status"] == "FAIL"),
+    )
+    decades = forecast["decades_beyond_data"]
+    beyond = (
+        NONE if decades is None else f"{decades:.1f} decades" if decades > 0 else "no"
+    )
+    cells = [
+        visible(forecast["name"]) + failed,
+        forecast["frozen"][:10],
+        count(forecast["N"]),
+        count(forecast["D"]),
         beyond,
-        numbers(one["measured"], 4),
+        numbers(forecast["measured"], 4),
     ]
-    if came is None:
-        return [*said, "open", NONE, NONE, NONE]
-    where = inside(came["held"]) if came["counted"] else "not counted"
+    if outcome is None:
+        return [*cells, "open", NONE, NONE, NONE]
+    where = inside(outcome["held"]) if outcome["counted"] else "not counted"
     return [
-        *said,
-        digits(came["loss"], 4),
-        error(came["error"]),
+        *cells,
+        digits(outcome["loss"], 4),
+        error(outcome["error"]),
         where,
-        digits(came["crps"], 2),
+        digits(outcome["crps"], 2),
     ]
 
 
-def coverage(told: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: how many intervals held what came, and how many should."""
+def coverage(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: how many intervals contain the measured loss, and how many should."""
     header = ["interval", "held", "no surprise (central 95% of counts)"]
-    each = told["record"]["coverage"] or {}
+    levels = document["record"]["coverage"] or {}
     return header, [
         [
             percent(float(level)),
-            f"{held['held']} of {held['of']}",
-            f"{held['lower']} to {held['upper']}",
+            f"{count_of['held']} of {count_of['of']}",
+            f"{count_of['lower']} to {count_of['upper']}",
         ]
-        for level, held in each.items()
+        for level, count_of in levels.items()
     ]
 
 
-def means(told: dict[str, Any]) -> str:
-    """Say the mean scores in a sentence; nothing where no forecast counts."""
-    record = told["record"]
+def means(document: dict[str, Any]) -> str:
+    """Mean scores as a sentence; empty where no forecast counts."""
+    record = document["record"]
     if not record["counted"]:
         return ""
     runs = "1 forecast" if record["counted"] == 1 else f"{record['counted']} forecasts"
@@ -82,20 +87,20 @@ def means(told: dict[str, Any]) -> str:
     )
 
 
-def inside(held: dict[str, bool]) -> str:
-    """Name the narrowest interval that held what came."""
-    inner = [level for level in LEVELS if held[str(level)]]
+def inside(covered: dict[str, bool]) -> str:
+    """Name the narrowest interval that contains the measured loss."""
+    inner = [level for level in LEVELS if covered[str(level)]]
     return f"inside {percent(inner[0])}" if inner else f"outside {percent(LEVELS[-1])}"
 
 
 def pit(value: float) -> str:
-    """Write a probability that is known as far as the quantiles that were kept go."""
+    """Write a probability, known as far as the stored quantiles reach."""
     if STEP <= value <= 1 - STEP:
         return digits(value, 3)
     return f"below {STEP:g}" if value < STEP else f"above {1 - STEP:g}"
 
 
 def error(log: float) -> str:
-    """Write the error of the median as a signed percentage of what came."""
+    """Write the error of the median as a signed percentage of the measured loss."""
     value = 100 * math.expm1(log)
     return f"{'+' if value > 0 else ''}{digits(value, 2)}%"

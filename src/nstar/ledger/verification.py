@@ -1,4 +1,4 @@
-"""How the forecasts of a project have fared, all together: what to expect of the next."""
+"""The track record of a project's forecasts: scores, coverage and checks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,128 +8,135 @@ import numpy as np
 from scipy.special import bdtr
 
 from nstar.ledger.entries import Ledger
-from nstar.ledger.foretold import Forecast, Outcome, no_forecast
-from nstar.ledger.frozen import Scored, interval
+from nstar.ledger.frozen import Scores, interval
+from nstar.ledger.records import Forecast, Outcome, reason_not_counted
 from nstar.scores import LEVELS
 from nstar.verdicts import Check, Status, worst
 from nstar.wording import digits, percent
 
-CENTRAL = 0.95  # of the binomial counts that coverage is held against
-FAR = (
-    0.25  # error of the log loss from which its unit is asked after; bits are 0.37 off
-)
+CENTRAL = 0.95  # probability of the binomial counts that coverage is compared with
+# error of the log loss above which a check asks for its unit; bits are off by 0.37
+FAR_ERROR = 0.25
 LEVEL = "0.9"  # of the intervals whose coverage is judged
 
 
-class Settled(NamedTuple):
-    """A forecast whose run is done."""
+class ScoredForecast(NamedTuple):
+    """A forecast, the outcome of its run, and its scores."""
 
     forecast: Forecast
     outcome: Outcome
-    scored: Scored
-    why_not: str | None  # it counts for nothing
+    scores: Scores
+    not_counted: str | None  # why its scores do not count
 
 
-class Held(NamedTuple):
-    """How many intervals of a level held what came, and how many should."""
+class Coverage(NamedTuple):
+    """How many intervals of a level contain the measured loss, and how many should."""
 
-    held: int
-    of: int
-    lower: int  # of the central 95 % of binomial counts
+    covered: int
+    total: int
+    lower: int  # ends of the central 95 % of binomial counts
     upper: int
 
     @property
-    def usual(self) -> bool:
-        """Say whether that many are nothing strange."""
-        return self.lower <= self.held <= self.upper
+    def plausible(self) -> bool:
+        """Whether the count is within the central 95 % of binomial counts."""
+        return self.lower <= self.covered <= self.upper
+
+    def as_json(self) -> dict[str, int]:
+        """Plain data."""
+        names = ("held", "of", "lower", "upper")
+        return dict(zip(names, self, strict=True))
 
 
 @dataclass(frozen=True)
 class Record:
     """Scores of the forecasts that count, and names of the rest."""
 
-    settled: tuple[Settled, ...]
+    scored: tuple[ScoredForecast, ...]
     open: tuple[str, ...]
     failing: tuple[str, ...]  # frozen although a check failed
 
     @property
-    def counted(self) -> list[Settled]:
-        """Those that were forecasts: made before the loss was known, of a run not fitted."""
-        return [one for one in self.settled if one.why_not is None]
+    def counted(self) -> list[ScoredForecast]:
+        """Those whose forecast preceded the loss, of a run that was not fitted."""
+        return [scored for scored in self.scored if scored.not_counted is None]
 
-    def coverage(self) -> dict[str, Held]:
-        """By level: held, of how many, and the central 95 % of what chance would do.
+    def coverage(self) -> dict[str, Coverage]:
+        """Coverage of the intervals by level.
 
-        Binomial counts, as if forecasts erred each by itself; those of one fit err
-        together, so that more or fewer are less strange than they seem.
+        Its bounds are binomial, as if forecasts were independent; those of one fit err
+        together, so that counts beyond them are less unlikely than they seem.
         """
-        each, found = self.counted, {}
-        for level in LEVELS if each else ():
-            held = sum(one.scored.held[str(level)] for one in each)
-            found[str(level)] = Held(held, len(each), *central(len(each), level))
-        return found
+        counted, levels = self.counted, {}
+        for level in LEVELS if counted else ():
+            covered = sum(scored.scores.covered[str(level)] for scored in counted)
+            levels[str(level)] = Coverage(
+                covered, len(counted), *central(len(counted), level)
+            )
+        return levels
 
     def means(self) -> dict[str, float]:
         """Mean scores, and the bias and rms of the log error, as `nstar.scores` has them."""
-        each = [one.scored for one in self.counted]
-        if not each:
+        scores = [scored.scores for scored in self.counted]
+        if not scores:
             return {}
-        error = np.array([one.error for one in each])
+        error = np.array([score.error for score in scores])
         return {
-            "crps": _mean([one.crps for one in each]),
-            "interval_score": _mean([one.interval_score for one in each]),
-            "log_density": _mean([one.log_density for one in each]),
+            "crps": _mean([score.crps for score in scores]),
+            "interval_score": _mean([score.interval_score for score in scores]),
+            "log_density": _mean([score.log_density for score in scores]),
             "bias": _mean(error),
             "rmse": float(np.sqrt(np.mean(np.square(error)))),
         }
 
     def checks(self) -> list[Check]:
-        """Say what a reader of the scores should know."""
-        found = [self._coverage(), *self._left_out(), *self._far()]
+        """Checks of coverage, of forecasts that do not count, and of units."""
+        checks = [self._coverage(), *self._not_counted(), *self._far_losses()]
         if self.failing:
             detail = f"{', '.join(self.failing)}: frozen although a check failed at the time; scored like the rest"
-            found.append(Check("forecasts frozen", Status.REVIEW, detail))
-        return found
+            checks.append(Check("forecasts frozen", Status.REVIEW, detail))
+        return checks
 
     def _coverage(self) -> Check:
         name, n = "forecasts hold", len(self.counted)
         if not n:
             detail = f"none is scored yet; open: {', '.join(self.open) or 'none'}"
             return Check(name, Status.PASS, detail)
-        held = self.coverage()[LEVEL]
+        coverage = self.coverage()[LEVEL]
         detail = (
-            f"{held.held} of {n} scored forecasts lie in their {percent(float(LEVEL))} intervals; "
-            f"{held.lower} to {held.upper} would be no surprise (central {percent(CENTRAL)} of binomial counts, "
+            f"{coverage.covered} of {n} scored forecasts lie in their {percent(float(LEVEL))} intervals; "
+            f"{coverage.lower} to {coverage.upper} would be no surprise (central {percent(CENTRAL)} of binomial counts, "
             "as if they erred each by itself)"
         )
-        if held.usual:
+        if coverage.plausible:
             return Check(name, Status.PASS, detail)
-        kind = "narrow" if held.held < held.lower else "wide"
+        kind = "narrow" if coverage.covered < coverage.lower else "wide"
         detail += f": these intervals have been too {kind}; expect the same of the next"
         return Check(name, Status.REVIEW, detail)
 
-    def _left_out(self) -> list[Check]:
+    def _not_counted(self) -> list[Check]:
         return [
             Check(
-                f"forecast {one.forecast.name}",
+                f"forecast {scored.forecast.name}",
                 Status.REVIEW,
-                f"{one.why_not}; its score does not count",
+                f"{scored.not_counted}; its score does not count",
             )
-            for one in self.settled
-            if one.why_not
+            for scored in self.scored
+            if scored.not_counted
         ]
 
-    def _far(self) -> list[Check]:
-        """Ask after the unit of a loss that is far from all that was said."""
+    def _far_losses(self) -> list[Check]:
+        """Checks of losses so far from their forecasts that the unit may be wrong."""
         return [
             Check(
-                f"loss of {one.forecast.name}",
+                f"loss of {scored.forecast.name}",
                 Status.REVIEW,
-                f"{one.outcome.loss:g} is {digits(float(np.exp(-one.scored.error)), 3)} times the median forecast: is it in the unit "
-                f"of the fitted losses ({one.forecast.basis['loss_unit']}) and of the same validation set? If not, enter it again with --again",
+                f"{scored.outcome.loss:g} is {digits(float(np.exp(-scored.scores.error)), 3)} times the median forecast: is it in the unit "
+                f"of the fitted losses ({scored.forecast.basis['loss_unit']}) and of the same validation set? If not, enter it again with --again",
             )
-            for one in self.settled
-            if abs(one.scored.error) > FAR and not one.scored.held[str(LEVELS[-1])]
+            for scored in self.scored
+            if abs(scored.scores.error) > FAR_ERROR
+            and not scored.scores.covered[str(LEVELS[-1])]
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -138,11 +145,11 @@ class Record:
         none = dict.fromkeys(("crps", "log_density", "bias", "rmse"))
         score = means.pop("interval_score", None)
         return {
-            "scored": len(self.settled),
+            "scored": len(self.scored),
             "counted": len(self.counted),
             "open": list(self.open),
             "coverage": {
-                level: held._asdict() for level, held in self.coverage().items()
+                level: coverage.as_json() for level, coverage in self.coverage().items()
             }
             or None,
             "interval_score": None if score is None else {"0.9": score},
@@ -159,28 +166,30 @@ def central(n: int, p: float) -> tuple[int, int]:
 
 
 def track_record(ledger: Ledger) -> Record:
-    """Score every forecast whose run is done, and gather them."""
-    outcomes, settled = ledger.outcomes, []
+    """Score every forecast whose run has a loss."""
+    outcomes, scored = ledger.outcomes, []
     for name, forecast in ledger.forecasts.items():
         if outcome := outcomes.get(name):
-            scored = forecast.measured.scored(outcome.loss)
-            settled.append(
-                Settled(forecast, outcome, scored, no_forecast(forecast, outcome))
+            scores = forecast.measured.score(outcome.loss)
+            scored.append(
+                ScoredForecast(
+                    forecast, outcome, scores, reason_not_counted(forecast, outcome)
+                )
             )
     failing = (f.name for f in ledger.forecasts.values() if _status(f) is Status.FAIL)
-    return Record(tuple(settled), tuple(ledger.open), tuple(failing))
+    return Record(tuple(scored), tuple(ledger.open), tuple(failing))
 
 
 def as_json(ledger: Ledger, prob: float) -> dict[str, Any]:
     """Every forecast with its outcome, and the record, as plain data."""
     record = track_record(ledger)
-    settled = {one.forecast.name: one for one in record.settled}
+    scored = {entry.forecast.name: entry for entry in record.scored}
     return {
         "ledger": ledger.source,
         "entries": len(ledger.entries),
         "head": ledger.head,
         "forecasts": [
-            _forecast(ledger, f, prob, settled.get(name))
+            _forecast(ledger, f, prob, scored.get(name))
             for name, f in ledger.forecasts.items()
         ],
         "record": record.as_json(),
@@ -188,7 +197,7 @@ def as_json(ledger: Ledger, prob: float) -> dict[str, Any]:
 
 
 def _forecast(
-    ledger: Ledger, f: Forecast, prob: float, settled: Settled | None
+    ledger: Ledger, f: Forecast, prob: float, scored: ScoredForecast | None
 ) -> dict[str, Any]:
     return {
         "name": f.name,
@@ -201,27 +210,27 @@ def _forecast(
         "budget": f.budget,
         "decades_beyond_data": f.decades_beyond_data,
         "data": f.basis["data"],
-        "law": ",".join(one["law"] for one in f.basis["laws"]),
+        "law": ",".join(law["law"] for law in f.basis["laws"]),
         "loss_unit": f.basis["loss_unit"],
         "loss": interval(f.law_loss, prob).as_json(),
         "measured": f.measured.interval(prob).as_json(),
         "status": str(_status(f)),
         "among_data": list(f.among_data),
-        "outcome": _outcome(settled) if settled else None,
+        "outcome": _outcome(scored) if scored else None,
     }
 
 
-def _outcome(one: Settled) -> dict[str, Any]:
-    said = one.outcome
+def _outcome(scored: ScoredForecast) -> dict[str, Any]:
+    outcome = scored.outcome
     return {
-        "loss": said.loss,
-        "measured": said.measured,
-        "entered": said.entered,
-        "note": said.note,
-        "measured_again": said.replaces is not None,
-        **one.scored.as_json(),
-        "counted": one.why_not is None,
-        "why_not": one.why_not,
+        "loss": outcome.loss,
+        "measured": outcome.measured,
+        "entered": outcome.entered,
+        "note": outcome.note,
+        "measured_again": outcome.replaces is not None,
+        **scored.scores.as_json(),
+        "counted": scored.not_counted is None,
+        "why_not": scored.not_counted,
     }
 
 

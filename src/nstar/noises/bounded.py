@@ -29,7 +29,7 @@ class Bounded:
     """
 
     def refusal(self, law: Law) -> str:
-        """Say that it is of a fraction."""
+        """Why the noise does not suit a law: it is of fractions; empty where it does."""
         if law.response.kind in (Kind.ACCURACY, Kind.METRIC):
             return ""
         return f"bounded noise is of a fraction such as an accuracy, which the {type(law).__name__} law does not predict"
@@ -40,7 +40,7 @@ class Bounded:
         return {"sigma_accuracy": dist.LogNormal(np.log(scale), 1.0)}
 
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
-        """Return the cut normal about the law."""
+        """Return the truncated normal about the law."""
         wide = jnp.square(params["sigma_accuracy"]) + 1 / x.get("questions", jnp.inf)
         scale = jnp.sqrt((expected * (1 - expected) + LEAST) * wide)
         return dist.TruncatedNormal(expected, scale, low=0.0, high=1.0)
@@ -58,7 +58,7 @@ class TwoSteps:
     """
 
     def refusal(self, law: Law) -> str:
-        """Say that it is of two steps."""
+        """Why the noise does not suit a law: it is of two steps; empty where it does."""
         if law.response.kind is Kind.TASK:
             return ""
         return f"two_steps noise is for the accuracy_by_nll law; got it with the {type(law).__name__} law"
@@ -96,9 +96,9 @@ class Chain(dist.Distribution):
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw the first, then the second given it."""
-        one, two = jax.random.split(key)
-        first = self.first.sample(one, sample_shape)
-        return jnp.stack([first, self.second(first).sample(two)], axis=-1)
+        first_key, second_key = jax.random.split(key)
+        first = self.first.sample(first_key, sample_shape)
+        return jnp.stack([first, self.second(first).sample(second_key)], axis=-1)
 
     def log_prob(self, value: Array, intermediates: Any = None) -> Array:
         """Log density of the first, and of the second given it."""

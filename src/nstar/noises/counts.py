@@ -12,7 +12,7 @@ from numpyro.distributions import constraints
 from nstar.responses.rate_mixtures import CENTRES, log_kernel, parts
 from nstar.types import Array, Inputs, Params, Prior, Response
 
-TOLD = (3, len(CENTRES) + 1)  # lengths of the axis that tells a population
+POPULATION_SIZES = (3, len(CENTRES) + 1)  # lengths of the axis that parametrises it
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Binomial:
 
     $$ P(s) = z\,[s = 0] + \sum_m w_m \binom{n}{s} \frac{B(s + a_m,\, n - s + b_m)}{B(a_m, b_m)} $$
 
-    What is expected of a problem is its population, told in the last axis
+    What is expected of a problem is its population, parametrised in the last axis
     (`nstar.responses.rate_mixtures`).  It has no unknowns of its own: the population is the law's.
     """
 
     def priors(self, response: Response) -> dict[str, Prior]:
-        """None."""
+        """No unknowns."""
         return {}
 
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
@@ -39,55 +39,59 @@ class Binomial:
         _require(expected, samples)
         return Counts(expected, samples)
 
-    def prepared(self, x: Inputs, y: Array) -> "OfCounts":
-        """Work out how likely these counts are under each Beta of the basis, once."""
+    def prepared(self, x: Inputs, y: Array) -> "PreparedBinomial":
+        """Compute the likelihood of these counts under each Beta of the basis, once."""
         value = jnp.asarray(y)
-        return OfCounts(scaled(log_kernel(jnp.asarray(x["samples"]), value), value))
+        return PreparedBinomial(
+            scaled_probabilities(log_kernel(jnp.asarray(x["samples"]), value), value)
+        )
 
 
 @dataclass(frozen=True)
-class OfCounts:
-    """Binomial noise of counts that are given: what depends on them alone is worked out."""
+class PreparedBinomial:
+    """Binomial noise of given counts, with the likelihoods that depend on them alone."""
 
-    likely: Any = field(compare=False)  # `scaled` under each Beta of the basis
+    likelihoods: Any = field(compare=False)  # from `scaled_probabilities`
 
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
-        """Return the probabilities of the counts that were given."""
+        """Return the distribution of the given counts."""
         _require(expected, x["samples"])
-        on_basis = jnp.shape(expected)[-1] == TOLD[1]
-        likely = self.likely if on_basis else None
-        return Counts(expected, x["samples"], likely=likely)
+        on_basis = jnp.shape(expected)[-1] == POPULATION_SIZES[1]
+        likelihoods = self.likelihoods if on_basis else None
+        return Counts(expected, x["samples"], likelihoods=likelihoods)
 
 
 class Counts(dist.Distribution):
-    """Successes of problems from populations that the last axis tells."""
+    """Successes of problems from populations parametrised in the last axis."""
 
     support = constraints.nonnegative
 
     def __init__(
         self,
-        told: Array,
+        population: Array,
         samples: Array,
         *,
-        likely: tuple[Array, Array] | None = None,
+        likelihoods: tuple[Array, Array] | None = None,
         validate_args: bool | None = None,
     ) -> None:
         """Take populations and the samples of each problem, (...).
 
-        With `likely`, `log_prob` is of the counts that it was worked out for.
+        With `likelihoods`, `log_prob` is of the counts that they were computed for.
         """
-        self.likely = likely
-        shape = jnp.broadcast_shapes(jnp.shape(told)[:-1], jnp.shape(samples))
-        self.told = jnp.broadcast_to(told, (*shape, jnp.shape(told)[-1]))
+        self.likelihoods = likelihoods
+        shape = jnp.broadcast_shapes(jnp.shape(population)[:-1], jnp.shape(samples))
+        self.population = jnp.broadcast_to(
+            population, (*shape, jnp.shape(population)[-1])
+        )
         self.n = jnp.broadcast_to(samples, shape)
         super().__init__(shape, (), validate_args=validate_args)
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw each problem's rate, and its successes given it."""
-        which, of_rate, of_count = jax.random.split(key, 3)
-        mixture, shape = parts(self.told), (*sample_shape, *self.batch_shape)
+        of_part, of_rate, of_count = jax.random.split(key, 3)
+        mixture, shape = parts(self.population), (*sample_shape, *self.batch_shape)
         weights = jnp.concatenate([mixture.never[..., None], mixture.weight], axis=-1)
-        part = jax.random.categorical(which, jnp.log(weights), shape=shape)
+        part = jax.random.categorical(of_part, jnp.log(weights), shape=shape)
         at = jnp.maximum(part - 1, 0)[..., None]
         a, b = (
             jnp.take_along_axis(
@@ -100,15 +104,17 @@ class Counts(dist.Distribution):
 
     def log_prob(self, value: Array, intermediates: Any = None) -> Array:
         """Log probability of counts, the rate integrated out."""
-        mixture = parts(self.told)
-        scale, likely = self.likely or scaled(self._log_kernel(value, mixture), value)
-        solved = (mixture.weight * likely).sum(-1)
+        mixture = parts(self.population)
+        scale, likelihoods = self.likelihoods or scaled_probabilities(
+            self._log_kernel(value, mixture), value
+        )
+        solved = (mixture.weight * likelihoods).sum(-1)
         none = jnp.exp(-jnp.where(value == 0, scale, 0.0))
         never = jnp.where(value == 0, mixture.never * none, 0.0)
         return scale + jnp.log(jnp.maximum(solved + never, 1e-300))
 
     def _log_kernel(self, value: Array, mixture: Any) -> Array:
-        if self.told.shape[-1] != 3:
+        if self.population.shape[-1] != 3:
             return log_kernel(self.n, value)
         n, s = self.n[..., None], jnp.asarray(value)[..., None]
         ways = gammaln(n + 1) - gammaln(s + 1) - gammaln(n - s + 1)
@@ -117,15 +123,21 @@ class Counts(dist.Distribution):
 
 
 def _require(expected: Array, samples: Array) -> None:
-    """Refuse what is no population of each problem."""
+    """Refuse an expectation that is not one population for each problem."""
     shape = jnp.shape(expected)
-    if shape[:-1] != jnp.shape(samples) or shape[-1:] not in [(n,) for n in TOLD]:
-        msg = f"binomial noise is of populations, told by a, b and zero mass of each problem in a last axis of {TOLD[0]}, or by weights in one of {TOLD[1]}; the law gives shape {shape} for {jnp.shape(samples)} counts"
+    if shape[:-1] != jnp.shape(samples) or shape[-1:] not in [
+        (n,) for n in POPULATION_SIZES
+    ]:
+        msg = f"binomial noise is of populations, given by a, b and zero mass of each problem in a last axis of {POPULATION_SIZES[0]}, or by weights in one of {POPULATION_SIZES[1]}; the law gives shape {shape} for {jnp.shape(samples)} counts"
         raise ValueError(msg)
 
 
-def scaled(log_p: Array, value: Array) -> tuple[Array, Array]:
-    """Log scale of each count's probabilities, (...), and these over it, (..., part)."""
+def scaled_probabilities(log_p: Array, value: Array) -> tuple[Array, Array]:
+    """Scale probabilities against underflow.
+
+    Returns:
+        Log of the largest for each count, (...), and all of them over it, (..., part).
+    """
     least = jnp.where(value == 0, 0.0, -jnp.inf)
     scale = jax.lax.stop_gradient(jnp.maximum(log_p.max(-1), least))
     return scale, jnp.exp(log_p - scale[..., None])

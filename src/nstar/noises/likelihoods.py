@@ -65,7 +65,7 @@ class Growing:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Compute."""
+        """The noise reads the compute of runs."""
         return ("C",)
 
     def at(self, x: Inputs, cost: Cost) -> "Growing":
@@ -73,7 +73,7 @@ class Growing:
         return replace(self, C0=float(np.max(x["C"])))
 
     def priors(self, response: Response) -> dict[str, Prior]:
-        """Those of the Student-t, and a growth that may well be none."""
+        """The Student-t's priors, and that of the growth, which may be near zero."""
         return StudentT().priors(response) | {"growth": dist.HalfNormal(GROWTH)}
 
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
@@ -89,13 +89,13 @@ class Correlated:
     """Gaussian scatter of log N* and log D* together, with their correlation."""
 
     def refusal(self, law: Law) -> str:
-        """Say that it is of two measurements of a budget."""
+        """Why the noise does not suit a law: it is of N* and D* together; empty where it does."""
         if len(law.response.columns) > 1:
             return ""
         return f"correlated noise is for laws of N* and D* together, which {type(law).__name__} is not"
 
     def priors(self, response: Response) -> dict[str, Prior]:
-        """Scales of both, and a correlation that may be anything."""
+        """Priors of both scales, and a uniform prior of the correlation."""
         scale = dist.LogNormal(np.log(response.scatter), 1.0)
         return {
             "sigma_N": scale,

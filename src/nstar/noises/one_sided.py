@@ -28,7 +28,7 @@ class OneSided:
     """
 
     def refusal(self, law: Law) -> str:
-        """Say that it is of losses."""
+        """Why the noise does not suit a law: it is of losses; empty where it does."""
         if law.response.kind is Kind.LOSS:
             return ""
         return f"one_sided noise is of losses, which under-tuned runs have too high; the {type(law).__name__} law is of {', '.join(law.response.columns)}"
@@ -68,13 +68,13 @@ class NormalPlusExponential(dist.Distribution):
         super().__init__(jnp.shape(self.loc), (), validate_args=validate_args)
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Draw the two and add them."""
-        one, two = jax.random.split(key)
+        """Draw the normal and the exponential variable, and add them."""
+        normal_key, exponential_key = jax.random.split(key)
         shape = (*sample_shape, *self.batch_shape)
         return (
             self.loc
-            + self.scale * jax.random.normal(one, shape)
-            + self.excess * jax.random.exponential(two, shape)
+            + self.scale * jax.random.normal(normal_key, shape)
+            + self.excess * jax.random.exponential(exponential_key, shape)
         )
 
     def log_prob(self, value: Array, intermediates: Any = None) -> Array:

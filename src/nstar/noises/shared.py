@@ -36,23 +36,23 @@ class Between:
         if self.over == "budget" and "budget" in law.inputs:
             msg = f"the {type(law).__name__} law has scatter between budgets of its own, so noise between budgets would count it twice; take student_t"
             raise ValueError(msg)
-        over = next(
+        column = next(
             (n for n, head in runs.named.items() if head == self.over), self.over
         )
-        if over not in runs:
+        if column not in runs:
             msg = f"{runs.source}: between-group noise needs column {self.over!r}, and there are {', '.join(runs.columns)}; name another, as in noise='between:run'"
             raise ValueError(msg)
-        values = runs[over]
+        values = runs[column]
         blank = values == "" if values.dtype.kind in "US" else np.isnan(values)
-        own = np.where(
+        group = np.where(
             blank,
             -1.0 - np.arange(len(runs)),
             np.unique(values, return_inverse=True)[1],
         )
-        if len(np.unique(own)) == len(runs):
+        if len(np.unique(group)) == len(runs):
             msg = f"{runs.source}: no two runs share a value of {self.over!r}, so no scatter between groups can be told from that within"
             raise ValueError(msg)
-        return own.astype(float)
+        return group.astype(float)
 
     def priors(self, response: Response) -> dict[str, Prior]:
         """Scale within groups as for the normal; between them likewise."""
@@ -61,20 +61,20 @@ class Between:
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
         """Return the joint distribution of runs, or of runs each by itself."""
         within = jnp.hypot(params["sigma"], x.get("se", 0.0))
-        return Together(
+        return SharedStudentT(
             expected, within, params["between"], params["nu"], x.get(SHARED)
         )
 
 
 @dataclass(frozen=True)
 class Repeated:
-    r"""Runs made again with another seed tell the seed's noise from the law's misfit.
+    r"""Replicate runs with other seeds separate the seed's noise from the law's misfit.
 
     $$ y_{ij} = f_i + m_i + \sigma\,\epsilon_{ij}, \qquad m_i = \tau\,b_i $$
 
     Runs with the same inputs are replicates: they share what the law misses there, m,
-    and differ by seed alone.  Where few runs are repeated the split is its prior, and
-    the sum of both is what the runs tell.  Same joint Student-t as `Between`.
+    and differ by seed alone.  Where few runs are repeated the split follows its prior, and
+    only the sum of both is learned.  Same joint Student-t as `Between`.
     """
 
     over = ""
@@ -86,14 +86,14 @@ class Repeated:
             ValueError: no two runs have the same inputs.
         """
         _one_response(runs, law)
-        x = np.stack(
+        inputs = np.stack(
             [runs[n].astype(float) for n in law.inputs if runs[n].dtype.kind == "f"]
         )
-        own = np.unique(x, axis=1, return_inverse=True)[1].reshape(-1)
-        if own.max() + 1 == len(runs):
+        group = np.unique(inputs, axis=1, return_inverse=True)[1].reshape(-1)
+        if group.max() + 1 == len(runs):
             msg = f"{runs.source}: no two runs have the same {', '.join(law.inputs)}, so noise of seeds cannot be told from misfit; take student_t"
             raise ValueError(msg)
-        return own.astype(float)
+        return group.astype(float)
 
     def priors(self, response: Response) -> dict[str, Prior]:
         """Scales of seeds and of misfit, each as the normal's.
@@ -105,7 +105,9 @@ class Repeated:
     def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
         """Return the joint distribution of runs, or of runs each by itself."""
         within = jnp.hypot(params["sigma"], x.get("se", 0.0))
-        return Together(expected, within, params["misfit"], params["nu"], x.get(SHARED))
+        return SharedStudentT(
+            expected, within, params["misfit"], params["nu"], x.get(SHARED)
+        )
 
 
 def _one_response(runs: Observations, law: Law) -> None:
@@ -119,7 +121,7 @@ def _scales(response: Response, other: str) -> dict[str, Prior]:
     return {"sigma": scale, other: scale, "nu": dist.Gamma(2.0, 0.1)}
 
 
-class Together(dist.Distribution):
+class SharedStudentT(dist.Distribution):
     r"""Student-t variables that share a part within groups; the density is exact.
 
     Within a group $y \sim t_\nu(\mu,\ \mathrm{diag}(s^2) + \tau^2 1 1^\top)$.  `log_prob`
@@ -163,8 +165,10 @@ class Together(dist.Distribution):
         half = jnp.broadcast_to(self.nu.ravel()[0] / 2, (*sample_shape, runs))
         w = (jax.random.gamma(of_scale, half) / half)[..., number]
         e = jax.random.normal(of_run, (*sample_shape, runs))
-        off = self.between.ravel() * b + self.within.ravel() * e
-        return self.loc + (off / jnp.sqrt(w)).reshape(*sample_shape, *self.loc.shape)
+        deviation = self.between.ravel() * b + self.within.ravel() * e
+        return self.loc + (deviation / jnp.sqrt(w)).reshape(
+            *sample_shape, *self.loc.shape
+        )
 
     def log_prob(self, value: Array, intermediates: Any = None) -> Array:
         """Log density of each run given the runs of its group before it."""
@@ -173,21 +177,22 @@ class Together(dist.Distribution):
             jnp.broadcast_to(jnp.square(s), r.shape)
             for s in (self.within, self.between)
         )
-        before = _before(jnp.atleast_1d(self.group))
-        n, weight, sum_r, sum_r2 = before(
+        sums_before = _sums_before(jnp.atleast_1d(self.group))
+        n, weight, sum_r, sum_r2 = sums_before(
             jnp.stack([jnp.ones_like(r), 1 / v, r / v, jnp.square(r) / v])
         )
-        left = 1 / (1 / t2 + weight)  # variance of the shared part, given those before
-        mean = left * sum_r
-        distance = jnp.maximum(sum_r2 - jnp.square(sum_r) * left, 0.0)
+        # variance of the shared part given the runs before
+        shared_variance = 1 / (1 / t2 + weight)
+        mean = shared_variance * sum_r
+        distance = jnp.maximum(sum_r2 - jnp.square(sum_r) * shared_variance, 0.0)
         nu = self.nu + n
-        scale = jnp.sqrt((left + v) * (self.nu + distance) / nu)
-        found = dist.StudentT(nu, mean, scale).log_prob(r)
-        return found.reshape(jnp.shape(value - self.loc))
+        scale = jnp.sqrt((shared_variance + v) * (self.nu + distance) / nu)
+        log_density = dist.StudentT(nu, mean, scale).log_prob(r)
+        return log_density.reshape(jnp.shape(value - self.loc))
 
 
-def _before(group: Array) -> Any:
-    """Give sums, (..., run), over the runs of the same group that come before each."""
+def _sums_before(group: Array) -> Any:
+    """Return a function of values, (..., run): sums over the earlier runs of each's group."""
     order = jnp.argsort(group, stable=True)
     back = jnp.argsort(order)
     sorted_group = group[order]

@@ -184,7 +184,10 @@ def routes(
 
     def made(name: str, part: Observations, discrepancy: str | None = None) -> Fit:
         own = _own(name, priors)
-        told = {n: p if isinstance(p, str) else describe(p) for n, p in own.own.items()}
+        told = {
+            n: p if isinstance(p, str) else describe(p)
+            for n, p in own.overrides.items()
+        }
         return kept.fit(
             [
                 "route",

@@ -1,4 +1,4 @@
-"""What many sources say of an unknown together: the predictive for a source not seen."""
+"""Random-effects meta-analysis of many sources: the predictive for a source not seen."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ import numpy as np
 from scipy import special  # not scipy.stats, which takes half a second to import
 
 DF = 4.0  # of the population and of its predictive: one source may lie far off
-NODES = 16  # mixing scales by which a Student-t is told as normals
+NODES = 16  # normals whose scale mixture approximates a Student-t
 MIDDLE = (0.05, 0.95)  # quantiles of the predictive that its Student-t keeps
-SURE = 0.9  # posterior sd over prior's above which a ladder says nothing
+UNINFORMATIVE = 0.9  # posterior sd over the prior's above which there is no estimate
 
 
-class Said(NamedTuple):
-    """What one ladder or published fit says, on the log or logit scale."""
+class Estimate(NamedTuple):
+    """Estimate of one ladder or published fit, on the log or logit scale."""
 
     source: str
     value: float
@@ -31,19 +31,19 @@ class StudentT(NamedTuple):
 def likelihood(
     mean: float, sd: float, prior_mean: float, prior_sd: float
 ) -> tuple[float, float] | None:
-    """Take the prior out of a posterior, both as normals: what the runs alone say.
+    """Divide the prior out of a posterior, both as normals.
 
     Returns:
-        Value and standard error; None where the posterior is hardly narrower than the
-        prior, so that the runs say nothing.
+        Value and standard error of the likelihood; None where the posterior is hardly
+        narrower than the prior.
     """
-    if sd > SURE * prior_sd:
+    if sd > UNINFORMATIVE * prior_sd:
         return None
     precision = 1 / sd**2 - 1 / prior_sd**2
     return (mean / sd**2 - prior_mean / prior_sd**2) / precision, precision**-0.5
 
 
-def predictive(said: Sequence[Said], weak: tuple[float, float]) -> StudentT:
+def predictive(estimates: Sequence[Estimate], weak: tuple[float, float]) -> StudentT:
     r"""Summarise sources by a small random-effects model, for a ladder of a new source.
 
     $$ \theta_i \sim t_4(\mu, \tau), \quad y_i \sim \mathrm{Normal}(\theta_i, se_i),
@@ -51,31 +51,37 @@ def predictive(said: Sequence[Said], weak: tuple[float, float]) -> StudentT:
 
     with (m, s) the weak prior's mean and sd (after Higgins, Thompson & Spiegelhalter
     2009, doi:10.1111/j.1467-985X.2008.00552.x, with their predictive distribution).  A
-    source is one observation however much it says: each of its n statements counts 1/n,
-    so tau holds what recipes of one source differ by too.  The posterior of (mu, tau) is
-    on a grid, and the predictive of a new theta is told by the Student-t of the same
-    median and 90 % width.  With nothing said it is the weak prior, a little wider.
+    source is one observation however many estimates it has: each of n counts 1/n, so tau
+    includes how much recipes of one source differ.  The posterior of (mu, tau) is
+    on a grid, and the predictive of a new theta is summarised by the Student-t of the
+    same median and 90 % width.  Without estimates it is the weak prior, a little wider.
 
     Args:
-        said: statements of all sources.
+        estimates: of all sources.
         weak: mean and sd of the weak prior on the scale of the values.
     """
     centre, spread = weak
-    values = np.array([s.value for s in said])
-    reach = max(
-        [6 * spread, *(1.2 * abs(values - centre) + spread)] if said else [6 * spread]
+    values = np.array([estimate.value for estimate in estimates])
+    half_width = max(
+        [6 * spread, *(1.2 * abs(values - centre) + spread)]
+        if estimates
+        else [6 * spread]
     )
-    mu = centre + np.linspace(-reach, reach, 241)[:, None]
+    mu = centre + np.linspace(-half_width, half_width, 241)[:, None]
     tau = spread * np.geomspace(0.02, 3.0, 40)[None]
-    at = (np.arange(NODES) + 0.5) / NODES
-    mixing = special.gammaincinv(DF / 2, at) * 2 / DF  # quantiles of a gamma
+    probs = (np.arange(NODES) + 0.5) / NODES
+    mixing = special.gammaincinv(DF / 2, probs) * 2 / DF  # quantiles of a gamma
     log_post = -(((mu - centre) / spread) ** 2) / 2  # of a normal, but for a constant
     log_post = log_post - (tau / (spread / 2)) ** 2 / 2 + np.log(tau)  # grid is in logs
-    counts = Counter(s.source for s in said)
-    for s in said:
-        var = s.se**2 + tau[..., None] ** 2 / mixing
-        each = np.exp(-((s.value - mu)[..., None] ** 2) / (2 * var)) / np.sqrt(var)
-        log_post = log_post + np.log(each.mean(-1) + 1e-300) / counts[s.source]
+    counts = Counter(estimate.source for estimate in estimates)
+    for estimate in estimates:
+        var = estimate.se**2 + tau[..., None] ** 2 / mixing
+        density = np.exp(
+            -((estimate.value - mu)[..., None] ** 2) / (2 * var)
+        ) / np.sqrt(var)
+        log_post = (
+            log_post + np.log(density.mean(-1) + 1e-300) / counts[estimate.source]
+        )
     weight = np.exp(log_post - log_post.max())
     low, middle, high = _quantiles(
         mu, tau, weight / weight.sum(), (MIDDLE[0], 0.5, MIDDLE[1])

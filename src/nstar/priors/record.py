@@ -28,22 +28,22 @@ class Source(NamedTuple):
 
 @cache
 def sources() -> Mapping[str, Source]:
-    """Every source by its name, as data/sources.toml has them."""
-    found = {}
+    """Sources by name, from data/sources.toml."""
+    by_name = {}
     for entry in read_toml("sources.toml")["source"]:
         lists = (tuple(entry[key]) for key in ("datasets", "published", "learn"))
-        found[entry["name"]] = Source(entry["name"], entry["title"], *lists)
-    return found
+        by_name[entry["name"]] = Source(entry["name"], entry["title"], *lists)
+    return by_name
 
 
-def of_published(id: str) -> str | None:
+def source_of_published(id: str) -> str | None:
     """Name the source that a published fit belongs to; None where it is in no source."""
     stem = id.partition(":")[0]
     names = (s.name for s in sources().values() if stem in s.published)
     return next(names, None)
 
 
-def of_runs(runs: Observations, marks: Mapping[str, str]) -> list[str]:
+def sources_of_runs(runs: Observations, fingerprints: Mapping[str, str]) -> list[str]:
     """Name the sources these runs come from or share points with.
 
     A table is known by the name of its data set, by the sha256 of its file, or by three
@@ -51,20 +51,20 @@ def of_runs(runs: Observations, marks: Mapping[str, str]) -> list[str]:
 
     Args:
         runs: any table of runs.
-        marks: what `marks` made of the runs of each source.
+        fingerprints: by source, `fingerprint` of its runs.
     """
-    said = runs.source.removeprefix("optima of ")
-    found = [s.name for s in sources().values() if _holds(s, said, runs.sha256)]
-    own = _hashes(runs)
-    for name, text in marks.items():
-        theirs = np.frombuffer(base64.b64decode(text), dtype="<u4")
-        if name not in found and np.isin(own, theirs).sum() >= SHARED:
-            found.append(name)
-    return found
+    table_name = runs.source.removeprefix("optima of ")
+    names = [s.name for s in sources().values() if _is_from(s, table_name, runs.sha256)]
+    hashes = _hashes(runs)
+    for name, text in fingerprints.items():
+        known = np.frombuffer(base64.b64decode(text), dtype="<u4")
+        if name not in names and np.isin(hashes, known).sum() >= SHARED:
+            names.append(name)
+    return names
 
 
-def _holds(source: Source, said: str, sha256: str) -> bool:
-    if said in source.datasets:
+def _is_from(source: Source, table_name: str, sha256: str) -> bool:
+    if table_name in source.datasets:
         return True
     entries = [datasets.get(name) for name in source.datasets]
     known = {entry.sha256 for entry in entries}
@@ -72,17 +72,17 @@ def _holds(source: Source, said: str, sha256: str) -> bool:
     return sha256 in known
 
 
-def marks(tables: list[Observations]) -> str:
-    """Make marks that runs are recognised by: 32 bits each, too few to give one back."""
-    found = np.unique(np.concatenate([_hashes(runs) for runs in tables]))
-    return base64.b64encode(found.astype("<u4").tobytes()).decode()
+def fingerprint(tables: list[Observations]) -> str:
+    """Hash runs so that they can be recognised: 32 bits each, too few to recover one."""
+    hashes = np.unique(np.concatenate([_hashes(runs) for runs in tables]))
+    return base64.b64encode(hashes.astype("<u4").tobytes()).decode()
 
 
 def _hashes(runs: Observations) -> np.ndarray:
     if "D" not in runs or "L" not in runs:
         return np.empty(0, dtype=np.uint32)
-    found = set()
+    hashes = set()
     for D, L in zip(runs["D"], runs["L"], strict=True):
         text = f"{D:.{DIGITS - 1}e} {L:.{DIGITS - 1}e}"
-        found.add(int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little"))
-    return np.array(sorted(found), dtype=np.uint32)
+        hashes.add(int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little"))
+    return np.array(sorted(hashes), dtype=np.uint32)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from nstar.departures.bending import is_bent
 from nstar.departures.discrepancy import Bent
 from nstar.noises.likelihoods import Normal, StudentT
-from nstar.priors import stated as prior_room
+from nstar.priors import stated
 from nstar.priors.learned import Group, learned
-from nstar.priors.record import of_runs, sources
+from nstar.priors.record import sources, sources_of_runs
 from nstar.runs.observations import Observations
 from nstar.types import Law, Noise, Prior, of_profiles
 from nstar.verdicts import Check, Status
@@ -24,13 +24,13 @@ DEFAULT = "weak"  # informed scores 0.99 of it: benchmarks/results/priors.md
 
 @dataclass(frozen=True)
 class PriorSet:
-    """A set of priors by its name, with single priors of one's own on top.
+    """A set of priors by its name, with single priors that override it.
 
     `PriorSet("informed") | {"alpha1": "Normal(0.5, 0.05)"}` adds one.
     """
 
     name: str = DEFAULT
-    own: Mapping[str, Prior | str] = field(default_factory=dict)
+    overrides: Mapping[str, Prior | str] = field(default_factory=dict)
     without: tuple[str, ...] = ()  # sources left out besides the runs' own
 
     def __post_init__(self) -> None:
@@ -42,35 +42,37 @@ class PriorSet:
         if self.name not in SETS:
             msg = f"no set of priors {self.name!r}; there are {', '.join(SETS)}, or give priors by name of unknown"
             raise ValueError(msg)
-        if strange := [name for name in self.without if name not in sources()]:
-            msg = f"no source {strange[0]!r} in the public record; there are {', '.join(sources())}"
+        if unknown := [name for name in self.without if name not in sources()]:
+            msg = f"no source {unknown[0]!r} in the public record; there are {', '.join(sources())}"
             raise ValueError(msg)
 
-    def __or__(self, own: Mapping[str, Prior | str]) -> "PriorSet":
-        """Put priors of one's own on top."""
-        return replace(self, own={**self.own, **own})
+    def __or__(self, overrides: Mapping[str, Prior | str]) -> "PriorSet":
+        """Add priors that override the set's."""
+        return replace(self, overrides={**self.overrides, **overrides})
 
     def require(self, unknowns: Collection[str]) -> None:
-        """Refuse a prior of one's own that is of none of these unknowns.
+        """Refuse an override that is of none of these unknowns.
 
         Raises:
             ValueError: naming what there is.
         """
-        if strange := [name for name in self.own if name not in unknowns]:
-            msg = f"priors: {strange[0]!r} is no unknown of these laws; there are {', '.join(sorted(unknowns))}"
+        if unknown := [name for name in self.overrides if name not in unknowns]:
+            msg = f"priors: {unknown[0]!r} is no unknown of these laws; there are {', '.join(sorted(unknowns))}"
             raise ValueError(msg)
 
     def only(self, unknowns: Collection[str]) -> "PriorSet":
-        """Keep those of one's own that are priors of these unknowns."""
-        own = {name: prior for name, prior in self.own.items() if name in unknowns}
-        return replace(self, own=own)
+        """Keep the overrides that are priors of these unknowns."""
+        overrides = {
+            name: prior for name, prior in self.overrides.items() if name in unknowns
+        }
+        return replace(self, overrides=overrides)
 
 
 type Priors = str | PriorSet | Mapping[str, Prior | str] | None
 
 
 class Chosen(NamedTuple):
-    """Priors that replace the law's own, and what a fit keeps of how they came about."""
+    """Priors that replace the law's own, and how they were chosen, for the fit's attributes."""
 
     priors: dict[str, Prior]
     attrs: dict[str, str]
@@ -100,92 +102,103 @@ def as_set(priors: Priors) -> PriorSet:
         return priors
     if isinstance(priors, str):
         return PriorSet(priors)
-    return PriorSet(own=dict(priors or {}))
+    return PriorSet(overrides=dict(priors or {}))
 
 
 def resolve(
     priors: Priors, law: Law, noise: Noise, runs: Observations | None = None
 ) -> Chosen:
-    """Find the priors of a law and a noise for these runs.
+    """Choose the priors of a law and a noise for these runs.
 
     An informed prior takes the place of a law's own only where it was learned under
-    that very prior; what the record does not speak of stays as the law has it.
+    that very prior; an unknown that the record lacks keeps the law's prior.
 
     Raises:
         ValueError: a name is no unknown, or a prior is not read.
     """
-    asked = as_set(priors)
-    own = prior_room.choose(law, noise, asked.own)
-    attrs = {"prior_set": asked.name, "prior_own": json.dumps(list(own))}
-    if asked.name == "weak":
-        return Chosen(own, attrs, ())
+    requested = as_set(priors)
+    overrides = stated.choose(law, noise, requested.overrides)
+    attrs = {"prior_set": requested.name, "prior_own": json.dumps(list(overrides))}
+    if requested.name == "weak":
+        return Chosen(overrides, attrs, ())
     record = learned()
-    mine = of_runs(runs, record.marks) if runs is not None else []
-    out = sorted({*mine, *asked.without})
-    counted = runs.params_counted if runs is not None else "unknown"
-    said: dict[str, Group] = {}
-    found: dict[str, Prior] = {}
+    own_sources = sources_of_runs(runs, record.fingerprints) if runs is not None else []
+    excluded = sorted({*own_sources, *requested.without})
+    params_counted = runs.params_counted if runs is not None else "unknown"
+    groups: dict[str, Group] = {}
+    informed_priors: dict[str, Prior] = {}
     for name, prior in (law.priors() | noise.priors(law.response)).items():
-        if name in own or name not in record.groups:
+        if name in overrides or name not in record.groups:
             continue
-        condition = _condition(record.groups[name], name, law, noise, counted, prior)
+        condition = _matching_condition(
+            record.groups[name], name, law, noise, params_counted, prior
+        )
         if condition is not None:
-            said[name] = record.groups[name][condition].without(out)
-            found[name] = prior_room.parse(record.prior(name, condition, out))
+            groups[name] = record.groups[name][condition].without(excluded)
+            informed_priors[name] = stated.parse(
+                record.prior(name, condition, excluded)
+            )
     attrs |= {
-        "prior_left_out": json.dumps(out),
+        "prior_left_out": json.dumps(excluded),
         "prior_record": record.about.get("fits_sha256", ""),
     }
-    return Chosen(found | own, attrs, (_note(said, mine, asked.without, counted),))
+    return Chosen(
+        informed_priors | overrides,
+        attrs,
+        (_note(groups, own_sources, requested.without, params_counted),),
+    )
 
 
-def _condition(
+def _matching_condition(
     groups: Mapping[str, Group],
     name: str,
     law: Law,
     noise: Noise,
-    counted: str,
+    params_counted: str,
     prior: Prior,
 ) -> str | None:
-    """Which part of the record speaks of this unknown of this law, if any."""
-    over = prior_room.describe(prior)
-    fitting = [c for c, group in groups.items() if group.over == over]
+    """Condition of the record that applies to an unknown of a law, if any."""
+    weak_prior = stated.describe(prior)
+    available = [c for c, group in groups.items() if group.over == weak_prior]
     flexible = isinstance(law, Bent) or of_profiles(law)
     straight = law
     while (inner := getattr(straight, "law", None)) is not None:  # pooled or bent
         straight, flexible = inner, flexible or isinstance(inner, Bent)
     points = "points" if not is_bent(law) else ""  # a bend takes some of that scatter
     scatter = {StudentT: "bent" if flexible else "straight", Normal: points}
-    wanted = {
-        "alpha1": (counted, "unknown"),
+    conditions = {
+        "alpha1": (params_counted, "unknown"),
         "sigma": (scatter.get(type(noise)),),  # of other noises it is another number
         "nu": (scatter.get(type(noise)),),
     }.get(name, (type(straight).__name__.lower(), "chinchilla", "any"))
-    return next((c for c in wanted if c in fitting), None)
+    return next((c for c in conditions if c in available), None)
 
 
 def _note(
-    said: Mapping[str, Group], mine: Sequence[str], asked: Sequence[str], counted: str
+    groups: Mapping[str, Group],
+    own_sources: Sequence[str],
+    without: Sequence[str],
+    params_counted: str,
 ) -> Check:
-    count = len({s.source for group in said.values() for s in group.said})
+    count = len({s.source for group in groups.values() for s in group.estimates})
     detail = (
-        f"priors of {', '.join(said)} are informed by {count} sources of the public record"
-        if said
+        f"priors of {', '.join(groups)} are informed by {count} sources of the public record"
+        if groups
         else "the public record does not speak of this law's unknowns; its own priors are used"
     )
-    if "alpha1" in said:
-        detail += f" (alpha1: parameters counted as {counted})"
-    if mine:
-        detail += f"; left out: {', '.join(mine)}, which these runs are part of or share points with"
-    if others := [name for name in asked if name not in mine]:
+    if "alpha1" in groups:
+        detail += f" (alpha1: parameters counted as {params_counted})"
+    if own_sources:
+        detail += f"; left out: {', '.join(own_sources)}, which these runs are part of or share points with"
+    if others := [name for name in without if name not in own_sources]:
         detail += f"; left out as asked: {', '.join(others)}"
     return Check("priors", Status.PASS, detail)
 
 
-def of_fit(attrs: Mapping[Any, Any], priors: Mapping[str, Prior]) -> PriorSet:
-    """Make the set a fit was made with again, from what its tree keeps."""
-    own = json.loads(attrs.get("prior_own", "null"))
-    own = list(priors) if own is None else own
-    out = json.loads(attrs.get("prior_left_out", "[]"))
+def set_of_fit(attrs: Mapping[Any, Any], priors: Mapping[str, Prior]) -> PriorSet:
+    """Rebuild the set of priors of a fit from its tree's attributes."""
+    overrides = json.loads(attrs.get("prior_own", "null"))
+    overrides = list(priors) if overrides is None else overrides
+    excluded = json.loads(attrs.get("prior_left_out", "[]"))
     name = attrs.get("prior_set", "weak")
-    return PriorSet(name, {n: priors[n] for n in own}, tuple(out))
+    return PriorSet(name, {n: priors[n] for n in overrides}, tuple(excluded))

@@ -12,7 +12,7 @@ from numpyro.distributions.transforms import ExpTransform, SigmoidTransform, Tra
 from nstar.types import Law, Noise, Prior
 
 
-def _through(transform: Transform) -> Callable[..., dist.Distribution]:
+def _transformed_student(transform: Transform) -> Callable[..., dist.Distribution]:
     def family(
         df: float, loc: float, scale: float, *, validate_args: bool | None = None
     ) -> dist.Distribution:
@@ -23,7 +23,7 @@ def _through(transform: Transform) -> Callable[..., dist.Distribution]:
 
 
 # heavy-tailed on the scale of the log, or of the logit
-THROUGH = {"LogStudentT": ExpTransform(), "LogitStudentT": SigmoidTransform()}
+TRANSFORMS = {"LogStudentT": ExpTransform(), "LogitStudentT": SigmoidTransform()}
 FAMILIES: dict[str, Callable[..., dist.Distribution]] = {
     name: getattr(dist, name)
     for name in (
@@ -40,7 +40,7 @@ FAMILIES: dict[str, Callable[..., dist.Distribution]] = {
         "HalfCauchy",
         "Laplace",
     )
-} | {name: _through(transform) for name, transform in THROUGH.items()}
+} | {name: _transformed_student(transform) for name, transform in TRANSFORMS.items()}
 
 
 def parse(text: str) -> dist.Distribution:
@@ -80,7 +80,7 @@ def describe(prior: Prior) -> str:
     if isinstance(prior, dist.TransformedDistribution) and not isinstance(
         prior, dist.LogNormal
     ):
-        for name, transform in THROUGH.items():
+        for name, transform in TRANSFORMS.items():
             if [type(t) for t in prior.transforms] == [type(transform)] and isinstance(
                 prior.base_dist, dist.StudentT
             ):
@@ -98,7 +98,7 @@ def describe(prior: Prior) -> str:
 def choose(
     law: Law, noise: Noise, chosen: Mapping[str, Prior | str] | None
 ) -> dict[str, Prior]:
-    """Read the user's priors and hold their names against the unknowns.
+    """Parse the user's priors and check their names.
 
     Raises:
         ValueError: a name is no unknown of this law and noise, or a prior is not read.
@@ -115,12 +115,12 @@ def choose(
             )
             raise ValueError(msg)
         ready[name] = parse(prior) if isinstance(prior, str) else prior
-        _of_a_bend(name, ready[name])
+        _check_discrepancy_prior(name, ready[name])
     return ready
 
 
-def _of_a_bend(name: str, prior: Prior) -> None:
-    """Hold the prior of a discrepancy's unknown against what its sampler can do."""
+def _check_discrepancy_prior(name: str, prior: Prior) -> None:
+    """Refuse a prior of a discrepancy's unknown that the sampler cannot take."""
     if name.startswith("waves_"):
         msg = f"prior for {name!r}: weights of waves are standard normal by what they are; give the amplitude bend_{name[6:]} another prior"
         raise ValueError(msg)

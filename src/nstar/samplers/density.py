@@ -21,17 +21,17 @@ from nstar.types import (
     Array,
     Inputs,
     Law,
-    Leading,
     Noise,
     Params,
     Prepared,
     PreparedNoise,
     Prior,
+    Reparameterised,
 )
 
 
 class Data(NamedTuple):
-    """What the likelihood reads."""
+    """Inputs, responses and weights of the runs."""
 
     x: Inputs  # inputs by name, (run,)
     y: Array  # the response on its own scale, (run,) or (run, part)
@@ -61,9 +61,9 @@ def size(rows: int) -> int:
 def log_prior(
     law: Law, noise: Noise, priors: Priors, u: Params
 ) -> tuple[dict[str, Array], Array]:
-    """Unknowns from the real line, and the log density of theirs there.
+    """Unknowns on their supports from the real line, and the log prior density there.
 
-    Some priors depend on unknowns before them.
+    The change of variables is included.  Some priors depend on unknowns before them.
     """
     params: dict[str, Array] = {}
     density = jnp.zeros(())
@@ -75,18 +75,18 @@ def log_prior(
             for i, n in enumerate(priors.names)
         }
     for name, prior in several(law, noise, priors).items():
-        given = prior if isinstance(prior, Distribution) else prior(params)
-        to = biject_to(given.support)
+        distribution = prior if isinstance(prior, Distribution) else prior(params)
+        to = biject_to(distribution.support)
         params[name] = to(u[name])
-        density += jnp.sum(given.log_prob(params[name]))
+        density += jnp.sum(distribution.log_prob(params[name]))
         density += jnp.sum(to.log_abs_det_jacobian(u[name], params[name]))
     return params, density
 
 
 def several(law: Law, noise: Noise, priors: Priors) -> dict[str, Prior]:
     """Priors that are not in the table: of several numbers, or given the others."""
-    every = law.priors() | noise.priors(law.response) | dict(priors.others)
-    return {name: prior for name, prior in every.items() if name not in priors}
+    priors_by_name = law.priors() | noise.priors(law.response) | dict(priors.others)
+    return {name: prior for name, prior in priors_by_name.items() if name not in priors}
 
 
 def tabulated(law: Law, noise: Noise, chosen: Mapping[str, Prior]) -> Priors:
@@ -115,18 +115,18 @@ def split(law: Law, noise: Noise) -> tuple[Skeleton, list[float]]:
 
 
 def _floats(part: Any) -> dict[str, Any]:
-    """Fields holding floats, tuples of them or arrays, inner parts too; all else is compiled in."""
+    """Fields that hold floats, tuples of floats or arrays, nested; all else is compiled in."""
     if not is_dataclass(part):
         return {}
-    found = {}
+    numbers = {}
     for field in fields(part):
         value = getattr(part, field.name)
         leaves = jax.tree.leaves(value)
         if is_dataclass(value):
-            found[field.name] = _floats(value)
+            numbers[field.name] = _floats(value)
         elif leaves and all(isinstance(v, float | np.ndarray) for v in leaves):
-            found[field.name] = value
-    return found
+            numbers[field.name] = value
+    return numbers
 
 
 def _with(part: Any, numbers: dict[str, Any]) -> Any:
@@ -178,32 +178,34 @@ def energy(
     )
 
     def potential(u: Params) -> Array:
-        settled, u, width = led(law, noise, priors, data, u)
+        conditioned, u, width = reparameterise(law, noise, priors, data, u)
         params, density = log_prior(law, noise, priors, u)
-        expected = (settled or law_at_runs).expected(params, data.x)
-        each = noise_at_runs.around(expected, params, data.x).log_prob(data.y)
+        expected = (conditioned or law_at_runs).expected(params, data.x)
+        log_density = noise_at_runs.around(expected, params, data.x).log_prob(data.y)
         weight = 1.0 if data.weight is None else data.weight
-        return -density - jnp.sum(weight * each) - width
+        return -density - jnp.sum(weight * log_density) - width
 
     return potential
 
 
-def leads(law: Law) -> TypeGuard[Leading]:
-    """Say whether the law leads any unknown."""
-    return isinstance(law, Leading) and bool(law.leads)
+def is_reparameterised(law: Law) -> TypeGuard[Reparameterised]:
+    """Say whether the law reparameterises any unknown."""
+    return isinstance(law, Reparameterised) and bool(law.reparameterised)
 
 
-def led(
+def reparameterise(
     law: Law, noise: Noise, priors: Priors, data: Data, u: Params
 ) -> tuple[Any, dict[str, Array], Array]:
-    """Unknowns on the real line from the sampler's, and the log of their width.
+    """Map the sampler's coordinates to unknowns on the real line.
 
-    With the law as it is where the others are, if it leads any.
+    Returns:
+        The law conditioned on the unknowns, or None where it reparameterises none; the
+        unknowns on the real line; and the log of the map's Jacobian determinant.
     """
-    if not leads(law):
+    if not is_reparameterised(law):
         return None, dict(u), jnp.zeros(())
-    real = partial(on_support, law, noise, priors)
-    return law.settled(real(u)).lead(u, real, data.x, data.y)
+    to_support = partial(on_support, law, noise, priors)
+    return law.condition(to_support(u)).reparameterise(u, to_support, data.x, data.y)
 
 
 def on_support(law: Law, noise: Noise, priors: Priors, u: Params) -> Params:
@@ -212,36 +214,41 @@ def on_support(law: Law, noise: Noise, priors: Priors, u: Params) -> Params:
 
 
 def constrain(law: Law, noise: Noise, priors: Priors, data: Data, u: Params) -> Params:
-    """Map the sampler's unknowns to their own supports."""
-    return on_support(law, noise, priors, led(law, noise, priors, data, u)[1])
+    """Map the sampler's coordinates to unknowns on their own supports."""
+    return on_support(
+        law, noise, priors, reparameterise(law, noise, priors, data, u)[1]
+    )
 
 
 def unconstrain(law: Law, noise: Noise, priors: Priors, p: Params) -> Params:
-    """Map unknowns from their supports to the real line, without what leads them."""
+    """Map unknowns from their supports to the real line, before any reparameterisation."""
     u: dict[str, Array] = {}
     if priors.names:
         scalars = priors.real(jnp.stack([p[name] for name in priors.names]))
         u |= dict(zip(priors.names, scalars, strict=True))
     for name, prior in several(law, noise, priors).items():
-        given = prior if isinstance(prior, Distribution) else prior(p)
-        u[name] = biject_to(given.support).inv(p[name])
+        distribution = prior if isinstance(prior, Distribution) else prior(p)
+        u[name] = biject_to(distribution.support).inv(p[name])
     return u
 
 
-def looked(
+def linearise(
     law: Law, noise: Noise, priors: Priors, data: Data, u: Params, draws: Params
 ) -> Any:
-    """Look at the runs from unknowns of the sampler, beside draws of the prior's."""
-    if not leads(law):
+    """Linearise a law about the sampler's coordinates; None where it needs it not.
+
+    `draws` are the prior's, on the real line, (draw, ...) each.
+    """
+    if not is_reparameterised(law):
         return None
-    settled, u, _ = led(law, noise, priors, data, u)
+    conditioned, u, _ = reparameterise(law, noise, priors, data, u)
     weight = 1.0 if data.weight is None else data.weight
 
     def likelihood(expected: Array, params: Params) -> Array:
         return weight * noise.around(expected, params, data.x).log_prob(data.y)
 
-    real = partial(on_support, law, noise, priors)
-    return settled.looked(u, real, likelihood, data.x, data.y, draws)
+    to_support = partial(on_support, law, noise, priors)
+    return conditioned.linearise(u, to_support, likelihood, data.x, data.y, draws)
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=ONCE)
@@ -275,10 +282,12 @@ def likelihoods(
 ) -> np.ndarray:
     """Log density of responses about what each draw expects, (draw, run)."""
 
-    def one(mean: Array, params: Params) -> Array:
+    def log_density(mean: Array, params: Params) -> Array:
         return noise.around(mean, params, x).log_prob(y)
 
-    return np.asarray(jax.jit(jax.vmap(one), compiler_options=ONCE)(expected, draws))
+    return np.asarray(
+        jax.jit(jax.vmap(log_density), compiler_options=ONCE)(expected, draws)
+    )
 
 
 def log_likelihood(law: Law, noise: Noise, data: Data, params: Params) -> Array:

@@ -26,8 +26,8 @@ def origin(law: Law, noise: Noise, priors: Any) -> dict[str, Array]:
 
 
 def _zeros(prior: Any, params: Params) -> Array:
-    given = prior if isinstance(prior, Distribution) else prior(params)
-    return jnp.zeros(given.shape())
+    distribution = prior if isinstance(prior, Distribution) else prior(params)
+    return jnp.zeros(distribution.shape())
 
 
 def unravel_of(skeleton: Skeleton, problem: Any) -> Callable[[Array], dict[str, Array]]:
@@ -60,12 +60,12 @@ def flatten(
     for name, prior in density.several(law, noise, priors).items():
         if name in draws:
             first = {n: v[0] for n, v in draws.items()}
-            given = (
+            distribution = (
                 prior
                 if isinstance(prior, Distribution)
                 else jax.eval_shape(prior, first)
             )
-            u[name] = np.asarray(biject_to(given.support).inv(draws[name]))
+            u[name] = np.asarray(biject_to(distribution.support).inv(draws[name]))
         else:
             shape = origin(law, noise, priors)[name].shape
             u[name] = np.zeros((count, *shape))

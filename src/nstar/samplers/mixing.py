@@ -14,11 +14,14 @@ def enough(z: np.ndarray, least: float) -> bool:
     from arviz_stats.base import array_stats
 
     where = {"chain_axis": 0, "draw_axis": 1}
-    for one in np.moveaxis(z, -1, 0):
-        if not array_stats.rhat(one, **where) <= MIXED:
+    for coordinate in np.moveaxis(z, -1, 0):
+        if not array_stats.rhat(coordinate, **where) <= MIXED:
             return False
-        if not array_stats.ess(one, method="bulk", **where) >= least:
+        if not array_stats.ess(coordinate, method="bulk", **where) >= least:
             return False
-        if not array_stats.ess(one, method="tail", prob=(0.05, 0.95), **where) >= least:
+        if (
+            not array_stats.ess(coordinate, method="tail", prob=(0.05, 0.95), **where)
+            >= least
+        ):
             return False
     return True

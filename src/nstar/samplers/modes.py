@@ -9,8 +9,8 @@ STEP = 1e-5  # between the gradients whose difference is the curvature
 STEPS = 100  # Newton steps; typical searches need ten
 POINTS = 200  # draws from the prior the search may start from, and from the normal
 # approximation that say how good it is
-NEAR = 1e-9  # a step that gains less is the last
-RARE = 0.01  # part of the posterior's mass that a mode may have without being looked at
+TOLERANCE = 1e-9  # gain in nats below which a step is the last
+NEGLIGIBLE = 0.01  # share of the posterior's mass below which a mode is ignored
 TRUSTED = 2.0  # mismatch up to which its curvature is a good guide
 
 
@@ -18,12 +18,11 @@ class Mode(NamedTuple):
     """Where the density peaks, and how wide it is there."""
 
     at: np.ndarray  # (unknown,)
-    width: (
-        np.ndarray
-    )  # (unknown, unknown): at + width @ z is about normal for standard z
+    # (unknown, unknown): at + width @ z is about the posterior for standard normal z
+    width: np.ndarray
 
 
-class Found(NamedTuple):
+class Peak(NamedTuple):
     """A mode, and minus the log density there."""
 
     mode: Mode
@@ -32,90 +31,96 @@ class Found(NamedTuple):
 
 Slopes = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Minus log density, (search, point), and its gradient, (search, point, unknown), at
-(search, point, unknown): of one problem, or each search of a problem of its own.  They
-may be left out of the searches that do not ask, (search,)."""
+(search, point, unknown): of one problem, or each search of a problem of its own.  The
+second argument, (search,), says for which searches they are requested."""
 
 
-def local(
-    slopes: Slopes, u: np.ndarray, asking: np.ndarray | None = None
+def derivatives(
+    slopes: Slopes, u: np.ndarray, requested: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Energy, gradient and curvature at each point, (search, unknown).
 
     The curvature is a central difference of gradients.
     """
-    asking = np.ones(len(u), bool) if asking is None else asking
-    apart = STEP * np.eye(u.shape[1])
-    points = u[:, None] + np.concatenate([0 * apart[:1], apart, -apart])
-    values, slope = slopes(points, asking)
+    requested = np.ones(len(u), bool) if requested is None else requested
+    steps = STEP * np.eye(u.shape[1])
+    points = u[:, None] + np.concatenate([0 * steps[:1], steps, -steps])
+    values, slope = slopes(points, requested)
     slope = np.nan_to_num(slope)
     up, down = np.split(slope[:, 1:], 2, axis=1)
     hessian = (up - down) / (2 * STEP)
     return values[:, 0], slope[:, 0], (hessian + np.swapaxes(hessian, 1, 2)) / 2
 
 
-def find(slopes: Slopes, starts: np.ndarray, steps: int = STEPS) -> list[Found]:
+def find(slopes: Slopes, starts: np.ndarray, steps: int = STEPS) -> list[Peak]:
     """Descend from each start, (search, unknown), to a mode.
 
     Levenberg's damping on the absolute curvature: a step is kept when it lowers the
     energy, and shortened when it does not; there are no more than `steps`.
     """
-    u, (value, slope, hessian) = starts, local(slopes, starts)
+    u, (value, slope, hessian) = starts, derivatives(slopes, starts)
     damping, searching = np.ones(len(u)), np.ones(len(u), bool)
     for _ in range(steps):
         curvature, axes = np.linalg.eigh(hessian)
-        along = np.einsum("kij,ki->kj", axes, slope)
-        along /= np.abs(curvature) + damping[:, None]
-        move = np.einsum("kij,kj->ki", axes, along)
-        there = local(slopes, u - move, searching)
-        gain = value - there[0]
-        kept = searching & (gain > 0)
-        u = np.where(kept[:, None], u - move, u)
+        direction = np.einsum("kij,ki->kj", axes, slope)
+        direction /= np.abs(curvature) + damping[:, None]
+        step = np.einsum("kij,kj->ki", axes, direction)
+        trial = derivatives(slopes, u - step, searching)
+        gain = value - trial[0]
+        accepted = searching & (gain > 0)
+        u = np.where(accepted[:, None], u - step, u)
         value, slope, hessian = (
-            np.where(kept.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-            for new, old in zip(there, (value, slope, hessian), strict=True)
+            np.where(accepted.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+            for new, old in zip(trial, (value, slope, hessian), strict=True)
         )
-        searching &= ~(((gain > 0) & (gain < NEAR)) | (damping > 1e11))
+        searching &= ~(((gain > 0) & (gain < TOLERANCE)) | (damping > 1e11))
         if not searching.any():
             break
         damping = np.clip(np.where(gain > 0, damping / 5, damping * 4), 1e-9, 1e12)
     return [
-        Found(Mode(*m), float(v))
-        for *m, v in zip(u, width(hessian), value, strict=True)
+        Peak(Mode(*m), float(v)) for *m, v in zip(u, width(hessian), value, strict=True)
     ]
 
 
-def apart(found: list[Found]) -> list[Found]:
-    """The modes that differ, most mass first; within a width of one is that one."""
-    kept: list[Found] = []
-    for one in sorted(found, key=_log_mass, reverse=True):
-        z = (np.linalg.solve(k.mode.width, one.mode.at - k.mode.at) for k in kept)
+def distinct(peaks: list[Peak]) -> list[Peak]:
+    """The modes that differ, most mass first; those within a width of another are left out."""
+    distinct_peaks: list[Peak] = []
+    for peak in sorted(peaks, key=_log_mass, reverse=True):
+        z = (
+            np.linalg.solve(k.mode.width, peak.mode.at - k.mode.at)
+            for k in distinct_peaks
+        )
         if not any(np.linalg.norm(off) < 1 for off in z):
-            kept.append(one)
-    return kept
+            distinct_peaks.append(peak)
+    return distinct_peaks
 
 
-def shares(found: list[Found]) -> np.ndarray:
+def shares(peaks: list[Peak]) -> np.ndarray:
     """Laplace's mass of each mode, (mode,), as parts of one."""
-    mass = np.array([_log_mass(one) for one in found])
+    mass = np.array([_log_mass(peak) for peak in peaks])
     mass = np.exp(mass - mass.max())
     return mass / mass.sum()
 
 
-def _log_mass(one: Found) -> float:
+def _log_mass(peak: Peak) -> float:
     """Log of Laplace's mass: a spike may be deep and hold next to nothing."""
-    return float(np.linalg.slogdet(one.mode.width)[1] - one.energy)
+    return float(np.linalg.slogdet(peak.mode.width)[1] - peak.energy)
 
 
-def shared(found: list[Found], chains: int) -> np.ndarray:
+def assign(peaks: list[Peak], chains: int) -> np.ndarray:
     """Which mode each chain starts at, (chain,): by their shares of the mass."""
-    share = np.cumsum(shares(found))
+    share = np.cumsum(shares(peaks))
     return np.searchsorted(share / share[-1], (np.arange(chains) + 0.5) / chains)
 
 
-def missed(found: list[Found], at: np.ndarray) -> list[float]:
+def missed(peaks: list[Peak], at: np.ndarray) -> list[float]:
     """Shares of the mass of modes worth a chain that no chain starts at."""
-    each = enumerate(shares(found))
-    return [float(share) for i, share in each if share > RARE and i not in at]
+    shares_of_modes = enumerate(shares(peaks))
+    return [
+        float(share)
+        for i, share in shares_of_modes
+        if share > NEGLIGIBLE and i not in at
+    ]
 
 
 def probes(mode: Mode) -> tuple[np.ndarray, np.ndarray]:
@@ -129,18 +134,19 @@ def mismatch(energies: np.ndarray, normal: np.ndarray) -> float:
     return float(np.std(np.nan_to_num(energies - normal, nan=1e6, posinf=1e6)))
 
 
-def about(slopes: Slopes, draws: np.ndarray) -> Mode:
+def from_curvature(slopes: Slopes, draws: np.ndarray) -> Mode:
     """Centre and width from draws, (draw, unknown): their mean, their mean curvature."""
-    curvature = np.mean(local(slopes, draws)[2], axis=0)
+    curvature = np.mean(derivatives(slopes, draws)[2], axis=0)
     return Mode(np.mean(draws, axis=0), width(curvature))
 
 
-def spread(mode: Mode, z: np.ndarray) -> Mode:
+def from_covariance(mode: Mode, z: np.ndarray) -> Mode:
     """Centre and width from draws about a mode, (chain, draw, unknown): their covariance."""
     z = z.reshape(-1, z.shape[-1])
-    n, own = len(z), np.cov(z, rowvar=False)
-    held = np.diag(np.diag(own)) * z.shape[-1] / (n + z.shape[-1])  # of full rank, so
-    inner = np.linalg.cholesky(own * n / (n + z.shape[-1]) + held)
+    n, covariance = len(z), np.cov(z, rowvar=False)
+    # shrunk toward its diagonal, so that it has full rank
+    diagonal = np.diag(np.diag(covariance)) * z.shape[-1] / (n + z.shape[-1])
+    inner = np.linalg.cholesky(covariance * n / (n + z.shape[-1]) + diagonal)
     return Mode(mode.at + mode.width @ z.mean(0), mode.width @ inner)
 
 

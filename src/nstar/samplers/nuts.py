@@ -21,32 +21,40 @@ from nstar.samplers.density import Data, Skeleton
 from nstar.samplers.flat import unravel_of
 from nstar.samplers.mixing import enough
 from nstar.samplers.randomness import words
-from nstar.samplers.telling import MISLEADING, Model, Told, given_back, tell, tell_again
+from nstar.samplers.targets import (
+    MISLEADING,
+    Model,
+    Target,
+    find_target,
+    find_target_again,
+    recover,
+)
 from nstar.samplers.trajectories import (
     BLOCK,
     DEEPEST,
     SCALARS,
     Order,
     Walk,
-    begun,
     explore,
-    restarted,
-    settled,
+    freeze_step,
+    restart_walk,
+    start_walk,
 )
-from nstar.types import Array, Law, Noise, Prior, Summable
+from nstar.types import Array, Law, Marginalisable, Noise, Prior
 
 PRIOR_DRAWS = 1000  # kept beside the posterior, and where the mode search starts
-MISLED = 500  # pilot transitions where the curvature at the mode misleads
-SHALLOW = 6  # depth of trees in pilots and warm-up: a bad scale is left soon
-SCALED = 0.4  # part of the warm-up after which widths are taken from the chains
-HELD = 5  # draws' worth of unit width in those
-LOST = 0.02  # part of a round's transitions that diverge where no step would do
-LOOKS, PILOT = 4, 100  # at the runs again, each after so many transitions
-TIGHTER = 0.6  # what a step becomes after a divergence
+MISLED_PILOT = 500  # pilot transitions where the curvature at the mode misleads
+WARMUP_DEPTH = 6  # depth of trees in pilots and warm-up: a bad scale is left soon
+SCALED_AFTER = 0.4  # part of the warm-up after which widths are taken from the chains
+SHRINKAGE = 5  # draws' worth of unit width that those widths are shrunk toward
+TOO_MANY_DIVERGENT = 0.02  # share of a round's transitions; no step would do there
+LINEARISATIONS = 4  # further ones, while the mode misleads
+PILOT_STEPS = 100  # transitions before each of them
+STEP_REDUCTION = 0.6  # what a step becomes after a divergence
 
 
 class Settings(NamedTuple):
-    """How long and how carefully to sample."""
+    """Settings of the sampler: its length, and the care it takes."""
 
     chains: int = 4
     warmup: int = 500
@@ -68,12 +76,12 @@ USUAL = Settings(warmup=200, draws=2000, enough=ENOUGH, tighten=2)
 
 
 class Draws(NamedTuple):
-    """What came of it; the first two axes are chain and draw, the prior's is draw."""
+    """Draws of a fit; the first two axes are chain and draw, the prior's is draw."""
 
     posterior: dict[str, np.ndarray]
     prior: dict[str, np.ndarray]
     log_likelihood: np.ndarray
-    stats: dict[str, np.ndarray]  # also what was sampled in an unknown's place
+    stats: dict[str, np.ndarray]  # also unknowns of the marginalised law
     missed: np.ndarray  # shares of the mass of modes that no chain starts at, (mode,)
 
 
@@ -109,39 +117,41 @@ def sample(
     if prior is None:
         prior = density.prior_draws(law, noise, chosen, key, PRIOR_DRAWS)
     model = Model(law, noise, chosen, data, prior)
-    skeleton, problem, peaks, mismatch, guided = _guided(model, settings, seed, tick)
+    skeleton, problem, peaks, mismatch, guided = _find_target(
+        model, settings, seed, tick
+    )
     misled = mismatch > settings.trusted and not guided
     if misled:
-        settings = settings._replace(pilot=MISLED)
-    at = modes.shared(peaks, settings.chains)
-    frames = [modes.scaled(f.mode) if misled else f.mode for f in peaks]
-    chains = Chains(skeleton, problem, frames, at, settings, seed, tick)
+        settings = settings._replace(pilot=MISLED_PILOT)
+    mode_of_chain = modes.assign(peaks, settings.chains)
+    frames = [modes.scaled(peak.mode) if misled else peak.mode for peak in peaks]
+    chains = Chains(skeleton, problem, frames, mode_of_chain, settings, seed, tick)
     for _ in range(-(-settings.pilot // BLOCK)):
         z = chains.walk(BLOCK, learning=True)["z"][:, BLOCK // 5 :]
         chains.whiten(z, anew=misled)
-    first = round(SCALED * settings.warmup)
-    z = chains.walk(first, learning=True)["z"]
-    chains.scale(z[:, first // 2 :])
-    chains.walk(settings.warmup - first, learning=True)
-    chains.settle()
+    before_scaling = round(SCALED_AFTER * settings.warmup)
+    z = chains.walk(before_scaling, learning=True)["z"]
+    chains.scale(z[:, before_scaling // 2 :])
+    chains.walk(settings.warmup - before_scaling, learning=True)
+    chains.freeze_steps()
     parts: list[dict[str, np.ndarray]] = []
-    left, tighten = settings.draws, settings.tighten
-    while left > 0:
-        count = min(BLOCK, left)
+    remaining, tighten = settings.draws, settings.tighten
+    while remaining > 0:
+        count = min(BLOCK, remaining)
         parts.append(chains.walk(count))
-        left -= count
-        lost = parts[-1]["diverging"].mean()
-        if settings.tighten and lost > LOST:
+        remaining -= count
+        divergent = parts[-1]["diverging"].mean()
+        if settings.tighten and divergent > TOO_MANY_DIVERGENT:
             break  # the coordinates are wrong: smaller steps would walk for hours
-        if tighten and lost:
-            chains.tighten()
+        if tighten and divergent:
+            chains.reduce_steps()
             tighten -= 1
-            parts, left = [], settings.draws
-        elif settings.enough and left:
+            parts, remaining = [], settings.draws
+        elif settings.enough and remaining:
             z = np.concatenate([part["z"] for part in parts], axis=1)
             if enough(z, settings.enough):
                 break
-    chains.end()
+    chains.finish()
     z, *statistics = (
         np.concatenate([part[name] for part in parts], axis=1)
         for name in ("z", *SCALARS)
@@ -149,39 +159,39 @@ def sample(
     stats = dict(zip(SCALARS, statistics, strict=True))
     stats["diverging"] = stats["diverging"].astype(bool)
     stats["n_steps"] = stats["n_steps"].astype(int)
-    posterior, log_likelihood = chains.unpacked(z)
-    if isinstance(law, Summable):
-        told = skeleton.fill(problem[0])[0]
+    posterior, log_likelihood = chains.unpack(z)
+    if isinstance(law, Marginalisable):
+        sampled_law = skeleton.fill(problem[0])[0]
         random = np.random.default_rng([*seed, settings.chains])
-        drawn = given_back(law, told, random, posterior, data.x)
-        stats |= {n: v for n, v in posterior.items() if n not in drawn}
-        posterior = drawn
-    missed = modes.missed(peaks, at)
-    found = (posterior, prior, log_likelihood[..., :runs], stats, np.array(missed))
-    return Draws(*jax.tree.map(np.asarray, found))
+        recovered = recover(law, sampled_law, random, posterior, data.x)
+        stats |= {n: v for n, v in posterior.items() if n not in recovered}
+        posterior = recovered
+    missed = modes.missed(peaks, mode_of_chain)
+    draws = (posterior, prior, log_likelihood[..., :runs], stats, np.array(missed))
+    return Draws(*jax.tree.map(np.asarray, draws))
 
 
-def _guided(
+def _find_target(
     model: Model,
     settings: Settings,
     seed: list[int],
     tick: Callable[[int, int], None],
-) -> Told:
-    """Find the modes; where the best misleads, look again from where chains go from it."""
-    guided = tell(model)
-    for again in range(LOOKS):
-        if not guided.led or guided.mismatch <= MISLEADING:
+) -> Target:
+    """Find the modes; where the best misleads, linearise again from where chains go."""
+    target = find_target(model)
+    for attempt in range(LINEARISATIONS):
+        if not target.guided or target.mismatch <= MISLEADING:
             break
-        frames, at = [guided.found[0].mode], np.zeros(settings.chains, int)
-        problem = guided.skeleton, guided.problem
-        pilot = Chains(*problem, frames, at, settings, [*seed, again], tick)
-        pilot.walk(PILOT, learning=True)
-        guided = tell_again(model, guided, pilot.unknowns())
-    return guided
+        frames, at = [target.peaks[0].mode], np.zeros(settings.chains, int)
+        problem = target.skeleton, target.problem
+        pilot = Chains(*problem, frames, at, settings, [*seed, attempt], tick)
+        pilot.walk(PILOT_STEPS, learning=True)
+        target = find_target_again(model, target, pilot.unknowns())
+    return target
 
 
 class Chains:
-    """Chains side by side: where each is, and the coordinates of its mode."""
+    """Chains that are sampled in parallel: where each is, and its mode's coordinates."""
 
     def __init__(
         self,
@@ -200,7 +210,9 @@ class Chains:
         self.random = [
             np.random.default_rng([*seed, i]) for i in range(settings.chains)
         ]
-        self.walks = [begun(random.normal(size=self.size)) for random in self.random]
+        self.walks = [
+            start_walk(random.normal(size=self.size)) for random in self.random
+        ]
         self.lock, self.tick, self.done = Lock(), tick, 0
         pilots = -(-settings.pilot // BLOCK)
         rounds = pilots + 2 + -(-settings.draws // BLOCK)
@@ -209,13 +221,15 @@ class Chains:
 
     def walk(self, count: int, *, learning: bool = False) -> dict[str, np.ndarray]:
         """Take transitions of every chain; records, (chain, transition, ...)."""
-        most = min(SHALLOW, self.settings.max_tree_depth)
-        depth = most if learning else min(self.settings.max_tree_depth, DEEPEST)
+        deepest_warmup = min(WARMUP_DEPTH, self.settings.max_tree_depth)
+        depth = (
+            deepest_warmup if learning else min(self.settings.max_tree_depth, DEEPEST)
+        )
         accept = self.settings.target_accept
         records: list[list[dict[str, np.ndarray]]] = []
         for done in range(0, count, BLOCK):
             order = Order(min(BLOCK, count - done), True, learning, depth, accept)
-            parts = self._each(partial(self._walked, order))
+            parts = self._map_chains(partial(self._walk_chain, order))
             self.walks = [walk for walk, _ in parts]
             records.append([record for _, record in parts])
         return {
@@ -237,12 +251,12 @@ class Chains:
         )
         for i in np.unique(self.at):
             if anew:
-                frames[i] = modes.spread(frames[i], z[self.at == i])
+                frames[i] = modes.from_covariance(frames[i], z[self.at == i])
             else:
-                own = np.concatenate(z[self.at == i, ::16])
-                u = frames[i].at + own @ frames[i].width.T
+                sample = np.concatenate(z[self.at == i, ::16])
+                u = frames[i].at + sample @ frames[i].width.T
                 slopes = search.slopes_of(self.skeleton, self.problem)
-                frames[i] = modes.about(slopes, u)
+                frames[i] = modes.from_curvature(slopes, u)
         self._move(frames, at)
 
     def scale(self, z: np.ndarray) -> None:
@@ -252,32 +266,34 @@ class Chains:
             list(self.frames),
         )
         for i in np.unique(self.at):
-            own = z[self.at == i].reshape(-1, self.size)
-            count = len(own)
+            sample = z[self.at == i].reshape(-1, self.size)
+            count = len(sample)
             if count > 1:
-                sd = np.sqrt((count * np.var(own, axis=0) + HELD) / (count + HELD))
+                sd = np.sqrt(
+                    (count * np.var(sample, axis=0) + SHRINKAGE) / (count + SHRINKAGE)
+                )
                 frames[i] = frames[i]._replace(width=frames[i].width * sd)
         self._move(frames, at)
 
-    def unpacked(self, z: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Unknowns and log likelihoods of positions, (chain, draw, ...) each."""
+    def unpack(self, z: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Unknowns and log likelihoods at positions z, (chain, draw, ...) each."""
         chains, draws = z.shape[:2]
         width = -(-draws // BLOCK) * BLOCK  # blocks, so that one program serves all
         full = np.concatenate([z, np.repeat(z[:, -1:], width - draws, axis=1)], axis=1)
 
-        def one(at: tuple[int, int]) -> Any:
+        def unpack_block(at: tuple[int, int]) -> Any:
             chain, block = at
             frame, part = (
                 self.frames[self.at[chain]],
                 full[chain, block : block + BLOCK],
             )
             with jax.enable_x64(True):
-                found = unpack(self.skeleton, self.problem, frame, part)
-                return jax.tree.map(np.asarray, found)
+                arrays = unpack(self.skeleton, self.problem, frame, part)
+                return jax.tree.map(np.asarray, arrays)
 
         places = [(c, b) for c in range(chains) for b in range(0, width, BLOCK)]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            parts = list(pool.map(one, places))
+            parts = list(pool.map(unpack_block, places))
         joined = jax.tree.map(lambda *a: np.concatenate(a), *parts)
         return jax.tree.map(
             lambda a: a.reshape(chains, width, *a.shape[1:])[:, :draws], joined
@@ -287,18 +303,18 @@ class Chains:
         """Flat unknowns where the chains are, (chain, unknown)."""
         return np.stack([self._unknowns(i) for i in range(len(self.walks))])
 
-    def settle(self) -> None:
+    def freeze_steps(self) -> None:
         """End the warm-up: steps stay as they were learned."""
-        self.walks = [settled(walk) for walk in self.walks]
+        self.walks = [freeze_step(walk) for walk in self.walks]
 
-    def tighten(self) -> None:
+    def reduce_steps(self) -> None:
         """Make every chain's steps smaller, from where it is."""
-        down = np.log(TIGHTER)
+        down = np.log(STEP_REDUCTION)
         self.walks = [w._replace(log_step=w.log_step + down) for w in self.walks]
         self.total += len(self.walks)  # rounds to come again
 
-    def end(self) -> None:
-        """Tell the progress that no more rounds are to come."""
+    def finish(self) -> None:
+        """Report the progress as complete."""
         self.tick(self.total, self.total)
 
     def _unknowns(self, chain: int) -> np.ndarray:
@@ -307,37 +323,42 @@ class Chains:
         return frame.at + frame.width @ np.asarray(self.walks[chain].z)
 
     def _move(self, frames: list[modes.Mode], at: list[np.ndarray]) -> None:
-        """Tell where the chains are in new coordinates, and let them learn their steps."""
+        """Take new coordinates, in which the chains stay where they are.
+
+        Their steps are learned anew.
+        """
         self.frames = frames
         for chain, u in enumerate(at):
             frame = frames[self.at[chain]]
             z = np.linalg.solve(frame.width, u - frame.at)
-            self.walks[chain] = restarted(self.walks[chain])._replace(z=z)
+            self.walks[chain] = restart_walk(self.walks[chain])._replace(z=z)
         self._evaluate()
 
     def _evaluate(self) -> None:
-        """Work out the energy and the slope where each chain is."""
+        """Compute the energy and its gradient where each chain is."""
         order = Order(1, walking=False, learning=False, depth=1, target=0.0)
 
-        def one(chain: int) -> Walk:
+        def evaluate(chain: int) -> Walk:
             walk = self.walks[chain]
             points = np.zeros((BLOCK, self.size))
             points[0] = walk.z
-            record = self._explored(order, walk, chain, points)[1]
+            record = self._explore(order, walk, chain, points)[1]
             energy, slope = (np.asarray(record[n])[0] for n in ("energy", "slope"))
             return walk._replace(energy=energy, slope=slope)
 
-        self.walks = self._each(one)
+        self.walks = self._map_chains(evaluate)
 
-    def _walked(self, order: Order, chain: int) -> tuple[Walk, dict[str, np.ndarray]]:
-        nothing = np.zeros((BLOCK, self.size))
-        walk, record = self._explored(order, self.walks[chain], chain, nothing)
+    def _walk_chain(
+        self, order: Order, chain: int
+    ) -> tuple[Walk, dict[str, np.ndarray]]:
+        no_points = np.zeros((BLOCK, self.size))
+        walk, record = self._explore(order, self.walks[chain], chain, no_points)
         with self.lock:
             self.done += 1
             self.tick(min(self.done, self.total - 1), self.total)
         return walk, {name: np.asarray(v)[: order.count] for name, v in record.items()}
 
-    def _explored(
+    def _explore(
         self, order: Order, walk: Walk, chain: int, points: np.ndarray
     ) -> tuple[Walk, dict[str, Array]]:
         momenta, seeds = np.zeros((BLOCK, self.size)), np.zeros(BLOCK, np.uint32)
@@ -347,16 +368,16 @@ class Chains:
             seeds[: order.count] = random.integers(2**32, size=order.count)
         frame = self.frames[self.at[chain]]
         with jax.enable_x64(True):  # the flag is a thread's own
-            found = explore(
+            result = explore(
                 self.skeleton, self.problem, frame, order, walk, points, momenta, seeds
             )
-            return jax.block_until_ready(found)
+            return jax.block_until_ready(result)
 
-    def _each(self, one: Callable[[int], Any]) -> list[Any]:
+    def _map_chains(self, function: Callable[[int], Any]) -> list[Any]:
         """Apply to every chain, as many at a time as there are cores."""
         count = len(self.walks)
         with ThreadPoolExecutor(min(count, os.cpu_count() or 1)) as pool:
-            return list(pool.map(one, range(count)))
+            return list(pool.map(function, range(count)))
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
@@ -368,9 +389,9 @@ def unpack(
     law, noise = skeleton.fill(numbers)
     unravel = unravel_of(skeleton, problem)
 
-    def one(z: Array) -> tuple[dict[str, Array], Array]:
+    def unpack_one(z: Array) -> tuple[dict[str, Array], Array]:
         u = unravel(mode.at + mode.width @ z)
         params = dict(density.constrain(law, noise, priors, data, u))
         return params, density.log_likelihood(law, noise, data, params)
 
-    return jax.lax.map(one, z)
+    return jax.lax.map(unpack_one, z)

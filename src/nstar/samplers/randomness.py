@@ -28,7 +28,7 @@ def keys(random: np.random.Generator, count: int) -> np.ndarray:
 
 
 def words(seed: Any) -> list[int]:
-    """Whole numbers that tell a seed or a JAX random key."""
+    """Whole numbers that a seed or a JAX random key consists of."""
     if not isinstance(seed, jax.Array):
         return [int(seed)]
     is_key = jax.dtypes.issubdtype(seed.dtype, jax.dtypes.prng_key)
@@ -37,7 +37,7 @@ def words(seed: Any) -> list[int]:
 
 
 def sample_each(
-    one: Callable[..., dist.Distribution],
+    distribution_of: Callable[..., dist.Distribution],
     batch: tuple[Any, ...],
     random: np.random.Generator,
     shape: Shape = (),
@@ -45,7 +45,7 @@ def sample_each(
     """Sample a distribution that depends on draws, once or more for each of them.
 
     Args:
-        one: gives the distribution of one draw from its own part of `batch`.
+        distribution_of: gives the distribution of one draw from its part of `batch`.
         batch: arrays or mappings of arrays, each with a leading axis of draws.
         random: NumPy's generator.
         shape: of the samples of each draw.
@@ -53,17 +53,17 @@ def sample_each(
     Returns:
         Samples, (draw, *shape, ...).
     """
-    each = jax.jit(jax.vmap(one), compiler_options=ONCE)(*batch)
-    if family := _family(each):
+    distributions = jax.jit(jax.vmap(distribution_of), compiler_options=ONCE)(*batch)
+    if family := _family(distributions):
         names, sampler = family
-        fields = np.broadcast_arrays(*(getattr(each, name) for name in names))
+        fields = np.broadcast_arrays(*(getattr(distributions, name) for name in names))
         draws, *inner = fields[0].shape
         fields = [f.reshape(draws, *(1 for _ in shape), *inner) for f in fields]
         return sampler(random, (draws, *shape, *inner), *fields)
     count = len(jax.tree.leaves(batch)[0])
 
     def draw(key: Any, *at: Any) -> Any:
-        return one(*at).sample(jax.random.wrap_key_data(key), shape)
+        return distribution_of(*at).sample(jax.random.wrap_key_data(key), shape)
 
     sample = jax.jit(jax.vmap(draw), compiler_options=ONCE)
     return np.asarray(sample(keys(random, count), *batch))

@@ -57,7 +57,7 @@ class Priors:
         return _values(positive, interval, self, u)
 
     def real(self, x: Array) -> Array:
-        """The real line's numbers of unknowns, (..., row)."""
+        """Unknowns, (..., row), mapped to the real line."""
         xp = np if isinstance(x, np.ndarray) else jnp
         positive, interval = (self._supported(kind) for kind in (POSITIVE, INTERVAL))
         low, high = self.numbers[:, 3], self.numbers[:, 4]
@@ -68,47 +68,47 @@ class Priors:
 
     def log_densities(self, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Log density of each row's unknown on the real line at draws, (draw,) each."""
-        found = {}
+        densities = {}
         for row, name in enumerate(self.names):
             u = self._row(row).real(np.asarray(draws[name], float)[:, None])[:, 0]
             a, b, c, _, _ = (float(v) for v in np.asarray(self.numbers[row]))
             kind, constant = int(self.shape[row]), float(self.constants[row])
             if kind == NORMAL:
-                each = -np.square((u - a) / b) / 2
+                log_density = -np.square((u - a) / b) / 2
             elif kind == STUDENT:
-                each = -(c + 1) / 2 * np.log1p(np.square((u - a) / b) / c)
+                log_density = -(c + 1) / 2 * np.log1p(np.square((u - a) / b) / c)
             elif kind == GAMMA:
-                each = a * u - b * np.exp(c * u)
+                log_density = a * u - b * np.exp(c * u)
             else:
-                each = a * log_expit(u) + b * log_expit(-u)
-            found[name] = each + constant
-        return found
+                log_density = a * log_expit(u) + b * log_expit(-u)
+            densities[name] = log_density + constant
+        return densities
 
     def _row(self, row: int) -> "Priors":
         """The table of one row alone."""
         at = slice(row, row + 1)
-        own = self.shape[at], self.numbers[at], self.constants[at]
-        return Priors(self.names[at], self.supports[at], *own, {})
+        arrays = self.shape[at], self.numbers[at], self.constants[at]
+        return Priors(self.names[at], self.supports[at], *arrays, {})
 
     def draws(self, random: np.random.Generator, count: int) -> dict[str, np.ndarray]:
         """Draw every row's unknown, (draw,) each."""
-        drawn = {}
+        draws = {}
         for row, name in enumerate(self.names):
             a, b, c, low, high = (float(v) for v in np.asarray(self.numbers[row]))
             kind, support = int(self.shape[row]), self.supports[row]
             if kind == GAMMA:
                 # exp(c u) is a gamma variable of shape a / c and rate b
-                drawn[name] = random.gamma(a / c, 1 / b, count) ** (1 / c)
+                draws[name] = random.gamma(a / c, 1 / b, count) ** (1 / c)
             elif kind == BETA:
-                drawn[name] = low + (high - low) * random.beta(a, b, count)
+                draws[name] = low + (high - low) * random.beta(a, b, count)
             else:
                 normal = kind == NORMAL
                 z = random.normal(size=count) if normal else random.standard_t(c, count)
                 u = a + b * z
                 if support == INTERVAL:
                     u = low + (high - low) * expit(u)
-                drawn[name] = np.exp(u) if support == POSITIVE else u
-        return drawn
+                draws[name] = np.exp(u) if support == POSITIVE else u
+        return draws
 
     def _supported(self, kind: int) -> np.ndarray:
         return np.array([support == kind for support in self.supports], dtype=bool)
@@ -199,13 +199,13 @@ def _row(prior: Prior) -> Row | None:
 
 def _transformed(prior: Any) -> Row | None:
     """A Student-t of a log or of a logit."""
-    through = [type(each) for each in prior.transforms]
+    transforms = [type(transform) for transform in prior.transforms]
     supports = {ExpTransform: POSITIVE, SigmoidTransform: INTERVAL}
-    if len(through) != 1 or through[0] not in supports or prior.batch_shape:
+    if len(transforms) != 1 or transforms[0] not in supports or prior.batch_shape:
         return None
     if type(prior.base_dist) is not dist.StudentT:
         return None
-    return (supports[through[0]], *_student(prior.base_dist)[1:])
+    return (supports[transforms[0]], *_student(prior.base_dist)[1:])
 
 
 def _location(support: int) -> Callable[[Any], Row]:

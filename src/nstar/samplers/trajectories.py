@@ -33,7 +33,7 @@ SHRINK, DELAY, FORGET = 0.05, 10.0, 0.75  # of dual averaging: Hoffman & Gelman,
 
 
 class Walk(NamedTuple):
-    """Where a chain is, and what it has learned of its step."""
+    """State of a chain: its place, and the adaptation of its step size."""
 
     z: Array  # (unknown,)
     energy: Array  # minus log density there
@@ -46,7 +46,7 @@ class Walk(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What a call is for; none of it is compiled in."""
+    """What a call of `explore` does: arguments of its compiled program."""
 
     count: int  # transitions or points, BLOCK at most
     walking: bool  # or points
@@ -58,9 +58,9 @@ class Order(NamedTuple):
 class End(NamedTuple):
     """One end of a trajectory."""
 
-    z: Array
-    r: Array
-    slope: Array
+    z: Array  # position, (unknown,)
+    r: Array  # momentum, (unknown,)
+    slope: Array  # gradient of minus log density, (unknown,)
 
 
 class Proposal(NamedTuple):
@@ -72,7 +72,7 @@ class Proposal(NamedTuple):
 
 
 class Subtree(NamedTuple):
-    """As many leaves as the tree has, grown at one of its ends."""
+    """The new half of a tree that doubles: as many leaves again, from one of its ends."""
 
     leaves: Array
     end: End
@@ -103,8 +103,8 @@ class Tree(NamedTuple):
     last: Proposal  # its last leaf
 
 
-def begun(z: np.ndarray) -> Walk:
-    """A walk at a place whose energy is not known yet."""
+def start_walk(z: np.ndarray) -> Walk:
+    """A walk at z, (unknown,), whose energy is not known yet."""
     zero = np.zeros(())
     log_step = np.log(START) * np.ones(())
     count = np.zeros((), np.int32)
@@ -120,8 +120,8 @@ def begun(z: np.ndarray) -> Walk:
     )
 
 
-def restarted(walk: Walk) -> Walk:
-    """The same place, the step to be learned anew from what was learned."""
+def restart_walk(walk: Walk) -> Walk:
+    """The walk at the same place, its step adapted anew from the average so far."""
     zero = np.zeros(())
     log_step = np.asarray(walk.mean_log_step)
     return walk._replace(
@@ -132,28 +132,28 @@ def restarted(walk: Walk) -> Walk:
     )
 
 
-def settled(walk: Walk) -> Walk:
-    """The same place, its step the warm-up's average."""
+def freeze_step(walk: Walk) -> Walk:
+    """The walk at the same place, its step fixed to the warm-up's average."""
     return walk._replace(log_step=np.asarray(walk.mean_log_step))
 
 
-def at_points(
+def slopes_at_points(
     skeleton: Skeleton, problem: Any, u: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minus log density and its gradient at flat unknowns, (point, unknown)."""
     size = u.shape[1]
     frame = modes.Mode(np.zeros(size), np.eye(size))
-    nothing, seeds = np.zeros((BLOCK, size)), np.zeros(BLOCK, np.uint32)
+    zeros, seeds = np.zeros((BLOCK, size)), np.zeros(BLOCK, np.uint32)
     energies, slopes = [], []
     for part in np.split(u, range(BLOCK, len(u), BLOCK)):
         order = Order(len(part), walking=False, learning=False, depth=1, target=0.0)
-        points = np.concatenate([part, nothing[len(part) :]])
-        start = begun(np.zeros(size))
-        _, found = explore(
-            skeleton, problem, frame, order, start, points, nothing, seeds
+        points = np.concatenate([part, zeros[len(part) :]])
+        start = start_walk(np.zeros(size))
+        _, records = explore(
+            skeleton, problem, frame, order, start, points, zeros, seeds
         )
-        energies.append(np.asarray(found["energy"])[: len(part)])
-        slopes.append(np.asarray(found["slope"])[: len(part)])
+        energies.append(np.asarray(records["energy"])[: len(part)])
+        slopes.append(np.asarray(records["slope"])[: len(part)])
     return np.concatenate(energies), np.concatenate(slopes)
 
 
@@ -191,19 +191,19 @@ def explore(
         value, slope = value_and_slope(frame.at + frame.width @ z)
         return value, frame.width.T @ slope
 
-    def one(i: Array, carry: tuple[Walk, Any]) -> tuple[Walk, Any]:
+    def advance(i: Array, carry: tuple[Walk, Any]) -> tuple[Walk, Any]:
         walk, records = carry
         walk = walk._replace(
             z=jnp.where(order.walking, walk.z, points[i]),
             slope=jnp.where(order.walking, walk.slope, 0.0),
         )
         walk, record = _transition(gradient, order, walk, momenta[i], seeds[i])
-        records = jax.tree.map(lambda all, one: all.at[i].set(one), records, record)
+        records = jax.tree.map(lambda all, new: all.at[i].set(new), records, record)
         return walk, records
 
     vector, scalar = jnp.zeros((BLOCK, walk.z.size)), jnp.zeros(BLOCK)
     records = {"z": vector, "slope": vector, **dict.fromkeys(SCALARS, scalar)}
-    return jax.lax.fori_loop(0, order.count, one, (walk, records))
+    return jax.lax.fori_loop(0, order.count, advance, (walk, records))
 
 
 def _transition(
@@ -234,7 +234,7 @@ def _transition(
     def growing(tree: Tree) -> Array:
         return (tree.depth < order.depth) & ~tree.turning & ~tree.diverging
 
-    def doubled(tree: Tree) -> Tree:
+    def double(tree: Tree) -> Tree:
         right = _uniform(seed, 3 * tree.depth) < 0.5
         end = jax.tree.map(lambda a, b: jnp.where(right, a, b), tree.right, tree.left)
         signed = jnp.where(right, step, -step)
@@ -265,10 +265,10 @@ def _transition(
             Proposal(grown.end.z, grown.energy, grown.end.slope),
         )
 
-    tree = jax.lax.while_loop(growing, doubled, first)
+    tree = jax.lax.while_loop(growing, double, first)
     accepted = tree.acceptance / tree.leaves
     moved = walk._replace(**tree.proposal._asdict())
-    moved = _learned(moved, order.target - accepted, order.learning)
+    moved = _adapt_step(moved, order.target - accepted, order.learning)
     record = {
         "z": tree.proposal.z,
         "slope": tree.last.slope,
@@ -310,7 +310,7 @@ def _subtree(
     def growing(tree: Subtree) -> Array:
         return (tree.leaves < size) & ~tree.turning & ~tree.diverging
 
-    def grown(tree: Subtree) -> Subtree:
+    def grow(tree: Subtree) -> Subtree:
         half = tree.end.r - step / 2 * tree.end.slope
         z = tree.end.z + step * half
         energy, slope = gradient(z)
@@ -335,7 +335,7 @@ def _subtree(
         inner = momentum - sums + momenta  # of each sub-tree that ends here
         inner = inner - (momenta + r) / 2
         back = (jnp.sum(momenta * inner, 1) <= 0) | (inner @ r <= 0)
-        asked = (level <= highest) & (level > highest - ones)
+        checked = (level <= highest) & (level > highest - ones)
         return Subtree(
             tree.leaves + 1,
             End(z, r, slope),
@@ -345,12 +345,12 @@ def _subtree(
             momentum,
             momenta,
             sums,
-            jnp.any(back & asked),
+            jnp.any(back & checked),
             gain > DIVERGED,
             tree.acceptance + jnp.minimum(jnp.exp(-gain), 1.0),
         )
 
-    return jax.lax.while_loop(growing, grown, first)
+    return jax.lax.while_loop(growing, grow, first)
 
 
 def _turning(left: Array, right: Array, momentum: Array) -> Array:
@@ -359,7 +359,7 @@ def _turning(left: Array, right: Array, momentum: Array) -> Array:
     return (left @ inner <= 0) | (right @ inner <= 0)
 
 
-def _learned(walk: Walk, error: Array, learning: Array) -> Walk:
+def _adapt_step(walk: Walk, error: Array, learning: Array) -> Walk:
     """Dual averaging of the log step, Hoffman & Gelman (2014), eq. 6."""
     count = walk.count + 1
     share = 1 / (count + DELAY)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nstar.departures.bending import is_bent
-from nstar.departures.bent_lines import READ
+from nstar.departures.bent_lines import DERIVED
 from nstar.fits.diagnostics import E_BFMI, ESS, RHAT, in_necks, place
 from nstar.fits.fitting import Fit
 from nstar.fits.groups import check_groups
@@ -144,7 +144,7 @@ def _priors(fit: Fit) -> Iterator[Check]:
             "the units, or set that prior yourself with --prior"
         )
         yield Check("prior and runs agree", Status.REVIEW, detail)
-    read = READ if set(READ) <= set(prior) else ("alpha1", "tokens_per_parameter")
+    read = DERIVED if set(DERIVED) <= set(prior) else ("alpha1", "tokens_per_parameter")
     known = [n for n in idle if n in {*read, "level"}]
     if idle:
         detail = (
@@ -162,7 +162,7 @@ def _priors(fit: Fit) -> Iterator[Check]:
 def _single(fit: Fit) -> dict[str, np.ndarray]:
     """Draws of the single unknowns, and of what is read of a line that bends."""
     posterior = fit.tree["posterior"].dataset
-    bent = {n: posterior[n].to_numpy().ravel() for n in READ if n in posterior}
+    bent = {n: posterior[n].to_numpy().ravel() for n in DERIVED if n in posterior}
     return {n: v for n, v in fit.draws.items() if v.ndim == 1} | bent
 
 

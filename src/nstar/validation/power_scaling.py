@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpyro.distributions import Distribution
 
-from nstar.departures.bent_lines import READ, UNKNOWN
+from nstar.departures.bent_lines import DERIVED, UNKNOWN
 from nstar.fits.fitting import Fit
 from nstar.plans.planning import plan
 from nstar.samplers.density import Skeleton, split
@@ -77,7 +77,7 @@ def sensitivity(
     if strange := [name for name in quantities if name not in single]:
         msg = f"no single quantity {strange[0]!r} in this fit; there are {', '.join(single)}"
         raise ValueError(msg)
-    bent = set(READ) <= set(single)
+    bent = set(DERIVED) <= set(single)
     usual = [
         n
         for n in single

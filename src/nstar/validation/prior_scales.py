@@ -17,7 +17,7 @@ from nstar.fits.refitting import again
 from nstar.fits.reweighting import pick
 from nstar.intervals import interval
 from nstar.plans.planning import plan
-from nstar.priors.sets import of_fit
+from nstar.priors.sets import set_of_fit
 from nstar.types import Prior
 from nstar.validation.power_scaling import Sensitivity
 from nstar.verdicts import Check, Status
@@ -68,7 +68,7 @@ def prior_scales(
     """
     usual = plan(fit, budgets, brief=True).draws
     answers = [_scaled("", 1.0, usual, prob, "as is")]
-    chosen = of_fit(fit.tree.attrs, fit.priors)
+    chosen = set_of_fit(fit.tree.attrs, fit.priors)
     priors = fit.law.priors() | fit.noise.priors(fit.law.response) | dict(fit.priors)
     for name in mattering(owed):
         for factor in FACTORS:

@@ -54,7 +54,7 @@ def universes(
     for name, fit in laws.items():
         yield Universe("law", name, lambda fit=fit: fit, ["law", of_fit(fit)])
     fit = laws[lead]
-    priors = prior_sets.of_fit(fit.tree.attrs, fit.priors)
+    priors = prior_sets.set_of_fit(fit.tree.attrs, fit.priors)
     own = type(fit.noise)
     changes: list[tuple[str, str, dict[str, Any]]] = [
         ("prior", f"{name} priors", {"priors": replace(priors, name=name)})
@@ -100,7 +100,7 @@ def _sampled_as(fit: Fit, how: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if how.get("noise") != "normal" or not isinstance(fit.noise, StudentT):
         return how
-    return {"priors": prior_sets.of_fit(fit.tree.attrs, fit.priors) | NEARLY_NORMAL}
+    return {"priors": prior_sets.set_of_fit(fit.tree.attrs, fit.priors) | NEARLY_NORMAL}
 
 
 def weighed(

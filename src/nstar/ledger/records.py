@@ -1,4 +1,4 @@
-"""What a ledger holds: forecasts as they were frozen, and the losses that came."""
+"""The records of a ledger: frozen forecasts, and the losses measured afterwards."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,14 +11,14 @@ from nstar.ledger.frozen import Frozen
 from nstar.verdicts import Check, Status
 from nstar.wording import count, numbers
 
-SAME = 0.01  # N and D within this are the same run
+TOLERANCE = 0.01  # N and D within this are the same run
 LONGEST = 80  # letters of a name
 DAY = len("2026-01-31")  # letters of a date without a time
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Forecast:
-    """One run, what was said of its measured loss, and all that this rests on."""
+    """The frozen forecast of one run's measured loss, and all that it was made from."""
 
     name: str
     frozen: str  # date and time, UTC
@@ -36,7 +36,7 @@ class Forecast:
     note: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a name that nobody can type.
+        """Refuse a name that is hard to type.
 
         Raises:
             ValueError: it is empty, long, or of several lines.
@@ -44,7 +44,7 @@ class Forecast:
         require_name(self.name)
 
     def __repr__(self) -> str:
-        """Say the run and its predicted loss."""
+        """Name the run and its predicted loss."""
         loss = numbers(self.measured.interval(0.9), 4)
         return f"{self.name}: {count(self.N)} parameters on {count(self.D)} tokens, loss {loss} (median [90% interval]), frozen {self.frozen}"
 
@@ -52,7 +52,7 @@ class Forecast:
         """Plain data, all of it."""
         return {
             "kind": "forecast",
-            **{name: getattr(self, name) for name in PLAIN},
+            **{name: getattr(self, name) for name in PLAIN_FIELDS},
             "x": dict(self.x),
             "basis": dict(self.basis),
             "measured": self.measured.as_json(),
@@ -62,23 +62,32 @@ class Forecast:
         }
 
     @classmethod
-    def of_json(cls, said: Mapping[str, Any]) -> "Forecast":
+    def of_json(cls, document: Mapping[str, Any]) -> "Forecast":
         """Read what `as_json` wrote."""
         return cls(
-            **{name: said[name] for name in PLAIN},
-            x=said["x"],
-            basis=said["basis"],
-            measured=Frozen.of_json(said["measured"]),
-            law_loss=np.asarray(said["law_loss"], dtype=float),
+            **{name: document[name] for name in PLAIN_FIELDS},
+            x=document["x"],
+            basis=document["basis"],
+            measured=Frozen.of_json(document["measured"]),
+            law_loss=np.asarray(document["law_loss"], dtype=float),
             checks=tuple(
                 Check(c["name"], Status(c["status"]), c["detail"])
-                for c in said["checks"]
+                for c in document["checks"]
             ),
-            among_data=tuple(said["among_data"]),
+            among_data=tuple(document["among_data"]),
         )
 
 
-PLAIN = ("name", "frozen", "N", "D", "C", "budget", "decades_beyond_data", "note")
+PLAIN_FIELDS = (
+    "name",
+    "frozen",
+    "N",
+    "D",
+    "C",
+    "budget",
+    "decades_beyond_data",
+    "note",
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ class Outcome:
     note: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what no run measures.
+        """Refuse an impossible loss or date.
 
         Raises:
             ValueError: the loss is not positive and finite, or the date is none.
@@ -102,30 +111,30 @@ class Outcome:
         if not (np.isfinite(self.loss) and self.loss > 0):
             msg = f"the loss of {self.name!r}: expected a positive number such as 2.234, got {self.loss:g}"
             raise ValueError(msg)
-        _latest(self.measured)
+        _latest_moment(self.measured)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
         return {"kind": "outcome", **asdict(self)}
 
     @classmethod
-    def of_json(cls, said: Mapping[str, Any]) -> "Outcome":
+    def of_json(cls, document: Mapping[str, Any]) -> "Outcome":
         """Read what `as_json` wrote."""
-        return cls(**{name: said[name] for name in cls.__dataclass_fields__})
+        return cls(**{name: document[name] for name in cls.__dataclass_fields__})
 
 
-def no_forecast(forecast: Forecast, outcome: Outcome) -> str | None:
-    """Say why a forecast is none, in words; nothing where it is one."""
+def reason_not_counted(forecast: Forecast, outcome: Outcome) -> str | None:
+    """Why the scores of a forecast do not count, as a sentence; None where they count."""
     if rows := forecast.among_data:
         return f"not a forecast: the run is among the data it was fitted to (row {', '.join(map(str, rows))})"
-    if _latest(outcome.measured) < _latest(forecast.frozen):
+    if _latest_moment(outcome.measured) < _latest_moment(forecast.frozen):
         return f"not a forecast: the loss was known on {outcome.measured}, and the forecast was frozen on {forecast.frozen}"
     return None
 
 
 def same_run(N: np.ndarray, D: np.ndarray, n: float, d: float) -> np.ndarray:
-    """Say which of some runs are this very one: N and D within 1 %."""
-    return (np.abs(N / n - 1) <= SAME) & (np.abs(D / d - 1) <= SAME)
+    """Which runs, (run,), are the run (n, d): N and D within 1 %."""
+    return (np.abs(N / n - 1) <= TOLERANCE) & (np.abs(D / d - 1) <= TOLERANCE)
 
 
 def stamp(when: datetime | None) -> str:
@@ -134,8 +143,8 @@ def stamp(when: datetime | None) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _latest(text: str) -> datetime:
-    """Read a moment; of a day, its end.
+def _latest_moment(text: str) -> datetime:
+    """Parse a date and time; the end of the day where there is no time.
 
     Raises:
         ValueError: it is neither.
@@ -150,7 +159,7 @@ def _latest(text: str) -> datetime:
 
 
 def require_name(name: str) -> None:
-    """Refuse a name that nobody can type.
+    """Refuse a name that is hard to type.
 
     Raises:
         ValueError: it is empty, long, or of several lines.
