@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 import nstar
 from commits import commit
 from nstar.laws import LAWS
-from nstar.validation.calibration import READ, Ranks, calibrate, power
+from nstar.validation.calibration import DECISIVE, Ranks, calibrate, power
 
 HERE = Path(__file__).parent
 BINS = 20
@@ -47,7 +47,7 @@ def record(name: str, ranks: Ranks, seconds: float, replicates: int) -> dict:
         "worst_p": tests[worst],
         "worst_p_corrected": min(1.0, tests[worst] * len(tests)),
         "read": dict(zip(("p", "quantity"), ranks.worst(), strict=True)),
-        "sees": power(replicates, len(READ), FALSE_ALARM)._asdict(),
+        "sees": power(replicates, len(DECISIVE), FALSE_ALARM)._asdict(),
         "divergences": ranks.divergences,
         "seconds": round(seconds, 1),
         "p": tests,

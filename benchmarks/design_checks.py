@@ -10,9 +10,9 @@ from scipy import stats
 
 import nested
 import nstar
-from nstar.design.candidates import Candidates, grid
-from nstar.design.policies import singles
-from nstar.design.preposterior import WEIGHTS, joint_of, target_of
+from nstar.design.candidates import Candidates, grid_candidates
+from nstar.design.policies import single_values
+from nstar.design.preposterior import Value, decision_target, joint_covariance
 from nstar.fits.fitting import Fit
 
 LADDERS: dict[str, tuple[str, dict[str, str], list[str]]] = {
@@ -57,13 +57,13 @@ def nested_ladders(folder: Path) -> dict[str, Any]:
 def beside(fit: Fit) -> dict[str, Any]:
     """Spearman's rank correlation of every value, linear against nested."""
     largest = float(fit.runs["C"].max())
-    there = some(grid(fit, PILOT * largest), MOST)
-    target = target_of(fit, BEYOND * largest)
-    linear = singles(joint_of(fit, there, target), target, there)
+    there = some(grid_candidates(fit, PILOT * largest), MOST)
+    target = decision_target(fit, BEYOND * largest)
+    linear = single_values(joint_covariance(fit, there, target), target, there)
     exact = nested.all_reweighted(fit, there, target)
     pairs = {
         w: [[getattr(v, w) for v in values] for values in (linear, exact)]
-        for w in WEIGHTS
+        for w in Value._fields
     }
     return {w: float(stats.spearmanr(*pair)[0]) for w, pair in pairs.items()} | {
         "candidates": len(there)
@@ -73,9 +73,12 @@ def beside(fit: Fit) -> dict[str, Any]:
 def refits(fit: Fit) -> dict[str, Any]:
     """The same of log N* beside posteriors fitted to outcomes."""
     largest = float(fit.runs["C"].max())
-    there = some(grid(fit, PILOT * largest), REFITTED)
-    target = target_of(fit, BEYOND * largest)
-    linear = [v.nats for v in singles(joint_of(fit, there, target), target, there)]
+    there = some(grid_candidates(fit, PILOT * largest), REFITTED)
+    target = decision_target(fit, BEYOND * largest)
+    linear = [
+        v.nats
+        for v in single_values(joint_covariance(fit, there, target), target, there)
+    ]
     exact = nested.refitted(fit, "chinchilla", there, target.C, OUTCOMES)
     return {
         "spearman": float(stats.spearmanr(linear, exact)[0]),
@@ -103,7 +106,7 @@ def speed() -> dict[str, Any]:
         design | {"L": L}, "chinchilla", discrepancy="none", tick=lambda a, b: None
     )
     there = some(
-        grid(
+        grid_candidates(
             fit,
             1e22,
             list(np.geomspace(2e7, 2e10, 20)),

@@ -141,7 +141,7 @@ def optimal(
     rounds = sequential(
         _believing(pool), choose, _oracle(pool), pool.cost, budget, list(first)
     )
-    return np.concatenate([r.made for r in rounds])
+    return np.concatenate([r.candidates for r in rounds])
 
 
 def d_optimal(pool: Pool, budget: float, rng: np.random.Generator) -> np.ndarray:
@@ -173,7 +173,7 @@ def nstar(pool: Pool, budget: float, rng: np.random.Generator) -> np.ndarray:
         return best[: max(1, int(np.ceil(PART * max(len(best), len(made)))))]
 
     rounds = sequential(_believing(pool), choose, _oracle(pool), pool.cost, budget)
-    return np.concatenate([r.made for r in rounds])
+    return np.concatenate([r.candidates for r in rounds])
 
 
 def seen(pool: Pool, made: np.ndarray, noise: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import nstar
-from nstar.downstream.fits import at_loss, fit_task
+from nstar.downstream.fits import accuracy_at_loss, fit_task
 from nstar.verdicts import Status
 
 LEVELS = {
@@ -60,7 +60,7 @@ def held_out(
         priors=priors,
     )
     test = nstar.read_runs(file, columns, [f"flops>{cut}"])
-    made, y = at_loss(task, test["L"])["measured"].to_numpy(), test["accuracy"]
+    made, y = accuracy_at_loss(task, test["L"])["measured"].to_numpy(), test["accuracy"]
     low, middle, high = np.quantile(made, [0.05, 0.5, 0.95], axis=0)
     outside = np.maximum(low - y, 0) + np.maximum(y - high, 0)
     last = int(np.argmax(test["C"]))

@@ -39,7 +39,7 @@ def reweighted(
     weight = np.exp(-0.5 * (np.square(distance) - nearest))
     weight /= weight.sum(axis=1, keepdims=True)
     saved = variance = 0.0
-    if (first := target.first) is not None:
+    if (first := target.best) is not None:
         after = weight @ target.payoff
         saved = float((after[:, first] - after.min(axis=1)).mean())
         variance = _fall(target.payoff[:, first], weight)[0]

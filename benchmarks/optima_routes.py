@@ -20,7 +20,7 @@ from nstar.runs.observations import Observations
 from nstar.runs.optima import measured_optima
 from nstar.runs.splits import Split, split
 from nstar.validation import hindsight
-from nstar.validation.backtest import predicted
+from nstar.validation.backtest import predict_held_out
 from nstar.validation.optima import Optima, held_out_optima, near_minimum
 
 DECADES = (1.0, 2.0)
@@ -76,16 +76,16 @@ def scored_on(name: str, part: Split, store: Kept) -> dict[str, Any]:
     fits = {law: fitted(law) for law in ROUTES}
     by_law = {}
     for law in MIXED:
-        draws = predicted(fits[law], part.test, fits[law].seed)
+        draws = predict_held_out(fits[law], part.test, fits[law].seed)
         by_law[law] = held_out_optima(fits[law], part, draws)
     one = by_law["coupled"]
     N, D = predict_optima(fits["allocation"], one.budgets, seed=0)
     by_law["allocation"] = Optima(one.budgets, one.measured, (np.log(N), np.log(D)))
 
-    inner = hindsight.trials({law: fits[law] for law in MIXED}, store)
+    inner = hindsight.hold_out_routes({law: fits[law] for law in MIXED}, store)
     by_loss = [replace(trial, optima=None) for trial in inner]
     weights = {
-        mixture: hindsight.weights(MIXED, trials)[0]
+        mixture: hindsight.route_weights(MIXED, trials)[0]
         for mixture, trials in zip(MIXTURES, (inner, by_loss, []), strict=True)
     }
     routes = {ROUTES[law]: brief(by_law[law]) for law in ROUTES}

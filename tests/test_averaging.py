@@ -19,14 +19,14 @@ from nstar.samplers.nuts import Settings
 from nstar.validation import averaging
 from nstar.validation.averaging import (
     Component,
-    Piece,
-    evidence,
+    Evidence,
+    describe_evidence,
+    effective_runs,
     inner_splits,
-    shared,
+    share_evidence,
     stack,
-    worth,
 )
-from nstar.validation.backtest import Outcome, backtest, check_backtest
+from nstar.validation.backtest import HeldOut, backtest, check_backtest
 from nstar.verdicts import Check, Status
 
 LAWS = ("chinchilla", "coupled")
@@ -53,7 +53,7 @@ def ladder() -> nstar.Observations:
 
 
 @pytest.fixture(scope="module")
-def outcome(ladder) -> Outcome:
+def outcome(ladder) -> HeldOut:
     (outcome,) = backtest(
         ladder, LAWS, hold_out=(0.5,), settings=FAST, discrepancy="none"
     )
@@ -71,9 +71,9 @@ def test_stacking_finds_the_better_law_and_no_evidence_leaves_the_usual_weights(
     assert stack([], usual) == pytest.approx(usual)
     better = np.stack([np.zeros(20), np.full(20, -50.0)])
     # all the evidence on the first: (5 + 5 / 2) / (5 + 5), with PRIOR_WEIGHT 5
-    assert stack([Piece(better, 5)], usual) == pytest.approx([0.75, 0.25])
+    assert stack([Evidence(better, 5)], usual) == pytest.approx([0.75, 0.25])
     same = np.full((2, 20), -3.0)
-    assert stack([Piece(same, 5)], np.array([0.2, 0.8])) == pytest.approx([0.2, 0.8])
+    assert stack([Evidence(same, 5)], np.array([0.2, 0.8])) == pytest.approx([0.2, 0.8])
 
 
 def test_stacking_maximises_its_objective(rng):
@@ -83,32 +83,34 @@ def test_stacking_maximises_its_objective(rng):
     both = np.stack([w, 1 - w])
     score = n * np.mean(logsumexp(p[:, :, None], axis=0, b=both[:, None, :]), axis=0)
     grid = w[np.argmax(score + 5.0 * usual @ np.log(both))]
-    assert stack([Piece(p, n)], usual)[0] == pytest.approx(grid, abs=2e-4)
+    assert stack([Evidence(p, n)], usual)[0] == pytest.approx(grid, abs=2e-4)
 
 
 def test_a_budget_counts_once_half_by_its_losses_and_half_by_its_optimum(rng):
     usual = np.array([0.5, 0.5])
     alike, none = np.zeros((2, 40)), np.empty((2, 0))
     optima = np.array([[0.0, 0.0], [-50.0, -50.0]])
-    pieces = shared(alike, optima, 5)  # of five budgets two have a minimum
+    pieces = share_evidence(alike, optima, 5)  # of five budgets two have a minimum
     assert [(p.count, p.of_optima) for p in pieces] == [(4.0, False), (1.0, True)]
-    assert worth(pieces) == "(worth 5 runs, 1 of them by measured optima)"
+    assert describe_evidence(pieces) == "(worth 5 runs, 1 of them by measured optima)"
     # losses that tell nothing apart are shared out as the weights are; optima all go to the first
     first = (5 * 0.5 + 1) / (5 + 1)
     assert stack(pieces, usual) == pytest.approx([first, 1 - first])
-    assert stack(shared(alike, none, 5), usual) == pytest.approx(usual)
+    assert stack(share_evidence(alike, none, 5), usual) == pytest.approx(usual)
     better = np.stack([np.zeros(40), np.full(40, -50.0)])
     against = np.array([[-50.0, -50.0], [0.0, 0.0]])
-    assert stack(shared(better, against, 2), usual) == pytest.approx(usual)
-    assert stack(shared(better, against, 3), usual)[0] == pytest.approx((2.5 + 2) / 8)
+    assert stack(share_evidence(better, against, 2), usual) == pytest.approx(usual)
+    assert stack(share_evidence(better, against, 3), usual)[0] == pytest.approx(
+        (2.5 + 2) / 8
+    )
 
 
 def test_a_split_counts_for_few_runs(llama3):
     half, whole = inner_splits(llama3)
     assert (half.decades, whole.decades) == (0.5, 1.0)
-    assert evidence(half.test) == 1  # budget
-    assert evidence(whole.test) == 3
-    assert evidence(llama3) == 5  # ten budgets, but one law's errors
+    assert effective_runs(half.test) == 1  # budget
+    assert effective_runs(whole.test) == 3
+    assert effective_runs(llama3) == 5  # ten budgets, but one law's errors
 
 
 def test_weights_prefer_the_true_law(averaged):
@@ -257,7 +259,7 @@ def test_components_speak_of_the_same_runs(averaged):
     first, second = averaged.components
     fewer = replace(second, runs=second.runs.take(np.arange(20)))
     with pytest.raises(ValueError, match="the same runs, but coupled takes 20"):
-        averaging._require_alike(LAWS, (first, fewer))
+        averaging._require_same_runs(LAWS, (first, fewer))
     elsewhere = replace(second, runs=replace(second.runs, source="another"))
     with pytest.raises(
         ValueError, match="runs of one source, but coupled takes another"

@@ -17,7 +17,7 @@ from nstar.runs.splits import Split
 from nstar.scores import crps, scores
 from nstar.validation import backtest as backtests
 from nstar.validation.backtest import (
-    Outcome,
+    HeldOut,
     backtest,
     check_backtest,
     split,
@@ -174,14 +174,14 @@ def test_optima_of_a_surface_are_scored_as_they_are_measured(rng):
     draws = exact + sigma * rng.normal(size=(2000, exact.size))
     fit = fit_of(LAWS["chinchilla"](), seed=0)
     part = Split(1.0, test.take(np.zeros(len(test), dtype=bool)), test)
-    right = Outcome(part, fit, draws)._optima()
+    right = HeldOut(part, fit, draws)._optima()
     assert len(right["budgets"]) >= 3
     assert right["chance"] > RARE
     assert check_optima("surface", right).status is Status.PASS
     assert right["D"]["coverage"]["0.95"] >= 0.75
     assert right["N"]["rmse"] == pytest.approx(right["D"]["rmse"], rel=1e-6)
     tilted = draws + 0.05 * (np.log(x["D"]) - np.log(x["D"]).mean())
-    missed = Outcome(part, fit, tilted)._optima()
+    missed = HeldOut(part, fit, tilted)._optima()
     assert missed["D"]["coverage"]["0.9"] < 0.5
     assert missed["D"]["bias"] < -0.1
     assert sum(missed["log_density"]) < sum(right["log_density"]) - 10
@@ -206,7 +206,7 @@ def test_intervals_far_too_wide_are_for_review(monkeypatch):
         draws = middle + 0.01 * width * rng.normal(size=(4000, 12))
         fit = fit_of(SimpleNamespace(response=LOG_LOSS))
         part = SimpleNamespace(test=test, train=test, decades=1.0)
-        (check,) = check_backtest([Outcome(part, fit, draws)])
+        (check,) = check_backtest([HeldOut(part, fit, draws)])
         verdicts.append((check.status, "wider than they need be" in check.detail))
     assert verdicts == [("PASS", False), ("REVIEW", True)]
 
@@ -219,7 +219,7 @@ def invented(misses):
     draws = np.log(3.0) + 0.01 * np.random.default_rng(0).normal(size=(500, 8))
     draws[:, :misses] -= 0.05
     fit = fit_of(SimpleNamespace(response=LOG_LOSS))
-    return Outcome(split_of(test), fit, draws)
+    return HeldOut(split_of(test), fit, draws)
 
 
 def split_of(test):

@@ -66,25 +66,25 @@ def test_a_shape_that_is_none_is_refused():
 def test_llama_3_took_the_hours_its_card_says():
     """405B alone: the card's hours of the smaller ones hold much besides one run."""
     model = models.get("llama3-405b")
-    hours = Bill(H100).of(np.full(4000, model.C)).hours
+    hours = Bill(H100).charge(np.full(4000, model.C)).hours
     low, high = np.quantile(hours, [0.05, 0.95])
     assert low < model.gpu_hours < high
     assert high / low < 1.2
 
 
 def test_a_bill_of_numbers_is_arithmetic():
-    billed = Bill(H100, mfu=0.4, goodput=0.5, price=2.0).of(
+    billed = Bill(H100, mfu=0.4, goodput=0.5, price=2.0).charge(
         9.894e14 * 3600 * np.ones(3)
     )
     assert billed.hours == pytest.approx(np.full(3, 5.0))
     assert billed.money == pytest.approx(np.full(3, 10.0))
-    assert Bill(H100, mfu=0.4).of(1e20).money is None
+    assert Bill(H100, mfu=0.4).charge(1e20).money is None
 
 
 def test_what_is_uncertain_is_one_draw_for_all_columns():
     """Two actions of one draw meet the same utilisation and the same price."""
     C = np.outer(np.ones(500), [1e24, 2e24])
-    billed = Bill(H100, price=dist.LogNormal(0.7, 0.3)).of(C, seed=3)
+    billed = Bill(H100, price=dist.LogNormal(0.7, 0.3)).charge(C, seed=3)
     assert billed.money[:, 1] == pytest.approx(2 * billed.money[:, 0])
     assert np.std(np.log(billed.money[:, 0])) == pytest.approx(0.3, rel=0.1)
 

@@ -10,7 +10,7 @@ from conftest import BRIEF, FALSE_ALARM
 from designs import BENT, DESIGNS, bent
 from nstar.laws import LAWS
 from nstar.types import Allocation, Surface
-from nstar.validation.calibration import QUICK, READ, calibrate, power, uniform
+from nstar.validation.calibration import DECISIVE, QUICK, calibrate, power, uniform
 
 REPLICATES = 160  # a true sd 1.4 times the posterior's and a bias of .5 sd: `power`
 FEWER = {  # a replicate of these costs .4 CPU-seconds and more
@@ -99,8 +99,8 @@ def test_uniformity_test_sees_shift_width_and_shape(rng):
 
 def test_power_is_what_simulated_ranks_show(rng):
     """Of replicates at the stated fault nine of ten fail the test."""
-    stated = power(100, len(READ), FALSE_ALARM)
-    limit = FALSE_ALARM / len(READ)
+    stated = power(100, len(DECISIVE), FALSE_ALARM)
+    limit = FALSE_ALARM / len(DECISIVE)
     z = rng.normal(size=(400, 100))
     for faulty in (z * stated.wider, z + stated.bias):
         seen = np.mean(
@@ -113,8 +113,8 @@ def test_power_is_what_simulated_ranks_show(rng):
 
 
 def test_more_replicates_see_more():
-    assert power(REPLICATES, len(READ), FALSE_ALARM).wider < 1.4
-    assert power(REPLICATES, len(READ), FALSE_ALARM).bias < 0.5
-    assert power(104, len(READ), FALSE_ALARM).wider < 1.5
-    assert power(1000, len(READ), FALSE_ALARM).wider < 1.3
-    assert power(20, len(READ), FALSE_ALARM).wider > 2
+    assert power(REPLICATES, len(DECISIVE), FALSE_ALARM).wider < 1.4
+    assert power(REPLICATES, len(DECISIVE), FALSE_ALARM).bias < 0.5
+    assert power(104, len(DECISIVE), FALSE_ALARM).wider < 1.5
+    assert power(1000, len(DECISIVE), FALSE_ALARM).wider < 1.3
+    assert power(20, len(DECISIVE), FALSE_ALARM).wider > 2

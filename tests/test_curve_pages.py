@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from lxml import html
 
-from nstar.predictions.curves import read
+from nstar.predictions.curves import predict_curve
 from nstar.published import fits as published
 from nstar.report.curve_facts import CurveAsked, gather_curve
 from nstar.report.curve_page import curve_page
@@ -48,7 +48,7 @@ def test_the_page_of_a_curve(clip_fit):
     ]
     text = " ".join(page.text_content().split())
     low, middle, high = np.quantile(
-        read(clip_fit, {"C": [4e21]})["law"], [0.05, 0.5, 0.95]
+        predict_curve(clip_fit, {"C": [4e21]})["law"], [0.05, 0.5, 0.95]
     )
     told = document["predictions"][1]["law"]
     assert (told["lower"], told["median"], told["upper"]) == pytest.approx(

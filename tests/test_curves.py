@@ -12,13 +12,13 @@ from nstar.fits.model import named
 from nstar.laws.bounded_metric import BoundedMetric
 from nstar.laws.parsing import parse_law
 from nstar.laws.repeated_by_size import RepeatedBySize
-from nstar.predictions.curves import meet, read
+from nstar.predictions.curves import predict_curve, reach_on_curve
 from nstar.published import fits as published
 from nstar.samplers.nuts import Settings
-from nstar.validation.backtest import backtest, usual_along
+from nstar.validation.backtest import backtest, default_along
 from nstar.validation.checks import check_fit
 from nstar.validation.curve_checks import check_curve
-from nstar.validation.curve_comparison import compare_curve, theirs_at
+from nstar.validation.curve_comparison import compare_curve, published_curve
 
 C = np.geomspace(1e17, 1e21, 14)
 TRUTH = {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12, "sigma_accuracy": 0.01}
@@ -70,12 +70,12 @@ def test_a_target_is_met_where_the_law_says():
     exact = brentq(
         lambda u: float(fit.law.expected(TRUTH, {"C": 10.0**u})) - 0.2, 15, 26
     )
-    found = meet(fit, 0.2, 0.9)
+    found = reach_on_curve(fit, 0.2, 0.9)
     assert np.log10(found.at) == pytest.approx(exact, abs=1e-3)
     told = found.as_json()
     assert told["along"] == "C"
     assert told["reached"] == 1
-    never = meet(fit, 0.05)  # the floor is 0.09
+    never = reach_on_curve(fit, 0.05)  # the floor is 0.09
     assert never.as_json()["at"] is None
     assert never.checks()[0].status == "REVIEW"
     thought = {
@@ -88,7 +88,7 @@ def test_a_target_is_met_where_the_law_says():
     T = np.geomspace(200, 60000, 12)
     curve = known("token_budget", {"T": T, "accuracy": T / 60001}, thought)
     goal = float(curve.law.expected(thought, {"T": 3e3}))
-    assert meet(curve, goal).at == pytest.approx(3e3, rel=0.01)
+    assert reach_on_curve(curve, goal).at == pytest.approx(3e3, rel=0.01)
     seen = {
         "error": 0.5,
         "error_floor_share": 0.2,
@@ -103,17 +103,21 @@ def test_a_target_is_met_where_the_law_says():
     }
     curve = known("visual_tokens", x, seen)
     goal = float(curve.law.expected(seen, {"N": 4e9, "T": 100.0}))
-    assert meet(curve, goal, held={"N": 4e9}).at == pytest.approx(100, rel=0.01)
-    assert meet(curve, goal, held={"T": 100.0}).at == pytest.approx(4e9, rel=0.01)
+    assert reach_on_curve(curve, goal, fixed={"N": 4e9}).at == pytest.approx(
+        100, rel=0.01
+    )
+    assert reach_on_curve(curve, goal, fixed={"T": 100.0}).at == pytest.approx(
+        4e9, rel=0.01
+    )
     with pytest.raises(ValueError, match="reads N, T; N lacks"):
-        meet(curve, goal)
+        reach_on_curve(curve, goal)
 
 
 def test_published_curves_are_read_in_our_units():
     """Cherti: 5.8581 (GMAC forward)^-0.1114; 6e9 training FLOP are one such GMAC."""
     cherti = published.get("openclip_imagenet")
     expected = 5.8581 * (1e22 / 6e9) ** -0.1114
-    assert theirs_at(cherti, {"C": 1e22}) == pytest.approx(expected)
+    assert published_curve(cherti, {"C": 1e22}) == pytest.approx(expected)
     fit = clip()
     compared = compare_curve(fit, cherti, {"C": [1e21, 1e22]})
     records = compared.records()
@@ -125,11 +129,11 @@ def test_published_curves_are_read_in_our_units():
     assert forward[0]["published"] == pytest.approx(expected * 3**-0.1114)
     assert "outside it, at credible level 1.00" in compared.headline()
     monkeys = published.get("monkeys_pythia_12b_math")
-    assert theirs_at(monkeys, {"k": [100.0]}) == pytest.approx(
+    assert published_curve(monkeys, {"k": [100.0]}) == pytest.approx(
         np.exp(-3.92 * 100**-0.35)
     )
     llava = published.get("vlm_inference_llava")
-    assert theirs_at(llava, {"N": [7e9], "T": [144.0]}) == pytest.approx(
+    assert published_curve(llava, {"N": [7e9], "T": [144.0]}) == pytest.approx(
         0.5908 * 7**-0.0709 * 144**-0.0151, rel=1e-3
     )
     with pytest.raises(ValueError, match=r"is a curve of k .* is at C"):
@@ -173,13 +177,13 @@ def test_what_a_curve_rests_on_is_said(clip_fit):
 
 def test_the_largest_are_held_out_along_what_the_law_reads():
     runs = clip().runs
-    assert usual_along(runs, LAW) == "C"
-    assert usual_along(runs, "token_budget") == "T"
+    assert default_along(runs, LAW) == "C"
+    assert default_along(runs, "token_budget") == "T"
     assert (
-        usual_along(nstar.read_runs({"N": [1e9], "P": [2], "L": [2.0]}), "parallel")
+        default_along(nstar.read_runs({"N": [1e9], "P": [2], "L": [2.0]}), "parallel")
         == "N"
     )
-    assert usual_along(runs, "chinchilla") == "C"
+    assert default_along(runs, "chinchilla") == "C"
     noisy = nstar.simulate(LAW, {"C": C}, TRUTH, seed=3)["metric"].to_numpy()[0]
     small = Settings(chains=2, warmup=300, draws=300)
     (out,) = backtest(
@@ -202,7 +206,7 @@ def test_the_verbs_of_the_command_line(nstar, clip_fit, tmp_path):
     told = json.loads(out)
     assert code == (1 if any(c["status"] == "FAIL" for c in told["checks"]) else 0)
     assert told["response"] == {"column": "metric", "unit": "fraction"}
-    draws = read(clip_fit, {"C": [1e21, 1e22]})["law"]
+    draws = predict_curve(clip_fit, {"C": [1e21, 1e22]})["law"]
     assert told["predictions"][1]["law"]["median"] == pytest.approx(
         np.median(draws[:, 1])
     )

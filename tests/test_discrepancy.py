@@ -18,12 +18,12 @@ from nstar.laws.kaplan import Kaplan
 from nstar.noises.likelihoods import StudentT
 from nstar.plans.planning import _on_edge
 from nstar.predictions import allocating
-from nstar.predictions.allocating import window
+from nstar.predictions.allocating import search_window
 from nstar.samplers import density, flat
 from nstar.samplers.density import Data
 from nstar.samplers.nuts import Settings
 from nstar.samplers.targets import Model, find_target
-from nstar.validation.checks import _edge
+from nstar.validation.checks import _check_edge
 from nstar.verdicts import Check, Status
 
 QUICK = Settings(chains=2, warmup=200, draws=1000)
@@ -316,7 +316,9 @@ def test_it_is_on_by_default_and_off_by_name(tmp_path):
     assert 0 <= at["on_edge"] <= 1
     C = np.array([1e22])
     usual, wide = (
-        np.log(allocating._optima(bent, bent.law, C, allocating.window(bent, by))[0])
+        np.log(
+            allocating._optima(bent, bent.law, C, allocating.search_window(bent, by))[0]
+        )
         for by in (allocating.WIDENED, 2 * allocating.WIDENED)
     )
     low, high = np.quantile(usual, [0.05, 0.95])
@@ -351,7 +353,7 @@ def test_a_law_is_bent_once():
 def test_draws_at_the_ends_of_the_search_are_counted_where_the_law_bends(
     bent_fit, surface_fit
 ):
-    low, high = window(bent_fit)
+    low, high = search_window(bent_fit)
     middle = np.sqrt(low * high)
     ratio = np.array([[low], [middle], [middle], [high]])
     assert _on_edge(bent_fit, ratio) == pytest.approx([0.5])
@@ -365,7 +367,7 @@ def test_draws_at_the_ends_of_the_search_are_counted_where_the_law_bends(
 def test_more_than_one_draw_in_twenty_on_the_edge_is_for_review(share, status):
     draws = xr.Dataset({"on_edge": ("budget", np.array([0.0, share]))})
     plan = SimpleNamespace(draws=draws, budgets=np.array([1e22, 1e23]))
-    (check,) = _edge(plan)
+    (check,) = _check_edge(plan)
     assert check.status.name == status
     assert ("one-sided" in check.detail) == (status == "REVIEW")
 

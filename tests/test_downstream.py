@@ -16,7 +16,7 @@ from conftest import FALSE_ALARM
 from nstar import cli
 from nstar.downstream import fits as task_fits
 from nstar.downstream import scoring as downstream
-from nstar.downstream.fits import at_loss, fit_task
+from nstar.downstream.fits import accuracy_at_loss, fit_task
 from nstar.downstream.scoring import score
 from nstar.laws.accuracy_by_nll import AccuracyByNll
 from nstar.noises.bounded import Bounded, TwoSteps
@@ -212,7 +212,7 @@ def test_predicted_accuracies_are_calibrated():
         truth = {n: jnp.asarray(float(one[n])) for n in found.draws}
         with jax.enable_x64(True):
             wanted = float(found.law.expected(truth, {"L": jnp.asarray(beyond)})[1])
-        draws = at_loss(found, [beyond])["accuracy"].to_numpy()[::10, 0]
+        draws = accuracy_at_loss(found, [beyond])["accuracy"].to_numpy()[::10, 0]
         ranks.append((np.sum(draws < wanted) + random.uniform()) / (len(draws) + 1))
     assert uniform(np.array(ranks)) > FALSE_ALARM
 
@@ -245,10 +245,10 @@ def test_every_step_is_in_the_accuracy(surface_fit, two_steps):
     second = held(two_steps, "floor", "rise", "room", "width", "curve")
     for fit, task in ((losses, two_steps), (surface_fit, second)):
         assert spread(fit, task)[0] < 0.97 * whole
-    assert at_loss(first, [0.55])["nll"].var() == pytest.approx(0, abs=1e-12)
+    assert accuracy_at_loss(first, [0.55])["nll"].var() == pytest.approx(0, abs=1e-12)
     assert (
-        at_loss(two_steps, [0.55])["accuracy"].var()
-        > at_loss(second, [0.55])["accuracy"].var()
+        accuracy_at_loss(two_steps, [0.55])["accuracy"].var()
+        > accuracy_at_loss(second, [0.55])["accuracy"].var()
         > 0
     )
 
@@ -257,7 +257,7 @@ def test_every_step_is_in_the_accuracy(surface_fit, two_steps):
 def test_a_composition_that_drops_a_step_is_seen(
     fault, surface_fit, two_steps, monkeypatch
 ):
-    whole = downstream.curve
+    whole = downstream.responses_at
 
     def broken(task, pairs, losses):
         if fault.startswith("loss"):
@@ -266,7 +266,7 @@ def test_a_composition_that_drops_a_step_is_seen(
             task = held(task, *task.draws)
         return whole(task, pairs, losses)
 
-    monkeypatch.setattr(downstream, "curve", broken)
+    monkeypatch.setattr(downstream, "responses_at", broken)
     found, wanted = spread(surface_fit, two_steps)
     assert found != pytest.approx(wanted, rel=0.1)
 
@@ -289,7 +289,7 @@ def test_the_chance_is_that_of_a_loss_low_enough(surface_fit, one_step):
 
 
 def test_the_chance_as_measured_is_that_of_the_cut_normal(one_step):
-    found = at_loss(one_step, [0.7], seed=1)
+    found = accuracy_at_loss(one_step, [0.7], seed=1)
     p, s = found["accuracy"].to_numpy()[:, 0], one_step.draws["sigma_accuracy"]
     sd = np.sqrt((p * (1 - p) + 0.0025) * (s**2 + 1 / 5000))
     goal = float(np.median(p)) + 0.01
@@ -335,7 +335,9 @@ def test_losses_of_another_set_are_noticed(surface_fit, one_step, llama3):
 def test_it_is_saved_and_read_back(two_steps, tmp_path):
     back = nstar.load(two_steps.save(tmp_path / "task.nc"))
     assert (back.law, back.noise) == (two_steps.law, two_steps.noise)
-    xr.testing.assert_identical(at_loss(back, [0.6]), at_loss(two_steps, [0.6]))
+    xr.testing.assert_identical(
+        accuracy_at_loss(back, [0.6]), accuracy_at_loss(two_steps, [0.6])
+    )
 
 
 # Measured runs
@@ -362,7 +364,7 @@ def test_gadres_largest_runs_are_held(data_dir):
             {"L": "loss_c4_val", "accuracy": f"acc_{name}"},
             ["flops>1e20"],
         )
-        made = at_loss(task, test["L"])["measured"].to_numpy()
+        made = accuracy_at_loss(task, test["L"])["measured"].to_numpy()
         low, high = np.quantile(made, [0.05, 0.95], axis=0)
         inside += [(low <= test["accuracy"]) & (test["accuracy"] <= high)]
         assert np.abs(np.median(made, axis=0) - test["accuracy"]).mean() < 0.06

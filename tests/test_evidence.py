@@ -12,11 +12,16 @@ from nstar.fits.mixture import Average
 from nstar.plans.actions import Action
 from nstar.plans.planning import plan
 from nstar.predictions.prediction import law_loss
-from nstar.predictions.tiling import ROWS, tiled
+from nstar.predictions.tiling import ROWS, map_tiles
 from nstar.validation import hindsight, universes
 from nstar.validation.backtest import backtest
-from nstar.validation.hindsight import Trial, check_trials, trials, weights
-from nstar.validation.universes import Universe, weighed
+from nstar.validation.hindsight import (
+    RouteHoldOut,
+    check_hold_outs,
+    hold_out_routes,
+    route_weights,
+)
+from nstar.validation.universes import Universe, evaluate_universe
 from nstar.verdicts import Check, Status
 
 
@@ -27,7 +32,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def held(surface_fit, cache):
-    return trials({"surface": surface_fit}, cache)
+    return hold_out_routes({"surface": surface_fit}, cache)
 
 
 # Hold-outs
@@ -48,7 +53,7 @@ def test_a_trial_is_the_backtest_of_the_same_law(held, surface_fit):
 
 def test_a_trial_is_found_again(held, surface_fit, cache, monkeypatch):
     monkeypatch.setattr(hindsight, "again", None)  # nothing is fitted
-    again = trials({"surface": surface_fit}, cache)
+    again = hold_out_routes({"surface": surface_fit}, cache)
     assert [t.as_json() for t in again] == [t.as_json() for t in held]
 
 
@@ -56,15 +61,15 @@ def test_weights_follow_what_was_said(held):
     (one,) = held
     worse = np.asarray(one.log_density) - 2.0
     other = dataclasses.replace(one, route="worse", log_density=worse.tolist())
-    (good, bad), how = weights(["surface", "worse"], [one, other])
+    (good, bad), how = route_weights(["surface", "worse"], [one, other])
     assert good + bad == pytest.approx(1)
     assert good > 0.55 > bad > 0  # three levels, half of each by its losses
     losses = [dataclasses.replace(trial, optima=None) for trial in (one, other)]
-    (better, worst), _ = weights(["surface", "worse"], losses)
+    (better, worst), _ = route_weights(["surface", "worse"], losses)
     assert better > 0.6 > worst > 0
     assert better > good > 0.5  # optima are those of the same surface
     assert how.status is Status.PASS
-    (same, also), how = weights(["a", "b"], [])
+    (same, also), how = route_weights(["a", "b"], [])
     assert same == also == 0.5
     assert how.status is Status.REVIEW
 
@@ -75,12 +80,12 @@ def test_weights_rest_on_optima_as_well(held):
     assert one.optima["budgets"]
     missed = one.optima | {"log_density": [p - 4 for p in one.optima["log_density"]]}
     other = dataclasses.replace(one, route="off", optima=missed)
-    (good, bad), how = weights(["surface", "off"], [one, other])
+    (good, bad), how = route_weights(["surface", "off"], [one, other])
     assert good > 0.53
     assert good + bad == pytest.approx(1)
     assert "of them by measured optima" in how.detail
     elsewhere = dataclasses.replace(other, optima=missed | {"budgets": [1.0]})
-    (same, also), how = weights(["surface", "off"], [one, elsewhere])
+    (same, also), how = route_weights(["surface", "off"], [one, elsewhere])
     assert same == also == 0.5
     assert "optima" not in how.detail
 
@@ -88,7 +93,7 @@ def test_weights_rest_on_optima_as_well(held):
 def test_optima_that_the_route_itself_calls_unlikely_are_for_review(held):
     (one,) = held
     rare = one.optima | {"misses": len(one.optima["budgets"]), "chance": 0.01}
-    _, check = check_trials([dataclasses.replace(one, optima=rare)], ["surface"])
+    _, check = check_hold_outs([dataclasses.replace(one, optima=rare)], ["surface"])
     assert check.status is Status.REVIEW
     assert "decide by the other routes, or measure one budget" in check.detail
 
@@ -96,7 +101,7 @@ def test_optima_that_the_route_itself_calls_unlikely_are_for_review(held):
 def test_intervals_that_miss_are_for_review(held):
     (one,) = held
     missed = dataclasses.replace(one, scores={**one.scores, "coverage": {"0.9": 0.3}})
-    check, _ = check_trials([missed], ["surface"])
+    check, _ = check_hold_outs([missed], ["surface"])
     assert check.status is Status.REVIEW
     assert "too narrow" in check.detail
 
@@ -106,12 +111,12 @@ def test_a_route_of_too_few_budgets_is_not_held_out(llama3, isoflop_fit):
     few = np.unique(llama3["budget"])[[0, 1, 2, 5]]
     runs = llama3.take(np.isin(llama3["budget"], few))
     fit = dataclasses.replace(isoflop_fit, runs=runs)
-    kept_off = hindsight.splits(runs)
+    kept_off = hindsight.hold_out_splits(runs)
     assert [part.decades for part in kept_off] == [1.0, 0.5]
     assert len(np.unique(kept_off[0].train["budget"])) == 2
-    (one,) = trials({"profiles": fit})
+    (one,) = hold_out_routes({"profiles": fit})
     assert one.decades == 0.5
-    (check,) = check_trials([], ["profiles"])
+    (check,) = check_hold_outs([], ["profiles"])
     assert check.status is Status.REVIEW
     assert "nothing shows how profiles extrapolates" in check.detail
 
@@ -122,7 +127,7 @@ def test_a_route_of_too_few_budgets_is_not_held_out(llama3, isoflop_fit):
 def test_the_decision_in_another_universe(surface_fit, cache):
     action, C = Action("ours", 4e11, 3.8e25 / 6 / 4e11), 3.8e25
     one = Universe("law", "itself", lambda: surface_fit, ["x"])
-    told = weighed(one, action, C, 0.9, cache)
+    told = evaluate_universe(one, action, C, 0.9, cache)
     losses = law_loss(surface_fit, np.array([action.N]), np.array([action.D]))[:, 0]
     best = plan(surface_fit, C).draws["loss_oracle"].to_numpy()[:, 0]
     assert told["loss"]["median"] == pytest.approx(np.median(losses), rel=1e-12)
@@ -148,7 +153,7 @@ def test_a_universe_that_cannot_be_fitted_says_why():
         msg = "too few runs"
         raise ValueError(msg)
 
-    told = weighed(
+    told = evaluate_universe(
         Universe("runs", "few", make, []), Action("a", 1e9, 2e10), 1e20, 0.9, Kept()
     )
     assert told["trouble"] == "too few runs"
@@ -227,7 +232,7 @@ def test_tiles_are_the_whole(rng, count, width):
         both = part["a"].sum(axis=1)[:, None] * x + each, part["b"][:, None] - x
         return tuple(jnp.asarray(v) for v in both)
 
-    found = tiled(program, draws, x, each, sizes=(2, 4))
+    found = map_tiles(program, draws, x, each, sizes=(2, 4))
     whole = draws["a"].sum(axis=1)[:, None] * x + each, draws["b"][:, None] - x
     for value, expected in zip(found, whole, strict=True):
         np.testing.assert_allclose(value, expected, rtol=1e-12)
@@ -250,5 +255,5 @@ def test_losses_of_a_mixture_keep_their_order(surface_fit):
 
 def test_a_trial_is_plain_data(held):
     (one,) = held
-    assert Trial(**vars(one)) == one
+    assert RouteHoldOut(**vars(one)) == one
     assert "runs" not in one.as_json()

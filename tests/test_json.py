@@ -817,7 +817,7 @@ def test_report(document, tmp_path):
 
 def test_report_of_every_route(isoflop_fit, allocation_fit, bent_fit, llama3):
     from nstar.files.writing import json_text
-    from nstar.plans.actions import read_all
+    from nstar.plans.actions import parse_actions
     from nstar.plans.planning import plan
     from nstar.plans.routes import Route, Routes
     from nstar.report.facts import Question, gather
@@ -825,7 +825,7 @@ def test_report_of_every_route(isoflop_fit, allocation_fit, bent_fit, llama3):
     fits = isoflop_fit, allocation_fit, bent_fit
     names = "isoflop", "allocation", "coupled"
     taken = (Route(n, f, plan(f, [3.8e25])) for n, f in zip(names, fits, strict=True))
-    asked = Question(read_all(["8B"]), target=0.62, served=1e13, quick=True)
+    asked = Question(parse_actions(["8B"]), target=0.62, served=1e13, quick=True)
     routes = Routes(llama3, tuple(taken), {})
     facts = gather(routes, None, 0.9, "nstar report", asked)
     hold(REPORT, json.loads(json_text(facts.document)))

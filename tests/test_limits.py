@@ -11,9 +11,9 @@ import pytest
 
 import nstar as ns
 from nstar.fits.mixture import Average
-from nstar.plans.actions import ANY, Limits, memory
+from nstar.plans.actions import ANY, Limits, parse_memory
 from nstar.plans.choosing import choose
-from nstar.plans.limiting import AS_GOOD, held, under
+from nstar.plans.limiting import NEARLY_FRESH, apply_limits, with_supply
 from nstar.plans.serving import serve
 from nstar.plans.targets import reach
 from nstar.plans.weighing import weigh
@@ -54,14 +54,14 @@ def both(repeated_fit, once):
 
 
 def test_the_law_takes_tokens_beyond_the_supply_for_repetitions(repeated_fit, params):
-    law: Any = under(repeated_fit, U).law
+    law: Any = with_supply(repeated_fit, U).law
     N, D = np.full(3, 3e9), np.array([5e9, 2e10, 3e11])
     x = {"N": N, "D": D, "unique_tokens": np.minimum(D, U)}
     with jax.enable_x64(True):
         log_loss = jax.vmap(lambda p: repeated_fit.law.expected(p, x))(params)
         loss = jax.vmap(lambda p: law.loss(p, N, D))(params)
     np.testing.assert_allclose(loss, np.exp(log_loss), rtol=1e-12)
-    told = ns.predict(under(repeated_fit, U), N, D)["loss"]
+    told = ns.predict(with_supply(repeated_fit, U), N, D)["loss"]
     np.testing.assert_allclose(told[::400], loss, rtol=1e-12)
 
 
@@ -76,7 +76,7 @@ def test_an_endless_supply_changes_nothing(repeated_fit):
 
 @pytest.mark.parametrize("supply", [np.inf, 2e10, 1e5])
 def test_slopes_are_finite_however_scarce_tokens_are(repeated_fit, params, supply):
-    law: Any = under(repeated_fit, supply).law
+    law: Any = with_supply(repeated_fit, supply).law
     one = {n: v[0] for n, v in params.items()}
     with jax.enable_x64(True):
         slope = jax.jit(jax.grad(law.loss, (1, 2)))
@@ -88,7 +88,7 @@ def test_slopes_are_finite_however_scarce_tokens_are(repeated_fit, params, suppl
 
 
 def test_optima_under_a_supply_are_those_of_brute_search(repeated_fit):
-    fit = under(repeated_fit, U)
+    fit = with_supply(repeated_fit, U)
     N, D = optima(fit, np.array([C]))
     assert (D > U).all()
     np.testing.assert_allclose(6 * N * D, C, rtol=1e-9)
@@ -116,10 +116,10 @@ def test_more_compute_on_the_same_tokens_goes_first_into_epochs(repeated_fit):
 
 
 def test_a_few_epochs_are_nearly_as_good_as_fresh_tokens(repeated_fit):
-    D = U * np.array([AS_GOOD, 40.0])
+    D = U * np.array([NEARLY_FRESH, 40.0])
     fresh, again = (
         law_loss(f, np.full(2, 1e9), D).mean(axis=0)
-        for f in (repeated_fit, under(repeated_fit, U))
+        for f in (repeated_fit, with_supply(repeated_fit, U))
     )
     few, many = again - fresh
     assert 0 < few < 0.02
@@ -172,7 +172,7 @@ def test_a_law_that_knows_nothing_of_repetition_sees_each_token_once(surface_fit
 
 
 def test_an_average_is_held_to_what_its_least_knowing_law_can_tell(both):
-    fit, allowed = held(both, SCARCE)
+    fit, allowed = apply_limits(both, SCARCE)
     assert allowed.max_tokens == U
     laws = [part.law for part in fit.components]
     assert [getattr(law, "supply", None) for law in laws] == [U, None]
@@ -181,7 +181,7 @@ def test_an_average_is_held_to_what_its_least_knowing_law_can_tell(both):
 
 
 def test_a_fit_under_a_supply_is_saved_as_it_was(repeated_fit, tmp_path):
-    again = ns.load(under(repeated_fit, U).save(tmp_path / "under.nc"))
+    again = ns.load(with_supply(repeated_fit, U).save(tmp_path / "under.nc"))
     assert again.law == repeated_fit.law
     assert "Infinity" not in repeated_fit.tree.attrs["law"]
 
@@ -256,7 +256,7 @@ def test_limits_hold_for_the_lifetime_too(surface_fit):
 
 
 def test_memory_limits_the_size(surface_fit):
-    limits = Limits(memory=memory("80GB"))
+    limits = Limits(memory=parse_memory("80GB"))
     assert limits.most == 4e10
     assert replace(limits, bytes_per_param=16.0).most == 5e9
     run = ns.plan(surface_fit, 3.8e25, limits=limits).table()[0]["recommended"]
@@ -269,13 +269,13 @@ def test_memory_limits_the_size(surface_fit):
     [("640GB", 6.4e11), ("80 GiB", 80 * 2**30), ("1.5TB", 1.5e12), ("1MiB", 2**20)],
 )
 def test_memory_is_read_in_tens_and_in_twos(text, size):
-    assert memory(text) == size
+    assert parse_memory(text) == size
 
 
 @pytest.mark.parametrize("text", ["80", "80G", "GB", "-3GB", "80gb", ""])
 def test_what_is_no_memory_is_refused(text):
     with pytest.raises(ValueError, match="memory: expected"):
-        memory(text)
+        parse_memory(text)
 
 
 @pytest.mark.parametrize(

@@ -52,20 +52,20 @@ def test_a_posterior_far_from_the_published_law_is_told_apart(optima):
 
 def test_a_table_of_optima_carries_no_surface():
     """One optimum a budget lies on a line, where size and data cannot be told apart."""
-    from nstar.plans.routes import possible
+    from nstar.plans.routes import assign_runs
 
-    on, why = possible(nstar.read_runs("llama3_optima"))
+    on, why = assign_runs(nstar.read_runs("llama3_optima"))
     assert list(on) == ["allocation"]
     assert set(why) == {"isoflop", "coupled"}
 
 
 def test_the_report_says_what_the_additive_law_would_have_said(bent_fit, surface_fit):
-    from nstar.plans.routes import _form_matters
+    from nstar.plans.routes import _check_form
 
     ours, additive = (nstar.plan(fit, BUDGET) for fit in (bent_fit, surface_fit))
-    check = _form_matters(ours, additive)
+    check = _check_form(ours, additive)
     medians = [np.median(p.draws["D"]) for p in (ours, additive)]
     far = max(medians) / min(medians) > 1.3
     assert check.status == ("REVIEW" if far else "PASS")
     assert "additive law alone" in check.detail
-    assert _form_matters(additive, additive).status == "PASS"
+    assert _check_form(additive, additive).status == "PASS"

@@ -15,7 +15,7 @@ from nstar.design import candidates as at
 from nstar.design import piloting, policies, preposterior
 from nstar.design.candidates import Candidates
 from nstar.design.preposterior import Target
-from nstar.design.sweep import write
+from nstar.design.sweep import write_sweep
 from nstar.design.updating import Belief, Joint
 
 REPO = Path(__file__).parent.parent
@@ -39,7 +39,7 @@ def lone(C, N=None):
 
 def test_rows_one_by_one_are_the_update_of_all_at_once(rng):
     joint, chosen = made_up(rng), [2, 7, 7, 0]
-    belief = Belief.before(joint)
+    belief = Belief.initial(joint)
     for i in chosen:
         added = belief.rows()[i]
         belief = belief.measure(i)
@@ -56,8 +56,8 @@ def test_rows_one_by_one_are_the_update_of_all_at_once(rng):
 def test_a_run_without_noise_is_known_and_adds_nothing_again(rng):
     joint = made_up(rng)
     joint = Joint(joint.runs, joint.targets, np.zeros(9))
-    belief = Belief.before(joint).measure(3)
-    assert belief.own()[3] == pytest.approx(0, abs=1e-12)
+    belief = Belief.initial(joint).measure(3)
+    assert belief.response_variance()[3] == pytest.approx(0, abs=1e-12)
     np.testing.assert_allclose(belief.rows()[3], 0)
     np.testing.assert_allclose(belief.measure(3).variance(), belief.variance())
 
@@ -69,15 +69,17 @@ def test_what_has_nothing_to_do_with_the_target_explains_nothing(rng):
         rng.normal(size=(n, 300)), rng.normal(size=(n, 1)), np.full(300, 0.01)
     )
     bare = Joint(joint.runs, joint.targets, joint.noise)
-    explained = np.square(Belief.before(joint).rows()).mean() * n
-    assert np.square(Belief.before(bare).rows()).mean() * n == pytest.approx(1, rel=0.3)
+    explained = np.square(Belief.initial(joint).rows()).mean() * n
+    assert np.square(Belief.initial(bare).rows()).mean() * n == pytest.approx(
+        1, rel=0.3
+    )
     assert explained < 0.6
     linked = Joint.of_draws(
         rng.normal(size=(n, 1)) + 0.1 * rng.normal(size=(n, 2)),
         np.ones((n, 1)),
         np.ones(2),
     )
-    assert np.all(np.isfinite(Belief.before(linked).measure(0).rows()))
+    assert np.all(np.isfinite(Belief.initial(linked).measure(0).rows()))
 
 
 # Closed forms
@@ -95,7 +97,7 @@ def test_what_a_run_saves_is_the_closed_form(rng, noise):
     )
     targets = np.column_stack([target.payoff, target.log_N])
     joint = Joint.of_draws(theta[:, None], targets, np.array([noise**2]))
-    value = policies.singles(joint, target, lone([1e20]))[0]
+    value = policies.single_values(joint, target, lone([1e20]))[0]
     kept = spread**2 / (spread**2 + noise**2)
     assert value.saved == pytest.approx(spread**2 * kept, rel=0.06)
     assert value.nats == pytest.approx(-0.5 * np.log(1 - kept), rel=0.01)
@@ -122,7 +124,7 @@ def test_the_best_next_optimum_of_a_straight_line_is_found(straight):
     c = np.log(straight.runs["C"] / straight.law.C0)
     X = np.stack([np.full_like(c, 0.5), -c], axis=1)
     precision = np.diag([1.0, 100.0]) + X.T @ X / sigma**2
-    there = at.measured(straight, 7e22)
+    there = at.optimum_candidates(straight, 7e22)
     own = np.log(there.x["C"] / straight.law.C0)
     far = np.array([0.5, -np.log(target / straight.law.C0)])
     had = far @ np.linalg.solve(precision, far)
@@ -134,15 +136,15 @@ def test_the_best_next_optimum_of_a_straight_line_is_found(straight):
     truth = np.array([0.5 * np.log(had / left([i])) for i in range(len(own))])
     chosen = nstar.next_runs(straight, target, 2e23, there, by="nats", most=3)
     assert chosen.log_N == pytest.approx(had, rel=0.1)
-    joint = preposterior.joint_of(straight, there, chosen.target)
-    told = [v.nats for v in policies.singles(joint, chosen.target, there)]
+    joint = preposterior.joint_covariance(straight, there, chosen.target)
+    told = [v.nats for v in policies.single_values(joint, chosen.target, there)]
     np.testing.assert_allclose(told, truth, atol=0.03, rtol=0.05)
     by_value = policies._greedy(
-        Belief.before(joint), chosen.target, there, 2e23, "nats", 0.0, 1
+        Belief.initial(joint), chosen.target, there, 2e23, "nats", 0.0, 1
     )
     assert by_value[0].members[0] == np.argmax(truth) == len(own) - 1
     per_flop = policies._greedy(
-        Belief.before(joint), chosen.target, there, 2e23, "nats", 1.0, 1
+        Belief.initial(joint), chosen.target, there, 2e23, "nats", 1.0, 1
     )
     assert truth[per_flop[0].members[0]] / there.C[
         per_flop[0].members[0]
@@ -181,8 +183,8 @@ def test_runs_are_made_until_the_next_costs_more_than_it_is_worth():
     steps = [
         policies.Step(np.array([0]), c, preposterior.Value(s, 0, 0)) for c, s in values
     ]
-    assert policies.stop(steps, target) == 2
-    assert policies.stop([], target) == 0
+    assert policies.stopping_step(steps, target) == 2
+    assert policies.stopping_step([], target) == 0
 
 
 def test_sequential_runs_obey_the_budget_and_learn(rng):
@@ -200,7 +202,7 @@ def test_sequential_runs_obey_the_budget_and_learn(rng):
     rounds = policies.sequential(
         believe, choose, lambda i: truth[i], np.arange(1.0, 21), 30.0, [4]
     )
-    made = np.concatenate([r.made for r in rounds])
+    made = np.concatenate([r.candidates for r in rounds])
     assert len(set(made)) == len(made)
     assert rounds[-1].spent == np.sum(made + 1.0) <= 30
     assert asked[0] == 25
@@ -237,21 +239,21 @@ def test_a_batch_saves_no_more_than_there_is(chosen):
 
 
 def test_candidates_are_those_that_can_be_bought(surface_fit, tmp_path):
-    there = at.grid(surface_fit, 1e22, [1e9, 2e9], [1e10, 1e12, 1e14])
+    there = at.grid_candidates(surface_fit, 1e22, [1e9, 2e9], [1e10, 1e12, 1e14])
     assert there.C.max() <= 1e22
     assert set(zip(there.N, there.D, strict=True)) == {
         (1e9, 1e10),
         (2e9, 1e10),
         (1e9, 1e12),
     }
-    whole = at.profiles(surface_fit, 1e22)
+    whole = at.profile_candidates(surface_fit, 1e22)
     assert all(whole.C[u].sum() <= 1.001e22 and len(u) >= 3 for u in whole.units)
     assert all(np.ptp(np.log(whole.C[u])) < 1e-9 for u in whole.units)
     with pytest.raises(ValueError, match="buys none of the runs"):
-        at.grid(surface_fit, 1e12, [1e9])
+        at.grid_candidates(surface_fit, 1e12, [1e9])
     file = tmp_path / "there.csv"
     file.write_text("params,tokens,profile\n1e9,2e10,a\n2e9,1e10,a\n4e9,8e10,b\n")
-    read = at.read(file, surface_fit.runs.cost)
+    read = at.read_candidates(file, surface_fit.runs.cost)
     assert [len(u) for u in read.units] == [2, 1]
     assert read.C.tolist() == pytest.approx([1.2e20, 1.2e20, 1.92e21])
     assert len(read.affordable(1e21)) == 2
@@ -260,7 +262,7 @@ def test_candidates_are_those_that_can_be_bought(surface_fit, tmp_path):
 
 
 def test_whole_profiles_are_chosen_whole(surface_fit):
-    there = at.profiles(surface_fit, 1e22)
+    there = at.profile_candidates(surface_fit, 1e22)
     made = nstar.next_runs(surface_fit, 3.8e25, 1e22, there, most=2, parallel=2)
     assert all(len(s.members) >= 3 for s in made.steps)
     assert {r["round"] for r in made.table()} == {1}
@@ -300,9 +302,9 @@ def test_the_command_writes_a_sweep_that_reads_back(nstar, surface_fit, tmp_path
     assert "<svg" in figure.read_text()
     rows = list(csv.DictReader(sweep.read_text().splitlines()))
     assert [r["round"] for r in rows] == ["1", "1", "2"]
-    there = at.read(sweep, library.read_runs("llama3").cost)
+    there = at.read_candidates(sweep, library.read_runs("llama3").cost)
     assert there.C.sum() <= 1e22
-    write(tmp_path / "sweep.toml", rows)
+    write_sweep(tmp_path / "sweep.toml", rows)
     runs = tomllib.loads((tmp_path / "sweep.toml").read_text())["run"]
     assert [r["N"] for r in runs] == [int(r["N"]) for r in rows]
 
@@ -346,18 +348,18 @@ def nested():
 
 
 def test_runs_rank_as_nested_monte_carlo_ranks_them(surface_fit, nested):
-    there = at.grid(surface_fit, 1e23, list(np.geomspace(2e8, 4e10, 4)))
-    target = preposterior.target_of(surface_fit, 3.8e25)
-    joint = preposterior.joint_of(surface_fit, there, target)
-    linear = policies.singles(joint, target, there)
+    there = at.grid_candidates(surface_fit, 1e23, list(np.geomspace(2e8, 4e10, 4)))
+    target = preposterior.decision_target(surface_fit, 3.8e25)
+    joint = preposterior.joint_covariance(surface_fit, there, target)
+    linear = policies.single_values(joint, target, there)
     exact = nested.all_reweighted(surface_fit, there, target)
-    for what in preposterior.WEIGHTS:
+    for what in preposterior.Value._fields:
         told, true = ([getattr(v, what) for v in values] for values in (linear, exact))
         assert stats.spearmanr(told, true)[0] > 0.9, what
 
 
 def test_one_more_run_for_the_report(surface_fit):
-    found = piloting.one_more(surface_fit, 3.8e25)
+    found = piloting.single_runs(surface_fit, 3.8e25)
     losses = nstar.weigh(surface_fit, 3.8e25)
     for run in found:
         assert 0 <= run.saved <= losses.perfect_information * 1.1
@@ -366,4 +368,4 @@ def test_one_more_run_for_the_report(surface_fit):
         assert run.expected["lower"] < run.expected["upper"]
     gains = [run.saved / run.C for run in found]
     assert gains == sorted(gains, reverse=True)
-    assert piloting.one_more(surface_fit, 1e22) == []
+    assert piloting.single_runs(surface_fit, 1e22) == []

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.optimize import brentq, minimize_scalar
 
 from by_hand import quantiles, surface
-from nstar.plans.actions import read_all
+from nstar.plans.actions import parse_actions
 from nstar.plans.bills import Bill
 from nstar.plans.planning import plan
 from nstar.plans.routes import Route, Routes
@@ -407,7 +407,7 @@ def tree(surface_fit):
     """A page of one route, with all that needs no other fit."""
     route = Route("coupled", surface_fit, plan(surface_fit, [C]))
     bill = Bill(hardware.get("h100"), mfu=0.4, goodput=0.9, price=2.0)
-    runs = read_all(["8B", "ours=405e9@15.6e12"])
+    runs = parse_actions(["8B", "ours=405e9@15.6e12"])
     question = Question(
         runs, target=0.65, chance=0.8, served=1e13, bill=bill, quick=True
     )

@@ -31,11 +31,11 @@ def test_regret_is_what_the_recommended_run_gives_away(plan):
 
 def test_no_run_of_the_budget_does_better_than_the_oracle(plan):
     """Unclipped: the oracle is the least loss on a fine grid along the cost line."""
-    from nstar.predictions.prediction import loss, loss_each
+    from nstar.predictions.prediction import loss, loss_of_draws
 
     at = plan.draws.sel(budget=3.8e25)
     N, D = at["N"].to_numpy()[:, None], at["D"].to_numpy()[:, None]
-    oracle = loss_each(plan.fit, N, D)[:, 0]
+    oracle = loss_of_draws(plan.fit, N, D)[:, 0]
     run, tokens = float(at["N_recommended"]), float(at["D_recommended"])
     assert (loss(plan.fit, run, tokens)["loss"][:, 0].to_numpy() - oracle).min() > -1e-9
     sizes = np.geomspace(N.min() / 2, N.max() * 2, 400)

@@ -9,11 +9,11 @@ import nstar
 from nstar.validation.power_scaling import Row, Sensitivity
 from nstar.validation.prior_scales import (
     FACTORS,
-    Scaled,
+    ScaledPrior,
     check_scales,
-    mattering,
+    influential_priors,
     prior_scales,
-    widened,
+    widen,
 )
 from nstar.verdicts import Check, Status
 
@@ -32,7 +32,7 @@ def test_answers_are_held_against_the_prior_too(owed):
 
 def test_a_prior_half_as_wide_is_the_fit_made_again_with_it(allocation_fit, owed):
     """Far beyond the runs N* owes to the prior of alpha1: narrower in, narrower out."""
-    assert "alpha1" in mattering(owed)
+    assert "alpha1" in influential_priors(owed)
     answers = prior_scales(allocation_fit, [3.8e25], owed)
     assert (answers[0].unknown, answers[0].how) == ("", "as is")
     rows = {(one.unknown, one.factor): one.intervals["log N*"][0] for one in answers}
@@ -42,7 +42,7 @@ def test_a_prior_half_as_wide_is_the_fit_made_again_with_it(allocation_fit, owed
 
     usual = width(rows["", 1.0])
     assert width(rows["alpha1", 0.5]) < usual < width(rows["alpha1", 2.0])
-    narrow = widened(allocation_fit.law.priors()["alpha1"], 0.5)
+    narrow = widen(allocation_fit.law.priors()["alpha1"], 0.5)
     refit = nstar.fit(allocation_fit.runs, "allocation", priors={"alpha1": narrow})
     again = np.log(nstar.plan(refit, 3.8e25).draws["N"].to_numpy())
     low, high = np.quantile(again, [0.05, 0.95])
@@ -75,7 +75,7 @@ def test_a_prior_is_so_many_times_as_wide(prior, factor):
             draws = np.asarray(one.transforms[0].inv(draws))
         return np.quantile(draws, [0.25, 0.5, 0.75])
 
-    before, after = quartiles(prior), quartiles(widened(prior, factor))
+    before, after = quartiles(prior), quartiles(widen(prior, factor))
     assert np.ptp(after) / np.ptp(before) == pytest.approx(factor, rel=0.06)
     if not isinstance(prior, dist.HalfNormal):
         assert after[1] == pytest.approx(
@@ -90,13 +90,13 @@ def nstar_key():
 
 
 def test_a_family_that_is_not_known_is_left_alone():
-    assert widened(dist.Uniform(0.0, 1.0), 2.0) is None
+    assert widen(dist.Uniform(0.0, 1.0), 2.0) is None
 
 
 def test_the_check_names_the_prior_that_moves_an_end_most():
     def row(unknown, factor, upper):
         each = {"log N*": [{"median": 0.0, "lower": -1.0, "upper": upper}]}
-        return Scaled(unknown, factor, (1e24,), each, "weighed anew")
+        return ScaledPrior(unknown, factor, (1e24,), each, "weighed anew")
 
     usual = row("", 1.0, 1.0)
     nothing = Sensitivity((), Check("prior sensitivity", Status.PASS, ""))

@@ -15,15 +15,15 @@ import nstar
 from nstar.fits.kept import Kept
 from nstar.fits.mixture import Average
 from nstar.fits.unknown_words import WORDS
-from nstar.plans.actions import Limits, read_all
+from nstar.plans.actions import Limits, parse_actions
 from nstar.plans.bills import Bill
 from nstar.plans.planning import plan
-from nstar.plans.routes import Route, Routes, of_saved
+from nstar.plans.routes import Route, Routes, routes_of_saved
 from nstar.published import hardware
 from nstar.report import records
 from nstar.report.facts import Question, gather
 from nstar.report.page import page
-from nstar.validation.hindsight import check_trials, trials
+from nstar.validation.hindsight import check_hold_outs, hold_out_routes
 from nstar.verdicts import Check, Status
 from nstar.wording import (
     beside,
@@ -65,7 +65,7 @@ def taken(llama3, isoflop_fit, allocation_fit, surface_fit):
 
 
 QUESTION = Question(
-    read_all(["8B", "llama3-405b"]),
+    parse_actions(["8B", "llama3-405b"]),
     target=0.62,
     served=1.5e13,
     bill=Bill(hardware.get("h100"), price=2.5),
@@ -253,7 +253,7 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
 def test_candidates_and_their_bill_are_on_the_page(surface_fit):
     route = Route("coupled", surface_fit, plan(surface_fit, [3.8e25]))
     routes = Routes(surface_fit.runs, (route,), {})
-    named = read_all(["8B", "<b>ours</b>=405B@15.6T"])
+    named = parse_actions(["8B", "<b>ours</b>=405B@15.6T"])
     bill = Bill(hardware.get("h100"), price=2.5)
     question = Question(named, target=0.6, bill=bill, quick=True)
     facts = gather(routes, None, 0.9, COMMAND, question)
@@ -296,7 +296,7 @@ def test_what_needs_other_fits_is_left_out_of_a_quick_page(surface_fit):
     "limits", [Limits(params=7e10), Limits(max_params=8e9, max_tokens=1e12)], ids=str
 )
 def test_limits_are_said_where_the_run_is(surface_fit, limits):
-    routes = of_saved(surface_fit, [3.8e25], limits)
+    routes = routes_of_saved(surface_fit, [3.8e25], limits)
     facts = gather(routes, None, 0.9, COMMAND, QUICK._replace(limits=limits))
     root = html.document_fromstring(page(routes, facts))
     assert "within the limits" in facts.headline
@@ -344,12 +344,12 @@ def test_a_ladder_too_small_says_so(llama3):
     few = llama3.take(np.argsort(llama3["C"], kind="stable")[:9])
     few = dataclasses.replace(few, notes=())
     fit = nstar.fit(few, "chinchilla", discrepancy="none")
-    found = of_saved(fit, [1e26])
+    found = routes_of_saved(fit, [1e26])
     facts = gather(found, None, 0.9, COMMAND, QUICK)
     assert facts.document["status"] == "FAIL"
     assert facts.headline.startswith("FAIL: do not act on these numbers")
     assert any("cannot support it" in c.detail for c in facts.checks)
-    held = check_trials(trials({"a": fit}), ["a"])
+    held = check_hold_outs(hold_out_routes({"a": fit}), ["a"])
     assert held[0].status is Status.REVIEW
     assert "nothing shows how a extrapolates" in held[0].detail
 

@@ -11,7 +11,7 @@ from nstar.files.writing import json_text
 from nstar.fits.kept import Kept
 from nstar.ledger.entries import Ledger
 from nstar.ledger.verification import as_json
-from nstar.plans.routes import of_saved
+from nstar.plans.routes import routes_of_saved
 from nstar.report.facts import Question, gather
 from nstar.report.foretold import held
 from nstar.report.page import page
@@ -38,7 +38,7 @@ def kept(tmp_path_factory):
 
 
 def made(fit, ledger, kept):
-    routes = of_saved(fit, [1e22])
+    routes = routes_of_saved(fit, [1e22])
     question = Question(quick=True, ledger=ledger)
     facts = gather(routes, None, 0.9, "nstar report", question, kept)
     text = page(routes, facts)

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from nstar.plans import risk
-from nstar.predictions.crossings import crossings, falling
+from nstar.predictions.crossings import crossings, never_rising
 
 DRAWS = 200_000
 
@@ -112,7 +112,7 @@ def test_a_target_below_the_floor_is_never_reached():
 
 def test_draws_that_rise_are_repaired_and_counted():
     losses = np.array([[3.0, 2.0, 2.5, 1.0], [3.0, 2.5, 2.0, 1.5]])
-    line, repaired = falling(losses)
+    line, repaired = never_rising(losses)
     assert line.tolist() == [[3.0, 2.0, 2.0, 1.0], [3.0, 2.5, 2.0, 1.5]]
     assert repaired == 0.5
     found = crossings([1e20, 1e21, 1e22, 1e23], losses, 2.2)

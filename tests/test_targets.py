@@ -30,9 +30,11 @@ def test_the_best_runs_cross_where_the_closed_form_does(reached, surface_fit):
     with np.errstate(invalid="ignore"):
         exact = ((0.65 - E) / F) ** (-(a + b) / (a * b))
     exact = np.where((E < 0.65) & (exact <= reached.up_to), exact, np.inf)
-    both = np.isfinite(exact) & np.isfinite(reached.oracle.C)
-    assert (np.isfinite(exact) == np.isfinite(reached.oracle.C)).mean() > 0.999
-    assert np.log(reached.oracle.C[both]) == pytest.approx(
+    both = np.isfinite(exact) & np.isfinite(reached.oracle_crossings.C)
+    assert (
+        np.isfinite(exact) == np.isfinite(reached.oracle_crossings.C)
+    ).mean() > 0.999
+    assert np.log(reached.oracle_crossings.C[both]) == pytest.approx(
         np.log(exact[both]), abs=0.02
     )
     assert reached.below_floor == pytest.approx((E >= 0.65).mean())
@@ -47,7 +49,7 @@ def test_the_budget_reaches_it_with_the_chance_asked_for(reached, surface_fit):
 
 def test_it_is_the_recommended_run_that_must_reach_it(reached):
     """Not each draw's own best run, which nobody can make."""
-    assert (reached.found.C >= reached.oracle.C * (1 - 1e-3)).all()
+    assert (reached.crossings.C >= reached.oracle_crossings.C * (1 - 1e-3)).all()
     told = reached.as_json()
     assert told["crossing"]["median"] >= told["crossing_oracle"]["median"] * (1 - 1e-3)
 
@@ -77,8 +79,8 @@ def test_a_target_that_less_would_reach_says_so(surface_fit, reached):
 @pytest.mark.parametrize("name", ["isoflop_fit", "bent_fit"])
 def test_draws_that_rise_are_counted(name, request):
     found = reach(request.getfixturevalue(name), 0.65, 0.5)
-    assert 0 <= found.found.repaired < 0.2
-    assert found.oracle.C.min() > 0
+    assert 0 <= found.crossings.repaired < 0.2
+    assert found.oracle_crossings.C.min() > 0
 
 
 def test_limits_make_a_target_dearer(surface_fit, reached):

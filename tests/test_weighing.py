@@ -9,16 +9,22 @@ import pytest
 import nstar
 from nstar.fits.mixture import Average
 from nstar.plans import risk
-from nstar.plans.actions import Action, Limits, amount, read, read_all
+from nstar.plans.actions import (
+    Action,
+    Limits,
+    parse_action,
+    parse_actions,
+    parse_amount,
+)
 from nstar.plans.bills import Bill
 from nstar.plans.choosing import choose
 from nstar.plans.weighing import weigh
-from nstar.predictions.prediction import law_loss, loss_each
+from nstar.predictions.prediction import law_loss, loss_of_draws
 from nstar.published import hardware
 from nstar.verdicts import Check, Status
 
 C = 3.8e25
-CANDIDATES = read_all(["8B,70B", "405B@15.6T", "llama3-405b"])
+CANDIDATES = parse_actions(["8B,70B", "405B@15.6T", "llama3-405b"])
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +127,7 @@ def test_laws_that_bend_are_weighed_too(name, request):
     assert (found.draws["wasted"] <= found.draws["C"]).all()
     plan = nstar.plan(fit, C)
     assert float(plan.draws["N_recommended"][0]) == pytest.approx(found.actions[0].N)
-    oracle = loss_each(fit, plan.draws["N"], plan.draws["D"])[:, 0]
+    oracle = loss_of_draws(fit, plan.draws["N"], plan.draws["D"])[:, 0]
     assert (found.draws["least"].to_numpy() <= oracle + 1e-12).all()
     assert "recommended" in found._repr_html_()
 
@@ -194,22 +200,22 @@ def test_a_candidate_may_not_take_the_name_of_another(surface_fit):
     ],
 )
 def test_candidates_are_read_as_people_write_them(text, action):
-    assert read(text) == action
+    assert parse_action(text) == action
 
 
 @pytest.mark.parametrize("text", ["8X", "B", "-3B", "8B@", "8B@x", "sdxl", "", "nan"])
 def test_what_is_no_candidate_is_refused(text):
     with pytest.raises(ValueError, match="candidate"):
-        read(text)
+        parse_action(text)
 
 
 def test_two_candidates_of_one_name_are_refused():
     with pytest.raises(ValueError, match="'8B' is given twice"):
-        read_all(["8B", "8B"])
+        parse_actions(["8B", "8B"])
 
 
 def test_amounts_are_read():
-    assert [amount(t) for t in ("1e24", "3.8e25", "7k", "1.5M", "2G")] == [
+    assert [parse_amount(t) for t in ("1e24", "3.8e25", "7k", "1.5M", "2G")] == [
         1e24,
         3.8e25,
         7e3,

@@ -23,11 +23,11 @@ from nstar.fits.groups import in_group
 from nstar.fits.model import named, problem, unknowns
 from nstar.fits.resampling import reweighted
 from nstar.fits.waiting import Task, batch_options, tasks_of, usual_sizes
-from nstar.predictions.allocating import on_edge, optima, window
+from nstar.predictions.allocating import on_edge, optima, search_window
 from nstar.runs.observations import Observations
 from nstar.scores import misses, scores
 from nstar.types import Surface
-from nstar.validation.backtest import predicted
+from nstar.validation.backtest import predict_held_out
 
 ANSWERS = {"alpha1", "alpha2", "log_N", "log_D", "L", "metric", "loss"}
 LOST = "lost"  # method of a fit that the machine could not finish
@@ -239,7 +239,9 @@ def _scored(
     tree = xr.DataTree.from_dict(
         {"posterior": posterior.drop_vars("fit").expand_dims("chain")}
     )
-    draws = predicted(Fit(p.law, p.noise, p.runs, tree, seed, p.priors), rest, seed)
+    draws = predict_held_out(
+        Fit(p.law, p.noise, p.runs, tree, seed, p.priors), rest, seed
+    )
     measured = (rest[n] for n in p.law.response.columns)
     truth = np.asarray(p.law.response.link(*measured))
     score = scores(draws, truth)
@@ -273,7 +275,9 @@ def _fit_pooled(chunk: Chunk, runs: Observations, request: Request) -> Posterior
     groups = [in_group(joint, s.label) for s in chunk.samples]
     each = [_group_draws(group, request) for group in groups]
     more = [
-        _at_edge(draws, window(group), request) if isinstance(group.law, Bent) else {}
+        _at_edge(draws, search_window(group), request)
+        if isinstance(group.law, Bent)
+        else {}
         for draws, group in zip(each, groups, strict=True)
     ]
     draws = {n: np.stack([one[n] for one in each]) for n in each[0]}

@@ -17,7 +17,7 @@ from nstar.priors.sets import PriorSet
 from nstar.runs.observations import Observations
 from nstar.runs.splits import split
 from nstar.types import Reads, Sharing
-from nstar.validation.backtest import usual_along
+from nstar.validation.backtest import default_along
 
 CHUNK = 64  # fits of a chunk: what a program on a CPU takes at a time
 
@@ -208,7 +208,7 @@ def _groups(runs: Observations, manifest: Manifest) -> Iterator[Group]:
                 case LeaveOut():
                     yield Group(_left_out(runs, how))
                 case HoldOut():
-                    along = usual_along(runs, manifest.grid.laws[0])
+                    along = default_along(runs, manifest.grid.laws[0])
                     yield from _held_out(runs, how, along)
         except ValueError as error:
             yield Group([Sample(how.label)], str(error))

@@ -22,8 +22,8 @@ from nstar.fits.certificates import K_HAT
 from nstar.fits.diagnostics import ESS
 from nstar.laws.parsing import parse_law
 from nstar.predictions.distances import FAR, TOO_FAR
-from nstar.validation.checks import EDGE, NECK
-from nstar.validation.hindsight import HELD
+from nstar.validation.checks import EDGE, NECK_REMEDY
+from nstar.validation.hindsight import COVERED
 from nstar.verdicts import Status
 from nstar.wording import digits, flop, listed, share, shown
 
@@ -253,7 +253,7 @@ def _diverging(rows: Rows) -> Iterator[Record]:
     diverging = [row for row in rows if row["divergences"]]
     for row in sorted(diverging, key=lambda r: -r["divergences"]):
         count = row["divergences"]
-        detail = f"passed with {count} divergence{'s' * (count > 1)}{_of(row['resample'])}; {NECK}"
+        detail = f"passed with {count} divergence{'s' * (count > 1)}{_of(row['resample'])}; {NECK_REMEDY}"
         yield _of_fit("divergences", row, detail)
 
 
@@ -263,7 +263,7 @@ def _uncovered(rows: Rows) -> Iterator[Record]:
         row
         for row in rows
         if row["held_out_coverage_90"] is not None
-        and row["held_out_coverage_90"] < HELD
+        and row["held_out_coverage_90"] < COVERED
         and row["held_out_by_chance"] < CHANCE
     ]
     for row in sorted(missed, key=lambda r: r["held_out_coverage_90"]):

@@ -12,7 +12,7 @@ from nstar.cli.source import read, remark, use_cache
 
 if TYPE_CHECKING:
     from nstar.runs.observations import Observations
-    from nstar.validation.backtest import Outcome
+    from nstar.validation.backtest import HeldOut
 
 
 @o.command(
@@ -70,12 +70,12 @@ def backtest(
         use_cache()
     from nstar.fits.mixture import require_names
     from nstar.validation.backtest import backtest as hold_out_and_score
-    from nstar.validation.backtest import usual_along
+    from nstar.validation.backtest import default_along
     from nstar.validation.held_out import HeldOutRuns
 
     require_names(laws)
 
-    ladders: dict[str, list[Outcome]] = {}
+    ladders: dict[str, list[HeldOut]] = {}
     for name, part in _ladders(table, by):
         remark(f"ladder {name}: {len(part)} runs")
         ladders[name] = hold_out_and_score(
@@ -89,7 +89,7 @@ def backtest(
             priors=request.prior_set,
             along=along,
         )
-    read_along = along or usual_along(table, laws if len(laws) > 1 else law)
+    read_along = along or default_along(table, laws if len(laws) > 1 else law)
     answer = HeldOutRuns(ladders, table.source, law, request.seed or 0, read_along, by)
     if predictions:
         _write(predictions, answer.predictions())
@@ -143,7 +143,7 @@ def _kind(figure: str | None, predictions: str | None) -> str:
     )
 
 
-def _draw(path: str, panels: "list[tuple[str, Outcome]]", kind: str) -> None:
+def _draw(path: str, panels: "list[tuple[str, HeldOut]]", kind: str) -> None:
     from nstar.files.writing import write_whole
     from nstar.report.held_out import figure
 

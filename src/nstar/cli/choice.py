@@ -8,7 +8,7 @@ from nstar.cli import options as o
 from nstar.departures.bending import amplitudes
 from nstar.fits.mixture import require_names
 from nstar.fits.model import named, unknowns
-from nstar.plans.routes import LEAD, SURFACE, possible
+from nstar.plans.routes import ROUTE_LAWS, SURFACE, assign_runs
 from nstar.priors.stated import choose as choose_priors
 from nstar.runs.observations import Observations
 
@@ -27,7 +27,7 @@ def require(request: o.Request, laws: tuple[str, ...] = ()) -> None:
     Raises:
         ValueError: naming what there is.
     """
-    own = o.laws(request.law) if request.law else list(laws or LEAD)
+    own = o.laws(request.law) if request.law else list(laws or ROUTE_LAWS)
     if request.law and len(own) > 1:
         require_names(own)
     pool = [named(law, request.noise) for law in own]
@@ -46,14 +46,14 @@ def require(request: o.Request, laws: tuple[str, ...] = ()) -> None:
 
 def choose(runs: Observations, law: str | None, *, surface: bool = False) -> Choice:
     """Take the law that was named, or the one these runs can best carry."""
-    on, why = possible(runs)
+    on, why = assign_runs(runs)
     if law is not None:
         data = runs
         if law.startswith("allocation") and "allocation" in on:
             data = on["allocation"]
         optima = "" if data is runs else ", on the profiles' measured optima"
         return Choice(law, data, f"asked for{optima}")
-    order = (SURFACE, *LEAD) if surface else LEAD
+    order = (SURFACE, *ROUTE_LAWS) if surface else ROUTE_LAWS
     for name in order:
         if name in on:
             return Choice(name, on[name], _reason(name, on[name], surface=surface))

@@ -42,11 +42,11 @@ def points(texts: list[str]) -> dict[str, list[float]]:
 def is_one(fit: Any) -> bool:
     """Say whether a fit is read as a curve: an error, an accuracy or a FID, or a loss by C."""
     from nstar.fits.fitting import Fit
-    from nstar.predictions.responding import responds
+    from nstar.predictions.responding import is_curve
     from nstar.types import Kind
 
     return isinstance(fit, Fit) and (
-        responds(fit.law)
+        is_curve(fit.law)
         or (fit.law.inputs == ("C",) and fit.law.response.kind is Kind.LOSS)
     )
 
@@ -76,12 +76,12 @@ def met(
     output: o.Output,
 ) -> None:
     """Print where a curve meets a target."""
-    from nstar.predictions.curves import meet
+    from nstar.predictions.curves import reach_on_curve
     from nstar.validation.checks import check_fit
     from nstar.validation.curve_checks import check_curve
 
     (fit,) = fitted.fit.components
-    made = meet(fit, target, chance, held=others, up_to=up_to)
+    made = reach_on_curve(fit, target, chance, fixed=others, up_to=up_to)
     at = made.at if math.isfinite(made.at) else made.up_to
     point = {made.along: [at], **{n: [v] for n, v in others.items()}}
     checks = [*made.checks(), *check_fit(fit), *check_curve(fit, point)]

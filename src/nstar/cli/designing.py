@@ -134,7 +134,7 @@ def next(
     bill = bill_options.bill()
     fitted = get_fit(request, surface=True)
     from nstar.design.piloting import next_runs
-    from nstar.design.sweep import write
+    from nstar.design.sweep import write_sweep
     from nstar.validation.checks import check_fit
 
     fit = fitted.fit
@@ -158,7 +158,7 @@ def next(
         bill=bill,
     )
     if sweep:
-        write(sweep, made.as_json(output.prob)["sweep"])
+        write_sweep(sweep, made.as_json(output.prob)["sweep"])
     if figure:
         from nstar.files.writing import write_whole
         from nstar.report.next_figure import figure as draw
@@ -173,9 +173,11 @@ def amounts(text: str | None, option: str) -> list[float]:
     Raises:
         ValueError: one of them is no positive number.
     """
-    from nstar.plans.actions import amount
+    from nstar.plans.actions import parse_amount
 
-    return [amount(part, option) for part in (text or "").split(",") if part.strip()]
+    return [
+        parse_amount(part, option) for part in (text or "").split(",") if part.strip()
+    ]
 
 
 def _candidates(
@@ -195,7 +197,11 @@ def _candidates(
         parts = [part for part in (columns or "").split(",") if part]
         named = o.pairs(parts, "--columns", "N=params,D=tokens,L=loss")
         kept = {ours: theirs for ours, theirs in named.items() if ours != "L"}
-        return candidates.read(file, fit.runs.cost, kept)
+        return candidates.read_candidates(file, fit.runs.cost, kept)
     if profile:
-        return candidates.profiles(fit, pilot, sizes)
-    return candidates.grid(fit, pilot, sizes, tokens) if sizes or tokens else None
+        return candidates.profile_candidates(fit, pilot, sizes)
+    return (
+        candidates.grid_candidates(fit, pilot, sizes, tokens)
+        if sizes or tokens
+        else None
+    )

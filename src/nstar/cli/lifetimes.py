@@ -57,9 +57,12 @@ def lifetime(
     """
     o.require_positive("--budget", [budget], "1e24")
     tried = [int(k) for k in numbers(samples, "--samples")]
-    from nstar.plans.actions import amount
+    from nstar.plans.actions import parse_amount
 
-    count, length = amount(problems, "--problems"), amount(tokens, "--tokens")
+    count, length = (
+        parse_amount(problems, "--problems"),
+        parse_amount(tokens, "--tokens"),
+    )
     fitted = get_fit(request, surface=True)
     from nstar.fits.fitting import fit
     from nstar.inference.joint_budgets import joint

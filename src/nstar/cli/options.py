@@ -392,7 +392,7 @@ class LimitOptions:
         Raises:
             ValueError: one is no positive number, or no run meets them.
         """
-        from nstar.plans.actions import Limits, amount, memory
+        from nstar.plans.actions import Limits, parse_amount, parse_memory
 
         given = {name: text for name, text in vars(self).items() if text is not None}
         if self.bytes_per_param is not None and self.memory is None:
@@ -400,7 +400,7 @@ class LimitOptions:
             raise ValueError(msg)
         return Limits(
             **{
-                name: (memory if name == "memory" else amount)(
+                name: (parse_memory if name == "memory" else parse_amount)(
                     text, f"--{name.replace('_', '-')}"
                 )
                 for name, text in given.items()
@@ -434,7 +434,7 @@ class BillOptions:
         from nstar.published.hardware import get
 
         def guess(option: str, text: str | None, usual: Any) -> Any:
-            return usual if text is None else bills.guess(text, option)
+            return usual if text is None else bills.parse_guess(text, option)
 
         return bills.Bill(
             get(self.hardware),

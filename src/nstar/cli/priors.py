@@ -89,8 +89,8 @@ def sensitivity(
         raise ValueError(msg)
     fitted = get_fit(request)
     from nstar.validation.checks import check_fit
-    from nstar.validation.owed import owed_to_priors
+    from nstar.validation.prior_dependence import prior_dependence
 
     (fit,) = fitted.fit.components
-    made = owed_to_priors(fit, budget or [], output.prob)
+    made = prior_dependence(fit, budget or [], output.prob)
     print_answer(made, [*check_fit(fit), *made.checks()], output, fitted)

@@ -133,9 +133,9 @@ def serve(
 def demand_of(text: str, option: str) -> Any:
     """Read 15T or a distribution."""
     if "(" in text:
-        from nstar.plans.bills import guess
+        from nstar.plans.bills import parse_guess
 
-        return guess(text, option)
-    from nstar.plans.actions import amount
+        return parse_guess(text, option)
+    from nstar.plans.actions import parse_amount
 
-    return amount(text, option)
+    return parse_amount(text, option)

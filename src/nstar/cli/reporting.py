@@ -231,12 +231,19 @@ def _question(
     if target is not None:
         o.require_positive("--target-loss", [target], "1.9")
     o.require_prob(chance, "--chance")
-    from nstar.plans.actions import read_all
+    from nstar.plans.actions import parse_actions
     from nstar.report.facts import Question
 
     tokens = None if served is None else demand_of(served, "--serve-tokens")
     return Question(
-        read_all(candidates or []), limits, target, bill, chance, tokens, quick, ledger
+        parse_actions(candidates or []),
+        limits,
+        target,
+        bill,
+        chance,
+        tokens,
+        quick,
+        ledger,
     )
 
 
@@ -273,13 +280,13 @@ def _before(
     for each in published:
         registry.get(each)
     from nstar.cli.choice import require
-    from nstar.plans.routes import LEAD
+    from nstar.plans.routes import ROUTE_LAWS
 
     for each in laws:
-        if each not in LEAD:
-            msg = f"--law {each}: no route of that name; there are {', '.join(LEAD)}"
+        if each not in ROUTE_LAWS:
+            msg = f"--law {each}: no route of that name; there are {', '.join(ROUTE_LAWS)}"
             raise ValueError(msg)
-    require(request, tuple(laws) or LEAD)
+    require(request, tuple(laws) or ROUTE_LAWS)
     return file
 
 
@@ -293,7 +300,7 @@ def _answered(
 ) -> tuple["Routes", "Facts"]:
     """Fit the routes, or load them, and gather what the page says, with progress on stderr."""
     from nstar.fits.kept import Kept, usual_folder
-    from nstar.plans.routes import WORDS, of_saved, routes
+    from nstar.plans.routes import TITLES, routes, routes_of_saved
     from nstar.report.facts import gather
 
     kept = Kept(usual_folder() if request.cache else None)
@@ -307,11 +314,11 @@ def _answered(
 
         def tick(name: str, done: int, total: int) -> None:
             if name not in bars:
-                bars[name] = bar(f"sampling: {WORDS.get(name, name)}")
+                bars[name] = bar(f"sampling: {TITLES.get(name, name)}")
             bars[name](done, total)
 
         if saved is not None:
-            found = of_saved(saved, budget, question.limits)
+            found = routes_of_saved(saved, budget, question.limits)
         elif table is not None:
             found = routes(
                 table,
@@ -320,7 +327,7 @@ def _answered(
                 only=laws,
                 priors=request.prior_set,
                 limits=question.limits,
-                kept=kept,
+                cache=kept,
                 tick=tick,
             )
         return found, gather(

@@ -41,7 +41,7 @@ def kind_of(request: o.Request, laws: list[str]) -> str:
     if laws:
         from nstar.fits.model import named
         from nstar.laws import LAWS
-        from nstar.predictions.responding import responds
+        from nstar.predictions.responding import is_curve
         from nstar.types import Kind
 
         if laws[0].partition("(")[0].strip() not in LAWS:
@@ -49,7 +49,7 @@ def kind_of(request: o.Request, laws: list[str]) -> str:
         law, _ = named(laws[0], None)
         if law.response.kind is Kind.COUNTS:
             return "counts"
-        return "curve" if responds(law) else "budget"
+        return "curve" if is_curve(law) else "budget"
     return "counts" if "successes" in read(request) else "budget"
 
 

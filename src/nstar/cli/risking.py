@@ -67,9 +67,9 @@ def risk(
         raise ValueError(msg)
     if target_loss is not None:
         o.require_positive("--target-loss", [target_loss], "1.9")
-    from nstar.plans.actions import read_all
+    from nstar.plans.actions import parse_actions
 
-    named = read_all(candidates or [])
+    named = parse_actions(candidates or [])
     limits = limit_options.limits()
     bill = bill_options.bill()
     fitted = get_fit(request)
@@ -122,12 +122,12 @@ def cost(
     """Say what a run takes: FLOP by every convention, hours, money."""
     o.require_positive("--context", [context], "8192")
     from nstar.costs.transformers import conventions, of_catalogue
-    from nstar.plans.actions import Action, amount, read
+    from nstar.plans.actions import Action, parse_action, parse_amount
     from nstar.published import models
     from nstar.runs.notices import few_tokens
 
-    run: Action = read(model)
-    D = amount(tokens, "--tokens") if tokens else run.D
+    run: Action = parse_action(model)
+    D = parse_amount(tokens, "--tokens") if tokens else run.D
     if D is None:
         msg = f"{model}: how many tokens? give --tokens, as in --tokens 15.6T"
         raise ValueError(msg)
@@ -146,7 +146,7 @@ def cost(
         "parts": {n: v * D for n, v in shape.flop_per_token(context).items()}
         if shape
         else None,
-        "bill": bill.words() if bill else None,
+        "bill": bill.describe() if bill else None,
         "currency": bill.currency if bill else None,
         "takes": None,
         "published_hours": known.gpu_hours if known else None,

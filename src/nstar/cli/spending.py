@@ -149,10 +149,10 @@ def spend(
         use_cache()
     from nstar.costs.inference import Serving
     from nstar.inference.contenders import contender
-    from nstar.plans.actions import amount
+    from nstar.plans.actions import parse_amount
     from nstar.validation.spending import Spending
 
-    reads = amount(verifier, "--verifier") if verifier else 0.0
+    reads = parse_amount(verifier, "--verifier") if verifier else 0.0
     made = []
     for name, (size, runs) in tables.items():
         remark(f"model {name}: {len(runs)} rows of {runs.source}")
@@ -205,7 +205,7 @@ def _tables(
 ) -> dict[str, tuple[float, Any]]:
     """Read each model's table: by name its size and rows."""
     from nstar.inference.contenders import by_size, require_size
-    from nstar.plans.actions import amount
+    from nstar.plans.actions import parse_amount
     from nstar.runs.reading import read_runs
 
     parts = [part for part in (columns or "").split(",") if part]
@@ -216,7 +216,7 @@ def _tables(
         runs = read_runs(source if equals else text, named, list(where))
         label, _, size = name.rpartition("@")
         own = (
-            {label or name: (amount(size, f"the model of {text!r}"), runs)}
+            {label or name: (parse_amount(size, f"the model of {text!r}"), runs)}
             if equals
             else by_size(runs)
         )
@@ -235,15 +235,15 @@ def lengths(text: str, names: list[str]) -> dict[str, float]:
     Raises:
         ValueError: one is no positive number, or a model lacks.
     """
-    from nstar.plans.actions import amount
+    from nstar.plans.actions import parse_amount
 
     if "=" not in text:
-        return dict.fromkeys(names, amount(text, "--tokens"))
+        return dict.fromkeys(names, parse_amount(text, "--tokens"))
     own = o.pairs(text.split(","), "--tokens", "8B=480,70B=300")
     if set(own) != set(names):
         msg = f"--tokens {text!r}: expected one number, or one for each of {', '.join(names)}"
         raise ValueError(msg)
-    return {name: amount(value, "--tokens") for name, value in own.items()}
+    return {name: parse_amount(value, "--tokens") for name, value in own.items()}
 
 
 def _draw(path: str, spent: "Spent", prob: float, kind: str) -> None:

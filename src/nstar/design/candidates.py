@@ -1,4 +1,4 @@
-"""Runs one could make first: a list of one's own, a grid within a budget, or profiles."""
+"""Candidate runs: a user's list, a grid within a pilot budget, or isoFLOP profiles."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,23 +17,30 @@ from nstar.wording import count, flop
 
 SIZES, BUDGETS = 14, 14  # of a grid
 DEEP = 1e-3  # of the pilot budget: smaller runs are not tried
-SMALLER, LARGER = 2.0, 3.0  # times the runs' own sizes that a grid goes beyond
+SMALLER, LARGER = 2.0, 3.0  # factors by which a grid goes beyond the runs' sizes
 OF_PROFILE = 7  # runs of an isoFLOP profile, as published ladders have
-KNOWN = ("N", "D", "C", "L", "budget", "profile")  # columns that are not the law's own
+KNOWN = (
+    "N",
+    "D",
+    "C",
+    "L",
+    "budget",
+    "profile",
+)  # all others are further inputs of a law
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Runs that can be made; those of one number in `unit` are made together or not."""
+    """Runs that can be made; those with the same `unit` are made together or not at all."""
 
     N: np.ndarray  # parameters, (candidate,)
     D: np.ndarray  # tokens
     C: np.ndarray  # FLOP of each
-    unit: np.ndarray  # number of what it is bought with
-    x: Mapping[str, np.ndarray] = field(default_factory=dict)  # what else a law reads
+    unit: np.ndarray  # number of the unit that each run belongs to
+    x: Mapping[str, np.ndarray] = field(default_factory=dict)  # other inputs of a law
 
     def __len__(self) -> int:
-        """Count the runs."""
+        """Number of runs."""
         return len(self.N)
 
     @property
@@ -42,31 +49,37 @@ class Candidates:
         return [np.flatnonzero(self.unit == u) for u in np.unique(self.unit)]
 
     def affordable(self, pilot: float) -> "Candidates":
-        """Leave out units that cost more than the pilot budget.
+        """Keep the units that cost no more than the pilot budget.
 
         Raises:
             ValueError: none is left.
         """
         cost = {u: self.C[self.unit == u].sum() for u in np.unique(self.unit)}
-        keep = np.array([cost[u] <= pilot * (1 + 1e-9) for u in self.unit])
-        if not keep.any():
+        affordable = np.array([cost[u] <= pilot * (1 + 1e-9) for u in self.unit])
+        if not affordable.any():
             msg = f"no candidate can be bought with a pilot budget of {flop(pilot)} FLOP: the cheapest costs {flop(min(cost.values()))}"
             raise ValueError(msg)
-        x = {name: v[keep] for name, v in self.x.items()}
-        return Candidates(self.N[keep], self.D[keep], self.C[keep], self.unit[keep], x)
+        x = {name: v[affordable] for name, v in self.x.items()}
+        return Candidates(
+            self.N[affordable],
+            self.D[affordable],
+            self.C[affordable],
+            self.unit[affordable],
+            x,
+        )
 
 
-def read(
+def read_candidates(
     source: Any, cost: Cost, columns: Mapping[str, str] | None = None
 ) -> Candidates:
-    """Read candidates from a table as runs are read; no losses are needed.
+    """Read candidates from a table, as runs are read; no losses are needed.
 
     Any two of N, D and C say a run; C may be its cost where that is not k N D.  Runs of
     one value of the column `profile`, where there is one, are made together or not at
-    all.  Other numeric columns are what a law reads of a run besides.
+    all.  Other numeric columns are further inputs of the law.
 
     Raises:
-        ValueError: the table lacks N or D, or something in it is not as it should be.
+        ValueError: the table lacks N or D, or a value in it is refused.
     """
     runs = read_runs(source, columns)
     if not ("N" in runs and "D" in runs):
@@ -79,15 +92,15 @@ def read(
         if not runs.derived.startswith("C")
         else cost.flop(runs["N"], runs["D"])
     )
-    own = runs.columns.get("profile", np.arange(len(runs)))
-    unit = np.unique(own, return_inverse=True)[1]
-    others = {
+    profile = runs.columns.get("profile", np.arange(len(runs)))
+    unit = np.unique(profile, return_inverse=True)[1]
+    inputs = {
         n: v for n, v in runs.columns.items() if n not in KNOWN and v.dtype.kind == "f"
     }
-    return Candidates(runs["N"], runs["D"], C, unit, others)
+    return Candidates(runs["N"], runs["D"], C, unit, inputs)
 
 
-def grid(
+def grid_candidates(
     fit: Posterior,
     pilot: float,
     sizes: Sequence[float] = (),
@@ -103,7 +116,7 @@ def grid(
         ValueError: the budget is too small for any of them.
     """
     runs, cost = fit.components[0].runs, fit.runs.cost
-    N = np.array(sizes or _sizes(runs, pilot, cost))
+    N = np.array(sizes or _default_sizes(runs, pilot, cost))
     if len(tokens):
         pairs = np.array(list(product(N, tokens)))
         n, d = pairs[:, 0], pairs[:, 1]
@@ -112,18 +125,20 @@ def grid(
         n, c = (v.ravel() for v in np.meshgrid(N, budgets, indexing="ij"))
         d = cost.tokens(n, c)
     C = cost.flop(n, d)
-    keep = np.asarray(pilot * (1 + 1e-9) >= C)
+    allowed = np.asarray(pilot * (1 + 1e-9) >= C)
     if not (sizes and len(tokens)):
         low, high = of_runs(runs["N"], runs["D"])
-        keep &= (d / n >= low) & (d / n <= high)
-    if not keep.any():
+        allowed &= (d / n >= low) & (d / n <= high)
+    if not allowed.any():
         msg = f"a pilot budget of {flop(pilot)} FLOP buys none of the runs: the cheapest of {count(n.min())} parameters or more costs {flop(C.min())}"
         raise ValueError(msg)
-    at = np.flatnonzero(keep)
-    return Candidates(n[at], d[at], C[at], np.arange(len(at)))
+    chosen = np.flatnonzero(allowed)
+    return Candidates(n[chosen], d[chosen], C[chosen], np.arange(len(chosen)))
 
 
-def profiles(fit: Posterior, pilot: float, sizes: Sequence[float] = ()) -> Candidates:
+def profile_candidates(
+    fit: Posterior, pilot: float, sizes: Sequence[float] = ()
+) -> Candidates:
     """Whole isoFLOP profiles of seven runs, or of the sizes given, within the pilot budget.
 
     Runs of a profile spread over the runs' own tokens per parameter in equal ratios.
@@ -132,50 +147,50 @@ def profiles(fit: Posterior, pilot: float, sizes: Sequence[float] = ()) -> Candi
         ValueError: no size given fits into a profile.
     """
     runs, cost = fit.components[0].runs, fit.runs.cost
-    each = len(sizes) or OF_PROFILE
+    size = len(sizes) or OF_PROFILE
     budgets = (
-        np.geomspace(max(DEEP * pilot, runs["C"].min() * each), pilot, BUDGETS) / each
+        np.geomspace(max(DEEP * pilot, runs["C"].min() * size), pilot, BUDGETS) / size
     )
     low, high = of_runs(runs["N"], runs["D"], 1.0)
-    made = []
+    profiles = []
     for u, C in enumerate(budgets):
         N = (
             np.array(sizes)
             if sizes
-            else np.sqrt(C / (cost.flop(1.0, 1.0) * np.geomspace(low, high, each)))
+            else np.sqrt(C / (cost.flop(1.0, 1.0) * np.geomspace(low, high, size)))
         )
         D = cost.tokens(N, C)
         ratio = D / N
         inside = (ratio >= low / WIDENED) & (ratio <= high * WIDENED)
         if inside.sum() >= 3:
-            made.append((N[inside], D[inside], np.full(inside.sum(), u)))
-    if not made:
+            profiles.append((N[inside], D[inside], np.full(inside.sum(), u)))
+    if not profiles:
         msg = f"no isoFLOP profile of three of these sizes lies within a pilot budget of {flop(pilot)} FLOP and the runs' tokens per parameter"
         raise ValueError(msg)
-    N, D, unit = (np.concatenate(v) for v in zip(*made, strict=True))
+    N, D, unit = (np.concatenate(v) for v in zip(*profiles, strict=True))
     return Candidates(N, D, cost.flop(N, D), unit)
 
 
-def usual(fit: Posterior, pilot: float) -> Candidates:
-    """Give the candidates of a fit where none are named: a grid, or optima to be measured."""
+def default_candidates(fit: Posterior, pilot: float) -> Candidates:
+    """Candidates of a fit where the user names none: a grid, or optima to be measured."""
     by_size = all(
         "N" in p.law.inputs or isinstance(p.law, Surface) for p in fit.components
     )
-    return grid(fit, pilot) if by_size else measured(fit, pilot)
+    return grid_candidates(fit, pilot) if by_size else optimum_candidates(fit, pilot)
 
 
-def measured(fit: Posterior, pilot: float) -> Candidates:
+def optimum_candidates(fit: Posterior, pilot: float) -> Candidates:
     """Compute-optimal points that could be measured, each by a profile of seven runs.
 
-    N and D are the median of where the law expects the optimum; C is what all seven cost.
+    N and D are the median of the law's optimum; C is the cost of all seven runs.
     """
     C = np.geomspace(DEEP * pilot, pilot, BUDGETS) / OF_PROFILE
     N, D = (np.median(v, axis=0) for v in optima(fit, C))
     return Candidates(N, D, C * OF_PROFILE, np.arange(len(C)), {"C": C})
 
 
-def _sizes(runs: Observations, pilot: float, cost: Cost) -> np.ndarray:
-    """Sizes to try where none are named: the runs' own and somewhat beyond."""
+def _default_sizes(runs: Observations, pilot: float, cost: Cost) -> np.ndarray:
+    """Sizes to try where the user names none: those of the runs and somewhat beyond."""
     least, most = runs["N"].min() / SMALLER, runs["N"].max() * LARGER
     low, _ = of_runs(runs["N"], runs["D"])
     fits = float(np.sqrt(pilot / (cost.flop(1.0, 1.0) * low)))

@@ -1,4 +1,4 @@
-"""What to run next: candidates weighed by what they do to the target's decision."""
+"""What to run next: candidates valued by how they improve the decision at the target."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,38 +9,53 @@ import numpy as np
 from nstar.answers import Answer, Table
 from nstar.costs.cost_line import of_runs
 from nstar.design import policies, tables
-from nstar.design.candidates import Candidates, usual
+from nstar.design.candidates import Candidates, default_candidates
 from nstar.design.policies import Step
-from nstar.design.preposterior import WEIGHTS, Target, Value, joint_of, target_of
-from nstar.design.sweep import rows_of
+from nstar.design.preposterior import (
+    Target,
+    Value,
+    decision_target,
+    joint_covariance,
+)
+from nstar.design.sweep import sweep_rows
 from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.bills import Bill
 from nstar.plans.choosing import choose
-from nstar.predictions.distances import among, extrapolation, farther
+from nstar.predictions.distances import (
+    check_extrapolation,
+    check_farther,
+    check_tokens_per_parameter,
+)
 from nstar.predictions.prediction import loss
 from nstar.verdicts import Check, Status
 from nstar.wording import count, flop
 
-BY = {"regret": "saved", "variance": "variance", "entropy": "nats"}  # what a run lowers
+CRITERIA = {  # what a run lowers, and the field of `Value` that says by how much
+    "regret": "saved",
+    "variance": "variance",
+    "entropy": "nats",
+}
 STEPS = (1.0, 3.0, 10.0)  # times the largest run's FLOP
 SIZES = (0.5, 1.0, 2.0)  # times the size of least expected loss
-MOST = 0.3  # of the budget: beyond it a run is no preparation
-DRAWS_A_RUN = 20  # that a covariance over draws needs at least
+MOST = 0.3  # of the target's budget: more than that is no pilot
+DRAWS_A_RUN = 20  # below which a covariance over draws is too noisy
 
 
 @dataclass(frozen=True)
 class NextRun:
-    """A run one could make first, and what it alone would be worth."""
+    """A candidate run, and what it alone would be worth."""
 
     N: float
     D: float
     C: float  # FLOP it costs
     saved: float  # loss of the large run that it saves on average
-    worth: float | None  # FLOP that would save as much; none where more buys nothing
+    worth: (
+        float | None
+    )  # FLOP that would save as much; none where more compute saves nothing
     regret: float  # expected regret that is left on average
-    expected: dict[str, float]  # its own loss, as it would be measured: an interval
+    expected: dict[str, float]  # interval of its loss as it would be measured
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -49,41 +64,41 @@ class NextRun:
 
 @dataclass(frozen=True)
 class NextRuns(Answer):
-    """A batch of runs in the order of choosing, and what the choice at the target owes it."""
+    """A batch of runs in the order they were chosen, and its value to the target's decision."""
 
     fit: Posterior
     target: Target
-    pilot: float  # FLOP that were there for it
+    pilot: float  # FLOP, the pilot budget
     candidates: Candidates
     steps: tuple[Step, ...]
-    by: str  # what was weighed: saved, variance or nats
-    parallel: int  # runs, or profiles, of a round
-    variance: float  # of the target run's loss, before
-    log_N: float  # variance of log N* at the target, before
+    by: str  # criterion: saved, variance or nats
+    parallel: int  # runs, or profiles, in a round
+    variance: float  # of the target run's loss, before any of them
+    log_N: float  # variance of log N* at the target, before any of them
     draws: int  # that covariances come from
     seed: int
     bill: Bill | None = None  # where compute is spent
 
     @property
     def worth_it(self) -> int:
-        """How many of the steps are made before the next costs more than it is worth."""
-        return policies.stop(self.steps, self.target)
+        """Number of steps to make before the next costs more than it is worth."""
+        return policies.stopping_step(self.steps, self.target)
 
     def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """One record a step: its runs, its cost, and what the batch is worth with it."""
-        at = (
+        members = (
             np.concatenate([s.members for s in self.steps])
             if self.steps
             else np.empty(0, int)
         )
-        own = self._expected(at, prob) if at.size else []
-        found, had, spent, k = [], Value(0.0, 0.0, 0.0), 0.0, 0
+        runs_of_steps = self._expected(members, prob) if members.size else []
+        records, previous, spent, start = [], Value(0.0, 0.0, 0.0), 0.0, 0
         for number, step in enumerate(self.steps):
             spent += step.cost
-            runs = own[k : k + len(step.members)]
-            k += len(step.members)
-            gain = Value(*(b - a for a, b in zip(had, step.value, strict=True)))
-            found.append(
+            runs = runs_of_steps[start : start + len(step.members)]
+            start += len(step.members)
+            gain = Value(*(b - a for a, b in zip(previous, step.value, strict=True)))
+            records.append(
                 {
                     "step": number + 1,
                     "round": number // self.parallel + 1,
@@ -95,7 +110,7 @@ class NextRuns(Answer):
                     "variance": gain.variance,
                     "nats": gain.nats,
                     "worth_per_cost": None
-                    if self.target.falls is None
+                    if self.target.log_flop_per_loss is None
                     else (self.target.worth(gain.saved) or 0.0) / step.cost,
                     "regret_left": max(self.target.regret - step.value.saved, 0.0),
                     "sd_left": float(
@@ -107,35 +122,41 @@ class NextRuns(Answer):
                     "worth_it": number < self.worth_it,
                 }
             )
-            had = step.value
-        return found
+            previous = step.value
+        return records
 
-    def _expected(self, at: np.ndarray, prob: float) -> list[dict[str, Any]]:
-        """Each run with the interval of what it would measure."""
-        c = self.candidates
-        law = self.fit.runs
-        x = {n: v[at] for n, v in c.x.items()}
-        said = (
-            loss(self.fit, c.N[at], c.D[at], x=x, seed=self.seed)["measured"]
-            if "L" in law and self.target.first is not None
+    def _expected(self, members: np.ndarray, prob: float) -> list[dict[str, Any]]:
+        """One record a run, with the interval of the loss that it would measure."""
+        candidates = self.candidates
+        runs = self.fit.runs
+        x = {n: v[members] for n, v in candidates.x.items()}
+        predicted = (
+            loss(
+                self.fit,
+                candidates.N[members],
+                candidates.D[members],
+                x=x,
+                seed=self.seed,
+            )["measured"]
+            if "L" in runs and self.target.best is not None
             else None
         )
         return [
             {
-                "N": float(c.N[i]),
-                "D": float(c.D[i]),
-                "C": float(c.C[i]),
+                "N": float(candidates.N[i]),
+                "D": float(candidates.D[i]),
+                "C": float(candidates.C[i]),
                 "x": {n: float(v[j]) for n, v in x.items()},
                 "expected": None
-                if said is None
-                else interval(said[:, j], prob).as_json(),
+                if predicted is None
+                else interval(predicted[:, j], prob).as_json(),
             }
-            for j, i in enumerate(at)
+            for j, i in enumerate(members)
         ]
 
     def as_json(self, prob: float = 0.9) -> dict[str, Any]:
         """All of it as plain data."""
-        action = self.target.first
+        action = self.target.best
         chosen = (
             None
             if action is None
@@ -146,7 +167,9 @@ class NextRuns(Answer):
             "target": self.target.C,
             "pilot_budget": self.pilot,
             "candidates": len(self.candidates),
-            "by": next(name for name, weighed in BY.items() if weighed == self.by),
+            "by": next(
+                name for name, weighed in CRITERIA.items() if weighed == self.by
+            ),
             "parallel": self.parallel,
             "action": chosen,
             "before": {
@@ -157,17 +180,17 @@ class NextRuns(Answer):
             "steps": rows,
             "spent": rows[-1]["spent"] if rows else 0.0,
             "stop_after": self.worth_it,
-            "sweep": rows_of(rows),
-            "bill": self.bill.words() if self.bill else None,
+            "sweep": sweep_rows(rows),
+            "bill": self.bill.describe() if self.bill else None,
             "currency": self.bill.currency if self.bill else None,
         }
 
     def _takes(self, step: dict[str, Any], prob: float) -> dict[str, Any]:
         """Hours and money of a step, and of the FLOP that it is worth."""
-        each = {"takes": step["C"], "worth_takes": step["worth"]}
+        compute = {"takes": step["C"], "worth_takes": step["worth"]}
         return {
             name: self.bill.intervals(C, prob) if self.bill and C else None
-            for name, C in each.items()
+            for name, C in compute.items()
         }
 
     def headline(self, prob: float = 0.9) -> str:
@@ -179,15 +202,17 @@ class NextRuns(Answer):
         return tables.steps(self.as_json(prob), prob)
 
     def checks(self) -> list[Check]:
-        """Say how far the covariances and the answers may be relied on."""
+        """Check the distance to the runs, the number of draws and the size of the pilot budget."""
         fit, target = self.fit, self.target
-        at = [i for s in self.steps for i in s.members]
-        checks = extrapolation(fit, target.C)
-        if target.first is not None:
-            large = target.N[target.first], target.D[target.first]
-            checks += among(fit.runs, {"the large run": large})
-        checks += self._to_make(at) if at and "N" in fit.runs else []
-        runs = len(at)
+        members = [i for s in self.steps for i in s.members]
+        checks = check_extrapolation(fit, target.C)
+        if target.best is not None:
+            run_at_target = target.N[target.best], target.D[target.best]
+            checks += check_tokens_per_parameter(
+                fit.runs, {"the large run": run_at_target}
+            )
+        checks += self._check_members(members) if members and "N" in fit.runs else []
+        runs = len(members)
         enough = self.draws >= DRAWS_A_RUN * max(runs, 1)
         detail = f"covariances of {runs} runs come from {self.draws} draws"
         if not enough:
@@ -199,7 +224,7 @@ class NextRuns(Answer):
                 detail,
             )
         )
-        if self.target.first is None:
+        if self.target.best is None:
             checks.append(
                 Check(
                     "value of runs",
@@ -217,17 +242,28 @@ class NextRuns(Answer):
             )
         return checks
 
-    def _to_make(self, at: list[int]) -> list[Check]:
-        """Name runs to make that lie farther from those made than a grid would go."""
-        runs, there = self.fit.runs, self.candidates
-        N, D, C = (v[at].tolist() for v in (there.N, there.D, there.C))
+    def _check_members(self, members: list[int]) -> list[Check]:
+        """Warn of chosen runs that lie farther from the fitted runs than a grid would."""
+        runs, candidates = self.fit.runs, self.candidates
+        N, D, C = (
+            v[members].tolist() for v in (candidates.N, candidates.D, candidates.C)
+        )
         names = [f"{count(n)} on {count(d)} tokens" for n, d in zip(N, D, strict=True)]
         low, high = of_runs(runs["N"], runs["D"])
         pairs = zip(names, zip(N, D, strict=True), strict=True)
-        odd = {name: run for name, run in pairs if not low <= run[1] / run[0] <= high}
+        outside = {
+            name: run for name, run in pairs if not low <= run[1] / run[0] <= high
+        }
         spent = dict(zip(names, C, strict=True))
-        far = farther(runs, spent, self.target.C, "runs to make within reach")
-        return [*(among(runs, odd, "runs to make among the runs") if odd else []), *far]
+        far = check_farther(runs, spent, self.target.C, "runs to make within reach")
+        return [
+            *(
+                check_tokens_per_parameter(runs, outside, "runs to make among the runs")
+                if outside
+                else []
+            ),
+            *far,
+        ]
 
 
 def next_runs(
@@ -251,52 +287,53 @@ def next_runs(
     Args:
         fit: a fit of a loss or of an allocation, or an average.
         target: the budget that is to be spent well, FLOP.
-        pilot: FLOP of the runs to be made first, all together.
-        candidates: what can be made; a grid of sizes and tokens unless given
+        pilot: FLOP of the pilot runs, all together.
+        candidates: runs that can be made; a grid of sizes and tokens unless given
             (`nstar.design.candidates`).
         by: "regret" (of the choice), "variance" (of its loss) or "entropy" (of log
-            N*), each per FLOP.  A law without a loss knows the last alone.
-        parallel: steps made at once before the fit is made again.
+            N*), each per FLOP.  A law without a loss has the last alone.
+        parallel: steps made at once before the law is fitted again.
         most: steps in all.
         limits: on the target's run.
         seed: of the outcomes of candidates.
         bill: where compute turns into hours and money.
 
     Raises:
-        ValueError: the pilot budget buys nothing, or something is not as it should be.
+        ValueError: the pilot budget buys no candidate, the criterion is unknown, or a
+            budget is not positive.
     """
-    by = BY.get(by, by)
-    if by not in WEIGHTS:
-        msg = f"by {by!r}: expected one of {', '.join(BY)}"
+    by = CRITERIA.get(by, by)
+    if by not in Value._fields:
+        msg = f"by {by!r}: expected one of {', '.join(CRITERIA)}"
         raise ValueError(msg)
     for name, amount in (("target", target), ("pilot", pilot)):
         if not (np.isfinite(amount) and amount > 0):
             msg = f"{name}: expected positive FLOP such as 1e22, got {amount}"
             raise ValueError(msg)
-    there = (candidates or usual(fit, pilot)).affordable(pilot)
-    decision = target_of(fit, target, limits)
-    joint = joint_of(fit, there, decision, seed)
-    by = "nats" if decision.first is None else by
-    steps = policies.greedy(joint, decision, there, pilot, by, most)
-    first, had = decision.first, np.square(joint.targets).sum(axis=0)
-    variance = 0.0 if first is None else float(had[first])
+    affordable = (candidates or default_candidates(fit, pilot)).affordable(pilot)
+    decision = decision_target(fit, target, limits)
+    joint = joint_covariance(fit, affordable, decision, seed)
+    by = "nats" if decision.best is None else by
+    steps = policies.greedy(joint, decision, affordable, pilot, by, most)
+    first, variances = decision.best, np.square(joint.targets).sum(axis=0)
+    variance = 0.0 if first is None else float(variances[first])
     return NextRuns(
         fit,
         decision,
         pilot,
-        there,
+        affordable,
         tuple(steps),
         by,
         max(parallel, 1),
         variance,
-        float(had[-1]),
+        float(variances[-1]),
         joint.draws or 0,
         seed,
         bill,
     )
 
 
-def one_more(
+def single_runs(
     fit: Posterior,
     C: float,
     prob: float = 0.9,
@@ -304,17 +341,17 @@ def one_more(
     limits: Limits = ANY,
     seed: int = 0,
 ) -> list[NextRun]:
-    """Weigh single runs of one to ten times the largest so far, most saved per FLOP first.
+    """Value single runs of one to ten times the largest so far, most saved per FLOP first.
 
     Args:
         fit: a fit of a loss, or an average of such.
         C: the budget that is to be spent well, FLOP.
-        prob: of the interval of each run's own loss.
+        prob: of the interval of each run's loss.
         limits: on the large run.
         seed: of the outcomes.
 
     Returns:
-        None that would cost more than three tenths of the budget.
+        Runs that cost at most three tenths of the budget; an empty list where none does.
     """
     cost = fit.runs.cost
     largest = float(fit.runs["C"].max())
@@ -322,22 +359,24 @@ def one_more(
     if not budgets.size:
         return []
     line = choose(fit, budgets, cost)
-    small = [(n * by, c) for n, c in zip(line.N, budgets, strict=False) for by in SIZES]
-    N, spent = (np.array(v) for v in zip(*small, strict=True))
-    there = Candidates(N, cost.tokens(N, spent), spent, np.arange(len(N)))
-    target = target_of(fit, C, limits)
-    values = policies.singles(joint_of(fit, there, target, seed), target, there)
-    said = loss(fit, there.N, there.D, seed=seed)["measured"]
-    found = [
+    pairs = [(n * by, c) for n, c in zip(line.N, budgets, strict=False) for by in SIZES]
+    N, spent = (np.array(v) for v in zip(*pairs, strict=True))
+    candidates = Candidates(N, cost.tokens(N, spent), spent, np.arange(len(N)))
+    target = decision_target(fit, C, limits)
+    values = policies.single_values(
+        joint_covariance(fit, candidates, target, seed), target, candidates
+    )
+    predicted = loss(fit, candidates.N, candidates.D, seed=seed)["measured"]
+    runs = [
         NextRun(
             float(N[i]),
-            float(there.D[i]),
+            float(candidates.D[i]),
             float(spent[i]),
             v.saved,
             target.worth(v.saved),
             max(target.regret - v.saved, 0.0),
-            interval(said[:, i], prob).as_json(),
+            interval(predicted[:, i], prob).as_json(),
         )
         for i, v in enumerate(values)
     ]
-    return sorted(found, key=lambda run: -run.saved / run.C)
+    return sorted(runs, key=lambda run: -run.saved / run.C)

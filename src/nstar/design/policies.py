@@ -16,17 +16,17 @@ from nstar.design.candidates import Candidates
 from nstar.design.preposterior import (
     Target,
     Value,
-    before,
-    moved,
-    normals,
-    saved,
-    value,
+    common_normals,
+    expected_saving,
+    initial_belief,
+    posterior_means,
+    value_of,
 )
 from nstar.design.updating import Belief, Joint
 
-MOST = 12  # steps of a batch, unless more are asked for
+MOST = 12  # steps of a batch unless given
 POWERS = (1.0, 0.5, 0.0)  # of cost, by which value is divided
-GAIN = 1e-4  # of what the batch has: a run that adds less is not listed
+GAIN = 1e-4  # of the value of the batch so far: a run that adds less is not chosen
 
 
 class Step(NamedTuple):
@@ -49,13 +49,13 @@ def greedy(
 
     Args:
         joint: covariances of the candidates with the target.
-        target: the choice they are to help.
-        candidates: what can be made; a unit is made once.
-        pilot: FLOP there are.
+        target: the decision they are to improve.
+        candidates: runs that can be made; a unit is made once.
+        pilot: FLOP, the pilot budget.
         by: "saved", "variance" or "nats".
         most: steps at most.
     """
-    start = before(joint, target)
+    start = initial_belief(joint, target)
     tried = [
         _greedy(start, target, candidates, pilot, by, power, most) for power in POWERS
     ]
@@ -71,67 +71,82 @@ def _greedy(
     power: float,
     most: int,
 ) -> list[Step]:
-    """Most value per power of FLOP first."""
+    """Choose the units of most value per `power` of their FLOP, one after another."""
     units = {
         u: (m, float(candidates.C[m].sum())) for u, m in enumerate(candidates.units)
     }
     steps: list[Step] = []
-    had, spent = 0.0, 0.0
+    value_so_far, spent = 0.0, 0.0
     while len(steps) < most:
-        left = {
-            u: one for u, one in units.items() if spent + one[1] <= pilot * (1 + 1e-9)
+        affordable = {
+            u: unit
+            for u, unit in units.items()
+            if spent + unit[1] <= pilot * (1 + 1e-9)
         }
-        if not left:
+        if not affordable:
             break
-        worth = dict(
+        values = dict(
             zip(
-                left,
-                _values(belief, target, [m for m, _ in left.values()], by),
+                affordable,
+                _unit_values(belief, target, [m for m, _ in affordable.values()], by),
                 strict=True,
             )
         )
-        best = max(left, key=lambda u: (worth[u] - had) / left[u][1] ** power)
-        if worth[best] <= had * (1 + GAIN):
+        chosen = max(
+            affordable,
+            key=lambda u: (values[u] - value_so_far) / affordable[u][1] ** power,
+        )
+        if values[chosen] <= value_so_far * (1 + GAIN):
             break
-        members, cost = units.pop(best)
+        members, cost = units.pop(chosen)
         for i in members:
             belief = belief.measure(i)
-        had, spent = worth[best], spent + cost
-        steps.append(Step(members, cost, value(belief, target)))
+        value_so_far, spent = values[chosen], spent + cost
+        steps.append(Step(members, cost, value_of(belief, target)))
     return steps
 
 
-def _values(
+def _unit_values(
     belief: Belief, target: Target, units: Sequence[np.ndarray], by: str
 ) -> list[float]:
-    """Value of what is measured already with each of some units."""
+    """Value of the runs measured so far together with each of some units."""
     if any(len(members) > 1 for members in units):
-        return [getattr(value(_measured(belief, m), target), by) for m in units]
-    at = np.array([members[0] for members in units])
-    rows = belief.rows()[at]
+        return [getattr(value_of(_measure_all(belief, m), target), by) for m in units]
+    singles = np.array([members[0] for members in units])
+    rows = belief.rows()[singles]
     if by == "saved":
-        base, z = moved(belief, target), normals(len(belief.targets) + 1)[:, -1:]
-        return [saved(base + z * row[:-1], target) for row in rows]
-    of = -1 if by == "nats" else target.first
-    had, left = belief.before(belief.joint).variance()[of], belief.variance()[of]
-    after = np.maximum(left - np.square(rows[:, of]), 1e-12 * had)
-    return list(had - after if by == "variance" else 0.5 * np.log(had / after))
+        base, z = (
+            posterior_means(belief, target),
+            common_normals(len(belief.targets) + 1)[:, -1:],
+        )
+        return [expected_saving(base + z * row[:-1], target) for row in rows]
+    column = -1 if by == "nats" else target.best
+    prior, current = (
+        belief.initial(belief.joint).variance()[column],
+        belief.variance()[column],
+    )
+    remaining = np.maximum(current - np.square(rows[:, column]), 1e-12 * prior)
+    return list(
+        prior - remaining if by == "variance" else 0.5 * np.log(prior / remaining)
+    )
 
 
-def _measured(belief: Belief, members: np.ndarray) -> Belief:
+def _measure_all(belief: Belief, members: np.ndarray) -> Belief:
     for i in members:
         belief = belief.measure(i)
     return belief
 
 
-def singles(joint: Joint, target: Target, candidates: Candidates) -> list[Value]:
+def single_values(joint: Joint, target: Target, candidates: Candidates) -> list[Value]:
     """Value of each unit alone."""
-    start = before(joint, target)
-    return [value(_measured(start, members), target) for members in candidates.units]
+    start = initial_belief(joint, target)
+    return [
+        value_of(_measure_all(start, members), target) for members in candidates.units
+    ]
 
 
-def stop(steps: Sequence[Step], target: Target) -> int:
-    """Count the steps after which what is saved, in FLOP at the target, exceeds cost most."""
+def stopping_step(steps: Sequence[Step], target: Target) -> int:
+    """Number of steps after which the worth, in FLOP at the target, exceeds the cost most."""
     net, spent = [0.0], 0.0
     for step in steps:
         spent += step.cost
@@ -140,11 +155,11 @@ def stop(steps: Sequence[Step], target: Target) -> int:
 
 
 class Round(NamedTuple):
-    """Runs made at once, and what they came out with."""
+    """Runs made at once, and their measured responses."""
 
-    made: np.ndarray  # candidates
-    responses: np.ndarray
-    spent: float  # with all rounds before it
+    candidates: np.ndarray  # numbers of the candidates, (run,)
+    responses: np.ndarray  # (run,)
+    spent: float  # FLOP, with all rounds before it
 
 
 def sequential(
@@ -153,38 +168,44 @@ def sequential(
     oracle: Callable[[np.ndarray], np.ndarray],
     cost: np.ndarray,
     budget: float,
-    made: Sequence[int] = (),
+    initial: Sequence[int] = (),
 ) -> list[Round]:
     """Choose, measure, fit again, until the budget buys no run or none is chosen.
 
     Args:
         believe: fits candidates measured so far, by number, with their responses.
-        choose: from a belief the next runs among those it is told are left and can be
-            bought, none to stop; it is told what is left of the budget too.
+        choose: returns the next runs, none to stop, given a belief, the candidates that
+            remain and can be bought, and what remains of the budget.
         oracle: responses of candidates, by number.
         cost: of each candidate, (candidate,).
         budget: what may be spent in all.
-        made: candidates to begin with.
+        initial: candidates to begin with.
     """
-    done, seen, spent = np.array(made, int), np.empty(0), 0.0
+    measured, responses, spent = np.array(initial, int), np.empty(0), 0.0
     rounds: list[Round] = []
-    if done.size:
-        seen, spent = np.asarray(oracle(done), float), float(cost[done].sum())
-        rounds.append(Round(done, seen, spent))
+    if measured.size:
+        responses, spent = (
+            np.asarray(oracle(measured), float),
+            float(cost[measured].sum()),
+        )
+        rounds.append(Round(measured, responses, spent))
     while True:
-        left = np.setdiff1d(np.flatnonzero(cost <= budget - spent), done)
-        if not left.size:
+        candidates = np.setdiff1d(np.flatnonzero(cost <= budget - spent), measured)
+        if not candidates.size:
             return rounds
-        new = []
-        room = budget - spent
-        for i in choose(believe(done, seen), left, room):
-            if cost[i] <= room:
-                new.append(int(i))
-                room -= cost[i]
-        if not new:
+        chosen = []
+        remaining = budget - spent
+        for i in choose(believe(measured, responses), candidates, remaining):
+            if cost[i] <= remaining:
+                chosen.append(int(i))
+                remaining -= cost[i]
+        if not chosen:
             return rounds
-        at = np.array(new)
-        told = np.asarray(oracle(at), float)
-        done, seen = np.r_[done, at], np.r_[seen, told]
-        spent += float(cost[at].sum())
-        rounds.append(Round(at, told, spent))
+        chosen_now = np.array(chosen)
+        responses_of_round = np.asarray(oracle(chosen_now), float)
+        measured, responses = (
+            np.r_[measured, chosen_now],
+            np.r_[responses, responses_of_round],
+        )
+        spent += float(cost[chosen_now].sum())
+        rounds.append(Round(chosen_now, responses_of_round, spent))

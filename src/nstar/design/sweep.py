@@ -1,4 +1,4 @@
-"""A sweep to paste: the chosen runs as CSV or TOML, in the order and rounds of making."""
+"""A sweep to paste: the chosen runs as CSV or TOML, in the order and rounds to make them."""
 
 import csv
 import io
@@ -11,31 +11,31 @@ from nstar.files.writing import write_whole
 KINDS = (".csv", ".toml")
 
 
-def rows_of(table: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def sweep_rows(table: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """One flat record a run, from the table of `NextRuns`."""
-    found = []
+    rows = []
     for step in table:
         for run in step["runs"]:
-            found.append(
+            rows.append(
                 {
-                    "run": f"next-{len(found) + 1:02d}",
+                    "run": f"next-{len(rows) + 1:02d}",
                     "round": step["round"],
-                    "N": whole(run["N"]),
-                    "D": whole(run["D"]),
+                    "N": format_count(run["N"]),
+                    "D": format_count(run["D"]),
                     "C": f"{run['C']:.6g}",
                     **{n: f"{v:.10g}" for n, v in run["x"].items()},
                 }
             )
-    return found
+    return rows
 
 
-def whole(value: float) -> str:
+def format_count(value: float) -> str:
     """Write a count in full."""
     return f"{value:.0f}"
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Columns run, round, N, D, C, and what else the runs need."""
+    """CSV with columns run, round, N, D, C, and further inputs of the runs."""
     text = io.StringIO()
     names = list(rows[0]) if rows else ["run", "round", "N", "D", "C"]
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -45,7 +45,7 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def as_toml(rows: Sequence[dict[str, Any]]) -> str:
-    """One [[run]] each."""
+    """TOML with one [[run]] table for each row."""
     parts = []
     for row in rows:
         lines = [f'{n} = "{v}"' if n == "run" else f"{n} = {v}" for n, v in row.items()]
@@ -53,7 +53,7 @@ def as_toml(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(parts)
 
 
-def write(path: str | Path, rows: Sequence[dict[str, Any]]) -> Path:
+def write_sweep(path: str | Path, rows: Sequence[dict[str, Any]]) -> Path:
     """Write the sweep whole or not at all, as its name ends.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the runs to make first say, as sentences and the text of cells."""
+"""The headline and the tables of the runs to make next."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -109,7 +109,7 @@ def _ratio(value: float | None) -> str:
 
 
 def _money(step: dict[str, Any]) -> list[str]:
-    """What a step takes, and what its worth would."""
+    """Cells of a step's hours and money, and of the money of the FLOP it is worth."""
     if not step["takes"]:
         return []
     hours = [counts(step["takes"]["hours"])]

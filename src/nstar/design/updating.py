@@ -1,7 +1,7 @@
-r"""What runs not yet made would teach: the linear-Gaussian update about the draws.
+r"""Linear-Gaussian update of a posterior by runs that are not made yet.
 
-Let $f$ be the responses that candidate runs would show (the law's, with its discrepancy
-and the scatter of its budgets), $t$ what one wants to know, and $K$ their joint
+Let $f$ be the responses of candidate runs (the law's, with its discrepancy and the
+scatter of its budgets), $t$ the target quantities, and $K$ their joint
 covariance over the draws of the posterior.  A set $S$ of runs is measured with run noise
 of variance $V_S$.  Were all this jointly normal, the posterior covariance and the
 distribution of the posterior's mean before anything is measured would be
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEAST = 1e-12  # of a run's variance: below it nothing is left to learn
+LEAST = 1e-12  # of a run's prior variance: below it nothing remains to be learned
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Joint:
 
     runs: np.ndarray  # (factor, candidate)
     targets: np.ndarray  # (factor, target)
-    noise: np.ndarray  # variance of a run's own scatter, (candidate,)
-    draws: int | None = None  # that the factors come from; none where they are exact
+    noise: np.ndarray  # variance of run noise, (candidate,)
+    draws: int | None = None  # number behind the factors; none where they are exact
 
     @classmethod
     def of_draws(
         cls, runs: np.ndarray, targets: np.ndarray, noise: np.ndarray
     ) -> "Joint":
-        """Take covariances over draws: (draw, candidate), (draw, target), (candidate,)."""
+        """Covariances over draws of runs (draw, candidate) and targets (draw, target)."""
         n = len(runs)
         centred = ((v - v.mean(axis=0)) / np.sqrt(n - 1) for v in (runs, targets))
         return cls(*centred, np.asarray(noise, dtype=float), n)
@@ -49,48 +49,48 @@ class Joint:
 
 @dataclass(frozen=True)
 class Belief:
-    """What is known once some runs are measured: rows of the factor, one a run."""
+    """Posterior once some runs are measured: rows of a Cholesky factor, one a run."""
 
     joint: Joint
     runs: np.ndarray  # (run measured, candidate)
     targets: np.ndarray  # (run measured, target)
 
     @classmethod
-    def before(cls, joint: Joint) -> "Belief":
-        """Nothing measured yet."""
+    def initial(cls, joint: Joint) -> "Belief":
+        """Belief before any run is measured."""
         sizes = joint.runs.shape[1], joint.targets.shape[1]
         return cls(joint, *(np.empty((0, size)) for size in sizes))
 
     def variance(self) -> np.ndarray:
-        """Variance left of each target, (target,)."""
-        whole = np.square(self.joint.targets).sum(axis=0)
-        return np.maximum(whole - np.square(self.targets).sum(axis=0), 0.0)
+        """Posterior variance of each target, (target,)."""
+        total = np.square(self.joint.targets).sum(axis=0)
+        return np.maximum(total - np.square(self.targets).sum(axis=0), 0.0)
 
-    def own(self) -> np.ndarray:
-        """Variance left of each candidate's response, without its noise, (candidate,)."""
-        whole = np.square(self.joint.runs).sum(axis=0)
-        return np.maximum(whole - np.square(self.runs).sum(axis=0), 0.0)
+    def response_variance(self) -> np.ndarray:
+        """Posterior variance of each candidate's response, without noise, (candidate,)."""
+        total = np.square(self.joint.runs).sum(axis=0)
+        return np.maximum(total - np.square(self.runs).sum(axis=0), 0.0)
 
     def rows(self) -> np.ndarray:
-        """Row that each candidate would add, were it next, (candidate, target)."""
+        """Row that each candidate would add if it were measured next, (candidate, target)."""
         joint = self.joint
         c = joint.runs.T @ joint.targets - self.runs.T @ self.targets
-        own = self.own()
-        d = own + joint.noise
-        known = own <= LEAST * np.square(joint.runs).sum(axis=0)
-        scale = np.where(known | (d <= 0), 0.0, 1 / np.sqrt(np.where(d > 0, d, 1.0)))
-        return self._shrunk(c, own[:, None]) * scale[:, None]
+        variance = self.response_variance()
+        d = variance + joint.noise
+        learned = variance <= LEAST * np.square(joint.runs).sum(axis=0)
+        scale = np.where(learned | (d <= 0), 0.0, 1 / np.sqrt(np.where(d > 0, d, 1.0)))
+        return self._shrunk(c, variance[:, None]) * scale[:, None]
 
     def measure(self, i: int) -> "Belief":
         """Measure candidate i; a run may be made again."""
         joint = self.joint
         g = joint.runs.T @ joint.runs[:, i] - self.runs.T @ self.runs[:, i]
         c = joint.targets.T @ joint.runs[:, i] - self.targets.T @ self.runs[:, i]
-        own, whole = max(g[i], 0.0), float(np.square(joint.runs[:, i]).sum())
-        if own <= LEAST * whole:
+        variance, total = max(g[i], 0.0), float(np.square(joint.runs[:, i]).sum())
+        if variance <= LEAST * total:
             g, c, d = 0 * g, 0 * c, 1.0
         else:
-            c, d = self._shrunk(c, own), own + joint.noise[i]
+            c, d = self._shrunk(c, variance), variance + joint.noise[i]
         scale = 1 / np.sqrt(d)
         return Belief(
             joint,
@@ -98,12 +98,12 @@ class Belief:
             np.vstack([self.targets, c * scale]),
         )
 
-    def _shrunk(self, c: np.ndarray, own: np.ndarray | float) -> np.ndarray:
-        """Take from covariances what as many draws show of nothing."""
+    def _shrunk(self, c: np.ndarray, variance: np.ndarray | float) -> np.ndarray:
+        """Shrink covariances by what this number of draws shows by chance (adjusted R^2)."""
         n = self.joint.draws
         if n is None:
             return c
         with np.errstate(divide="ignore", invalid="ignore"):
-            r2 = np.minimum(np.square(c) / (own * self.variance()), 1.0)
-            left = 1 - (1 - r2) / (r2 * (n - 2))
-        return c * np.sqrt(np.clip(np.nan_to_num(left), 0.0, 1.0))
+            r2 = np.minimum(np.square(c) / (variance * self.variance()), 1.0)
+            shrinkage = 1 - (1 - r2) / (r2 * (n - 2))
+        return c * np.sqrt(np.clip(np.nan_to_num(shrinkage), 0.0, 1.0))

@@ -1,4 +1,4 @@
-"""A task's fit: from runs that were evaluated to the accuracy at any loss."""
+"""Fit of a task: from evaluated runs to the accuracy at any loss."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -50,8 +50,8 @@ def fit_task(
         seed: the same seed gives the same draws.
 
     Raises:
-        ValueError: the chance level is none, or the table is not as it should be, naming
-            file, row, column and value.
+        ValueError: the chance level is not a fraction, or a value of the table is refused;
+            the message names file, row, column and value.
     """
     if chance_level is not None and not 0 <= chance_level < 1:
         hint = (
@@ -61,22 +61,24 @@ def fit_task(
         )
         msg = f"chance level: expected a fraction from 0 to below 1, got {chance_level:g}{hint}"
         raise ValueError(msg)
-    named = {"accuracy": accuracy, "L": loss, "nll": nll}
-    named |= {"questions": questions if isinstance(questions, str) else None}
-    named = {ours: theirs for ours, theirs in named.items() if theirs is not None}
-    for ours, theirs in named.items():
-        if list(named.values()).count(theirs) > 1:
-            msg = f"column {theirs!r} cannot be the {ours} and another at once: {named}"
+    column_names = {"accuracy": accuracy, "L": loss, "nll": nll}
+    column_names |= {"questions": questions if isinstance(questions, str) else None}
+    column_names = {
+        ours: theirs for ours, theirs in column_names.items() if theirs is not None
+    }
+    for ours, theirs in column_names.items():
+        if list(column_names.values()).count(theirs) > 1:
+            msg = f"column {theirs!r} cannot be the {ours} and another at once: {column_names}"
             raise ValueError(msg)
-    table = read_runs(runs, {**(columns or {}), **named}, where)
+    table = read_runs(runs, {**(columns or {}), **column_names}, where)
     if questions is not None and not isinstance(questions, str):
-        asked = np.full(len(table), float(questions))
-        table = replace(table, columns=table.columns | {"questions": asked})
+        counts = np.full(len(table), float(questions))
+        table = replace(table, columns=table.columns | {"questions": counts})
     law = (Accuracy if nll is None else AccuracyByNll)(chance=chance_level)
     return fit(table, law, priors=priors, seed=seed)
 
 
-def at_loss(task: Fit, L: ArrayLike, seed: int = 0) -> xr.Dataset:
+def accuracy_at_loss(task: Fit, L: ArrayLike, seed: int = 0) -> xr.Dataset:
     """Predict the accuracy of runs whose losses are known.
 
     Args:
@@ -89,18 +91,21 @@ def at_loss(task: Fit, L: ArrayLike, seed: int = 0) -> xr.Dataset:
         (draw, run).
 
     Raises:
-        ValueError: the fit is of something else, or a loss is not positive.
+        ValueError: the fit is of another response, or a loss is not positive.
     """
     require_task(task)
     losses = np.atleast_1d(np.asarray(L, dtype=float))
     if not (losses > 0).all():
         msg = f"losses must be positive, got {losses.tolist()}"
         raise ValueError(msg)
-    total = len(next(iter(task.draws.values())))
-    every, each = np.arange(total), np.broadcast_to(losses, (total, len(losses)))
-    found = curve(task, every, each)
-    found["measured"] = scattered(task, every, each, seed)
-    data = {name: (("draw", "run"), values) for name, values in found.items()}
+    count = len(next(iter(task.draws.values())))
+    pairs, losses_of_draws = (
+        np.arange(count),
+        np.broadcast_to(losses, (count, len(losses))),
+    )
+    data_by_column = responses_at(task, pairs, losses_of_draws)
+    data_by_column["measured"] = measured_accuracy(task, pairs, losses_of_draws, seed)
+    data = {name: (("draw", "run"), values) for name, values in data_by_column.items()}
     return xr.Dataset(data, {"L": ("run", losses)})
 
 
@@ -108,7 +113,7 @@ def require_task(task: Fit) -> None:
     """Refuse a fit that does not go from a loss to an accuracy.
 
     Raises:
-        ValueError: it is of something else.
+        ValueError: it has another response or other inputs.
     """
     law = task.law
     if law.response.kind not in (Kind.ACCURACY, Kind.TASK) or law.inputs != ("L",):
@@ -116,8 +121,16 @@ def require_task(task: Fit) -> None:
         raise ValueError(msg)
 
 
-def curve(task: Fit, pairs: np.ndarray, losses: np.ndarray) -> dict[str, np.ndarray]:
-    """Response of the task's law at losses, (draw, run), by column."""
+def responses_at(
+    task: Fit, pairs: np.ndarray, losses: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Response of the task's law at losses, by column, (draw, run) each.
+
+    Args:
+        task: a fit of a law from L to accuracy.
+        pairs: number of the task's draw in each row, (draw,).
+        losses: (draw, run).
+    """
     clean = _expected(task, pairs, losses)
     values = task.law.response.unlink(np.asarray(clean))
     return dict(zip(task.law.response.columns, values, strict=True))
@@ -126,26 +139,28 @@ def curve(task: Fit, pairs: np.ndarray, losses: np.ndarray) -> dict[str, np.ndar
 def _expected(task: Fit, pairs: np.ndarray, losses: np.ndarray) -> Array:
     with jax.enable_x64(True):
         skeleton, numbers = split(task.law, task.noise)
-        own = {name: values[pairs] for name, values in task.draws.items()}
-        return _at(skeleton, numbers, own, losses)
+        task_draws = {name: values[pairs] for name, values in task.draws.items()}
+        return _expected_of_draws(skeleton, numbers, task_draws, losses)
 
 
 @partial(jax.jit, static_argnums=0)
-def _at(skeleton: Skeleton, numbers: Any, draws: Any, losses: Array) -> Array:
+def _expected_of_draws(
+    skeleton: Skeleton, numbers: Any, draws: Any, losses: Array
+) -> Array:
     law, _ = skeleton.fill(numbers)
     return jax.vmap(lambda params, L: law.expected(params, {"L": L}))(draws, losses)
 
 
-def scattered(
+def measured_accuracy(
     task: Fit, pairs: np.ndarray, losses: np.ndarray, seed: int
 ) -> np.ndarray:
-    """Accuracy as it would be measured of runs of measured losses, (draw, run)."""
+    """Draws of the measured accuracy, with scatter, of runs of measured losses, (draw, run)."""
     x = {}
     if "questions" in task.runs:
         x["questions"] = np.median(task.runs["questions"])
     expected = _expected(task, pairs, losses)
-    own = {name: values[pairs] for name, values in task.draws.items()}
+    task_draws = {name: values[pairs] for name, values in task.draws.items()}
     with jax.enable_x64(True):
         key = jax.random.fold_in(jax.random.key(seed), 1)
-        made = density.measured(task.noise, expected, own, x, key)[:, 0]
-    return np.asarray(task.law.response.unlink(np.asarray(made))[-1])
+        measured = density.measured(task.noise, expected, task_draws, x, key)[:, 0]
+    return np.asarray(task.law.response.unlink(np.asarray(measured))[-1])

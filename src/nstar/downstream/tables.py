@@ -1,4 +1,4 @@
-"""What a task's scores say, as sentences and the text of cells."""
+"""The headline and the tables of a task's scores."""
 
 from collections.abc import Iterator
 from typing import Any

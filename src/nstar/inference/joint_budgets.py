@@ -21,7 +21,11 @@ from nstar.fits.fitting import Fit
 from nstar.inference.repeated_checks import check_counts
 from nstar.intervals import interval
 from nstar.laws.repeated_by_size import RepeatedBySize
-from nstar.predictions.distances import check_prediction, distance, one_loss
+from nstar.predictions.distances import (
+    check_distance,
+    check_prediction,
+    check_shared_losses,
+)
 from nstar.predictions.prediction import law_loss
 from nstar.responses import rate_mixtures
 from nstar.verdicts import Check, Status
@@ -208,11 +212,11 @@ def check_joint(loss: Fit, counts: Fit, best: Choice) -> list[Check]:
         status = Status.REVIEW
         detail += "; pass@k there follows from the line: sample a model nearer to it"
     checks.append(Check("loss within the counts", status, detail))
-    checks += one_loss(loss.runs["L"], seen, "the models that were sampled")
+    checks += check_shared_losses(loss.runs["L"], seen, "the models that were sampled")
     samples = np.stack([counts.runs[n] for n in ("samples", "successes")])
     checks += check_counts(samples, np.array([best.samples]), None)
     checks += check_prediction(loss, best.N, best.D)
-    checks.append(distance(loss.runs, best.N, "size within the runs", "N"))
+    checks.append(check_distance(loss.runs, best.N, "size within the runs", "N"))
     return checks
 
 

@@ -27,7 +27,7 @@ from nstar.laws.token_budget import TokenBudget
 from nstar.laws.upcycled import Upcycled
 from nstar.laws.visual_tokens import VisualTokens
 from nstar.laws.vocabulary import Vocabulary
-from nstar.types import ShippedLaw
+from nstar.types import Law, ShippedLaw
 
 LAWS: dict[str, type[ShippedLaw]] = {
     "allocation": Allocation,
@@ -58,3 +58,9 @@ LAWS: dict[str, type[ShippedLaw]] = {
     "bounded_metric": BoundedMetric,
     "fid": Fid,
 }
+
+
+def name_of(law: Law) -> str:
+    """Name of a law in `LAWS`, or of its class where it is not one of them."""
+    names = [name for name, kind in LAWS.items() if kind is type(law)]
+    return (names or [type(law).__name__])[0]

@@ -1,4 +1,4 @@
-"""What can be done with a budget: runs by name, and which runs are allowed."""
+"""Actions and limits: the runs a user names, and the runs that are allowed."""
 
 import re
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ AMOUNT = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kKMBGT]?)")
 
 @dataclass(frozen=True)
 class Action:
-    """A run one could make; what the budget buys at its size where D is not said."""
+    """A run one could make; without D, on the tokens that the budget buys at its size."""
 
     name: str
     N: float  # parameters
     D: float | None = None  # tokens
 
     def at(self, C: float, cost: Cost, limits: "Limits") -> "Action":
-        """Give it the tokens that a budget buys, where it has none of its own."""
+        """Return this run with the tokens that a budget of C FLOP buys, if it has none."""
         tokens = float(limits.tokens(self.N, C, cost)) if self.D is None else self.D
         return Action(self.name, self.N, tokens)
 
@@ -46,11 +46,11 @@ class Limits:
     params: float | None = None  # the only size
     memory: float = np.inf  # bytes that are to hold the model
     bytes_per_param: float = WEIGHTS
-    unique_tokens: float = np.inf  # the supply; what is beyond are repetitions
+    unique_tokens: float = np.inf  # the supply; tokens beyond it are repeated
     max_epochs: float | None = None  # as many as help; one where a law cannot tell
 
     def __post_init__(self) -> None:
-        """Refuse what no run meets.
+        """Refuse limits that no run meets.
 
         Raises:
             ValueError: a limit is not positive, or no size meets them all.
@@ -62,14 +62,14 @@ class Limits:
         if self.max_epochs is not None and np.isinf(self.unique_tokens):
             msg = f"at most {self.max_epochs:g} epochs of how many tokens? give unique_tokens (--unique-tokens) too"
             raise ValueError(msg)
-        least = self.params or self.multiple_of or 1.0
-        if least > self.most:
-            what = (
-                f"{count(least)} parameters are"
+        smallest = self.params or self.multiple_of or 1.0
+        if smallest > self.most:
+            problem = (
+                f"{count(smallest)} parameters are"
                 if self.params
-                else f"no size is a multiple of {count(least)} and"
+                else f"no size is a multiple of {count(smallest)} and"
             )
-            msg = f"no size is allowed: {what} at most {self._said()}"
+            msg = f"no size is allowed: {problem} at most {self._limit_text()}"
             raise ValueError(msg)
         if (
             self.params
@@ -88,9 +88,9 @@ class Limits:
 
     @property
     def free(self) -> bool:
-        """Any size, on all tokens that a budget buys."""
-        held = self.multiple_of or self.params
-        return not held and np.isinf(self.most) and np.isinf(self.max_tokens)
+        """Whether any size is allowed, on all tokens that a budget buys."""
+        fixed = self.multiple_of or self.params
+        return not fixed and np.isinf(self.most) and np.isinf(self.max_tokens)
 
     def sizes(self, N: ArrayLike) -> np.ndarray:
         """Allowed sizes nearest to these, rising, each once."""
@@ -104,11 +104,11 @@ class Limits:
         return np.unique(np.minimum(allowed, self.most))
 
     def tokens(self, N: ArrayLike, C: float, cost: Cost) -> np.ndarray:
-        """Tokens a budget buys at each size, no more than there are."""
+        """Tokens that a budget buys at each size, at most `max_tokens`."""
         return np.minimum(cost.tokens(N, C), self.max_tokens)
 
     def epochs(self, D: float) -> float | None:
-        """Times that a run of D tokens sees the unique ones; none where all are fresh."""
+        """Epochs of a run of D tokens, one at least; None without a limit on unique tokens."""
         return (
             None if np.isinf(self.unique_tokens) else max(D / self.unique_tokens, 1.0)
         )
@@ -121,7 +121,7 @@ class Limits:
             if getattr(self, f.name) != f.default
         }
 
-    def _said(self) -> str:
+    def _limit_text(self) -> str:
         if self.most == self.max_params:
             return count(self.max_params)
         return f"{count(self.most)}, which is what {self.memory:.3g} bytes hold at {self.bytes_per_param:g} bytes a parameter"
@@ -130,15 +130,15 @@ class Limits:
 ANY = Limits()
 
 
-def amount(text: str, what: str = "amount") -> float:
-    """Read 8B, 15.6T or 3.8e25.
+def parse_amount(text: str, what: str = "amount") -> float:
+    """Parse a number such as 8B, 15.6T or 3.8e25.
 
     Raises:
         ValueError: it is no positive number with such a suffix.
     """
-    found = AMOUNT.fullmatch(text.strip())
+    match = AMOUNT.fullmatch(text.strip())
     try:
-        value = float(found[1]) * SUFFIXES[found[2]] if found else np.nan
+        value = float(match[1]) * SUFFIXES[match[2]] if match else np.nan
     except ValueError:
         value = np.nan
     if not (np.isfinite(value) and value > 0):
@@ -149,21 +149,21 @@ def amount(text: str, what: str = "amount") -> float:
     return value
 
 
-def memory(text: str, what: str = "memory") -> float:
-    """Read 640GB (1e9 bytes each) or 80GiB (2^30 bytes each) as bytes.
+def parse_memory(text: str, what: str = "memory") -> float:
+    """Parse 640GB (1e9 bytes each) or 80GiB (2^30 bytes each) as bytes.
 
     Raises:
         ValueError: it is no positive number of such a unit.
     """
-    found = re.fullmatch(r"(.+?)\s*([KMGTP]i?B)", text.strip())
-    if not found:
+    match = re.fullmatch(r"(.+?)\s*([KMGTP]i?B)", text.strip())
+    if not match:
         msg = f"{what}: expected bytes such as 640GB or 80GiB, got {text!r}"
         raise ValueError(msg)
-    return amount(found[1], what) * BYTES[found[2]]
+    return parse_amount(match[1], what) * BYTES[match[2]]
 
 
-def read(text: str) -> Action:
-    """Read a candidate: 70B, 405B@15.6T, NAME=8B@15T, or a model of the catalogue.
+def parse_action(text: str) -> Action:
+    """Parse a candidate: 70B, 405B@15.6T, NAME=8B@15T, or a model of the catalogue.
 
     Raises:
         ValueError: it is none of these.
@@ -177,21 +177,23 @@ def read(text: str) -> Action:
             raise ValueError(msg)
         return Action(model.title, model.N, model.D)
     size, at, tokens = run.partition("@")
-    N = amount(size, f"candidate {text!r}")
-    D = amount(tokens, f"candidate {text!r}") if at else None
+    N = parse_amount(size, f"candidate {text!r}")
+    D = parse_amount(tokens, f"candidate {text!r}") if at else None
     return Action(name.strip() or run, N, D)
 
 
-def read_all(texts: Sequence[str]) -> list[Action]:
-    """Read candidates, each text one or several with commas between.
+def parse_actions(texts: Sequence[str]) -> list[Action]:
+    """Parse candidates, each text one or several with commas between.
 
     Raises:
         ValueError: one is not read, or two have one name.
     """
-    found = [read(part) for text in texts for part in text.split(",") if part.strip()]
-    names = [action.name for action in found]
+    actions = [
+        parse_action(part) for text in texts for part in text.split(",") if part.strip()
+    ]
+    names = [action.name for action in actions]
     for name in names:
         if names.count(name) > 1:
             msg = f"candidate {name!r} is given twice; name one, as in again={name}"
             raise ValueError(msg)
-    return found
+    return actions

@@ -1,4 +1,4 @@
-r"""What compute takes in accelerator-hours and in money, each input a number or a guess.
+r"""Accelerator-hours and money for compute, each input a number or a distribution.
 
 $$ \mathrm{hours} = \frac{C}{\mathrm{peak} \cdot \mathrm{MFU} \cdot \mathrm{goodput} \cdot 3600},
    \qquad \mathrm{cost} = \mathrm{price} \cdot \mathrm{hours} $$
@@ -23,14 +23,14 @@ from nstar.wording import flop
 MFU = dist.Uniform(0.38, 0.43)  # Llama 3 405B: arXiv:2407.21783, table 4
 GOODPUT = 0.9  # "higher than 90 %" of the time, ibid. sec. 3.3.4
 HOUR = 3600.0
-DRAWS = 4000  # of what is uncertain, for intervals
-CHECKED = 100_000  # draws that show whether a guess stays where it may be
+DRAWS = 4000  # of uncertain inputs, for intervals
+CHECKED = 100_000  # draws that show whether a distribution stays within its bounds
 
 type Guess = float | dist.Distribution
 
 
 class Billed(NamedTuple):
-    """Draws of what compute takes, of the shape of the compute."""
+    """Draws of the accelerator-hours and the money that compute takes, of its shape."""
 
     hours: np.ndarray  # of accelerators
     money: np.ndarray | None  # in the price's currency; none without a price
@@ -48,7 +48,7 @@ class Bill:
     currency: str = "USD"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be.
+        """Refuse impossible values.
 
         Raises:
             ValueError: a share outside 0 to 1, a negative price, no such precision.
@@ -63,47 +63,47 @@ class Bill:
                 continue
             draws = _draws(value, jax.random.key(0), CHECKED)
             if not np.all((draws > 0) & (draws <= most)):
-                to = "between 0 and 1" if most == 1 else "positive"
-                msg = f"{name}: expected {to}, got {said(value)}"
+                expected = "between 0 and 1" if most == 1 else "positive"
+                msg = f"{name}: expected {expected}, got {format_guess(value)}"
                 raise ValueError(msg)
 
-    def of(self, C: ArrayLike, seed: int = 0) -> Billed:
-        """Bill compute, (draw, ...); what is uncertain is one draw for a whole row."""
+    def charge(self, C: ArrayLike, seed: int = 0) -> Billed:
+        """Draws of hours and money for C FLOP, (draw, ...); a row shares its uncertain inputs."""
         compute = np.asarray(C, dtype=float)
         rows = compute.shape[:1] or (1,)
         keys = jax.random.split(jax.random.key(seed), 3)
         shape = rows + (1,) * max(compute.ndim - 1, 0)
 
-        def drawn(value: Guess, key: Any) -> np.ndarray:
+        def draw(value: Guess, key: Any) -> np.ndarray:
             return _draws(value, key, rows[0]).reshape(shape)
 
         rate = self.hardware.flop_per_second(self.precision)
-        rate = rate * drawn(self.mfu, keys[0]) * drawn(self.goodput, keys[1])
+        rate = rate * draw(self.mfu, keys[0]) * draw(self.goodput, keys[1])
         hours = compute / rate / HOUR
-        money = None if self.price is None else hours * drawn(self.price, keys[2])
+        money = None if self.price is None else hours * draw(self.price, keys[2])
         return Billed(hours, money)
 
     def intervals(self, C: float, prob: float = 0.9) -> dict[str, Any]:
-        """Intervals of the hours, and of the money where there is a price, of C FLOP."""
-        billed = self.of(np.full(DRAWS, C))
+        """Intervals of the hours for C FLOP, and of the money where there is a price."""
+        billed = self.charge(np.full(DRAWS, C))
         money = None if billed.money is None else interval(billed.money, prob).as_json()
         return {"hours": interval(billed.hours, prob).as_json(), "cost": money}
 
-    def words(self) -> str:
-        """Say what it is made of."""
+    def describe(self) -> str:
+        """Describe the hardware, the shares and the price."""
         precision = self.hardware.usual(self.precision)
         text = (
             f"{self.hardware.title}, {precision} peak {flop(self.hardware.flop_per_second(self.precision))} FLOP/s, "
-            f"MFU {said(self.mfu)}, goodput {said(self.goodput)}"
+            f"MFU {format_guess(self.mfu)}, goodput {format_guess(self.goodput)}"
         )
         return (
             text
             if self.price is None
-            else f"{text}, {said(self.price)} {self.currency} an hour"
+            else f"{text}, {format_guess(self.price)} {self.currency} an hour"
         )
 
 
-def guess(text: str, what: str) -> Guess:
+def parse_guess(text: str, what: str) -> Guess:
     """Read 0.4 or Uniform(0.38, 0.43).
 
     Raises:
@@ -120,8 +120,8 @@ def guess(text: str, what: str) -> Guess:
         raise ValueError(msg) from None
 
 
-def said(value: Guess) -> str:
-    """Write a number or a distribution."""
+def format_guess(value: Guess) -> str:
+    """Format a number or a distribution."""
     return describe(value) if isinstance(value, dist.Distribution) else f"{value:g}"
 
 

@@ -16,13 +16,15 @@ from nstar.intervals import interval
 from nstar.plans import tables
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
-from nstar.plans.limiting import check_supply, held
+from nstar.plans.limiting import apply_limits, check_supply
 from nstar.predictions import allocating, prediction
-from nstar.predictions.distances import among
+from nstar.predictions.distances import check_tokens_per_parameter
 from nstar.types import Surface
 from nstar.verdicts import Check
 
-SLOPED = 1.5  # times the largest run's compute from which the slope to a budget is told
+SLOPE_FROM = (
+    1.5  # times the largest run's compute: from there a slope to it is reported
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Plan(Answer):
 
     fit: Posterior
     draws: xr.Dataset
-    limits: Limits = ANY  # as they were asked for
+    limits: Limits = ANY  # as the user gave them
 
     @property
     def budgets(self) -> np.ndarray:
@@ -66,47 +68,49 @@ class Plan(Answer):
 
     @property
     def slope_over(self) -> tuple[float, float] | None:
-        """FLOP between which the exponents are slopes; none where lines are straight."""
+        """FLOP between which the exponents are slopes; None where lines are straight."""
         if not any(is_bent(part.law) for part in self.fit.components):
             return None
-        return _ends(self.fit)
+        return _slope_range(self.fit)
 
     def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """One record a budget: intervals of every quantity, null where the law has none."""
         return [self._record(float(C), prob) for C in self.budgets]
 
     def _record(self, C: float, prob: float) -> dict[str, Any]:
-        at = self.draws.sel(budget=C)
+        draws = self.draws.sel(budget=C)
 
-        def read(name: str) -> dict[str, float] | None:
-            return interval(at[name], prob).as_json() if name in at else None
+        def summarise(name: str) -> dict[str, float] | None:
+            return interval(draws[name], prob).as_json() if name in draws else None
 
-        measured = {"N": read("N_optimum"), "D": read("D_optimum")}
+        measured = {"N": summarise("N_optimum"), "D": summarise("D_optimum")}
         return {
             "C": C,
-            "N": read("N"),
-            "D": read("D"),
-            "loss": read("loss"),
-            "tokens_per_parameter": read("tokens_per_parameter"),
+            "N": summarise("N"),
+            "D": summarise("D"),
+            "loss": summarise("loss"),
+            "tokens_per_parameter": summarise("tokens_per_parameter"),
             "recommended": {
-                "N": float(at["N_recommended"]),
-                "D": float(at["D_recommended"]),
-                "epochs": self.limits.epochs(float(at["D_recommended"])),
+                "N": float(draws["N_recommended"]),
+                "D": float(draws["D_recommended"]),
+                "epochs": self.limits.epochs(float(draws["D_recommended"])),
             },
-            "limits_cost": float(at["limits_cost"]) if "limits_cost" in at else None,
-            "loss_oracle": read("loss_oracle"),
-            "regret": read("regret"),
+            "limits_cost": float(draws["limits_cost"])
+            if "limits_cost" in draws
+            else None,
+            "loss_oracle": summarise("loss_oracle"),
+            "regret": summarise("regret"),
             "optimum": measured if measured["N"] else None,
-            "N_law": read("N_law"),
-            "D_law": read("D_law"),
-            "on_edge": float(at["on_edge"]) if "on_edge" in at else None,
-            "slope_beyond": read("slope_beyond") if self._beyond(C) else None,
+            "N_law": summarise("N_law"),
+            "D_law": summarise("D_law"),
+            "on_edge": float(draws["on_edge"]) if "on_edge" in draws else None,
+            "slope_beyond": summarise("slope_beyond") if self._beyond(C) else None,
             "decades_beyond_data": float(np.log10(C / self.draws.attrs["C_max"])),
         }
 
     def _beyond(self, C: float) -> bool:
-        """Say whether a budget lies so far beyond the runs that a slope to it has a meaning."""
-        return SLOPED * self.draws.attrs["C_max"] < C
+        """Whether a budget lies far enough beyond the runs for a slope to it to be reported."""
+        return SLOPE_FROM * self.draws.attrs["C_max"] < C
 
     def exponents(self, prob: float = 0.9) -> dict[str, dict[str, float]]:
         """Intervals of alpha1 (of N*) and alpha2 (of D*), over `slope_over` where bent."""
@@ -123,7 +127,7 @@ class Plan(Answer):
         }
 
     def checks(self) -> list[Check]:
-        """Say how far the runs that limits lead to are from those measured."""
+        """Check how far the runs recommended under limits lie from the fitted runs."""
         if self.limits == ANY:
             return []
         D = self.draws["D_recommended"].to_numpy()
@@ -132,8 +136,10 @@ class Plan(Answer):
             f"that of {C:.3g} FLOP": pair
             for C, pair in zip(self.budgets, pairs, strict=True)
         }
-        found = among(self.fit.runs, runs, "recommended among the runs")
-        return [*found, *check_supply(self.fit, self.limits, float(D.max()))]
+        checks = check_tokens_per_parameter(
+            self.fit.runs, runs, "recommended among the runs"
+        )
+        return [*checks, *check_supply(self.fit, self.limits, float(D.max()))]
 
     def as_json(self, prob: float = 0.9) -> dict[str, Any]:
         """Every number of the answer as plain data."""
@@ -186,13 +192,13 @@ def plan(
     fit = in_group(fit, group, seed=seed)
     if limits != ANY:
         require_loss(fit)
-    fresh, (fit, allowed) = fit, held(fit, limits)
+    fresh, (fit, allowed) = fit, apply_limits(fit, limits)
     C = np.unique(np.atleast_1d(np.asarray(budget, dtype=float)))
     if not (np.all(np.isfinite(C)) and np.all(C > 0)):
         msg = f"budget: expected positive finite FLOP such as 3.8e25, got {np.atleast_1d(budget).tolist()}"
         raise ValueError(msg)
-    allocating.require(fit)
-    ends = np.array(_ends(fit))
+    allocating.require_allocation(fit)
+    ends = np.array(_slope_range(fit))
     N, D = allocating.optima(fit, np.concatenate([C, ends]))
     line = (N, D) if fit is fresh else allocating.optima(fresh, ends)
     slopes = _exponents(ends, *(v[:, -2:] for v in line))
@@ -205,9 +211,9 @@ def plan(
         "tokens_per_parameter": (dims, D / N),
     }
     if all(isinstance(part.law, Surface) for part in parts):
-        data |= _losses(fit, C, N, D, allowed)
+        data |= _recommend(fit, C, N, D, allowed)
     else:
-        data |= _middle(fit, C, N, D)
+        data |= _median_run(fit, C, N, D)
     seed = fit.seed if seed is None else seed
     measured = None if brief else allocating.measured_optima(fit, C, seed=seed)
     if measured is not None:
@@ -220,7 +226,7 @@ def plan(
     data |= slopes
     C_max = float(np.max(fit.runs["C"]))
     if any(is_bent(part.law) for part in parts):
-        far = np.log(np.maximum(C / C_max, SLOPED))
+        far = np.log(np.maximum(C / C_max, SLOPE_FROM))
         data["slope_beyond"] = (dims, np.log(N / line[0][:, -1:]) / far)
     coords: dict[str, Any] = {"budget": C}
     if isinstance(fit, Average):
@@ -228,33 +234,33 @@ def plan(
     return Plan(fit, xr.Dataset(data, coords, {"C_max": C_max}), limits)
 
 
-def _tied(N: np.ndarray, D: np.ndarray) -> bool:
-    """Say whether N D is the same under every draw, as it is on a cost line."""
+def _on_cost_line(N: np.ndarray, D: np.ndarray) -> bool:
+    """Whether N D is the same under every draw, as it is on a cost line."""
     return bool(np.allclose(np.ptp(np.log(N * D), axis=0), 0, atol=1e-6))
 
 
 def _on_edge(fit: Posterior, ratio: np.ndarray) -> np.ndarray:
-    """Share of all draws that bend and have their optimum at an end of their own search."""
+    """Share of draws, (budget,), of bent surfaces whose optimum lies at an end of the search."""
     outside = np.zeros(ratio.shape[1])
-    for part, one in zip(fit.parts, fit.shared_out(ratio), strict=True):
+    for part, ratios in zip(fit.parts, fit.shared_out(ratio), strict=True):
         if isinstance(part.law, Bent):
-            on = allocating.on_edge(np.log(one), allocating.window(part))
-            outside += np.sum(on, axis=0)
+            at_edge = allocating.on_edge(np.log(ratios), allocating.search_window(part))
+            outside += np.sum(at_edge, axis=0)
     return outside / len(ratio)
 
 
-def _middle(
+def _median_run(
     fit: Posterior, C: np.ndarray, N: np.ndarray, D: np.ndarray
 ) -> dict[str, Any]:
     """The run at the median of log N*."""
     run = np.exp(np.median(np.log(N), axis=0))
     tokens = np.exp(np.median(np.log(D), axis=0))
-    if _tied(N, D):
+    if _on_cost_line(N, D):
         tokens = fit.runs.cost.tokens(run, C)
     return {"N_recommended": ("budget", run), "D_recommended": ("budget", tokens)}
 
 
-def _losses(
+def _recommend(
     fit: Posterior, C: np.ndarray, N: np.ndarray, D: np.ndarray, limits: Limits
 ) -> dict[str, Any]:
     """The run of least expected loss, its loss, each draw's least, and the regret."""
@@ -262,7 +268,7 @@ def _losses(
     run = choose(fit, C, fit.runs.cost, limits, N)
     oracle, cost = run.least, {}
     if limits.free:
-        oracle = prediction.loss_each(fit, N, D)
+        oracle = prediction.loss_of_draws(fit, N, D)
     else:
         best = choose(fit, C, fit.runs.cost, N=N)
         gap = run.loss.mean(axis=0) - best.loss.mean(axis=0)
@@ -292,7 +298,7 @@ def _exponents(ends: np.ndarray, N: np.ndarray, D: np.ndarray) -> dict[str, Any]
     return {name: ("draw", value) for name, value in values.items()}
 
 
-def _ends(fit: Posterior) -> tuple[float, float]:
+def _slope_range(fit: Posterior) -> tuple[float, float]:
     """FLOP of the smallest and the largest run, a decade apart at least."""
     C_max = float(fit.runs["C"].max())
     return min(float(fit.runs["C"].min()), C_max / 10), C_max

@@ -23,8 +23,12 @@ from nstar.intervals import interval
 from nstar.plans import tables
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
-from nstar.plans.limiting import check_supply, held
-from nstar.predictions.distances import among, extrapolation, farther
+from nstar.plans.limiting import apply_limits, check_supply
+from nstar.predictions.distances import (
+    check_extrapolation,
+    check_farther,
+    check_tokens_per_parameter,
+)
 from nstar.predictions.prediction import law_loss
 from nstar.verdicts import Check, Status
 
@@ -47,14 +51,16 @@ class Served(Answer):
     before: tuple[float, float]  # N, D that training alone recommends
     after: tuple[float, float]  # N, D for the lifetime
     loss: np.ndarray  # of both, (draw, 2)
-    limits: Limits = ANY  # as they were asked for
+    limits: Limits = ANY  # as the user gave them
 
     def checks(self) -> list[Check]:
-        """Say whether the choice lies where nothing was measured, or at an end."""
+        """Check that the choice lies among the runs, and inside the search."""
         runs, (N, D), (N0, _) = self.fit.runs, self.after, self.before
-        checks = extrapolation(self.fit, self.C)
-        checks += among(runs, {"the choice": (N, D)}, "lifetime choice among the runs")
-        checks += farther(
+        checks = check_extrapolation(self.fit, self.C)
+        checks += check_tokens_per_parameter(
+            runs, {"the choice": (N, D)}, "lifetime choice among the runs"
+        )
+        checks += check_farther(
             runs,
             {"the choice": float(runs.cost.flop(N, D))},
             self.C,
@@ -71,7 +77,7 @@ class Served(Answer):
         """Plain data."""
         cost = self.fit.runs.cost
         runs = {"training_alone": self.before, "lifetime": self.after}
-        told: dict[str, Any] = {
+        document: dict[str, Any] = {
             "budget": self.C,
             "limits": self.limits.as_json(),
             "served_tokens": interval(self.tokens, prob).as_json(),
@@ -81,7 +87,7 @@ class Served(Answer):
         for i, (name, (N, D)) in enumerate(runs.items()):
             training = float(cost.flop(N, D))
             spent[name] = training + PER_TOKEN * N * self.tokens
-            told[name] = {
+            document[name] = {
                 "N": N,
                 "D": D,
                 "epochs": self.limits.epochs(D),
@@ -91,14 +97,14 @@ class Served(Answer):
                 "loss": interval(self.loss[:, i], prob).as_json(),
             }
         saved = 1 - spent["lifetime"] / spent["training_alone"]
-        told["saved"] = interval(saved, prob).as_json()
-        told["expected_saved"] = 1 - float(
+        document["saved"] = interval(saved, prob).as_json()
+        document["expected_saved"] = 1 - float(
             spent["lifetime"].mean() / spent["training_alone"].mean()
         )
-        told["loss_given_up"] = interval(
+        document["loss_given_up"] = interval(
             self.loss[:, 1] - self.loss[:, 0], prob
         ).as_json()
-        return told
+        return document
 
     def headline(self, prob: float = 0.9) -> str:
         """What to train for the lifetime, and what that saves."""
@@ -133,7 +139,7 @@ def serve(
     """
     fit = in_group(fit, group, seed=seed)
     require_loss(fit)
-    asked, (fit, limits) = limits, held(fit, limits)
+    requested, (fit, limits) = limits, apply_limits(fit, limits)
     cost = fit.runs.cost
     run = choose(fit, np.array([C]), cost, limits)
     count, N0, D0 = len(run.loss), float(run.N[0]), float(run.D[0])
@@ -141,7 +147,7 @@ def serve(
     quality, ends = float(run.loss.mean()), (SMALLEST * N0, LARGEST * N0)
     for _ in range(ROUNDS):
         N = limits.sizes(np.geomspace(*ends, SIZES))
-        D = as_good(fit, N, D0, quality)
+        D = tokens_for_loss(fit, N, D0, quality)
         D = np.where(limits.max_tokens < D, np.inf, D)
         spent = cost.flop(N, D) + PER_TOKEN * N * demand.mean()
         i = int(np.argmin(spent))
@@ -149,11 +155,11 @@ def serve(
     alone = float(cost.flop(N0, D0) + PER_TOKEN * N0 * demand.mean())
     after = (float(N[i]), float(D[i])) if spent[i] < alone else (N0, D0)
     loss = law_loss(fit, np.array([N0, after[0]]), np.array([D0, after[1]]))
-    return Served(fit, C, demand, (N0, D0), after, loss, asked)
+    return Served(fit, C, demand, (N0, D0), after, loss, requested)
 
 
 def _demand(tokens: float | dist.Distribution, count: int, seed: int) -> np.ndarray:
-    """Draws of what is served."""
+    """Draws of the tokens served over the lifetime, (draw,)."""
     demand = (
         np.asarray(tokens.sample(jax.random.key(seed), (count,)), dtype=float)
         if isinstance(tokens, dist.Distribution)
@@ -165,8 +171,20 @@ def _demand(tokens: float | dist.Distribution, count: int, seed: int) -> np.ndar
     return demand
 
 
-def as_good(fit: Posterior, N: np.ndarray, D0: float, quality: float) -> np.ndarray:
-    """Fewest tokens that give sizes an expected loss, (size,); infinite where none do."""
+def tokens_for_loss(
+    fit: Posterior, N: np.ndarray, D0: float, quality: float
+) -> np.ndarray:
+    """Fewest tokens at which each size reaches an expected loss, (size,).
+
+    Args:
+        fit: a fit of a loss, or an average of such.
+        N: sizes, parameters, (size,).
+        D0: tokens about which to search, from a tenth to a thousand times as many.
+        quality: expected loss to reach.
+
+    Returns:
+        Tokens, (size,); infinite where no number tried reaches it.
+    """
     tried = D0 * np.geomspace(FEWEST, MOST, TRIED)
     sizes, tokens = (a.ravel() for a in np.meshgrid(N, tried, indexing="ij"))
     mean = law_loss(fit, sizes, tokens).mean(axis=0).reshape(len(N), TRIED)

@@ -1,4 +1,4 @@
-"""What plans, risks, targets and servings say, as sentences and the text of cells."""
+"""Headlines and tables of plans, risks, targets and serving."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -79,7 +79,7 @@ def plan(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
 
 
 def _limited(budgets: list[dict[str, Any]]) -> Iterator[Table | str]:
-    """Say the runs that the limits allow; N* and D* obey none but the supply."""
+    """The recommended runs under the limits; of the limits, N* and D* obey the supply alone."""
     for r in budgets:
         run, cost = r["recommended"], r["limits_cost"]
         sentence = f"At {flop(r['C'])} FLOP within the limits: {count(run['N'])} parameters on {count(run['D'])} tokens{epochs(run)}, loss {numbers(r['loss'], 4)}"

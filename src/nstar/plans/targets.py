@@ -12,43 +12,35 @@ from nstar.fits.mixture import Posterior
 from nstar.plans import tables
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
-from nstar.plans.limiting import check_supply, held
-from nstar.predictions.crossings import Crossings, check_early, crossings
-from nstar.predictions.distances import among, extrapolation
+from nstar.plans.limiting import apply_limits, check_supply
+from nstar.predictions.crossings import Crossings, check_early, crossings, finite
+from nstar.predictions.distances import check_extrapolation, check_tokens_per_parameter
 from nstar.types import Floored
 from nstar.verdicts import Check, Status
 
 BUDGETS = 65  # tried between the least and the most
-DOWN, UP = 1e-3, 1e4  # of the largest run's FLOP, unless told how far to look
+DOWN, UP = 1e-3, 1e4  # of the largest run's FLOP: the budgets tried unless given
 RARE = 0.005  # share of draws whose repair is worth a word
 
 
 @dataclass(frozen=True)
 class Reach(Answer):
-    """When a target is reached, under every draw, by one run of each budget."""
+    """The budget at which a target loss is reached, under every draw."""
 
     fit: Posterior
     target: float
     chance: float
-    up_to: float  # FLOP beyond which nothing was looked at
-    found: Crossings  # by the recommended run
-    oracle: Crossings  # by each draw's own best run
+    up_to: float  # FLOP, the largest budget that was tried
+    crossings: Crossings  # by the recommended run
+    oracle_crossings: Crossings  # by each draw's own best run
     below_floor: float  # probability that no run ever reaches it
-    C: float  # least budget with that chance, FLOP; infinite where none was found
+    C: float  # least budget with that chance, FLOP; infinite where there is none
     N: float  # the run of that budget, NaN where there is none
     D: float
-    limits: Limits = ANY  # as they were asked for
+    limits: Limits = ANY  # as the user gave them
 
     def as_json(self, prob: float = 0.9) -> dict[str, Any]:
-        """Plain data; budgets that were not found are null."""
-
-        def finite(value: float) -> float | None:
-            return float(value) if np.isfinite(value) else None
-
-        def read(found: Crossings) -> dict[str, float | None]:
-            at = {"median": 0.5, "lower": (1 - prob) / 2, "upper": (1 + prob) / 2}
-            return {name: finite(found.budget(p)) for name, p in at.items()}
-
+        """Plain data; a budget that does not exist is null."""
         return {
             "target": self.target,
             "chance": self.chance,
@@ -58,38 +50,38 @@ class Reach(Answer):
             "D": finite(self.D),
             "epochs": self.limits.epochs(self.D) if np.isfinite(self.D) else None,
             "limits": self.limits.as_json(),
-            "crossing": read(self.found),
-            "crossing_oracle": read(self.oracle),
-            "reached": self.found.reached,
+            "crossing": self.crossings.quantiles(prob),
+            "crossing_oracle": self.oracle_crossings.quantiles(prob),
+            "reached": self.crossings.reached,
             "below_floor": self.below_floor,
-            "before": self.found.below,
-            "repaired": self.found.repaired,
+            "before": self.crossings.below,
+            "repaired": self.crossings.repaired,
             "decades_beyond_data": finite(np.log10(self.C / self.fit.runs["C"].max())),
         }
 
     def checks(self) -> list[Check]:
-        """Say whether the target is reached, how far that is, and what was repaired."""
-        sure = f"the target {self.target:g} is reached by {self.up_to:.3g} FLOP with probability {self.found.reached:.3g}"
+        """Check that the target is reached, how far that is, and how many draws were repaired."""
+        detail = f"the target {self.target:g} is reached by {self.up_to:.3g} FLOP with probability {self.crossings.reached:.3g}"
         if self.below_floor:
-            sure += f", and lies below the irreducible loss with probability {self.below_floor:.3g}"
+            detail += f", and lies below the irreducible loss with probability {self.below_floor:.3g}"
         met = np.isfinite(self.C)
         if not met:
-            sure += f"; no budget reaches it with probability {self.chance:g}: ask for a higher loss or a smaller chance"
-        found = [
-            Check("target reached", Status.PASS if met else Status.FAIL, sure),
-            *check_early(self.found, self.chance, "budget"),
+            detail += f"; no budget reaches it with probability {self.chance:g}: ask for a higher loss or a smaller chance"
+        checks = [
+            Check("target reached", Status.PASS if met else Status.FAIL, detail),
+            *check_early(self.crossings, self.chance, "budget"),
         ]
         if met:
-            far, *form = extrapolation(self.fit, self.C)
-            found += [far._replace(name="target within reach of the runs"), *form]
-            found += among(
+            far, *form = check_extrapolation(self.fit, self.C)
+            checks += [far._replace(name="target within reach of the runs"), *form]
+            checks += check_tokens_per_parameter(
                 self.fit.runs, {"the run": (self.N, self.D)}, "run among the runs"
             )
-            found += check_supply(self.fit, self.limits, self.D)
-        if self.found.repaired > RARE:
-            detail = f"the loss of {self.found.repaired:.1%} of draws rises somewhere with the budget and was held where it was"
-            found.append(Check("losses that fall", Status.REVIEW, detail))
-        return found
+            checks += check_supply(self.fit, self.limits, self.D)
+        if self.crossings.repaired > RARE:
+            detail = f"the loss of {self.crossings.repaired:.1%} of draws rises somewhere with the budget and was held where it was"
+            checks.append(Check("losses that fall", Status.REVIEW, detail))
+        return checks
 
     def headline(self, prob: float = 0.9) -> str:
         """The least budget that reaches the loss, or that there is none."""
@@ -127,14 +119,14 @@ def reach(
         raise ValueError(msg)
     fit = in_group(fit, group)
     require_loss(fit)
-    asked, (fit, limits) = limits, held(fit, limits)
+    requested, (fit, limits) = limits, apply_limits(fit, limits)
     most = float(fit.runs["C"].max())
     last = up_to or UP * most
     C = np.geomspace(min(DOWN * most, last / 10), last, BUDGETS)
     line = choose(fit, C, fit.runs.cost, limits)
-    found = crossings(C, line.loss, target)
+    crossing = crossings(C, line.loss, target)
     oracle = crossings(C, line.least, target)
-    budget = found.budget(chance)
+    budget = crossing.budget(chance)
     N = D = float("nan")
     if np.isfinite(budget):
         run = choose(fit, np.array([budget]), fit.runs.cost, limits)
@@ -144,21 +136,23 @@ def reach(
         target,
         chance,
         last,
-        found,
+        crossing,
         oracle,
-        _below(fit, target),
+        _probability_below_floor(fit, target),
         budget,
         N,
         D,
-        asked,
+        requested,
     )
 
 
-def _below(fit: Posterior, target: float) -> float:
-    """Probability that the target is not above the loss that nothing removes."""
+def _probability_below_floor(fit: Posterior, target: float) -> float:
+    """Probability that the target is not above the irreducible loss."""
     floors = []
     for part in fit.parts:
         count = len(next(iter(part.draws.values())))
-        has = isinstance(part.law, Floored)
-        floors.append(part.law.floor(part.draws) if has else np.full(count, -np.inf))
+        floored = isinstance(part.law, Floored)
+        floors.append(
+            part.law.floor(part.draws) if floored else np.full(count, -np.inf)
+        )
     return float(np.mean(np.concatenate([np.asarray(f) for f in floors]) >= target))

@@ -1,1 +1,1 @@
-"""What a fit says, under every draw, of runs and optima that were not measured."""
+"""Predictions, under every draw of a fit, of runs and optima that were not measured."""

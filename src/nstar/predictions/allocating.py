@@ -12,15 +12,15 @@ from nstar.departures.bending import amplitudes
 from nstar.departures.discrepancy import Bent
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Posterior
-from nstar.predictions.refusals import instead
-from nstar.predictions.tiling import tiled
+from nstar.predictions.refusals import suggest_command
+from nstar.predictions.tiling import map_tiles
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
 from nstar.samplers.randomness import generator
 from nstar.types import Allocation, Array, Cost, Law, Scattered, Surface
 
 BUDGETS = (4,)  # searched at a time
-POINTS = (32,)  # of a line that is known, worked out at a time
+POINTS = (32,)  # of a line in closed form, computed at a time
 AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
 
 
@@ -29,64 +29,66 @@ def optima(
 ) -> tuple[np.ndarray, np.ndarray]:
     """N* and D* on the law's line, (draw, budget) each: closed where known, else searched.
 
-    A surface with a discrepancy is searched within `window(fit)`.
+    A surface with a discrepancy is searched within `search_window(fit)`.
 
     Args:
         fit: a fit or an average.
         C: budgets, FLOP, (budget,).
-        cost: what a run costs, where that is not what the runs' own FLOP say.
+        cost: FLOP of a run; the cost of the fitted runs unless given.
 
     Raises:
         ValueError: the law has neither an allocation nor a loss.
     """
-    return _joined(_of_law(part, C, cost) for part in fit.parts)
+    return _concatenate(_optima_of_law(part, C, cost) for part in fit.parts)
 
 
-def _of_law(fit: Fit, C: Array, cost: Cost | None) -> tuple[np.ndarray, np.ndarray]:
-    span = window(fit) if isinstance(fit.law, Bent) else WIDEST
+def _optima_of_law(
+    fit: Fit, C: Array, cost: Cost | None
+) -> tuple[np.ndarray, np.ndarray]:
+    span = search_window(fit) if isinstance(fit.law, Bent) else WIDEST
     return _optima(fit, fit.law, C, span, cost)
 
 
-def require(fit: Posterior) -> None:
-    """Refuse a law that says nothing of N* and D*, before anything is worked out.
+def require_allocation(fit: Posterior) -> None:
+    """Refuse a fit with a law that has no N* and D*, before anything is computed.
 
     Raises:
-        ValueError: naming it.
+        ValueError: a law has neither an allocation nor a loss.
     """
     for part in fit.components:
         if not isinstance(part.law, Allocation | Surface):
-            msg = f"the {type(part.law).__name__} law says nothing of N* and D*{instead(part.law)}"
+            msg = f"the {type(part.law).__name__} law says nothing of N* and D*{suggest_command(part.law)}"
             raise ValueError(msg)
 
 
 def straight_optima(fit: Posterior, C: Array) -> tuple[np.ndarray, np.ndarray]:
     """N* and D* of the law without its discrepancy, (draw, budget) each."""
-    return _joined(_of_straight(part, C) for part in fit.parts)
+    return _concatenate(_straight_optima_of_law(part, C) for part in fit.parts)
 
 
-def _of_straight(fit: Fit, C: Array) -> tuple[np.ndarray, np.ndarray]:
+def _straight_optima_of_law(fit: Fit, C: Array) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(fit.law, Bent):
         return _optima(fit, fit.straight, C, WIDEST)
-    none = np.zeros(len(next(iter(fit.draws.values()))))
-    flat = fit.draws | dict.fromkeys(amplitudes(fit.straight), none)
-    return _optima(fit, fit.law, C, WIDEST, draws=flat)  # by the bent law's program
+    zeros = np.zeros(len(next(iter(fit.draws.values()))))
+    unbent = fit.draws | dict.fromkeys(amplitudes(fit.straight), zeros)
+    return _optima(fit, fit.law, C, WIDEST, draws=unbent)  # by the bent law's program
 
 
-def _joined(
-    each: Iterable[tuple[np.ndarray, np.ndarray]],
+def _concatenate(
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws of N* and D* of the laws of an average, one after the other."""
-    N, D = zip(*each, strict=True)
+    """Concatenate draws of N* and D* of the laws of an average, (draw, budget) each."""
+    N, D = zip(*pairs, strict=True)
     return np.concatenate(N), np.concatenate(D)
 
 
-def window(fit: Fit, widened: float = WIDENED) -> tuple[float, float]:
-    """Least and most tokens per parameter of the runs, widened at either end."""
+def search_window(fit: Fit, widened: float = WIDENED) -> tuple[float, float]:
+    """Least and most tokens per parameter to search: those of the runs, widened."""
     return of_runs(fit.runs["N"], fit.runs["D"], widened)
 
 
 def on_edge(log_ratio: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
-    """Say which optima, log D*/N*, lie at an end of the tokens per parameter searched."""
+    """Whether each optimum, log D*/N*, lies at an end of the tokens per parameter searched."""
     low, high = np.log(ends)
     return (log_ratio <= low + AT_EDGE) | (log_ratio >= high - AT_EDGE)
 
@@ -99,23 +101,23 @@ def _optima(
     cost: Cost | None = None,
     draws: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    own = cost is None or cost == fit.runs.cost  # the line that laws know
+    runs_cost = cost is None or cost == fit.runs.cost  # as closed forms assume
     draws = fit.draws if draws is None else draws
     with jax.enable_x64(True):
         skeleton, numbers = split(law, fit.noise)
-        if isinstance(law, Allocation) and own:
-            values = tiled(partial(_line, skeleton, numbers), draws, C, sizes=POINTS)
+        if isinstance(law, Allocation) and runs_cost:
+            values = map_tiles(
+                partial(_line, skeleton, numbers), draws, C, sizes=POINTS
+            )
         elif isinstance(law, Surface):
-            on = cost or fit.runs.cost
+            line_cost = cost or fit.runs.cost
 
             def search(draws: Any, C: Array) -> tuple[Array, Array]:
-                return _searched(skeleton, on, numbers, draws, C, span)
+                return _search(skeleton, line_cost, numbers, draws, C, span)
 
-            values = tiled(search, draws, C, sizes=BUDGETS)
+            values = map_tiles(search, draws, C, sizes=BUDGETS)
         else:
-            msg = (
-                f"the {type(law).__name__} law says nothing of N* and D*{instead(law)}"
-            )
+            msg = f"the {type(law).__name__} law says nothing of N* and D*{suggest_command(law)}"
             raise ValueError(msg)
         N, D = (np.exp(np.asarray(v)) for v in values)
     return N, D
@@ -130,7 +132,7 @@ def _line(
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _searched(
+def _search(
     skeleton: Skeleton,
     cost: Cost,
     numbers: Any,
@@ -140,11 +142,11 @@ def _searched(
 ) -> tuple[Array, Array]:
     law, _ = skeleton.fill(numbers)
 
-    def one(params: Any) -> tuple[Array, Array]:
+    def optimum_of_draw(params: Any) -> tuple[Array, Array]:
         surface = partial(law.loss, params)
         return jax.vmap(lambda c: optimum(surface, cost, c, span))(C)
 
-    return jax.lax.map(one, draws, batch_size=256)
+    return jax.lax.map(optimum_of_draw, draws, batch_size=256)
 
 
 def measured_optima(
@@ -154,9 +156,9 @@ def measured_optima(
 
     None where the law, or one of an average's, does not say how measured optima scatter.
     """
-    each = [_measured(part, C, seed + i) for i, part in enumerate(fit.parts)]
-    pairs = [pair for pair in each if pair is not None]
-    return _joined(pairs) if len(pairs) == len(each) else None
+    optima_of_parts = [_measured(part, C, seed + i) for i, part in enumerate(fit.parts)]
+    known = [pair for pair in optima_of_parts if pair is not None]
+    return _concatenate(known) if len(known) == len(optima_of_parts) else None
 
 
 def _measured(fit: Fit, C: Array, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -166,13 +168,15 @@ def _measured(fit: Fit, C: Array, seed: int) -> tuple[np.ndarray, np.ndarray] | 
     x = {name: np.asarray(v) for name, v in law.probes(C).items()}
     draws = fit.draws
     columns = len(law.response.columns)
-    parts = (columns,) if columns > 1 else ()
-    flat = np.zeros((len(next(iter(draws.values()))), *x["C"].shape, *parts))
+    trailing = (columns,) if columns > 1 else ()
+    zeros = np.zeros((len(next(iter(draws.values()))), *x["C"].shape, *trailing))
     with jax.enable_x64(True):
-        noise = density.measured(fit.noise, flat, draws, x, random)[:, 0]
-    each = {name: v[:, None] for name, v in draws.items() if v.ndim == 1}
+        noise = density.measured(fit.noise, zeros, draws, x, random)[:, 0]
+    columns_of_draws = {name: v[:, None] for name, v in draws.items() if v.ndim == 1}
     line = _optima(fit, law, C, WIDEST)
-    off = law.off_line(each, C, noise, random)
+    offsets = law.off_line(columns_of_draws, C, noise, random)
     # the far tail of a Student-t overflows
-    N, D = (a * np.exp(np.clip(b, -300, 300)) for a, b in zip(line, off, strict=True))
+    N, D = (
+        a * np.exp(np.clip(b, -300, 300)) for a, b in zip(line, offsets, strict=True)
+    )
     return N, D

@@ -1,4 +1,4 @@
-"""How far an answer lies from the runs: one policy, whatever is asked."""
+"""Distance of an answer from the runs: one policy of checks for all answers."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ TOO_FAR = 2.0  # times the data's own range in decades: the data cannot support 
 
 
 def check_prediction(fit: Posterior, N: ArrayLike, D: ArrayLike) -> list[Check]:
-    """Ask how far runs to be predicted lie from those that were made.
+    """Check how far runs to be predicted lie from those that were fitted.
 
     Args:
         fit: of a loss, or an average of such.
@@ -26,17 +26,17 @@ def check_prediction(fit: Posterior, N: ArrayLike, D: ArrayLike) -> list[Check]:
     pairs = list(zip(*(np.ravel(v) for v in np.broadcast_arrays(N, D)), strict=True))
     named = {f"{count(n)} on {count(d)} tokens": (n, d) for n, d in pairs}
     C = [fit.runs.cost.flop(n, d) for n, d in pairs]
-    return [*extrapolation(fit, C), *among(fit.runs, named)]
+    return [*check_extrapolation(fit, C), *check_tokens_per_parameter(fit.runs, named)]
 
 
-def extrapolation(fit: Posterior, C: ArrayLike) -> list[Check]:
-    """Judge budgets by their distance, and by what a form taken as exact owes beyond the runs.
+def check_extrapolation(fit: Posterior, C: ArrayLike) -> list[Check]:
+    """Check how far budgets lie beyond the runs, and warn of a form taken as exact there.
 
     Args:
         fit: a fit whose runs have compute, or an average of such.
         C: FLOP, one or (budget,).
     """
-    checks = [distance(fit.runs, C)]
+    checks = [check_distance(fit.runs, C)]
     if np.asarray(C).max() <= fit.runs["C"].max():
         return checks
     forms = dict.fromkeys(taken_as_exact(part.law) for part in fit.components)
@@ -45,13 +45,13 @@ def extrapolation(fit: Posterior, C: ArrayLike) -> list[Check]:
     ]
 
 
-def distance(
+def check_distance(
     runs: Observations,
     values: ArrayLike,
     name: str = "extrapolation",
     column: str = "C",
 ) -> Check:
-    """Judge decades beyond the largest run, or below the smallest.
+    """Check how many decades values lie beyond the largest run, or below the smallest.
 
     Args:
         runs: what was fitted.
@@ -61,63 +61,65 @@ def distance(
     """
     low, high = float(runs[column].min()), float(runs[column].max())
     span = np.log10(high / low)
-    far = np.asarray(values, dtype=float)
-    above, below = np.log10(far.max() / high), np.log10(low / far.min())
+    points = np.asarray(values, dtype=float)
+    above, below = np.log10(points.max() / high), np.log10(low / points.min())
     beyond = max(above, below, 0.0)
-    what, unit = ("budget", " FLOP") if column == "C" else (column, "")
+    target, unit = ("budget", " FLOP") if column == "C" else (column, "")
     side = (
         f"beyond the largest run ({high:.3g}{unit}"
         if above >= below
         else f"below the smallest run ({low:.3g}{unit}"
     )
-    detail = f"the farthest {what} lies {beyond:.1f} decades {side}; the runs span {span:.1f})"
+    detail = f"the farthest {target} lies {beyond:.1f} decades {side}; the runs span {span:.1f})"
     if beyond > TOO_FAR * max(span, 0.1):
         detail += ": these runs cannot support it; add runs nearer to it"
         return Check(name, Status.FAIL, detail)
     if beyond > FAR:
         detail += (
             "; no hold-out on these runs tests that far, and a law that is a little wrong is "
-            f"not in the interval. Add runs nearer the {what}, or plan in steps"
+            f"not in the interval. Add runs nearer the {target}, or plan in steps"
         )
         return Check(name, Status.REVIEW, detail)
     return Check(name, Status.PASS, detail)
 
 
-def farther(
+def check_farther(
     runs: Observations, runs_to_come: Mapping[str, float], than: float, name: str
 ) -> list[Check]:
-    """Name runs that lie for review, and farther from those made than their budget does.
+    """Warn of runs that need review and lie farther from the fitted runs than their budget.
 
     Args:
         runs: what was fitted.
-        runs_to_come: FLOP by what the runs are called.
-        than: FLOP of the budget, which is judged by itself.
+        runs_to_come: FLOP of each run, by its name.
+        than: FLOP of the budget, which has a check of its own.
         name: of the check.
     """
     most = max(_beyond(runs["C"], than), FAR)
-    far = {who: C for who, C in runs_to_come.items() if _beyond(runs["C"], C) > most}
-    if not far:
+    farther = {
+        run: C for run, C in runs_to_come.items() if _beyond(runs["C"], C) > most
+    }
+    if not farther:
         return []
-    check = distance(runs, [*far.values()], name)
-    return [check._replace(detail=f"of {', '.join(far)} {check.detail}")]
+    check = check_distance(runs, [*farther.values()], name)
+    return [check._replace(detail=f"of {', '.join(farther)} {check.detail}")]
 
 
 def _beyond(C: np.ndarray, budget: float) -> float:
-    """Decades beyond the largest or below the smallest."""
+    """Decades that a budget lies beyond the largest run or below the smallest."""
     return float(np.log10(max(budget / C.max(), C.min() / budget)))
 
 
-def among(
+def check_tokens_per_parameter(
     runs: Observations,
     chosen: Mapping[str, tuple[float, float]],
     name: str = "tokens per parameter",
     kind: str = "runs",
 ) -> list[Check]:
-    """Say which chosen runs leave the tokens per parameter that were measured.
+    """Check that chosen runs lie among the tokens per parameter that were measured.
 
     Args:
         runs: what was fitted.
-        chosen: (N, D) by what they are called.
+        chosen: (N, D) of each run, by its name.
         name: of the check.
         kind: what was measured.
     """
@@ -138,13 +140,15 @@ def among(
     return [Check(name, Status.REVIEW, detail)]
 
 
-def one_loss(ladder: np.ndarray, others: np.ndarray, whose: str) -> list[Check]:
-    """Refuse to believe two tables that are to meet in the loss and have none in common.
+def check_shared_losses(
+    ladder: np.ndarray, others: np.ndarray, whose: str
+) -> list[Check]:
+    """Check that the losses of two tables overlap where an answer combines the two.
 
     Args:
-        ladder: losses of the runs.
-        others: losses of the other table.
-        whose: what the other table is of.
+        ladder: losses of the runs, (run,).
+        others: losses of the other table, (row,).
+        whose: what the other table holds, for the message.
     """
     (least, most), (low, high) = ((v.min(), v.max()) for v in (ladder, others))
     if least <= high and low <= most:

@@ -1,4 +1,4 @@
-"""What a fit says of runs not yet made, under every draw."""
+"""Losses of runs not yet made, under every draw of a fit."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,8 +14,8 @@ from scipy.special import logsumexp
 from nstar.fits.fitting import Fit
 from nstar.fits.groups import in_group
 from nstar.fits.mixture import Average, Posterior
-from nstar.predictions.refusals import instead
-from nstar.predictions.tiling import filled, tiled
+from nstar.predictions.refusals import suggest_command
+from nstar.predictions.tiling import map_tiles, pad_points
 from nstar.runs.observations import Observations
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
@@ -29,9 +29,9 @@ from nstar.types import (
     Varying,
 )
 
-KEY = "%key"  # of a draw, beside its unknowns
-POINTS = (32,)  # whose losses are worked out at a time
-POINTS_EACH = (4,)  # the same, where every draw has points of its own
+KEY = "%key"  # name of each draw's random key, among its unknowns
+POINTS = (32,)  # computed at a time
+POINTS_EACH = (4,)  # the same, where points differ by draw
 NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
 
 
@@ -44,7 +44,7 @@ def loss(
     seed: int = 0,
     group: str | None = None,
 ) -> xr.Dataset:
-    """Loss of runs (N, D): `loss` of the law, `measured` as it would be seen.
+    """Loss of runs (N, D): `loss` of the law, `measured` with run noise.
 
     `loss` is the law's own, without any scatter; `measured` adds the run's noise and,
     where the law has it, the scatter of its budget about the trend.
@@ -52,9 +52,9 @@ def loss(
     Args:
         fit: a fit whose law predicts a loss, or an average of such.
         N: parameters, (point,); D: tokens, likewise.
-        x: what else the law reads of a run, by name, (point,) each.  What is not given
-            is as in the law's reference run, and C follows from N and D by the fit's
-            cost; a law that reads neither N nor D needs neither.
+        x: other inputs of the law by name, (point,) each.  Those not given are as in
+            the law's reference run, and C follows from N and D by the fit's cost; a law
+            that reads neither N nor D needs neither.
         seed: of the run noise.
         group: of a pooled fit, one of its groups or "next", one not seen yet.
 
@@ -62,22 +62,27 @@ def loss(
         Draws with dimensions (draw, point); those of an average say their `law`.
 
     Raises:
-        ValueError: no loss, no such group, an input lacks, or N and D are not positive.
+        ValueError: the law has no loss, there is no such group, an input is missing, or N
+            and D are not positive.
     """
     fit = in_group(fit, group)
     if isinstance(fit, Average):
-        each = [loss(f, N, D, x=x, seed=seed + i) for i, f in enumerate(fit.parts)]
-        mixed = xr.concat(each, "draw", join="exact", combine_attrs="override")
+        draws_of_parts = [
+            loss(f, N, D, x=x, seed=seed + i) for i, f in enumerate(fit.parts)
+        ]
+        mixed = xr.concat(
+            draws_of_parts, "draw", join="exact", combine_attrs="override"
+        )
         return mixed.assign_coords(law=("draw", fit.law_of_draw))
     law = fit.law
     if law.response.kind is not Kind.LOSS:
-        msg = f"the {type(law).__name__} law has no loss; fit a loss surface or isoFLOP profiles{instead(law)}"
+        msg = f"the {type(law).__name__} law has no loss; fit a loss surface or isoFLOP profiles{suggest_command(law)}"
         raise ValueError(msg)
     inputs = _inputs(fit, N, D, x)
     clean, _, measured = _responses(fit, inputs, seed)
     values = [law.response.unlink(v)[0] for v in (clean, measured)]
-    pairs = zip(("loss", "measured"), values, strict=True)
-    data = {name: (("draw", "point"), v) for name, v in pairs}
+    named = zip(("loss", "measured"), values, strict=True)
+    data = {name: (("draw", "point"), v) for name, v in named}
     coords = {name: ("point", inputs[name]) for name in ("N", "D") if name in inputs}
     return xr.Dataset(data, coords, attrs={"unit": fit.runs.loss_unit, "seed": seed})
 
@@ -92,34 +97,34 @@ def responses(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Response of runs on the law's own scale, (draw, point): expected, and measured.
 
-    The first is what the run's own noise is about: where the law has budgets, with the
+    The first is the centre of the run's noise: where the law has budgets it includes the
     scatter of the run's budget, which runs of one budget share.
 
     Raises:
-        ValueError: as `loss` raises; the law may be of another response.
+        ValueError: as `loss`, but the law may predict another response.
     """
-    each = [
+    responses_of_parts = [
         _responses(part, _inputs(part, N, D, x), seed + i)[1:]
         for i, part in enumerate(fit.parts)
     ]
-    expected, measured = zip(*each, strict=True)
-    return _joined(expected), _joined(measured)
+    expected, measured = zip(*responses_of_parts, strict=True)
+    return _concatenate(expected), _concatenate(measured)
 
 
 def _responses(fit: Fit, inputs: Inputs, seed: int) -> tuple[np.ndarray, ...]:
-    """Response of the law, what noise is about, and what is measured, (draw, point)."""
+    """Response of the law, centre of the run's noise, and measured response, (draw, point)."""
     with jax.enable_x64(True):
         skeleton, numbers = split(fit.law, fit.noise)
         random = generator(seed)
-        clean, expected = _each_draw(_loss, skeleton, numbers, fit, inputs, random)
-        made = density.measured(fit.noise, expected, fit.draws, inputs, random)
-        return np.asarray(clean), np.asarray(expected), np.asarray(made)[:, 0]
+        clean, expected = _map_draws(_loss, skeleton, numbers, fit, inputs, random)
+        measured = density.measured(fit.noise, expected, fit.draws, inputs, random)
+        return np.asarray(clean), np.asarray(expected), np.asarray(measured)[:, 0]
 
 
 def _inputs(
     fit: Fit, N: Array | None, D: Array | None, x: Mapping[str, Array]
 ) -> dict[str, np.ndarray]:
-    """Complete what the law reads of each run."""
+    """Inputs of the law for each run, (point,) each: those given, and defaults for others."""
     law, given = fit.law, {"N": N, "D": D, **x}
     columns = {
         n: np.atleast_1d(v).astype(float) for n, v in given.items() if v is not None
@@ -142,7 +147,7 @@ def _inputs(
     return {name: np.asarray(v, dtype=float) for name, v in columns.items()}
 
 
-def _each_draw(
+def _map_draws(
     program: Callable[..., Any],
     skeleton: Skeleton,
     numbers: Any,
@@ -150,55 +155,55 @@ def _each_draw(
     x: Inputs,
     random: np.random.Generator,
 ) -> tuple[np.ndarray, ...]:
-    """Call a program of one draw on every draw with a random key of its own.
+    """Evaluate a compiled program on every draw, each with its own random key.
 
-    Points are filled up and draws taken in tiles, so that few programs serve all.
+    Points are padded and draws are tiled, so that few compiled programs serve all sizes.
     """
     count, width = len(next(iter(fit.draws.values()))), len(next(iter(x.values())))
-    each = keys(random, count)
-    points = filled(x)
+    draw_keys = keys(random, count)
+    points = pad_points(x)
 
-    def rows(part: Any) -> Any:
+    def evaluate(part: Any) -> Any:
         return program(skeleton, numbers, part, points)
 
-    found = tiled(rows, {**fit.draws, KEY: each}, sizes=(1,))
-    return tuple(v[:, :width] for v in found)
+    tiles = map_tiles(evaluate, {**fit.draws, KEY: draw_keys}, sizes=(1,))
+    return tuple(v[:, :width] for v in tiles)
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def _loss(
     skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs
 ) -> tuple[Array, Array]:
-    """Response of the law, and what noise is about: that of the run's own budget."""
+    """Response of the law, and the centre of the noise, with the scatter of the budget."""
     law, _ = skeleton.fill(numbers)
 
-    def one(params: Any) -> tuple[Array, Array]:
+    def evaluate(params: Any) -> tuple[Array, Array]:
         expected = _expected(law, params, x, jax.random.wrap_key_data(params[KEY]))
         if isinstance(law, Varying):
             return jnp.log(law.loss(params, x["N"], x["D"])), expected
         return expected, expected
 
-    return jax.vmap(one)(draws)
+    return jax.vmap(evaluate)(draws)
 
 
 def _expected(law: Law, params: Any, x: Inputs, key: Array) -> Array:
-    """Expected response of new runs, on a budget of their own where the law has budgets."""
+    """Expected response of new runs, each on a new budget where the law has budgets."""
     if isinstance(law, Varying):
         return law.draw_expected(key, params, x["N"], x["D"])
     return law.expected(params, x)
 
 
 def log_density(fit: Posterior, runs: Observations, *, seed: int = 0) -> np.ndarray:
-    """Log predictive density of runs as they were measured, (run,).
+    """Log predictive density of measured runs, (run,).
 
-    The noise's density of the response, on the law's scale, averaged over the draws:
-    of each run by itself, though what the law gets wrong is common to many.
+    The density of the response under the noise, on the law's scale, averaged over the
+    draws.  It is of each run alone, although errors of the law are common to many runs.
 
     Raises:
-        ValueError: the runs lack what the law reads.
+        ValueError: the runs lack an input of the law.
     """
-    each = [_log_density(part, runs, seed) for part in fit.components]
-    return logsumexp(each, axis=0, b=np.array(fit.weights)[:, None])
+    densities = [_log_density(part, runs, seed) for part in fit.components]
+    return logsumexp(densities, axis=0, b=np.array(fit.weights)[:, None])
 
 
 def _log_density(fit: Fit, runs: Observations, seed: int) -> np.ndarray:
@@ -208,26 +213,28 @@ def _log_density(fit: Fit, runs: Observations, seed: int) -> np.ndarray:
     y = law.response.link(*(runs[name] for name in law.response.columns))
     with jax.enable_x64(True):
         skeleton, numbers = split(law, fit.noise)
-        _, expected = _each_draw(_loss, skeleton, numbers, fit, x, generator(seed))
-        each = density.likelihoods(fit.noise, expected, fit.draws, x, y)
-    each = np.where(np.isnan(each), -np.inf, each)  # a draw that gives no loss there
-    return logsumexp(each, axis=0) - np.log(len(each))
+        _, expected = _map_draws(_loss, skeleton, numbers, fit, x, generator(seed))
+        densities = density.likelihoods(fit.noise, expected, fit.draws, x, y)
+    densities = np.where(
+        np.isnan(densities), -np.inf, densities
+    )  # a draw without a finite loss
+    return logsumexp(densities, axis=0) - np.log(len(densities))
 
 
-def loss_each(fit: Posterior, N: Array, D: Array) -> np.ndarray:
-    """Loss where every draw has runs of its own: N, D and the answer are (draw, point)."""
-    each = zip(fit.parts, fit.shared_out(N), fit.shared_out(D), strict=True)
-    return _joined([_law_loss(*one, 0) for one in each])
+def loss_of_draws(fit: Posterior, N: Array, D: Array) -> np.ndarray:
+    """Loss of the law where runs differ by draw: N, D and the loss are (draw, point)."""
+    parts = zip(fit.parts, fit.shared_out(N), fit.shared_out(D), strict=True)
+    return _concatenate([_law_loss(*part, 0) for part in parts])
 
 
 def law_loss(fit: Posterior, N: Array, D: Array) -> np.ndarray:
     """Loss of runs (N, D), (point,) each, without any scatter: (draw, point)."""
-    return _joined([_law_loss(part, N, D, None) for part in fit.parts])
+    return _concatenate([_law_loss(part, N, D, None) for part in fit.parts])
 
 
-def _joined(each: Sequence[np.ndarray]) -> np.ndarray:
-    """Draws of every law, one after the other; large ones are not copied for nothing."""
-    return each[0] if len(each) == 1 else np.concatenate(each)
+def _concatenate(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Concatenate the draws of several laws; those of one law are not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _law_loss(fit: Fit, N: Array, D: Array, of_draws: int | None) -> np.ndarray:
@@ -237,7 +244,7 @@ def _law_loss(fit: Fit, N: Array, D: Array, of_draws: int | None) -> np.ndarray:
         return (_loss_at(skeleton, of_draws, numbers, draws, N, D),)
 
     sizes = POINTS if of_draws is None else POINTS_EACH
-    return tiled(program, fit.draws, N, D, sizes=sizes)[0]
+    return map_tiles(program, fit.draws, N, D, sizes=sizes)[0]
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -1,10 +1,10 @@
-"""What to ask in place of what a law cannot say."""
+"""Which command to use where a law cannot answer."""
 
 from nstar.types import Law
 
 
-def instead(law: Law) -> str:
-    """Name the commands that read a law of an error, an accuracy or a FID; else nothing."""
+def suggest_command(law: Law) -> str:
+    """Ending of a message that names the commands for a law without a loss; else empty."""
     columns, inputs = law.response.columns, [n for n in law.inputs if n != "budget"]
     if columns == ("successes",):
         return "; it is of counts: nstar passk says what more samples solve, nstar spend how to spend them"

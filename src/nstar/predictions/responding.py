@@ -1,4 +1,4 @@
-"""What a fit says of any response, a loss or not, where nothing was measured."""
+"""Predictions of responses that are no loss: an error, an accuracy, a FID."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,20 +11,20 @@ from nstar.fits.mixture import Average, Posterior
 from nstar.samplers import density
 from nstar.types import Array, Kind, Law
 
-SCATTER = ("questions",)  # columns that are no input, and that scatter depends on
-LEADING = ("C", "T", "k", "forward_flop", "N", "L")  # what a curve is read along
+SCATTER = ("questions",)  # columns that the scatter depends on, and the law does not
+MAIN_INPUTS = ("C", "T", "k", "forward_flop", "N", "L")  # in order of preference
 
 
-def responds(law: Law) -> bool:
-    """Say whether a law predicts one number of a run that is no loss."""
+def is_curve(law: Law) -> bool:
+    """Whether a law predicts one number of a run that is neither a loss nor an optimum."""
     response = law.response
-    one = len(response.columns) == 1 and not response.whole
-    return one and response.kind not in (Kind.LOSS, Kind.OPTIMUM)
+    one_column = len(response.columns) == 1 and not response.whole
+    return one_column and response.kind not in (Kind.LOSS, Kind.OPTIMUM)
 
 
-def leading(law: Law) -> str:
-    """Name the input that a law is read along: compute first, then what there is."""
-    return next((name for name in LEADING if name in law.inputs), law.inputs[0])
+def main_input(law: Law) -> str:
+    """Name of the input along which a law is drawn and searched: compute if it reads it."""
+    return next((name for name in MAIN_INPUTS if name in law.inputs), law.inputs[0])
 
 
 def respond(fit: Posterior, x: Mapping[str, Array], seed: int = 0) -> xr.Dataset:
@@ -44,7 +44,7 @@ def respond(fit: Posterior, x: Mapping[str, Array], seed: int = 0) -> xr.Dataset
         `law`, without scatter, and `measured`, (draw, point).
 
     Raises:
-        ValueError: an input lacks or is not positive, or the response is not one column.
+        ValueError: an input is missing or not positive, or the response is not one column.
     """
     if isinstance(fit, Average):
         msg = "laws of what is no loss are not averaged; fit one of them"
@@ -53,36 +53,38 @@ def respond(fit: Posterior, x: Mapping[str, Array], seed: int = 0) -> xr.Dataset
     if len(law.response.columns) != 1 or law.response.whole:
         msg = f"the {type(law).__name__} law predicts {', '.join(law.response.columns)}, not one number of a run; counts are for nstar.pass_at_k, tasks of two steps for nstar.score"
         raise ValueError(msg)
-    at = _inputs(law, x)
+    inputs = _inputs(law, x)
     with jax.enable_x64(True):
         skeleton, numbers = density.split(law, fit.noise)
-        clean = density.expected(skeleton, numbers, fit.draws, at)
+        clean = density.expected(skeleton, numbers, fit.draws, inputs)
         key = jax.random.key(seed)
-        made = density.measured(fit.noise, clean, fit.draws, at, key)[:, 0]
-    both = {"law": clean, "measured": made}
+        measured = density.measured(fit.noise, clean, fit.draws, inputs, key)[:, 0]
+    responses = {"law": clean, "measured": measured}
     data = {
         n: (("draw", "point"), law.response.unlink(np.asarray(v))[0])
-        for n, v in both.items()
+        for n, v in responses.items()
     }
-    coords = {name: ("point", values) for name, values in at.items()}
+    coords = {name: ("point", values) for name, values in inputs.items()}
     return xr.Dataset(data, coords, attrs={"seed": seed, "unit": law.response.unit})
 
 
 def _inputs(law: Law, x: Mapping[str, Array]) -> dict[str, np.ndarray]:
-    """Take what the law reads, all of one length."""
+    """Inputs of the law, checked and broadcast to one length, (point,) each."""
     missing = [name for name in law.inputs if name not in x]
     strange = [name for name in x if name not in (*law.inputs, *SCATTER)]
     if missing or strange:
-        also = f"; it does not read {', '.join(strange)}" if strange else ""
-        lacks = f"; {', '.join(missing)} lacks" if missing else ""
-        msg = f"the {type(law).__name__} law reads {', '.join(law.inputs)}{lacks}{also}"
+        unread = f"; it does not read {', '.join(strange)}" if strange else ""
+        absent = f"; {', '.join(missing)} lacks" if missing else ""
+        msg = f"the {type(law).__name__} law reads {', '.join(law.inputs)}{absent}{unread}"
         raise ValueError(msg)
-    given: dict[str, Any] = {
+    values_by_name: dict[str, Any] = {
         n: np.atleast_1d(np.asarray(v, dtype=float)) for n, v in x.items()
     }
-    for name, values in given.items():
+    for name, values in values_by_name.items():
         if not (np.isfinite(values).all() and (values > 0).all()):
             msg = f"{name} must be positive and finite, got {values.tolist()}"
             raise ValueError(msg)
-    shape = np.broadcast_shapes(*(v.shape for v in given.values()))
-    return {name: np.broadcast_to(values, shape) for name, values in given.items()}
+    shape = np.broadcast_shapes(*(v.shape for v in values_by_name.values()))
+    return {
+        name: np.broadcast_to(values, shape) for name, values in values_by_name.items()
+    }

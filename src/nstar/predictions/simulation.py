@@ -1,4 +1,4 @@
-"""Runs that a law and a noise would give: prior predictive checks, teaching, calibration."""
+"""Simulated runs of a law and a noise: prior predictive checks, teaching, calibration."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -58,8 +58,8 @@ def simulate(
         elif SHARED in design:
             x[SHARED] = np.asarray(design[SHARED], dtype=float)
         elif noise.over in design:
-            own = np.unique(design[noise.over], return_inverse=True)[1]
-            x[SHARED] = own.astype(float)
+            group = np.unique(design[noise.over], return_inverse=True)[1]
+            x[SHARED] = group.astype(float)
     with jax.enable_x64(True):
         law, noise = placed(law, noise, x, cost)
         runs = design if isinstance(design, Observations) else None

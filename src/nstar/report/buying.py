@@ -9,7 +9,7 @@ import numpy as np
 from nstar.fits.mixture import Posterior
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose
-from nstar.plans.limiting import held
+from nstar.plans.limiting import apply_limits
 
 BUDGETS = 25  # points of the line
 BANDS = (0.5, 0.8, 0.95)  # probabilities of the nested bands
@@ -50,7 +50,7 @@ def bought(fit: Posterior, budgets: Sequence[float], limits: Limits = ANY) -> Li
 
     The loss has no run noise in it.
     """
-    fit, limits = held(fit, limits)
+    fit, limits = apply_limits(fit, limits)
     C = fit.runs["C"]
     last = max(*budgets, float(C.max())) * BEYOND
     first = min(*budgets, float(np.sqrt(C.min() * C.max())))

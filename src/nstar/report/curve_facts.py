@@ -7,14 +7,19 @@ from typing import Any
 import numpy as np
 
 from nstar.fits.fitting import Fit
-from nstar.predictions.curves import Met, meet, read, summary
-from nstar.predictions.responding import leading
+from nstar.predictions.curves import (
+    CurveReach,
+    intervals_of,
+    predict_curve,
+    reach_on_curve,
+)
+from nstar.predictions.responding import main_input
 from nstar.published.fits import PublishedFit
 from nstar.report.records import provenance_of, unknowns
-from nstar.validation.backtest import Outcome, backtest, check_backtest
+from nstar.validation.backtest import HeldOut, backtest, check_backtest
 from nstar.validation.checks import check_fit
-from nstar.validation.curve_checks import check_curve, ends_told
-from nstar.validation.curve_comparison import SCOPES, compare_curve, theirs_at
+from nstar.validation.curve_checks import check_curve, learned_ends
+from nstar.validation.curve_comparison import SCOPES, compare_curve, published_curve
 from nstar.verdicts import Check, Status, worst
 from nstar.wording import digits, numbers, percent, plainly, share
 
@@ -44,8 +49,8 @@ class CurveFacts:
     x: np.ndarray  # of the line, (point,)
     line: np.ndarray  # draws of the law, (draw, point)
     published: Sequence[tuple[str, np.ndarray, np.ndarray]]  # name, x and y
-    held: Sequence[Outcome]
-    met: Met | None
+    held: Sequence[HeldOut]
+    met: CurveReach | None
     document: dict[str, Any] = field(default_factory=dict)
 
 
@@ -68,16 +73,20 @@ def gather_curve(
     Raises:
         ValueError: an input lacks, or a published curve is of other inputs.
     """
-    along = leading(fit.law)
+    along = main_input(fit.law)
     rest = {n: float(np.asarray(v)[-1]) for n, v in at.items() if n != along}
-    made = read(fit, at, fit.seed)
+    made = predict_curve(fit, at, fit.seed)
     runs = fit.runs[along]
     x = np.geomspace(runs.min(), max(BEYOND * runs.max(), np.max(at[along])), POINTS)
-    line = read(fit, {along: x, **{n: np.full(POINTS, v) for n, v in rest.items()}})[
-        "law"
-    ]
+    line = predict_curve(
+        fit, {along: x, **{n: np.full(POINTS, v) for n, v in rest.items()}}
+    )["law"]
     held, why = _held(fit, quick=asked.quick)
-    met = meet(fit, asked.target, asked.chance, held=rest) if asked.target else None
+    met = (
+        reach_on_curve(fit, asked.target, asked.chance, fixed=rest)
+        if asked.target
+        else None
+    )
     beside = [compare_curve(fit, p, at, scope=asked.scope) for p in asked.published]
     drawn = [
         (p.id, x, _their_line(p, {along: x, **rest}, asked.scope))
@@ -93,7 +102,7 @@ def gather_curve(
     checks += [
         check._replace(name=f"{one.published.id}: {check.name}")
         for one in beside
-        for check in one.seen
+        for check in one.notes
     ]
     checks = sorted(plainly(checks), key=lambda c: ORDER.index(c.status))
     predictions = [
@@ -104,7 +113,9 @@ def gather_curve(
         }
         for i, (law, measured) in enumerate(
             zip(
-                summary(made["law"], prob), summary(made["measured"], prob), strict=True
+                intervals_of(made["law"], prob),
+                intervals_of(made["measured"], prob),
+                strict=True,
             )
         )
     ]
@@ -126,7 +137,7 @@ def gather_curve(
         "predictions": predictions,
         "target": met.as_json(prob) if met else None,
         "unknowns": unknowns(fit, prob),
-        "ends": ends_told(fit),
+        "ends": learned_ends(fit),
         "held_out": [o.record() for o in held],
         "not_tested": "--quick was given" if asked.quick else None,
         "published": [
@@ -158,7 +169,7 @@ def headline(document: dict[str, Any]) -> str:
     return said
 
 
-def _held(fit: Fit, *, quick: bool) -> tuple[list[Outcome], list[Check]]:
+def _held(fit: Fit, *, quick: bool) -> tuple[list[HeldOut], list[Check]]:
     """What the law said of the larger runs, fitted to the smaller ones."""
     if quick:
         return [], [
@@ -190,4 +201,4 @@ def _their_line(
         k: np.broadcast_to(np.asarray(v, float), n) * (times if k == "C" else 1.0)
         for k, v in x.items()
     }
-    return np.asarray(theirs_at(published, at))
+    return np.asarray(published_curve(published, at))

@@ -11,7 +11,7 @@ from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT, Label, name_en
 from nstar.report.sections import Picture, Section, page, picture
 from nstar.report.tables import Table
 from nstar.scores import quantiles
-from nstar.validation.backtest import Outcome
+from nstar.validation.backtest import HeldOut
 from nstar.validation.curve_checks import ENDS
 from nstar.wording import amount, digits, numbers, percent, three
 
@@ -81,7 +81,7 @@ def bands(ax: "Axes", facts: CurveFacts) -> "Axes":
     return ax
 
 
-def _apart(ax: "Axes", outcome: Outcome) -> "Axes":
+def _apart(ax: "Axes", outcome: HeldOut) -> "Axes":
     """Draw what was predicted of held-out runs, and what came."""
     held_out.panel(ax, held_out.of_outcome("held out", outcome))
     ax.set(

@@ -63,15 +63,15 @@ def decided(
         limits: on the run.
         weighted: how the weights of a mixture came about, in words.
     """
-    C = float(routes.lead.plan.budgets[-1])
-    found, weights = routes.lead.plan, {}
-    by = routes.lead.words
+    C = float(routes.primary.plan.budgets[-1])
+    found, weights = routes.primary.plan, {}
+    by = routes.primary.title
     if isinstance(believed, Average):
         by, weights = MIXTURE, dict(zip(believed.names, believed.weights, strict=True))
         found = plan(believed, C, limits=limits)
     elif believed is not None:
-        (by,) = (r.words for r in routes.taken if r.fit is believed)
-        found = next(r.plan for r in routes.taken if r.fit is believed)
+        (by,) = (r.title for r in routes.fitted if r.fit is believed)
+        found = next(r.plan for r in routes.fitted if r.fit is believed)
     at = found.draws.sel(budget=C)
     draws = {n: at[n].to_numpy() for n in ("N", "D", "loss", "regret") if n in at}
     return Decision(

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from nstar.cores import side_by_side
-from nstar.design.piloting import one_more
+from nstar.design.piloting import single_runs
 from nstar.fits.kept import Kept, of_fit
 from nstar.fits.mixture import Average
 from nstar.ledger.entries import Ledger
@@ -25,10 +25,15 @@ from nstar.report.headline import headline, regret_alone
 from nstar.types import Scattered, Surface
 from nstar.validation.checks import check_fit, check_plan
 from nstar.validation.comparison import Comparison, compare
-from nstar.validation.hindsight import Trial, check_trials, trials, weights
+from nstar.validation.hindsight import (
+    RouteHoldOut,
+    check_hold_outs,
+    hold_out_routes,
+    route_weights,
+)
 from nstar.validation.power_scaling import sensitivity
 from nstar.validation.prior_scales import check_scales, prior_scales
-from nstar.validation.universes import universes, weighed
+from nstar.validation.universes import evaluate_universe, universes
 from nstar.verdicts import Check, Status, worst
 from nstar.wording import plainly
 
@@ -59,7 +64,7 @@ class Facts:
     comparisons: list[Comparison]
     decision: Decision
     risks: list[tuple[str, Risk]]  # by what is believed; the decision's own first
-    held: list[Trial]
+    held: list[RouteHoldOut]
     line: Line | None
     document: dict[str, Any]  # the same as plain data
     reach: Reach | None = None
@@ -89,22 +94,23 @@ def gather(
         tick: progress of the re-fits.
     """
     names = list(published) if published else usual_published(routes.runs.source)
-    budgets = [float(C) for C in routes.lead.plan.budgets]
+    budgets = [float(C) for C in routes.primary.plan.budgets]
     C = budgets[-1]
-    fits = {r.words: r.fit for r in routes.taken if isinstance(r.fit.law, Surface)}
+    fits = {r.title: r.fit for r in routes.fitted if isinstance(r.fit.law, Surface)}
     tested = fits or {
-        r.words: r.fit for r in routes.taken if isinstance(r.fit.law, Scattered)
+        r.title: r.fit for r in routes.fitted if isinstance(r.fit.law, Scattered)
     }
-    held = [] if question.quick else trials(tested, kept, tick)
+    held = [] if question.quick else hold_out_routes(tested, kept, tick)
     checks = _tested(list(tested), held, question)
     believed, how = _believed(routes, fits, held)
     checks += [how] if how else []
     decision = decided(routes, believed, question.limits, _weighted(routes, how))
     comparisons = [
-        compare(routes.lead.fit, n, budgets, planned=routes.lead.plan) for n in names
+        compare(routes.primary.fit, n, budgets, planned=routes.primary.plan)
+        for n in names
     ]
 
-    plans = {route.words: route.plan for route in routes.taken} | {
+    plans = {route.title: route.plan for route in routes.fitted} | {
         decision.by: decision.plan
     }
     beliefs = {decision.by: believed} if believed else {}
@@ -153,7 +159,7 @@ def gather(
         "headline": words,
         "status": str(worst(checks)),
         "data": routes.runs.source,
-        "seed": routes.lead.fit.seed,
+        "seed": routes.primary.fit.seed,
         "prob": prob,
         "interval": "equal-tailed",
         "checks": [check.as_json() for check in checks],
@@ -164,10 +170,10 @@ def gather(
         "loss_by_budget": line.as_json() if line else None,
         "target": reached.as_json(prob) if reached else None,
         "serving": served.as_json(prob) if served else None,
-        "routes": [_route(route, prob, kept) for route in routes.taken],
+        "routes": [_route(route, prob, kept) for route in routes.fitted],
         "routes_missing": dict(routes.missing),
         "risk": [{"route": name} | risk.as_json(prob) for name, risk in risks],
-        "placed": records.placed(routes.taken, question.candidates, C),
+        "placed": records.placed(routes.fitted, question.candidates, C),
         "universes": told,
         "owed_to_priors": owed,
         "published": [records.published(one, prob) for one in comparisons],
@@ -196,14 +202,14 @@ def usual_published(source: str) -> list[str]:
 
 
 def _believed(
-    routes: Routes, fits: dict[str, Any], held: list[Trial]
+    routes: Routes, fits: dict[str, Any], held: list[RouteHoldOut]
 ) -> tuple[Any, Check | None]:
     """What the decision rests on: the routes that have a loss, by their hold-out scores."""
     if routes.average is not None and fits:
         return routes.average, None
     if len(fits) < 2:
         return next(iter(fits.values()), None), None
-    shares, how = weights(list(fits), held)
+    shares, how = route_weights(list(fits), held)
     return Average(tuple(fits.values()), tuple(fits), shares, how), how
 
 
@@ -216,10 +222,12 @@ def _weighted(routes: Routes, how: Check | None) -> str:
     return "weighted equally, as nothing held out tells them apart"
 
 
-def _tested(names: list[str], held: list[Trial], question: Question) -> list[Check]:
+def _tested(
+    names: list[str], held: list[RouteHoldOut], question: Question
+) -> list[Check]:
     if question.quick:
         return [Check("held-out runs", Status.REVIEW, f"not tested: {UNTESTED}")]
-    return check_trials(held, names)
+    return check_hold_outs(held, names)
 
 
 def _released(
@@ -228,7 +236,7 @@ def _released(
     """Released language models, where the law compared with is one of such."""
     if any(one.published.modality != "text" for one in held):
         return []
-    return records.released(believed or routes.lead.fit, C, prob)
+    return records.released(believed or routes.primary.fit, C, prob)
 
 
 def _route(route: Route, prob: float, kept: Kept) -> dict[str, Any]:
@@ -253,7 +261,9 @@ def _next(
     ]
     return kept.answer(
         made_of,
-        lambda: [run.as_json() for run in one_more(believed, C, prob, limits=limits)],
+        lambda: [
+            run.as_json() for run in single_runs(believed, C, prob, limits=limits)
+        ],
     )
 
 
@@ -268,7 +278,7 @@ def _owed(
 ) -> dict[str, Any]:
     """The decision of the weightiest route under priors half and twice as wide."""
     name = _weightiest(routes, fits, decision)
-    fit, C = fits.get(name, routes.lead.fit), decision.C
+    fit, C = fits.get(name, routes.primary.fit), decision.C
 
     def tried() -> dict[str, Any]:
         moved = sensitivity(fit, budgets=[C])
@@ -287,7 +297,7 @@ def _owed(
 def _weightiest(routes: Routes, fits: dict[str, Any], decision: Decision) -> str:
     """The route with most weight in the decision, or the one that leads without a loss."""
     if not fits:
-        return routes.lead.words
+        return routes.primary.title
     return max(fits, key=lambda name: decision.weights.get(name, 0.0))
 
 
@@ -303,12 +313,15 @@ def _otherwise(
     """The decision in other universes; none where re-fits are left out."""
     if question.quick:
         return []
-    laws = {r.words: r.fit for r in routes.taken} | dict(routes.other)
+    laws = {r.title: r.fit for r in routes.fitted} | dict(routes.alternatives)
     name = _weightiest(routes, fits, decision)
     action, C = Action("recommended", decision.N, decision.D), decision.C
     found = universes(laws, name, kept, tick)
     return side_by_side(
-        [partial(weighed, one, action, C, prob, kept, question.limits) for one in found]
+        [
+            partial(evaluate_universe, one, action, C, prob, kept, question.limits)
+            for one in found
+        ]
     )
 
 
@@ -323,21 +336,21 @@ def _checks(
     """Collect checks with their route's name; what is said twice, once."""
     shared = set(routes.runs.notes)
     said: dict[Check, list[str]] = {}
-    for route in routes.taken:
+    for route in routes.fitted:
         for check in [
             *_of_fit(route, kept),
             *_of_plan(route, kept),
             *route.plan.checks(),
         ]:
             if check not in shared:
-                said.setdefault(check, []).append(route.words)
+                said.setdefault(check, []).append(route.title)
     for name, risk in risks[:1]:
         for check in risk.checks():
             said.setdefault(check, [name])
     checks = [routes.disagreement(C), *routes.runs.notes]
     checks += [check for check in also if check not in said]
-    checks += [_of(check, who, len(routes.taken)) for check, who in said.items()]
-    checks += routes.also
+    checks += [_of(check, who, len(routes.fitted)) for check, who in said.items()]
+    checks += routes.checks
     for held in comparisons:
         checks += [
             c._replace(name=f"{held.published.id}: {c.name}") for c in held.checks()

@@ -45,10 +45,10 @@ def lines(routes: Routes) -> dict[str, Along]:
     """Follow every route, thinned, along compute from the runs to beyond the budgets."""
     C, largest = (
         routes.runs["C"],
-        max(float(p.plan.budgets.max()) for p in routes.taken),
+        max(float(p.plan.budgets.max()) for p in routes.fitted),
     )
     C = np.geomspace(C.min() / 1.5, max(largest, C.max()) * 1.5, BUDGETS)
-    found = {r.name: optima(thinned(r.fit, CURVE_DRAWS), C) for r in routes.taken}
+    found = {r.name: optima(thinned(r.fit, CURVE_DRAWS), C) for r in routes.fitted}
     return {name: Along(C, *both) for name, both in found.items()}
 
 
@@ -62,13 +62,13 @@ def allocation(
 ) -> "Axes":
     """N*(C) or D*(C) of every route with its band, measured optima, published lines."""
     runs = routes.runs
-    largest, C = float(runs["C"].max()), drawn[routes.lead.name].C
+    largest, C = float(runs["C"].max()), drawn[routes.primary.name].C
     top = float(C[-1])
     labels = []
-    for route in routes.taken:
+    for route in routes.fitted:
         draws = drawn[route.name].N if what == "N" else drawn[route.name].D
         middle = band(ax, C, draws, prob, colour(route.name))
-        labels.append(Label(top, middle[-1], route.words, colour(route.name)))
+        labels.append(Label(top, middle[-1], route.title, colour(route.name)))
     for fit in published:
         line = getattr(fit.optimum(C, runs.cost.k), what)
         if line is not None and np.isfinite(line).any():
@@ -106,7 +106,7 @@ def allocation(
 
 
 def _optima(routes: Routes) -> Any:
-    for route in routes.taken:
+    for route in routes.fitted:
         if route.name == "allocation":
             return route.fit.runs
     try:

@@ -24,7 +24,7 @@ def headline(
     risks: Mapping[str, Risk],
 ) -> str:
     """Say what to train, what it reaches, what disagrees, and how far it is from the runs."""
-    lead, C = routes.lead, decision.C
+    lead, C = routes.primary, decision.C
     decades = float(lead.plan.decades[-1])
     largest = float(np.max(lead.fit.runs["C"]))
     parts = [_run(decision, prob), _optimum(routes, decision, prob)]
@@ -92,7 +92,7 @@ def _optimum(routes: Routes, decision: Decision, prob: float) -> str:
     """Give N* and D*, and name the routes' spread in the same sentence."""
     N, D = (counts(interval(decision.draws[n], prob)) for n in ("N", "D"))
     said = f"N* is {N}, D* {D}"
-    if len(routes.taken) == 1:
+    if len(routes.fitted) == 1:
         return f"{said}; no second route checks it."
     (low, least), *_, (high, most) = routes.spread(decision.C)
     agree = routes.disagreement(decision.C).status is Status.PASS

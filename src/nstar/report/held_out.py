@@ -8,8 +8,8 @@ import numpy as np
 
 from nstar.report.drawing import BLUE, INK, ORANGE, STYLE
 from nstar.scores import quantiles
-from nstar.validation.backtest import Outcome
-from nstar.validation.hindsight import Trial, decades
+from nstar.validation.backtest import HeldOut
+from nstar.validation.hindsight import RouteHoldOut, decades_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ class Held(NamedTuple):
     most: tuple[np.ndarray, np.ndarray]  # of that of `PROB`
 
 
-def of_outcome(name: str, outcome: Outcome) -> Held:
+def of_outcome(name: str, outcome: HeldOut) -> Held:
     """Read a backtest's outcome."""
     test, said = outcome.split.test, outcome.draws
     truth = outcome.truth
@@ -45,16 +45,16 @@ def of_outcome(name: str, outcome: Outcome) -> Held:
     )
 
 
-def of_trial(trial: Trial) -> Held:
+def of_trial(trial: RouteHoldOut) -> Held:
     """Read what a route said of its own ladder's larger runs."""
     order = np.argsort(trial.runs["C"], kind="stable")
     read = {name: np.asarray(values)[order] for name, values in trial.runs.items()}
     half, most = (read["q0.25"], read["q0.75"]), (read["q0.05"], read["q0.95"])
-    title = f"{trial.route}, top {decades(trial.decades)}"
+    title = f"{trial.route}, top {decades_text(trial.decades)}"
     return Held(title, read["came"], read["median"], half, most)
 
 
-def figure(held: Sequence[tuple[str, Outcome]], kind: str) -> bytes:
+def figure(held: Sequence[tuple[str, HeldOut]], kind: str) -> bytes:
     """Draw a panel for each named outcome; the same bytes for the same input.
 
     Args:

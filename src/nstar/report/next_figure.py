@@ -57,7 +57,7 @@ def panel(ax: "Axes", chosen: NextRuns) -> "Axes":
                 fontsize=6.5,
                 color=colour,
             )
-    if (action := chosen.target.first) is not None:
+    if (action := chosen.target.best) is not None:
         N, D = chosen.target.N[action], chosen.target.D[action]
         ax.plot(
             N,

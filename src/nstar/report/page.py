@@ -17,7 +17,7 @@ NOTES = {"next": NOTHING_NEXT, "money": NO_MONEY, "loss": NO_LOSS}
 def page(routes: Routes, facts: Facts) -> str:
     """Write the report as one HTML page that needs nothing else."""
     document = facts.document
-    budget = float(routes.lead.plan.budgets[-1])
+    budget = float(routes.primary.plan.budgets[-1])
     return (
         environment()
         .get_template("page.html.j2")
@@ -58,7 +58,7 @@ def _leads(routes: Routes, document: dict[str, Any], budget: float) -> dict[str,
     served = document["serving"]
     said = {
         "prob": percent(document["prob"]),
-        "lead": routes.lead.words,
+        "lead": routes.primary.title,
         "owed": document["owed_to_priors"]["route"],
         "at": f"{flop(document['owed_to_priors']['budget'])} FLOP",
         "by": document["decision"]["by"],

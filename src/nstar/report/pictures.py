@@ -20,7 +20,7 @@ from nstar.report.drawing import colour, svg
 from nstar.report.facts import Facts
 from nstar.report.tiles import density, tiles
 from nstar.types import Surface, of_profiles
-from nstar.validation.hindsight import decades
+from nstar.validation.hindsight import decades_text
 from nstar.wording import counts, digits, flop, numbers, percent
 
 SHAPES = ("N", "D")  # of allocation figures, in this order
@@ -79,7 +79,7 @@ def pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]]
     _spending(album, routes, facts, C)
     if facts.line:
         runs = routes.runs["C"], routes.runs["L"]
-        budgets = [float(budget) for budget in routes.lead.plan.budgets]
+        budgets = [float(budget) for budget in routes.primary.plan.budgets]
         bands = ", ".join(percent(p) for p in facts.line.bands)
         album.add(
             "line",
@@ -152,7 +152,7 @@ def _trust(album: Album, facts: Facts) -> None:
         inside = percent(round(trial.scores["coverage"]["0.9"], 2))
         album.add(
             "held_out",
-            f"{trial.route}: the top {decades(trial.decades)} held out",
+            f"{trial.route}: the top {decades_text(trial.decades)} held out",
             f"{trial.n_test} held-out runs about their prediction with 50% and 90% intervals, which hold {inside} of them.",
             held_out.alone,
             held_out.of_trial(trial),
@@ -174,7 +174,7 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
     published = [held.published for held in facts.comparisons]
     prob = facts.document["prob"]
     lines = figures.lines(routes)
-    words = ", ".join(route.words for route in routes.taken)
+    words = ", ".join(route.title for route in routes.fitted)
     for what in SHAPES:
         name = figures.WORDS[what]
         album.add(
@@ -188,7 +188,7 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
             prob,
             what,
         )
-    if any(isinstance(route.fit.law, Surface) for route in routes.taken):
+    if any(isinstance(route.fit.law, Surface) for route in routes.fitted):
         album.add(
             "target",
             f"Loss against parameters at {flop(C)} FLOP",
@@ -200,7 +200,7 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
             prob,
         )
     if facts.risks and facts.risks[0][1].draws.sizes["size"] > 1:
-        of_route = {route.words: colour(route.name) for route in routes.taken}
+        of_route = {route.title: colour(route.name) for route in routes.fitted}
         album.add(
             "target",
             f"Loss given away by size at {flop(C)} FLOP",
@@ -209,7 +209,7 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
             facts.risks,
             of_route | {MIXTURE: colour(MIXTURE)},
         )
-    for route in routes.taken:
+    for route in routes.fitted:
         if of_profiles(route.fit.law):
             album.add(
                 "profiles",

@@ -27,7 +27,7 @@ NEAR = 1.5  # decades between a released model's compute and the budget at most
 def route(one: Route, prob: float) -> dict[str, Any]:
     """What one route says of every budget."""
     return {
-        "route": one.words,
+        "route": one.title,
         "law": one.name,
         "noise": json.loads(one.fit.tree.attrs["noise"])["name"],
         "runs": len(one.fit.runs),
@@ -134,7 +134,7 @@ def placed(
     """Where each candidate's size lies among the draws of every route's N*."""
     return [
         {
-            "route": r.words,
+            "route": r.title,
             "name": a.name,
             "N": a.N,
             "below": float((r.plan.draws["N"].sel(budget=C) < a.N).mean()),
@@ -146,7 +146,7 @@ def placed(
 
 def provenance(routes: Routes, command: str) -> dict[str, Any]:
     """Everything that is needed to make the report again."""
-    return provenance_of(routes.lead.fit, routes.runs, command)
+    return provenance_of(routes.primary.fit, routes.runs, command)
 
 
 def provenance_of(fit: Fit, runs: Observations, command: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nstar.plans.weighing import RECOMMENDED, WRONG, Risk
+from nstar.plans.weighing import RECOMMENDED, WRONG_SIZES, Risk
 from nstar.report.drawing import INK, Label, counted, name_ends
 from nstar.wording import shown
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 OFTEN = 0.95  # of the draws lie below the dotted line
-PLAIN = (RECOMMENDED, *WRONG)  # actions that need no tick
+PLAIN = (RECOMMENDED, *WRONG_SIZES)  # actions that need no tick
 HIGH = 3.0  # times the mean regret of being wrong by two that the axis shows
 
 
@@ -34,7 +34,7 @@ def curve(
         ax.plot(
             run, float(at.sel(action="recommended")), "o", color=own, ms=6, zorder=5
         )
-        wrong = [name for name in WRONG if name in at["action"]]
+        wrong = [name for name in WRONG_SIZES if name in at["action"]]
         tops.append(
             HIGH * float(at.sel(action=wrong).max()) if wrong else float(mean.max())
         )

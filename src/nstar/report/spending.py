@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nstar.plans.limiting import held
+from nstar.plans.limiting import apply_limits
 from nstar.plans.routes import Routes
 from nstar.predictions.prediction import law_loss
 from nstar.published.fits import PublishedFit
@@ -23,16 +23,16 @@ def target(
 ) -> "Axes":
     """Loss along the line of equal cost at a budget, by every route that has a loss."""
     labels = []
-    taken = [r for r in routes.taken if isinstance(r.fit.law, Surface)]
+    taken = [r for r in routes.fitted if isinstance(r.fit.law, Surface)]
     stars = [r.plan.draws["N"].sel(budget=C).to_numpy() for r in taken]
     ends = np.array([np.quantile(star, [0.005, 0.995]) for star in stars])
     N = np.geomspace(ends[:, 0].min() / 1.7, ends[:, 1].max() * 1.7, 80)
     for i, (route, star) in enumerate(zip(taken, stars, strict=True)):
         own = colour(route.name)
-        fit, limits = held(route.fit, route.plan.limits)
+        fit, limits = apply_limits(route.fit, route.plan.limits)
         draws = law_loss(fit, N, limits.tokens(N, C, fit.runs.cost))
         middle = band(ax, N, draws, prob, own)
-        labels.append(Label(N[-1], middle[-1], route.words, own))
+        labels.append(Label(N[-1], middle[-1], route.title, own))
         thin = star[:: max(len(star) // TICKS, 1)]
         ax.plot(
             thin,

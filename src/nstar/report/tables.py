@@ -3,7 +3,7 @@
 from math import exp
 from typing import Any, NamedTuple
 
-from nstar.plans.weighing import WRONG
+from nstar.plans.weighing import WRONG_SIZES
 from nstar.report.owed_figure import label
 from nstar.report.words import PROVENANCE
 from nstar.wording import (
@@ -180,7 +180,7 @@ def by_route(document: dict[str, Any]) -> Table:
 
 def _rivals(entry: dict[str, Any]) -> list[dict[str, Any]]:
     """The recommended run and those that were named."""
-    return [a for a in entry["actions"] if a["name"] not in WRONG]
+    return [a for a in entry["actions"] if a["name"] not in WRONG_SIZES]
 
 
 def _best(probability: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Stacking: weights of several laws from what each says beyond the runs it was fitted to."""
+"""Stacking: weights of several laws by how well each predicts runs that were held out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from nstar.departures.bending import amplitudes
 from nstar.fits.fitting import Fit, fit
 from nstar.fits.mixture import Average, require_names
 from nstar.fits.model import named, unknowns
-from nstar.laws import LAWS
+from nstar.laws import name_of
 from nstar.predictions.prediction import log_density, responses
 from nstar.priors.sets import Priors, PriorSet, as_set
 from nstar.progress import Tick
@@ -25,8 +25,8 @@ from nstar.verdicts import Check, Status
 INNER = (0.5, 1.0)  # decades of the runs' own compute that are held out in turn
 LEAST = 12  # runs an inner split must leave to learn from
 MOST_EVIDENCE = 5  # runs a split counts for at most: errors of one extrapolation agree
-PRIOR_WEIGHT = 5.0  # runs that the weights of other sources count for
-USUAL: Mapping[
+PRIOR_WEIGHT = 5.0  # runs that the prior weights count for
+PRIOR_WEIGHTS: Mapping[
     str, float
 ] = {}  # weights learned on other ladders by name; one unless here
 
@@ -41,16 +41,14 @@ class Component:
     options: Mapping[str, Any] = field(default_factory=dict)  # passed on to `fit`
 
     @property
-    def called(self) -> str:
+    def label(self) -> str:
         """Name in the average."""
-        if self.name or isinstance(self.law, str):
-            return self.name or str(self.law)
-        kinds = [name for name, kind in LAWS.items() if kind is type(self.law)]
-        return (kinds or [type(self.law).__name__])[0]
+        law = self.law
+        return self.name or (law if isinstance(law, str) else name_of(law))
 
 
-class Piece(NamedTuple):
-    """Log predictive density of what was held out, and how much it counts for."""
+class Evidence(NamedTuple):
+    """Log predictive densities of held-out runs or optima, and the runs they count for."""
 
     log_density: np.ndarray  # (component, run)
     count: float  # runs
@@ -74,7 +72,8 @@ def average(
     law is fitted to the others, and the weights maximise the log density of their
     mixture at what was held out (stacking: Yao et al. 2018, arXiv:1704.02030; ordered
     splits: Buerkner, Gabry & Vehtari 2020, arXiv:1902.06281), half by losses and half by
-    measured optima where budgets have them (`shared`), shrunk toward `USUAL`.
+    measured optima where budgets have them (`share_evidence`), shrunk toward
+    `PRIOR_WEIGHTS`.
 
     Args:
         runs: what `read_runs` returns, or anything it reads.
@@ -87,17 +86,17 @@ def average(
         discrepancy: "waves" or "none" for components that name none, as `fit` takes it.
 
     Raises:
-        ValueError: too many laws, or the runs do not carry one of them.
+        ValueError: there are too many laws, or one cannot be fitted to the runs.
     """
     parts = [p if isinstance(p, Component) else Component(p) for p in laws]
-    require_names(names := tuple(part.called for part in parts))
-    as_set(priors).require({n for part in parts for n in _known(part, noise)})
+    require_names(names := tuple(part.label for part in parts))
+    as_set(priors).require({n for part in parts for n in _unknowns_of(part, noise)})
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
 
-    def one(runs: Observations, p: Component) -> Fit:
-        own: dict[str, Any] = {
-            "priors": _own(p, noise, priors),
+    def fit_component(runs: Observations, p: Component) -> Fit:
+        options: dict[str, Any] = {
+            "priors": _priors_of(p, noise, priors),
             "discrepancy": discrepancy,
             **p.options,
         }
@@ -108,32 +107,37 @@ def average(
             seed=seed,
             settings=settings,
             tick=tick,
-            **own,
+            **options,
         )
 
-    def fitted(runs: Observations) -> list[Fit]:
-        return [one(runs, p) for p in parts]
+    def fit_components(runs: Observations) -> list[Fit]:
+        return [fit_component(runs, p) for p in parts]
 
-    usual = np.array([USUAL.get(name, 1.0) for name in names])
-    usual /= usual.sum()
-    weights, how = usual, Check("weights", Status.PASS, "one law, which has it all")
-    whole = fitted(runs)
-    _require_alike(names, whole)
+    prior_weights = np.array([PRIOR_WEIGHTS.get(name, 1.0) for name in names])
+    prior_weights /= prior_weights.sum()
+    weights, check = (
+        prior_weights,
+        Check("weights", Status.PASS, "one law, which has it all"),
+    )
+    fits = fit_components(runs)
+    _require_same_runs(names, fits)
     if len(parts) > 1:
-        weights, how = _learned(inner_splits(runs), fitted, names, usual)
-    return Average(tuple(whole), names, tuple(map(float, weights)), how)
+        weights, check = _learn_weights(
+            inner_splits(runs), fit_components, names, prior_weights
+        )
+    return Average(tuple(fits), names, tuple(map(float, weights)), check)
 
 
-def _require_alike(names: Sequence[str], fits: Sequence[Fit]) -> None:
-    """Refuse laws that learned from other runs than the first: no split tells them apart.
+def _require_same_runs(names: Sequence[str], fits: Sequence[Fit]) -> None:
+    """Refuse laws fitted to other runs than the first: no split compares them.
 
     Raises:
-        ValueError: naming them.
+        ValueError: a law was fitted to other runs; the message names it.
     """
     first = fits[0].runs
-    for name, one in zip(names, fits, strict=True):
-        if not np.array_equal(one.runs.rows, first.rows):
-            msg = f"the laws of an average take the same runs, but {name} takes {len(one.runs)} and {names[0]} takes {len(first)}"
+    for name, member in zip(names, fits, strict=True):
+        if not np.array_equal(member.runs.rows, first.rows):
+            msg = f"the laws of an average take the same runs, but {name} takes {len(member.runs)} and {names[0]} takes {len(first)}"
             raise ValueError(msg)
 
 
@@ -151,8 +155,10 @@ def inner_splits(runs: Observations, top: float | None = None) -> list[Split]:
     return [part for part in parts if len(part.train) >= LEAST]
 
 
-def shared(losses: np.ndarray, optima: np.ndarray, levels: int) -> list[Piece]:
-    r"""What one split says of the components: by losses, and by measured optima.
+def share_evidence(
+    losses: np.ndarray, optima: np.ndarray, budgets: int
+) -> list[Evidence]:
+    r"""Evidence of one split on the components: by losses, and by measured optima.
 
     A held-out budget counts for one run, however many it has, and no point counts twice:
     an optimum is measured by the very losses beside it, so that a budget which has one
@@ -168,108 +174,112 @@ def shared(losses: np.ndarray, optima: np.ndarray, levels: int) -> list[Piece]:
 
     Args:
         losses: log p, (component, run).
-        optima: log q, (component, budget); of no budget where nothing was measured.
-        levels: n, `evidence` of the split.
+        optima: log q, (component, budget); no budget where no optimum was measured.
+        budgets: n, `effective_runs` of the split.
     """
-    half = min(optima.shape[1], levels) / 2
-    both = Piece(losses, levels - half), Piece(optima, half, of_optima=True)
-    return [piece for piece in both if piece.count]
+    half = min(optima.shape[1], budgets) / 2
+    terms = Evidence(losses, budgets - half), Evidence(optima, half, of_optima=True)
+    return [piece for piece in terms if piece.count]
 
 
-def stack(pieces: Sequence[Piece], usual: np.ndarray) -> np.ndarray:
+def stack(evidence: Sequence[Evidence], prior_weights: np.ndarray) -> np.ndarray:
     r"""Weights of the components, by expectation maximisation.
 
     $$ \max_w \sum_s n_s \frac{1}{|s|} \sum_{i \in s} \log \sum_k w_k\, p_{ki}
        + n_0 \sum_k w^0_k \log w_k $$
 
     Args:
-        pieces: of each split, log p with n_s, the runs that it counts for.
-        usual: w0, the weights that count for `PRIOR_WEIGHT` runs, n_0.
+        evidence: of each split, log p with n_s, the runs that it counts for.
+        prior_weights: w0, the weights that count for `PRIOR_WEIGHT` runs, n_0.
     """
-    relative = [np.exp(p - p.max(axis=0)) for p, *_ in pieces]
-    weights = usual
+    relative = [np.exp(p - p.max(axis=0)) for p, *_ in evidence]
+    weights = prior_weights
     for _ in range(1000):
-        total = PRIOR_WEIGHT * usual
-        for p, (_, n, _) in zip(relative, pieces, strict=True):
+        total = PRIOR_WEIGHT * prior_weights
+        for p, (_, n, _) in zip(relative, evidence, strict=True):
             share = weights[:, None] * p
             total = total + n * np.mean(share / share.sum(axis=0), axis=1)
         weights = total / total.sum()
     return weights
 
 
-def evidence(test: Observations) -> int:
-    """Count held-out runs by distinct compute, to a tenth of a decade, five at most."""
+def effective_runs(test: Observations) -> int:
+    """Number of held-out runs by distinct compute, to a tenth of a decade, five at most."""
     levels = np.unique(np.round(np.log10(test["C"]), 1)) if "C" in test else test.rows
     return min(len(levels), MOST_EVIDENCE)
 
 
-def _learned(
+def _learn_weights(
     splits: Sequence[Split],
-    fitted: Callable[[Observations], list[Fit]],
+    fit_components: Callable[[Observations], list[Fit]],
     names: Sequence[str],
-    usual: np.ndarray,
+    prior_weights: np.ndarray,
 ) -> tuple[np.ndarray, Check]:
-    """Weights from the splits that all laws can be fitted to, and what to make of them."""
-    used, pieces, doubts = [], [], []
+    """Stacking weights from the splits that all laws can be fitted to, and a check on them."""
+    used, evidence, doubts = [], [], []
     for part in splits:
         try:
-            fits = fitted(replace(part.train, notes=()))
+            fits = fit_components(replace(part.train, notes=()))
         except ValueError as error:  # too few runs for one of the laws
             doubts.append(f"{part.decades:g} decades held out: {error}")
             continue
         used.append(part)
         losses = np.stack([log_density(f, part.test) for f in fits])
-        pieces += shared(losses, _optima(fits, part), evidence(part.test))
+        evidence += share_evidence(
+            losses, _optima_densities(fits, part), effective_runs(part.test)
+        )
         for name, inner in zip(names, fits, strict=True):
             if trouble := inner.diagnosis.trouble:
                 doubts.append(
                     f"{name} with {part.decades:g} decades held out had {trouble}"
                 )
-    weights = stack(pieces, usual)
-    said = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, weights, strict=True))
+    weights = stack(evidence, prior_weights)
+    detail = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, weights, strict=True))
     if not used:
         doubts.insert(
             0,
             f"no inner split leaves {LEAST} runs to learn from, so nothing here tells the laws apart",
         )
     else:
-        held = " and ".join(f"{part.decades:g}" for part in used)
-        said += (
-            f", from these runs' own top {held} decades held out {worth(pieces)} "
+        decades = " and ".join(f"{part.decades:g}" for part in used)
+        detail += (
+            f", from these runs' own top {decades} decades held out {describe_evidence(evidence)} "
             f"and usual weights worth {PRIOR_WEIGHT:g}"
         )
-    said += f"; equal weights would be {1 / len(names):.2f}"
+    detail += f"; equal weights would be {1 / len(names):.2f}"
     status = Status.REVIEW if doubts else Status.PASS
-    return weights, Check("weights", status, "; ".join([said, *doubts]))
+    return weights, Check("weights", status, "; ".join([detail, *doubts]))
 
 
-def _optima(fits: Sequence[Fit], part: Split) -> np.ndarray:
-    """Log density of held-out optima by each law, (law, budget); of none where one is silent."""
-    known = []
-    for one in fits:
-        if one.law.response.kind is not Kind.LOSS:
+def _optima_densities(fits: Sequence[Fit], part: Split) -> np.ndarray:
+    """Log density of held-out optima by each law, (law, budget); no budget where a law has none."""
+    densities = []
+    for member in fits:
+        if member.law.response.kind is not Kind.LOSS:
             continue
-        reads = ("N", "D") if isinstance(one.law, Varying) else one.law.inputs
+        reads = ("N", "D") if isinstance(member.law, Varying) else member.law.inputs
         x = {name: part.test[name] for name in reads}
-        _, draws = responses(one, x=x, seed=one.seed)
-        if optima := held_out_optima(one, part, draws):
-            known.append(optima.log_density)
-    return np.stack(known) if len(known) == len(fits) else np.empty((len(fits), 0))
+        _, draws = responses(member, x=x, seed=member.seed)
+        if optima := held_out_optima(member, part, draws):
+            densities.append(optima.log_density)
+    return (
+        np.stack(densities) if len(densities) == len(fits) else np.empty((len(fits), 0))
+    )
 
 
-def worth(pieces: Sequence[Piece]) -> str:
-    """Say what held-out runs count for, and how much of that their optima do."""
-    total = sum(piece.count for piece in pieces)
-    optima = sum(piece.count for piece in pieces if piece.of_optima)
-    by = f", {optima:g} of them by measured optima" if optima else ""
-    return f"(worth {total:g} runs{by})"
+def describe_evidence(evidence: Sequence[Evidence]) -> str:
+    """Describe how many runs the evidence counts for, and how many of them by optima."""
+    total = sum(piece.count for piece in evidence)
+    optima = sum(piece.count for piece in evidence if piece.of_optima)
+    suffix = f", {optima:g} of them by measured optima" if optima else ""
+    return f"(worth {total:g} runs{suffix})"
 
 
-def _own(part: Component, noise: str | Noise | None, priors: Priors) -> PriorSet:
-    """Priors of the unknowns this component has."""
-    return as_set(priors).only(_known(part, noise))
+def _priors_of(part: Component, noise: str | Noise | None, priors: Priors) -> PriorSet:
+    """Priors restricted to the unknowns of this component."""
+    return as_set(priors).only(_unknowns_of(part, noise))
 
 
-def _known(part: Component, noise: str | Noise | None) -> set[str]:
+def _unknowns_of(part: Component, noise: str | Noise | None) -> set[str]:
     law, likelihood = named(part.law, part.noise or noise)
     return {*unknowns(law, likelihood)} | amplitudes(law)

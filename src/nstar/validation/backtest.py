@@ -1,4 +1,4 @@
-"""Hold out the largest budgets, predict them, and score what was said."""
+"""Hold out the largest budgets, predict them, and score the predictions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,24 +11,24 @@ from nstar.fits.mixture import Average, Posterior
 from nstar.fits.model import named
 from nstar.predictions.allocating import measured_optima as predict_optima
 from nstar.predictions.prediction import loss as predict_loss
-from nstar.predictions.responding import SCATTER, leading, respond, responds
+from nstar.predictions.responding import SCATTER, is_curve, main_input, respond
 from nstar.priors.sets import Priors
 from nstar.runs.observations import Observations
 from nstar.runs.splits import Split, split
 from nstar.samplers.nuts import Settings
 from nstar.scores import LEVELS, quantiles, scores
 from nstar.types import Kind, Law, Noise, Response, Varying
-from nstar.validation.averaging import Component, average, evidence
+from nstar.validation.averaging import Component, average, effective_runs
 from nstar.validation.checks import check_fit
 from nstar.validation.optima import check_optima, held_out_optima
 from nstar.verdicts import Check, Status
 
-TOO_NEAR = 0.05  # chance of errors so small from which intervals are for review
+TOO_NEAR = 0.05  # chance of errors so small below which intervals are for review
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a fit of the training runs said of the others."""
+class HeldOut:
+    """Predictions of held-out runs by a fit of the others."""
 
     split: Split
     fit: Posterior
@@ -36,12 +36,12 @@ class Outcome:
 
     @property
     def response(self) -> Response:
-        """What the law, or every law averaged, predicts."""
+        """Response of the law, or of every law averaged."""
         return self.fit.components[0].law.response
 
     @property
     def truth(self) -> np.ndarray:
-        """What came, on the law's scale, (run,)."""
+        """Measured responses of the held-out runs, on the law's scale, (run,)."""
         columns = (self.split.test[n] for n in self.response.columns)
         return np.asarray(self.response.link(*columns))
 
@@ -49,7 +49,7 @@ class Outcome:
         """Scores in log loss, and of optima where held-out budgets have profiles.
 
         A law whose response is not the log of the loss is scored on its own scale.  An
-        average has its weights and the scores of equal weights and of each law beside.
+        average adds its weights and the scores of equal weights and of each law alone.
         """
         truth = self.truth
         return {
@@ -58,14 +58,14 @@ class Outcome:
             "n_test": len(self.split.test),
             **scores(self.draws, truth),
             "optima": self._optima(),
-            **self._beside(truth),
+            **self._comparisons(truth),
         }
 
-    def chance_so_near(self) -> float:
-        """Chance of errors as small beside the intervals, or smaller, were these right.
+    def chance_of_small_errors(self) -> float:
+        """Probability of errors as small or smaller relative to the intervals, if these hold.
 
         By chi-square of the errors in units of the predictive sd, read off the 90 %
-        interval, which counts for as many as there are budgets, five at most: the
+        interval, with as many degrees of freedom as there are budgets, five at most: the
         errors of one extrapolation agree.
         """
         from scipy import stats  # half a second nobody else pays
@@ -73,26 +73,26 @@ class Outcome:
         low, high = quantiles(self.draws, 0.9)
         sd = (high - low) / (2 * stats.norm.ppf(0.95))
         z = (self.truth - np.median(self.draws, axis=0)) / sd
-        count = evidence(self.split.test)
+        count = effective_runs(self.split.test)
         return float(stats.chi2.cdf(count * np.mean(np.square(z)), count))
 
-    def _beside(self, truth: np.ndarray) -> dict[str, Any]:
+    def _comparisons(self, truth: np.ndarray) -> dict[str, Any]:
         if not isinstance(self.fit, Average):
             return {}
 
-        def scored(fit: Posterior) -> dict[str, Any]:
-            return scores(predicted(fit, self.split.test, fit.seed), truth)
+        def score(fit: Posterior) -> dict[str, Any]:
+            return scores(predict_held_out(fit, self.split.test, fit.seed), truth)
 
         laws = dict(zip(self.fit.names, self.fit.components, strict=True))
         return {
             "weights": dict(zip(laws, self.fit.weights, strict=True)),
-            "equal_weights": scored(self.fit.equal()),
-            "laws": {name: scored(part) for name, part in laws.items()},
+            "equal_weights": score(self.fit.equal()),
+            "laws": {name: score(part) for name, part in laws.items()},
         }
 
     def _optima(self) -> dict[str, Any] | None:
-        beyond = held_out_optima(self.fit, self.split, self.draws)
-        return beyond.record() if beyond else None
+        optima = held_out_optima(self.fit, self.split, self.draws)
+        return optima.record() if optima else None
 
     def predictions(self) -> list[dict[str, float]]:
         """Every held-out run with its row in the source and its quantiles of loss."""
@@ -128,7 +128,7 @@ def backtest(
     tick: Callable[[int, int], None] = lambda done, total: None,
     priors: Priors = None,
     along: str | None = None,
-) -> list[Outcome]:
+) -> list[HeldOut]:
     """Fit the smaller runs and predict the larger ones, for each number of decades.
 
     Args:
@@ -138,18 +138,18 @@ def backtest(
         noise: its likelihood.
         discrepancy: "waves" or "none", as `fit` takes it.
         hold_out: decades of compute below the largest run that are held out.
-        test: runs to predict in place of a split; all of `runs` are then learned from.
+        test: runs to predict in place of a split; the law is then fitted to all of `runs`.
         seed: of the fits and of the predictive noise.
         settings: of the fits.
         tick: progress of the sampling.
         priors: as `fit` takes them.
-        along: the input whose largest values are held out; compute unless given, or
-            what the law reads in its place (tokens, samples, a forward pass, size).
+        along: the input whose largest values are held out; compute unless given, or the
+            law's main input where it reads no compute (tokens, samples, size).
 
     Raises:
         ValueError: a split leaves too few runs, or the law predicts several numbers.
     """
-    along = along or usual_along(runs, law)
+    along = along or default_along(runs, law)
     if test is not None:
         beyond = float(np.log10(test[along].max() / runs[along].max()))
         splits = [Split(beyond, runs, test)]
@@ -159,32 +159,38 @@ def backtest(
     for part in splits:
         train = replace(part.train, notes=())
         if isinstance(law, Sequence) and not isinstance(law, str):
-            fitted = average(
+            posterior = average(
                 train, law, noise, priors, seed, settings, tick, discrepancy=discrepancy
             )
         else:
-            fitted = fit(
+            posterior = fit(
                 train, law, noise, priors, seed, settings, tick, discrepancy=discrepancy
             )
-        outcomes.append(Outcome(part, fitted, predicted(fitted, part.test, seed)))
+        outcomes.append(
+            HeldOut(part, posterior, predict_held_out(posterior, part.test, seed))
+        )
     return outcomes
 
 
-def usual_along(
+def default_along(
     runs: Observations, law: str | Law | Sequence[str | Law | Component]
 ) -> str:
-    """Name what runs are held out along: C, or what a law without it reads."""
+    """Input along which runs are held out unless given: C, or a law's main input."""
     if isinstance(law, Sequence) and not isinstance(law, str):
         return "C"
-    found, _ = named(law, None)
-    if "C" in found.inputs or (not responds(found) and "C" in runs):
+    parsed, _ = named(law, None)
+    if "C" in parsed.inputs or (not is_curve(parsed) and "C" in runs):
         return "C"
-    return leading(found)
+    return main_input(parsed)
 
 
-def predicted(fitted: Posterior, test: Observations, seed: int) -> np.ndarray:
-    """Draws of the response of held-out runs, each with the inputs of its own row."""
-    laws = [part.law for part in fitted.components]
+def predict_held_out(fit: Posterior, test: Observations, seed: int) -> np.ndarray:
+    """Draws of the measured response of held-out runs, on the law's scale, (draw, run).
+
+    Raises:
+        ValueError: the held-out runs lack an input of the law.
+    """
+    laws = [part.law for part in fit.components]
     x = {}
     for law in laws:
         for name in ("N", "D") if isinstance(law, Varying) else law.inputs:
@@ -193,37 +199,34 @@ def predicted(fitted: Posterior, test: Observations, seed: int) -> np.ndarray:
                 raise ValueError(msg)
             x[name] = test[name]
     if laws[0].response.tokens_only:
-        pair = predict_optima(fitted, test["C"], seed=seed)
-        if pair is not None:  # the law says how measured optima scatter
-            return np.log(pair[1])
-    if isinstance(fitted, Fit) and responds(fitted.law):
-        also = {
+        optima = predict_optima(fit, test["C"], seed=seed)
+        if optima is not None:  # the law says how measured optima scatter
+            return np.log(optima[1])
+    if isinstance(fit, Fit) and is_curve(fit.law):
+        scatter_inputs = {
             n: test[n]
             for n in SCATTER
-            if n in test and fitted.law.response.kind is Kind.ACCURACY
+            if n in test and fit.law.response.kind is Kind.ACCURACY
         }
-        draws = respond(fitted, x | also, seed)["measured"]
+        draws = respond(fit, x | scatter_inputs, seed)["measured"]
     else:
-        draws = predict_loss(fitted, x=x, seed=seed)["measured"]
+        draws = predict_loss(fit, x=x, seed=seed)["measured"]
     return np.asarray(laws[0].response.link(draws.to_numpy()))
 
 
-def check_backtest(outcomes: Sequence[Outcome]) -> list[Check]:
-    """Say where a sampler failed, and where intervals were far too narrow or too wide.
-
-    Those of measured optima as well, where held-out budgets have them.
-    """
-    found = []
+def check_backtest(outcomes: Sequence[HeldOut]) -> list[Check]:
+    """Check the sampler and the width of intervals on held-out runs and measured optima."""
+    checks = []
     for outcome in outcomes:
         name = f"{outcome.split.decades:g} decades held out"
-        found += [
+        checks += [
             c._replace(name=f"{name}: {c.name}")
             for c in check_fit(outcome.fit)
             if c.status is Status.FAIL
         ]
         if isinstance(outcome.fit, Average):
-            how = outcome.fit.how
-            found.append(how._replace(name=f"{name}: {how.name}"))
+            weights_check = outcome.fit.how
+            checks.append(weights_check._replace(name=f"{name}: {weights_check.name}"))
         record = outcome.record()
         covered, n = record["coverage"]["0.9"], record["n_test"]
         detail = f"90 % intervals of a measured run held {covered:.0%} of {n} runs"
@@ -232,13 +235,13 @@ def check_backtest(outcomes: Sequence[Outcome]) -> list[Check]:
             detail += (
                 "; beyond these runs, intervals of this law are too narrow by as much"
             )
-        elif (chance := outcome.chance_so_near()) < TOO_NEAR:
+        elif (chance := outcome.chance_of_small_errors()) < TOO_NEAR:
             status = Status.REVIEW
             detail += (
                 f"; errors this small beside the intervals have a chance of {chance:.1%}: on these runs "
                 "they are wider than they need be, and what they say of larger ones may be too"
             )
-        found.append(Check(name, status, detail))
+        checks.append(Check(name, status, detail))
         if record["optima"]:
-            found.append(check_optima(f"{name}: optima", record["optima"]))
-    return found
+            checks.append(check_optima(f"{name}: optima", record["optima"]))
+    return checks

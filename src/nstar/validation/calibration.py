@@ -38,9 +38,9 @@ from nstar.types import (
 
 QUICK = Settings(chains=2, warmup=200, draws=300)
 THINNED = 100  # draws a truth is ranked among, about independent
-# what people act on: corrected for so few, a test sees more than one of every unknown
-READ = ("N*", "D*", "L*", "alpha1", "E", "sigma", "log likelihood")
-SEEN = 0.9  # probability of what is said to be seen
+# quantities people act on: corrected for these few, a test has more power than over all
+DECISIVE = ("N*", "D*", "L*", "alpha1", "E", "sigma", "log likelihood")
+SEEN = 0.9  # power at which a fault counts as detected
 
 
 class Ranks(NamedTuple):
@@ -50,15 +50,17 @@ class Ranks(NamedTuple):
     divergences: int
 
     def tests(self) -> dict[str, float]:
-        """Probability, by quantity, of ranks as far from uniform in shape, place or width."""
+        """P-value against uniform ranks, by quantity, in shape, location or width."""
         return {name: uniform(u) for name, u in self.values.items()}
 
     def worst(self) -> tuple[float, str]:
-        """Smallest probability of what is read, or of all, each corrected for its number."""
-        every = self.tests()
-        read = {name: p for name, p in every.items() if name in READ}
+        """Smallest p-value of decisive quantities or of all, each corrected for its number."""
+        all_tests = self.tests()
+        decisive = {name: p for name, p in all_tests.items() if name in DECISIVE}
         corrected = [
-            (p * len(of), name) for of in (read, every) for name, p in of.items()
+            (p * len(tests), name)
+            for tests in (decisive, all_tests)
+            for name, p in tests.items()
         ]
         p, name = min(corrected)
         return min(1.0, p), name
@@ -84,22 +86,22 @@ def uniform(u: np.ndarray) -> float:
 
 
 class Power(NamedTuple):
-    """What a calibration would see with probability .9."""
+    """The smallest faults that a calibration detects with probability .9."""
 
-    wider: float  # a true sd that is so many times the posterior's
+    wider: float  # ratio of the true sd to the posterior's
     bias: float  # in posterior sd
 
 
 def power(replicates: int, quantities: int, false_alarm: float) -> Power:
-    """Work out what so many replicates see, in closed form.
+    """Compute in closed form the faults that a number of replicates detects.
 
     Normal scores of ranks under a posterior r times too narrow are normal with sd r, under
     one that is off by b with mean b (Talts et al. 2018, section 5, draws both).
 
     Args:
         replicates: simulated tables.
-        quantities: that the test is corrected for.
-        false_alarm: probability that it fails with nothing broken.
+        quantities: number that the test is corrected for.
+        false_alarm: probability that it fails on a correct sampler.
     """
     from scipy import stats
 
@@ -148,36 +150,36 @@ def calibrate(
     with jax.enable_x64(True):
         law, noise = placed(law, noise, x, SIX)
         skeleton, numbers = split(law, noise)
-        key, of_data, *keys = jax.random.split(jax.random.key(seed), replicates + 2)
+        key, data_key, *keys = jax.random.split(jax.random.key(seed), replicates + 2)
         chosen = resolve(priors, law, noise).priors
         count = max(
             replicates, nuts.PRIOR_DRAWS
         )  # the operations that the fits use too
         truths = density.prior_draws(law, noise, chosen, key, count)
-        given = fitted_priors or chosen
+        fit_priors = fitted_priors or chosen
         prior = (
             truths
             if fitted_priors is None
-            else density.prior_draws(law, noise, given, key, count)
+            else density.prior_draws(law, noise, fit_priors, key, count)
         )
         clean = density.expected(skeleton, numbers, truths, x)
-        made = density.measured(noise, clean, truths, x, of_data)[:, 0]
+        simulated = density.measured(noise, clean, truths, x, data_key)[:, 0]
         C = 10 * np.max(design["C"]) if "C" in design else None
         span = of_runs(x["N"], x["D"]) if isinstance(law, Bent) else WIDEST
         for i, key in enumerate(keys):
             truth = {name: np.asarray(values)[i] for name, values in truths.items()}
-            y = np.asarray(made[i])
+            y = np.asarray(simulated[i])
             draws = nuts.sample(
-                law, noise, given, Data(x, y), key, settings, prior=prior
+                law, noise, fit_priors, Data(x, y), key, settings, prior=prior
             )
             divergences += int(draws.stats["diverging"].sum())
             posterior = distort(
                 {n: v.reshape(-1, *v.shape[2:]) for n, v in draws.posterior.items()}
             )
             step = max(len(next(iter(posterior.values()))) // THINNED, 1)
-            thin = {n: v[::step] for n, v in posterior.items()}
-            both = {n: np.concatenate([truth[n][None], thin[n]]) for n in thin}
-            ranked = _quantities(skeleton, numbers, both, Data(x, y), C, span)
+            thinned = {n: v[::step] for n, v in posterior.items()}
+            stacked = {n: np.concatenate([truth[n][None], thinned[n]]) for n in thinned}
+            ranked = _quantities(skeleton, numbers, stacked, Data(x, y), C, span)
             for name, values in ranked.items():
                 below = np.sum(values[1:] < values[0]) + random.uniform() * (
                     1 + np.sum(values[1:] == values[0])
@@ -197,9 +199,9 @@ def _quantities(
     C: float | None,
     span: tuple[float, float],
 ) -> dict[str, np.ndarray]:
-    """Everything that is ranked, (draw,) each: array unknowns by element.
+    """All ranked quantities by name, (draw,) each; array unknowns by element.
 
-    N*, D* and L* are of the window of tokens per parameter that a plan searches.
+    N*, D* and L* lie in the window of tokens per parameter that a plan searches.
     """
     flat = {}
     for name, values in draws.items():
@@ -224,23 +226,25 @@ def _decisions(
 ) -> dict[str, Array]:
     law, noise = skeleton.fill(numbers)
 
-    def one(params: Params) -> dict[str, Array]:
-        found = {
+    def evaluate(params: Params) -> dict[str, Array]:
+        quantities = {
             "log likelihood": density.log_likelihood(law, noise, data, params).sum()
         }
         if isinstance(law, Floored):
-            found["E"] = law.floor(params)
+            quantities["E"] = law.floor(params)
         if C is None:
-            return found
+            return quantities
         if isinstance(law, Allocation):
             log_N, log_D = law.log_optimum(params, C)
         elif isinstance(law, Surface):
             log_N, log_D = optimum(partial(law.loss, params), cost, C, span)
         else:
-            return found
-        found |= {"N*": log_N, "D*": log_D}
+            return quantities
+        quantities |= {"N*": log_N, "D*": log_D}
         if isinstance(law, Surface):
-            found["L*"] = law.loss(params, jax.numpy.exp(log_N), jax.numpy.exp(log_D))
-        return found
+            quantities["L*"] = law.loss(
+                params, jax.numpy.exp(log_N), jax.numpy.exp(log_D)
+            )
+        return quantities
 
-    return jax.vmap(one)(draws)
+    return jax.vmap(evaluate)(draws)

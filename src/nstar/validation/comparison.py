@@ -24,21 +24,21 @@ class Comparison(Answer):
 
     plan: Plan
     published: PublishedFit
-    notes: tuple[Check, ...] = ()  # on priors that had seen the published fit
+    notes: tuple[Check, ...] = ()  # on priors that had learned from the published fit
 
     def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """One record a budget: for N, D, loss and tokens per parameter both and the ratio."""
         return [self._record(float(C), prob) for C in self.plan.budgets]
 
     def _record(self, C: float, prob: float) -> dict[str, Any]:
-        theirs = _theirs(self.published, C, self.plan.fit.runs.cost.k)
+        theirs = _published_values(self.published, C, self.plan.fit.runs.cost.k)
         ours = self.plan.draws.sel(budget=C)
         record: dict[str, Any] = {"C": C}
         for name, value in theirs.items():
             draws = ours[name].to_numpy() if name in ours else None
             if name == "loss" and not self._same_loss_unit():
                 draws = None
-            record[name] = beside(draws, value, prob)
+            record[name] = compare_draws(draws, value, prob)
         return record
 
     def _same_loss_unit(self) -> bool:
@@ -52,10 +52,13 @@ class Comparison(Answer):
         """The exponents of N* and D*, ours beside theirs."""
         theirs = self.published.exponents()
         draws = {"N": self.plan.draws["alpha1"], "D": self.plan.draws["alpha2"]}
-        return {n: beside(draws[n].to_numpy(), theirs.get(n), prob) for n in ("N", "D")}
+        return {
+            n: compare_draws(draws[n].to_numpy(), theirs.get(n), prob)
+            for n in ("N", "D")
+        }
 
     def sentence(self, prob: float = 0.9) -> str:
-        """Say in words where the published value lies at the largest budget."""
+        """Sentence on where the published value lies at the largest budget."""
         last = self.table(prob)[-1]
         for name, words in (("D", "tokens"), ("N", "parameters")):
             if (entry := last[name])["published"] is None:
@@ -90,7 +93,7 @@ class Comparison(Answer):
         }
 
     def headline(self, prob: float = 0.9) -> str:
-        """Say in words where the published value lies at the largest budget."""
+        """Sentence on where the published value lies at the largest budget."""
         return plain(self.sentence(prob))
 
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
@@ -123,11 +126,11 @@ class Comparison(Answer):
             )
 
     def checks(self) -> list[Check]:
-        """Say whether conventions differ, and what our priors had seen of theirs."""
+        """Check the conventions of both, and whether our priors had learned from theirs."""
         return [self._counting(), *self._losses(), *self.notes]
 
     def _losses(self) -> list[Check]:
-        """Say where both have losses that are not put side by side."""
+        """Warn where losses of both are not compared because their units differ."""
         theirs = self.table()[-1]["loss"]["published"]
         if theirs is None or "loss" not in self.plan.draws or self._same_loss_unit():
             return []
@@ -158,17 +161,17 @@ def compare(
     group: str | None = None,
     planned: Plan | None = None,
 ) -> Comparison:
-    """Hold a fit against a published one at given budgets, under the fit's FLOP convention.
+    """Compare a fit with a published one at given budgets, under the fit's FLOP convention.
 
     Where the fit's priors are informed by the public record, the published fit and its
-    re-fits are first taken out of them: the fit is drawn again, and a check says so.
+    re-fits are first taken out of them: the fit is sampled again, and a check says so.
 
     Args:
         fit: the fit, or an average.
         published_id: the published fit, or its name.
         budgets: FLOP.
         group: of a pooled fit.
-        planned: the fit's own plan of these budgets, where it is made already.
+        planned: the fit's own plan of these budgets, where there is one already.
 
     Raises:
         ValueError: no such published fit or group, or a budget is not positive.
@@ -182,18 +185,18 @@ def compare(
     return Comparison(planned, theirs, notes)
 
 
-def _theirs(fit: PublishedFit, C: float, k: float) -> dict[str, float | None]:
+def _published_values(fit: PublishedFit, C: float, k: float) -> dict[str, float | None]:
     optimum = fit.optimum(np.array([C]), k)
-    found = [np.nan if v is None else float(np.ravel(v)[0]) for v in optimum]
-    N, D, loss = (v if np.isfinite(v) else None for v in found)  # NaN outside a table
+    values = [np.nan if v is None else float(np.ravel(v)[0]) for v in optimum]
+    N, D, loss = (v if np.isfinite(v) else None for v in values)  # NaN outside a table
     ratio = D / N if N and D else None
     return {"N": N, "D": D, "loss": loss, "tokens_per_parameter": ratio}
 
 
-def beside(
+def compare_draws(
     draws: np.ndarray | None, value: float | None, prob: float
 ) -> dict[str, Any]:
-    """Set draws of ours beside a published value: ratio, and credible level of theirs."""
+    """Compare draws, (draw,), with a published value: ratio, and credible level of theirs."""
     ours = None if draws is None else interval(draws, prob).as_json()
     if draws is None or value is None:
         return {

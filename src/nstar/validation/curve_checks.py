@@ -1,17 +1,19 @@
-"""May a curve be read there?  How far beyond its runs, and what its ends rest on."""
+"""Checks on reading a curve: its distance from the runs, and whether these inform its ends."""
 
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from nstar.fits.fitting import Fit
-from nstar.predictions.distances import check_prediction, distance
+from nstar.predictions.distances import check_distance, check_prediction
 from nstar.types import Array, Kind, Surface
 from nstar.verdicts import Check, Status
 
-IDLE = 0.8  # of the prior's interquartile range, from which the runs say little
-NEAR = 0.02  # of an error of guessing, or of none, within which nothing is left to tell
-FEW = 6  # runs below which the priors speak nearly alone
+IDLE = 0.8  # of the prior's interquartile range: a wider posterior was not learned
+NEAR = (
+    0.02  # of the error of guessing, or of zero: so near, runs cannot be distinguished
+)
+FEW = 6  # runs below which intervals are mostly the priors'
 ENDS = {
     "error_floor_share": "the error that nothing removes",
     "fid_floor_share": "the FID that no compute removes",
@@ -21,53 +23,57 @@ ENDS = {
 
 
 def check_curve(fit: Fit, at: Mapping[str, Array]) -> list[Check]:
-    """Hold what is asked of a curve against the runs it was fitted to.
+    """Check the inputs at which a curve is read against the runs it was fitted to.
 
     Args:
         fit: of a law whose response is no loss.
-        at: inputs that are asked about, by name, (point,).
+        at: inputs by name, (point,) each.
     """
-    run = (
+    run_inputs = (
         {"N", "D"}
         if isinstance(fit.law, Surface) and {"N", "D"} <= at.keys()
         else set()
     )
-    reach = [
-        distance(fit.runs, v, column=name)
+    checks = [
+        check_distance(fit.runs, v, column=name)
         for name, v in at.items()
-        if name in fit.law.inputs and name in fit.runs and name not in run
+        if name in fit.law.inputs and name in fit.runs and name not in run_inputs
     ]
-    reach += check_prediction(fit, at["N"], at["D"]) if run else []
-    return [*reach, *_ends(fit), *_used_up(fit), *_few(fit)]
+    checks += check_prediction(fit, at["N"], at["D"]) if run_inputs else []
+    return [*checks, *_check_ends(fit), *_check_metric_range(fit), *_check_number(fit)]
 
 
-def ends_told(fit: Fit) -> dict[str, bool]:
-    """Which ends of the curve the runs tell, and which are their prior's, by unknown."""
+def learned_ends(fit: Fit) -> dict[str, bool]:
+    """Whether the runs inform each end of the curve, by unknown; else its prior does."""
     prior = fit.tree["prior"].dataset if "prior" in fit.tree.children else {}
 
-    def wide(values: np.ndarray) -> float:
+    def spread(values: np.ndarray) -> float:
         return float(np.subtract(*np.quantile(values, [0.75, 0.25])))
 
-    both = [n for n in ENDS if n in fit.draws and n in prior]
-    return {n: wide(fit.draws[n]) <= IDLE * wide(prior[n].to_numpy()) for n in both}
+    names = [n for n in ENDS if n in fit.draws and n in prior]
+    return {
+        n: spread(fit.draws[n]) <= IDLE * spread(prior[n].to_numpy()) for n in names
+    }
 
 
-def _ends(fit: Fit) -> Iterator[Check]:
-    """Say which ends of the curve are the prior's, and which the runs'."""
-    for name, told in ends_told(fit).items():
-        words = ENDS[name]
+def _check_ends(fit: Fit) -> Iterator[Check]:
+    """Check for each end of the curve that the runs inform it, not the prior alone."""
+    for name, learned in learned_ends(fit).items():
+        description = ENDS[name]
         detail = (
-            f"the runs tell {words}"
-            if told
-            else f"the runs say little of {words}: it is its prior's, and far beyond the runs so is the curve; set it with --prior {name}=... where you know better"
+            f"the runs tell {description}"
+            if learned
+            else f"the runs say little of {description}: it is its prior's, and far beyond the runs so is the curve; set it with --prior {name}=... where you know better"
         )
         yield Check(
-            words.removeprefix("the "), Status.PASS if told else Status.REVIEW, detail
+            description.removeprefix("the "),
+            Status.PASS if learned else Status.REVIEW,
+            detail,
         )
 
 
-def _used_up(fit: Fit) -> Iterator[Check]:
-    """Say where no run has left guessing, or where the best hardly err."""
+def _check_metric_range(fit: Fit) -> Iterator[Check]:
+    """Check for runs no better than guessing, and for runs that hardly err."""
     if fit.law.response.kind is not Kind.METRIC:
         return
     error, chance = fit.runs["metric"], getattr(fit.law, "chance", None)
@@ -82,7 +88,7 @@ def _used_up(fit: Fit) -> Iterator[Check]:
         yield Check("perfect models", Status.REVIEW, detail)
 
 
-def _few(fit: Fit) -> Iterator[Check]:
+def _check_number(fit: Fit) -> Iterator[Check]:
     if len(fit.runs) < FEW:
         detail = f"{len(fit.runs)} runs: intervals are mostly those of the priors; `nstar prior` shows what they say alone"
         yield Check("few runs", Status.REVIEW, detail)

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 from nstar.answers import Answer, Table
 from nstar.fits.fitting import Fit
 from nstar.fits.refitting import without_published
-from nstar.predictions.curves import read
+from nstar.predictions.curves import predict_curve
 from nstar.published.fits import PublishedFit
 from nstar.published.forms import FLOP_PER, FORWARD_TO_TRAINING
 from nstar.types import Array
-from nstar.validation.comparison import beside
+from nstar.validation.comparison import compare_draws
 from nstar.validation.curve_checks import check_curve
 from nstar.verdicts import Check, Status
 from nstar.wording import amount, digits, numbers, percent, plain
@@ -33,31 +33,31 @@ READS = {
 SCOPES = {"training": 1.0, "forward": FORWARD_TO_TRAINING}  # training FLOP for each
 
 
-def theirs_at(published: PublishedFit, x: Mapping[str, Array]) -> np.ndarray:
-    """Read a published curve at named inputs, (point,), C in training FLOP.
+def published_curve(published: PublishedFit, x: Mapping[str, Array]) -> np.ndarray:
+    """Evaluate a published curve at named inputs, (point,) each, C in training FLOP.
 
     Raises:
-        ValueError: it is no curve of these inputs.
+        ValueError: it is not a curve of these inputs.
     """
     reads = READS.get(published.form, ())
     if not reads or not published.values or not set(reads) <= x.keys():
-        of = (
+        description = (
             f"is a curve of {' and '.join(reads)}"
             if reads
             else "is no curve that can be computed"
         )
-        msg = f"{published.id} {of} ({published.law_form}), and what is held against it is at {', '.join(x)}"
+        msg = f"{published.id} {description} ({published.law_form}), and what is held against it is at {', '.join(x)}"
         raise ValueError(msg)
     v, at = published.values, {n: np.asarray(x[n], float) for n in reads}
     if reads == ("N", "T"):
         return v["c"] * at["N"] ** v["p"] * at["T"] ** v["q"]
     if reads != ("C",):
         return published.curve(at[reads[0]])
-    found = published.optimum(at["C"]).loss
-    if found is None:
+    loss = published.optimum(at["C"]).loss
+    if loss is None:
         msg = f"{published.id} says no response at a compute ({published.law_form}; its unit of compute: {published.compute_unit})"
         raise ValueError(msg)
-    return found
+    return loss
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ class CurveComparison(Answer):
     at: Mapping[str, np.ndarray]
     draws: np.ndarray  # of ours, (draw, point)
     values: np.ndarray  # theirs
-    seen: tuple[Check, ...]  # of the two curves, whatever is asked
+    notes: tuple[Check, ...]  # on the conventions of the two curves
 
     def records(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """One record an input: `at`, `posterior`, `published`, `ratio`, `credible_level`."""
         return [
             {
                 "at": {n: float(v[i]) for n, v in self.at.items()},
-                **beside(self.draws[:, i], float(self.values[i]), prob),
+                **compare_draws(self.draws[:, i], float(self.values[i]), prob),
             }
             for i in range(len(self.values))
         ]
@@ -95,11 +95,11 @@ class CurveComparison(Answer):
         }
 
     def checks(self) -> list[Check]:
-        """Say how far the inputs lie from the runs, and what sets the two curves apart."""
-        return [*check_curve(self.fit, self.at), *self.seen]
+        """Check the distance of the inputs from the runs, and the conventions of both."""
+        return [*check_curve(self.fit, self.at), *self.notes]
 
     def headline(self, prob: float = 0.9) -> str:
-        """Say where the published value lies at the last input."""
+        """Sentence on where the published value lies at the last input."""
         last = self.records(prob)[-1]
         ours, ratio, theirs = last["posterior"], last["ratio"], last["published"]
         where = ", ".join(f"{n} = {v:.3g}" for n, v in last["at"].items())
@@ -138,12 +138,12 @@ def compare_curve(
     *,
     scope: str = "training",
 ) -> CurveComparison:
-    """Hold a fitted curve against a published one.
+    """Compare a fitted curve with a published one.
 
     Args:
         fit: of a law whose response is one number of a run.
-        published: the published curve; that it is of the same metric nobody can check.
-        x: inputs, (point,) each, those that only one of the two reads included.
+        published: the published curve; that it is of the same metric cannot be checked.
+        x: inputs by name, (point,) each, with those that only one of the two reads.
         scope: what our own C counts, training or the forward pass alone.
 
     Raises:
@@ -152,17 +152,19 @@ def compare_curve(
     at = {name: np.atleast_1d(np.asarray(v, float)) for name, v in x.items()}
     times = SCOPES[scope]
     scaled = {n: v * times if n == "C" else v for n, v in at.items()}
-    values = np.atleast_1d(theirs_at(published, scaled))
+    values = np.atleast_1d(published_curve(published, scaled))
     fair, notes = without_published(fit, published.id)
     (fair,) = fair.components
     ours = {n: v for n, v in at.items() if n in (*fit.law.inputs, "N", "D")}
-    seen = (
+    checks = (
         _metric(fit, published),
         *_unit(published, scope),
         *_range(published, x, times),
         *notes,
     )
-    return CurveComparison(fit, published, at, read(fair, ours)["law"], values, seen)
+    return CurveComparison(
+        fit, published, at, predict_curve(fair, ours)["law"], values, checks
+    )
 
 
 def _metric(fit: Fit, published: PublishedFit) -> Check:

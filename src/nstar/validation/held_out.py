@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from nstar.answers import Answer, Table
-from nstar.validation.backtest import Outcome, check_backtest
+from nstar.validation.backtest import HeldOut, check_backtest
 from nstar.verdicts import Check
 from nstar.wording import three
 
 
 @dataclass(frozen=True)
 class HeldOutRuns(Answer):
-    """What was said of the larger runs of each ladder, fitted to the smaller ones."""
+    """Predictions of the larger runs of each ladder by fits to the smaller ones."""
 
-    ladders: Mapping[str, Sequence[Outcome]]
+    ladders: Mapping[str, Sequence[HeldOut]]
     data: str
     law: str
     seed: int
@@ -49,7 +49,7 @@ class HeldOutRuns(Answer):
         }
 
     def checks(self) -> list[Check]:
-        """Say where a sampler failed, and where intervals were too narrow or too wide."""
+        """Check the sampler, and the width of intervals on held-out runs."""
         return [
             check._replace(name=f"{name}: {check.name}") if self.by else check
             for name, outcomes in self.ladders.items()
@@ -68,7 +68,7 @@ class HeldOutRuns(Answer):
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
         """Scores of every ladder and split, and of each law beside an average."""
         yield Table(
-            f"{self._what()} of held-out runs",
+            f"{self._scored_response()} of held-out runs",
             [
                 "ladder",
                 "decades held out",
@@ -83,7 +83,7 @@ class HeldOutRuns(Answer):
             ],
             [
                 [
-                    name + who,
+                    name + label,
                     f"{r['hold_out_decades']:g}",
                     str(r["n_train"]),
                     str(r["n_test"]),
@@ -95,13 +95,13 @@ class HeldOutRuns(Answer):
                     three(s["bias"]),
                 ]
                 for name, r in self._records()
-                for who, s in _scored(r).items()
+                for label, s in _scores_by_label(r).items()
             ],
         )
         yield f"{self.law} law, seed {self.seed}; intervals of a measured run, with run noise"
 
-    def _what(self) -> str:
-        """What is scored, and on which scale."""
+    def _scored_response(self) -> str:
+        """The scored response and its scale."""
         response = next(iter(self.ladders.values()))[0].response
         if response.columns == ("L",):
             return "Log loss"
@@ -116,10 +116,10 @@ class HeldOutRuns(Answer):
         ]
 
 
-def _scored(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Scores by what they are of: the law, or an average with what stands beside it."""
+def _scores_by_label(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Scores by label: of the law, or of an average, of equal weights and of each law."""
     if "weights" not in record:
         return {"": record}
     weights = ", ".join(f"{n} {w:.2f}" for n, w in record["weights"].items())
-    each = {f", {name} alone": scores for name, scores in record["laws"].items()}
-    return {f", {weights}": record, ", equal weights": record["equal_weights"], **each}
+    alone = {f", {name} alone": scores for name, scores in record["laws"].items()}
+    return {f", {weights}": record, ", equal weights": record["equal_weights"], **alone}

@@ -1,4 +1,4 @@
-"""What each route would have said of these very runs, the largest held out: how far to believe it."""
+"""Hold-outs of each route: fitted to the smaller runs, scored on the largest, and weighted."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,22 +20,24 @@ from nstar.types import Surface, Varying
 from nstar.validation.averaging import (
     LEAST,
     PRIOR_WEIGHT,
-    evidence,
+    describe_evidence,
+    effective_runs,
     inner_splits,
-    shared,
+    share_evidence,
     stack,
-    worth,
 )
 from nstar.validation.optima import check_optima, held_out_optima
 from nstar.verdicts import Check, Status
 
-HOPELESS = -1e6  # log density of a run that no draw gives a loss
-HELD = 0.75  # of the held-out runs that 90 % intervals hold at least, else for review
+HOPELESS = -1e6  # log density of a run for which no draw has a finite loss
+COVERED = (
+    0.75  # of the held-out runs that 90 % intervals hold at least, else for review
+)
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One route fitted to the smaller runs, and what it said of the others; plain data."""
+class RouteHoldOut:
+    """One route fitted to the smaller runs, and its scores on the others; plain data."""
 
     route: str
     decades: float  # of compute held out
@@ -44,14 +46,14 @@ class Trial:
     levels: int  # distinct budgets among the held-out runs, five at most
     scores: Mapping[str, Any]  # as `scores.scores`, in the log of the response
     log_density: Sequence[float]  # of each held-out run
-    runs: Mapping[str, Sequence[float]]  # row, C, what came, quantiles of what was said
+    runs: Mapping[str, Sequence[float]]  # row, C, the truth `came`, predicted quantiles
     trouble: str | None  # of the sampler
     optima: Mapping[str, Any] | None = (
         None  # `Optima.record`, where held-out budgets have them
     )
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data, without the single runs."""
+        """Plain data, without the records of single runs."""
         return {
             "route": self.route,
             "hold_out_decades": self.decades,
@@ -64,102 +66,102 @@ class Trial:
         }
 
 
-def trials(
+def hold_out_routes(
     fits: Mapping[str, Fit],
-    kept: Kept = Kept(),  # noqa: B008  nothing in it changes
+    cache: Kept = Kept(),  # noqa: B008  nothing in it changes
     tick: Callable[[str, int, int], None] = lambda name, done, total: None,
-) -> list[Trial]:
+) -> list[RouteHoldOut]:
     """Hold out the top decade of the fits' runs, or half of one, and predict it.
 
-    Decades are counted from what all routes reach (`top_of`), so that each is held out of
-    the same budgets.
+    Decades are counted from the largest compute that all routes share (`common_top`), so
+    that each is held out of the same budgets.
 
     Args:
         fits: by route.
-        kept: where answers lie that were made before.
+        cache: of earlier answers.
         tick: progress of the sampling, by route.
 
     Returns:
-        A trial a route; none where too few runs would be left to fit.
+        One record a route, without routes for which too few runs would remain.
     """
-    top = top_of(fits.values())
+    top = common_top(fits.values())
 
-    def trial(name: str, fit: Fit) -> Trial | None:
-        for part in splits(fit.runs, top):
-            made_of = ["trial", of_fit(fit), name, part.decades, len(part.train)]
+    def hold_out(name: str, fit: Fit) -> RouteHoldOut | None:
+        for part in hold_out_splits(fit.runs, top):
+            key = ["trial", of_fit(fit), name, part.decades, len(part.train)]
 
-            def make(part: Split = part) -> Any:
-                return _trial(fit, name, part, kept, lambda d, t: tick(name, d, t))
+            def compute(part: Split = part) -> Any:
+                return _hold_out(fit, name, part, cache, lambda d, t: tick(name, d, t))
 
             try:
-                return Trial(**kept.answer(made_of, make))
+                return RouteHoldOut(**cache.answer(key, compute))
             except ValueError:  # the law cannot be fitted to so few runs, or budgets
                 continue
         return None
 
-    jobs = [partial(trial, name, fit) for name, fit in fits.items()]
-    return [one for one in side_by_side(jobs) if one is not None]
+    jobs = [partial(hold_out, name, fit) for name, fit in fits.items()]
+    return [record for record in side_by_side(jobs) if record is not None]
 
 
-def splits(runs: Observations, top: float | None = None) -> list[Split]:
-    """Hold out the top decade of compute, or where that leaves too few half of one."""
+def hold_out_splits(runs: Observations, top: float | None = None) -> list[Split]:
+    """Splits that hold out the top decade of compute, then half of one, where enough remain."""
     return inner_splits(runs, top)[::-1]
 
 
-def top_of(fits: Iterable[Fit]) -> float | None:
-    """Largest compute that the runs of every surface among these reach, or of every fit."""
-    every = list(fits)
-    surfaces = [fit for fit in every if isinstance(fit.law, Surface)] or every
-    reach = [float(fit.runs["C"].max()) for fit in surfaces if "C" in fit.runs]
-    return min(reach, default=None)
+def common_top(fits: Iterable[Fit]) -> float | None:
+    """Largest compute that the runs of every surface reach, or of every fit without one."""
+    all_fits = list(fits)
+    surfaces = [fit for fit in all_fits if isinstance(fit.law, Surface)] or all_fits
+    largest = [float(fit.runs["C"].max()) for fit in surfaces if "C" in fit.runs]
+    return min(largest, default=None)
 
 
-def smaller(
+def fit_smaller(
     fit: Fit,
     part: Split,
-    kept: Kept,
+    cache: Kept,
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> Fit:
-    """Fit once more to the runs that a split leaves."""
-    made_of = ["smaller", of_fit(fit), part.decades, len(part.train)]
+    """Fit the same law again to the training runs of a split."""
+    key = ["smaller", of_fit(fit), part.decades, len(part.train)]
     train = replace(part.train, notes=())
-    return kept.fit(made_of, lambda: again(fit, runs=train, brief=True, tick=tick))
+    return cache.fit(key, lambda: again(fit, runs=train, brief=True, tick=tick))
 
 
-def _trial(
-    fit: Fit, name: str, part: Split, kept: Kept, tick: Callable[[int, int], None]
+def _hold_out(
+    fit: Fit, name: str, part: Split, cache: Kept, tick: Callable[[int, int], None]
 ) -> dict[str, Any]:
-    learned = smaller(fit, part, kept, tick)
+    smaller_fit = fit_smaller(fit, part, cache, tick)
     test = part.test
-    said, truth = _said(learned, test)
-    low, high = quantiles(said, 0.9)
-    inner = quantiles(said, 0.5)
-    optima = held_out_optima(learned, part, said)
+    draws, truth = _predict(smaller_fit, test)
+    low, high = quantiles(draws, 0.9)
+    middle = quantiles(draws, 0.5)
+    optima = held_out_optima(smaller_fit, part, draws)
     return {
         "route": name,
         "decades": part.decades,
         "n_train": len(part.train),
         "n_test": len(test),
-        "levels": evidence(test),
-        "scores": scores(said, truth),
-        "log_density": np.maximum(log_density(learned, test), HOPELESS),
+        "levels": effective_runs(test),
+        "scores": scores(draws, truth),
+        "log_density": np.maximum(log_density(smaller_fit, test), HOPELESS),
         "runs": {
             "row": test.rows,
             "C": test["C"],
             "came": truth,
-            "median": np.median(said, axis=0),
+            "median": np.median(draws, axis=0),
             "q0.05": low,
-            "q0.25": inner[0],
-            "q0.75": inner[1],
+            "q0.25": middle[0],
+            "q0.75": middle[1],
             "q0.95": high,
         },
-        "trouble": learned.diagnosis.trouble or None,
+        "trouble": smaller_fit.diagnosis.trouble or None,
         "optima": optima.record() if optima else None,
     }
 
 
-def _said(fit: Fit, test: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Draws of the response of held-out runs, (draw, run), and what came."""
+def _predict(fit: Fit, test: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of the response of held-out runs, (draw, run), and their measured values, (run,)."""
     law = fit.law
     if isinstance(law, Surface):
         reads = ("N", "D") if isinstance(law, Varying) else law.inputs
@@ -168,100 +170,102 @@ def _said(fit: Fit, test: Any) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(law.response.link(draws)), np.asarray(
             law.response.link(test["L"])
         )
-    found = measured_optima(fit, test["C"], seed=fit.seed)
-    if found is None:
+    optima = measured_optima(fit, test["C"], seed=fit.seed)
+    if optima is None:
         msg = (
             f"the {type(law).__name__} law says nothing of a run that could be held out"
         )
         raise ValueError(msg)
-    return np.log(found[1]), np.log(test["D"])
+    return np.log(optima[1]), np.log(test["D"])
 
 
-def weights(
-    names: Sequence[str], held: Sequence[Trial]
+def route_weights(
+    names: Sequence[str], hold_outs: Sequence[RouteHoldOut]
 ) -> tuple[tuple[float, ...], Check]:
-    """Weights of the routes by what they said of held-out losses and optima.
+    """Stacking weights of the routes by their densities of held-out losses and optima.
 
-    They are those of `averaging.stack`, with a budget's evidence shared between both as
-    `averaging.shared` has it.  Routes held out of other budgets are told apart by losses.
+    They are those of `averaging.stack`, with a budget's evidence shared between both by
+    `averaging.share_evidence`.  Routes held out of other budgets are compared by losses.
 
     Returns:
-        The weights, equal where nothing was held out, and a check that says how they came.
+        The weights, equal where nothing was held out, and a check that explains them.
     """
     equal = np.full(len(names), 1 / len(names))
-    row = [next((t for t in held if t.route == name), None) for name in names]
-    known = [one for one in row if one is not None]
-    if len(known) < len(names):
+    by_route = [next((t for t in hold_outs if t.route == name), None) for name in names]
+    records = [record for record in by_route if record is not None]
+    if len(records) < len(names):
         detail = f"not all were held out, so nothing here tells {' and '.join(names)} apart: equal weights"
         return tuple(equal), Check("weights of the routes", Status.REVIEW, detail)
-    table, levels = _common(known), known[0].levels
-    if not table.size:
+    densities, levels = _common_densities(records), records[0].levels
+    if not densities.size:
         detail = f"no run was held out of {' and of '.join(names)} alike: equal weights"
         return tuple(equal), Check("weights of the routes", Status.REVIEW, detail)
-    pieces = shared(table, _common_optima(known), levels)
-    stacked = stack(pieces, equal)
-    each = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, stacked, strict=True))
+    evidence = share_evidence(densities, _common_optima(records), levels)
+    weights = stack(evidence, equal)
+    text = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, weights, strict=True))
     detail = (
-        f"{each}, from these runs' own top {decades(known[0].decades)} held out "
-        f"{worth(pieces)} and equal weights worth {PRIOR_WEIGHT:g}"
+        f"{text}, from these runs' own top {decades_text(records[0].decades)} held out "
+        f"{describe_evidence(evidence)} and equal weights worth {PRIOR_WEIGHT:g}"
     )
-    return tuple(stacked.tolist()), Check("weights of the routes", Status.PASS, detail)
+    return tuple(weights.tolist()), Check("weights of the routes", Status.PASS, detail)
 
 
-def _common(held: Sequence[Trial]) -> np.ndarray:
-    """Log density of the runs that were held out of every route, (route, run)."""
-    rows = set.intersection(*(set(one.runs["row"]) for one in held))
+def _common_densities(hold_outs: Sequence[RouteHoldOut]) -> np.ndarray:
+    """Log densities of the runs that were held out of every route, (route, run)."""
+    rows = set.intersection(*(set(record.runs["row"]) for record in hold_outs))
     return np.array(
         [
             [
                 p
-                for p, row in zip(one.log_density, one.runs["row"], strict=True)
+                for p, row in zip(record.log_density, record.runs["row"], strict=True)
                 if row in rows
             ]
-            for one in held
+            for record in hold_outs
         ]
     )
 
 
-def _common_optima(held: Sequence[Trial]) -> np.ndarray:
-    """Log density of optima, (route, budget); of none unless all have the same budgets."""
-    each = [one.optima for one in held]
-    known = [
-        one for one in each if one and each[0] and one["budgets"] == each[0]["budgets"]
+def _common_optima(hold_outs: Sequence[RouteHoldOut]) -> np.ndarray:
+    """Log densities of optima, (route, budget); no budget unless all routes have the same."""
+    all_optima = [record.optima for record in hold_outs]
+    shared = [
+        record
+        for record in all_optima
+        if record and all_optima[0] and record["budgets"] == all_optima[0]["budgets"]
     ]
-    if len(known) < len(held):
-        return np.empty((len(held), 0))
-    return np.array([one["log_density"] for one in known])
+    if len(shared) < len(hold_outs):
+        return np.empty((len(hold_outs), 0))
+    return np.array([record["log_density"] for record in shared])
 
 
-def decades(count: float) -> str:
-    """Write a number of decades."""
-    return "decade" if count == 1 else f"{count:g} decades"
+def decades_text(decades: float) -> str:
+    """Format a number of decades."""
+    return "decade" if decades == 1 else f"{decades:g} decades"
 
 
-def check_trials(held: Sequence[Trial], routes: Sequence[str]) -> list[Check]:
-    """Say what the held-out runs showed, and of which routes nothing could be held out."""
-    found = []
-    tried = {one.route for one in held}
-    if without := [name for name in routes if name not in tried]:
+def check_hold_outs(
+    hold_outs: Sequence[RouteHoldOut], routes: Sequence[str]
+) -> list[Check]:
+    """Check coverage on the held-out runs, and name routes of which none could be held out."""
+    checks = []
+    held_out = {record.route for record in hold_outs}
+    if missing := [name for name in routes if name not in held_out]:
         detail = (
-            f"nothing shows how {' and '.join(without)} extrapolates: holding out half a decade of these "
+            f"nothing shows how {' and '.join(missing)} extrapolates: holding out half a decade of these "
             f"runs' compute leaves fewer than {LEAST}, or too few for the law"
         )
-        found.append(Check("held-out runs", Status.REVIEW, detail))
-    for one in held:
-        inside = one.scores["coverage"]["0.9"]
-        detail = (
-            f"90 % intervals of a measured run held {inside:.0%} of {one.n_test} runs"
-        )
-        bad = inside < HELD
-        if bad:
+        checks.append(Check("held-out runs", Status.REVIEW, detail))
+    for record in hold_outs:
+        coverage = record.scores["coverage"]["0.9"]
+        detail = f"90 % intervals of a measured run held {coverage:.0%} of {record.n_test} runs"
+        low_coverage = coverage < COVERED
+        if low_coverage:
             detail += "; farther out they are too narrow by as much"
-        if one.trouble:
-            detail += f"; the fit to {one.n_train} runs had {one.trouble}"
-        status = Status.REVIEW if bad or one.trouble else Status.PASS
-        name = f"{one.route}: top {decades(one.decades)} held out"
-        found.append(Check(name, status, detail))
-        if one.optima:
-            found.append(check_optima(f"{name}, optima", one.optima))
-    return found
+        if record.trouble:
+            detail += f"; the fit to {record.n_train} runs had {record.trouble}"
+        status = Status.REVIEW if low_coverage or record.trouble else Status.PASS
+        name = f"{record.route}: top {decades_text(record.decades)} held out"
+        checks.append(Check(name, status, detail))
+        if record.optima:
+            checks.append(check_optima(f"{name}, optima", record.optima))
+    return checks

@@ -1,8 +1,8 @@
-"""A route's record on optima: what it says of those that held-out budgets measure.
+"""A route's record on optima: predicted against measured optima of held-out budgets.
 
-N* is what is recommended, so a route is judged by it too.  What is measured of a held-out
-budget is the minimum of a parabola through its runs, and so is what is predicted: as the
-law says that measured optima scatter, or through the predicted losses of the very runs.
+N* is what is recommended, so a route is judged by it too.  The optimum of a held-out
+budget is measured as the minimum of a parabola through its runs.  It is predicted by the
+law's scatter of measured optima, or else by a parabola through the predicted losses.
 """
 
 from collections.abc import Mapping
@@ -26,11 +26,13 @@ RARE = 0.05  # chance of as many misses, or more, from which a route's D* is for
 
 @dataclass(frozen=True)
 class Optima:
-    """Measured optima of budgets held out whole, beside joint draws of each, in logs."""
+    """Measured optima of budgets held out whole, and joint predictive draws, in logs."""
 
     budgets: np.ndarray  # FLOP, rising, (budget,)
     measured: tuple[np.ndarray, np.ndarray]  # log N*, log D*, (budget,) each
-    draws: tuple[np.ndarray, np.ndarray]  # of both, (draw, budget) each
+    draws: tuple[
+        np.ndarray, np.ndarray
+    ]  # predicted log N*, log D*, (draw, budget) each
 
     @property
     def log_density(self) -> np.ndarray:
@@ -58,39 +60,41 @@ class Optima:
 
 
 def held_out_optima(fit: Posterior, part: Split, draws: np.ndarray) -> Optima | None:
-    """Measured optima of the budgets that a split holds out, and what a fit says of them.
+    """Measured optima of the budgets that a split holds out, and a fit's predictions.
 
-    A budget of which some runs were learned from is left out.
+    A budget with runs in the training set is left out.
 
     Args:
-        fit: made of the split's smaller runs.
+        fit: fitted to the split's smaller runs.
         part: the split.
         draws: response of the held-out runs as measured, on the law's scale, (draw, run).
 
     Returns:
-        None where no budget has a minimum inside its runs, or the law says nothing of it.
+        None where no budget has a minimum inside its runs, or the law has no optimum.
     """
-    laws = [one.law for one in fit.components]
+    laws = [component.law for component in fit.components]
     if not all(isinstance(law, Allocation | Surface) for law in laws):
         return None
     of_loss = laws[0].response.kind is Kind.LOSS
-    came = _measured(part) if of_loss else part.test
-    if came is None or not {"C", "N", "D"} <= came.columns.keys():
+    measured = _measured(part) if of_loss else part.test
+    if measured is None or not {"C", "N", "D"} <= measured.columns.keys():
         return None
     if not of_loss:
-        came = came.take(np.argsort(came["C"], kind="stable"))
-    pair = predict_optima(fit, came["C"], seed=fit.seed)
-    if pair is None and not of_loss:
+        measured = measured.take(np.argsort(measured["C"], kind="stable"))
+    predicted = predict_optima(fit, measured["C"], seed=fit.seed)
+    if predicted is None and not of_loss:
         return None
-    if pair is None:
+    if predicted is None:
         loss = laws[0].response.unlink(draws)[0]
-        pair = _through(loss, part.test, came["C"])
-    logs = np.log(pair[0]), np.log(pair[1])
-    return Optima(came["C"], (np.log(came["N"]), np.log(came["D"])), logs)
+        predicted = _parabola_optima(loss, part.test, measured["C"])
+    log_draws = np.log(predicted[0]), np.log(predicted[1])
+    return Optima(
+        measured["C"], (np.log(measured["N"]), np.log(measured["D"])), log_draws
+    )
 
 
 def _measured(part: Split) -> Observations | None:
-    """Measured optima of the budgets of which nothing was learned from; none where there are none."""
+    """Measured optima of the budgets without training runs; None where there is none."""
     test = part.test
     if not {"D", "L", "budget"} <= test.columns.keys():
         return None
@@ -102,35 +106,35 @@ def _measured(part: Split) -> Observations | None:
         return None
 
 
-def _through(
+def _parabola_optima(
     loss: np.ndarray, test: Observations, budgets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """N* and D* as parabolas through predicted losses have them, (draw, budget).
+    """N* and D* at the minima of parabolas through predicted losses, (draw, budget) each.
 
-    A surface has no scatter of optima of its own; what is measured is a parabola's
-    minimum through the very runs that were held out, and so is what is predicted.
+    A surface has no model of how measured optima scatter, so its optima are predicted in
+    the way they are measured: by parabolas through the held-out runs.
     """
     near = np.isin(test.rows, near_minimum(test).rows)
-    at = [near & (test["budget"] == C) for C in budgets]
-    log_D = [minima(np.log(test["D"][a]), loss[:, a]) for a in at]
+    masks = [near & (test["budget"] == C) for C in budgets]
+    log_D = [minima(np.log(test["D"][mask]), loss[:, mask]) for mask in masks]
     D = np.exp(np.stack(log_D, axis=1))
     return test.cost.params(D, budgets), D
 
 
 def near_minimum(runs: Observations) -> Observations:
     """Keep the runs within 0.75 decades of D of the least loss of their budget."""
-    keep = np.zeros(len(runs), dtype=bool)
+    near = np.zeros(len(runs), dtype=bool)
     for budget in np.unique(runs["budget"]) if "budget" in runs else []:
-        at = runs["budget"] == budget
-        if not at.any():
+        in_budget = runs["budget"] == budget
+        if not in_budget.any():
             continue
-        best = np.log10(runs["D"][at][np.argmin(runs["L"][at])])
-        keep |= at & (np.abs(np.log10(runs["D"]) - best) <= NEAR)
-    return runs.take(keep)
+        best = np.log10(runs["D"][in_budget][np.argmin(runs["L"][in_budget])])
+        near |= in_budget & (np.abs(np.log10(runs["D"]) - best) <= NEAR)
+    return runs.take(near)
 
 
 def check_optima(name: str, record: Mapping[str, Any]) -> Check:
-    """Say what 90 % intervals of D* held, and whether a route is to be believed on it."""
+    """Check the coverage of 90 % intervals of D* against the route's own joint draws."""
     count = len(record["budgets"])
     errors = ", ".join(f"{e:+.2f}" for e in record["error"])
     detail = (

@@ -1,4 +1,4 @@
-"""How much an answer owes to the prior and how much to the runs: power-scaling."""
+"""Sensitivity of answers to the prior and to the likelihood, by power-scaling."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -25,7 +25,7 @@ FLAT = 1e-9  # range of a log prior that is the same everywhere: scaling changes
 
 
 class Row(NamedTuple):
-    """What one quantity owes to what."""
+    """Sensitivity of one quantity to the priors and to the likelihood."""
 
     quantity: str
     prior: float  # sensitivity to the prior of all unknowns together
@@ -65,20 +65,20 @@ def sensitivity(
         fit: a posterior.
         quantities: names in `fit.tree["posterior"]`; all single ones unless given, less
             those of a power law that bends, whose bent line stands for them.
-        budgets: FLOP whose log N*, log D*, L* and regret are held against the prior too.
+        budgets: FLOP whose log N*, log D*, L* and regret are tested too.
 
     Raises:
-        ValueError: no such quantity, or the law says nothing of N* at budgets.
+        ValueError: there is no such quantity, or there are budgets and the law has no N*.
     """
     import arviz_stats
 
     posterior = fit.tree["posterior"].dataset
     single = [str(n) for n, v in posterior.data_vars.items() if v.ndim == 2]
-    if strange := [name for name in quantities if name not in single]:
-        msg = f"no single quantity {strange[0]!r} in this fit; there are {', '.join(single)}"
+    if unknown := [name for name in quantities if name not in single]:
+        msg = f"no single quantity {unknown[0]!r} in this fit; there are {', '.join(single)}"
         raise ValueError(msg)
     bent = set(DERIVED) <= set(single)
-    usual = [
+    default = [
         n
         for n in single
         if not (bent and n in {"alpha1", "alpha2", "tokens_per_parameter", UNKNOWN})
@@ -86,49 +86,51 @@ def sensitivity(
     decisions = _decisions(fit, budgets) if len(budgets) else {}
     tree = xr.DataTree.from_dict(
         {
-            "posterior": posterior[list(quantities or usual)].assign(decisions),
+            "posterior": posterior[list(quantities or default)].assign(decisions),
             "log_likelihood": fit.tree["log_likelihood"].dataset.astype(float),
             "log_prior": log_prior(fit),
         }
     )
 
-    def moved(group: str, of: list[str] | None = None) -> dict[str, float]:
+    def distances(group: str, of: list[str] | None = None) -> dict[str, float]:
         scaled = tree[f"log_{group}"].dataset[of] if of else tree[f"log_{group}"]
         if not any(np.ptp(v.to_numpy()) > FLAT for v in scaled.data_vars.values()):
             return dict.fromkeys(map(str, tree["posterior"].data_vars), 0.0)
-        found = arviz_stats.psense(tree, group=group, group_var_names=of)
-        return {str(n): float(v) for n, v in found.data_vars.items()}
+        distances_by_name = arviz_stats.psense(tree, group=group, group_var_names=of)
+        return {str(n): float(v) for n, v in distances_by_name.data_vars.items()}
 
-    prior, runs = moved("prior"), moved("likelihood")
-    each = {str(n): moved("prior", [str(n)]) for n in tree["log_prior"].data_vars}
+    by_all_priors, by_likelihood = distances("prior"), distances("likelihood")
+    by_prior = {
+        str(n): distances("prior", [str(n)]) for n in tree["log_prior"].data_vars
+    }
     rows = [
         Row(
             q,
-            prior[q],
-            runs[q],
-            max(each, key=lambda n: each[n][q]),
-            _says(prior[q], runs[q]),
-            {n: each[n][q] for n in each},
+            by_all_priors[q],
+            by_likelihood[q],
+            max(by_prior, key=lambda n: by_prior[n][q]),
+            _verdict(by_all_priors[q], by_likelihood[q]),
+            {n: by_prior[n][q] for n in by_prior},
             q in decisions,
         )
-        for q in prior
+        for q in by_all_priors
     ]
     rows.sort(key=lambda row: -row.prior)
     return Sensitivity(tuple(rows), _check(rows))
 
 
 def _decisions(fit: Fit, budgets: Sequence[float]) -> dict[str, Any]:
-    """Answers at budgets, (chain, draw) each, by what they are called."""
+    """Quantities of the decisions at budgets by name, (chain, draw) each."""
     planned = plan(fit, budgets, brief=True)
     shape = tuple(fit.tree["posterior"].sizes[n] for n in ("chain", "draw"))
     answers = {}
     for C in planned.budgets:
         at = planned.draws.sel(budget=C)
-        each = {f"log {n}*": np.log(at[n].to_numpy()) for n in ("N", "D")}
+        quantities = {f"log {n}*": np.log(at[n].to_numpy()) for n in ("N", "D")}
         if "loss_oracle" in at:
-            each["L*"] = at["loss_oracle"].to_numpy()
-            each["regret"] = at["regret"].to_numpy()
-        for name, values in each.items():
+            quantities["L*"] = at["loss_oracle"].to_numpy()
+            quantities["regret"] = at["regret"].to_numpy()
+        for name, values in quantities.items():
             draws = values.reshape(shape)
             answers[f"{name} at {C:.3g} FLOP"] = (("chain", "draw"), draws)
     return answers
@@ -151,8 +153,8 @@ def log_prior(fit: Fit) -> xr.Dataset:
         chosen = {n: p for n, p in fit.priors.items() if not isinstance(p, str)}
         values = _log_prior(skeleton, numbers, chosen, draws, tuple(single))
     dims = ("chain", "draw")
-    made = {n: (dims, np.asarray(v)) for n, v in values.items()}
-    return xr.Dataset(made, {d: posterior[d] for d in dims})
+    data = {n: (dims, np.asarray(v)) for n, v in values.items()}
+    return xr.Dataset(data, {d: posterior[d] for d in dims})
 
 
 @partial(jax.jit, static_argnums=(0, 4))
@@ -162,18 +164,18 @@ def _log_prior(
     law, noise = skeleton.fill(numbers)
     priors = law.priors() | noise.priors(law.response) | dict(chosen)
 
-    def one(params: Any) -> dict[str, Array]:
-        found = {}
+    def evaluate(params: Any) -> dict[str, Array]:
+        densities = {}
         for name in names:
-            given = priors[name]
-            given = given if isinstance(given, Distribution) else given(params)
-            found[name] = jnp.asarray(given.log_prob(params[name]))
-        return found
+            prior = priors[name]
+            prior = prior if isinstance(prior, Distribution) else prior(params)
+            densities[name] = jnp.asarray(prior.log_prob(params[name]))
+        return densities
 
-    return jax.vmap(jax.vmap(one))(draws)
+    return jax.vmap(jax.vmap(evaluate))(draws)
 
 
-def _says(prior: float, runs: float) -> str:
+def _verdict(prior: float, runs: float) -> str:
     if not np.isfinite([prior, runs]).all():
         return "cannot be said: the weights have no finite variance"
     if prior < THRESHOLD:
@@ -184,16 +186,16 @@ def _says(prior: float, runs: float) -> str:
 
 
 def _check(rows: Sequence[Row]) -> Check:
-    bound = [r for r in rows if not r.prior < THRESHOLD]
-    if not bound:
+    dependent = [r for r in rows if not r.prior < THRESHOLD]
+    if not dependent:
         detail = (
             "no quantity moves much when the prior is made a little stronger or weaker"
         )
         return Check("prior sensitivity", Status.PASS, detail)
-    said = ", ".join(f"{r.quantity} (prior of {r.prior_of})" for r in bound[:6])
-    more = f" and {len(bound) - 6} more" if len(bound) > 6 else ""
+    names = ", ".join(f"{r.quantity} (prior of {r.prior_of})" for r in dependent[:6])
+    more = f" and {len(dependent) - 6} more" if len(dependent) > 6 else ""
     detail = (
-        f"these depend on the prior as well as on the runs: {said}{more}; state the prior "
+        f"these depend on the prior as well as on the runs: {names}{more}; state the prior "
         "beside them, or try another with --prior and see whether the answer holds"
     )
     return Check("prior sensitivity", Status.REVIEW, detail)

@@ -1,4 +1,4 @@
-"""What runs not yet made reach, as answers: of a loss at N and D, or of a curve."""
+"""Predictions of future runs as answers: a loss at N and D, or the response of a curve."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from nstar.answers import Answer, Table
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
-from nstar.predictions.curves import read, response_of
+from nstar.predictions.curves import predict_curve, response_of
 from nstar.predictions.distances import check_prediction
 from nstar.predictions.prediction import loss
-from nstar.predictions.responding import leading
+from nstar.predictions.responding import main_input
 from nstar.validation.curve_checks import check_curve
 from nstar.validation.uncertainty import decompose
 from nstar.verdicts import Check
@@ -33,8 +33,8 @@ class Prediction(Answer):
     @cached_property
     def _draws(self) -> Mapping[str, np.ndarray]:
         """Loss of the law and as it would be measured, (draw, run) each."""
-        made = loss(self.fit, self.N, self.D, seed=self.seed)
-        return {name: made[name].to_numpy() for name in ("loss", "measured")}
+        dataset = loss(self.fit, self.N, self.D, seed=self.seed)
+        return {name: dataset[name].to_numpy() for name in ("loss", "measured")}
 
     @cached_property
     def _shares(self) -> Mapping[str, np.ndarray]:
@@ -62,7 +62,7 @@ class Prediction(Answer):
         }
 
     def checks(self) -> list[Check]:
-        """Say how far the runs lie from those that were fitted."""
+        """Check how far the runs lie from those that were fitted."""
         return check_prediction(self.fit, self.N, self.D)
 
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
@@ -106,7 +106,7 @@ class Prediction(Answer):
 
 @dataclass(frozen=True)
 class CurvePrediction(Answer):
-    """What a law says of runs given by its own inputs, (run,) each."""
+    """Response of runs given by the inputs of a law, (run,) each."""
 
     fit: Fit
     at: Mapping[str, np.ndarray]
@@ -115,11 +115,11 @@ class CurvePrediction(Answer):
     @cached_property
     def _draws(self) -> Mapping[str, np.ndarray]:
         """The response of the law and as it would be measured, (draw, run) each."""
-        return read(self.fit, self.at, self.seed)
+        return predict_curve(self.fit, self.at, self.seed)
 
     def _decades(self, i: int) -> float | None:
-        """How far a run lies beyond the largest, along the law's leading input."""
-        name = leading(self.fit.law)
+        """Decades that a run lies beyond the largest, along the law's main input."""
+        name = main_input(self.fit.law)
         if name not in self.at or name not in self.fit.runs:
             return None
         return float(np.log10(self.at[name][i] / self.fit.runs[name].max()))
@@ -140,7 +140,7 @@ class CurvePrediction(Answer):
         }
 
     def checks(self) -> list[Check]:
-        """Say how far the runs lie from those that were fitted, and what is the prior's."""
+        """Check how far the runs lie from those that were fitted, and what these inform."""
         return check_curve(self.fit, self.at)
 
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
@@ -170,5 +170,5 @@ class CurvePrediction(Answer):
 def _intervals(
     draws: Mapping[str, np.ndarray], names: tuple[str, ...], i: int, prob: float
 ) -> dict[str, dict[str, float]]:
-    """Intervals of what was drawn of one run."""
+    """Intervals of the named draws of run i."""
     return {name: interval(draws[name][:, i], prob).as_json() for name in names}

@@ -1,4 +1,4 @@
-"""What the prior expects of these runs before it has seen them."""
+"""Prior predictive check: what the prior expects of runs with these inputs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from nstar.departures.bending import straight
 from nstar.departures.discrepancy import Bent
 from nstar.fits.model import named, placed, which
 from nstar.intervals import interval
-from nstar.predictions.distances import distance
+from nstar.predictions.distances import check_distance
 from nstar.predictions.simulation import simulate
 from nstar.priors.sets import Priors, resolve
 from nstar.runs.asking import ask
@@ -30,12 +30,12 @@ from nstar.verdicts import Check, Status
 from nstar.wording import flop, numbers, percent, three
 
 DRAWS = 1000
-FAR = 0.01  # prior probability of as extreme a value, both tails, below which to look
+FAR = 0.01  # prior probability of as extreme a value, both tails, below which to review
 
 
 @dataclass(frozen=True)
 class PriorPredictive(Answer):
-    """Tables drawn from the prior at the inputs of the runs, and what they amount to."""
+    """Tables simulated from the prior at the inputs of the runs, and their statistics."""
 
     runs: Observations
     law: Law
@@ -46,20 +46,20 @@ class PriorPredictive(Answer):
     notes: tuple[Check, ...] = ()
 
     def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
-        """What was measured beside what the prior expects of it, one record a statistic."""
-        found = []
-        for name, (measured, drawn) in self._statistics().items():
-            drawn = drawn[np.isfinite(drawn)]
-            below = float(np.mean(drawn < measured))
-            found.append(
+        """One record a statistic: its measured value and its interval under the prior."""
+        records = []
+        for name, (measured, simulated) in self._statistics().items():
+            simulated = simulated[np.isfinite(simulated)]
+            below = float(np.mean(simulated < measured))
+            records.append(
                 {
                     "statistic": name,
                     "measured": float(measured),
-                    "prior": interval(drawn, prob).as_json(),
+                    "prior": interval(simulated, prob).as_json(),
                     "probability": min(1.0, 2 * min(below, 1 - below)),
                 }
             )
-        return found
+        return records
 
     def budgets(self, prob: float = 0.9) -> list[dict[str, Any]]:
         """N*, D* and loss at each budget under the prior alone."""
@@ -77,13 +77,13 @@ class PriorPredictive(Answer):
         return {"statistics": self.table(prob), "budgets": self.budgets(prob)}
 
     def checks(self) -> list[Check]:
-        """Say whether the runs lie where the prior expects runs, and how far a budget is."""
+        """Check that the prior covers the runs, and how far the budgets lie beyond them."""
         C = self.plan.budget.to_numpy()
-        far = [distance(self.runs, C)] if C.size and "C" in self.runs else []
+        far = [check_distance(self.runs, C)] if C.size and "C" in self.runs else []
         return [self.check(), *far, *self.notes]
 
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
-        """What was measured beside what the prior expects, and its own plan."""
+        """The measured statistics beside those of the prior, and the prior's plan."""
         yield Table(
             f"What the prior of the {type(straight(self.law)).__name__} law expects of runs with these inputs; median [{percent(prob)} equal-tailed interval]",
             ["statistic", "measured", "prior expects", "probability of one as extreme"],
@@ -106,35 +106,35 @@ class PriorPredictive(Answer):
             )
 
     def check(self) -> Check:
-        """Say whether the runs lie where the prior expects runs to lie."""
-        far = [r for r in self.table() if r["probability"] < FAR]
-        if not far:
+        """Check that the measured statistics lie among those the prior expects."""
+        unlikely = [r for r in self.table() if r["probability"] < FAR]
+        if not unlikely:
             detail = (
                 "what was measured lies well within what the prior expects of such runs"
             )
             return Check("prior predictive", Status.PASS, detail)
-        said = "; ".join(
+        details = "; ".join(
             f"{r['statistic']} is {r['measured']:.3g}, the prior expects {r['prior']['lower']:.3g} to {r['prior']['upper']:.3g} (90 %)"
-            for r in far
+            for r in unlikely
         )
-        detail = f"{said}: check the units and columns of the table, or set a prior that knows better with --prior"
+        detail = f"{details}: check the units and columns of the table, or set a prior that knows better with --prior"
         return Check("prior predictive", Status.REVIEW, detail)
 
     def _statistics(self) -> dict[str, tuple[float, np.ndarray]]:
         name = self.law.response.columns[0]
-        value, drawn = self.runs[name], self.simulated[name].to_numpy()
-        found = {
-            f"median {name}": (np.median(value), np.median(drawn, axis=1)),
-            f"least {name}": (value.min(), drawn.min(axis=1)),
-            f"largest {name}": (value.max(), drawn.max(axis=1)),
+        value, simulated = self.runs[name], self.simulated[name].to_numpy()
+        statistics = {
+            f"median {name}": (np.median(value), np.median(simulated, axis=1)),
+            f"least {name}": (value.min(), simulated.min(axis=1)),
+            f"largest {name}": (value.max(), simulated.max(axis=1)),
         }
         wide = "C" in self.runs and np.ptp(np.log(self.runs["C"])) > 0.5
         if wide and (value > 0).all():
-            found[f"slope of log {name} on log C"] = (
+            statistics[f"slope of log {name} on log C"] = (
                 _slope(self.runs["C"], value[None])[0],
-                _slope(self.runs["C"], drawn),
+                _slope(self.runs["C"], simulated),
             )
-        return found
+        return statistics
 
 
 def _slope(C: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -164,14 +164,14 @@ def prior_predictive(
         law: name of a law, or a law.
         noise: name of a noise, or a noise.
         priors: as `fit` takes them.
-        budgets: training FLOP at which the prior's own plan is told.
+        budgets: training FLOP at which the prior's own plan is computed.
         discrepancy: as `fit` takes it.
         draws: tables.
         seed: the same seed gives the same tables.
 
     Raises:
         ValueError: the law, the noise, the discrepancy or the priors are unknown, or the
-            runs do not carry the law.
+            law cannot be fitted to the runs.
     """
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
@@ -191,9 +191,9 @@ def prior_predictive(
         C = np.asarray(budgets, dtype=float)
         bent = isinstance(law, Bent)  # then searched as a plan is
         span = of_runs(used["N"], used["D"]) if bent else WIDEST
-        found = _plan(skeleton, used.cost, span, numbers, unknowns, C)
+        optima = _plan(skeleton, used.cost, span, numbers, unknowns, C)
     plan = xr.Dataset(
-        {n: (("draw", "budget"), np.asarray(v)) for n, v in found.items()},
+        {n: (("draw", "budget"), np.asarray(v)) for n, v in optima.items()},
         {"budget": C},
     )
     return PriorPredictive(used, law, tables, plan, notes)
@@ -210,7 +210,7 @@ def _plan(
 ) -> dict[str, Array]:
     law, _ = skeleton.fill(numbers)
 
-    def one(params: Params, C: Array) -> dict[str, Array]:
+    def optimum_of_draw(params: Params, C: Array) -> dict[str, Array]:
         if isinstance(law, Allocation):
             log_N, log_D = law.log_optimum(params, C)
         elif isinstance(law, Surface):
@@ -221,5 +221,5 @@ def _plan(
         loss = {"loss": law.loss(params, N, D)} if isinstance(law, Surface) else {}
         return {"N": N, "D": D} | loss
 
-    at_budgets = jax.vmap(one, (None, 0))
+    at_budgets = jax.vmap(optimum_of_draw, (None, 0))
     return jax.vmap(at_budgets, (0, None))(unknowns, budgets)

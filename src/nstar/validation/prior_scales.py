@@ -1,8 +1,8 @@
-"""A decision under priors half and twice as wide: what it owes to them.
+"""Decisions under priors half and twice as wide.
 
-The priors are those whose power-scaling moves a decision most (`power_scaling`); each is made
-narrower and wider by itself, the draws weighed anew where Pareto k-hat allows and the fit
-made again where it does not.
+The priors are those whose power-scaling moves a decision most (`power_scaling`).  Each is
+made narrower and wider by itself: the draws are re-weighted where Pareto k-hat allows it,
+and the law is fitted again where it does not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,14 +24,13 @@ from nstar.verdicts import Check, Status
 
 FACTORS = (0.5, 2.0)
 MOST = 4  # priors that are tried, those that move a decision most
-LEAST = (
-    0.01  # power-scaling of a decision from which a prior is tried: half and twice as
-)
-# wide is farther than power-scaling looks
+# power-scaling of a decision from which a prior is tried; small, since half and twice as
+# wide are larger changes than those of power-scaling
+LEAST = 0.01
 MOVED = 0.25  # share of a decision's interval by which an end may move
 
 
-class Scaled(NamedTuple):
+class ScaledPrior(NamedTuple):
     """A decision under one prior made narrower or wider."""
 
     unknown: str  # "" as the priors are
@@ -49,66 +48,68 @@ class Scaled(NamedTuple):
 def prior_scales(
     fit: Fit,
     budgets: Sequence[float],
-    owed: Sensitivity,
+    sensitivities: Sensitivity,
     prob: float = 0.9,
     *,
     refit: bool = True,
-) -> list[Scaled]:
-    """Answers under the priors that matter, each half and twice as wide.
+) -> list[ScaledPrior]:
+    """Decisions under the influential priors, each half and twice as wide.
 
     Args:
-        fit: a posterior of a law that says N*.
+        fit: a posterior of a law that has N*.
         budgets: FLOP.
-        owed: what `sensitivity` found with the same budgets.
+        sensitivities: result of `sensitivity` with the same budgets.
         prob: of the intervals.
-        refit: whether to fit again where weights do not answer, or to leave that out.
+        refit: whether to fit again where re-weighting fails, or to leave that prior out.
 
     Returns:
-        As the priors are, first; then two for each prior that matters.
+        The decision under the priors as they are, then two for each influential prior.
     """
-    usual = plan(fit, budgets, brief=True).draws
-    answers = [_scaled("", 1.0, usual, prob, "as is")]
-    chosen = set_of_fit(fit.tree.attrs, fit.priors)
+    draws_as_stated = plan(fit, budgets, brief=True).draws
+    decisions = [_scale("", 1.0, draws_as_stated, prob, "as is")]
+    stated = set_of_fit(fit.tree.attrs, fit.priors)
     priors = fit.law.priors() | fit.noise.priors(fit.law.response) | dict(fit.priors)
-    for name in mattering(owed):
+    for name in influential_priors(sensitivities):
         for factor in FACTORS:
-            wider = widened(priors[name], factor)
-            if wider is None:
+            scaled = widen(priors[name], factor)
+            if scaled is None:
                 continue
-            changed = chosen | {name: wider}
-            if picked := pick(fit, priors=changed):
-                draws = usual.isel(draw=picked.at)
-                answers.append(_scaled(name, factor, draws, prob, "weighed anew"))
+            alternative = stated | {name: scaled}
+            if selection := pick(fit, priors=alternative):
+                draws = draws_as_stated.isel(draw=selection.at)
+                decisions.append(_scale(name, factor, draws, prob, "weighed anew"))
             elif refit:
-                other = again(fit, priors=changed, brief=True)
-                trouble, how = other.diagnosis.trouble, "fitted again"
+                refitted = again(fit, priors=alternative, brief=True)
+                trouble, how = refitted.diagnosis.trouble, "fitted again"
                 how = f"{how}, with {trouble}" if trouble else how
-                draws = plan(other, budgets, brief=True).draws
-                answers.append(_scaled(name, factor, draws, prob, how, trouble=trouble))
-    return answers
+                draws = plan(refitted, budgets, brief=True).draws
+                decisions.append(
+                    _scale(name, factor, draws, prob, how, trouble=trouble)
+                )
+    return decisions
 
 
-def mattering(owed: Sensitivity) -> list[str]:
-    """Unknowns whose own prior moves a decision at all, the most moving first."""
-    most: dict[str, float] = {}
-    for row in owed.rows:
+def influential_priors(sensitivities: Sensitivity) -> list[str]:
+    """Unknowns whose own prior moves a decision, the most influential first."""
+    largest: dict[str, float] = {}
+    for row in sensitivities.rows:
         if row.decision:
-            for name, moved in row.by_prior.items():
-                most[name] = max(most.get(name, 0.0), moved)
-    moving = [name for name, moved in most.items() if moved >= LEAST]
-    return sorted(moving, key=lambda name: -most[name])[:MOST]
+            for name, distance in row.by_prior.items():
+                largest[name] = max(largest.get(name, 0.0), distance)
+    influential = [name for name, distance in largest.items() if distance >= LEAST]
+    return sorted(influential, key=lambda name: -largest[name])[:MOST]
 
 
-def widened(prior: Prior, factor: float) -> dist.Distribution | None:
-    """A prior so many times as wide about the same middle; none for a family unknown here.
+def widen(prior: Prior, factor: float) -> dist.Distribution | None:
+    """Scale the width of a prior about the same centre; None for a family not handled here.
 
-    Of a log-normal and of a Student-t on a logit or a log, the scale there; of a Beta and
-    a Gamma the mean stays and the sd goes with the factor, about.
+    The scale of a log-normal, or of a Student-t on a logit or a log, is changed on that
+    scale; a Beta and a Gamma keep their mean, and their sd changes by about the factor.
     """
     if isinstance(prior, dist.LogNormal):
         return dist.LogNormal(prior.loc, prior.scale * factor)
     if isinstance(prior, dist.TransformedDistribution):
-        base = widened(prior.base_dist, factor)
+        base = widen(prior.base_dist, factor)
         return base and dist.TransformedDistribution(base, prior.transforms)
     if isinstance(prior, dist.Normal):
         return dist.Normal(prior.loc, prior.scale * factor)
@@ -124,49 +125,56 @@ def widened(prior: Prior, factor: float) -> dist.Distribution | None:
     return None
 
 
-def check_scales(answers: Sequence[Scaled], owed: Sensitivity) -> Check:
-    """Say by how much of its interval a decision moves under other priors.
+def check_scales(answers: Sequence[ScaledPrior], sensitivities: Sensitivity) -> Check:
+    """Check by how much of its interval a decision moves under other priors.
 
-    Priors that matter and could not be tried, and re-fits in trouble, are for review.
+    Influential priors that could not be tried, and re-fits in trouble, are for review.
     """
-    usual, others = answers[0], [one for one in answers[1:] if not one.trouble]
-    tried = {one.unknown for one in others}
-    if left := [name for name in mattering(owed) if name not in tried]:
+    reference, others = (
+        answers[0],
+        [scaled for scaled in answers[1:] if not scaled.trouble],
+    )
+    tested = {scaled.unknown for scaled in others}
+    if untested := [
+        name for name in influential_priors(sensitivities) if name not in tested
+    ]:
         detail = (
-            f"the priors of {', '.join(left)} move the decision, and could not be made half or twice "
+            f"the priors of {', '.join(untested)} move the decision, and could not be made half or twice "
             "as wide: of no family known here, or the fit under them had trouble or was left out (--quick); try others with --prior"
         )
         return Check("owed to priors", Status.REVIEW, detail)
-    moves = sorted(_moves(usual, others), key=lambda move: -move[0])
+    moves = sorted(_moves(reference, others), key=lambda move: -move[0])
     if not moves:
         detail = "no prior of a single unknown moves N* or L* much"
         return Check("owed to priors", Status.PASS, detail)
-    share, what, C, one = moves[0]
+    share, quantity, C, scaled = moves[0]
     detail = (
-        f"with the prior of {one.unknown} {'half' if one.factor < 1 else 'twice'} as wide, an end of "
-        f"the interval of {what} at {C:.3g} FLOP moves by {share:.0%} of its width"
+        f"with the prior of {scaled.unknown} {'half' if scaled.factor < 1 else 'twice'} as wide, an end of "
+        f"the interval of {quantity} at {C:.3g} FLOP moves by {share:.0%} of its width"
     )
-    bad = share > MOVED
-    if bad:
+    beyond = share > MOVED
+    if beyond:
         detail += (
             "; say so beside it, or state the prior with reasons of your own (--prior)"
         )
-    return Check("owed to priors", Status.REVIEW if bad else Status.PASS, detail)
+    return Check("owed to priors", Status.REVIEW if beyond else Status.PASS, detail)
 
 
 def _moves(
-    usual: Scaled, others: Sequence[Scaled]
-) -> Iterator[tuple[float, str, float, Scaled]]:
-    for one in others:
-        for what, before in usual.intervals.items():
-            rows = zip(usual.budgets, before, one.intervals[what], strict=True)
+    reference: ScaledPrior, others: Sequence[ScaledPrior]
+) -> Iterator[tuple[float, str, float, ScaledPrior]]:
+    for scaled in others:
+        for quantity, before in reference.intervals.items():
+            rows = zip(
+                reference.budgets, before, scaled.intervals[quantity], strict=True
+            )
             for C, a, b in rows:
                 width = a["upper"] - a["lower"]
                 ends = (abs(a[n] - b[n]) for n in ("lower", "upper"))
-                yield max(ends) / width, what, C, one
+                yield max(ends) / width, quantity, C, scaled
 
 
-def _scaled(
+def _scale(
     name: str,
     factor: float,
     draws: xr.Dataset,
@@ -174,7 +182,7 @@ def _scaled(
     how: str,
     *,
     trouble: str = "",
-) -> Scaled:
+) -> ScaledPrior:
     values = {"log N*": np.log(draws["N"].to_numpy())}
     if "loss_oracle" in draws:
         values["L*"] = draws["loss_oracle"].to_numpy()
@@ -183,4 +191,4 @@ def _scaled(
         for what, rows in values.items()
     }
     budgets = tuple(draws["budget"].to_numpy().tolist())
-    return Scaled(name, factor, budgets, intervals, how, trouble)
+    return ScaledPrior(name, factor, budgets, intervals, how, trouble)

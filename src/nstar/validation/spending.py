@@ -24,7 +24,7 @@ type Pair = tuple[tuple[str, float], tuple[str, float]]  # models and their samp
 
 @dataclass(frozen=True)
 class Spending(Answer):
-    """Every way to spend on a problem, and what was asked of them."""
+    """Every way to spend inference on a problem, and the questions put to them."""
 
     contenders: Sequence[Contender]
     spent: Spent
@@ -41,7 +41,7 @@ class Spending(Answer):
         """Every number of the answer as plain data."""
         spent = self.spent
         return {
-            "models": [_model(one) for one in self.contenders],
+            "models": [_model(contender) for contender in self.contenders],
             "prompt": self.prompt,
             "rival": self.rival,
             "new": self.new,
@@ -76,21 +76,21 @@ class Spending(Answer):
         """One model's samples against the other's, by every strategy that takes both."""
         if not self.against:
             return []
-        spent, ((one, k), (other, j)) = self.spent, self.against
-        pairs = [(n, (one, n, k), (other, n, j)) for n in self._strategies()]
+        spent, ((first, k1), (second, k2)) = self.spent, self.against
+        pairs = [(n, (first, n, k1), (second, n, k2)) for n in self._strategies()]
         return [
             {
                 "strategy": name,
-                "one": spent.record(spent.way(a), prob),
-                "other": spent.record(spent.way(b), prob),
-                "probability": spent.better(a, b),
+                "one": spent.record(spent.way(left), prob),
+                "other": spent.record(spent.way(right), prob),
+                "probability": spent.better(left, right),
             }
-            for name, a, b in pairs
-            if {a, b} <= set(spent.ways)
+            for name, left, right in pairs
+            if {left, right} <= set(spent.ways)
         ]
 
     def checks(self) -> list[Check]:
-        """Say what cannot be vouched for, then what each model's fit is worth."""
+        """Check the ways reported, then the fit of each model."""
         document = self.as_json()
         ways = [*document["within"]]
         ways += [r["way"] for r in document["cheapest"] if r["way"]]
@@ -99,20 +99,23 @@ class Spending(Answer):
             *self.spent.checks(self.budget, self.target_accuracy, self.chance),
             *check_contenders(list(self.contenders)),
         ]
-        for one in self.contenders:
+        for contender in self.contenders:
             amounts = {
                 way["amount"]
                 for way in ways or document["frontier"]
-                if way["model"] == one.name
+                if way["model"] == contender.name
             }
             checks += [
-                check._replace(name=f"{one.name}: {check.name}")
-                for check in [*check_fit(one.fit), *_reach(one, sorted(amounts))]
+                check._replace(name=f"{contender.name}: {check.name}")
+                for check in [
+                    *check_fit(contender.fit),
+                    *_reach(contender, sorted(amounts)),
+                ]
             ]
         return checks
 
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
-        """Answer what was asked, then show the frontier."""
+        """Answers to the questions put, then the frontier."""
         return ways(self.as_json(prob), prob)
 
 
@@ -135,7 +138,7 @@ def ways(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
             "probability that none as cheap is better",
         ],
         [
-            [flop(r["flop"]), *_named(r), shares(r["accuracy"]), share(r["best"])]
+            [flop(r["flop"]), *_cells(r), shares(r["accuracy"]), share(r["best"])]
             for r in document["frontier"]
         ],
     )
@@ -151,45 +154,49 @@ def ways(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
     )
 
 
-def _reach(one: Contender, amounts: list[float]) -> list[Check]:
-    """Say how far amounts lie beyond what was counted, or measured, of a model."""
-    if isinstance(one.problems, Problems):
-        counts = np.stack([one.fit.runs[n] for n in ("samples", "successes")])
+def _reach(contender: Contender, amounts: list[float]) -> list[Check]:
+    """Check how far amounts lie beyond those counted, or measured, of a model."""
+    if isinstance(contender.problems, Problems):
+        counts = np.stack([contender.fit.runs[n] for n in ("samples", "successes")])
         return check_counts(counts, np.array(amounts or [1.0]), None)
     if not amounts:
         return []
-    return check_curve(one.fit, dict.fromkeys(one.problems.inputs, np.array(amounts)))
+    return check_curve(
+        contender.fit, dict.fromkeys(contender.problems.inputs, np.array(amounts))
+    )
 
 
-def _model(one: Contender) -> dict[str, Any]:
-    runs = one.fit.runs
+def _model(contender: Contender) -> dict[str, Any]:
+    runs = contender.fit.runs
     return {
-        "name": one.name,
-        "N": one.serving.N,
-        "tokens": one.serving.tokens,
+        "name": contender.name,
+        "N": contender.serving.N,
+        "tokens": contender.serving.tokens,
         "data": runs.source,
         "data_sha256": runs.sha256,
         "rows": len(runs),
-        "law": "token_budget" if "T" in one.fit.law.inputs else "repeated_sampling",
+        "law": "token_budget"
+        if "T" in contender.fit.law.inputs
+        else "repeated_sampling",
     }
 
 
-def _named(record: dict[str, Any]) -> list[str]:
+def _cells(record: dict[str, Any]) -> list[str]:
     unit = record["unit"].removesuffix("s") if record["amount"] == 1 else record["unit"]
     return [record["model"], record["strategy"], f"{record['amount']:g} {unit}"]
 
 
-def _way(record: dict[str, Any]) -> str:
-    model, strategy, amount = _named(record)
+def _sentence(record: dict[str, Any]) -> str:
+    model, strategy, amount = _cells(record)
     return f"{model}, {strategy}, {amount}: {shares(record['accuracy'])} for {flop(record['flop'])} FLOP"
 
 
 def _within(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
     ways = document["within"]
-    yield (f"Within {flop(document['budget'])} FLOP a problem: {_way(ways[0])}")
+    yield (f"Within {flop(document['budget'])} FLOP a problem: {_sentence(ways[0])}")
     rest = [r for r in ways if r["strategy"] != PERFECT]
     if rest and rest[0] is not ways[0]:
-        yield (f"Without a perfect verifier: {_way(rest[0])}")
+        yield (f"Without a perfect verifier: {_sentence(rest[0])}")
     yield Table(
         f"Best amounts within {flop(document['budget'])} FLOP a problem; median [{percent(prob)} equal-tailed credible interval]",
         [
@@ -201,7 +208,7 @@ def _within(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
             "probability of being the best",
         ],
         [
-            [*_named(r), shares(r["accuracy"]), flop(r["flop"]), share(r["best"])]
+            [*_cells(r), shares(r["accuracy"]), flop(r["flop"]), share(r["best"])]
             for r in ways
         ],
     )
@@ -210,10 +217,10 @@ def _within(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
 def _cheapest(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
     target, chance = share(document["target_accuracy"]), percent(document["chance"])
     first = document["cheapest"][0]["way"]
-    way = _way(first) if first else "no way that was tried"
+    way = _sentence(first) if first else "no way that was tried"
     yield (f"Accuracy {target} with probability {chance}: {way}")
     rows = [
-        [*_named(r["way"]), shares(r["way"]["accuracy"]), flop(r["way"]["flop"])]
+        [*_cells(r["way"]), shares(r["way"]["accuracy"]), flop(r["way"]["flop"])]
         if r["way"]
         else ["none", r["strategy"], "–", "–", "–"]
         for r in document["cheapest"]
@@ -227,7 +234,7 @@ def _cheapest(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
 
 def _against(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
     one, other = (document["against"][0][n] for n in ("one", "other"))
-    pair = [f"{_named(w)[0]}, {_named(w)[2]}" for w in (one, other)]
+    pair = [f"{_cells(w)[0]}, {_cells(w)[2]}" for w in (one, other)]
     yield (
         f"{pair[0]} for {flop(one['flop'])} FLOP a problem, against {pair[1]} for {flop(other['flop'])}"
     )

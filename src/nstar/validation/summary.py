@@ -33,11 +33,11 @@ class Summary(Answer):
         return {"unknowns": unknowns, "saved": self.saved}
 
     def checks(self) -> list[Check]:
-        """Say whether the chains may be believed, and what the fit owes to priors."""
+        """Check the sampler, the priors and the law."""
         return check_fit(self.fit)
 
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
-        """One row an unknown; those that are one for each budget or group are named."""
+        """One row for each scalar unknown; array unknowns are only named."""
         unknowns = self.as_json(prob)["unknowns"]
         arrays = dict.fromkeys(name.split("[")[0] for name in unknowns if "[" in name)
         yield Table(

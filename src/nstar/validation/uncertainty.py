@@ -21,12 +21,12 @@ def decompose(
 
     A measured response is a sum over one draw, $y = \log f + \delta + \epsilon$ (a loss on
     the law's own scale where that is no log): the law under its parameters, the bend
-    about it, the run's noise and what its budget scatters.  A part's share is its
+    about it, the run's noise and the scatter of its budget.  A part's share is its
     covariance with the sum over the variance of the sum, so that shares add up to one; of
     an average, `law` is the variance between its laws' means (law of total variance).
-    Near the runs the bend undoes what the parameters leave open, and a share may then be
-    below zero.  Half a percent at either end of each part is pulled in to its quantile,
-    since heavy-tailed noise may have no variance.
+    Near the runs the bend and the parameters are negatively correlated, and a share may be
+    below zero.  Each part is winsorised by half a percent at either end, since heavy-tailed
+    noise may have no variance.
 
     Args:
         fit: a fit of a loss, or an average.
@@ -37,11 +37,18 @@ def decompose(
     Raises:
         ValueError: the law has no loss, or N and D are not positive.
     """
-    each = [_parts(part, N, D, seed) for part in fit.parts]
-    parts = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
-    if len(each) > 1:
-        means = [np.mean(sum(one.values()), axis=0) for one in each]
-        parts["law"] = np.repeat(means, [len(one["noise"]) for one in each], axis=0)
+    parts_by_law = [_parts(part, N, D, seed) for part in fit.parts]
+    parts = {
+        name: np.concatenate([parts_of_law[name] for parts_of_law in parts_by_law])
+        for name in parts_by_law[0]
+    }
+    if len(parts_by_law) > 1:
+        means = [
+            np.mean(sum(parts_of_law.values()), axis=0) for parts_of_law in parts_by_law
+        ]
+        parts["law"] = np.repeat(
+            means, [len(parts_of_law["noise"]) for parts_of_law in parts_by_law], axis=0
+        )
         parts["parameters"] = parts["parameters"] - parts["law"]
     shares = _shares(parts)
     return {name: shares.get(name, np.zeros_like(shares["noise"])) for name in SOURCES}
@@ -50,19 +57,23 @@ def decompose(
 def _parts(fit: Fit, N: Array, D: Array, seed: int) -> dict[str, np.ndarray]:
     """Parts of the response under each draw, (draw, point)."""
     link = fit.law.response.link
-    both = link(loss(fit, N, D, seed=seed).to_array().to_numpy())
-    clean, measured = both
+    losses = link(loss(fit, N, D, seed=seed).to_array().to_numpy())
+    clean, measured = losses
     straight = clean
     if is_bent(fit.law):
-        alone = replace(fit, law=fit.straight)
-        straight = link(loss(alone, N, D, seed=seed)["loss"].to_numpy())
-    each = (straight, clean - straight, measured - clean)
+        unbent = replace(fit, law=fit.straight)
+        straight = link(loss(unbent, N, D, seed=seed)["loss"].to_numpy())
+    sources = (straight, clean - straight, measured - clean)
     return dict(
-        zip(("parameters", "discrepancy", "noise"), map(_pulled_in, each), strict=True)
+        zip(
+            ("parameters", "discrepancy", "noise"),
+            map(_winsorise, sources),
+            strict=True,
+        )
     )
 
 
-def _pulled_in(draws: np.ndarray) -> np.ndarray:
+def _winsorise(draws: np.ndarray) -> np.ndarray:
     return np.clip(draws, *np.quantile(draws, [TAIL, 1 - TAIL], axis=0))
 
 

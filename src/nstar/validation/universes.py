@@ -21,7 +21,12 @@ from nstar.plans.planning import plan
 from nstar.predictions.prediction import law_loss
 from nstar.priors import sets as prior_sets
 from nstar.types import Surface
-from nstar.validation.hindsight import decades, smaller, splits, top_of
+from nstar.validation.hindsight import (
+    common_top,
+    decades_text,
+    fit_smaller,
+    hold_out_splits,
+)
 
 KINDS = ("law", "prior", "noise", "runs")
 NEARLY_NORMAL = {"nu": "LogNormal(13.8, 0.01)"}  # a million degrees of freedom
@@ -29,33 +34,33 @@ type Ticks = Callable[[str, int, int], None]
 
 
 class Universe(NamedTuple):
-    """A fit under another choice."""
+    """A fit under another choice of the analyst."""
 
     kind: str  # of KINDS
     name: str
     make: Callable[[], Fit]
-    made_of: Any
+    key: Any  # of the cache
 
 
 def universes(
     laws: Mapping[str, Fit],
-    lead: str,
-    kept: Kept,
+    primary: str,
+    cache: Kept,
     tick: Ticks = lambda name, done, total: None,
 ) -> Iterator[Universe]:
-    """Name the choices that could have been made.
+    """List the universes: other laws, then other priors, noise and runs of the primary one.
 
     Args:
-        laws: fits of other laws or routes, by what they are called.
-        lead: that of them whose prior, noise and runs are changed, one at a time.
-        kept: where fits lie that were made before.
+        laws: fits of laws or routes, by name.
+        primary: the one whose prior, noise and runs are changed, one at a time.
+        cache: of earlier fits.
         tick: progress of the sampling.
     """
     for name, fit in laws.items():
         yield Universe("law", name, lambda fit=fit: fit, ["law", of_fit(fit)])
-    fit = laws[lead]
+    fit = laws[primary]
     priors = prior_sets.set_of_fit(fit.tree.attrs, fit.priors)
-    own = type(fit.noise)
+    noise_kind = type(fit.noise)
     changes: list[tuple[str, str, dict[str, Any]]] = [
         ("prior", f"{name} priors", {"priors": replace(priors, name=name)})
         for name in ("weak", "informed")
@@ -64,88 +69,89 @@ def universes(
     changes += [
         ("noise", f"{name.replace('_', '-')} noise", {"noise": name})
         for name in ("student_t", "normal")
-        if not isinstance(NOISES[name], own)
+        if not isinstance(NOISES[name], noise_kind)
     ][:1]
-    for kind, name, how in changes:
-        made_of = [kind, of_fit(fit), name]
+    for kind, name, change in changes:
+        key = [kind, of_fit(fit), name]
 
-        def make(how: Any = how, name: str = name, made_of: Any = made_of) -> Fit:
+        def make(change: Any = change, name: str = name, key: Any = key) -> Fit:
             def make() -> Fit:
-                weighed = reweighted(fit, **how)
-                if weighed is not None:
-                    return weighed
-                otherwise = _sampled_as(fit, how)
+                reweighted_fit = reweighted(fit, **change)
+                if reweighted_fit is not None:
+                    return reweighted_fit
+                otherwise = _equivalent_change(fit, change)
                 return again(
                     fit, **otherwise, brief=True, tick=lambda d, t: tick(name, d, t)
                 )
 
-            return kept.fit(["universe", made_of], make)
+            return cache.fit(["universe", key], make)
 
-        yield Universe(kind, f"{lead}, {name}", make, made_of)
-    for part in splits(fit.runs, top_of(laws.values()))[:1]:
-        name = f"{lead}, without the top {decades(part.decades)}"
+        yield Universe(kind, f"{primary}, {name}", make, key)
+    for part in hold_out_splits(fit.runs, common_top(laws.values()))[:1]:
+        name = f"{primary}, without the top {decades_text(part.decades)}"
         yield Universe(
             "runs",
             name,
-            lambda p=part: smaller(fit, p, kept),
+            lambda p=part: fit_smaller(fit, p, cache),
             ["runs", of_fit(fit), part.decades, len(part.train)],
         )
 
 
-def _sampled_as(fit: Fit, how: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Say how a change is sampled: normal noise as the Student-t that it is the limit of.
+def _equivalent_change(fit: Fit, change: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Express normal noise as the Student-t whose limit it is; other changes stay as given.
 
-    So it shares the program of the fit itself; of a million degrees of freedom, log
+    So it shares the compiled program of the fit itself; at a million degrees of freedom log
     densities within four sds differ from the normal's by less than 1e-4.
     """
-    if how.get("noise") != "normal" or not isinstance(fit.noise, StudentT):
-        return how
+    if change.get("noise") != "normal" or not isinstance(fit.noise, StudentT):
+        return change
     return {"priors": prior_sets.set_of_fit(fit.tree.attrs, fit.priors) | NEARLY_NORMAL}
 
 
-def weighed(
-    one: Universe,
+def evaluate_universe(
+    universe: Universe,
     action: Action,
     C: float,
     prob: float,
-    kept: Kept,
+    cache: Kept,
     limits: Limits = ANY,
 ) -> dict[str, Any]:
-    """Say what a universe makes of a run and of a budget; plain data.
+    """Evaluate a run and a budget under a universe; plain data.
 
     `N` and `D` are intervals of its own N* and D*; `loss` and `regret` those of the
-    action, null where its law has no loss; `trouble` the sampler's, or why there is none.
+    action, null where its law has no loss; `trouble` that of the sampler, or why there is
+    no fit.
     """
 
-    def make() -> dict[str, Any]:
-        told = {"kind": one.kind, "name": one.name}
+    def evaluate() -> dict[str, Any]:
+        record = {"kind": universe.kind, "name": universe.name}
         try:
-            fit = one.make()
+            fit = universe.make()
         except ValueError as error:  # runs that do not carry it
-            nothing = dict.fromkeys(("N", "D", "loss", "regret", "expected_regret"))
-            return told | nothing | {"trouble": str(error)}
-        return told | _read(fit, action, C, prob, limits)
+            missing = dict.fromkeys(("N", "D", "loss", "regret", "expected_regret"))
+            return record | missing | {"trouble": str(error)}
+        return record | _evaluate(fit, action, C, prob, limits)
 
-    return kept.answer(
-        [one.made_of, one.name, action.N, action.D, C, prob, limits], make
+    return cache.answer(
+        [universe.key, universe.name, action.N, action.D, C, prob, limits], evaluate
     )
 
 
-def _read(
+def _evaluate(
     fit: Fit, action: Action, C: float, prob: float, limits: Limits
 ) -> dict[str, Any]:
     has_loss = isinstance(fit.law, Surface)
-    made = plan(fit, C, limits=limits if has_loss else ANY, brief=True)
-    found = made.draws.isel(budget=0)
-    told: dict[str, Any] = {n: interval(found[n], prob).as_json() for n in ("N", "D")}
-    told |= {"loss": None, "regret": None, "expected_regret": None, "trouble": None}
+    planned = plan(fit, C, limits=limits if has_loss else ANY, brief=True)
+    draws = planned.draws.isel(budget=0)
+    record: dict[str, Any] = {n: interval(draws[n], prob).as_json() for n in ("N", "D")}
+    record |= {"loss": None, "regret": None, "expected_regret": None, "trouble": None}
     if has_loss:
-        loss = law_loss(made.fit, np.array([action.N]), np.array([action.D]))[:, 0]
-        regret = np.maximum(loss - found["loss_oracle"].to_numpy(), 0.0)
-        told["loss"], told["regret"] = (
+        loss = law_loss(planned.fit, np.array([action.N]), np.array([action.D]))[:, 0]
+        regret = np.maximum(loss - draws["loss_oracle"].to_numpy(), 0.0)
+        record["loss"], record["regret"] = (
             interval(v, prob).as_json() for v in (loss, regret)
         )
-        told["expected_regret"] = float(regret.mean())
-    if not is_reweighted(fit):  # whose weights were judged when they were made
-        told["trouble"] = fit.diagnosis.trouble or None
-    return told
+        record["expected_regret"] = float(regret.mean())
+    if not is_reweighted(fit):  # weights were checked when the fit was re-weighted
+        record["trouble"] = fit.diagnosis.trouble or None
+    return record

@@ -1,4 +1,4 @@
-"""What an answer owes to priors: power-scaling, and the decision under other widths."""
+"""How answers depend on priors: power-scaling, and decisions under other prior widths."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from typing import Any
 from nstar.answers import Answer, Table
 from nstar.fits.fitting import Fit
 from nstar.fits.unknown_words import WORDS
-from nstar.predictions.distances import extrapolation
+from nstar.predictions.distances import check_extrapolation
 from nstar.validation.power_scaling import Sensitivity, sensitivity
-from nstar.validation.prior_scales import Scaled, check_scales, prior_scales
+from nstar.validation.prior_scales import ScaledPrior, check_scales, prior_scales
 from nstar.verdicts import Check
 from nstar.wording import counts, flop, numbers, percent, three
 
@@ -18,25 +18,27 @@ NONE = "none in this law"
 
 
 @dataclass(frozen=True)
-class OwedToPriors(Answer):
+class PriorDependence(Answer):
     """How far quantities move with the prior, and decisions with the width of priors."""
 
     fit: Fit
     budgets: Sequence[float]
     sensitivity: Sensitivity
-    scales: Sequence[Scaled]  # none without budgets
+    scales: Sequence[ScaledPrior]  # none without budgets
 
     def as_json(self, prob: float = 0.9) -> dict[str, Any]:
-        """Every number of the answer as plain data; scales are of the probability asked for."""
+        """Every number of the answer as plain data; `prob` does not change prior scales."""
         scales = [scaled.as_json() for scaled in self.scales]
         rows = [row.as_json() for row in self.sensitivity.rows]
         return ({"prior_scales": scales} if scales else {}) | {"sensitivity": rows}
 
     def checks(self) -> list[Check]:
-        """Say what depends on the prior, and how far the budgets lie beyond the runs."""
-        far = extrapolation(self.fit, self.budgets) if self.budgets else []
-        owed = [check_scales(self.scales, self.sensitivity)] if self.scales else []
-        return [*far, self.sensitivity.check, *owed]
+        """Check the dependence on priors, and how far the budgets lie beyond the runs."""
+        distance = check_extrapolation(self.fit, self.budgets) if self.budgets else []
+        scale_checks = (
+            [check_scales(self.scales, self.sensitivity)] if self.scales else []
+        )
+        return [*distance, self.sensitivity.check, *scale_checks]
 
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
         """Every quantity, then the decision at each budget under other priors."""
@@ -71,8 +73,8 @@ class OwedToPriors(Answer):
         yield "Above 0.05 it depends (Kallioinen et al. 2024); both above: they may disagree."
 
 
-def _row(scaled: Scaled, i: int) -> list[str]:
-    """One decision under one prior."""
+def _row(scaled: ScaledPrior, i: int) -> list[str]:
+    """Row of a table: the decision at budget i under one prior."""
     half = "half" if scaled.factor < 1 else "twice"
     width = f"{scaled.unknown}, {half} as wide" if scaled.unknown else "as they are"
     N = {name: exp(v) for name, v in scaled.intervals["log N*"][i].items()}
@@ -80,19 +82,19 @@ def _row(scaled: Scaled, i: int) -> list[str]:
     return [width, counts(N), numbers(loss, 4) if loss else NONE, scaled.how]
 
 
-def owed_to_priors(
+def prior_dependence(
     fit: Fit, budgets: Sequence[float] = (), prob: float = 0.9
-) -> OwedToPriors:
+) -> PriorDependence:
     """Scale the prior and the runs; with budgets, also make the priors that matter wider.
 
     Args:
         fit: a posterior.
-        budgets: FLOP, of which the decisions are looked at.
+        budgets: FLOP, at which the decisions are tested.
         prob: of the intervals of decisions.
 
     Raises:
-        ValueError: the law says nothing of N* at budgets.
+        ValueError: there are budgets, and the law has no N*.
     """
-    moved = sensitivity(fit, budgets=budgets)
-    scales = prior_scales(fit, budgets, moved, prob) if budgets else []
-    return OwedToPriors(fit, budgets, moved, scales)
+    sensitivities = sensitivity(fit, budgets=budgets)
+    scales = prior_scales(fit, budgets, sensitivities, prob) if budgets else []
+    return PriorDependence(fit, budgets, sensitivities, scales)
