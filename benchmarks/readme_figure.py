@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 import nstar
 from nstar.plans.routes import routes
 from nstar.published import fits as published
-from nstar.report import figures
+from nstar.report import allocation_figures
 from nstar.report.drawing import STYLE
 
 if __name__ == "__main__":
@@ -22,7 +22,7 @@ if __name__ == "__main__":
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 4.8), layout="constrained")
         laws = [published.get("llama3")]
-        drawn = figures.lines(found)
-        figures.allocation(figure.subplots(), found, drawn, laws, 0.9, "D")
+        drawn = allocation_figures.lines(found)
+        allocation_figures.allocation(figure.subplots(), found, drawn, laws, 0.9, "D")
         figure.savefig(out, metadata={"Date": None})
     print(out)

@@ -18,7 +18,7 @@ import numpy as np
 import nstar
 from nstar.fits.attempts import BENT
 from nstar.fits.model import named, placed
-from nstar.runs.asking import ask
+from nstar.runs.law_data import prepare
 from nstar.samplers import density, modes, nuts
 from nstar.samplers.flat import energy_of, unravel_of
 from nstar.samplers.targets import Model, find_target
@@ -52,7 +52,7 @@ class Problem:
 
     def __init__(self, runs: Any, law: str, discrepancy: str = "none") -> None:
         with jax.enable_x64(True):
-            used, x, y = ask(runs, *named(law, None))
+            used, x, y = prepare(runs, *named(law, None))
             self.law, self.noise = placed(*named(law, None), x, used.cost, discrepancy)
         self.data, self.runs, self.discrepancy = density.Data(x, y), used, discrepancy
         skeleton, numbers = density.split(self.law, self.noise)

@@ -10,7 +10,7 @@ from scipy import stats
 import nstar
 from nstar.laws import LAWS
 from nstar.laws.examples import profiles
-from nstar.report.held_out import figure, of_outcome, panel
+from nstar.report.held_out_figure import figure, from_outcome, panel
 from nstar.responses.scales import LOG_LOSS
 from nstar.runs.optima import minima
 from nstar.runs.splits import Split
@@ -227,7 +227,7 @@ def split_of(test):
 
 
 def test_a_panel_counts_what_came_inside():
-    ax = panel(Figure().subplots(), of_outcome("ladder", invented(3)))
+    ax = panel(Figure().subplots(), from_outcome("ladder", invented(3)))
     assert ax.get_title() == "ladder, 1 decades: 5 of 8 inside 90%"
     inside, outside = (line.get_xdata() for line in ax.lines[1:])
     assert list(outside) == [0, 1, 2]

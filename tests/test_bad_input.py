@@ -12,7 +12,7 @@ import pytest
 import nstar
 from nstar.laws import LAWS
 from nstar.responses.scales import METRIC, NORMALISED_LOSS, SUCCESSES
-from nstar.runs.asking import TooFew, ask
+from nstar.runs.law_data import TooFew, prepare
 
 N = np.repeat(np.geomspace(1e8, 1e10, 6), 5)
 D = N * np.tile(np.geomspace(5.0, 200.0, 5), 6)
@@ -431,14 +431,14 @@ def test_a_law_says_what_it_cannot_take(case):
     columns, law, fragments = ASK[case]
     few = case in ("two budgets", "budgets of two", "too few runs")
     kind = TooFew if few else ValueError
-    _refused(lambda: ask(nstar.read_runs(columns), law), *fragments, kind=kind)
+    _refused(lambda: prepare(nstar.read_runs(columns), law), *fragments, kind=kind)
 
 
 def test_a_law_of_ones_own_takes_counts_and_negative_losses():
-    _, x, y = ask(nstar.read_runs(_with(successes=K, samples=OUT_OF)), Binomial())
+    _, x, y = prepare(nstar.read_runs(_with(successes=K, samples=OUT_OF)), Binomial())
     assert set(x) == {"N", "samples"}
     np.testing.assert_array_equal(y, K)
-    _, _, y = ask(nstar.read_runs(_with(loss=L - 5)), Normalised())
+    _, _, y = prepare(nstar.read_runs(_with(loss=L - 5)), Normalised())
     np.testing.assert_allclose(y, L - 5)
     _refused(
         lambda: nstar.fit(_with(successes=K, samples=OUT_OF), Binomial()),

@@ -9,7 +9,7 @@ from lxml import html
 
 from nstar.predictions.curves import predict_curve
 from nstar.published import fits as published
-from nstar.report.curve_facts import CurveAsked, gather_curve
+from nstar.report.curve_facts import CurveQuestion, gather_curve
 from nstar.report.curve_page import curve_page
 from nstar.wording import numbers, shares
 
@@ -29,7 +29,7 @@ def sound(text):
 
 
 def test_the_page_of_a_curve(clip_fit):
-    asked = CurveAsked(
+    asked = CurveQuestion(
         [published.get("openclip_imagenet")], target=0.25, chance=0.8, quick=True
     )
     facts = gather_curve(

@@ -20,7 +20,7 @@ from nstar.costs.training import SIX
 from nstar.fits.model import named, unknowns
 from nstar.fits.tree import spec
 from nstar.laws import LAWS
-from nstar.runs.asking import ask
+from nstar.runs.law_data import prepare
 from nstar.samplers import density, nuts, trajectories
 from nstar.samplers.flat import flatten
 from nstar.types import Allocation, Centred, Extended, Floored, Surface
@@ -129,7 +129,7 @@ def test_priors_do_not_look_at_the_response(name, rng):
     def priors(columns):
         law, noise = named(name, None)
         rows = np.arange(len(columns[response]))
-        used, x, _ = ask(nstar.Observations(columns, rows, "simulated", ""), law)
+        used, x, _ = prepare(nstar.Observations(columns, rows, "simulated", ""), law)
         law = law.at(x, used.cost) if isinstance(law, Centred) else law
         return density.prior_draws(law, noise, {}, jax.random.key(0), 5)
 

@@ -60,7 +60,7 @@ def ask(nstar, saved, tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nstar.validation.checks.check_fit", lambda fit: [])
-    monkeypatch.setattr("nstar.cli.spending_words.check_fit", lambda fit: [])
+    monkeypatch.setattr("nstar.validation.spending.check_fit", lambda fit: [])
 
     def run(words):
         code, out, err = nstar(*(saved.get(word, word) for word in words.split()))

@@ -5,7 +5,7 @@ import pytest
 
 import nstar
 from nstar.laws import LAWS
-from nstar.runs.asking import ask
+from nstar.runs.law_data import prepare
 from nstar.verdicts import Status
 
 RNG = np.random.default_rng(0)
@@ -143,7 +143,7 @@ SEEN = {
 @pytest.mark.parametrize("case", SEEN)
 def test_a_mistake_is_noted_for_review_with_its_remedy(case):
     columns, law, name, fragments = SEEN[case]
-    used, _, _ = ask(nstar.read_runs(columns), LAWS[law]())
+    used, _, _ = prepare(nstar.read_runs(columns), LAWS[law]())
     reviews = {n.name: n.detail for n in used.notes if n.status is Status.REVIEW}
     assert list(reviews) == [name], reviews
     for fragment in fragments:
@@ -160,7 +160,7 @@ GROUPS = {
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_good_tables_raise_no_notes(group):
-    used, _, _ = ask(
+    used, _, _ = prepare(
         nstar.read_runs(GOOD | {group: GROUPS[group]}), LAWS["chinchilla"]()
     )
     assert used.notes == ()
@@ -180,7 +180,7 @@ def test_runs_off_every_budget_are_left_out_and_counted():
         "L": 3 - 0.1 * np.log(PROFILE),
     }
     columns["L"] = columns["L"] - columns["L"].min() + 2
-    used, _, _ = ask(nstar.read_runs(columns), LAWS["isoflop"]())
+    used, _, _ = prepare(nstar.read_runs(columns), LAWS["isoflop"]())
     assert len(used) == 28
     assert 5 not in used.rows
     assert "1 runs belong to no isoFLOP budget" in used.notes[0].detail

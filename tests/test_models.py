@@ -5,7 +5,7 @@ import pytest
 
 from nstar.published import fits as published
 from nstar.published import models
-from nstar.published.families import beside_family
+from nstar.published.families import compare_with_family
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -51,7 +51,7 @@ def test_openclip_compute_agrees_with_the_published_table():
 
 
 def test_llama3_405b_beside_the_llama3_law():
-    told = models.against(models.get("llama3-405b"), published.get("llama3"))
+    told = models.compare(models.get("llama3-405b"), published.get("llama3"))
     np.testing.assert_allclose(told["D_star"], 16.29e12, rtol=1e-3)
     np.testing.assert_allclose(told["D_ratio"], 15.6 / 16.29, rtol=1e-3)
     np.testing.assert_allclose(told["tokens_per_parameter"], 38.4, rtol=1e-2)
@@ -60,7 +60,7 @@ def test_llama3_405b_beside_the_llama3_law():
 
 
 def test_a_surface_gives_the_loss_at_the_models_own_size_and_data():
-    told = models.against(models.get("llama3-8b"), published.get("chinchilla"))
+    told = models.compare(models.get("llama3-8b"), published.get("chinchilla"))
     assert told["reason"] is None
     assert told["loss_unit"] == "nats/token"
     assert told["loss"] > told["loss_star"]
@@ -70,7 +70,7 @@ def test_a_surface_gives_the_loss_at_the_models_own_size_and_data():
 
 
 def test_parameters_are_counted_as_the_law_counts_them():
-    told = models.against(models.get("llama3-405b"), published.get("kaplan"))
+    told = models.compare(models.get("llama3-405b"), published.get("kaplan"))
     assert told["params_counted"] == "non-embedding"
     assert told["N"] == models.get("llama3-405b").N_non_embedding
 
@@ -85,21 +85,21 @@ def test_parameters_are_counted_as_the_law_counts_them():
     ],
 )
 def test_what_cannot_be_compared_says_why(model, fit, reason):
-    told = models.against(models.get(model), published.get(fit))
+    told = models.compare(models.get(model), published.get(fit))
     assert reason in told["reason"]
     assert told["N_star"] is None
     assert told["loss"] is None
 
 
 def test_a_law_without_a_minimum_so_far_out_gives_no_number():
-    told = models.against(models.get("llama3-405b"), published.get("farseer:quoted"))
+    told = models.compare(models.get("llama3-405b"), published.get("farseer:quoted"))
     assert told["N_star"] is None
     assert told["loss_star"] is None
     assert "neither an optimum" in told["reason"]
 
 
 def test_clip_beside_the_openclip_law():
-    told = models.against(
+    told = models.compare(
         models.get("openclip-vit-h-14"), published.get("openclip_imagenet")
     )
     # Measured zero-shot error 1 - 0.780 on ImageNet; law 0.219 at 6.6e12 GMAC.
@@ -113,20 +113,20 @@ def test_unknown_names_say_what_is_near():
 
 def test_every_model_stands_beside_its_family_or_says_why_not():
     """Cherti's line gives ViT-H/14 0.218, and 0.220 was measured."""
-    (cherti, laion) = beside_family(models.get("openclip-vit-h-14"))
+    (cherti, laion) = compare_with_family(models.get("openclip-vit-h-14"))
     assert cherti["published"] == pytest.approx(5.8581 * (3.97891e22 / 6e9) ** -0.1114)
     assert cherti["ratio"] == pytest.approx(0.22028 / cherti["published"])
     assert laion["ratio"] == pytest.approx(0.22028 / laion["published"])
-    (llama,) = beside_family(models.get("llama3-405b"))
+    (llama,) = compare_with_family(models.get("llama3-405b"))
     assert llama["ratio"] == pytest.approx(1, abs=0.1)
     for name in models.names():
-        held = beside_family(models.get(name))
+        held = compare_with_family(models.get(name))
         assert held, name
         assert all((r["ratio"] is None) == bool(r["reason"]) for r in held)
-    (llava,) = beside_family(models.get("llava-1.5-7b"))
+    (llava,) = compare_with_family(models.get("llava-1.5-7b"))
     assert "size of its language model" in llava["reason"]
-    (painted,) = beside_family(models.get("stable-diffusion-1.5"))
+    (painted,) = compare_with_family(models.get("stable-diffusion-1.5"))
     assert "the training compute of stable-diffusion-1.5" in painted["reason"]
-    fid, size = beside_family(models.get("dit-b-2"))
+    fid, size = compare_with_family(models.get("dit-b-2"))
     assert "0.4 decades outside" in fid["note"]
     assert size["quantity"] == "N"

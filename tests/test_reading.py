@@ -13,7 +13,7 @@ import pytest
 import nstar
 from nstar.laws import LAWS
 from nstar.runs import datasets
-from nstar.runs.asking import ask
+from nstar.runs.law_data import prepare
 from nstar.verdicts import Status
 
 N = np.repeat(np.geomspace(1e8, 1e10, 6), 5).round()
@@ -188,6 +188,6 @@ def test_real_tables_are_taken_and_only_true_notes_made(name, data_dir, monkeypa
     runs = nstar.read_runs(name)
     notes = list(runs.notes)
     for law in CARRIES[name]:
-        notes += ask(runs, LAWS[law]())[0].notes
+        notes += prepare(runs, LAWS[law]())[0].notes
     seen = {note.name for note in notes if note.status is Status.REVIEW}
     assert seen == REVIEWS.get(name, set())

@@ -316,7 +316,9 @@ def test_released_models_are_held_against_the_mixture_as_weighted(surface_fit):
     both = Average(
         (surface_fit, other), ("a", "b"), (1.0, 0.0), Check("w", Status.PASS, "")
     )
-    one, mixed = (records.released(fit, 3.8e25, 0.9) for fit in (surface_fit, both))
+    one, mixed = (
+        records.released_models(fit, 3.8e25, 0.9) for fit in (surface_fit, both)
+    )
     assert one
     for a, b in zip(one, mixed, strict=True):
         assert a["N_star"]["median"] == pytest.approx(b["N_star"]["median"], rel=0.02)

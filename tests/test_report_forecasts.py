@@ -13,7 +13,7 @@ from nstar.ledger.entries import Ledger
 from nstar.ledger.verification import as_json
 from nstar.plans.routes import routes_of_saved
 from nstar.report.facts import Question, gather
-from nstar.report.foretold import held
+from nstar.report.forecasts import scored_forecasts
 from nstar.report.page import page
 from nstar.wording import count, digits, numbers, percent
 
@@ -86,8 +86,8 @@ def test_its_figure_says_what_fell_outside(told):
     facts, _, tree = told
     (drawing,) = tree.xpath("//section[@id='trust']//figure/svg")
     assert "What was forecast before its run" in drawing.text_content()
-    said = held(facts.record)
-    inside = (said.came >= said.most[0]) & (said.came <= said.most[1])
+    runs = scored_forecasts(facts.record)
+    inside = (runs.measured >= runs.outer[0]) & (runs.measured <= runs.outer[1])
     assert inside.tolist() == [True, False]
     check = next(c for c in facts.checks if c.name == "forecasts hold")
     assert "1 of 2 scored forecasts lie in their 90% intervals" in check.detail

@@ -191,7 +191,7 @@ def test_files_are_read_by_whom_the_user_lets(fit, tmp_path):
     try:
         fit.save(tmp_path / "fit.nc")
         fit.save(tmp_path / "fit.npz")
-        writing.write_whole(tmp_path / "page.html", "text")
+        writing.write_atomically(tmp_path / "page.html", "text")
     finally:
         os.umask(before)
     modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}

@@ -18,7 +18,7 @@ from nstar.inference.spending import ALL, Option, spend
 from nstar.inference.strategies import STRATEGIES, BestOfN, Greedy, Oracle, Vote
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.published import fits as published
-from nstar.runs.asking import ask
+from nstar.runs.law_data import prepare
 from nstar.samplers.nuts import Settings
 
 MIX = Problems(
@@ -389,10 +389,10 @@ def test_a_metric_that_hardly_differs_is_for_review():
         "metric": 0.99 + 0.001 * np.arange(12) / 12,
     }
     law = nstar.fits.fitting.named("bounded_metric", None)[0]
-    runs, _, _ = ask(nstar.read_runs(table), law)
+    runs, _, _ = prepare(nstar.read_runs(table), law)
     assert [c.name for c in runs.notes] == ["varied metric"]
     with pytest.raises(ValueError, match="if these are percent, divide by 100"):
-        ask(nstar.read_runs(table | {"metric": 100 * table["metric"]}), law)
+        prepare(nstar.read_runs(table | {"metric": 100 * table["metric"]}), law)
 
 
 def test_responses_that_are_no_loss_are_predicted(clip_fit):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nstar.files.writing import json_text, require_writable, write_whole
+from nstar.files.writing import json_text, require_writable, write_atomically
 from nstar.fits.unknown_words import WORDS
 from nstar.verdicts import Check, Status
 from nstar.wording import (
@@ -169,7 +169,7 @@ def test_json_is_strict():
 
 
 def test_files_are_whole_and_places_tried(tmp_path):
-    file = write_whole(tmp_path / "new" / "a.txt", "text")
+    file = write_atomically(tmp_path / "new" / "a.txt", "text")
     assert file.read_text(encoding="utf-8") == "text"
     assert [p.name for p in file.parent.iterdir()] == ["a.txt"]
     assert require_writable(tmp_path / "b.nc", ".nc") == tmp_path / "b.nc"

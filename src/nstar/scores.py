@@ -1,4 +1,4 @@
-"""How good was a prediction: coverage, interval, energy score, CRPS, bias, from draws."""
+"""Scores of predictions from draws: coverage, interval and energy score, CRPS, bias."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ NO_SPREAD = 1e-9  # sd below which draws are all the same
 
 
 def scores(draws: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    """Score predictive draws, (draw, run), against what came, (run,).
+    """Score predictive draws, (draw, run), against measurements, (run,).
 
     Returns:
         coverage by level; the 90 % interval score of Gneiting & Raftery (2007, eq. 43)

@@ -1,4 +1,4 @@
-"""Numbers, names and unknowns as people read them."""
+"""Text of numbers, names and unknowns."""
 
 import math
 import re
@@ -84,21 +84,21 @@ NUMBER = re.compile(r"(?<![\w.-])(\d(?:\.\d+)?e\+\d+)(?=(\s*FLOP)?)")
 def plain(sentence: str) -> str:
     """Rewrite 3.8e+25 FLOP as 3.8e25 FLOP and 1.59e+13 tokens as 15.9T tokens."""
 
-    def write(found: re.Match[str]) -> str:
-        value = float(found[1])
-        return flop(value) if found[2] or value >= FLOP_FROM else count(value)
+    def write(match: re.Match[str]) -> str:
+        value = float(match[1])
+        return flop(value) if match[2] or value >= FLOP_FROM else count(value)
 
     return NUMBER.sub(write, sentence)
 
 
 def plainly(checks: list[Check]) -> list[Check]:
-    """Rewrite the numbers in what checks say, and say no check twice."""
-    said = (check._replace(detail=plain(check.detail)) for check in checks)
-    return list(dict.fromkeys(said))
+    """Rewrite the numbers in the details of checks, and drop repeated checks."""
+    rewritten = (check._replace(detail=plain(check.detail)) for check in checks)
+    return list(dict.fromkeys(rewritten))
 
 
 def visible(text: str) -> str:
-    """Put a sign in place of control and direction marks that names may smuggle in."""
+    """Replace control and direction marks, which a name from outside may contain."""
     return "".join(
         "\N{REPLACEMENT CHARACTER}"
         if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -117,14 +117,14 @@ def shown(name: str) -> str:
 
 
 def epochs(run: Mapping[str, Any]) -> str:
-    """Say how often a run sees its unique tokens, where that was asked."""
+    """Write how often a run sees its unique tokens; empty where they are not limited."""
     if run["epochs"] is None:
         return ""
     return ", one epoch" if run["epochs"] == 1 else f", {run['epochs']:.3g} epochs"
 
 
 def beyond(decades: float | None) -> str:
-    """Say how far a run lies beyond the largest."""
+    """Write how many decades a run lies beyond the largest."""
     if decades is None:
         return "unknown"
     return f"{decades:.1f} decades" if decades > 0 else "no"
@@ -154,24 +154,26 @@ def beside(
     exponents: dict[str, Any],
     over: tuple[float, float] | None = None,
 ) -> list[list[str]]:
-    """Rows of a comparison: budget, quantity, ours, theirs, their ratio, credible level."""
+    """Return the rows of a comparison: budget, quantity, ours, theirs, their ratio, credible level."""
     entries = [
-        (flop(record["C"]), words, name, record[name])
+        (flop(record["C"]), title, name, record[name])
         for record in budgets
-        for name, words in QUANTITIES.items()
+        for name, title in QUANTITIES.items()
     ]
-    where = f"{flop(over[0])} to {flop(over[1])}" if over else "any"
-    entries += [(where, f"exponent of {n}*", "", exponents[n]) for n in ("N", "D")]
+    span = f"{flop(over[0])} to {flop(over[1])}" if over else "any"
+    entries += [(span, f"exponent of {n}*", "", exponents[n]) for n in ("N", "D")]
     rows = []
-    for budget, words, name, entry in entries:
-        many, one = (counts, count) if name in {"N", "D"} else (numbers, three)
+    for budget, title, name, entry in entries:
+        interval_text, value_text = (
+            (counts, count) if name in {"N", "D"} else (numbers, three)
+        )
         ours, theirs = entry["posterior"], entry["published"]
         rows.append(
             [
                 budget,
-                words,
-                many(ours) if ours else "–",
-                "not published" if theirs is None else one(theirs),
+                title,
+                interval_text(ours) if ours else "–",
+                "not published" if theirs is None else value_text(theirs),
                 numbers(entry["ratio"]) if entry["ratio"] else "–",
                 f"{entry['credible_level']:.2f}" if entry["ratio"] else "–",
             ]

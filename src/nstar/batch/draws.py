@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from nstar.batch.table import damaged
-from nstar.files.writing import whole
+from nstar.files.writing import atomic_path
 from nstar.fits.batches import OF_BUDGET
 
 type Coords = Mapping[str, Sequence[float | str]]  # the budgets as C, and runs as run
@@ -48,7 +48,7 @@ def write_draws(
         chunks: names of each one's fits, and their draws by name, (fit, draw, ...).
         coords: labels of budgets and runs.
     """
-    with whole(path) as partial, h5netcdf.File(partial, "w") as file:
+    with atomic_path(path) as partial, h5netcdf.File(partial, "w") as file:
         file.dimensions = {"fit": None}
         names = file.create_variable("fit", ("fit",), h5py.string_dtype())
         group = file.create_group("posterior")

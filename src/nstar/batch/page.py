@@ -9,7 +9,16 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 
 from nstar.batch.estimates import interval, number
 from nstar.batch.table import Record, choice_words, varying
-from nstar.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, SOFT, counted, svg
+from nstar.report.drawing import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    SOFT,
+    count_ticks,
+    svg,
+)
 from nstar.report.markup import environment
 from nstar.wording import digits, shown
 
@@ -139,7 +148,7 @@ def forest(
     if log:
         ax.set_xscale("log")
         ends = [r[n] for r in rows for n in ("lo", "hi")]
-        counted(ax.xaxis, min(ends), max(ends))
+        count_ticks(ax.xaxis, min(ends), max(ends))
     ax.set_yticks([*ticks], [*ticks.values()], fontsize=9)
     ax.set_ylim(y, -0.8)
     ax.figure.legend(

@@ -23,7 +23,7 @@ from nstar.batch.store import (
 )
 from nstar.batch.table import Record, read_table
 from nstar.batch.timing import Progress
-from nstar.files.writing import json_text, write_whole
+from nstar.files.writing import json_text, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,7 +111,7 @@ def refit(
             csv=outputs.csv,
             partial=left > 0,
         )
-        write_whole(folder / MANIFEST, json_text(manifest.model_dump()))
+        write_atomically(folder / MANIFEST, json_text(manifest.model_dump()))
         summary = None
         if outputs.page:
             summary = _report(folder, manifest.name, table, command, left)
@@ -132,8 +132,8 @@ def _report(
     document = summary(table, before, name=name, command=command, left=left)
     text = json_text(document)
     plain = json.loads(text)
-    write_whole(folder / PAGE, page(plain))
-    write_whole(folder / SUMMARY, text)
+    write_atomically(folder / PAGE, page(plain))
+    write_atomically(folder / SUMMARY, text)
     return plain
 
 

@@ -44,7 +44,7 @@ from nstar.batch.table import (
     undated,
     write_table,
 )
-from nstar.files.writing import write_whole
+from nstar.files.writing import write_atomically
 
 TABLE, DRAWS, CHUNKS, BEFORE = "fits.parquet", "draws.nc", "chunks", "previous.parquet"
 AS_CSV, PAGE, SUMMARY, MANIFEST = (
@@ -183,7 +183,7 @@ class Store:
             OSError: there is no room, or no right to write.
         """
         file = self.folder / place / f"{fitted.chunk}.npz"
-        write_whole(file, pack(fitted))
+        write_atomically(file, pack(fitted))
 
     def forget(self, chunks: Iterable[str]) -> None:
         """Forget chunks, so that they are made again, also by who resumes.
@@ -195,7 +195,7 @@ class Store:
                 file.unlink()
             self.rows.pop(chunk, None)
             self.forgotten.add(chunk)
-        write_whole(self.folder / FORGOTTEN, "\n".join(sorted(self.forgotten)))
+        write_atomically(self.folder / FORGOTTEN, "\n".join(sorted(self.forgotten)))
 
     def spare(self, planned: Collection[str]) -> None:
         """Put aside what the table holds and is no longer planned, unless none of it passed."""
@@ -303,7 +303,7 @@ def gather(
     write_table(table, folder / TABLE)
     (folder / FORGOTTEN).unlink(missing_ok=True)
     if csv:
-        write_whole(folder / AS_CSV, csv_text(table))
+        write_atomically(folder / AS_CSV, csv_text(table))
     for name, wanted in ((DRAWS, draws), (AS_CSV, csv)):
         if not wanted:  # what is there is of other fits by now
             (folder / name).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from nstar.batch import digests
 from nstar.batch.estimates import EDGE, Estimate, Quantity
-from nstar.files.writing import write_whole
+from nstar.files.writing import write_atomically
 from nstar.fits.certificates import Certificate
 
 DATED = ("seconds", "made_with")  # columns that tell of the making, not of the fit
@@ -117,7 +117,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     """Write a table whole or not at all."""
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer)
-    write_whole(path, buffer.getvalue().to_pybytes())
+    write_atomically(path, buffer.getvalue().to_pybytes())
 
 
 def damaged(path: Path, why: str) -> ValueError:

@@ -1,4 +1,4 @@
-"""What every answer about a fit says first and last: data, law, seed, conventions."""
+"""Print an answer about a fit, with its data, law, seed and conventions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,20 @@ if TYPE_CHECKING:
     from nstar.verdicts import Check
 
 
-def _named(fitted: Fitted, what: str) -> str:
-    """Name the law or the noise; where laws are averaged, the laws and all their noises."""
+def _named(fitted: Fitted, attribute: str) -> str:
+    """Name the law or the noise; of an average, all of them, separated by commas."""
     from nstar.fits.mixture import Average
 
-    if what == "law" and isinstance(fitted.fit, Average):
+    if attribute == "law" and isinstance(fitted.fit, Average):
         return ",".join(fitted.fit.names)
     trees = [part.tree for part in fitted.fit.components]
-    return ",".join(dict.fromkeys(json.loads(t.attrs[what])["name"] for t in trees))
+    return ",".join(
+        dict.fromkeys(json.loads(t.attrs[attribute])["name"] for t in trees)
+    )
 
 
 def _discrepancy(fitted: Fitted) -> str:
-    """Say whether the law bends; where laws are averaged, whether any does."""
+    """Name the discrepancy: waves where any averaged law has them, else none."""
     kinds = {part.tree.attrs.get("discrepancy") for part in fitted.fit.components}
     return "waves" if "waves" in kinds else "none"
 
@@ -44,15 +46,15 @@ def _weights(fitted: Fitted) -> dict[str, float]:
 
 
 def _pool(fitted: Fitted) -> dict[str, Any]:
-    """The column and the groups a law is pooled over, where it is."""
-    said = json.loads(fitted.fit.tree.attrs.get("pool", "{}"))
-    return {name: said[name] for name in ("over", "groups") if said}
+    """Return the column and the groups a law is pooled over; empty for other laws."""
+    pool = json.loads(fitted.fit.tree.attrs.get("pool", "{}"))
+    return {name: pool[name] for name in ("over", "groups") if pool}
 
 
 def describe(fitted: Fitted, prob: float, group: str | None = None) -> dict[str, Any]:
-    """What every JSON document about a fit starts with.
+    """Return the keys with which every JSON document about a fit starts.
 
-    An average adds its weights; a pooled fit its groups, and the one that is meant.
+    An average adds its weights; a pooled fit its groups, and `group`.
     """
     fit, weights, pool = fitted.fit, _weights(fitted), _pool(fitted)
     return (
@@ -79,7 +81,7 @@ def describe(fitted: Fitted, prob: float, group: str | None = None) -> dict[str,
 
 
 def title(fitted: Fitted, group: str | None = None) -> None:
-    """Name data, law, noise and seed in a line; and of a pooled fit the group."""
+    """Print data, law, noise and seed in a line; of a pooled fit also the group."""
     fit, weights, pool = fitted.fit, _weights(fitted), _pool(fitted)
     law, noise = (_named(fitted, name) for name in ("law", "noise"))
     bend = " and smooth discrepancy" if _discrepancy(fitted) == "waves" else ""
@@ -89,17 +91,17 @@ def title(fitted: Fitted, group: str | None = None) -> None:
         bold=True,
     )
     if pool:
-        known = group in pool["groups"]
-        meant = "a group not seen yet" if not known else group
-        of = f"; this is of {meant}" if group else ""
-        show.line(f"pooled over {len(pool['groups'])} groups by {pool['over']}{of}")
+        seen = group in pool["groups"]
+        subject = "a group not seen yet" if not seen else group
+        suffix = f"; this is of {subject}" if group else ""
+        show.line(f"pooled over {len(pool['groups'])} groups by {pool['over']}{suffix}")
     if weights:
-        said = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
-        show.line(f"weights: {said}; equal weights would be {1 / len(weights):.2f}")
+        listing = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+        show.line(f"weights: {listing}; equal weights would be {1 / len(weights):.2f}")
 
 
 def conventions(fitted: Fitted) -> None:
-    """Say how compute and parameters were counted, and what the loss is; of training runs."""
+    """Print how compute, parameters and loss of training runs are counted."""
     runs = fitted.fit.runs
     if "C" not in runs and "N" not in runs:
         return
@@ -120,24 +122,24 @@ def print_answer(
     """Print an answer, or its document; exit with code 1 where a check failed.
 
     Args:
-        answer: to what was asked.
-        checks: on the fit and on all that the answer rests on, its own among them.
-        output: how it is printed.
+        answer: the numbers, tables and headline.
+        checks: on the fit and on the answer.
+        output: whether as JSON, and the probability of intervals.
         fitted: the fit it is about, where it is about one.
-        group: of a pooled fit, the group that is meant.
-        about: what the document starts with where there is no fit.
+        group: of a pooled fit, the group that the answer is about.
+        about: the first keys of the document where there is no fit.
     """
     from nstar.wording import plainly
 
-    each, prob = plainly([*checks]), output.prob
+    plain_checks, prob = plainly([*checks]), output.prob
     if output.json:
         start = describe(fitted, prob, group) if fitted else dict(about or {})
         document = start | answer.as_json(prob)
-        show.as_json(document | {"checks": [check.as_json() for check in each]})
+        show.as_json(document | {"checks": [check.as_json() for check in plain_checks]})
     else:
         if fitted:
             title(fitted, group)
-        show.answer(answer, each, prob)
+        show.answer(answer, plain_checks, prob)
         if fitted:
             conventions(fitted)
-    show.finish(each)
+    show.finish(plain_checks)

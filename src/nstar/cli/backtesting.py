@@ -1,4 +1,4 @@
-"""The command that holds out the largest budgets and scores what was said of them."""
+"""The command that holds out the largest budgets and scores their predictions."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -60,10 +60,14 @@ def backtest(
     ] = None,
 ) -> None:
     """Hold out the largest budgets, predict them, and score that."""
+    from nstar.files.writing import require_writable
+
     law = request.law or "coupled"
     laws = o.laws(law)
     o.require_positive("--hold-out", hold_out or [1.0], "1")
-    kind = _kind(figure, predictions)
+    if predictions:
+        require_writable(predictions, option="--predictions")
+    kind = o.figure_kind(figure)
     table = read(request)
     measured = read(replace(request, runs=test)) if test else None
     if request.cache:
@@ -94,7 +98,11 @@ def backtest(
     if predictions:
         _write(predictions, answer.predictions())
     if figure:
-        panels = [(name, one) for name, each in ladders.items() for one in each]
+        panels = [
+            (name, outcome)
+            for name, outcomes in ladders.items()
+            for outcome in outcomes
+        ]
         _draw(figure, panels, kind)
     print_answer(answer, answer.checks(), output)
 
@@ -102,7 +110,7 @@ def backtest(
 def _ladders(
     runs: "Observations", by: str | None
 ) -> "Iterator[tuple[str, Observations]]":
-    """Part a table by a column.
+    """Split a table into ladders by a column.
 
     Raises:
         ValueError: there is no such column.
@@ -122,29 +130,17 @@ def _write(path: str, rows: list[dict[str, Any]]) -> None:
     import csv
     import io
 
-    from nstar.files.writing import write_whole
+    from nstar.files.writing import write_atomically
 
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(path, text.getvalue())
-
-
-def _kind(figure: str | None, predictions: str | None) -> str:
-    """Try where files will go before hours are spent; which kind the figure is."""
-    from nstar.files.writing import require_writable
-
-    if predictions:
-        require_writable(predictions, option="--predictions")
-    kinds = (".svg", ".png", ".pdf")
-    return (
-        require_writable(figure, *kinds, option="--figure").suffix[1:] if figure else ""
-    )
+    write_atomically(path, text.getvalue())
 
 
 def _draw(path: str, panels: "list[tuple[str, HeldOut]]", kind: str) -> None:
-    from nstar.files.writing import write_whole
-    from nstar.report.held_out import figure
+    from nstar.files.writing import write_atomically
+    from nstar.report.held_out_figure import figure
 
-    write_whole(path, figure(panels, kind))
+    write_atomically(path, figure(panels, kind))

@@ -1,4 +1,4 @@
-"""Which law a table is fitted with when none is named, and why."""
+"""The law a table is fitted with when none is named, and the reason."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from nstar.runs.observations import Observations
 
 
 class Choice(NamedTuple):
-    """A law, the runs it takes, and the reason in words."""
+    """A law, the runs it is fitted to, and the reason in words."""
 
     law: str
     runs: Observations
@@ -25,39 +25,43 @@ def require(request: o.Request, laws: tuple[str, ...] = ()) -> None:
     """Refuse a law, noise or prior that does not exist, before the runs are read.
 
     Raises:
-        ValueError: naming what there is.
+        ValueError: one does not exist; the message names those that do.
     """
-    own = o.laws(request.law) if request.law else list(laws or ROUTE_LAWS)
-    if request.law and len(own) > 1:
-        require_names(own)
-    pool = [named(law, request.noise) for law in own]
-    known = {name for law, noise in pool for name in unknowns(law, noise)}
-    known |= {name for law, _ in pool for name in amplitudes(law)}
+    names = o.laws(request.law) if request.law else list(laws or ROUTE_LAWS)
+    if request.law and len(names) > 1:
+        require_names(names)
+    models = [named(law, request.noise) for law in names]
+    known = {name for law, noise in models for name in unknowns(law, noise)}
+    known |= {name for law, _ in models for name in amplitudes(law)}
     if request.pool:
         known |= {f"spread_{name}" for name in known}
     priors = request.prior_set.overrides
     if strange := [name for name in priors if name not in known]:
-        msg = f"--prior {strange[0]}: no unknown of {', '.join(own)}; there are {', '.join(sorted(known))}"
+        msg = f"--prior {strange[0]}: no unknown of {', '.join(names)}; there are {', '.join(sorted(known))}"
         raise ValueError(msg)
-    for law, noise in pool:
-        mine = unknowns(law, noise)
-        choose_priors(law, noise, {n: p for n, p in priors.items() if n in mine})
+    for law, noise in models:
+        model_unknowns = unknowns(law, noise)
+        choose_priors(
+            law, noise, {n: p for n, p in priors.items() if n in model_unknowns}
+        )
 
 
 def choose(runs: Observations, law: str | None, *, surface: bool = False) -> Choice:
-    """Take the law that was named, or the one these runs can best carry."""
-    on, why = assign_runs(runs)
+    """Choose the law that was named, or the first that these runs allow."""
+    tables, missing = assign_runs(runs)
     if law is not None:
-        data = runs
-        if law.startswith("allocation") and "allocation" in on:
-            data = on["allocation"]
-        optima = "" if data is runs else ", on the profiles' measured optima"
-        return Choice(law, data, f"asked for{optima}")
+        table = runs
+        if law.startswith("allocation") and "allocation" in tables:
+            table = tables["allocation"]
+        note = "" if table is runs else ", on the profiles' measured optima"
+        return Choice(law, table, f"asked for{note}")
     order = (SURFACE, *ROUTE_LAWS) if surface else ROUTE_LAWS
     for name in order:
-        if name in on:
-            return Choice(name, on[name], _reason(name, on[name], surface=surface))
-    reasons = "; ".join(f"{name}: {reason}" for name, reason in why.items())
+        if name in tables:
+            return Choice(
+                name, tables[name], _reason(name, tables[name], surface=surface)
+            )
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
     msg = f"{runs.source}: no law fits such a table ({reasons}); name one with --law"
     raise ValueError(msg)
 

@@ -1,10 +1,11 @@
-"""Answers of laws told by named inputs: predictions, targets and published curves."""
+"""Curves, which are laws read at named inputs: comparisons and targets."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
+from nstar.predictions.curves import reach_on_curve
 
 if TYPE_CHECKING:
     from nstar.cli.source import Fitted
@@ -12,22 +13,22 @@ if TYPE_CHECKING:
 
 
 def points(texts: list[str]) -> dict[str, list[float]]:
-    """Read runs as N=7e9,T=144: by input, one value a run.
+    """Read runs such as N=7e9,T=144; return the values of each input, one a run.
 
     Raises:
-        ValueError: one is none, or they do not name the same inputs.
+        ValueError: one cannot be read, or they do not name the same inputs.
     """
     if not texts:
         return {}
-    each = [o.pairs(text.split(","), "--at", "C=4e23 or N=7e9,P=8") for text in texts]
-    if len({tuple(sorted(one)) for one in each}) > 1:
+    runs = [o.pairs(text.split(","), "--at", "C=4e23 or N=7e9,P=8") for text in texts]
+    if len({tuple(sorted(run)) for run in runs}) > 1:
         msg = (
-            f"--at {texts[1]!r}: expected the inputs of the first, {', '.join(each[0])}"
+            f"--at {texts[1]!r}: expected the inputs of the first, {', '.join(runs[0])}"
         )
         raise ValueError(msg)
-    found: dict[str, list[float]] = {name: [] for name in each[0]}
-    for text, one in zip(texts, each, strict=True):
-        for name, value in one.items():
+    columns: dict[str, list[float]] = {name: [] for name in runs[0]}
+    for text, run in zip(texts, runs, strict=True):
+        for name, value in run.items():
             try:
                 number = float(value)
             except ValueError:
@@ -35,12 +36,12 @@ def points(texts: list[str]) -> dict[str, list[float]]:
             if not 0 < number < math.inf:
                 msg = f"--at {text!r}: {name} must be a positive number, got {value!r}"
                 raise ValueError(msg)
-            found[name].append(number)
-    return found
+            columns[name].append(number)
+    return columns
 
 
-def is_one(fit: Any) -> bool:
-    """Say whether a fit is read as a curve: an error, an accuracy or a FID, or a loss by C."""
+def is_curve(fit: Any) -> bool:
+    """Tell whether a fit is a curve: an error, an accuracy or a FID, or a loss by C alone."""
     from nstar.fits.fitting import Fit
     from nstar.predictions.responding import is_curve
     from nstar.types import Kind
@@ -51,7 +52,7 @@ def is_one(fit: Any) -> bool:
     )
 
 
-def compared(
+def print_comparison(
     fitted: "Fitted",
     theirs: "PublishedFit",
     at: dict[str, list[float]],
@@ -63,11 +64,11 @@ def compared(
     from nstar.validation.curve_comparison import compare_curve
 
     (fit,) = fitted.fit.components
-    made = compare_curve(fit, theirs, at, scope=scope)
-    print_answer(made, [*check_fit(fit), *made.checks()], output, fitted)
+    comparison = compare_curve(fit, theirs, at, scope=scope)
+    print_answer(comparison, [*check_fit(fit), *comparison.checks()], output, fitted)
 
 
-def met(
+def print_crossing(
     fitted: "Fitted",
     target: float,
     chance: float,
@@ -76,13 +77,12 @@ def met(
     output: o.Output,
 ) -> None:
     """Print where a curve meets a target."""
-    from nstar.predictions.curves import reach_on_curve
     from nstar.validation.checks import check_fit
     from nstar.validation.curve_checks import check_curve
 
     (fit,) = fitted.fit.components
-    made = reach_on_curve(fit, target, chance, fixed=others, up_to=up_to)
-    at = made.at if math.isfinite(made.at) else made.up_to
-    point = {made.along: [at], **{n: [v] for n, v in others.items()}}
-    checks = [*made.checks(), *check_fit(fit), *check_curve(fit, point)]
-    print_answer(made, checks, output, fitted)
+    crossing = reach_on_curve(fit, target, chance, fixed=others, up_to=up_to)
+    place = crossing.at if math.isfinite(crossing.at) else crossing.up_to
+    point = {crossing.along: [place], **{n: [v] for n, v in others.items()}}
+    checks = [*crossing.checks(), *check_fit(fit), *check_curve(fit, point)]
+    print_answer(crossing, checks, output, fitted)

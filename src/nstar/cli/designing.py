@@ -7,6 +7,7 @@ import typer
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.source import get_fit
+from nstar.design.sweep import write_sweep
 
 if TYPE_CHECKING:
     from nstar.design.candidates import Candidates
@@ -124,21 +125,16 @@ def next(
 
     if sweep:
         require_writable(sweep, *KINDS, option="--sweep")
-    kind = (
-        require_writable(figure, ".svg", ".png", ".pdf", option="--figure").suffix[1:]
-        if figure
-        else ""
-    )
+    kind = o.figure_kind(figure)
     available = amounts(sizes, "--sizes"), amounts(tokens, "--tokens")
     limits = limit_options.limits()
     bill = bill_options.bill()
     fitted = get_fit(request, surface=True)
     from nstar.design.piloting import next_runs
-    from nstar.design.sweep import write_sweep
     from nstar.validation.checks import check_fit
 
     fit = fitted.fit
-    made = next_runs(
+    chosen = next_runs(
         fit,
         target,
         pilot_budget,
@@ -158,13 +154,13 @@ def next(
         bill=bill,
     )
     if sweep:
-        write_sweep(sweep, made.as_json(output.prob)["sweep"])
+        write_sweep(sweep, chosen.as_json(output.prob)["sweep"])
     if figure:
-        from nstar.files.writing import write_whole
-        from nstar.report.next_figure import figure as draw
+        from nstar.files.writing import write_atomically
+        from nstar.report.next_runs_figure import figure as draw
 
-        write_whole(figure, draw(made, kind))
-    print_answer(made, [*check_fit(fit), *made.checks()], output, fitted)
+        write_atomically(figure, draw(chosen, kind))
+    print_answer(chosen, [*check_fit(fit), *chosen.checks()], output, fitted)
 
 
 def amounts(text: str | None, option: str) -> list[float]:
@@ -189,15 +185,14 @@ def _candidates(
     profile: bool,
     columns: str | None,
 ) -> "Candidates | None":
-    """The candidates as they were asked for; none for the usual ones."""
+    """Read or build the candidates; None for the default grid."""
     from nstar.design import candidates
 
     sizes, tokens = available
     if file:
-        parts = [part for part in (columns or "").split(",") if part]
-        named = o.pairs(parts, "--columns", "N=params,D=tokens,L=loss")
-        kept = {ours: theirs for ours, theirs in named.items() if ours != "L"}
-        return candidates.read_candidates(file, fit.runs.cost, kept)
+        named = o.columns(columns)
+        column_names = {ours: theirs for ours, theirs in named.items() if ours != "L"}
+        return candidates.read_candidates(file, fit.runs.cost, column_names)
     if profile:
         return candidates.profile_candidates(fit, pilot, sizes)
     return (

@@ -73,9 +73,9 @@ def forecast(
     fails, and is marked.
     """
     require_prob(output.prob)
-    wanted = _wanted(name, at or [], budget or [])
-    _ready(ledger, list(wanted))
-    found = get_fit(request, surface=True)
+    runs = _wanted(name, at or [], budget or [])
+    _ready(ledger, list(runs))
+    fitted = get_fit(request, surface=True)
     from nstar.cli import answering
     from nstar.ledger.entries import place
     from nstar.ledger.forecasting import forecast as freeze
@@ -83,40 +83,46 @@ def forecast(
     from nstar.ledger.verification import as_json
     from nstar.validation.checks import check_fit
 
-    require_loss(found.fit)
-    known = check_fit(found.fit)
-    made = [
+    require_loss(fitted.fit)
+    fit_checks = check_fit(fitted.fit)
+    forecasts = [
         freeze(
-            found.fit,
-            **what,
-            name=one,
+            fitted.fit,
+            **run,
+            name=run_name,
             note=note,
             seed=request.seed,
             group=request.group,
-            checks=known,
+            checks=fit_checks,
         )
-        for one, what in wanted.items()
+        for run_name, run in runs.items()
     ]
     book = _read(ledger)
-    for one in made:
-        book = book.freeze(one)
+    for frozen in forecasts:
+        book = book.freeze(frozen)
     file = place(book.save(ledger))
-    told = as_json(book, output.prob)
-    told["forecasts"] = [one for one in told["forecasts"] if one["name"] in wanted]
-    checks = [*dict.fromkeys(check for one in made for check in one.checks)]
+    document = as_json(book, output.prob)
+    document["forecasts"] = [
+        entry for entry in document["forecasts"] if entry["name"] in runs
+    ]
+    checks = [*dict.fromkeys(check for frozen in forecasts for check in frozen.checks)]
     if output.json:
-        said = {"ledger": str(file), "head": book.head, "frozen": told["forecasts"]}
+        ledger_record = {
+            "ledger": str(file),
+            "head": book.head,
+            "frozen": document["forecasts"],
+        }
         show.as_json(
-            answering.describe(found, output.prob, request.group)
-            | said
+            answering.describe(fitted, output.prob, request.group)
+            | ledger_record
             | {"checks": [c.as_json() for c in checks]}
         )
     else:
-        answering.title(found, request.group)
+        answering.title(fitted, request.group)
         show.checks(checks)
-        _print_frozen(told["forecasts"], output.prob)
+        _print_frozen(document["forecasts"], output.prob)
         _print_head(str(file), book)
-        answering.conventions(found)
+        answering.conventions(fitted)
     show.finish(checks)
 
 
@@ -175,18 +181,22 @@ def outcome(
 
     book = Ledger.read(ledger)
     if runs is not None:
-        found, left = _matched(book, o.Request(runs, columns=columns, where=where))
+        losses, unmatched = _matched(
+            book, o.Request(runs, columns=columns, where=where)
+        )
     elif name is not None and loss is not None:
-        found, left = {name: loss}, 0
+        losses, unmatched = {name: loss}, 0
     else:
         raise ValueError(msg)
-    for one, value in found.items():
-        book = book.score(one, value, measured=measured, note=note, again=again)
-    file = place(book.save(ledger)) if found else place(ledger)
+    for forecast_name, value in losses.items():
+        book = book.score(
+            forecast_name, value, measured=measured, note=note, again=again
+        )
+    file = place(book.save(ledger)) if losses else place(ledger)
     from nstar.ledger.verification import as_json, track_record
 
-    told, checks = as_json(book, output.prob), track_record(book).checks()
-    scored = [one for one in told["forecasts"] if one["name"] in found]
+    document, checks = as_json(book, output.prob), track_record(book).checks()
+    scored = [entry for entry in document["forecasts"] if entry["name"] in losses]
     if output.json:
         show.as_json(
             {
@@ -195,18 +205,20 @@ def outcome(
                 "prob": output.prob,
                 "interval": "equal-tailed",
                 "scored": scored,
-                "not_forecast": left,
-                "record": told["record"],
+                "not_forecast": unmatched,
+                "record": document["record"],
                 "checks": [c.as_json() for c in checks],
             }
         )
     else:
         show.checks(checks)
-        for one in scored:
-            _print_scored(one, output.prob)
-        if left:
-            show.line(f"{left} of the runs in {runs} have no open forecast: left out.")
-        _print_record(told)
+        for entry in scored:
+            _print_scored(entry, output.prob)
+        if unmatched:
+            show.line(
+                f"{unmatched} of the runs in {runs} have no open forecast: left out."
+            )
+        _print_record(document)
         _print_head(str(file), book)
     show.finish(checks)
 
@@ -236,10 +248,10 @@ def ledger(
     book = Ledger.read(ledger)
     for hash in holds or ():
         book.require(hash)
-    told, checks = as_json(book, output.prob), track_record(book).checks()
+    document, checks = as_json(book, output.prob), track_record(book).checks()
     if output.json:
         show.as_json(
-            told
+            document
             | {
                 "prob": output.prob,
                 "interval": "equal-tailed",
@@ -252,14 +264,14 @@ def ledger(
 
         show.checks(checks)
         title = f"Forecasts of a measured run's loss; median [{percent(output.prob)} equal-tailed credible interval]"
-        show.table(title, *forecasts(told))
-        _print_record(told)
+        show.table(title, *forecasts(document))
+        _print_record(document)
         _print_head(book.source, book)
     show.finish(checks)
 
 
 def _wanted(names: list[str], at: list[str], budgets: list[float]) -> dict[str, Any]:
-    """What is to be forecast under each name.
+    """Pair each name with the run or budget to forecast.
 
     Raises:
         ValueError: names and runs do not pair, or a run is none.
@@ -306,7 +318,7 @@ def _read(file: str) -> "Ledger":
 
 
 def _matched(book: "Ledger", request: o.Request) -> tuple[dict[str, float], int]:
-    """Losses of open forecasts by name, from a table; and runs that belong to none.
+    """Match a table's losses to open forecasts by name; count the runs that match none.
 
     Raises:
         ValueError: a run lacks N, D or L, or two of them are the same forecast's.
@@ -315,25 +327,25 @@ def _matched(book: "Ledger", request: o.Request) -> tuple[dict[str, float], int]
 
     from nstar.ledger.records import same_run
 
-    table, found = read(request), {}
+    table, losses = read(request), {}
     if missing := [name for name in ("N", "D", "L") if name not in table]:
         msg = f"{table.source}: lacks {', '.join(missing)}; an outcome needs N, D and L of its run"
         raise ValueError(msg)
-    used = np.zeros(len(table), dtype=bool)
+    matched = np.zeros(len(table), dtype=bool)
     for name in book.open:
-        run = book.forecasts[name]
-        same = same_run(table["N"], table["D"], run.N, run.D)
+        forecast = book.forecasts[name]
+        same = same_run(table["N"], table["D"], forecast.N, forecast.D)
         if same.sum() > 1:
             rows = ", ".join(map(str, table.rows[same]))
             msg = f"{table.source}: rows {rows} are all within 1 % of the N and D of {name!r}; choose one with --where, or give --name {name} --loss"
             raise ValueError(msg)
         if same.any():
-            found[name] = float(table["L"][same][0])
-        used |= same
-    return found, int((~used).sum())
+            losses[name] = float(table["L"][same][0])
+        matched |= same
+    return losses, int((~matched).sum())
 
 
-def _print_frozen(told: list[dict[str, Any]], prob: float) -> None:
+def _print_frozen(forecasts: list[dict[str, Any]], prob: float) -> None:
     from nstar.ledger.tables import NONE
     from nstar.wording import count, flop, numbers, percent
 
@@ -351,53 +363,53 @@ def _print_frozen(told: list[dict[str, Any]], prob: float) -> None:
         ],
         [
             [
-                one["name"],
-                count(one["N"]),
-                count(one["D"]),
-                flop(one["C"]),
-                numbers(one["measured"], 4),
-                numbers(one["loss"], 4),
+                entry["name"],
+                count(entry["N"]),
+                count(entry["D"]),
+                flop(entry["C"]),
+                numbers(entry["measured"], 4),
+                numbers(entry["loss"], 4),
                 NONE
-                if one["decades_beyond_data"] is None
-                else f"{one['decades_beyond_data']:.1f}",
-                one["hash"][:12],
+                if entry["decades_beyond_data"] is None
+                else f"{entry['decades_beyond_data']:.1f}",
+                entry["hash"][:12],
             ]
-            for one in told
+            for entry in forecasts
         ],
     )
-    for one in told:
-        if one["status"] == "FAIL":
+    for entry in forecasts:
+        if entry["status"] == "FAIL":
             show.line(
-                f"{one['name']} is frozen although a check FAILs, and is marked so.",
+                f"{entry['name']} is frozen although a check FAILs, and is marked so.",
                 bold=True,
             )
 
 
-def _print_scored(one: dict[str, Any], prob: float) -> None:
+def _print_scored(entry: dict[str, Any], prob: float) -> None:
     from nstar.ledger.tables import error, inside, pit
     from nstar.wording import digits, numbers, percent
 
-    came = one["outcome"]
+    scores = entry["outcome"]
     show.line(
-        f"{one['name']}: loss {digits(came['loss'], 5)}, forecast on {one['frozen'][:10]} as {numbers(one['measured'], 4)} "
-        f"(median [{percent(prob)} interval]): {inside(came['held'])}, median off by {error(came['error'])}",
+        f"{entry['name']}: loss {digits(scores['loss'], 5)}, forecast on {entry['frozen'][:10]} as {numbers(entry['measured'], 4)} "
+        f"(median [{percent(prob)} interval]): {inside(scores['held'])}, median off by {error(scores['error'])}",
         bold=True,
     )
     show.line(
-        f"PIT {pit(came['pit'])} (the probability of a loss at most that), CRPS {digits(came['crps'], 3)}, "
-        f"90% interval score {digits(came['interval_score']['0.9'], 3)}, log density {digits(came['log_density'], 3)}, all of log loss"
+        f"PIT {pit(scores['pit'])} (the probability of a loss at most that), CRPS {digits(scores['crps'], 3)}, "
+        f"90% interval score {digits(scores['interval_score']['0.9'], 3)}, log density {digits(scores['log_density'], 3)}, all of log loss"
     )
 
 
-def _print_record(told: dict[str, Any]) -> None:
+def _print_record(document: dict[str, Any]) -> None:
     from nstar.ledger.tables import coverage, means
 
-    record = told["record"]
-    if record["counted"]:
-        show.table("How the project's forecasts have fared", *coverage(told))
-        show.line(means(told))
+    counts = document["record"]
+    if counts["counted"]:
+        show.table("How the project's forecasts have fared", *coverage(document))
+        show.line(means(document))
     show.line(
-        f"{record['counted']} counted of {record['scored']} scored; open: {', '.join(record['open']) or 'none'}"
+        f"{counts['counted']} counted of {counts['scored']} scored; open: {', '.join(counts['open']) or 'none'}"
     )
 
 

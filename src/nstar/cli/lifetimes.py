@@ -8,6 +8,7 @@ from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.sampling import numbers
 from nstar.cli.source import get_fit, remark
+from nstar.plans.actions import parse_amount
 
 
 @o.command(
@@ -56,8 +57,7 @@ def lifetime(
     verifier is taken as perfect: what is compared is pass@k of new problems.
     """
     o.require_positive("--budget", [budget], "1e24")
-    tried = [int(k) for k in numbers(samples, "--samples")]
-    from nstar.plans.actions import parse_amount
+    sample_counts = [int(k) for k in numbers(samples, "--samples")]
 
     count, length = (
         parse_amount(problems, "--problems"),
@@ -75,16 +75,18 @@ def lifetime(
         raise ValueError(msg)
     (loss,) = fitted.fit.components
     remark(f"counts {counts}: populations by training loss")
-    solved = fit(read_runs(counts), RepeatedBySize(by="L"), seed=request.seed or 0)
-    made = joint(
+    counts_fit = fit(read_runs(counts), RepeatedBySize(by="L"), seed=request.seed or 0)
+    allocation = joint(
         loss,
-        solved,
+        counts_fit,
         budget,
         problems=count,
         tokens=length,
-        samples=tried,
+        samples=sample_counts,
         seed=request.seed or 0,
     )
-    of_counts = [c._replace(name=f"counts: {c.name}") for c in check_fit(solved)]
-    checks = [*made.checks(), *check_fit(loss), *of_counts]
-    print_answer(made, checks, output, fitted)
+    counts_checks = [
+        c._replace(name=f"counts: {c.name}") for c in check_fit(counts_fit)
+    ]
+    checks = [*allocation.checks(), *check_fit(loss), *counts_checks]
+    print_answer(allocation, checks, output, fitted)

@@ -28,20 +28,20 @@ class Command:
 def command(
     example: str, without: Sequence[str] = ()
 ) -> Callable[[Callable[..., None]], Command]:
-    """Make a function a command: a parameter that is a group of options becomes them all.
+    """Make a function a command, each parameter that is a group replaced by its options.
 
-    A group is a dataclass whose fields are options, such as `Request`; the function gets
-    it filled in.
+    A group is a dataclass whose fields are options, such as `Request`; the function
+    receives an instance.
 
     Args:
-        example: how it is used, for its help.
-        without: options of its groups that it does not take.
+        example: of its use, for its help.
+        without: options of its groups that the command does not have.
     """
 
-    def spell_out(function: Callable[..., None]) -> Command:
+    def expand(function: Callable[..., None]) -> Command:
         parameters = inspect.signature(function).parameters.values()
         groups = {p.name: p.annotation for p in parameters if _is_group(p.annotation)}
-        own = [p for p in parameters if p.name not in groups]
+        plain = [p for p in parameters if p.name not in groups]
         names = {
             name: [f.name for f in fields(kind) if f.name not in without]
             for name, kind in groups.items()
@@ -52,7 +52,7 @@ def command(
             for field in fields(kind)
             if field.name in names[name]
         ]
-        options = [p.replace(kind=p.KEYWORD_ONLY) for p in (*own, *shared)]
+        options = [p.replace(kind=p.KEYWORD_ONLY) for p in (*plain, *shared)]
 
         @wraps(function)
         def run(**given: Any) -> None:
@@ -66,7 +66,7 @@ def command(
         run.__annotations__ = {option.name: option.annotation for option in options}
         return Command(run, example)
 
-    return spell_out
+    return expand
 
 
 def _is_group(kind: Any) -> bool:
@@ -74,7 +74,7 @@ def _is_group(kind: Any) -> bool:
 
 
 def _option(field: Field) -> inspect.Parameter:
-    """The option that a field of a group is."""
+    """Turn a field of a group into an option."""
     default = inspect.Parameter.empty if field.default is MISSING else field.default
     return inspect.Parameter(
         field.name,
@@ -369,7 +369,7 @@ class Output:
     json: Json = False
 
     def __post_init__(self) -> None:
-        """Refuse what is no probability before anything is sampled."""
+        """Refuse a value outside (0, 1) before anything is sampled."""
         require_prob(self.prob)
 
 
@@ -446,7 +446,7 @@ class BillOptions:
 
 
 def require_prob(prob: float, option: str = "--prob") -> None:
-    """Refuse what is no probability before anything is sampled.
+    """Refuse a value outside (0, 1) before anything is sampled.
 
     Raises:
         ValueError: it does not lie between 0 and 1.
@@ -482,18 +482,40 @@ def laws(text: str) -> list[str]:
     return names
 
 
+def columns(
+    text: str | None, example: str = "N=params,D=tokens,L=loss"
+) -> dict[str, Any]:
+    """Read --columns as the table's name of each column.
+
+    Raises:
+        ValueError: a part is no pair, or a name comes twice.
+    """
+    parts = [part for part in (text or "").split(",") if part]
+    return pairs(parts, "--columns", example)
+
+
+def figure_kind(path: str | None) -> str:
+    """Refuse a figure that could not be written later; return its kind, such as svg."""
+    from nstar.files.writing import require_writable
+
+    if path is None:
+        return ""
+    kinds = ".svg", ".png", ".pdf"
+    return require_writable(path, *kinds, option="--figure").suffix[1:]
+
+
 def pairs(texts: Sequence[str] | None, option: str, example: str) -> dict[str, Any]:
     """Read options of the form name=value.
 
     Raises:
         ValueError: one is no pair, or a name comes twice.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for text in texts or ():
         name, sign, value = (part.strip() for part in text.partition("="))
-        if not (sign and name and value) or name in found:
-            again = " comes twice" if name in found else ""
-            msg = f"{option} {text!r}{again}: expected name=value, as in {example}"
+        if not (sign and name and value) or name in values:
+            repeated = " comes twice" if name in values else ""
+            msg = f"{option} {text!r}{repeated}: expected name=value, as in {example}"
             raise ValueError(msg)
-        found[name] = value
-    return found
+        values[name] = value
+    return values

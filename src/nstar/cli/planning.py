@@ -24,11 +24,11 @@ def plan(
     from nstar.plans.planning import plan as make_plan
     from nstar.validation.checks import check_fit, check_plan
 
-    made = make_plan(
+    answer = make_plan(
         fitted.fit, budget, seed=request.seed, group=request.group, limits=limits
     )
-    checks = [*check_fit(fitted.fit), *check_plan(made), *made.checks()]
-    print_answer(made, checks, output, fitted, request.group)
+    checks = [*check_fit(fitted.fit), *check_plan(answer), *answer.checks()]
+    print_answer(answer, checks, output, fitted, request.group)
 
 
 @o.command("nstar compare llama3 --published llama3 --budget 3.8e25")
@@ -78,16 +78,22 @@ def compare(
         raise ValueError(msg)
     from nstar.published import fits as registry
 
-    theirs = registry.get(published)
+    published_fit = registry.get(published)
     fitted = get_fit(request)
-    if points or curves.is_one(fitted.fit):
-        curves.compared(
-            fitted, theirs, points or {"C": budget or []}, our_compute, output
+    if points or curves.is_curve(fitted.fit):
+        curves.print_comparison(
+            fitted, published_fit, points or {"C": budget or []}, our_compute, output
         )
         return
     from nstar.validation.checks import check_fit, check_plan
     from nstar.validation.comparison import compare as set_beside
 
-    made = set_beside(fitted.fit, theirs, budget or [], group=request.group)
-    checks = [*check_fit(made.plan.fit), *check_plan(made.plan), *made.checks()]
-    print_answer(made, checks, output, fitted, request.group)
+    comparison = set_beside(
+        fitted.fit, published_fit, budget or [], group=request.group
+    )
+    checks = [
+        *check_fit(comparison.plan.fit),
+        *check_plan(comparison.plan),
+        *comparison.checks(),
+    ]
+    print_answer(comparison, checks, output, fitted, request.group)

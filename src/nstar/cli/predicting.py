@@ -1,4 +1,4 @@
-"""The command that says what runs not yet made will reach: predict."""
+"""The command that predicts runs not yet made: predict."""
 
 import math
 from typing import Annotated
@@ -42,20 +42,22 @@ def predict(
             raise ValueError(msg)
         named, points = None, list(zip(named["N"], named["D"], strict=True))
     if named:
-        (one,) = fit.components
-        made = CurvePrediction(one, {n: np.array(v) for n, v in named.items()}, seed)
+        (curve_fit,) = fit.components
+        prediction = CurvePrediction(
+            curve_fit, {n: np.array(v) for n, v in named.items()}, seed
+        )
     else:
         N, D = (np.array(v) for v in zip(*points, strict=True))
-        made = Prediction(fit, N, D, seed)
-    checks = [*check_fit(fitted.fit), *made.checks()]
-    print_answer(made, checks, output, fitted, request.group)
+        prediction = Prediction(fit, N, D, seed)
+    checks = [*check_fit(fitted.fit), *prediction.checks()]
+    print_answer(prediction, checks, output, fitted, request.group)
 
 
 def point(text: str) -> tuple[float, float]:
     """Read a run as N,D.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not two positive numbers.
     """
     try:
         n, d = (float(part) for part in text.split(","))

@@ -1,4 +1,4 @@
-"""Commands on priors: what they expect of runs, and what an answer owes to them."""
+"""Commands on priors: prior predictive checks, and sensitivity to the prior."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ import typer
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.source import get_fit, read
+from nstar.validation.prior_dependence import prior_dependence
 
 
 @o.command(
@@ -43,7 +44,7 @@ def prior(
 
     require(request)
     name, table, _ = choose(read(request), request.law)
-    made = prior_predictive(
+    predictive = prior_predictive(
         table,
         name,
         request.noise,
@@ -53,14 +54,14 @@ def prior(
         seed=request.seed or 0,
     )
     about = {
-        "data": made.runs.source,
+        "data": predictive.runs.source,
         "law": name,
         "priors": request.prior_set.name,
         "seed": request.seed or 0,
         "prob": output.prob,
         "interval": "equal-tailed",
     }
-    print_answer(made, made.checks(), output, about=about)
+    print_answer(predictive, predictive.checks(), output, about=about)
 
 
 @o.command("nstar sensitivity ladder.nc", without=("group", "pool"))
@@ -89,8 +90,9 @@ def sensitivity(
         raise ValueError(msg)
     fitted = get_fit(request)
     from nstar.validation.checks import check_fit
-    from nstar.validation.prior_dependence import prior_dependence
 
     (fit,) = fitted.fit.components
-    made = prior_dependence(fit, budget or [], output.prob)
-    print_answer(made, [*check_fit(fit), *made.checks()], output, fitted)
+    sensitivities = prior_dependence(fit, budget or [], output.prob)
+    print_answer(
+        sensitivities, [*check_fit(fit), *sensitivities.checks()], output, fitted
+    )

@@ -1,4 +1,4 @@
-"""Commands on plans that start elsewhere than at a budget: target, serve."""
+"""Commands on plans that start from a loss or from demand: target, serve."""
 
 from typing import Annotated, Any
 
@@ -61,21 +61,17 @@ def target(
         "--loss" if value is None else "--value", [loss or value or 0.0], "1.9"
     )
     o.require_positive("--up-to", [up_to] if up_to is not None else [], "1e26")
-    if not 0 < chance < 1:
-        msg = (
-            f"--chance {chance:g}: expected a probability between 0 and 1, such as 0.9"
-        )
-        raise ValueError(msg)
+    o.require_prob(chance, "--chance")
     limits = limit_options.limits()
     others = {n: v[0] for n, v in curves.points([at] if at else []).items()}
     fitted = get_fit(request)
     if value is not None:
-        curves.met(fitted, value, chance, up_to, others, output)
+        curves.print_crossing(fitted, value, chance, up_to, others, output)
         return
     from nstar.plans.targets import reach
     from nstar.validation.checks import check_fit
 
-    made = reach(
+    reached = reach(
         fitted.fit,
         loss or 0.0,
         chance,
@@ -83,8 +79,8 @@ def target(
         limits=limits,
         group=request.group,
     )
-    checks = [*made.checks(), *check_fit(fitted.fit)]
-    print_answer(made, checks, output, fitted, request.group)
+    checks = [*reached.checks(), *check_fit(fitted.fit)]
+    print_answer(reached, checks, output, fitted, request.group)
 
 
 @o.command("nstar serve llama3 --budget 3.8e25 --tokens 'Uniform(1e13, 2e13)'")
@@ -124,10 +120,10 @@ def serve(
     from nstar.validation.checks import check_fit, check_plan
 
     group, seed = request.group, request.seed
-    made = choose(fitted.fit, budget, demand, limits=limits, group=group, seed=seed)
-    alone = plan(fitted.fit, budget, limits=limits, group=group, seed=seed)
-    checks = [*check_fit(fitted.fit), *check_plan(alone), *made.checks()]
-    print_answer(made, checks, output, fitted, request.group)
+    served = choose(fitted.fit, budget, demand, limits=limits, group=group, seed=seed)
+    training_plan = plan(fitted.fit, budget, limits=limits, group=group, seed=seed)
+    checks = [*check_fit(fitted.fit), *check_plan(training_plan), *served.checks()]
+    print_answer(served, checks, output, fitted, request.group)
 
 
 def demand_of(text: str, option: str) -> Any:

@@ -118,7 +118,7 @@ def refit(
     if cache:
         use_cache()
     if dry_run:
-        _dry(
+        _print_plan(
             request,
             folder,
             only or [],
@@ -130,7 +130,7 @@ def refit(
         return
     from nstar.batch.running import refit as run
 
-    made = run(
+    batch = run(
         request,
         folder,
         engine=_engine(engine, workers, address, gpus, cache=cache),
@@ -139,8 +139,8 @@ def refit(
         remake=remake,
         command=shlex.join(["nstar", *sys.argv[1:]]),
     )
-    _told(made, request.name, request.grid.seeds, json=output.json)
-    if made.failed:
+    _print_results(batch, request.name, request.grid.seeds, json=output.json)
+    if batch.failed:
         raise typer.Exit(1)
 
 
@@ -177,7 +177,7 @@ def _engine(
     return local if engine is Engines.local else Processes(workers, folder)
 
 
-def _dry(
+def _print_plan(
     request: Any,
     out: Path,
     only: list[str],
@@ -187,7 +187,7 @@ def _dry(
     fresh: bool,
     json: bool,
 ) -> None:
-    """Say what would be fitted; nothing is written."""
+    """Print what would be fitted; nothing is written."""
     from nstar.batch.engines import Processes
     from nstar.batch.plan import plan
     from nstar.batch.running import matching
@@ -195,19 +195,19 @@ def _dry(
     from nstar.batch.timing import duration, seconds
 
     store = Store(out, Damage.PASS_OVER)
-    chosen = matching(plan(request), only)
+    selected = matching(plan(request), only)
     draws = request.outputs.draws
-    left = [c for c in chosen if fresh or not store.finished(c, draws=draws)]
+    pending = [c for c in selected if fresh or not store.finished(c, draws=draws)]
     count = Processes(workers).places if engine is Engines.processes else 1
-    took = seconds(left, store, count)
-    fits = sum(len(c.samples) for c in left)
-    there = sum(len(c.samples) for c in chosen) - fits
+    estimate = seconds(pending, store, count)
+    fits = sum(len(c.samples) for c in pending)
+    present = sum(len(c.samples) for c in selected) - fits
     if json:
         show.as_json(
             {
                 "manifest": request.name,
                 "fits": fits,
-                "there": there,
+                "there": present,
                 "chunks": [
                     {
                         "title": c.title,
@@ -215,47 +215,49 @@ def _dry(
                         "names": c.fits,
                         "reason": c.reason,
                     }
-                    for c in left
+                    for c in pending
                 ],
-                "seconds": took,
+                "seconds": estimate,
                 "workers": count,
             }
         )
         return
-    for ladder in dict.fromkeys(c.ladder for c in left):
-        own = [c for c in left if c.ladder == ladder]
-        choices = len({c.choice[:5] for c in own})
+    for ladder in dict.fromkeys(c.ladder for c in pending):
+        of_ladder = [c for c in pending if c.ladder == ladder]
+        choices = len({c.choice[:5] for c in of_ladder})
         show.line(
-            f"{ladder}: {sum(len(c.samples) for c in own)} fits, {choices} choices"
+            f"{ladder}: {sum(len(c.samples) for c in of_ladder)} fits, {choices} choices"
         )
-        for reason in dict.fromkeys(c.reason for c in own if c.reason):
+        for reason in dict.fromkeys(c.reason for c in of_ladder if c.reason):
             show.line(f"  fails: {reason}")
-    show.line(f"{fits} fits in {len(left)} chunks, {there} are there", bold=True)
-    where = f"on {count} worker{'s' * (count > 1)}"
+    show.line(f"{fits} fits in {len(pending)} chunks, {present} are there", bold=True)
+    workplace = f"on {count} worker{'s' * (count > 1)}"
     show.line(
-        f"about {duration(took)} {where}, with all programs to compile; a rough estimate"
+        f"about {duration(estimate)} {workplace}, with all programs to compile; a rough estimate"
     )
 
 
-def _told(made: "Refit", name: str, seeds: list[int], *, json: bool) -> None:
-    """Print what came of it."""
-    failed, total = made.failed, made.table.num_rows
+def _print_results(batch: "Refit", name: str, seeds: list[int], *, json: bool) -> None:
+    """Print a finished batch."""
+    failed, total = batch.failed, batch.table.num_rows
     files = sorted(
-        f.name for f in made.folder.iterdir() if f.is_file() and f.name != ".lock"
+        file.name
+        for file in batch.folder.iterdir()
+        if file.is_file() and file.name != ".lock"
     )
     if json:
         show.as_json(
             {
                 "manifest": name,
-                "out": str(made.folder),
+                "out": str(batch.folder),
                 "seeds": seeds,
                 "fits": total,
-                "fitted": made.fitted,
+                "fitted": batch.fitted,
                 "passed": total - len(failed),
-                "whole": made.whole,
+                "whole": batch.whole,
                 "files": files,
-                "headline": made.summary and made.summary["headline"],
-                "look_first": made.summary and made.summary["look_first"],
+                "headline": batch.summary and batch.summary["headline"],
+                "look_first": batch.summary and batch.summary["look_first"],
                 "failed": [
                     {k: row[k] for k in ("fit", "method", "reason")} for row in failed
                 ],
@@ -265,29 +267,33 @@ def _told(made: "Refit", name: str, seeds: list[int], *, json: bool) -> None:
     from nstar.batch.triage import reasons_of
 
     reasons = reasons_of(failed)
-    for (ladder, why), count in list(reasons.items())[:SHOWN]:
-        show.line(f"FAIL: {ladder}, {count} fit{'s' * (count > 1)}: {why}")
+    for (ladder, reason), count in list(reasons.items())[:SHOWN]:
+        show.line(f"FAIL: {ladder}, {count} fit{'s' * (count > 1)}: {reason}")
     if len(reasons) > SHOWN:
         show.line(
-            f"and {len(reasons) - SHOWN} more reasons; see {made.folder / 'fits.parquet'}"
+            f"and {len(reasons) - SHOWN} more reasons; see {batch.folder / 'fits.parquet'}"
         )
-    first = made.summary["look_first"] if made.summary else []
-    own = [f for f in first if f["what"] not in ("failed", "lost")]  # those are above
-    for f in own[:FIRST]:
+    findings = batch.summary["look_first"] if batch.summary else []
+    others = [
+        finding for finding in findings if finding["what"] not in ("failed", "lost")
+    ]  # printed above
+    for finding in others[:FIRST]:
         show.line(
-            f"{f['status']}: {f['what']}, {f['ladder']}{', ' * bool(f['choice'])}{f['choice']}: {f['detail']}"
+            f"{finding['status']}: {finding['what']}, {finding['ladder']}{', ' * bool(finding['choice'])}{finding['choice']}: {finding['detail']}"
         )
-    if len(own) > FIRST:
+    if len(others) > FIRST:
         show.line(
-            f"and {len(own) - FIRST} more to look at first; see {made.folder / 'index.html'}"
+            f"and {len(others) - FIRST} more to look at first; see {batch.folder / 'index.html'}"
         )
-    part = "" if made.whole else "; the manifest asks for more, which --only left out"
+    omission = (
+        "" if batch.whole else "; the manifest asks for more, which --only left out"
+    )
     show.line(
-        f"{name}: {total} fits, {total - len(failed)} passed, {made.fitted} made now{part}",
+        f"{name}: {total} fits, {total - len(failed)} passed, {batch.fitted} made now{omission}",
         bold=True,
     )
     show.line(
-        f"seeds {', '.join(map(str, seeds))}; results in {made.folder}: {', '.join(files)}"
+        f"seeds {', '.join(map(str, seeds))}; results in {batch.folder}: {', '.join(files)}"
     )
     if failed:
         remark(f"{len(failed)} fits failed: exit code 1")

@@ -42,7 +42,7 @@ def data(
         return
     record = _record(datasets.get(name))
     record["verified"] = str(datasets.verify(name)) if verify else None
-    _one(record, json=output.json)
+    _print_entry(record, json=output.json)
 
 
 @o.command("nstar published llama3 --budget 3.8e25", without=("prob",))
@@ -85,7 +85,9 @@ def published(
         return
     fit = registry.get(name)
     at = [_at(fit, C) for C in budget or ()]
-    _one(_record(fit) | {"exponents": fit.exponents(), "at": at}, json=output.json)
+    _print_entry(
+        _record(fit) | {"exponents": fit.exponents(), "at": at}, json=output.json
+    )
 
 
 def _cut(text: str, letters: int) -> str:
@@ -143,20 +145,22 @@ def models(
         )
         return
     from nstar.published import fits as laws
-    from nstar.published.families import beside_family
+    from nstar.published.families import compare_with_family
 
     law = laws.get(against) if against else None
     model = registry.get(name)
-    held = registry.against(model, law) if law else None
-    family = beside_family(model)
+    comparison = registry.compare(model, law) if law else None
+    family = compare_with_family(model)
     if output.json:
-        _one(_record(model) | {"against": held, "family": family}, json=True)
+        _print_entry(
+            _record(model) | {"against": comparison, "family": family}, json=True
+        )
         return
-    _one(_record(model), json=False)
+    _print_entry(_record(model), json=False)
     _family(family)
-    if held:
-        show.line(f"against {held['fit']}", bold=True)
-        show.entry({k: v for k, v in held.items() if k not in {"model", "fit"}})
+    if comparison:
+        show.line(f"against {comparison['fit']}", bold=True)
+        show.entry({k: v for k, v in comparison.items() if k not in {"model", "fit"}})
 
 
 def _family(family: list[dict[str, Any]]) -> None:
@@ -200,7 +204,7 @@ def _record(entry: Any) -> dict[str, Any]:
     return asdict(entry)
 
 
-def _one(record: dict[str, Any], *, json: bool) -> None:
+def _print_entry(record: dict[str, Any], *, json: bool) -> None:
     if json:
         show.as_json(record)
     else:

@@ -11,12 +11,18 @@ from nstar.cli import options as o
 from nstar.cli import show
 from nstar.cli.forecasting import require_prob
 from nstar.cli.reaching import demand_of
-from nstar.cli.reporting_curves import Also, kind_of, written
+from nstar.cli.reporting_curves import (
+    PageOptions,
+    choose_page,
+    write_other_page,
+    write_page,
+)
 from nstar.cli.risking import (
     Candidates,
     Target,
 )
-from nstar.cli.source import get_fit, read, remark, use_cache
+from nstar.cli.source import get_fit, read, use_cache
+from nstar.plans.routes import routes_of_saved
 from nstar.progress import progress
 
 if TYPE_CHECKING:
@@ -138,10 +144,10 @@ def report(
     beside it holds the same numbers.
     """
     o.require_positive("--budget", budget or [], "3.8e25")
-    own = list(law or ())
-    kind = kind_of(request, own)
+    laws = list(law or ())
+    kind = choose_page(request, laws)
     if kind != "budget":
-        also = Also(
+        options = PageOptions(
             at or [],
             budget or [],
             published or [],
@@ -154,7 +160,9 @@ def report(
             output.prob,
             out,
         )
-        written(request, kind, own[0] if own else None, also, json=output.json)
+        write_other_page(
+            request, kind, laws[0] if laws else None, options, json=output.json
+        )
         return
     if not budget:
         msg = "say the training budget, as in --budget 3.8e25"
@@ -168,16 +176,15 @@ def report(
         serve_tokens,
         bill,
         limits,
-        _book(ledger, output.prob),
+        _read_ledger(ledger, output.prob),
         quick=quick,
     )
-    page_file = _before(request, budget, output.prob, published or (), law or (), out)
-    from nstar.files.writing import json_text, write_whole
+    page_file = _prepare(request, budget, output.prob, published or (), law or (), out)
     from nstar.report.page import page
-    from nstar.runs.asking import TooFew
+    from nstar.runs.law_data import TooFew
 
     try:
-        found, facts = _answered(
+        routes, facts = _gather(
             request, budget, law or (), published, output.prob, question
         )
     except TooFew as error:
@@ -185,28 +192,27 @@ def report(
             request, page_file, str(error), max(budget), output.prob, json=output.json
         )
         return
-    write_whole(page_file, page(found, facts))
-    numbers = write_whole(page_file.with_suffix(".json"), json_text(facts.document))
-    if output.json:
-        remark(f"page {page_file}, numbers {numbers}")
-        show.as_json(facts.document)
-    else:
-        _print(facts, output.prob)
-        show.line(f"page {page_file}, numbers {numbers}, seed {facts.document['seed']}")
-    show.finish(facts.checks)
+    write_page(
+        page_file,
+        page(routes, facts),
+        facts.document,
+        facts.checks,
+        json=output.json,
+        print_details=lambda: _print_routes(facts, output.prob),
+    )
 
 
 def _refuse(
     request: o.Request, file: Path, why: str, budget: float, prob: float, *, json: bool
 ) -> None:
     """Write the page of a ladder too small for any route, and leave with 1."""
-    from nstar.files.writing import json_text, write_whole
+    from nstar.files.writing import json_text, write_atomically
     from nstar.report.refusal import checks, page, refusal
 
     runs, command = read(request), shlex.join(["nstar", *sys.argv[1:]])
     document = refusal(runs, why, budget, command, request.seed or 0, prob)
-    write_whole(file, page(document))
-    numbers = write_whole(file.with_suffix(".json"), json_text(document))
+    write_atomically(file, page(document))
+    numbers = write_atomically(file.with_suffix(".json"), json_text(document))
     if json:
         show.as_json(document)
     else:
@@ -227,7 +233,7 @@ def _question(
     *,
     quick: bool,
 ) -> "Question":
-    """Read what is asked besides the budget, before anything is sampled."""
+    """Read the options besides the budget, before anything is sampled."""
     if target is not None:
         o.require_positive("--target-loss", [target], "1.9")
     o.require_prob(chance, "--chance")
@@ -247,7 +253,7 @@ def _question(
     )
 
 
-def _book(file: str | None, prob: float) -> "Ledger | None":
+def _read_ledger(file: str | None, prob: float) -> "Ledger | None":
     """Read the ledger of forecasts, where one is named, before anything is sampled."""
     if file is None:
         return None
@@ -257,7 +263,7 @@ def _book(file: str | None, prob: float) -> "Ledger | None":
     return Ledger.read(file)
 
 
-def _before(
+def _prepare(
     request: o.Request,
     budget: list[float],
     prob: float,
@@ -265,7 +271,7 @@ def _before(
     laws: list[str] | tuple[()],
     out: str | None,
 ) -> Path:
-    """Refuse what cannot be met before anything is sampled; name the page's file."""
+    """Refuse options that cannot be met before anything is sampled; return the page's file."""
     o.require_prob(prob)
     o.require_positive("--budget", budget, "3.8e25")
     if request.saved and laws:
@@ -277,20 +283,22 @@ def _before(
     file = require_writable(name, ".html", ".htm")
     from nstar.published import fits as registry
 
-    for each in published:
-        registry.get(each)
+    for fit_id in published:
+        registry.get(fit_id)
     from nstar.cli.choice import require
     from nstar.plans.routes import ROUTE_LAWS
 
-    for each in laws:
-        if each not in ROUTE_LAWS:
-            msg = f"--law {each}: no route of that name; there are {', '.join(ROUTE_LAWS)}"
+    for law in laws:
+        if law not in ROUTE_LAWS:
+            msg = (
+                f"--law {law}: no route of that name; there are {', '.join(ROUTE_LAWS)}"
+            )
             raise ValueError(msg)
     require(request, tuple(laws) or ROUTE_LAWS)
     return file
 
 
-def _answered(
+def _gather(
     request: o.Request,
     budget: list[float],
     laws: list[str] | tuple[()],
@@ -298,12 +306,12 @@ def _answered(
     prob: float,
     question: "Question",
 ) -> tuple["Routes", "Facts"]:
-    """Fit the routes, or load them, and gather what the page says, with progress on stderr."""
+    """Fit or load the routes and gather the facts of the page, with progress on stderr."""
     from nstar.fits.kept import Kept, usual_folder
-    from nstar.plans.routes import TITLES, routes, routes_of_saved
+    from nstar.plans.routes import TITLES, routes
     from nstar.report.facts import gather
 
-    kept = Kept(usual_folder() if request.cache else None)
+    cache = Kept(usual_folder() if request.cache else None)
     command = shlex.join(["nstar", *sys.argv[1:]])
     saved = get_fit(request).fit if request.saved else None
     table = None if request.saved else read(request)
@@ -318,28 +326,27 @@ def _answered(
             bars[name](done, total)
 
         if saved is not None:
-            found = routes_of_saved(saved, budget, question.limits)
+            fitted_routes = routes_of_saved(saved, budget, question.limits)
         elif table is not None:
-            found = routes(
+            fitted_routes = routes(
                 table,
                 budget,
                 seed=request.seed or 0,
                 only=laws,
                 priors=request.prior_set,
                 limits=question.limits,
-                cache=kept,
+                cache=cache,
                 tick=tick,
             )
-        return found, gather(
-            found, published or None, prob, command, question, kept, tick
+        return fitted_routes, gather(
+            fitted_routes, published or None, prob, command, question, cache, tick
         )
 
 
-def _print(facts: "Facts", prob: float) -> None:
+def _print_routes(facts: "Facts", prob: float) -> None:
+    """Print every route's optima, and its sentence beside the published fits."""
     from nstar.wording import counts, flop, numbers, percent
 
-    show.line(facts.headline, bold=True)
-    show.checks(facts.checks)
     rows = [
         [
             r["route"],
@@ -366,5 +373,5 @@ def _print(facts: "Facts", prob: float) -> None:
     )
     for law, reason in facts.document["routes_missing"].items():
         show.line(f"no {law} route: {reason}")
-    for held in facts.document["published"]:
-        show.line(held["sentence"])
+    for comparison in facts.document["published"]:
+        show.line(comparison["sentence"])

@@ -1,7 +1,8 @@
-"""The pages of laws whose response is no loss: a curve, and counts of samples."""
+"""The pages of curves and of counts, for laws whose response is not a loss."""
 
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 COUNTS = ("repeated_sampling",)
 
 
-class Also(NamedTuple):
-    """What a page of curves or counts is asked besides."""
+class PageOptions(NamedTuple):
+    """Options of a page of curves or counts besides the request."""
 
     at: list[str]
     budget: list[float]
@@ -32,12 +33,12 @@ class Also(NamedTuple):
     out: str | None
 
 
-def kind_of(request: o.Request, laws: list[str]) -> str:
-    """Say which page it is: of counts, of a curve, or of a training budget."""
+def choose_page(request: o.Request, laws: list[str]) -> str:
+    """Choose the page: counts, a curve, or a training budget."""
     if request.saved:
         from nstar.fits.mixture import load
 
-        return "curve" if curves.is_one(load(request.runs)) else "budget"
+        return "curve" if curves.is_curve(load(request.runs)) else "budget"
     if laws:
         from nstar.fits.model import named
         from nstar.laws import LAWS
@@ -53,47 +54,53 @@ def kind_of(request: o.Request, laws: list[str]) -> str:
     return "counts" if "successes" in read(request) else "budget"
 
 
-def written(
-    request: o.Request, kind: str, law: str | None, also: Also, *, json: bool
+def write_other_page(
+    request: o.Request, kind: str, law: str | None, options: PageOptions, *, json: bool
 ) -> None:
     """Write a page of a curve or of counts, with its numbers beside it."""
     from nstar.files.writing import require_writable
 
-    o.require_prob(also.prob)
-    o.require_prob(also.chance, "--chance")
+    o.require_prob(options.prob)
+    o.require_prob(options.chance, "--chance")
     file = require_writable(
-        also.out or f"{Path(request.runs).stem}-report.html", ".html", ".htm"
+        options.out or f"{Path(request.runs).stem}-report.html", ".html", ".htm"
     )
     command = shlex.join(["nstar", *sys.argv[1:]])
     if request.cache:
         use_cache()
     text, document, checks = (_counts if kind == "counts" else _curve)(
-        request, law, also, command
+        request, law, options, command
     )
-    _put(file, text, document, checks, json=json)
+    write_page(file, text, document, checks, json=json)
 
 
 def _curve(
-    request: o.Request, law: str | None, also: Also, command: str
+    request: o.Request, law: str | None, options: PageOptions, command: str
 ) -> tuple[str, dict[str, Any], "list[Check]"]:
     from nstar.published import fits as registry
-    from nstar.report.curve_facts import CurveAsked, gather_curve
+    from nstar.report.curve_facts import CurveQuestion, gather_curve
     from nstar.report.curve_page import curve_page
 
-    at: dict[str, list[float]] = curves.points(also.at) or {"C": also.budget}
+    at: dict[str, list[float]] = curves.points(options.at) or {"C": options.budget}
     if not any(at.values()):
         msg = "say where the curve is read: --budget FLOP, or --at with what the law reads, as in --at k=100"
         raise ValueError(msg)
-    theirs = [registry.get(name) for name in also.published]
-    found = get_fit(replace(request, law=law) if law else request)
-    fit: Any = found.fit
-    question = CurveAsked(theirs, also.our_compute, also.value, also.chance, also.quick)
-    facts = gather_curve(fit, at, also.prob, command, question)
+    published_fits = [registry.get(name) for name in options.published]
+    fitted = get_fit(replace(request, law=law) if law else request)
+    fit: Any = fitted.fit
+    question = CurveQuestion(
+        published_fits,
+        options.our_compute,
+        options.value,
+        options.chance,
+        options.quick,
+    )
+    facts = gather_curve(fit, at, options.prob, command, question)
     return curve_page(facts), facts.document, _checks(facts.document)
 
 
 def _counts(
-    request: o.Request, law: str | None, also: Also, command: str
+    request: o.Request, law: str | None, options: PageOptions, command: str
 ) -> tuple[str, dict[str, Any], "list[Check]"]:
     from nstar.cli.sampling import numbers
     from nstar.cli.spending import lengths
@@ -103,7 +110,7 @@ def _counts(
     if law and law not in COUNTS:
         msg = f"--law {law}: the page of counts fits {', '.join(COUNTS)} to each model; nstar passk takes other laws"
         raise ValueError(msg)
-    ks = numbers(also.k) if also.k else []
+    ks = numbers(options.k) if options.k else []
     runs = read(request)
     if "successes" not in runs:
         msg = f"{runs.source}: a page of counts needs columns samples and successes, one row a problem"
@@ -111,9 +118,9 @@ def _counts(
     facts = gather_counts(
         runs,
         ks,
-        lambda names: lengths(also.tokens, names) if also.tokens else None,
-        also.budget,
-        prob=also.prob,
+        lambda names: lengths(options.tokens, names) if options.tokens else None,
+        options.budget,
+        prob=options.prob,
         seed=request.seed or 0,
         command=command,
     )
@@ -128,23 +135,35 @@ def _checks(document: dict[str, Any]) -> "list[Check]":
     ]
 
 
-def _put(
+def write_page(
     file: Path,
     text: str,
     document: dict[str, Any],
     checks: "list[Check]",
     *,
     json: bool,
+    print_details: Callable[[], None] = lambda: None,
 ) -> None:
-    from nstar.files.writing import json_text, write_whole
+    """Write a page and its numbers, print its headline and checks; exit with 1 on FAIL.
 
-    write_whole(file, text)
-    numbers = write_whole(file.with_suffix(".json"), json_text(document))
+    Args:
+        file: of the page; its numbers lie beside it, as .json.
+        text: of the page.
+        document: its numbers.
+        checks: on them.
+        json: whether to print the document in place of words.
+        print_details: between the checks and the names of the files.
+    """
+    from nstar.files.writing import json_text, write_atomically
+
+    write_atomically(file, text)
+    numbers = write_atomically(file.with_suffix(".json"), json_text(document))
     if json:
         remark(f"page {file}, numbers {numbers}")
         show.as_json(document)
     else:
         show.line(document["headline"], bold=True)
         show.checks(checks)
+        print_details()
         show.line(f"page {file}, numbers {numbers}, seed {document['seed']}")
     show.finish(checks)

@@ -1,6 +1,6 @@
-"""Commands on what a choice risks and what compute takes: risk, cost."""
+"""Commands on the risk of a choice and the cost of compute: risk, cost."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -8,9 +8,6 @@ from nstar.cli import options as o
 from nstar.cli import show
 from nstar.cli.answering import print_answer
 from nstar.cli.source import get_fit
-
-if TYPE_CHECKING:
-    pass
 
 Candidates = Annotated[
     list[str] | None,
@@ -62,9 +59,7 @@ def risk(
     --price, in money.
     """
     o.require_positive("--budget", [budget], "3.8e25")
-    if not 0 < level < 1:
-        msg = f"--level {level:g}: expected a probability between 0 and 1, such as 0.9"
-        raise ValueError(msg)
+    o.require_prob(level, "--level")
     if target_loss is not None:
         o.require_positive("--target-loss", [target_loss], "1.9")
     from nstar.plans.actions import parse_actions
@@ -78,7 +73,7 @@ def risk(
     from nstar.validation.checks import check_fit, check_plan
 
     group, seed = request.group, request.seed
-    made = weigh(
+    answer = weigh(
         fitted.fit,
         budget,
         named,
@@ -89,9 +84,9 @@ def risk(
         group=group,
         seed=seed,
     )
-    planned = plan(fitted.fit, budget, seed=seed, group=group, limits=limits)
-    checks = [*check_fit(fitted.fit), *check_plan(planned), *made.checks()]
-    print_answer(made, checks, output, fitted, group)
+    training_plan = plan(fitted.fit, budget, seed=seed, group=group, limits=limits)
+    checks = [*check_fit(fitted.fit), *check_plan(training_plan), *answer.checks()]
+    print_answer(answer, checks, output, fitted, group)
 
 
 @o.command("nstar cost llama3-405b --tokens 15.6T --hardware h100 --price 2.5")
@@ -132,9 +127,9 @@ def cost(
         msg = f"{model}: how many tokens? give --tokens, as in --tokens 15.6T"
         raise ValueError(msg)
     bill = bill_options.bill()
-    known = models.get(model) if model in models.names() else None
-    shape = of_catalogue(known.architecture) if known else None
-    each = conventions(shape, context) if shape else {"6ND": 6.0 * run.N}
+    catalogued = models.get(model) if model in models.names() else None
+    shape = of_catalogue(catalogued.architecture) if catalogued else None
+    flop_per_token = conventions(shape, context) if shape else {"6ND": 6.0 * run.N}
     document: dict[str, Any] = {
         "model": run.name,
         "N": run.N,
@@ -142,14 +137,14 @@ def cost(
         "context": context,
         "prob": output.prob,
         "interval": "equal-tailed",
-        "flop": {name: per * D for name, per in each.items()},
+        "flop": {name: per * D for name, per in flop_per_token.items()},
         "parts": {n: v * D for n, v in shape.flop_per_token(context).items()}
         if shape
         else None,
         "bill": bill.describe() if bill else None,
         "currency": bill.currency if bill else None,
         "takes": None,
-        "published_hours": known.gpu_hours if known else None,
+        "published_hours": catalogued.gpu_hours if catalogued else None,
     }
     checks = few_tokens(D / run.N, "run", "Say them as in --tokens 15.6T")
     document["checks"] = [c.as_json() for c in checks]
@@ -186,12 +181,12 @@ def _print_cost(document: dict[str, Any], prob: float) -> None:
         rows,
     )
     if document["parts"]:
-        whole = sum(document["parts"].values())
-        said = ", ".join(
-            f"{n} {share(v / whole)}" for n, v in document["parts"].items()
+        total = sum(document["parts"].values())
+        parts_text = ", ".join(
+            f"{n} {share(v / total)}" for n, v in document["parts"].items()
         )
         show.line(
-            f"Of the exact count at {document['context']} tokens of context: {said}. Forwards 2 and backwards 4 FLOP a weight and token."
+            f"Of the exact count at {document['context']} tokens of context: {parts_text}. Forwards 2 and backwards 4 FLOP a weight and token."
         )
     if document["published_hours"]:
         show.line(

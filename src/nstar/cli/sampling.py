@@ -77,9 +77,8 @@ def passk(
     if size is not None and not law.startswith("repeated_by_size"):
         msg = f"--size {size:g}: the {law} law is of one model; leave it out, or fit several with --law repeated_by_size"
         raise ValueError(msg)
-    parts = [part for part in (columns or "").split(",") if part]
-    named = o.pairs(parts, "--columns", "samples=n,successes=c")
-    chosen = o.pairs(prior, "--prior", "tail='LogNormal(-1.4, 0.6)'")
+    named = o.columns(columns, "samples=n,successes=c")
+    prior_texts = o.pairs(prior, "--prior", "tail='LogNormal(-1.4, 0.6)'")
     if cache:
         use_cache()
     from nstar.inference.more_samples import MoreSamples
@@ -93,48 +92,48 @@ def passk(
         law,
         columns=named,
         where=where or (),
-        priors=chosen or None,
+        priors=prior_texts or None,
         seed=seed or 0,
     )
-    made = pass_at_k(fit, ks, N=size, shown=shown, seed=seed or 0)
+    prediction = pass_at_k(fit, ks, N=size, shown=shown, seed=seed or 0)
     worth = (
         next_samples(fit, max(ks), more, N=size, seed=seed or 0)
-        if made.counts.size
+        if prediction.counts.size
         else []
     )
-    held = None
+    hold_out_scores = None
     if hold_out:
         from nstar.inference.repeated_backtest import hold_out_samples
         from nstar.progress import progress
 
         with progress() as bar:
-            held = hold_out_samples(
+            hold_out_scores = hold_out_samples(
                 table,
                 law,
                 ks,
                 columns=named,
                 where=where or (),
-                priors=chosen or None,
+                priors=prior_texts or None,
                 prob=output.prob,
                 seed=seed or 0,
                 tick=bar("hold-out"),
             )
-    answer = MoreSamples(made, more, worth, held)
+    answer = MoreSamples(prediction, more, worth, hold_out_scores)
     checks = [*answer.checks(), *check_fit(fit)]
     print_answer(answer, checks, output, Fitted(fit, "as asked for"))
 
 
 def numbers(text: str, option: str = "--k") -> list[float]:
-    """Read whole numbers with commas between.
+    """Read whole numbers separated by commas.
 
     Raises:
-        ValueError: one is none.
+        ValueError: one is not a whole number from 1.
     """
     try:
-        found = [float(part) for part in text.split(",")]
+        values = [float(part) for part in text.split(",")]
     except ValueError:
-        found = []
-    if not found or not all(v >= 1 and v == int(v) for v in found):
+        values = []
+    if not values or not all(v >= 1 and v == int(v) for v in values):
         msg = f"{option} {text!r}: expected whole numbers from 1, as in 1000,10000"
         raise ValueError(msg)
-    return found
+    return values

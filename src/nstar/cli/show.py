@@ -1,4 +1,4 @@
-"""What commands print: checks first, then tables; or one JSON document."""
+"""Printing of checks, tables and lines, or of one JSON document."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,25 +20,25 @@ def as_json(document: Mapping[str, Any]) -> None:
     sys.stdout.write(json_text(document))
 
 
-def checks(found: Sequence[Check]) -> None:
-    """Print what is not PASS, worst first, then how many passed."""
+def checks(results: Sequence[Check]) -> None:
+    """Print checks that are not PASS, worst first, then how many passed."""
     for status in (Status.FAIL, Status.REVIEW):
-        for check in found:
+        for check in results:
             if check.status is status:
                 name = (
                     f"[bold {COLOURS[status]}]{status}[/] [bold]{escape(check.name)}[/]"
                 )
                 _print(f"{name}: {escape(check.detail)}")
-    passed = sum(check.status is Status.PASS for check in found)
-    _print(f"[green]{passed} of {len(found)} checks PASS[/]")
+    passed = sum(check.status is Status.PASS for check in results)
+    _print(f"[green]{passed} of {len(results)} checks PASS[/]")
 
 
-def answer(made: Answer, found: Sequence[Check], prob: float) -> None:
+def answer(content: Answer, results: Sequence[Check], prob: float) -> None:
     """Print checks, the answer in a sentence, then its tables."""
-    checks(found)
-    if headline := made.headline(prob):
+    checks(results)
+    if headline := content.headline(prob):
         line(headline, bold=True)
-    for part in made.tables(prob):
+    for part in content.tables(prob):
         if isinstance(part, str):
             line(part)
         else:
@@ -61,7 +61,7 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 
 
 def entry(record: Mapping[str, Any]) -> None:
-    """Print what a registry says of one thing; what it does not say is left out."""
+    """Print an entry of a registry; empty fields are left out."""
     for key, value in record.items():
         if value in (None, "", False) or value == [] or value == () or value == {}:
             continue
@@ -117,7 +117,7 @@ def escape(text: str) -> str:
     return rich_escape(visible)
 
 
-def finish(found: Sequence[Check]) -> None:
+def finish(results: Sequence[Check]) -> None:
     """Exit with code 1 where a check failed."""
-    if worst(list(found)) is Status.FAIL:
+    if worst(list(results)) is Status.FAIL:
         raise typer.Exit(1)

@@ -50,7 +50,7 @@ def simulate(
     out: o.Out = None,
 ) -> None:
     """Draw runs that a law would give, as CSV."""
-    from nstar.files.writing import require_writable, write_whole
+    from nstar.files.writing import require_writable, write_atomically
 
     if out:
         require_writable(out)
@@ -71,7 +71,7 @@ def simulate(
     )
     require(request)
     runs = read(request)
-    made = draw(
+    simulated = draw(
         law,
         runs,
         params or None,
@@ -81,13 +81,15 @@ def simulate(
         seed=seed or 0,
     )
     tables = {
-        str(n): made[n]
-        for n in (*made.coords, *made.data_vars)
-        if "run" in made[n].dims
+        str(n): simulated[n]
+        for n in (*simulated.coords, *simulated.data_vars)
+        if "run" in simulated[n].dims
     }
     if output.json:
         text = ""
-        unknowns = {str(n): v for n, v in made.data_vars.items() if "run" not in v.dims}
+        unknowns = {
+            str(n): v for n, v in simulated.data_vars.items() if "run" not in v.dims
+        }
         show.as_json(
             {
                 "design": runs.source,
@@ -104,7 +106,7 @@ def simulate(
     if out or not output.json:
         text = _csv(tables, draws, len(runs))
     if out:
-        write_whole(out, text)
+        write_atomically(out, text)
         if not output.json:
             show.line(
                 f"{draws} table(s) of {len(runs)} runs written to {out}, seed {seed or 0}"

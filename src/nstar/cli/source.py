@@ -1,4 +1,4 @@
-"""From what a command names to a fit, with progress on stderr."""
+"""Read a command's runs and fit them, or load a saved fit, with progress on stderr."""
 
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Fitted(NamedTuple):
-    """A fit, or an average of several, and why it is of this law."""
+    """A fit, or an average of several, and the reason for its law."""
 
     fit: "Posterior"
     reason: str
@@ -23,8 +23,7 @@ def read(request: o.Request) -> "Observations":
     Raises:
         ValueError: an option or the table is not as it should be.
     """
-    parts = [part for part in (request.columns or "").split(",") if part]
-    columns = o.pairs(parts, "--columns", "N=params,D=tokens,L=loss")
+    columns = o.columns(request.columns)
     k = 6.0 if request.flop_per_param_token is None else request.flop_per_param_token
     o.require_positive("--flop-per-param-token", [k], "6")
     from nstar.runs.reading import read_runs
@@ -43,7 +42,7 @@ def get_fit(request: o.Request, *, surface: bool = False) -> Fitted:
 
     Args:
         request: the options.
-        surface: whether runs of any (N, D) are asked for, where no law was named.
+        surface: whether the default law must predict runs of any (N, D).
 
     Raises:
         ValueError: an option cannot be met.
@@ -57,26 +56,28 @@ def get_fit(request: o.Request, *, surface: bool = False) -> Fitted:
     remark(f"law {law}: {reason}")
     if request.cache:
         use_cache()
-    names, how = o.laws(law), (request.noise, request.prior_set, request.seed or 0)
+    names, settings = o.laws(law), (request.noise, request.prior_set, request.seed or 0)
     if len(names) > 1:
         if request.pool:
             msg = "--pool is for one law, not yet for an average of several"
             raise ValueError(msg)
         from nstar.validation.averaging import average
 
-        made = average(runs, names, *how, discrepancy=request.discrepancy)
-        return Fitted(made, reason)
+        fitted = average(runs, names, *settings, discrepancy=request.discrepancy)
+        return Fitted(fitted, reason)
     from nstar.fits.fitting import fit
 
-    made = fit(runs, law, *how, discrepancy=request.discrepancy, pool=request.pool)
-    return Fitted(made, reason)
+    fitted = fit(
+        runs, law, *settings, discrepancy=request.discrepancy, pool=request.pool
+    )
+    return Fitted(fitted, reason)
 
 
 def _load(request: o.Request) -> Fitted:
-    plain = o.Request(
+    bare = o.Request(
         request.runs, seed=request.seed, cache=request.cache, group=request.group
     )
-    if request != plain:
+    if request != bare:
         msg = (
             f"{request.runs} is a saved fit, made once and for all: options on the runs, the "
             "law, the noise or the priors are for a table of runs. Fit the runs again with them"
@@ -100,5 +101,5 @@ def use_cache() -> None:
 
 
 def remark(text: str) -> None:
-    """Say something on stderr that is not the result."""
+    """Print a remark on stderr, apart from the result."""
     print(text, file=sys.stderr)

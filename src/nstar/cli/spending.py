@@ -1,4 +1,4 @@
-"""The command that says how to spend inference: spend."""
+"""The command that chooses model and strategy for inference: spend."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,11 +8,10 @@ from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.sampling import numbers
 from nstar.cli.source import remark, use_cache
+from nstar.plans.actions import parse_amount
 
 if TYPE_CHECKING:
     from nstar.inference.spending import Spent
-
-KINDS = (".svg", ".png", ".pdf")
 
 
 @o.command(
@@ -128,14 +127,14 @@ def spend(
     ):
         o.require_prob(value, option)
     o.require_positive("--budget", [budget] if budget is not None else [], "8e14")
-    kind = _kind(figure)
+    kind = o.figure_kind(figure)
     duel = _duel(against) if against else None
     from nstar.inference.spending import ALL, Option
     from nstar.inference.spending import spend as work_out
     from nstar.inference.strategies import SAMPLES
 
-    tried = set(numbers(samples, "--samples")) if samples else set(SAMPLES)
-    tried |= {k for _, k in duel or ()}
+    sample_counts = set(numbers(samples, "--samples")) if samples else set(SAMPLES)
+    sample_counts |= {k for _, k in duel or ()}
     chosen = [part.strip() for part in strategy.split(",")] if strategy else list(ALL)
     if strange := [name for name in chosen if name not in ALL]:
         msg = f"--strategy {strange[0]}: there are {', '.join(ALL)}"
@@ -144,31 +143,30 @@ def spend(
     if duel and (unknown := [m for m, _ in duel if m not in tables]):
         msg = f"--against {against}: no model {unknown[0]!r}; there are {', '.join(tables)}"
         raise ValueError(msg)
-    long = lengths(tokens, list(tables))
+    sample_tokens = lengths(tokens, list(tables))
     if cache:
         use_cache()
     from nstar.costs.inference import Serving
     from nstar.inference.contenders import contender
-    from nstar.plans.actions import parse_amount
     from nstar.validation.spending import Spending
 
-    reads = parse_amount(verifier, "--verifier") if verifier else 0.0
-    made = []
+    verifier_size = parse_amount(verifier, "--verifier") if verifier else 0.0
+    contenders = []
     for name, (size, runs) in tables.items():
         remark(f"model {name}: {len(runs)} rows of {runs.source}")
-        serving = Serving(size, long[name], prompt, verifier=reads)
-        made.append(
+        serving = Serving(size, sample_tokens[name], prompt, verifier=verifier_size)
+        contenders.append(
             contender(name, runs, serving, rival=rival, new=new, seed=seed or 0)
         )
     spent = work_out(
-        {c.name: Option(c.problems, c.serving) for c in made},
+        {c.name: Option(c.problems, c.serving) for c in contenders},
         chosen,
-        {"samples": sorted(tried)},
+        {"samples": sorted(sample_counts)},
     )
     if figure:
         _draw(figure, spent, output.prob, kind)
     answer = Spending(
-        made,
+        contenders,
         spent,
         budget,
         target_accuracy,
@@ -182,72 +180,60 @@ def spend(
     print_answer(answer, answer.checks(), output)
 
 
-def _kind(figure: str | None) -> str:
-    from nstar.files.writing import require_writable
-
-    return (
-        require_writable(figure, *KINDS, option="--figure").suffix[1:] if figure else ""
-    )
-
-
 def _duel(text: str) -> tuple[tuple[str, float], tuple[str, float]]:
     """Read 8B@100,70B@1."""
     parts = [part.strip().rpartition("@") for part in text.split(",")]
     if len(parts) != 2 or not all(name for name, _, _ in parts):
         msg = f"--against {text!r}: expected two models and their samples, as in 8B@100,70B@1"
         raise ValueError(msg)
-    (one, _, k), (other, _, j) = parts
-    return (one, numbers(k, "--against")[0]), (other, numbers(j, "--against")[0])
+    (first, _, k), (second, _, j) = parts
+    return (first, numbers(k, "--against")[0]), (second, numbers(j, "--against")[0])
 
 
 def _tables(
     models: list[str], columns: str | None, where: Any
 ) -> dict[str, tuple[float, Any]]:
-    """Read each model's table: by name its size and rows."""
+    """Read each model's table; return its size and rows by name."""
     from nstar.inference.contenders import by_size, require_size
-    from nstar.plans.actions import parse_amount
     from nstar.runs.reading import read_runs
 
-    parts = [part for part in (columns or "").split(",") if part]
-    named = o.pairs(parts, "--columns", "samples=n,successes=c")
-    found: dict[str, tuple[float, Any]] = {}
+    named = o.columns(columns, "samples=n,successes=c")
+    tables: dict[str, tuple[float, Any]] = {}
     for text in models:
         name, equals, source = text.partition("=")
         runs = read_runs(source if equals else text, named, list(where))
         label, _, size = name.rpartition("@")
-        own = (
+        models_of = (
             {label or name: (parse_amount(size, f"the model of {text!r}"), runs)}
             if equals
             else by_size(runs)
         )
-        for one, rows in own.values():
-            require_size(rows, one)
-        if twice := own.keys() & found.keys():
-            msg = f"model {min(twice)} is given twice; name one, as in again@8B=counts.csv"
+        for model, rows in models_of.values():
+            require_size(rows, model)
+        if repeated := models_of.keys() & tables.keys():
+            msg = f"model {min(repeated)} is given twice; name one, as in again@8B=counts.csv"
             raise ValueError(msg)
-        found |= own
-    return found
+        tables |= models_of
+    return tables
 
 
 def lengths(text: str, names: list[str]) -> dict[str, float]:
-    """Read tokens of a sample, one for all or by model.
+    """Read the tokens of a sample, one number for all models or one each.
 
     Raises:
-        ValueError: one is no positive number, or a model lacks.
+        ValueError: one is no positive number, or a model has none.
     """
-    from nstar.plans.actions import parse_amount
-
     if "=" not in text:
         return dict.fromkeys(names, parse_amount(text, "--tokens"))
-    own = o.pairs(text.split(","), "--tokens", "8B=480,70B=300")
-    if set(own) != set(names):
+    by_model = o.pairs(text.split(","), "--tokens", "8B=480,70B=300")
+    if set(by_model) != set(names):
         msg = f"--tokens {text!r}: expected one number, or one for each of {', '.join(names)}"
         raise ValueError(msg)
-    return {name: parse_amount(value, "--tokens") for name, value in own.items()}
+    return {name: parse_amount(value, "--tokens") for name, value in by_model.items()}
 
 
 def _draw(path: str, spent: "Spent", prob: float, kind: str) -> None:
-    from nstar.files.writing import write_whole
+    from nstar.files.writing import write_atomically
     from nstar.report.frontier_figure import figure
 
-    write_whole(path, figure(spent, prob, kind))
+    write_atomically(path, figure(spent, prob, kind))

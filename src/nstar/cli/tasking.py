@@ -143,15 +143,7 @@ def task(
     from nstar.downstream.scoring import score
     from nstar.validation.checks import check_fit
 
-    own = (
-        o.pairs(
-            [p for p in (request.columns or "").split(",") if p],
-            "--columns",
-            "N=params",
-        )
-        if table is None
-        else {}
-    )
+    columns = o.columns(request.columns, "N=params") if table is None else {}
     rows = (
         [*(request.where or ()), *(task_where or ())]
         if table is None
@@ -168,13 +160,13 @@ def task(
         nll=nll,
         questions=_questions(questions),
         chance_level=chance_level,
-        columns=own,
+        columns=columns,
         where=rows,
         seed=request.seed or 0,
     )
     fitted = get_fit(request, surface=True)
     N, D = zip(*points, strict=True) if points else ((), ())
-    made = score(
+    scores = score(
         fitted.fit,
         evaluated,
         budget or (),
@@ -187,9 +179,9 @@ def task(
         group=request.group,
         seed=request.seed or 0,
     )
-    of_task = [c._replace(name=f"task: {c.name}") for c in check_fit(made.task)]
-    checks = [*made.checks(), *of_task, *check_fit(fitted.fit)]
-    print_answer(made, checks, output, fitted, request.group)
+    task_checks = [c._replace(name=f"task: {c.name}") for c in check_fit(scores.task)]
+    checks = [*scores.checks(), *task_checks, *check_fit(fitted.fit)]
+    print_answer(scores, checks, output, fitted, request.group)
 
 
 def _require_fractions(

@@ -76,7 +76,7 @@ def _ends(cost: Cost, C: Array, span: tuple[float, float]) -> tuple[Array, Array
 
 
 def _root(slope: Callable[[Array], Array], left: Array, right: Array) -> Array:
-    """Where a rising slope is zero, by the Illinois rule; the end it does not cross.
+    """Find where a rising slope is zero, by the Illinois rule; else the nearer end.
 
     (Dowell & Jarratt 1971, doi:10.1007/BF01934364: false position, where an end that
     stays twice in a row counts half.)
@@ -103,5 +103,5 @@ def _root(slope: Callable[[Array], Array], left: Array, right: Array) -> Array:
         )
 
     start = (left, right, below, above, jnp.zeros_like(left, int), (left + right) / 2)
-    found = jax.lax.fori_loop(0, STEPS, step, start)[-1]
-    return jnp.where(below >= 0, left, jnp.where(above <= 0, right, found))
+    root = jax.lax.fori_loop(0, STEPS, step, start)[-1]
+    return jnp.where(below >= 0, left, jnp.where(above <= 0, right, root))

@@ -43,21 +43,21 @@ class Transformer:
             if isinstance(v, int | float) and not isinstance(v, bool) and v < 1
         }
         if odd or self.experts_used > self.experts:
-            said = ", ".join(
+            shape_text = ", ".join(
                 f"{n} = {v}"
                 for n, v in (
                     odd or {"experts": self.experts, "experts_used": self.experts_used}
                 ).items()
             )
-            msg = f"a transformer's shape must be of positive counts, no more experts used than there are; got {said}"
+            msg = f"a transformer's shape must be of positive counts, no more experts used than there are; got {shape_text}"
             raise ValueError(msg)
 
     @property
     def attention(self) -> int:
         """Weights of queries, keys, values and outputs, all layers."""
-        each = self.head or self.width // self.heads
+        head_width = self.head or self.width // self.heads
         kv = self.kv_heads or self.heads
-        return self.layers * self.width * each * (2 * self.heads + 2 * kv)
+        return self.layers * self.width * head_width * (2 * self.heads + 2 * kv)
 
     @property
     def expert(self) -> int:
@@ -102,50 +102,57 @@ class Transformer:
             causal: count the scores of tokens before only, half of all; PaLM's
                 convention counts all (Chowdhery et al. 2022, arXiv:2204.02311, app. B).
         """
-        both = FORWARD + BACKWARD
-        each = self.head or self.width // self.heads
+        training_flop = FORWARD + BACKWARD
+        head_width = self.head or self.width // self.heads
         scores = (
-            2 * self.layers * self.heads * each * context * (CAUSAL if causal else 1)
+            2
+            * self.layers
+            * self.heads
+            * head_width
+            * context
+            * (CAUSAL if causal else 1)
         )
         return {
-            "attention weights": both * self.attention,
-            "attention scores": both * scores,
-            "feed-forward": both * (self.experts_used * self.expert + self.router),
-            "unembedding": both * self.embedding,
+            "attention weights": training_flop * self.attention,
+            "attention scores": training_flop * scores,
+            "feed-forward": training_flop
+            * (self.experts_used * self.expert + self.router),
+            "unembedding": training_flop * self.embedding,
         }
 
     def served_flop_per_token(self, context: int) -> float:
         """Inference FLOP of a token that attends to `context` others."""
-        each = self.head or self.width // self.heads
+        head_width = self.head or self.width // self.heads
         weights = (
             self.attention
             + self.experts_used * self.expert
             + self.router
             + self.embedding
         )
-        return FORWARD * (weights + 2 * self.layers * self.heads * each * context)
+        return FORWARD * (weights + 2 * self.layers * self.heads * head_width * context)
 
 
 def conventions(shape: Transformer, context: int) -> dict[str, float]:
-    """FLOP a token of training, by what people count.
+    """Training FLOP a token under each usual way of counting.
 
     6ND has N all parameters (of a mixture of experts, the active ones), or those but
     for embeddings (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1).
     """
-    both = FORWARD + BACKWARD
-    unmet = shape.params - shape.params_active
+    training_flop = FORWARD + BACKWARD
+    inactive = shape.params - shape.params_active
     return {
-        "6ND": both * shape.params_active,
-        "6ND, without embeddings": both * (shape.params_non_embedding - unmet),
+        "6ND": training_flop * shape.params_active,
+        "6ND, without embeddings": training_flop
+        * (shape.params_non_embedding - inactive),
         "exact, causal attention": sum(shape.flop_per_token(context).values()),
         "exact, all scores": sum(shape.flop_per_token(context, causal=False).values()),
     }
 
 
 def of_catalogue(architecture: Mapping[str, Any]) -> Transformer | None:
-    """Read the shape of a catalogued model; nothing where it is not a transformer's."""
-    given = {KEYS.get(name, name): value for name, value in architecture.items()}
-    if not all(name in given for name in NEEDED):
+    """Read the shape of a catalogued model; None where it is not a transformer's."""
+    shape = {KEYS.get(name, name): value for name, value in architecture.items()}
+    if not all(name in shape for name in NEEDED):
         return None
-    known = Transformer.__dataclass_fields__
-    return Transformer(**{name: given[name] for name in known if name in given})
+    field_names = Transformer.__dataclass_fields__
+    return Transformer(**{name: shape[name] for name in field_names if name in shape})

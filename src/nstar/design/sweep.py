@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nstar.files.writing import write_whole
+from nstar.files.writing import write_atomically
 
 KINDS = (".csv", ".toml")
 
@@ -60,4 +60,4 @@ def write_sweep(path: str | Path, rows: Sequence[dict[str, Any]]) -> Path:
         OSError: the file cannot be written.
     """
     text = as_toml(rows) if Path(path).suffix == ".toml" else as_csv(rows)
-    return write_whole(path, text)
+    return write_atomically(path, text)

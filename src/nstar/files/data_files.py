@@ -1,4 +1,4 @@
-"""Where the tables that nstar ships lie, in a checkout and in a wheel."""
+"""The data files that nstar ships, in a checkout and in a wheel."""
 
 import difflib
 import tomllib
@@ -22,8 +22,8 @@ def shipped(name: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    looked = " and ".join(str(place) for place in places)
-    raise FileNotFoundError(f"nstar ships no {name}: looked for {looked}")
+    listed = " and ".join(str(place) for place in places)
+    raise FileNotFoundError(f"nstar ships no {name}: looked for {listed}")
 
 
 def read_toml(name: str) -> dict[str, Any]:

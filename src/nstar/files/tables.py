@@ -1,4 +1,4 @@
-"""A table of any kind, as columns of cells that know where they came from."""
+"""A table of any kind, as columns of cells with their source and row numbers."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Table:
-    """Columns as read, before anything is known of their meaning."""
+    """Columns as read, not yet mapped to our names."""
 
     source: str  # file, data set or kind of frame, for messages
     columns: dict[str, np.ndarray]
@@ -89,7 +89,7 @@ def _flat(name: str, cells: Any, source: str) -> np.ndarray:
 
 
 def check_repeats(place: str, header: list[str]) -> None:
-    """Hold that no two columns share a name.
+    """Require that no two columns share a name.
 
     Raises:
         ValueError: some do.

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from nstar.files.writing import whole
+from nstar.files.writing import atomic_path
 
 PLAIN = ".npz"  # of the caches: read and written in a tenth of netCDF's time
 
 
-def put(tree: xr.DataTree, path: Path) -> Path:
+def write_tree(tree: xr.DataTree, path: Path) -> Path:
     """Write a tree and put it in place in one step.
 
     Raises:
@@ -23,7 +23,7 @@ def put(tree: xr.DataTree, path: Path) -> Path:
         msg = f"{path}: is a folder; expected a file name such as ladder.nc"
         raise ValueError(msg)
     try:
-        with whole(path) as partial:
+        with atomic_path(path) as partial:
             if path.suffix == PLAIN:
                 _write_plain(tree, partial)
             else:
@@ -35,7 +35,7 @@ def put(tree: xr.DataTree, path: Path) -> Path:
     return path
 
 
-def take(path: Path) -> xr.DataTree:
+def read_tree(path: Path) -> xr.DataTree:
     """Read a tree into memory.
 
     Raises:
@@ -52,8 +52,8 @@ def take(path: Path) -> xr.DataTree:
         if path.suffix == PLAIN:
             return _read_plain(path)
         _walk(path)
-        with xr.open_datatree(path, engine="h5netcdf") as opened:
-            return opened.load()
+        with xr.open_datatree(path, engine="h5netcdf") as file:
+            return file.load()
     except Exception as error:  # what HDF5 makes of damage has no common class
         msg = f"{path}: not a readable fit; the file is cut short, damaged or of another kind ({error})"
         raise ValueError(msg) from error
@@ -80,7 +80,7 @@ def _write_plain(tree: xr.DataTree, path: Path) -> None:
 
 
 def _read_plain(path: Path) -> xr.DataTree:
-    """Read what `_write_plain` wrote; nothing in it is code."""
+    """Read a file of `_write_plain`; nothing in it is executed."""
     with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
         nodes = json.loads(str(file["nodes"]))
         datasets = {}

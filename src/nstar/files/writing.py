@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 
-def write_whole(path: str | Path, text: str | bytes) -> Path:
+def write_atomically(path: str | Path, text: str | bytes) -> Path:
     """Write text or bytes beside the file and put them in place in one step.
 
     Raises:
         OSError: the folder cannot be made or written.
     """
     path = Path(path)
-    with whole(path) as partial:
+    with atomic_path(path) as partial:
         partial.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Generator[Path]:
-    """Give a place to write to beside the file, and put it in place where that ended well.
+def atomic_path(path: Path) -> Generator[Path]:
+    """Yield a temporary path beside the file, and rename it to the file on success.
 
     The file may be read by whom the user's umask lets read what they write.
 
@@ -43,7 +43,7 @@ def whole(path: Path) -> Generator[Path]:
 
 
 def require_writable(path: str | Path, *suffixes: str, option: str = "--out") -> Path:
-    """Try a place before hours are spent on what goes there.
+    """Refuse a path that could not be written later, before hours are spent.
 
     Raises:
         ValueError: its name ends otherwise than expected, or nothing can be written there.

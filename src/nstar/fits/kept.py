@@ -11,7 +11,7 @@ from typing import Any
 
 from nstar.cache import default_folder
 from nstar.files.tree_files import PLAIN
-from nstar.files.writing import json_text, write_whole
+from nstar.files.writing import json_text, write_atomically
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import load
 from nstar.runs.digest import digest_of_runs
@@ -60,7 +60,7 @@ class Kept:
             return json.loads(file.read_text(encoding="utf-8"))
         text = json_text(make())
         with contextlib.suppress(OSError):
-            write_whole(file, text)
+            write_atomically(file, text)
         return json.loads(text)
 
     def _prune(self) -> None:

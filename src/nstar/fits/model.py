@@ -14,8 +14,8 @@ from nstar.noises.likelihoods import NOISES
 from nstar.noises.shared import Between
 from nstar.priors import sets as prior_sets
 from nstar.priors.sets import Priors, PriorSet, as_set
-from nstar.runs.asking import ask
-from nstar.runs.grouping import within
+from nstar.runs.grouping import number_within
+from nstar.runs.law_data import prepare
 from nstar.runs.observations import Observations
 from nstar.runs.reading import read_runs
 from nstar.samplers.density import Data
@@ -85,13 +85,17 @@ class Model:
             else None
         )
         law = groups.law if groups else law
-        used, x, y = ask(runs, law, self.noise)
+        used, x, y = prepare(runs, law, self.noise)
         law, noise = placed(law, self.noise, x, used.cost, self.discrepancy)
         if isinstance(noise, Sharing):
             x = {**x, SHARED: noise.shared(used, law)}
         if groups:
             law, x = pool_placed(groups, law, used, x)
-            x = {**x, SHARED: within(x[SHARED], x[groups.over])} if SHARED in x else x
+            x = (
+                {**x, SHARED: number_within(x[SHARED], x[groups.over])}
+                if SHARED in x
+                else x
+            )
         chosen, attrs, notes = prior_sets.resolve(self.priors, law, noise, used)
         return Problem(law, noise, chosen, Data(x, y), used, attrs, notes)
 

@@ -11,7 +11,7 @@ import xarray as xr
 from nstar.costs.training import PerParamToken
 from nstar.departures.bending import bend, is_bent, with_shapes
 from nstar.departures.pooling import Pooled, pool_placed
-from nstar.files.tree_files import digest, put, take
+from nstar.files.tree_files import digest, read_tree, write_tree
 from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES
 from nstar.priors.stated import parse
@@ -44,7 +44,7 @@ def write(
         ValueError: it cannot be written there.
     """
     path = Path(path)
-    return put(_signed(tree, runs, notes, path), path)
+    return write_tree(_signed(tree, runs, notes, path), path)
 
 
 def write_parts(
@@ -61,7 +61,7 @@ def write_parts(
     signed = {f"part_{i}": _signed(*part, path) for i, part in enumerate(parts)}
     tree = xr.DataTree.from_dict(signed)
     tree.attrs = {PARTS: record, "parts_sha256": _parts_digest(record, tree)}
-    return put(tree, path)
+    return write_tree(tree, path)
 
 
 def _signed(
@@ -118,7 +118,7 @@ def read_parts(
         ValueError: the file is cut short, edited, no fit, or of a newer format.
     """
     path = Path(path)
-    tree = take(path)
+    tree = read_tree(path)
     if PARTS not in tree.attrs:
         return None, [_stored(tree, path, law, noise)]
     record = str(tree.attrs[PARTS])

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nstar.files.writing import write_whole
+from nstar.files.writing import write_atomically
 from nstar.ledger.chain import HASH_DIGITS, START, link, unlink
 from nstar.ledger.records import Forecast, Outcome, stamp
 
@@ -229,7 +229,7 @@ class Ledger:
             if not self.text.startswith(current):
                 msg = f"{path}: holds entries that are not in what was to be written; it was changed since it was read, so read it again and add to that"
                 raise ValueError(msg)
-            return write_whole(path, self.text)
+            return write_atomically(path, self.text)
 
 
 def place(path: str | Path) -> Path:

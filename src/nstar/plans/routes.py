@@ -19,7 +19,7 @@ from nstar.plans.actions import ANY, Limits
 from nstar.plans.planning import Plan, plan
 from nstar.priors.sets import Priors, PriorSet, as_set
 from nstar.priors.stated import describe
-from nstar.runs.asking import TooFew
+from nstar.runs.law_data import TooFew
 from nstar.runs.observations import Observations
 from nstar.runs.optima import measured_optima
 from nstar.types import Surface

@@ -10,7 +10,7 @@ import xarray as xr
 from nstar.costs.training import PerParamToken
 from nstar.fits.model import named, placed
 from nstar.priors.sets import Priors, resolve
-from nstar.runs.asking import reads
+from nstar.runs.law_data import input_columns
 from nstar.runs.observations import Observations
 from nstar.samplers import density
 from nstar.types import SHARED, Array, Law, Noise, Sharing
@@ -46,7 +46,7 @@ def simulate(
     """
     law, noise = named(law, noise)
     cost = design.cost if isinstance(design, Observations) else PerParamToken()
-    names = reads(law, noise)
+    names = input_columns(law, noise)
     missing = [name for name in names if name not in design]
     if missing:
         msg = f"the design lacks {missing}; the {type(law).__name__} law reads {list(names)}"

@@ -1,4 +1,4 @@
-"""Released models beside the published laws of their own family, or why there is none."""
+"""Released models compared with the published laws of their own family."""
 
 from typing import Any, NamedTuple
 
@@ -15,70 +15,76 @@ ADAPTED = "error by the language model's size and the visual tokens"
 PAINTED = "TIFA score against compute, few models and no interval printed"
 
 
-class Kin(NamedTuple):
-    """A published law that models of a family are held against."""
+class Relative(NamedTuple):
+    """A published law that models of a family are compared with."""
 
-    models: str  # what their names begin with, or their modality
+    models: str  # prefix of their names, or their modality
     fit: str
     quantity: str  # N, or a key of `Model.measured`
     note: str
 
 
-KIN = (
-    Kin("llama3-", "llama3", "N", LLAMA),
-    Kin(
+RELATIVES = (
+    Relative("llama3-", "llama3", "N", LLAMA),
+    Relative(
         "vision-language contrastive",
         "openclip_imagenet",
         "imagenet_error",
         CONTRASTIVE,
     ),
-    Kin(
+    Relative(
         "vision-language contrastive",
         "laion_cmp_imagenet_clip",
         "imagenet_error",
         COMPARED,
     ),
-    Kin("dit-", "dit_fid", "fid", DIFFUSION),
-    Kin("dit-", "dit_alloc", "N", DIFFUSION),
-    Kin("vision-language generative", "vlm_inference_llava", "mean_error", ADAPTED),
-    Kin("text-to-image", "sd_t2i_tifa_compute", "tifa", PAINTED),
+    Relative("dit-", "dit_fid", "fid", DIFFUSION),
+    Relative("dit-", "dit_alloc", "N", DIFFUSION),
+    Relative(
+        "vision-language generative", "vlm_inference_llava", "mean_error", ADAPTED
+    ),
+    Relative("text-to-image", "sd_t2i_tifa_compute", "tifa", PAINTED),
 )
 
 
-def beside_family(model: Model) -> list[dict[str, Any]]:
-    """Set a model beside every law of its family.
+def compare_with_family(model: Model) -> list[dict[str, Any]]:
+    """Compare a model with every law of its family.
 
     Returns:
         A record a law: `fit`, `quantity`, `published` (what the law gives at the model's
         own compute), `measured`, their `ratio`, a `note`, and a `reason` where a number
         lacks.
     """
-    own = [
-        k for k in KIN if model.name.startswith(k.models) or model.modality == k.models
+    relatives = [
+        relative
+        for relative in RELATIVES
+        if model.name.startswith(relative.models) or model.modality == relative.models
     ]
-    return [_beside(model, kin) for kin in own]
+    return [_compare(model, relative) for relative in relatives]
 
 
-def _beside(model: Model, kin: Kin) -> dict[str, Any]:
-    law = published.get(kin.fit)
-    said = _said(model, law, kin.quantity)
-    measured = model.N if kin.quantity == "N" else model.measured.get(kin.quantity)
+def _compare(model: Model, relative: Relative) -> dict[str, Any]:
+    law = published.get(relative.fit)
+    predicted = _predict(model, law, relative.quantity)
+    measured = (
+        model.N if relative.quantity == "N" else model.measured.get(relative.quantity)
+    )
     reason = None
-    if said is None:
-        lacks = (
+    if predicted is None:
+        missing = (
             "size of its language model"
-            if kin.quantity == "mean_error"
+            if relative.quantity == "mean_error"
             else "training compute"
         )
-        reason = f"the {lacks} of {model.name} is not in the sources read"
+        reason = f"the {missing} of {model.name} is not in the sources read"
     elif measured is None:
-        reason = f"no {kin.quantity} of {model.name} is in the catalogue"
-    ratio = measured / said if said and measured else None
-    note = kin.note + _outside(model, law)
+        reason = f"no {relative.quantity} of {model.name} is in the catalogue"
+    ratio = measured / predicted if predicted and measured else None
+    note = relative.note + _outside(model, law)
     return {
         "fit": law.id,
-        "quantity": kin.quantity,
-        "published": said,
+        "quantity": relative.quantity,
+        "published": predicted,
         "measured": measured,
         "ratio": ratio,
         "note": note,
@@ -86,19 +92,19 @@ def _beside(model: Model, kin: Kin) -> dict[str, Any]:
     }
 
 
-def _said(model: Model, law: Any, quantity: str) -> float | None:
-    """What the law gives at the model's compute, or nothing."""
+def _predict(model: Model, law: Any, quantity: str) -> float | None:
+    """Evaluate the law at the model's compute; None where it does not say."""
     if model.C is None:
         return None
     if quantity == "tifa":
         return float(law.curve(model.C / 1e9))
     best = law.optimum(np.array(model.C))
-    found = best.N if quantity == "N" else best.loss
-    return None if found is None else float(found)
+    value = best.N if quantity == "N" else best.loss
+    return None if value is None else float(value)
 
 
 def _outside(model: Model, law: Any) -> str:
-    """Say where the model lies beyond the compute the law was fitted to."""
+    """Write how far the model lies outside the compute the law was fitted to."""
     if model.C is None or law.C_range is None:
         return ""
     low, high = law.C_range

@@ -1,4 +1,4 @@
-"""Published scaling-law fits, to hold a posterior against, in the right units."""
+"""Published scaling-law fits, in nstar's units, to compare a posterior with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -20,7 +20,7 @@ from nstar.published.forms import (
     Values,
     allocate,
     along_cost,
-    can_lose,
+    has_loss,
     interpolate,
 )
 
@@ -74,7 +74,7 @@ class PublishedFit:
     output: str | None = None
 
     def exponents(self) -> dict[str, float | None]:
-        """Say how N* and D* grow with C; None where the law does not say.
+        """Return the exponents of N* and D* in C; None where the law has none.
 
         A law for M, the FLOP per token, counts as one for N.  A surface with alpha and
         beta gives N* ~ C^(beta / (alpha + beta)), Hoffmann et al. (2022) eq. 4.
@@ -102,12 +102,12 @@ class PublishedFit:
         Surfaces are minimised along C = k N D.  A table is interpolated and is NaN
         outside its rows.  A law of C alone gives the loss and nothing else.
         """
-        found = self._optimum(np.asarray(C, float), k)
-        return Optimum(*(None if y is None else np.asarray(y) for y in found))
+        values = self._optimum(np.asarray(C, float), k)
+        return Optimum(*(None if y is None else np.asarray(y) for y in values))
 
     def loss(self, N: ArrayLike, D: ArrayLike) -> Array | None:
         """Give the loss of a run, in `loss_unit`; None where the law has no surface."""
-        if not can_lose(self.form, self.values):
+        if not has_loss(self.form, self.values):
             return None
         N, D = np.asarray(N, float), np.asarray(D, float)
         return np.asarray(SURFACES[self.form](self.values, N, D))
@@ -158,17 +158,17 @@ def _registry() -> Mapping[str, PublishedFit]:
 
 
 def _fit(entry: Mapping[str, Any]) -> PublishedFit:
-    known = {f.name for f in fields(PublishedFit)}
-    given = {key: value for key, value in entry.items() if key in known}
+    field_names = {f.name for f in fields(PublishedFit)}
+    values = {key: value for key, value in entry.items() if key in field_names}
     for name in ("notes", "unpublished", "printed"):
-        given[name] = tuple(entry.get(name, ()))
-    given["table"] = tuple(tuple(map(float, row)) for row in entry.get("table", ()))
-    given["coefficients"] = entry.get("coefficients", {}) | dict.fromkeys(
-        given["unpublished"]
+        values[name] = tuple(entry.get(name, ()))
+    values["table"] = tuple(tuple(map(float, row)) for row in entry.get("table", ()))
+    values["coefficients"] = entry.get("coefficients", {}) | dict.fromkeys(
+        values["unpublished"]
     )
     if "C_min" in entry:
-        given["C_range"] = (entry["C_min"], entry["C_max"])
-    return PublishedFit(**given)
+        values["C_range"] = (entry["C_min"], entry["C_max"])
+    return PublishedFit(**values)
 
 
 def names(*, core: bool = False) -> list[str]:
@@ -184,8 +184,11 @@ def get(name: str) -> PublishedFit:
         ValueError: when there is none; the message names the nearest.
     """
     stem, _, variant = name.partition(":")
-    known = {**_registry(), **{n: _registry()[own] for n, own in ALIASES.items()}}
-    fit = find_entry("published fit", stem, known)
+    by_name = {
+        **_registry(),
+        **{n: _registry()[fit_id] for n, fit_id in ALIASES.items()},
+    }
+    fit = find_entry("published fit", stem, by_name)
     return _variant(fit, variant) if variant else fit
 
 

@@ -1,4 +1,4 @@
-"""The forms published laws take, and where each puts the compute-optimal run."""
+"""The formulas of published laws, and the compute-optimal run under each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -117,11 +117,11 @@ def along_cost(form: str, v: Values, C: Array, k: float) -> Optimum:
         M = np.array([_best_ratio(form, v, c, k) for c in C.ravel()]).reshape(C.shape)
         N = np.sqrt(C / (k * M))
     D = C / (k * N)
-    return Optimum(N, D, SURFACES[form](v, N, D) if can_lose(form, v) else None)
+    return Optimum(N, D, SURFACES[form](v, N, D) if has_loss(form, v) else None)
 
 
 def _best_ratio(form: str, v: Values, C: float, k: float) -> float:
-    from scipy.optimize import minimize_scalar  # half a second nobody else pays
+    from scipy.optimize import minimize_scalar  # slow to import
 
     def loss(log_M: Array) -> Array:
         N = np.sqrt(C / (k * np.exp(log_M)))
@@ -134,14 +134,14 @@ def _best_ratio(form: str, v: Values, C: float, k: float) -> float:
         return float("nan")
     best = inside[np.argmin(y[inside])]
     bounds = (grid[best - 1], grid[best + 1])
-    found = minimize_scalar(
+    result = minimize_scalar(
         loss, bounds=bounds, method="bounded", options={"xatol": 1e-9}
     )
-    return float(np.exp(found.x))
+    return float(np.exp(result.x))
 
 
-def can_lose(form: str, v: Values) -> bool:
-    """Say whether the surface's loss can be computed: one fit has no usable E."""
+def has_loss(form: str, v: Values) -> bool:
+    """Tell whether the surface's loss can be computed: one fit has no usable E."""
     return form in SURFACES and bool(v) and ("E" in v or form in WITHOUT_E)
 
 

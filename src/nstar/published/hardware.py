@@ -1,4 +1,4 @@
-"""Accelerators by name: what they could do at most, by precision."""
+"""Accelerators by name: peak FLOP per second by precision, and memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Hardware:
     source: str
 
     def usual(self, precision: str | None = None) -> str:
-        """Name the precision that is meant: bfloat16 unless given, where it has that."""
+        """Return the precision, by default bfloat16 where the accelerator has it."""
         return precision or next(
             p for p in (*USUAL_PRECISION, *self.peak) if p in self.peak
         )

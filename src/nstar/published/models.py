@@ -1,4 +1,4 @@
-"""Released models, and where they sit against a published law."""
+"""Released models, and their comparison with a published law."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """One released model: its size, its data, its compute, and where that is said."""
+    """One released model: its size, its data, its compute, and their source."""
 
     name: str
     title: str
@@ -41,14 +41,14 @@ class Model:
 
 @cache
 def _registry() -> Mapping[str, Model]:
-    known = {f.name for f in fields(Model)}
-    found = {}
+    field_names = {f.name for f in fields(Model)}
+    registry = {}
     for entry in read_toml("models.toml")["model"]:
-        given = {key: value for key, value in entry.items() if key in known}
+        values = {key: value for key, value in entry.items() if key in field_names}
         for name in ("stages", "notes"):
-            given[name] = tuple(entry.get(name, ()))
-        found[entry["name"]] = Model(**given)
-    return found
+            values[name] = tuple(entry.get(name, ()))
+        registry[entry["name"]] = Model(**values)
+    return registry
 
 
 def names() -> list[str]:
@@ -65,8 +65,8 @@ def get(name: str) -> Model:
     return find_entry("model", name, _registry())
 
 
-def against(model: Model, fit: "PublishedFit") -> dict[str, Any]:
-    """Set a model beside what a law recommends at the model's own compute.
+def compare(model: Model, fit: "PublishedFit") -> dict[str, Any]:
+    """Compare a model with what a law recommends at the model's own compute.
 
     `N` is counted as the law counts it where the model gives that count.  What cannot
     be said is None, and `reason` says why; ratios are the model's over the law's.
@@ -75,31 +75,31 @@ def against(model: Model, fit: "PublishedFit") -> dict[str, Any]:
     if fit.params_counted == "non-embedding" and model.N_non_embedding:
         N = model.N_non_embedding
     D = model.D if model.data_unit == "tokens" else None
-    told = dict.fromkeys(
+    record = dict.fromkeys(
         ("N_star", "D_star", "tokens_per_parameter_star", "N_ratio", "D_ratio")
     )
-    told |= {"loss": None, "loss_star": None, "loss_unit": fit.loss_unit}
-    told |= {"model": model.name, "fit": fit.id, "C": model.C, "N": N, "D": model.D}
-    told |= {"data_unit": model.data_unit, "params_counted": fit.params_counted}
-    told["tokens_per_parameter"] = D / N if D and N else None
-    told["reason"] = _obstacle(model, fit)
-    if model.C is None or told["reason"]:
-        return told
+    record |= {"loss": None, "loss_star": None, "loss_unit": fit.loss_unit}
+    record |= {"model": model.name, "fit": fit.id, "C": model.C, "N": N, "D": model.D}
+    record |= {"data_unit": model.data_unit, "params_counted": fit.params_counted}
+    record["tokens_per_parameter"] = D / N if D and N else None
+    record["reason"] = _obstacle(model, fit)
+    if model.C is None or record["reason"]:
+        return record
     best = fit.optimum(model.C)
     if best.loss is not None and not isnan(best.loss):
-        told["loss_star"] = float(best.loss)
+        record["loss_star"] = float(best.loss)
     if best.N is not None and best.D is not None and not isnan(best.N):
-        told["N_star"], told["D_star"] = float(best.N), float(best.D)
-        told["tokens_per_parameter_star"] = told["D_star"] / told["N_star"]
-        told["N_ratio"] = N / told["N_star"] if N else None
-        told["D_ratio"] = D / told["D_star"] if D else None
+        record["N_star"], record["D_star"] = float(best.N), float(best.D)
+        record["tokens_per_parameter_star"] = record["D_star"] / record["N_star"]
+        record["N_ratio"] = N / record["N_star"] if N else None
+        record["D_ratio"] = D / record["D_star"] if D else None
     if N and D and (loss := fit.loss(N, D)) is not None:
-        told["loss"] = float(loss)
-    if told["N_star"] is None and told["loss_star"] is None:
-        told["reason"] = f"{fit.id} gives neither an optimum nor a loss at a compute"
-    elif told["loss"] is None:
-        told["reason"] = f"{fit.id} gives no loss for a run of this N and D"
-    return told
+        record["loss"] = float(loss)
+    if record["N_star"] is None and record["loss_star"] is None:
+        record["reason"] = f"{fit.id} gives neither an optimum nor a loss at a compute"
+    elif record["loss"] is None:
+        record["reason"] = f"{fit.id} gives no loss for a run of this N and D"
+    return record
 
 
 def _obstacle(model: Model, fit: "PublishedFit") -> str | None:

@@ -1,4 +1,4 @@
-"""What the page of counts says: pass@k of every model, what it costs, how to spend it."""
+"""The document of a counts page: pass@k of every model, its cost, the best use of a budget."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,17 +23,17 @@ from nstar.verdicts import Status, worst
 from nstar.wording import digits, flop, percent, plainly, shares
 
 ORDER = (Status.FAIL, Status.REVIEW, Status.PASS)
-LINE = 25  # k of the curve that is drawn
-BEYOND = 10.0  # times the samples that pass@k is told at most, unless asked
+LINE = 25  # k of the curve in the figure
+BEYOND = 10.0  # times the samples drawn: the largest k, unless given
 MORE = 100  # samples, to say where they help
 NOMINAL = Serving(1.0, 1.0)  # a cost, where sizes and lengths are not known
 
 
 @dataclass(frozen=True)
 class CountsFacts:
-    """Everything the page needs: the document, and draws for its figures."""
+    """The document of the page, and the draws of its figures."""
 
-    made: Mapping[str, PassAtK]  # by model, on the grid of the figure
+    estimates: Mapping[str, PassAtK]  # pass@k by model, on the grid of the figure
     spent: Spent | None
     document: dict[str, Any] = field(default_factory=dict)
 
@@ -48,11 +48,11 @@ def gather_counts(
     seed: int,
     command: str,
 ) -> CountsFacts:
-    """Work out what the page of counts says.
+    """Compute the document and the figures' draws of a counts page.
 
     Args:
         runs: counts, one row a problem; several models have a column N.
-        ks: samples at which pass@k is told; one, the samples and ten times them unless
+        ks: samples at which pass@k is predicted; one, the samples and ten times them unless
             given.
         lengths: of names of models, their tokens a sample; None where not known.
         budgets: FLOP a problem to spend.
@@ -61,23 +61,25 @@ def gather_counts(
         command: what the user typed.
 
     Raises:
-        ValueError: the counts are not as they should be.
+        ValueError: the counts cannot be fitted.
     """
     tables = by_size(runs) if "N" in runs else {"the model": (0.0, runs)}
-    told = lengths(list(tables)) if "N" in runs else None
-    models = [_fitted(name, one, told, seed) for name, one in tables.items()]
-    usual = float(np.median(runs["samples"]))
-    asked = np.unique([*ks] or [1.0, usual, BEYOND * usual])
-    grid = np.unique(np.round(np.geomspace(1, asked.max(), LINE)))
-    at = {c.name: pass_at_k(c.fit, asked, seed=seed) for c in models}
-    made = {c.name: pass_at_k(c.fit, grid, seed=seed) for c in models}
+    tokens = lengths(list(tables)) if "N" in runs else None
+    models = [_fit_model(name, table, tokens, seed) for name, table in tables.items()]
+    median_samples = float(np.median(runs["samples"]))
+    points = np.unique([*ks] or [1.0, median_samples, BEYOND * median_samples])
+    grid = np.unique(np.round(np.geomspace(1, points.max(), LINE)))
+    predictions = {c.name: pass_at_k(c.fit, points, seed=seed) for c in models}
+    estimates = {c.name: pass_at_k(c.fit, grid, seed=seed) for c in models}
     spent = (
-        spend({c.name: Option(c.problems, c.serving) for c in models}) if told else None
+        spend({c.name: Option(c.problems, c.serving) for c in models})
+        if tokens
+        else None
     )
     checks = [
         c._replace(name=f"{m.name}: {c.name}")
         for m in models
-        for c in (*at[m.name].checks(), *check_fit(m.fit))
+        for c in (*predictions[m.name].checks(), *check_fit(m.fit))
     ]
     if spent:
         checks += [*spent.checks(*budgets[-1:]), *check_contenders(models)]
@@ -92,15 +94,15 @@ def gather_counts(
         "models": [
             {
                 "name": m.name,
-                "N": m.serving.N if told else None,
-                "tokens": m.serving.tokens if told else None,
-                "flop_per_sample": m.serving.sample if told else None,
-                "flop_per_token": PER_PARAM * m.serving.N if told else None,
+                "N": m.serving.N if tokens else None,
+                "tokens": m.serving.tokens if tokens else None,
+                "flop_per_sample": m.serving.sample if tokens else None,
+                "flop_per_token": PER_PARAM * m.serving.N if tokens else None,
             }
-            | at[m.name].as_json(prob)
+            | predictions[m.name].as_json(prob)
             | {
                 "next_samples": next_samples(
-                    m.fit, float(asked.max()), MORE, seed=seed
+                    m.fit, float(points.max()), MORE, seed=seed
                 )[:5]
             }
             for m in models
@@ -111,22 +113,22 @@ def gather_counts(
         "frontier": spent.frontier(prob) if spent else [],
         "provenance": provenance_of(models[0].fit, runs, command),
     }
-    return CountsFacts(made, spent, {"headline": headline(document)} | document)
+    return CountsFacts(estimates, spent, {"headline": headline(document)} | document)
 
 
-def _fitted(
+def _fit_model(
     name: str,
-    one: tuple[float, Observations],
+    table: tuple[float, Observations],
     lengths: Mapping[str, float] | None,
     seed: int,
 ) -> Contender:
-    size, rows = one
+    size, rows = table
     serving = Serving(size, lengths[name]) if lengths else NOMINAL
     return contender(name, rows, serving, seed=seed)
 
 
 def headline(document: dict[str, Any]) -> str:
-    """Say what the largest k solves, and the best way within the last budget."""
+    """State pass@k at the largest k, and the best way within the last budget."""
     if document["status"] == "FAIL":
         return f"Do not rely on this page: {next(c['detail'] for c in document['checks'] if c['status'] == 'FAIL')}"
     parts = []
@@ -135,11 +137,11 @@ def headline(document: dict[str, Any]) -> str:
         parts.append(
             f"{last['k']:,} samples of {model['name']} solve {shares(last['these'])} of these problems and {shares(last['new'])} of new ones"
         )
-    said = f"{'; '.join(parts)} ({percent(document['prob'])} intervals)."
+    sentence = f"{'; '.join(parts)} ({percent(document['prob'])} intervals)."
     if document["within"]:
         budget, way = (
             document["within"][-1]["budget"],
             document["within"][-1]["ways"][0],
         )
-        said += f" {flop(budget)} FLOP a problem are best spent on {way['model']}, {way['strategy']}, {digits(way['amount'], 3)} {way['unit']}: {shares(way['accuracy'])}."
-    return said[:1].upper() + said[1:]
+        sentence += f" {flop(budget)} FLOP a problem are best spent on {way['model']}, {way['strategy']}, {digits(way['amount'], 3)} {way['unit']}: {shares(way['accuracy'])}."
+    return sentence[:1].upper() + sentence[1:]

@@ -22,18 +22,20 @@ def counts_page(facts: CountsFacts) -> str:
     return page("What more samples solve", facts.document, parts)
 
 
-def solved(ax: "Axes", made: PassAtK, prob: float) -> "Axes":
+def pass_at_k_curves(ax: "Axes", estimates: PassAtK, prob: float) -> "Axes":
     """Draw pass@k of these problems and of new ones, and what was counted."""
-    k = made.draws["k"].to_numpy()
+    k = estimates.draws["k"].to_numpy()
     for name, words, colour in (
         ("new", "new problems", ORANGE),
         ("these", "these problems", BLUE),
     ):
-        if name in made.draws:
-            band(ax, k, made.draws[name].to_numpy(), prob, colour)
+        if name in estimates.draws:
+            band(ax, k, estimates.draws[name].to_numpy(), prob, colour)
             ax.plot([], [], color=colour, label=words)
     seen = [
-        (r["k"], r["counted"]) for r in made.table(prob) if r["counted"] is not None
+        (r["k"], r["counted"])
+        for r in estimates.table(prob)
+        if r["counted"] is not None
     ]
     if seen:
         ax.plot(*zip(*seen, strict=True), ".", color=INK, ms=4, label="counted so far")
@@ -55,50 +57,52 @@ def _scaling(facts: CountsFacts) -> list[Section]:
         "pass@k of these very problems given their counts, and of new problems from the same population, whose band also holds which problems come. "
         f"Bands and brackets hold {percent(prob)} probability; the shaded part lies beyond the samples drawn.",
     ]
-    drawn = [
+    pictures = [
         picture(
             f"passk-{i}",
             f"pass@k of {name}",
             f"Two curves with {percent(prob)} bands that rise with k: these problems, and new ones.",
-            solved,
-            made,
+            pass_at_k_curves,
+            estimates,
             prob,
         )
-        for i, (name, made) in enumerate(facts.made.items())
+        for i, (name, estimates) in enumerate(facts.estimates.items())
     ]
     header = ["model", "k", "these problems", "new problems", "counted so far"]
     rows = [
         [
-            m["name"],
+            model["name"],
             f"{r['k']:,}",
             shares(r["these"]),
             shares(r["new"]),
             "–" if r["counted"] is None else share(r["counted"]),
         ]
-        for m in facts.document["models"]
-        for r in m["predictions"]
+        for model in facts.document["models"]
+        for r in model["predictions"]
     ]
     zero = [
-        (m["name"], m["zero_mass"]) for m in facts.document["models"] if m["zero_mass"]
+        (model["name"], model["zero_mass"])
+        for model in facts.document["models"]
+        if model["zero_mass"]
     ]
     ends = [
         [
             name,
-            shares({n: z[n] for n in ("median", "lower", "upper")}),
+            shares({n: zero_mass[n] for n in ("median", "lower", "upper")}),
             f"{a['k']:,}",
             share(a["new"]),
             share(b["new"]),
         ]
-        for name, z in zero
-        for a, b in zip(z["at_lower"], z["at_upper"], strict=True)
+        for name, zero_mass in zero
+        for a, b in zip(zero_mass["at_lower"], zero_mass["at_upper"], strict=True)
     ]
-    never = "Some problems are out of reach of any number of samples. How many, n samples cannot tell from rates far below 1/n, so what is predicted of new problems is shown with that share at either end of its interval."
+    never_words = "Some problems are out of reach of any number of samples. How many, n samples cannot tell from rates far below 1/n, so what is predicted of new problems is shown with that share at either end of its interval."
     return [
-        Section("scaling", "Inference scaling", words, drawn, [Table(header, rows)]),
+        Section("scaling", "Inference scaling", words, pictures, [Table(header, rows)]),
         Section(
             "never",
             "Problems never solved",
-            [never],
+            [never_words],
             (),
             [
                 Table(
@@ -126,37 +130,39 @@ def _frontier(facts: CountsFacts) -> Section:
         "Accuracy against FLOP by each strategy, a curve a model; dotted the best of all ways. What a strategy makes of samples rests on its own assumptions (how often wrong answers agree, how well a verifier tells), which no public set vouches for.",
         "The table has the ways that none as cheap is expected to beat.",
     ]
-    drawn = [
+    pictures = [
         picture(
             f"strategy-{i}",
             f"Accuracy by {name}",
             f"A curve for each model, with {percent(prob)} bands, against FLOP a problem.",
-            frontier_figure.alone,
+            frontier_figure.labelled_panel,
             facts.spent,
             name,
             prob,
         )
-        for i, name in enumerate(frontier_figure.several(facts.spent))
+        for i, name in enumerate(frontier_figure.compared_strategies(facts.spent))
     ]
-    tables = [_ways("frontier", document["frontier"], "P(none as cheap is better)")]
+    tables = [
+        _ways_table("frontier", document["frontier"], "P(none as cheap is better)")
+    ]
     tables += [
-        _ways(f"within {flop(w['budget'])} FLOP", w["ways"], "P(best)")
-        for w in document["within"]
+        _ways_table(f"within {flop(entry['budget'])} FLOP", entry["ways"], "P(best)")
+        for entry in document["within"]
     ]
-    return Section("frontier", title, words, drawn, tables)
+    return Section("frontier", title, words, pictures, tables)
 
 
-def _ways(what: str, ways: list[dict[str, Any]], best: str) -> Table:
+def _ways_table(what: str, ways: list[dict[str, Any]], best: str) -> Table:
     rows = [
         [
-            flop(w["flop"]),
-            w["model"],
-            w["strategy"],
-            f"{digits(w['amount'], 4)} {w['unit']}",
-            shares(w["accuracy"]),
-            share(w["best"]),
+            flop(entry["flop"]),
+            entry["model"],
+            entry["strategy"],
+            f"{digits(entry['amount'], 4)} {entry['unit']}",
+            shares(entry["accuracy"]),
+            share(entry["best"]),
         ]
-        for w in ways
+        for entry in ways
     ]
     return Table(
         [f"FLOP a problem, {what}", "model", "strategy", "amount", "accuracy", best],
@@ -169,14 +175,14 @@ def _cost(facts: CountsFacts) -> Section:
         return Section("cost", "What samples cost", [NO_SIZES])
     rows = [
         [
-            m["name"],
-            count(m["N"]),
-            digits(m["tokens"], 4),
-            flop(m["flop_per_token"]),
-            flop(m["flop_per_sample"]),
-            *(flop(k * m["flop_per_sample"]) for k in (100, 1000)),
+            model["name"],
+            count(model["N"]),
+            digits(model["tokens"], 4),
+            flop(model["flop_per_token"]),
+            flop(model["flop_per_sample"]),
+            *(flop(k * model["flop_per_sample"]) for k in (100, 1000)),
         ]
-        for m in facts.document["models"]
+        for model in facts.document["models"]
     ]
     header = [
         "model",
@@ -199,14 +205,14 @@ def _next(facts: CountsFacts) -> Section:
     ]
     rows = [
         [
-            m["name"],
-            f"{w['successes']} of {w['samples']}",
-            str(w["problems"]),
-            share(w["share"]),
-            share(w["removed"] / w["variance"] if w["variance"] else 0.0),
+            model["name"],
+            f"{entry['successes']} of {entry['samples']}",
+            str(entry["problems"]),
+            share(entry["share"]),
+            share(entry["removed"] / entry["variance"] if entry["variance"] else 0.0),
         ]
-        for m in facts.document["models"]
-        for w in m["next_samples"]
+        for model in facts.document["models"]
+        for entry in model["next_samples"]
     ]
     header = [
         "model",

@@ -1,4 +1,4 @@
-"""What the page of a curve says: predictions, targets, ends, hold-outs, published curves."""
+"""The document of a curve page: predictions, targets, asymptotes, hold-outs, published curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,15 +23,15 @@ from nstar.validation.curve_comparison import SCOPES, compare_curve, published_c
 from nstar.verdicts import Check, Status, worst
 from nstar.wording import digits, numbers, percent, plainly, share
 
-POINTS = 160  # of the line that is drawn
-BEYOND = 10.0  # times the largest input that is drawn at least
-DECADES = 0.5  # held out at first, then one more
+POINTS = 160  # of the curve in the figure
+BEYOND = 10.0  # times the largest input at which the curve ends, at least
+DECADES = 0.5  # held out at first, then twice as many
 ORDER = (Status.FAIL, Status.REVIEW, Status.PASS)
 
 
 @dataclass(frozen=True)
-class CurveAsked:
-    """What is asked of a curve besides where it is read."""
+class CurveQuestion:
+    """What a curve page is to answer besides the predictions."""
 
     published: Sequence[PublishedFit] = ()
     scope: str = "training"  # what our own C counts
@@ -42,14 +42,14 @@ class CurveAsked:
 
 @dataclass(frozen=True)
 class CurveFacts:
-    """Everything the page needs: the document, and draws for its figures."""
+    """The document of the page, and the draws of its figures."""
 
     fit: Fit
     along: str
     x: np.ndarray  # of the line, (point,)
-    line: np.ndarray  # draws of the law, (draw, point)
+    curve: np.ndarray  # draws of the law, (draw, point)
     published: Sequence[tuple[str, np.ndarray, np.ndarray]]  # name, x and y
-    held: Sequence[HeldOut]
+    hold_outs: Sequence[HeldOut]
     met: CurveReach | None
     document: dict[str, Any] = field(default_factory=dict)
 
@@ -59,50 +59,52 @@ def gather_curve(
     at: Mapping[str, Sequence[float]],
     prob: float,
     command: str,
-    asked: CurveAsked,
+    question: CurveQuestion,
 ) -> CurveFacts:
-    """Work out what the page of a curve says.
+    """Compute the document and the figures' draws of a curve page.
 
     Args:
         fit: of a law whose response is one number of a run and no loss.
-        at: inputs to read it at, by name, (point,) each.
+        at: inputs of the predictions, by name, (point,) each.
         prob: of the intervals.
         command: what the user typed.
-        asked: published curves, a target, and what to leave out.
+        question: published curves, a target, and what to leave out.
 
     Raises:
         ValueError: an input lacks, or a published curve is of other inputs.
     """
     along = main_input(fit.law)
-    rest = {n: float(np.asarray(v)[-1]) for n, v in at.items() if n != along}
-    made = predict_curve(fit, at, fit.seed)
+    others = {n: float(np.asarray(v)[-1]) for n, v in at.items() if n != along}
+    predicted = predict_curve(fit, at, fit.seed)
     runs = fit.runs[along]
     x = np.geomspace(runs.min(), max(BEYOND * runs.max(), np.max(at[along])), POINTS)
-    line = predict_curve(
-        fit, {along: x, **{n: np.full(POINTS, v) for n, v in rest.items()}}
+    curve = predict_curve(
+        fit, {along: x, **{n: np.full(POINTS, v) for n, v in others.items()}}
     )["law"]
-    held, why = _held(fit, quick=asked.quick)
+    hold_outs, untested = _hold_outs(fit, quick=question.quick)
     met = (
-        reach_on_curve(fit, asked.target, asked.chance, fixed=rest)
-        if asked.target
+        reach_on_curve(fit, question.target, question.chance, fixed=others)
+        if question.target
         else None
     )
-    beside = [compare_curve(fit, p, at, scope=asked.scope) for p in asked.published]
-    drawn = [
-        (p.id, x, _their_line(p, {along: x, **rest}, asked.scope))
-        for p in asked.published
+    comparisons = [
+        compare_curve(fit, p, at, scope=question.scope) for p in question.published
+    ]
+    published_curves = [
+        (p.id, x, _published_curve(p, {along: x, **others}, question.scope))
+        for p in question.published
     ]
     checks = [
         *check_fit(fit),
         *check_curve(fit, at),
-        *check_backtest(held),
-        *why,
+        *check_backtest(hold_outs),
+        *untested,
         *(met.checks() if met else []),
     ]
     checks += [
-        check._replace(name=f"{one.published.id}: {check.name}")
-        for one in beside
-        for check in one.notes
+        check._replace(name=f"{comparison.published.id}: {check.name}")
+        for comparison in comparisons
+        for check in comparison.notes
     ]
     checks = sorted(plainly(checks), key=lambda c: ORDER.index(c.status))
     predictions = [
@@ -113,8 +115,8 @@ def gather_curve(
         }
         for i, (law, measured) in enumerate(
             zip(
-                intervals_of(made["law"], prob),
-                intervals_of(made["measured"], prob),
+                intervals_of(predicted["law"], prob),
+                intervals_of(predicted["measured"], prob),
                 strict=True,
             )
         )
@@ -138,67 +140,67 @@ def gather_curve(
         "target": met.as_json(prob) if met else None,
         "unknowns": unknowns(fit, prob),
         "ends": learned_ends(fit),
-        "held_out": [o.record() for o in held],
-        "not_tested": "--quick was given" if asked.quick else None,
+        "held_out": [o.record() for o in hold_outs],
+        "not_tested": "--quick was given" if question.quick else None,
         "published": [
-            one.as_json(prob)["published"]
-            | {"curve": one.records(prob), "sentence": one.headline(prob)}
-            for one in beside
+            comparison.as_json(prob)["published"]
+            | {"curve": comparison.records(prob), "sentence": comparison.headline(prob)}
+            for comparison in comparisons
         ],
         "provenance": provenance_of(fit, fit.runs, command),
     }
     document = {"headline": headline(document)} | document
-    return CurveFacts(fit, along, x, line, drawn, held, met, document)
+    return CurveFacts(fit, along, x, curve, published_curves, hold_outs, met, document)
 
 
 def headline(document: dict[str, Any]) -> str:
-    """Say what the curve reaches at the last input asked about, and when a target is met."""
-    last, what = document["predictions"][-1], document["response"]["named"]
-    where = ", ".join(f"{n} = {digits(v, 3)}" for n, v in last["at"].items())
-    said = f"At {where} the {what} is {numbers(last['law'])} ({percent(document['prob'])} interval of the law)."
+    """State the prediction at the last input, and when a target is met."""
+    last, name = document["predictions"][-1], document["response"]["named"]
+    inputs = ", ".join(f"{n} = {digits(v, 3)}" for n, v in last["at"].items())
+    sentence = f"At {inputs} the {name} is {numbers(last['law'])} ({percent(document['prob'])} interval of the law)."
     target = document["target"]
     if target:
-        at = (
+        amount = (
             f"takes {target['along']} = {digits(target['at'], 3)}"
             if target["at"]
             else f"is not reached up to {target['along']} = {digits(target['up_to'], 3)} (chance there {share(target['reached'])})"
         )
-        said += f" {what[:1].upper()}{what[1:]} {target['target']:g} with probability {percent(target['chance'])} {at}."
+        sentence += f" {name[:1].upper()}{name[1:]} {target['target']:g} with probability {percent(target['chance'])} {amount}."
     if document["status"] == "FAIL":
         return f"Do not rely on this page: {next(c['detail'] for c in document['checks'] if c['status'] == 'FAIL')}"
-    return said
+    return sentence
 
 
-def _held(fit: Fit, *, quick: bool) -> tuple[list[HeldOut], list[Check]]:
-    """What the law said of the larger runs, fitted to the smaller ones."""
+def _hold_outs(fit: Fit, *, quick: bool) -> tuple[list[HeldOut], list[Check]]:
+    """Score the law, fitted to the smaller runs, on the larger ones."""
     if quick:
         return [], [
             Check("held-out runs", Status.REVIEW, "not tested: --quick was given")
         ]
-    found, lost = [], []
+    outcomes, refusals = [], []
     for decades in (DECADES, 2 * DECADES):
         try:
-            found += backtest(
+            outcomes += backtest(
                 fit.runs, fit.law, fit.noise, hold_out=(decades,), seed=fit.seed
             )
         except ValueError as error:
-            lost.append(
+            refusals.append(
                 Check(
                     "held-out runs",
                     Status.REVIEW,
                     f"{decades:g} decades cannot be held out: {error}",
                 )
             )
-    return found, lost[:1]
+    return outcomes, refusals[:1]
 
 
-def _their_line(
+def _published_curve(
     published: PublishedFit, x: Mapping[str, Any], scope: str
 ) -> np.ndarray:
-    times = SCOPES[scope]
+    factor = SCOPES[scope]
     n = max(np.size(v) for v in x.values())
     at = {
-        k: np.broadcast_to(np.asarray(v, float), n) * (times if k == "C" else 1.0)
+        k: np.broadcast_to(np.asarray(v, float), n) * (factor if k == "C" else 1.0)
         for k, v in x.items()
     }
     return np.asarray(published_curve(published, at))

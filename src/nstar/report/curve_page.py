@@ -1,17 +1,16 @@
-"""The page of a curve: its figures and tables, from what was gathered."""
+"""The page of a curve: its figures and tables, from its facts."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nstar.fits.unknown_words import describe_unknown
-from nstar.report import held_out
 from nstar.report.curve_facts import CurveFacts
 from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT, Label, name_ends
+from nstar.report.held_out_figure import from_outcome, labelled_panel
 from nstar.report.sections import Picture, Section, page, picture
 from nstar.report.tables import Table
 from nstar.scores import quantiles
-from nstar.validation.backtest import HeldOut
 from nstar.validation.curve_checks import ENDS
 from nstar.wording import amount, digits, numbers, percent, three
 
@@ -30,10 +29,10 @@ AXES = {
 
 def curve_page(facts: CurveFacts) -> str:
     """Write the page."""
-    what = facts.document["response"]["named"]
-    parts = [_curve(facts), _ends(facts), _held(facts), _published(facts)]
+    name = facts.document["response"]["named"]
+    parts = [_curve(facts), _ends(facts), _hold_outs(facts), _published(facts)]
     return page(
-        f"What {facts.along} buys of {what}", facts.document, [p for p in parts if p]
+        f"What {facts.along} buys of {name}", facts.document, [p for p in parts if p]
     )
 
 
@@ -41,9 +40,9 @@ def bands(ax: "Axes", facts: CurveFacts) -> "Axes":
     """Draw the law with nested bands, the runs, published curves and the target."""
     labels = []
     for prob in sorted(BANDS, reverse=True):
-        low, high = quantiles(facts.line, prob)
+        low, high = quantiles(facts.curve, prob)
         ax.fill_between(facts.x, low, high, color=BLUE, alpha=0.18, lw=0)
-    middle = np.median(facts.line, axis=0)
+    middle = np.median(facts.curve, axis=0)
     ax.plot(facts.x, middle, color=BLUE, lw=1.8)
     labels.append(Label(float(facts.x[-1]), float(middle[-1]), "ours", BLUE))
     y = facts.fit.runs[facts.fit.law.response.columns[0]]
@@ -75,28 +74,18 @@ def bands(ax: "Axes", facts: CurveFacts) -> "Axes":
         xlabel=AXES.get(facts.along, facts.along),
         ylabel=response["named"],
     )
-    shown = [*y, *np.ravel(quantiles(facts.line, max(BANDS)))]
+    shown = [*y, *np.ravel(quantiles(facts.curve, max(BANDS)))]
     ax.set_ylim(0.95 * min(shown), 1.03 * max(shown))
-    name_ends(ax, [one for one in labels if one.y <= 1.03 * max(shown)])
-    return ax
-
-
-def _apart(ax: "Axes", outcome: HeldOut) -> "Axes":
-    """Draw what was predicted of held-out runs, and what came."""
-    held_out.panel(ax, held_out.of_outcome("held out", outcome))
-    ax.set(
-        xlabel="held-out runs, smallest first",
-        ylabel=f"measured less predicted, 0.01 {outcome.response.unit}",
-    )
+    name_ends(ax, [label for label in labels if label.y <= 1.03 * max(shown)])
     return ax
 
 
 def _curve(facts: CurveFacts) -> Section:
     document = facts.document
-    what, prob = document["response"]["named"], percent(document["prob"])
-    drawn = picture(
+    name, prob = document["response"]["named"], percent(document["prob"])
+    pictures = picture(
         "curve",
-        f"{what} against {AXES.get(facts.along, facts.along)}",
+        f"{name} against {AXES.get(facts.along, facts.along)}",
         f"The median inside bands of {', '.join(map(percent, BANDS))} probability; runs as points, published curves dashed.",
         bands,
         facts,
@@ -113,7 +102,7 @@ def _curve(facts: CurveFacts) -> Section:
         Table(
             [
                 *document["predictions"][0]["at"],
-                f"{what} of the law",
+                f"{name} of the law",
                 "measured, with scatter",
             ],
             rows,
@@ -125,40 +114,40 @@ def _curve(facts: CurveFacts) -> Section:
     target = document["target"]
     if target:
         ends = [target["crossing"][n] for n in ("lower", "median", "upper")]
-        head = [
-            f"{what} {target['target']:g}",
+        header = [
+            f"{name} {target['target']:g}",
             f"{facts.along} with probability {percent(target['chance'])}",
             "median",
             f"{prob} interval",
         ]
-        far = f"beyond {amount(target['up_to'])}"
-        low, middle, high = (amount(v) if v else far for v in ends)
+        beyond = f"beyond {amount(target['up_to'])}"
+        low, middle, high = (amount(v) if v else beyond for v in ends)
         tables.append(
             Table(
-                head,
+                header,
                 [
                     [
                         "first reached at",
-                        amount(target["at"]) if target["at"] else far,
+                        amount(target["at"]) if target["at"] else beyond,
                         middle,
                         f"{low} to {high}",
                     ]
                 ],
             )
         )
-    return Section("curve", f"What {facts.along} buys", words, [drawn], tables)
+    return Section("curve", f"What {facts.along} buys", words, [pictures], tables)
 
 
 def _ends(facts: CurveFacts) -> Section:
     document = facts.document
     words = []
-    chance = getattr(facts.fit.law, "chance", None)
-    if chance is not None:
+    guess = getattr(facts.fit.law, "chance", None)
+    if guess is not None:
         words.append(
-            f"Guessing is taken as right in {digits(chance, 3)} of cases, as stated (--law); the curve starts there."
+            f"Guessing is taken as right in {digits(guess, 3)} of cases, as stated (--law); the curve starts there."
         )
-    told = document["ends"]
-    of_prior = [ENDS[n] for n, known in told.items() if not known]
+    ends_informed = document["ends"]
+    of_prior = [ENDS[n] for n, informed in ends_informed.items() if not informed]
     if of_prior:
         words.append(
             f"The prior speaks for {' and '.join(of_prior)}: these runs say little of it, and far beyond them the curve is what the prior makes of it."
@@ -168,7 +157,9 @@ def _ends(facts: CurveFacts) -> Section:
             name,
             describe_unknown(name),
             f"{three(u['mean'])} [{three(u['lower'])}, {three(u['upper'])}]",
-            ("the runs" if told[name] else "its prior") if name in told else "–",
+            ("the runs" if ends_informed[name] else "its prior")
+            if name in ends_informed
+            else "–",
         ]
         for name, u in document["unknowns"].items()
     ]
@@ -181,23 +172,25 @@ def _ends(facts: CurveFacts) -> Section:
     )
 
 
-def _held(facts: CurveFacts) -> Section:
-    if not facts.held:
+def _hold_outs(facts: CurveFacts) -> Section:
+    if not facts.hold_outs:
         why = (
             facts.document["not_tested"]
             or "no run is left to learn from where the largest are held out"
         )
         return Section("held-out", "Held-out runs", [f"Not tested: {why}."])
-    drawn: list[Picture] = [
+    pictures: list[Picture] = [
         picture(
             f"held-{i}",
             f"The top {o.split.decades:g} decades held out",
             f"{len(o.split.test)} held-out runs about their prediction with 50% and 90% intervals.",
-            _apart,
-            o,
+            labelled_panel,
+            from_outcome("held out", o),
+            "held-out runs, smallest first",
+            o.response.unit,
             size=(5.0, 3.0),
         )
-        for i, o in enumerate(facts.held)
+        for i, o in enumerate(facts.hold_outs)
     ]
     rows = [
         [
@@ -223,12 +216,12 @@ def _held(facts: CurveFacts) -> Section:
     words = [
         "The same law fitted to the smaller of these runs, and what it said of the larger: intervals are of measured runs, on the scale the law is fitted on."
     ]
-    return Section("held-out", "Held-out runs", words, drawn, [Table(header, rows)])
+    return Section("held-out", "Held-out runs", words, pictures, [Table(header, rows)])
 
 
 def _published(facts: CurveFacts) -> Section | None:
-    held: list[dict[str, Any]] = facts.document["published"]
-    if not held:
+    comparisons: list[dict[str, Any]] = facts.document["published"]
+    if not comparisons:
         return None
     rows = [
         [
@@ -239,19 +232,19 @@ def _published(facts: CurveFacts) -> Section | None:
             numbers(r["ratio"]),
             f"{r['credible_level']:.2f}",
         ]
-        for p in held
+        for p in comparisons
         for r in p["curve"]
     ]
     header = [
         "published",
-        *held[0]["curve"][0]["at"],
+        *comparisons[0]["curve"][0]["at"],
         "ours",
         "theirs",
         "ours / theirs",
         "credible level of theirs",
     ]
-    words = [p["sentence"] for p in held] + [
-        f"{p['id']}: {p['law_form']}, {p['citation']}" for p in held
+    words = [p["sentence"] for p in comparisons] + [
+        f"{p['id']}: {p['law_form']}, {p['citation']}" for p in comparisons
     ]
     return Section(
         "published", "Beside published curves", words, (), [Table(header, rows)]

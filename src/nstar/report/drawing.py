@@ -1,4 +1,4 @@
-"""The report's visual language, and Matplotlib's SVG made fit for a page."""
+"""Colours, styles and labels of all figures, and Matplotlib's SVG adapted to a page."""
 
 import io
 import re
@@ -12,6 +12,7 @@ from nstar.wording import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK, SOFT, GRID = "#1a1a1a", "#5c5c5c", "#dcdcdc"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # Okabe-Ito
@@ -57,7 +58,7 @@ class Label(NamedTuple):
 
     x: float
     y: float
-    words: str
+    text: str
     colour: str
 
 
@@ -90,8 +91,16 @@ def svg(
     return _for_page(text.getvalue(), name, title, alt)
 
 
+def save(figure: "Figure", kind: str) -> bytes:
+    """Write a figure as svg, png or pdf, the same bytes for the same input."""
+    out = io.BytesIO()
+    stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    figure.savefig(out, format=kind, dpi=150, metadata=stamp)
+    return out.getvalue()
+
+
 def _for_page(text: str, name: str, title: str, alt: str) -> str:
-    """Drop addresses and metadata, make ids unique, let the page choose the colours."""
+    """Drop addresses and metadata, make ids unique, use the page's colour variables."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     box = re.search(r'viewBox="([^"]+)"', text)
@@ -103,12 +112,12 @@ def _for_page(text: str, name: str, title: str, alt: str) -> str:
     body = re.sub(r"url\(#", f"url(#{name}-", body)
     for colour, variable in THEMED.items():
         body = body.replace(colour, f"var(--{variable})")
-    said = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(alt)}</desc>'
+    description = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(alt)}</desc>'
     head = (
         f'<svg viewBox="{box[1] if box else ""}" role="img" '
         f'aria-labelledby="{name}-title {name}-desc">'
     )
-    return f"{head}{said}{body}"
+    return f"{head}{description}{body}"
 
 
 def _hundredths(attribute: re.Match[str]) -> str:
@@ -116,7 +125,7 @@ def _hundredths(attribute: re.Match[str]) -> str:
     return re.sub(r"(\.\d\d)\d+", r"\1", attribute[0])
 
 
-def counted(axis: Any, low: float, high: float) -> None:
+def count_ticks(axis: Any, low: float, high: float) -> None:
     """Write a log axis of parameters or tokens as 10B, 100B, 1T."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -143,27 +152,27 @@ def name_ends(ax: "Axes", labels: Sequence[Label]) -> None:
     figure = ax.get_figure(root=True)
     if figure is None:
         return
-    words = [
+    texts = [
         ax.annotate(
-            one.words,
-            (one.x, one.y),
-            color=one.colour,
+            label.text,
+            (label.x, label.y),
+            color=label.colour,
             fontsize=9,
             va="center",
             xytext=(5, 0),
             textcoords="offset points",
             annotation_clip=False,
         )
-        for one in labels
+        for label in labels
     ]
     figure.draw_without_rendering()  # the layout makes room for them first
     point = figure.dpi / 72
-    place = [ax.transData.transform((one.x, one.y)) / point for one in labels]
-    done: list[tuple[float, float]] = []
-    for i in sorted(range(len(labels)), key=lambda i: -place[i][1]):
-        x, y = place[i]
-        for u, v in sorted(done, key=lambda p: -p[1]):
+    points = [ax.transData.transform((label.x, label.y)) / point for label in labels]
+    placed: list[tuple[float, float]] = []
+    for i in sorted(range(len(labels)), key=lambda i: -points[i][1]):
+        x, y = points[i]
+        for u, v in sorted(placed, key=lambda p: -p[1]):
             if abs(u - x) < REACH and abs(y - v) < LINE:
                 y = v - LINE
-        done.append((x, y))
-        words[i].xyann = (5, y - place[i][1])
+        placed.append((x, y))
+        texts[i].xyann = (5, y - points[i][1])

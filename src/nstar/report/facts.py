@@ -1,7 +1,7 @@
-"""Every number and verdict of a report, as the document its page is made from."""
+"""Every number and check of a report, as the document its page is made from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from nstar.fits.kept import Kept, of_fit
 from nstar.fits.mixture import Average
 from nstar.ledger.entries import Ledger
 from nstar.ledger.verification import Record, track_record
-from nstar.ledger.verification import as_json as told_beforehand
+from nstar.ledger.verification import as_json as forecasts_json
 from nstar.plans.actions import ANY, Action, Limits
 from nstar.plans.bills import Bill
 from nstar.plans.routes import Route, Routes
@@ -19,9 +19,9 @@ from nstar.plans.serving import Served, serve
 from nstar.plans.targets import Reach, reach
 from nstar.plans.weighing import Risk, weigh
 from nstar.report import records
-from nstar.report.buying import Line, bought
-from nstar.report.deciding import Decision, decided
+from nstar.report.decision import Decision, decide
 from nstar.report.headline import headline, regret_alone
+from nstar.report.loss_by_budget import LossByBudget, loss_by_budget
 from nstar.types import Scattered, Surface
 from nstar.validation.checks import check_fit, check_plan
 from nstar.validation.comparison import Comparison, compare
@@ -43,7 +43,7 @@ type Ticks = Callable[[str, int, int], None]
 
 
 class Question(NamedTuple):
-    """What was asked besides the budget."""
+    """What a report is to answer besides the budget."""
 
     candidates: Sequence[Action] = ()
     limits: Limits = ANY
@@ -63,14 +63,13 @@ class Facts:
     checks: list[Check]  # worst first
     comparisons: list[Comparison]
     decision: Decision
-    risks: list[tuple[str, Risk]]  # by what is believed; the decision's own first
-    held: list[RouteHoldOut]
-    line: Line | None
+    risks: list[tuple[str, Risk]]  # by route or mixture; that of the decision first
+    hold_outs: list[RouteHoldOut]
+    loss_by_budget: LossByBudget | None
     document: dict[str, Any]  # the same as plain data
     reach: Reach | None = None
     served: Served | None = None
     record: Record | None = None  # of the project's forecasts
-    also: list[Check] = field(default_factory=list)
 
 
 def gather(
@@ -79,7 +78,7 @@ def gather(
     prob: float,
     command: str,
     question: Question = Question(),  # noqa: B008  nothing in it changes
-    kept: Kept = Kept(),  # noqa: B008
+    cache: Kept = Kept(),  # noqa: B008
     tick: Ticks = lambda name, done, total: None,
 ) -> Facts:
     """Read intervals, checks and comparisons off the routes, and test them on their own runs.
@@ -90,7 +89,7 @@ def gather(
         prob: probability of every interval.
         command: what the user typed, for the provenance.
         question: candidates, limits, a target, a bill, a lifetime.
-        kept: where re-fits lie that were made before.
+        cache: of re-fits made before.
         tick: progress of the re-fits.
     """
     names = list(published) if published else usual_published(routes.runs.source)
@@ -100,11 +99,13 @@ def gather(
     tested = fits or {
         r.title: r.fit for r in routes.fitted if isinstance(r.fit.law, Scattered)
     }
-    held = [] if question.quick else hold_out_routes(tested, kept, tick)
-    checks = _tested(list(tested), held, question)
-    believed, how = _believed(routes, fits, held)
-    checks += [how] if how else []
-    decision = decided(routes, believed, question.limits, _weighted(routes, how))
+    hold_outs = [] if question.quick else hold_out_routes(tested, cache, tick)
+    checks = _hold_out_checks(list(tested), hold_outs, question)
+    posterior, weighting = _posterior(routes, fits, hold_outs)
+    checks += [weighting] if weighting else []
+    decision = decide(
+        routes, posterior, question.limits, _describe_weights(routes, weighting)
+    )
     comparisons = [
         compare(routes.primary.fit, n, budgets, planned=routes.primary.plan)
         for n in names
@@ -113,7 +114,7 @@ def gather(
     plans = {route.title: route.plan for route in routes.fitted} | {
         decision.by: decision.plan
     }
-    beliefs = {decision.by: believed} if believed else {}
+    mixture = {decision.by: posterior} if posterior else {}
     risks = [
         (
             name,
@@ -127,71 +128,75 @@ def gather(
                 planned=plans[name],
             ),
         )
-        for name, fit in (beliefs | fits).items()
+        for name, fit in (mixture | fits).items()
     ]
-    line = reached = served = None
-    if believed:
-        line = bought(believed, budgets, question.limits)
+    curve = reach_answer = serve_answer = None
+    if posterior:
+        curve = loss_by_budget(posterior, budgets, question.limits)
         if question.target is not None:
-            reached = reach(
-                believed, question.target, question.chance, limits=question.limits
+            reach_answer = reach(
+                posterior, question.target, question.chance, limits=question.limits
             )
         if question.served is not None:
-            served = serve(believed, C, question.served, limits=question.limits)
-    told = _otherwise(routes, fits, decision, question, prob, kept, tick)
-    after = _next(believed, C, prob, question.limits, kept) if believed else []
+            serve_answer = serve(posterior, C, question.served, limits=question.limits)
+    multiverse = _multiverse(routes, fits, decision, question, prob, cache, tick)
+    next_runs = (
+        _next_runs(posterior, C, prob, question.limits, cache) if posterior else []
+    )
     checks += [
-        _asked(check)
-        for found in (reached, served)
-        if found
-        for check in found.checks()
+        _capped_at_review(check)
+        for reply in (reach_answer, serve_answer)
+        if reply
+        for check in reply.checks()
     ]
-    book, record = question.ledger, None
-    if book:
-        record = track_record(book)
+    ledger, record = question.ledger, None
+    if ledger:
+        record = track_record(ledger)
         checks += record.checks()
-    owed = _owed(routes, fits, decision, prob, kept, quick=question.quick)
-    checks += _read([owed["check"]])
-    checks = _checks(routes, comparisons, risks, C, checks, kept)
-    words = headline(routes, decision, prob, worst(checks), dict(risks))
-    alone = regret_alone(decision, dict(risks))
+    scales = _prior_scales(routes, fits, decision, prob, cache, quick=question.quick)
+    checks += _parse_checks([scales["check"]])
+    checks = _collect_checks(routes, comparisons, risks, C, checks, cache)
+    sentence = headline(routes, decision, prob, worst(checks), dict(risks))
+    regret = regret_alone(decision, dict(risks))
     document = {
-        "headline": words,
+        "headline": sentence,
         "status": str(worst(checks)),
         "data": routes.runs.source,
         "seed": routes.primary.fit.seed,
         "prob": prob,
         "interval": "equal-tailed",
         "checks": [check.as_json() for check in checks],
-        "decision": decision.as_json(prob) | {"expected_regret_alone": alone},
-        "held_out": [trial.as_json() for trial in held],
-        "forecasts": told_beforehand(book, prob) if book else None,
+        "decision": decision.as_json(prob) | {"expected_regret_alone": regret},
+        "held_out": [trial.as_json() for trial in hold_outs],
+        "forecasts": forecasts_json(ledger, prob) if ledger else None,
         "not_tested": UNTESTED if question.quick else None,
-        "loss_by_budget": line.as_json() if line else None,
-        "target": reached.as_json(prob) if reached else None,
-        "serving": served.as_json(prob) if served else None,
-        "routes": [_route(route, prob, kept) for route in routes.fitted],
+        "loss_by_budget": curve.as_json() if curve else None,
+        "target": reach_answer.as_json(prob) if reach_answer else None,
+        "serving": serve_answer.as_json(prob) if serve_answer else None,
+        "routes": [_route(route, prob, cache) for route in routes.fitted],
         "routes_missing": dict(routes.missing),
         "risk": [{"route": name} | risk.as_json(prob) for name, risk in risks],
-        "placed": records.placed(routes.fitted, question.candidates, C),
-        "universes": told,
-        "owed_to_priors": owed,
-        "published": [records.published(one, prob) for one in comparisons],
-        "released": _released(routes, comparisons, believed, C, prob),
-        "next_runs": after,
+        "placed": records.place_candidates(routes.fitted, question.candidates, C),
+        "universes": multiverse,
+        "owed_to_priors": scales,
+        "published": [
+            records.published_record(comparison, prob) for comparison in comparisons
+        ],
+        "released": _released(routes, comparisons, posterior, C, prob),
+        "next_runs": next_runs,
         "provenance": records.provenance(routes, command),
     }
     return Facts(
-        words,
+        sentence,
         checks,
         comparisons,
         decision,
         risks,
-        held,
-        line,
+        hold_outs,
+        curve,
         document,
-        reached,
-        served,
+        reach_answer,
+        serve_answer,
         record,
     )
 
@@ -201,190 +206,197 @@ def usual_published(source: str) -> list[str]:
     return ["llama3"] if source.startswith("llama3") else ["chinchilla"]
 
 
-def _believed(
-    routes: Routes, fits: dict[str, Any], held: list[RouteHoldOut]
+def _posterior(
+    routes: Routes, fits: dict[str, Any], hold_outs: list[RouteHoldOut]
 ) -> tuple[Any, Check | None]:
-    """What the decision rests on: the routes that have a loss, by their hold-out scores."""
+    """Mix the routes that have a loss by their hold-out scores; the check is on the weights."""
     if routes.average is not None and fits:
         return routes.average, None
     if len(fits) < 2:
         return next(iter(fits.values()), None), None
-    shares, how = route_weights(list(fits), held)
-    return Average(tuple(fits.values()), tuple(fits), shares, how), how
+    weight, check = route_weights(list(fits), hold_outs)
+    return Average(tuple(fits.values()), tuple(fits), weight, check), check
 
 
-def _weighted(routes: Routes, how: Check | None) -> str:
+def _describe_weights(routes: Routes, check: Check | None) -> str:
     """Say how the weights of a mixture come about."""
     if routes.average is not None:
         return "with the weights it was saved with"
-    if how is not None and how.status is Status.PASS:
+    if check is not None and check.status is Status.PASS:
         return "weighted by what each said of held-out runs"
     return "weighted equally, as nothing held out tells them apart"
 
 
-def _tested(
-    names: list[str], held: list[RouteHoldOut], question: Question
+def _hold_out_checks(
+    names: list[str], hold_outs: list[RouteHoldOut], question: Question
 ) -> list[Check]:
     if question.quick:
         return [Check("held-out runs", Status.REVIEW, f"not tested: {UNTESTED}")]
-    return check_hold_outs(held, names)
+    return check_hold_outs(hold_outs, names)
 
 
 def _released(
-    routes: Routes, held: list[Comparison], believed: Any, C: float, prob: float
+    routes: Routes, comparisons: list[Comparison], posterior: Any, C: float, prob: float
 ) -> list[dict[str, Any]]:
-    """Released language models, where the law compared with is one of such."""
-    if any(one.published.modality != "text" for one in held):
+    """Compare released language models, where the published fits are of such."""
+    if any(comparison.published.modality != "text" for comparison in comparisons):
         return []
-    return records.released(believed or routes.primary.fit, C, prob)
+    return records.released_models(posterior or routes.primary.fit, C, prob)
 
 
-def _route(route: Route, prob: float, kept: Kept) -> dict[str, Any]:
-    """One route's record; its unknowns do not change with what is asked."""
-    made_of = ["unknowns", of_fit(route.fit), prob]
-    unknowns = kept.answer(made_of, lambda: records.unknowns(route.fit, prob))
-    return records.route(route, prob) | {"unknowns": unknowns}
+def _route(route: Route, prob: float, cache: Kept) -> dict[str, Any]:
+    """Return one route's record; the summary of its unknowns is cached."""
+    key = ["unknowns", of_fit(route.fit), prob]
+    unknowns = cache.answer(key, lambda: records.unknowns(route.fit, prob))
+    return records.route_record(route, prob) | {"unknowns": unknowns}
 
 
-def _next(
-    believed: Any, C: float, prob: float, limits: Limits, kept: Kept
+def _next_runs(
+    posterior: Any, C: float, prob: float, limits: Limits, cache: Kept
 ) -> list[dict[str, Any]]:
-    """Runs to make first, most worth per FLOP first."""
-    weights = getattr(believed, "weights", ())
-    made_of = [
+    """Rank the runs to make first, by worth per FLOP."""
+    weights = getattr(posterior, "weights", ())
+    key = [
         "next",
-        [of_fit(part) for part in believed.components],
+        [of_fit(part) for part in posterior.components],
         weights,
         C,
         prob,
         limits,
     ]
-    return kept.answer(
-        made_of,
+    return cache.answer(
+        key,
         lambda: [
-            run.as_json() for run in single_runs(believed, C, prob, limits=limits)
+            run.as_json() for run in single_runs(posterior, C, prob, limits=limits)
         ],
     )
 
 
-def _owed(
+def _prior_scales(
     routes: Routes,
     fits: dict[str, Any],
     decision: Decision,
     prob: float,
-    kept: Kept,
+    cache: Kept,
     *,
     quick: bool,
 ) -> dict[str, Any]:
-    """The decision of the weightiest route under priors half and twice as wide."""
-    name = _weightiest(routes, fits, decision)
-    fit, C = fits.get(name, routes.primary.fit), decision.C
+    """Repeat the decision of the heaviest route under priors half and twice as wide."""
+    route = _heaviest_route(routes, fits, decision)
+    fit, C = fits.get(route, routes.primary.fit), decision.C
 
-    def tried() -> dict[str, Any]:
-        moved = sensitivity(fit, budgets=[C])
-        scales = prior_scales(fit, [C], moved, prob, refit=not quick)
-        check = check_scales(scales, moved).as_json()
+    def rescale() -> dict[str, Any]:
+        sensitivities = sensitivity(fit, budgets=[C])
+        scales = prior_scales(fit, [C], sensitivities, prob, refit=not quick)
+        check = check_scales(scales, sensitivities).as_json()
         return {
-            "route": name,
+            "route": route,
             "budget": C,
             "scales": [s.as_json() for s in scales],
             "check": check,
         }
 
-    return kept.answer(["owed to priors", of_fit(fit), C, prob, quick], tried)
+    return cache.answer(["owed to priors", of_fit(fit), C, prob, quick], rescale)
 
 
-def _weightiest(routes: Routes, fits: dict[str, Any], decision: Decision) -> str:
-    """The route with most weight in the decision, or the one that leads without a loss."""
+def _heaviest_route(routes: Routes, fits: dict[str, Any], decision: Decision) -> str:
+    """Name the route with most weight in the decision, or the lead where none has a loss."""
     if not fits:
         return routes.primary.title
     return max(fits, key=lambda name: decision.weights.get(name, 0.0))
 
 
-def _otherwise(
+def _multiverse(
     routes: Routes,
     fits: dict[str, Any],
     decision: Decision,
     question: Question,
     prob: float,
-    kept: Kept,
+    cache: Kept,
     tick: Ticks,
 ) -> list[dict[str, Any]]:
-    """The decision in other universes; none where re-fits are left out."""
+    """Repeat the decision in other universes; none where re-fits are left out."""
     if question.quick:
         return []
     laws = {r.title: r.fit for r in routes.fitted} | dict(routes.alternatives)
-    name = _weightiest(routes, fits, decision)
+    route = _heaviest_route(routes, fits, decision)
     action, C = Action("recommended", decision.N, decision.D), decision.C
-    found = universes(laws, name, kept, tick)
+    alternatives = universes(laws, route, cache, tick)
     return side_by_side(
         [
-            partial(evaluate_universe, one, action, C, prob, kept, question.limits)
-            for one in found
+            partial(
+                evaluate_universe, alternative, action, C, prob, cache, question.limits
+            )
+            for alternative in alternatives
         ]
     )
 
 
-def _checks(
+def _collect_checks(
     routes: Routes,
     comparisons: list[Comparison],
     risks: list[tuple[str, Risk]],
     C: float,
-    also: list[Check],
-    kept: Kept,
+    others: list[Check],
+    cache: Kept,
 ) -> list[Check]:
-    """Collect checks with their route's name; what is said twice, once."""
+    """Collect checks, worst first, each once with the names of the routes it is of."""
     shared = set(routes.runs.notes)
-    said: dict[Check, list[str]] = {}
+    routes_of: dict[Check, list[str]] = {}
     for route in routes.fitted:
         for check in [
-            *_of_fit(route, kept),
-            *_of_plan(route, kept),
+            *_fit_checks(route, cache),
+            *_plan_checks(route, cache),
             *route.plan.checks(),
         ]:
             if check not in shared:
-                said.setdefault(check, []).append(route.title)
+                routes_of.setdefault(check, []).append(route.title)
     for name, risk in risks[:1]:
         for check in risk.checks():
-            said.setdefault(check, [name])
+            routes_of.setdefault(check, [name])
     checks = [routes.disagreement(C), *routes.runs.notes]
-    checks += [check for check in also if check not in said]
-    checks += [_of(check, who, len(routes.fitted)) for check, who in said.items()]
+    checks += [check for check in others if check not in routes_of]
+    checks += [
+        _prefix(check, names, len(routes.fitted)) for check, names in routes_of.items()
+    ]
     checks += routes.checks
-    for held in comparisons:
+    for comparison in comparisons:
         checks += [
-            c._replace(name=f"{held.published.id}: {c.name}") for c in held.checks()
+            c._replace(name=f"{comparison.published.id}: {c.name}")
+            for c in comparison.checks()
         ]
     return sorted(plainly(checks), key=lambda check: ORDER.index(check.status))
 
 
-def _asked(check: Check) -> Check:
-    """What is not reached is no fault of the numbers: they may be acted on, by not trying."""
+def _capped_at_review(check: Check) -> Check:
+    """Turn FAIL into REVIEW: a target out of reach does not make the numbers wrong."""
     return check._replace(
         status=min(check.status, Status.REVIEW, key=ORDER[::-1].index)
     )
 
 
-def _of_fit(route: Route, kept: Kept) -> list[Check]:
-    """Checks of a fit, which do not change with what is asked of it."""
-    made_of = ["checks", of_fit(route.fit)]
-    checks = kept.answer(made_of, lambda: [c.as_json() for c in check_fit(route.fit)])
-    return _read(checks)
+def _fit_checks(route: Route, cache: Kept) -> list[Check]:
+    """Return the checks of a fit, which do not depend on the question."""
+    key = ["checks", of_fit(route.fit)]
+    checks = cache.answer(key, lambda: [c.as_json() for c in check_fit(route.fit)])
+    return _parse_checks(checks)
 
 
-def _of_plan(route: Route, kept: Kept) -> list[Check]:
-    """Checks of a plan at its budgets."""
+def _plan_checks(route: Route, cache: Kept) -> list[Check]:
+    """Return the checks of a plan at its budgets."""
     plan = route.plan
-    made_of = ["plan checks", of_fit(route.fit), plan.budgets.tolist()]
-    return _read(kept.answer(made_of, lambda: [c.as_json() for c in check_plan(plan)]))
+    key = ["plan checks", of_fit(route.fit), plan.budgets.tolist()]
+    return _parse_checks(
+        cache.answer(key, lambda: [c.as_json() for c in check_plan(plan)])
+    )
 
 
-def _read(checks: list[dict[str, str]]) -> list[Check]:
-    """Checks of plain data."""
+def _parse_checks(checks: list[dict[str, str]]) -> list[Check]:
+    """Build checks from plain data."""
     return [Check(c["name"], Status(c["status"]), c["detail"]) for c in checks]
 
 
-def _of(check: Check, who: list[str], routes: int) -> Check:
-    """Name whose check it is."""
-    whose = "every route" if len(who) == routes > 1 else ", ".join(who)
-    return check._replace(name=f"{whose}: {check.name}")
+def _prefix(check: Check, names: list[str], total: int) -> Check:
+    """Put the names of its routes before a check's name."""
+    owner = "every route" if len(names) == total > 1 else ", ".join(names)
+    return check._replace(name=f"{owner}: {check.name}")

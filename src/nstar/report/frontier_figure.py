@@ -1,10 +1,9 @@
 """Accuracy against FLOP a problem: a panel for each strategy, a curve for each model."""
 
-import io
 from typing import TYPE_CHECKING
 
 from nstar.inference.spending import Spent
-from nstar.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SOFT, STYLE, band
+from nstar.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SOFT, STYLE, band, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,11 +13,13 @@ ACROSS = 2
 PANEL = (3.9, 2.7)  # inches
 
 
-def several(spent: Spent) -> list[str]:
-    """Name the strategies that were tried with more than one amount."""
-    told = dict.fromkeys(way[:2] for way in spent.ways)
-    many = [s for m, s in told if sum(way[:2] == (m, s) for way in spent.ways) > 1]
-    return list(dict.fromkeys(many))
+def compared_strategies(spent: Spent) -> list[str]:
+    """Name the strategies evaluated at more than one amount."""
+    pairs = dict.fromkeys(way[:2] for way in spent.ways)
+    strategies = [
+        s for m, s in pairs if sum(way[:2] == (m, s) for way in spent.ways) > 1
+    ]
+    return list(dict.fromkeys(strategies))
 
 
 def panel(ax: "Axes", spent: Spent, strategy: str, prob: float) -> "Axes":
@@ -61,31 +62,28 @@ def figure(spent: Spent, prob: float, kind: str) -> bytes:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    names = several(spent)
-    across = min(ACROSS, len(names))
-    down = -(-len(names) // across)
+    names = compared_strategies(spent)
+    columns = min(ACROSS, len(names))
+    rows = -(-len(names) // columns)
     with mpl.rc_context(STYLE):
-        size = (PANEL[0] * across + 0.3, PANEL[1] * down + 0.5)
-        drawn = Figure(figsize=size, layout="constrained")
-        panels = drawn.subplots(down, across, squeeze=False, sharey=True).ravel()
+        size = (PANEL[0] * columns + 0.3, PANEL[1] * rows + 0.5)
+        canvas = Figure(figsize=size, layout="constrained")
+        panels = canvas.subplots(rows, columns, squeeze=False, sharey=True).ravel()
         for ax, name in zip(panels, names, strict=False):
             panel(ax, spent, name, prob)
         for ax in panels[len(names) :]:
             ax.remove()
-        drawn.legend(
+        canvas.legend(
             *panels[0].get_legend_handles_labels(),
             loc="outside upper center",
             ncols=4,
             frameon=False,
             fontsize=9,
         )
-        out = io.BytesIO()
-        stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-        drawn.savefig(out, format=kind, dpi=150, metadata=stamp)
-    return out.getvalue()
+        return save(canvas, kind)
 
 
-def alone(ax: "Axes", spent: Spent, strategy: str, prob: float) -> "Axes":
+def labelled_panel(ax: "Axes", spent: Spent, strategy: str, prob: float) -> "Axes":
     """Draw one strategy's panel for a page."""
     panel(ax, spent, strategy, prob)
     ax.legend(frameon=False, fontsize=9)

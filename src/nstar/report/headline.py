@@ -9,11 +9,11 @@ from nstar.plans.actions import ANY
 from nstar.plans.routes import Routes
 from nstar.plans.weighing import Risk
 from nstar.predictions.distances import FAR
-from nstar.report.deciding import MIXTURE, Decision
+from nstar.report.decision import MIXTURE, Decision
 from nstar.verdicts import Status
 from nstar.wording import count, counts, digits, flop, numbers, percent, share
 
-SPENT = 0.99  # of the budget below which a run is said to use less
+SPENT = 0.99  # share of the budget below which the headline says that a run uses less
 
 
 def headline(
@@ -29,7 +29,7 @@ def headline(
     largest = float(np.max(lead.fit.runs["C"]))
     parts = [_run(decision, prob), _optimum(routes, decision, prob)]
     if decision.by in risks:
-        parts.append(_price(decision, risks, prob))
+        parts.append(_uncertainty_cost(decision, risks, prob))
     if decades > FAR:
         parts.insert(
             0,
@@ -47,57 +47,60 @@ def headline(
     return " ".join(parts)
 
 
-def by(decision: Decision) -> str:
-    """Name what a decision rests on."""
+def basis(decision: Decision) -> str:
+    """Name the mixture or the route that a decision is made by."""
     if decision.by != MIXTURE:
         return f"the {decision.by}"
-    each = " and ".join(
-        f"{name} ({share(round(w, 2))})" for name, w in decision.weights.items()
+    names = " and ".join(
+        f"{name} ({share(round(weight, 2))})"
+        for name, weight in decision.weights.items()
     )
-    return f"the mixture of {each}, {decision.weighted},"
+    return f"the mixture of {names}, {decision.weighted},"
 
 
 def _run(decision: Decision, prob: float) -> str:
-    said = f"For {flop(decision.C)} FLOP train {count(decision.N)} parameters on {count(decision.D)} tokens"
+    sentence = f"For {flop(decision.C)} FLOP train {count(decision.N)} parameters on {count(decision.D)} tokens"
     if "loss" not in decision.draws:
-        return f"{said}, the middle of N* by {by(decision)}, which has no loss."
-    said += _limited(decision)
+        return f"{sentence}, the middle of N* by {basis(decision)}, which has no loss."
+    sentence += _limits(decision)
     loss = numbers(interval(decision.draws["loss"], prob), 4)
-    return f"{said}: loss {loss} (median [{percent(prob)} credible interval of the law]), the least that {by(decision)} expects."
+    return f"{sentence}: loss {loss} (median [{percent(prob)} credible interval of the law]), the least that {basis(decision)} expects."
 
 
-def _limited(decision: Decision) -> str:
-    """Name the limits the run is held to, what they cost, and compute they leave unspent."""
-    made = decision.plan
-    if made.limits == ANY:
+def _limits(decision: Decision) -> str:
+    """Name the limits on the run, what they cost, and compute they leave unspent."""
+    plan = decision.plan
+    if plan.limits == ANY:
         return ""
-    at = made.draws.sel(budget=decision.C)
-    given = ", ".join(
+    at = plan.draws.sel(budget=decision.C)
+    limits = ", ".join(
         f"{name.replace('_', ' ')} {count(value)}"
-        for name, value in made.limits.as_json().items()
+        for name, value in plan.limits.as_json().items()
     )
-    said = f" within the limits ({given}"
+    sentence = f" within the limits ({limits}"
     if "limits_cost" in at:
-        said += f"; they cost {digits(float(at['limits_cost']), 2)} of expected loss"
-    spent = float(made.fit.runs.cost.flop(decision.N, decision.D))
+        sentence += (
+            f"; they cost {digits(float(at['limits_cost']), 2)} of expected loss"
+        )
+    spent = float(plan.fit.runs.cost.flop(decision.N, decision.D))
     if spent < SPENT * decision.C:
-        said += f"; the run uses {flop(spent)} FLOP"
-    epochs = made.limits.epochs(decision.D)
+        sentence += f"; the run uses {flop(spent)} FLOP"
+    epochs = plan.limits.epochs(decision.D)
     if epochs is not None:
-        said += f"; {digits(epochs, 3)} epochs"
-    return f"{said})"
+        sentence += f"; {digits(epochs, 3)} epochs"
+    return f"{sentence})"
 
 
 def _optimum(routes: Routes, decision: Decision, prob: float) -> str:
-    """Give N* and D*, and name the routes' spread in the same sentence."""
+    """Give N* and D*, and the spread of the routes."""
     N, D = (counts(interval(decision.draws[n], prob)) for n in ("N", "D"))
-    said = f"N* is {N}, D* {D}"
+    sentence = f"N* is {N}, D* {D}"
     if len(routes.fitted) == 1:
-        return f"{said}; no second route checks it."
+        return f"{sentence}; no second route checks it."
     (low, least), *_, (high, most) = routes.spread(decision.C)
-    agree = routes.disagreement(decision.C).status is Status.PASS
-    verb = "the routes agree, with" if agree else "but the routes disagree:"
-    return f"{said}; {verb} median tokens from {count(low)} ({least}) to {count(high)} ({most})."
+    agrees = routes.disagreement(decision.C).status is Status.PASS
+    verb = "the routes agree, with" if agrees else "but the routes disagree:"
+    return f"{sentence}; {verb} median tokens from {count(low)} ({least}) to {count(high)} ({most})."
 
 
 def regret_alone(decision: Decision, risks: Mapping[str, Risk]) -> dict[str, float]:
@@ -105,11 +108,15 @@ def regret_alone(decision: Decision, risks: Mapping[str, Risk]) -> dict[str, flo
     return {n: risks[n].perfect_information for n in decision.weights if n in risks}
 
 
-def _price(decision: Decision, risks: Mapping[str, Risk], prob: float) -> str:
-    """Say what not knowing the law costs, by each route too where several are mixed."""
+def _uncertainty_cost(
+    decision: Decision, risks: Mapping[str, Risk], prob: float
+) -> str:
+    """State the expected regret, by each route too where several are mixed."""
     run = risks[decision.by].table(prob)[0]
-    each = regret_alone(decision, risks).items()
-    alone = ", ".join(f"{digits(r, 2)} by the {name} alone" for name, r in each)
+    regrets = regret_alone(decision, risks).items()
+    alone = ", ".join(
+        f"{digits(regret, 2)} by the {name} alone" for name, regret in regrets
+    )
     alone = f" ({alone})" if alone else ""
     return (
         f"Not knowing the law costs {digits(run['expected_regret'], 2)} of loss on average{alone}, as if "

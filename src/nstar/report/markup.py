@@ -1,4 +1,4 @@
-"""Templates, which escape whatever is put into them."""
+"""Jinja templates, which escape every value put into them."""
 
 from pathlib import Path
 
@@ -9,18 +9,18 @@ from nstar.wording import count, flop, visible
 
 
 def environment() -> Environment:
-    """Return where the page's templates lie, with what writes their numbers."""
-    found = Environment(
+    """Load the templates of this folder, with the filters that format their numbers."""
+    templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {
+    templates.filters |= {
         "count": count,
         "flop": flop,
         "visible": visible,
-        "beside": tables.published,
+        "published_table": tables.published,
     }
-    return found
+    return templates

@@ -1,14 +1,20 @@
-"""The page: facts, figures and words put into the template; self-contained."""
+"""The budget page: facts, figures and words put into the template; self-contained."""
 
 from typing import Any
 
 from nstar.plans.risk import LEVEL
 from nstar.plans.routes import Routes
-from nstar.report import foretold, tables
+from nstar.report import forecasts, tables
 from nstar.report.facts import Facts
 from nstar.report.markup import environment
-from nstar.report.pictures import pictures
-from nstar.report.words import LEADS, NO_LOSS, NO_MONEY, NOTHING_NEXT, SECTIONS
+from nstar.report.page_figures import draw_pictures
+from nstar.report.words import (
+    INTRODUCTIONS,
+    NO_LOSS,
+    NO_MONEY,
+    NOTHING_NEXT,
+    SECTIONS,
+)
 from nstar.wording import count, counts, flop, percent, shown
 
 NOTES = {"next": NOTHING_NEXT, "money": NO_MONEY, "loss": NO_LOSS}
@@ -25,38 +31,40 @@ def page(routes: Routes, facts: Facts) -> str:
             name=shown(document["data"]),
             facts=document,
             sections=SECTIONS,
-            leads=_leads(routes, document, budget),
-            notes=NOTES | {"forecasts": foretold.words(document)},
-            pictures=pictures(routes, facts, budget),
+            introductions=_introductions(routes, document, budget),
+            notes=NOTES | {"forecasts": forecasts.summary(document)},
+            pictures=draw_pictures(routes, facts, budget),
             open_checks=tables.checks(document, passed=False),
             passed_checks=tables.checks(document, passed=True),
             tables={
-                "answer": tables.answer(document),
+                "answer": tables.optima_by_route(document),
                 "held_out": tables.held_out(document),
                 "optima": tables.optima(document),
-                "forecasts": foretold.table(document),
-                "coverage": foretold.coverage(document),
+                "forecasts": forecasts.table(document),
+                "coverage": forecasts.coverage(document),
                 "target": tables.target(document),
-                "shares": tables.shares(document),
-                "candidates": tables.candidates(document),
-                "by_route": tables.by_route(document),
-                "lines": tables.lines(document),
+                "shares": tables.loss_sources(document),
+                "candidates": tables.actions(document),
+                "by_route": tables.actions_by_route(document),
+                "lines": tables.power_laws(document),
                 "serving": tables.serving(document),
-                "wrong": tables.wrong(document),
+                "wrong": tables.tail_losses(document),
                 "universes": tables.universes(document),
-                "owed": tables.owed(document),
-                "money": tables.money(document),
-                "released": tables.released(document),
-                "next": tables.following(document),
+                "owed": tables.prior_scales(document),
+                "money": tables.bills(document),
+                "released": tables.released_models(document),
+                "next": tables.next_runs(document),
             },
             provenance=tables.provenance(document),
         )
     )
 
 
-def _leads(routes: Routes, document: dict[str, Any], budget: float) -> dict[str, str]:
+def _introductions(
+    routes: Routes, document: dict[str, Any], budget: float
+) -> dict[str, str]:
     served = document["serving"]
-    said = {
+    values = {
         "prob": percent(document["prob"]),
         "lead": routes.primary.title,
         "owed": document["owed_to_priors"]["route"],
@@ -66,9 +74,13 @@ def _leads(routes: Routes, document: dict[str, Any], budget: float) -> dict[str,
         "one_in": f"{1 / (1 - LEVEL):.3g}",
         "served": f"{_amount(served['served_tokens'])} tokens" if served else "",
     }
-    return {name: text.format(**said) for name, text in LEADS.items()}
+    return {name: text.format(**values) for name, text in INTRODUCTIONS.items()}
 
 
-def _amount(one: dict[str, float]) -> str:
-    """Write an interval, or the number it is where nothing is uncertain."""
-    return count(one["median"]) if one["lower"] == one["upper"] else counts(one)
+def _amount(interval: dict[str, float]) -> str:
+    """Write an interval, or one number where it has no width."""
+    return (
+        count(interval["median"])
+        if interval["lower"] == interval["upper"]
+        else counts(interval)
+    )

@@ -1,4 +1,4 @@
-"""Parts of a report's document: what is read off routes and published fits, as plain data."""
+"""Parts of a report's document: routes, published fits and models as plain data."""
 
 import json
 from collections.abc import Sequence
@@ -19,138 +19,145 @@ from nstar.validation.comparison import Comparison
 from nstar.validation.uncertainty import decompose
 from nstar.wording import plain
 
-DRAWS = 1000  # of a law that released models are held against
+DRAWS = 1000  # of N* and D* that released models are compared with
 SHOWN = 8  # released models at most
 NEAR = 1.5  # decades between a released model's compute and the budget at most
 
 
-def route(one: Route, prob: float) -> dict[str, Any]:
-    """What one route says of every budget."""
+def route_record(route: Route, prob: float) -> dict[str, Any]:
+    """Return one route's plan, exponents and sources of uncertainty."""
     return {
-        "route": one.title,
-        "law": one.name,
-        "noise": json.loads(one.fit.tree.attrs["noise"])["name"],
-        "runs": len(one.fit.runs),
-        "budgets": one.plan.table(prob),
-        "exponents": one.plan.exponents(prob),
-        "exponents_over": one.plan.slope_over,
-        "coefficients": one.plan.coefficients(prob),
-        "loss_from": _shares(one),
+        "route": route.title,
+        "law": route.name,
+        "noise": json.loads(route.fit.tree.attrs["noise"])["name"],
+        "runs": len(route.fit.runs),
+        "budgets": route.plan.table(prob),
+        "exponents": route.plan.exponents(prob),
+        "exponents_over": route.plan.slope_over,
+        "coefficients": route.plan.coefficients(prob),
+        "loss_from": _variance_shares(route),
     }
 
 
 def unknowns(fit: Fit, prob: float) -> dict[str, dict[str, float]]:
-    """Mean, sd and interval of every single unknown."""
+    """Return mean, sd and interval of every scalar unknown."""
     summary = fit.summary(prob)
     low, high = (n for n in summary.columns if str(n).startswith("eti"))
     return {
         str(name): {
-            "mean": float(r["mean"]),
-            "sd": float(r["sd"]),
-            "lower": float(r[low]),
-            "upper": float(r[high]),
+            "mean": float(row["mean"]),
+            "sd": float(row["sd"]),
+            "lower": float(row[low]),
+            "upper": float(row[high]),
         }
-        for name, r in summary.iterrows()
+        for name, row in summary.iterrows()
         if "[" not in str(name)
     }
 
 
-def _shares(one: Route) -> list[dict[str, float]] | None:
-    """Where the variance of the recommended run's log loss comes from, by budget."""
-    if not isinstance(one.fit.law, Surface):
+def _variance_shares(route: Route) -> list[dict[str, float]] | None:
+    """Share the variance of the recommended run's log loss among its sources, by budget."""
+    if not isinstance(route.fit.law, Surface):
         return None
-    N, D = (one.plan.draws[f"{n}_recommended"].to_numpy() for n in ("N", "D"))
-    shares = decompose(one.plan.fit, N, D, seed=one.fit.seed)
+    N, D = (route.plan.draws[f"{n}_recommended"].to_numpy() for n in ("N", "D"))
+    shares = decompose(route.plan.fit, N, D, seed=route.fit.seed)
     return [
         {name: float(share[i]) for name, share in shares.items()}
-        for i in range(len(one.plan.budgets))
+        for i in range(len(route.plan.budgets))
     ]
 
 
-def published(held: Comparison, prob: float) -> dict[str, Any]:
-    """A published fit beside the lead."""
-    theirs = held.published
+def published_record(comparison: Comparison, prob: float) -> dict[str, Any]:
+    """Return a published fit beside the leading route."""
+    fit = comparison.published
     return {
-        "id": theirs.id,
-        "law_form": theirs.law_form,
-        "citation": theirs.citation,
-        "confidence": theirs.confidence,
-        "notes": list(theirs.notes),
-        "printed": [dict(p) for p in theirs.printed],
-        "sentence": plain(held.sentence(prob)),
-        "budgets": held.table(prob),
-        "exponents": held.exponents(prob),
-        "exponents_over": held.plan.slope_over,
+        "id": fit.id,
+        "law_form": fit.law_form,
+        "citation": fit.citation,
+        "confidence": fit.confidence,
+        "notes": list(fit.notes),
+        "printed": [dict(p) for p in fit.printed],
+        "sentence": plain(comparison.sentence(prob)),
+        "budgets": comparison.table(prob),
+        "exponents": comparison.exponents(prob),
+        "exponents_over": comparison.plan.slope_over,
     }
 
 
-def released(fit: Posterior, C: float, prob: float) -> list[dict[str, Any]]:
-    """Released language models of about the budget's compute, beside N* at their own.
+def released_models(fit: Posterior, C: float, prob: float) -> list[dict[str, Any]]:
+    """Return released language models of about this compute, beside N* at their own.
 
     `level` is the probability of the smallest of our intervals of N* that holds the
     model's size; parameters are all of them, whatever the runs count.
     """
-    each = [models.get(name) for name in models.names()]
-    known = [
-        m
-        for m in each
-        if m.modality == "text" and m.data_unit == "tokens" and m.N and m.D and m.C
+    candidates = [models.get(name) for name in models.names()]
+    complete = [
+        model
+        for model in candidates
+        if model.modality == "text"
+        and model.data_unit == "tokens"
+        and model.N
+        and model.D
+        and model.C
     ]
-    near = sorted(known, key=lambda m: abs(np.log10((m.C or C) / C)))[:SHOWN]
-    near = [m for m in near if abs(np.log10((m.C or C) / C)) <= NEAR]
+    near = sorted(complete, key=lambda model: abs(np.log10((model.C or C) / C)))[:SHOWN]
+    near = [model for model in near if abs(np.log10((model.C or C) / C)) <= NEAR]
     if not near:
         return []
-    near.sort(key=lambda m: m.C or 0.0)
-    few = _fewer(fit)
-    at = np.array([m.C for m in near])
-    N, D = (np.concatenate(v) for v in zip(*(optima(f, at) for f in few), strict=True))
+    near.sort(key=lambda model: model.C or 0.0)
+    thinned_fits = _thin(fit)
+    compute = np.array([model.C for model in near])
+    N, D = (
+        np.concatenate(v)
+        for v in zip(*(optima(f, compute) for f in thinned_fits), strict=True)
+    )
     return [
         {
-            "name": m.title,
-            "N": m.N,
-            "D": m.D,
-            "C": m.C,
-            "citation": m.citation,
+            "name": model.title,
+            "N": model.N,
+            "D": model.D,
+            "C": model.C,
+            "citation": model.citation,
             "N_star": interval(N[:, i], prob).as_json(),
             "D_star": interval(D[:, i], prob).as_json(),
-            "ratio": interval((m.N or np.nan) / N[:, i], prob).as_json(),
-            "level": credible_level(N[:, i], m.N or np.nan),
+            "ratio": interval((model.N or np.nan) / N[:, i], prob).as_json(),
+            "level": credible_level(N[:, i], model.N or np.nan),
         }
-        for i, m in enumerate(near)
+        for i, model in enumerate(near)
     ]
 
 
-def _fewer(fit: Posterior) -> list[Fit]:
-    """Each law with its share of a thousand draws."""
+def _thin(fit: Posterior) -> list[Fit]:
+    """Thin each averaged fit to its share of `DRAWS`."""
     parts = fit.parts
     counts = np.array([len(next(iter(part.draws.values()))) for part in parts])
-    keep = np.maximum(counts * min(DRAWS / counts.sum(), 1.0), 1).astype(int)
-    return [thinned(part, int(n)) for part, n in zip(parts, keep, strict=True)]
+    sizes = np.maximum(counts * min(DRAWS / counts.sum(), 1.0), 1).astype(int)
+    return [thinned(part, int(n)) for part, n in zip(parts, sizes, strict=True)]
 
 
-def placed(
-    routes: Sequence[Route], named: Sequence[Any], C: float
+def place_candidates(
+    routes: Sequence[Route], candidates: Sequence[Any], C: float
 ) -> list[dict[str, Any]]:
-    """Where each candidate's size lies among the draws of every route's N*."""
+    """Return the share of every route's draws of N* below each candidate's size."""
     return [
         {
-            "route": r.title,
-            "name": a.name,
-            "N": a.N,
-            "below": float((r.plan.draws["N"].sel(budget=C) < a.N).mean()),
+            "route": route.title,
+            "name": action.name,
+            "N": action.N,
+            "below": float((route.plan.draws["N"].sel(budget=C) < action.N).mean()),
         }
-        for r in routes
-        for a in named
+        for route in routes
+        for action in candidates
     ]
 
 
 def provenance(routes: Routes, command: str) -> dict[str, Any]:
-    """Everything that is needed to make the report again."""
+    """Return what is needed to repeat a report of routes."""
     return provenance_of(routes.primary.fit, routes.runs, command)
 
 
 def provenance_of(fit: Fit, runs: Observations, command: str) -> dict[str, Any]:
-    """What is needed to make a report of one fit again."""
+    """Return what is needed to repeat a report of one fit."""
     attrs = fit.tree.attrs
     return {
         "command": command,

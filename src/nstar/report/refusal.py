@@ -1,4 +1,4 @@
-"""The report of a ladder too small for any route: it says so, and what would do."""
+"""The report of a ladder too small for any route: why, and which runs are missing."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ from nstar.wording import flop, shown
 def refusal(
     runs: Observations, why: str, budget: float, command: str, seed: int, prob: float
 ) -> dict[str, Any]:
-    """Say why nothing is said; the document of a report without routes.
+    """Return the document of a report without routes, which says why it has none.
 
     Args:
         runs: the ladder.
-        why: what each route lacks.
-        budget: FLOP that was asked about.
+        why: no route could be fitted.
+        budget: FLOP.
         command: what the user typed.
-        seed: that would have been used.
-        prob: likewise.
+        seed: of the fits, had there been any.
+        prob: of the intervals, likewise.
     """
     headline = (
         f"FAIL: {len(runs)} runs cannot say what to train with {flop(budget)} FLOP; "
@@ -48,7 +48,7 @@ def refusal(
 
 
 def checks(runs: Observations, why: str) -> list[Check]:
-    """What is wrong with the ladder, then what was noticed of its runs."""
+    """Return why the ladder is too small, then the notes on its runs."""
     return [Check("enough runs", Status.FAIL, why), *runs.notes]
 
 

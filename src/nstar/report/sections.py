@@ -19,6 +19,8 @@ class Picture(NamedTuple):
 
     title: str
     svg: Markup
+    big: str = ""  # the number it stands for, where it has one
+    note: str = ""  # beside that number
 
 
 class Section(NamedTuple):
@@ -34,7 +36,7 @@ class Section(NamedTuple):
 def picture(
     name: str, title: str, alt: str, draw: Any, *args: Any, size: Any = USUAL
 ) -> Picture:
-    """Draw a figure for the page; what it shows is said to those who cannot see it."""
+    """Draw a figure for the page; `alt` describes it to those who cannot see it."""
     return Picture(title, Markup(svg(name, title, alt, draw, *args, size=size)))  # noqa: S704  our own
 
 
@@ -42,7 +44,7 @@ def page(title: str, document: dict[str, Any], sections: Sequence[Section]) -> s
     """Write the page.
 
     Args:
-        title: what it is about.
+        title: of the page.
         document: every number, with `headline`, `status`, `data`, `checks`, `provenance`.
         sections: between the checks and the provenance, in this order.
     """

@@ -1,10 +1,10 @@
-"""The report's tables: every number of the document as the text of a cell."""
+"""The tables of the budget page, from its document."""
 
 from math import exp
 from typing import Any, NamedTuple
 
 from nstar.plans.weighing import WRONG_SIZES
-from nstar.report.owed_figure import label
+from nstar.report.prior_scales_figure import label
 from nstar.report.words import PROVENANCE
 from nstar.wording import (
     beside,
@@ -14,10 +14,10 @@ from nstar.wording import (
     flop,
     numbers,
     percent,
+    share,
+    shares,
     visible,
 )
-from nstar.wording import share as part
-from nstar.wording import shares as parts
 
 
 class Table(NamedTuple):
@@ -27,8 +27,8 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-def answer(document: dict[str, Any]) -> Table:
-    """What each route says of each budget."""
+def optima_by_route(document: dict[str, Any]) -> Table:
+    """Optimum, loss and regret of each budget by each route."""
     header = [
         "route",
         "budget (FLOP)",
@@ -56,8 +56,8 @@ def answer(document: dict[str, Any]) -> Table:
     return Table(header, rows)
 
 
-def lines(document: dict[str, Any]) -> Table:
-    """Exponents and coefficients of each route."""
+def power_laws(document: dict[str, Any]) -> Table:
+    """Exponents and coefficients of each route's N*(C) and D*(C)."""
     header = [
         "route",
         "α₁ of N*",
@@ -86,22 +86,28 @@ def lines(document: dict[str, Any]) -> Table:
     return Table(header, rows)
 
 
-def shares(document: dict[str, Any]) -> Table:
-    """Where the uncertainty of each surface's loss comes from."""
-    said = [r for r in document["routes"] if r["loss_from"]]
-    parts = [n for n in said[0]["loss_from"][0] if n != "law"] if said else []
+def loss_sources(document: dict[str, Any]) -> Table:
+    """Shares of the variance of each surface's loss, by source."""
+    routes = [r for r in document["routes"] if r["loss_from"]]
+    sources = [n for n in routes[0]["loss_from"][0] if n != "law"] if routes else []
     rows = [
-        [route["route"], flop(b["C"]), *(percent(round(share[n], 2)) for n in parts)]
-        for route in said
-        for b, share in zip(route["budgets"], route["loss_from"], strict=True)
+        [
+            route["route"],
+            flop(b["C"]),
+            *(percent(round(variance[n], 2)) for n in sources),
+        ]
+        for route in routes
+        for b, variance in zip(route["budgets"], route["loss_from"], strict=True)
     ]
-    return Table(["route", "budget (FLOP)", *parts], rows)
+    return Table(["route", "budget (FLOP)", *sources], rows)
 
 
-def candidates(document: dict[str, Any]) -> Table:
-    """Every action under what the decision rests on."""
-    said = document["risk"][:1]
-    rivals = any(a["best_probability"] is not None for e in said for a in e["actions"])
+def actions(document: dict[str, Any]) -> Table:
+    """Every action under the mixture or route that the decision is made by."""
+    risks = document["risk"][:1]
+    rivals = any(
+        action["best_probability"] is not None for e in risks for action in e["actions"]
+    )
     header = [
         "action",
         "N",
@@ -115,55 +121,60 @@ def candidates(document: dict[str, Any]) -> Table:
     header += ["P(best)"] if rivals else []
     rows = [
         [
-            visible(a["name"]),
-            count(a["N"]),
-            count(a["D"]),
-            flop(a["C"]),
-            numbers(a["loss"], 4),
-            digits(a["expected_regret"], 2),
-            numbers(a["regret"], 2),
-            parts(a["wasted_share"]),
-            *([_best(a["best_probability"])] if rivals else []),
+            visible(action["name"]),
+            count(action["N"]),
+            count(action["D"]),
+            flop(action["C"]),
+            numbers(action["loss"], 4),
+            digits(action["expected_regret"], 2),
+            numbers(action["regret"], 2),
+            shares(action["wasted_share"]),
+            *([_best(action["best_probability"])] if rivals else []),
         ]
-        for entry in said
-        for a in entry["actions"]
+        for entry in risks
+        for action in entry["actions"]
     ]
     return Table(header, rows)
 
 
-def by_route(document: dict[str, Any]) -> Table:
-    """The same by each route alone: those that were named, and where they lie in its N*."""
-    below = {(p["route"], p["name"]): part(p["below"]) for p in document["placed"]}
-    weighed = {e["route"]: _rivals(e) for e in document["risk"][1:] or document["risk"]}
-    without = dict.fromkeys(p["route"] for p in document["placed"])
+def actions_by_route(document: dict[str, Any]) -> Table:
+    """The recommended and the named actions by each route alone, and their place in its N*."""
+    below = {
+        (placed["route"], placed["name"]): share(placed["below"])
+        for placed in document["placed"]
+    }
+    actions_of = {
+        e["route"]: _rivals(e) for e in document["risk"][1:] or document["risk"]
+    }
+    placed_routes = dict.fromkeys(placed["route"] for placed in document["placed"])
     rows = [
         [
             route,
-            visible(a["name"]),
-            count(a["N"]),
-            numbers(a["loss"], 4),
-            numbers(a["regret"], 2),
-            digits(a["expected_regret"], 2),
-            parts(a["wasted_share"]),
-            below.get((route, a["name"]), "–"),
+            visible(action["name"]),
+            count(action["N"]),
+            numbers(action["loss"], 4),
+            numbers(action["regret"], 2),
+            digits(action["expected_regret"], 2),
+            shares(action["wasted_share"]),
+            below.get((route, action["name"]), "–"),
         ]
-        for route, actions in weighed.items()
-        for a in actions
+        for route, actions in actions_of.items()
+        for action in actions
     ]
     none = "not in this law"
     rows += [
         [
-            p["route"],
-            visible(p["name"]),
-            count(p["N"]),
+            placed["route"],
+            visible(placed["name"]),
+            count(placed["N"]),
             none,
             none,
             none,
             none,
-            part(p["below"]),
+            share(placed["below"]),
         ]
-        for p in document["placed"]
-        if p["route"] in without and p["route"] not in weighed
+        for placed in document["placed"]
+        if placed["route"] in placed_routes and placed["route"] not in actions_of
     ]
     header = [
         "route",
@@ -175,23 +186,23 @@ def by_route(document: dict[str, Any]) -> Table:
         "compute wasted",
         "draws of N* below it",
     ]
-    return Table(header, rows if document["placed"] or len(weighed) > 1 else [])
+    return Table(header, rows if document["placed"] or len(actions_of) > 1 else [])
 
 
 def _rivals(entry: dict[str, Any]) -> list[dict[str, Any]]:
-    """The recommended run and those that were named."""
+    """Return the recommended run and those the user named."""
     return [a for a in entry["actions"] if a["name"] not in WRONG_SIZES]
 
 
 def _best(probability: float | None) -> str:
-    return "not a rival" if probability is None else part(probability)
+    return "not a rival" if probability is None else share(probability)
 
 
-def wrong(document: dict[str, Any]) -> Table:
-    """What each action may come to."""
-    said = document["risk"]
-    level = percent(said[0]["level"]) if said else ""
-    target = said[0]["target_loss"] if said else None
+def tail_losses(document: dict[str, Any]) -> Table:
+    """Value at risk and expected shortfall of each action's loss."""
+    risks = document["risk"]
+    level = percent(risks[0]["level"]) if risks else ""
+    target = risks[0]["target_loss"] if risks else None
     header = [
         "by",
         "action",
@@ -203,20 +214,20 @@ def wrong(document: dict[str, Any]) -> Table:
     rows = [
         [
             entry["route"],
-            visible(a["name"]),
-            numbers(a["loss"], 4),
-            digits(a["value_at_risk"], 4),
-            digits(a["expected_shortfall"], 4),
-            *([] if target is None else [part(a["miss_probability"])]),
+            visible(action["name"]),
+            numbers(action["loss"], 4),
+            digits(action["value_at_risk"], 4),
+            digits(action["expected_shortfall"], 4),
+            *([] if target is None else [share(action["miss_probability"])]),
         ]
-        for i, entry in enumerate(said)
-        for a in (_rivals(entry) if i else entry["actions"])
+        for i, entry in enumerate(risks)
+        for action in (_rivals(entry) if i else entry["actions"])
     ]
     return Table(header, rows)
 
 
 def held_out(document: dict[str, Any]) -> Table:
-    """What each route said of runs it had not seen."""
+    """Scores of each route on held-out runs."""
     header = [
         "route",
         "decades held out",
@@ -230,37 +241,37 @@ def held_out(document: dict[str, Any]) -> Table:
     ]
     rows = [
         [
-            t["route"],
-            f"{t['hold_out_decades']:g}",
-            f"{t['n_test']} of {t['n_train'] + t['n_test']}",
-            part(t["coverage"]["0.5"]),
-            part(t["coverage"]["0.9"]),
-            digits(t["rmse"], 2),
-            digits(t["bias"], 2),
-            digits(t["width"]["0.9"], 2),
-            digits(t["log_density"], 3),
+            trial["route"],
+            f"{trial['hold_out_decades']:g}",
+            f"{trial['n_test']} of {trial['n_train'] + trial['n_test']}",
+            share(trial["coverage"]["0.5"]),
+            share(trial["coverage"]["0.9"]),
+            digits(trial["rmse"], 2),
+            digits(trial["bias"], 2),
+            digits(trial["width"]["0.9"], 2),
+            digits(trial["log_density"], 3),
         ]
-        for t in document["held_out"]
+        for trial in document["held_out"]
     ]
     return Table(header, rows)
 
 
 def optima(document: dict[str, Any]) -> Table:
-    """What each route said of the measured optima of budgets it had not seen."""
+    """Scores of each route on the measured optima of held-out budgets."""
     rows = []
-    for t in document["held_out"]:
-        if (o := t["optima"]) is None:
+    for trial in document["held_out"]:
+        if (measured := trial["optima"]) is None:
             continue
-        count = len(o["budgets"])
+        count = len(measured["budgets"])
         rows.append(
             [
-                t["route"],
-                f"{t['hold_out_decades']:g}",
-                ", ".join(flop(C) for C in o["budgets"]),
-                ", ".join(f"{e:+.2f}" for e in o["error"]),
-                f"{count - o['misses']} of {count}",
-                digits(o["D"]["interval_score"]["0.9"], 2),
-                part(o["chance"]),
+                trial["route"],
+                f"{trial['hold_out_decades']:g}",
+                ", ".join(flop(C) for C in measured["budgets"]),
+                ", ".join(f"{e:+.2f}" for e in measured["error"]),
+                f"{count - measured['misses']} of {count}",
+                digits(measured["D"]["interval_score"]["0.9"], 2),
+                share(measured["chance"]),
             ]
         )
     header = [
@@ -278,21 +289,25 @@ def optima(document: dict[str, Any]) -> Table:
 def universes(document: dict[str, Any]) -> Table:
     """The decision under other choices."""
     rows = []
-    for u in document["universes"]:
-        row = [u["kind"], visible(u["name"])]
-        if u["N"] is None:
-            rows.append([*row, "–", "–", "–", "–", visible(u["trouble"])])
+    for universe in document["universes"]:
+        row = [universe["kind"], visible(universe["name"])]
+        if universe["N"] is None:
+            rows.append([*row, "–", "–", "–", "–", visible(universe["trouble"])])
             continue
-        loss = numbers(u["loss"], 4) if u["loss"] else "not in this law"
-        mean = "–" if u["regret"] is None else digits(u["expected_regret"], 2)
+        loss = numbers(universe["loss"], 4) if universe["loss"] else "not in this law"
+        mean = (
+            "–"
+            if universe["regret"] is None
+            else digits(universe["expected_regret"], 2)
+        )
         rows.append(
             [
                 *row,
-                counts(u["N"]),
-                counts(u["D"]),
+                counts(universe["N"]),
+                counts(universe["D"]),
                 loss,
                 mean,
-                visible(u["trouble"] or "none"),
+                visible(universe["trouble"] or "none"),
             ]
         )
     return Table(
@@ -309,59 +324,77 @@ def universes(document: dict[str, Any]) -> Table:
     )
 
 
-def owed(document: dict[str, Any]) -> Table:
+def prior_scales(document: dict[str, Any]) -> Table:
     """The decision under priors half and twice as wide."""
     rows = []
-    for scaled in document["owed_to_priors"]["scales"]:
-        N = {n: exp(v) for n, v in scaled["intervals"]["log N*"][0].items()}
-        loss = scaled["intervals"].get("L*")
+    for scale in document["owed_to_priors"]["scales"]:
+        N = {n: exp(v) for n, v in scale["intervals"]["log N*"][0].items()}
+        loss = scale["intervals"].get("L*")
         of_loss = numbers(loss[0], 4) if loss else "not in this law"
-        rows.append([label(scaled), counts(N), of_loss, scaled["how"]])
+        rows.append([label(scale), counts(N), of_loss, scale["how"]])
     return Table(["priors", "N*", "L*", "how"], rows)
 
 
 def target(document: dict[str, Any]) -> Table:
-    """When a target is reached."""
-    t = document["target"]
-    if t is None:
+    """Compute at which the target loss is reached."""
+    record = document["target"]
+    if record is None:
         return Table([], [])
 
-    def at(found: dict[str, Any]) -> str:
-        each = [
-            "not reached" if found[n] is None else flop(found[n])
+    def flop_interval(crossing: dict[str, Any]) -> str:
+        ends = [
+            "not reached" if crossing[n] is None else flop(crossing[n])
             for n in ("median", "lower", "upper")
         ]
-        return f"{each[0]} [{each[1]}, {each[2]}]"
+        return f"{ends[0]} [{ends[1]}, {ends[2]}]"
 
-    reached = t["budget"] is not None
+    reached = record["budget"] is not None
     rows = [
-        [f"loss {t['target']:g}", "by one run a budget", at(t["crossing"])],
         [
-            f"loss {t['target']:g}",
-            "by each draw's own best run",
-            at(t["crossing_oracle"]),
+            f"loss {record['target']:g}",
+            "by one run a budget",
+            flop_interval(record["crossing"]),
         ],
         [
-            f"with probability {percent(t['chance'])}",
+            f"loss {record['target']:g}",
+            "by each draw's own best run",
+            flop_interval(record["crossing_oracle"]),
+        ],
+        [
+            f"with probability {percent(record['chance'])}",
             "least budget",
-            flop(t["budget"]) if reached else "no budget looked at",
+            flop(record["budget"]) if reached else "no budget looked at",
         ],
         [
             "",
             "its run",
-            f"{count(t['N'])} parameters on {count(t['D'])} tokens" if reached else "–",
+            f"{count(record['N'])} parameters on {count(record['D'])} tokens"
+            if reached
+            else "–",
         ],
-        [f"by {flop(t['up_to'])} FLOP", "reached with probability", part(t["reached"])],
-        ["", "below the irreducible loss with probability", part(t["below_floor"])],
-        ["", "draws whose loss rose with compute and was held", part(t["repaired"])],
+        [
+            f"by {flop(record['up_to'])} FLOP",
+            "reached with probability",
+            share(record["reached"]),
+        ],
+        [
+            "",
+            "below the irreducible loss with probability",
+            share(record["below_floor"]),
+        ],
+        [
+            "",
+            "draws whose loss rose with compute and was held",
+            share(record["repaired"]),
+        ],
     ]
     return Table(["target", "what", "FLOP"], rows)
 
 
 def serving(document: dict[str, Any]) -> Table:
-    """Training alone beside the whole life."""
-    s = document["serving"]
-    if s is None:
+    """The run best for training alone beside the run best for the lifetime."""
+    record = document["serving"]
+    if record is None:
         return Table([], [])
     names = {
         "training_alone": "best for training alone",
@@ -369,43 +402,45 @@ def serving(document: dict[str, Any]) -> Table:
     }
     rows = [
         [
-            words,
-            count(s[n]["N"]),
-            count(s[n]["D"]),
-            flop(s[n]["training"]),
-            _flops(s[n]["serving"]),
-            _flops(s[n]["lifetime"]),
-            numbers(s[n]["loss"], 4),
+            choice,
+            count(record[name]["N"]),
+            count(record[name]["D"]),
+            flop(record[name]["training"]),
+            _flops(record[name]["serving"]),
+            _flops(record[name]["lifetime"]),
+            numbers(record[name]["loss"], 4),
         ]
-        for n, words in names.items()
+        for name, choice in names.items()
     ]
-    rows.append(["saved over the lifetime", "", "", "", "", parts(s["saved"]), ""])
+    rows.append(
+        ["saved over the lifetime", "", "", "", "", shares(record["saved"]), ""]
+    )
     return Table(
         ["choice", "N", "D", "training FLOP", "serving FLOP", "lifetime FLOP", "loss"],
         rows,
     )
 
 
-def _flops(one: dict[str, float]) -> str:
-    if one["lower"] == one["upper"]:
-        return flop(one["median"])
-    return f"{flop(one['median'])} [{flop(one['lower'])}, {flop(one['upper'])}]"
+def _flops(interval: dict[str, float]) -> str:
+    if interval["lower"] == interval["upper"]:
+        return flop(interval["median"])
+    return f"{flop(interval['median'])} [{flop(interval['lower'])}, {flop(interval['upper'])}]"
 
 
-def released(document: dict[str, Any]) -> Table:
+def released_models(document: dict[str, Any]) -> Table:
     """Released models beside the optimum of their compute."""
     rows = [
         [
-            m["name"],
-            flop(m["C"]),
-            count(m["N"]),
-            count(m["D"]),
-            counts(m["N_star"]),
-            counts(m["D_star"]),
-            numbers(m["ratio"], 2),
-            f"{m['level']:.2f}",
+            model["name"],
+            flop(model["C"]),
+            count(model["N"]),
+            count(model["D"]),
+            counts(model["N_star"]),
+            counts(model["D_star"]),
+            numbers(model["ratio"], 2),
+            f"{model['level']:.2f}",
         ]
-        for m in document["released"]
+        for model in document["released"]
     ]
     return Table(
         ["model", "FLOP", "N", "D", "our N*", "our D*", "N / N*", "credible level"],
@@ -413,22 +448,22 @@ def released(document: dict[str, Any]) -> Table:
     )
 
 
-def following(document: dict[str, Any]) -> Table:
-    """Runs one could make first."""
+def next_runs(document: dict[str, Any]) -> Table:
+    """Runs to make first, and what they are worth."""
     rows = [
         [
-            count(r["N"]),
-            count(r["D"]),
-            flop(r["C"]),
-            numbers(r["expected"], 4),
-            digits(r["saved"], 2),
+            count(run["N"]),
+            count(run["D"]),
+            flop(run["C"]),
+            numbers(run["expected"], 4),
+            digits(run["saved"], 2),
             *(
                 ("–", "–")
-                if r["worth"] is None
-                else (flop(r["worth"]), digits(r["worth"] / r["C"], 2))
+                if run["worth"] is None
+                else (flop(run["worth"]), digits(run["worth"] / run["C"], 2))
             ),
         ]
-        for r in document["next_runs"]
+        for run in document["next_runs"]
     ]
     return Table(
         [
@@ -444,40 +479,40 @@ def following(document: dict[str, Any]) -> Table:
     )
 
 
-def money(document: dict[str, Any]) -> Table:
-    """What each action takes, where a bill was asked for."""
-    said = [entry for entry in document["risk"] if entry["bill"]]
-    priced = bool(said) and said[0]["actions"][0]["cost"] is not None
+def bills(document: dict[str, Any]) -> Table:
+    """Accelerator-hours and cost of each action, where hardware is named."""
+    risks = [entry for entry in document["risk"] if entry["bill"]]
+    priced = bool(risks) and risks[0]["actions"][0]["cost"] is not None
     header = ["by", "action", "FLOP", "accelerator-hours"]
     header += (
-        [f"cost ({said[0]['currency']})", "of it wasted", "cost shortfall"]
+        [f"cost ({risks[0]['currency']})", "of it wasted", "cost shortfall"]
         if priced
         else []
     )
     rows = [
         [
             entry["route"],
-            visible(a["name"]),
-            flop(a["C"]),
-            counts(a["hours"]),
+            visible(action["name"]),
+            flop(action["C"]),
+            counts(action["hours"]),
             *(
                 [
-                    counts(a["cost"]),
-                    counts(a["wasted_cost"]),
-                    count(a["cost_shortfall"]),
+                    counts(action["cost"]),
+                    counts(action["wasted_cost"]),
+                    count(action["cost_shortfall"]),
                 ]
                 if priced
                 else []
             ),
         ]
-        for i, entry in enumerate(said)
-        for a in (_rivals(entry) if i else entry["actions"])
+        for i, entry in enumerate(risks)
+        for action in (_rivals(entry) if i else entry["actions"])
     ]
     return Table(header, rows)
 
 
 def published(entry: dict[str, Any]) -> Table:
-    """Ours beside theirs."""
+    """Our posterior beside a published fit."""
     header = [
         "budget (FLOP)",
         "quantity",
@@ -492,7 +527,7 @@ def published(entry: dict[str, Any]) -> Table:
 
 
 def checks(document: dict[str, Any], *, passed: bool) -> Table:
-    """Verdicts that are PASS, or those that are not."""
+    """Checks that are PASS, or those that are not."""
     rows = [
         [c["status"], visible(c["name"]), visible(c["detail"])]
         for c in document["checks"]
@@ -502,6 +537,6 @@ def checks(document: dict[str, Any], *, passed: bool) -> Table:
 
 
 def provenance(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """Where the numbers come from."""
-    said = document["provenance"]
-    return [(PROVENANCE[name], visible(str(value))) for name, value in said.items()]
+    """Names and values of the data, settings and versions behind the numbers."""
+    recorded = document["provenance"]
+    return [(PROVENANCE[name], visible(str(value))) for name, value in recorded.items()]

@@ -11,7 +11,7 @@ SECTIONS = {
     "next": "What to run next",
     "provenance": "Provenance: where this comes from, and how to repeat it",
 }
-LEADS = {
+INTRODUCTIONS = {
     "decision": (
         "Each figure has the draws of the posterior, the line its median, the shade its central {prob}. "
         "N* is where the loss is least under a draw; the run to train is one for all draws."

@@ -53,38 +53,38 @@ def name_columns(
         ValueError: a named column is missing, our side of the map is an alias or a
             misspelling of a name of ours, or two columns answer to one name.
     """
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for ours, theirs in (chosen or {}).items():
-        _check_ours(table, ours, theirs)
+        _check_name(table, ours, theirs)
         if theirs not in table.columns:
             msg = f"{table.source}: no column {theirs!r} for {ours}; {suggest(theirs, table.columns)}"
             raise ValueError(msg)
-        found[ours] = theirs
+        columns[ours] = theirs
     for ours, aliases in ALIASES.items():
-        if ours in found:
+        if ours in columns:
             continue
-        hits = [
+        matches = [
             name
             for alias in (ours, *aliases)
             for name in table.columns
-            if name not in found.values() and _same(name, alias, exact=len(ours) == 1)
+            if name not in columns.values() and _same(name, alias, exact=len(ours) == 1)
         ]
-        exact = [name for name in hits if name == ours]
-        hits = exact or list(dict.fromkeys(hits))
-        if len(hits) > 1 and ours not in GROUPS:
+        exact = [name for name in matches if name == ours]
+        matches = exact or list(dict.fromkeys(matches))
+        if len(matches) > 1 and ours not in GROUPS:
             msg = (
-                f"{table.source}: columns {hits} could each be {ours}; "
-                f"say which with columns={{{ours!r}: {hits[0]!r}}} or --columns {ours}={hits[0]}"
+                f"{table.source}: columns {matches} could each be {ours}; "
+                f"say which with columns={{{ours!r}: {matches[0]!r}}} or --columns {ours}={matches[0]}"
             )
             raise ValueError(msg)
-        if hits:
-            found[ours] = hits[0]
-    _check_apart(table, found)
-    return found
+        if matches:
+            columns[ours] = matches[0]
+    _check_distinct(table, columns)
+    return columns
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Ask whether one of the nearest names was meant, or list what there is."""
+    """Suggest the nearest names, or list the known ones."""
     known = list(known)
     lower = {k.lower(): k for k in reversed(known)}
     near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.4)
@@ -95,19 +95,19 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def _same(name: str, alias: str, *, exact: bool) -> bool:
-    """Hold a header against an alias; `n` may be a number of anything, so not N."""
+    """Compare a header with an alias; `n` may be a number of anything, so not N."""
     if exact and len(alias) == 1:
         return name == alias
     return re.sub(r"[\s-]+", "_", name.strip().lower()) == alias.lower()
 
 
-def _check_ours(table: Table, ours: str, theirs: str) -> None:
+def _check_name(table: Table, ours: str, theirs: str) -> None:
     if ours in ALIASES:
         return
-    meant = [
+    intended = [
         n for n, aliases in ALIASES.items() if ours.lower() in (n.lower(), *aliases)
     ]
-    near = meant or difflib.get_close_matches(ours, ALIASES, n=1, cutoff=0.75)
+    near = intended or difflib.get_close_matches(ours, ALIASES, n=1, cutoff=0.75)
     if near:
         msg = (
             f"{table.source}: no column of ours is called {ours!r}; did you mean "
@@ -116,18 +116,18 @@ def _check_ours(table: Table, ours: str, theirs: str) -> None:
         raise ValueError(msg)
 
 
-def _check_apart(table: Table, found: Mapping[str, str]) -> None:
-    taken: dict[str, str] = {}
+def _check_distinct(table: Table, columns: Mapping[str, str]) -> None:
+    names_of: dict[str, str] = {}
     for ours in MEASURED:
-        theirs = found.get(ours)
-        if theirs in taken:
+        theirs = columns.get(ours)
+        if theirs in names_of:
             msg = (
-                f"{table.source}: column {theirs!r} cannot be both {taken[theirs]} and "
+                f"{table.source}: column {theirs!r} cannot be both {names_of[theirs]} and "
                 f"{ours}; leave one out of the map"
             )
             raise ValueError(msg)
         if theirs is not None:
-            taken[theirs] = ours
+            names_of[theirs] = ours
 
 
 def numbers(table: Table, ours: str, theirs: str) -> np.ndarray:

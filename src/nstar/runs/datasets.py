@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nstar.files.data_files import find_entry, read_toml, shipped
-from nstar.files.writing import whole
+from nstar.files.writing import atomic_path
 from nstar.runs.readers import READERS
 
 
@@ -63,21 +63,23 @@ class Located(NamedTuple):
 
     path: Path
     columns: Mapping[str, str]  # our names to the file's own
-    where: Mapping[str, str]  # rows meant by default, by the file's own columns
+    where: Mapping[str, str]  # default filter of rows, by the file's own columns
 
 
 @cache
 def _registry() -> Mapping[str, DataSet]:
-    known = {f.name for f in fields(Upstream)}
-    found = {}
+    field_names = {f.name for f in fields(Upstream)}
+    registry = {}
     for entry in read_toml("datasets.toml")["dataset"]:
         sources = (
-            Upstream(**{key: value for key, value in source.items() if key in known})
+            Upstream(
+                **{key: value for key, value in source.items() if key in field_names}
+            )
             for source in entry.get("upstream", ())
         )
-        given = entry | {"header": tuple(entry["header"]), "upstream": tuple(sources)}
-        found[entry["name"]] = DataSet(**given)
-    return found
+        values = entry | {"header": tuple(entry["header"]), "upstream": tuple(sources)}
+        registry[entry["name"]] = DataSet(**values)
+    return registry
 
 
 def names() -> list[str]:
@@ -100,7 +102,7 @@ def path(name: str, *, fetch: bool = True) -> Path:
 
 
 def locate(dataset: str | DataSet, *, fetch: bool = True) -> Located:
-    """Find a data set on this machine, and say how its columns read.
+    """Find a data set's file on this machine, and the meaning of its columns.
 
     Looked for in this order: the tables nstar ships; the folder NSTAR_DATA_DIR, when it
     holds the converted table; the cache (NSTAR_CACHE, else the user's own), filled from
@@ -116,18 +118,18 @@ def locate(dataset: str | DataSet, *, fetch: bool = True) -> Located:
     entry = get(dataset) if isinstance(dataset, str) else dataset
     if entry.access == "shipped":
         return Located(shipped(entry.file), entry.columns, entry.where)
-    own = os.environ.get("NSTAR_DATA_DIR")
-    if own and (file := Path(own) / entry.file).is_file():
+    data_folder = os.environ.get("NSTAR_DATA_DIR")
+    if data_folder and (file := Path(data_folder) / entry.file).is_file():
         _verify(file, entry.sha256)
         return Located(file, entry.columns, entry.where)
-    folder = _cache() / entry.name
-    wanted = entry.upstream[:1] if entry.access == "direct" else entry.upstream
-    files = [_upstream(entry, u, folder, fetch=fetch) for u in wanted if u.sha256]
+    cached = _cache() / entry.name
+    sources = entry.upstream[:1] if entry.access == "direct" else entry.upstream
+    files = [_upstream(entry, u, cached, fetch=fetch) for u in sources if u.sha256]
     if entry.access == "direct":
         return Located(files[0], entry.upstream_columns, {})
     if entry.access == "convert":
-        table = folder / entry.file
-        _write_whole(table, entry.header, READERS[entry.name](files))
+        table = cached / entry.file
+        _write_table(table, entry.header, READERS[entry.name](files))
         return Located(table, entry.columns, entry.where)
     verified = f"; verified: {', '.join(map(str, files))}" if files else ""
     raise ValueError(f"{entry.name} is prepared by hand: {entry.manual}{verified}")
@@ -139,26 +141,26 @@ def verify(name: str, *, fetch: bool = False) -> Path:
     Raises:
         ValueError: naming file, expected and found hash.
     """
-    entry, found = get(name), path(name, fetch=fetch)
+    entry, file = get(name), path(name, fetch=fetch)
     if entry.access == "shipped":
-        _verify(found, entry.sha256)
-    return found
+        _verify(file, entry.sha256)
+    return file
 
 
 def _cache() -> Path:
-    if own := os.environ.get("NSTAR_CACHE"):
-        return Path(own)
+    if folder := os.environ.get("NSTAR_CACHE"):
+        return Path(folder)
     import pooch  # it imports requests: not for `--help`
 
     return Path(pooch.os_cache("nstar"))
 
 
 def _verify(file: Path, expected: str) -> None:
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
-    if found != expected:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    if digest != expected:
         raise ValueError(
             f"{file} is not the registered file: expected sha256 {expected}, "
-            f"found {found}; remove it or put the right one in its place"
+            f"found {digest}; remove it or put the right one in its place"
         )
 
 
@@ -187,12 +189,12 @@ def _upstream(entry: DataSet, source: Upstream, folder: Path, *, fetch: bool) ->
     return target
 
 
-def _write_whole(
+def _write_table(
     table: Path, header: tuple[str, ...], rows: Iterable[Mapping[str, Any]]
 ) -> None:
     """Write a CSV whole or not at all: two processes may be at it."""
     with (
-        whole(table) as partial,
+        atomic_path(table) as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.DictWriter(file, header)

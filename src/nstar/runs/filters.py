@@ -36,11 +36,11 @@ def keep_rows(
         column, sign, value = _parts(table, condition, named or {})
         keep = _holds(table, column, sign, value, condition)
         if not keep.any():
-            seen = list(dict.fromkeys(str(c) for c in table.columns[column]))
-            more = ", ..." if len(seen) > 8 else ""
+            values = list(dict.fromkeys(str(c) for c in table.columns[column]))
+            ellipsis = ", ..." if len(values) > 8 else ""
             msg = (
                 f"filter {condition!r} leaves no row of {table.source}; values seen in "
-                f"{column!r}: {', '.join(map(repr, seen[:8]))}{more}"
+                f"{column!r}: {', '.join(map(repr, values[:8]))}{ellipsis}"
             )
             raise ValueError(msg)
         table = table.take(keep)
@@ -50,28 +50,28 @@ def keep_rows(
 def columns_of(
     table: Table, conditions: Sequence[str], named: Mapping[str, str]
 ) -> set[str]:
-    """Name the table's columns that conditions speak of."""
-    plain = [c for c in conditions if not BEST.match(c)]
-    return {_parts(table, condition, named)[0] for condition in plain}
+    """Name the table's columns that conditions are on."""
+    comparisons = [c for c in conditions if not BEST.match(c)]
+    return {_parts(table, condition, named)[0] for condition in comparisons}
 
 
 def _best(
     table: Table,
-    which: str,
+    kind: str,
     value: str,
     by: str,
     condition: str,
     named: Mapping[str, str],
 ) -> np.ndarray:
-    """Find the rows that no row with as little of `by` beats."""
-    sign = 1.0 if which == "least" else -1.0
+    """Mark the rows that no row with as little of `by` beats."""
+    sign = 1.0 if kind == "least" else -1.0
     y, x = (numbers(table, _column(table, n, condition, named), n) for n in (value, by))
-    told = np.isfinite(x) & np.isfinite(y)
-    order = np.lexsort((sign * y, np.where(told, x, np.inf)))
-    least = np.minimum.accumulate(np.where(told, sign * y, np.inf)[order])
+    finite = np.isfinite(x) & np.isfinite(y)
+    order = np.lexsort((sign * y, np.where(finite, x, np.inf)))
+    running_best = np.minimum.accumulate(np.where(finite, sign * y, np.inf)[order])
     keep = np.zeros(len(x), dtype=bool)
-    keep[order] = told[order] & (
-        (sign * y)[order] < np.concatenate([[np.inf], least[:-1]])
+    keep[order] = finite[order] & (
+        (sign * y)[order] < np.concatenate([[np.inf], running_best[:-1]])
     )
     return keep
 

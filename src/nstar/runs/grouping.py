@@ -1,4 +1,4 @@
-"""Which runs are of one group: a corpus, recipe, optimiser or family."""
+"""Groups of runs: a corpus, recipe, optimiser or family."""
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def group_names(runs: Observations, over: str) -> np.ndarray:
     return names
 
 
-def within(shared: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Number what runs share within each group, (run,): another group's is another."""
-    both = np.stack([group, shared])
-    return np.unique(both, axis=1, return_inverse=True)[1].reshape(-1).astype(float)
+def number_within(shared: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Number the distinct pairs of group and shared value, (run,)."""
+    pairs = np.stack([group, shared])
+    return np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1).astype(float)

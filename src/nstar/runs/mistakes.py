@@ -1,4 +1,4 @@
-"""What cannot be meant in a table of runs: refused, each with its remedy."""
+"""Impossible values in a table of runs: refused, each with its remedy."""
 
 from collections.abc import Mapping
 
@@ -17,8 +17,8 @@ LOGS = {  # where base-10 and natural logarithms of real runs lie
 TOKENS_PER_PARAMETER = (1e-4, 1e6)  # the median run lies far inside
 
 
-def stop(runs: Observations, named: Mapping[str, str]) -> None:
-    """Raise on values no run can have.
+def refuse(runs: Observations, named: Mapping[str, str]) -> None:
+    """Refuse values that no run can have.
 
     Raises:
         ValueError: N, D, C or a budget not positive and finite, a negative standard
@@ -29,12 +29,12 @@ def stop(runs: Observations, named: Mapping[str, str]) -> None:
             continue
         usual = named.get("log10_D_se", name) if name == "se" else name
         column, values = named.get(name, usual), runs[name]
-        _stop_values(runs, name, column)
+        _refuse_values(runs, name, column)
         if name in PLAIN and values.max() < PLAIN[name]:
             raise ValueError(_unit_message(runs, name, column, values))
 
 
-def _stop_values(runs: Observations, name: str, column: str) -> None:
+def _refuse_values(runs: Observations, name: str, column: str) -> None:
     values = runs[name]
     may_be_empty = name in {"budget", "se"}
     gaps = np.isnan(values) & may_be_empty
@@ -43,7 +43,7 @@ def _stop_values(runs: Observations, name: str, column: str) -> None:
     if not bad.any():
         return
     i = int(np.argmax(bad))
-    seen = "an empty cell" if np.isnan(values[i]) else f"{values[i]:g}"
+    value = "an empty cell" if np.isnan(values[i]) else f"{values[i]:g}"
     kind = (
         "a standard error, finite and not negative"
         if name == "se"
@@ -52,14 +52,14 @@ def _stop_values(runs: Observations, name: str, column: str) -> None:
     where = f"{column}>=0" if name == "se" else f"{column}>0"
     msg = (
         f"{runs.source}, row {runs.rows[i]}, column {column!r} ({name}): expected {kind}, "
-        f"got {seen} ({count(bad, 'such row')}); correct them or leave them out, as in "
+        f"got {value} ({count(bad, 'such row')}); correct them or leave them out, as in "
         f"--where '{where}'"
     )
     raise ValueError(msg)
 
 
 def count(rows: np.ndarray, noun: str) -> str:
-    """Say how many rows a mask holds."""
+    """Write how many rows a mask holds."""
     n = int(rows.sum())
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
@@ -75,17 +75,15 @@ def _unit_message(
 
 
 def _guess(name: str, column: str, values: np.ndarray) -> str:
-    broken = name == "C" or bool(np.any(values % 1))
+    fractional = name == "C" or bool(np.any(values % 1))
     low, high = values.min(), values.max()
     kinds = (
         ("base-10 logarithms", f"10**{column}"),
         ("natural logarithms", f"exp({column})"),
     )
-    for (kind, give), (least, most) in zip(kinds, LOGS[name], strict=True):
-        if broken and least <= low and high <= most:
-            return (
-                f"{kind}; give {give}, or the plain counts if they are in another unit"
-            )
+    for (kind, expression), (least, most) in zip(kinds, LOGS[name], strict=True):
+        if fractional and least <= low and high <= most:
+            return f"{kind}; give {expression}, or the plain counts if they are in another unit"
     unit = (
         "petaFLOP-days or another unit" if name == "C" else "billions or another unit"
     )
@@ -93,22 +91,22 @@ def _guess(name: str, column: str, values: np.ndarray) -> str:
     return f"{unit}; multiply {column} by {factor}, or by what its unit stands for"
 
 
-def stop_flop(runs: Observations, named: Mapping[str, str]) -> None:
+def refuse_flop(runs: Observations, named: Mapping[str, str]) -> None:
     """Raise where C and N D cannot be of one run.
 
     Raises:
         ValueError: C is far from the FLOP convention.
     """
     ratio = runs["C"] / runs.cost.flop(runs["N"], runs["D"])
-    far = np.abs(np.log(ratio)) > np.log(C_FACTOR_STOP)
-    if not far.any():
+    distant = np.abs(np.log(ratio)) > np.log(C_FACTOR_STOP)
+    if not distant.any():
         return
     i = int(np.argmax(np.abs(np.log(ratio))))
     columns = [named.get(n, n) for n in ("N", "D", "C")]
     msg = (
         f"{runs.source}, row {runs.rows[i]}, columns {columns}: C = {runs['C'][i]:g} is "
         f"{ratio[i]:.3g} times {runs.cost.k:g} N D (N = {runs['N'][i]:g}, D = "
-        f"{runs['D'][i]:g}); {count(far, 'row')} of {len(runs)} differ more than "
+        f"{runs['D'][i]:g}); {count(distant, 'row')} of {len(runs)} differ more than "
         f"{C_FACTOR_STOP:g} times. Correct the units of the three, leave C out, or state "
         f"the convention with --flop-per-param-token (the median here is "
         f"{np.median(ratio) * runs.cost.k:.3g})"
@@ -116,7 +114,7 @@ def stop_flop(runs: Observations, named: Mapping[str, str]) -> None:
     raise ValueError(msg)
 
 
-def stop_sizes(runs: Observations, named: Mapping[str, str]) -> None:
+def refuse_sizes(runs: Observations, named: Mapping[str, str]) -> None:
     """Raise where tokens per parameter show that N, D or C is in another unit.
 
     Raises:

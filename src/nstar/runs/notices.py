@@ -1,4 +1,4 @@
-"""What a reader should look at in a table of runs before believing the fit."""
+"""Notes on unusual values in a table of runs, for a reader to review."""
 
 from collections.abc import Mapping
 
@@ -12,10 +12,10 @@ TOKENS_PER_PARAMETER = 0.5  # the median language model is trained on more
 SMALL = 1e6  # parameters; ladders end above it
 
 
-def notice(
+def note(
     runs: Observations, named: Mapping[str, str], data_unit: str = "tokens"
 ) -> Observations:
-    """Add a note for each thing seen.
+    """Add a note for each unusual value.
 
     Args:
         runs: named, completed and without duplicates.
@@ -35,16 +35,16 @@ def _flop(runs: Observations, named: Mapping[str, str], data_unit: str) -> list[
     if runs.derived or not all(name in runs for name in ("N", "D", "C")):
         return []
     ratio = runs["C"] / runs.cost.flop(runs["N"], runs["D"])
-    off = np.abs(np.log(ratio)) > np.log(C_FACTOR)
-    if not off.any():
+    outside = np.abs(np.log(ratio)) > np.log(C_FACTOR)
+    if not outside.any():
         return []
     i = int(np.argmax(np.abs(np.log(ratio))))
-    why = (
+    reason = (
         "" if data_unit == "tokens" else f"; D counts {data_unit}, of many tokens each"
     )
     detail = (
-        f"{off.sum()} of {len(runs)} runs have C more than {C_FACTOR:g} times away from "
-        f"{runs.cost} (worst: row {runs.rows[i]}, factor {ratio[i]:.3g}{why}). N*(C) and D*(C) "
+        f"{outside.sum()} of {len(runs)} runs have C more than {C_FACTOR:g} times away from "
+        f"{runs.cost} (worst: row {runs.rows[i]}, factor {ratio[i]:.3g}{reason}). N*(C) and D*(C) "
         f"use {runs.cost}; if C was counted otherwise, state it with --flop-per-param-token "
         f"(the median here is {np.median(ratio) * runs.cost.k:.3g}), or leave "
         f"{named.get('C', 'C')} out"
@@ -73,8 +73,8 @@ def few_tokens(ratio: float, run: str, cure: str) -> list[Check]:
 
     Args:
         ratio: its tokens per parameter.
-        run: what it is.
-        cure: what to do.
+        run: which, in words.
+        cure: what to do, as a sentence.
     """
     if ratio >= TOKENS_PER_PARAMETER:
         return []
@@ -86,10 +86,10 @@ def _pooled(runs: Observations, named: Mapping[str, str]) -> list[Check]:
     notes = []
     for group in ("ladder", "corpus"):
         if group in runs and (names := np.unique(runs[group])).size > 1:
-            shown = ", ".join(repr(str(name)) for name in names[:4])
+            listed = ", ".join(repr(str(name)) for name in names[:4])
             column = named.get(group, group)
             detail = (
-                f"the table holds {names.size} values of {group} ({shown}"
+                f"the table holds {names.size} values of {group} ({listed}"
                 f"{', ...' if names.size > 4 else ''}) and one law is fitted to all; a law "
                 f"belongs to one corpus and recipe: choose with --where '{column}={names[-1]}'"
             )
@@ -98,7 +98,7 @@ def _pooled(runs: Observations, named: Mapping[str, str]) -> list[Check]:
 
 
 def _repeated(runs: Observations) -> list[Check]:
-    """Tell checkpoints, which differ in tokens, from runs measured more than once."""
+    """Note checkpoints, which differ in tokens, or runs measured more than once."""
     length = next(
         (n for n in ("D", "C") if n in runs and n not in runs.derived[:1]), None
     )
@@ -111,13 +111,13 @@ def _repeated(runs: Observations) -> list[Check]:
     if not (counts > 1).any():
         return []
     spans = [np.ptp(np.log(runs[length][inverse == j])) for j in range(len(names))]
-    grown = np.array(
+    checkpoints = np.array(
         [n if span > 1e-3 else 0 for n, span in zip(counts, spans, strict=True)]
     )
-    if grown.max() > 1:
+    if checkpoints.max() > 1:
         detail = (
-            f"{(grown > 1).sum()} runs appear more than once (run {str(names[np.argmax(grown)])!r}: "
-            f"{grown.max()} rows) with more and more tokens. Checkpoints of one run share its "
+            f"{(checkpoints > 1).sum()} runs appear more than once (run {str(names[np.argmax(checkpoints)])!r}: "
+            f"{checkpoints.max()} rows) with more and more tokens. Checkpoints of one run share its "
             "noise and its learning-rate schedule; keep the last of each, or intervals come "
             "out too narrow"
         )

@@ -11,7 +11,7 @@ from nstar.verdicts import Check
 
 @dataclass(frozen=True)
 class Observations:
-    """Runs by our column names, with where they came from and what was noticed.
+    """Runs by our column names, with their source and notes.
 
     Columns: N (parameters), D (training tokens), C (training FLOP), L (loss), `se`
     (known standard error of the log response), `budget` (FLOP of the isoFLOP budget),
@@ -31,8 +31,8 @@ class Observations:
 
     def header(self, name: str) -> str:
         """Name a column as the table does, with our name beside it."""
-        own = self.named.get(name, name)
-        return repr(name) if own == name else f"{own!r} ({name})"
+        header_name = self.named.get(name, name)
+        return repr(name) if header_name == name else f"{header_name!r} ({name})"
 
     def __len__(self) -> int:
         """Count the runs."""
@@ -43,7 +43,7 @@ class Observations:
         return self.columns[name]
 
     def __contains__(self, name: str) -> bool:
-        """Say whether the runs have this column."""
+        """Tell whether the runs have this column."""
         return name in self.columns
 
     def take(self, keep: np.ndarray) -> "Observations":
@@ -52,5 +52,5 @@ class Observations:
         return replace(self, columns=columns, rows=self.rows[keep])
 
     def noting(self, *checks: Check) -> "Observations":
-        """Add to what was noticed."""
+        """Return the runs with further notes."""
         return replace(self, notes=self.notes + checks)

@@ -43,20 +43,22 @@ def measured_optima(runs: Observations, at_least: int = 3) -> Observations:
     if "budget" not in runs or "L" not in runs or "D" not in runs:
         msg = f"{runs.source}: measured optima need columns budget, D and L"
         raise ValueError(msg)
-    found: list[tuple[float, Minimum]] = []
-    without: list[str] = []
+    budget_minima: list[tuple[float, Minimum]] = []
+    missing: list[str] = []
     for budget in np.unique(runs["budget"][~np.isnan(runs["budget"])]):
-        at = runs["budget"] == budget
-        minimum = _parabola(np.log(runs["D"][at]), runs["L"][at])
+        rows = runs["budget"] == budget
+        minimum = _parabola(np.log(runs["D"][rows]), runs["L"][rows])
         if minimum is None:
-            without.append(f"{budget:.3g}")
+            missing.append(f"{budget:.3g}")
         else:
-            found.append((float(budget), minimum))
-    if len(found) < at_least:
-        msg = f"{runs.source}: {len(found)} budgets show a minimum inside their runs; expected at least {at_least}"
+            budget_minima.append((float(budget), minimum))
+    if len(budget_minima) < at_least:
+        msg = f"{runs.source}: {len(budget_minima)} budgets show a minimum inside their runs; expected at least {at_least}"
         raise ValueError(msg)
-    C = np.array([budget for budget, _ in found])
-    log_D, L, unit, squares, free = np.array([minimum for _, minimum in found]).T
+    C = np.array([budget for budget, _ in budget_minima])
+    log_D, L, unit, squares, free = np.array(
+        [minimum for _, minimum in budget_minima]
+    ).T
     with np.errstate(
         invalid="ignore"
     ):  # three runs a budget leave no residual: unknown
@@ -71,8 +73,8 @@ def measured_optima(runs: Observations, at_least: int = 3) -> Observations:
         "budget": C,
     }
     notes = runs.notes
-    if without:
-        detail = f"no minimum inside the runs of budgets {', '.join(without)} FLOP; they are left out of the optima"
+    if missing:
+        detail = f"no minimum inside the runs of budgets {', '.join(missing)} FLOP; they are left out of the optima"
         notes = (*notes, Check("budgets without a minimum", Status.REVIEW, detail))
     return Observations(
         columns,
@@ -95,13 +97,13 @@ def _parabola(log_D: np.ndarray, L: np.ndarray) -> Minimum | None:
     centre = log_D.mean()
     X = np.vander(log_D - centre, 3)
     (a, b, c), *_ = np.linalg.lstsq(X, L, rcond=None)
-    place = -b / (2 * a)
-    if a <= 0 or not log_D.min() - centre <= place <= log_D.max() - centre:
+    vertex = -b / (2 * a)
+    if a <= 0 or not log_D.min() - centre <= vertex <= log_D.max() - centre:
         return None
     residual = L - X @ np.array([a, b, c])
     slope = np.array([b / (2 * a**2), -1 / (2 * a), 0.0])
     return Minimum(
-        float(place + centre),
+        float(vertex + centre),
         float(c - b**2 / (4 * a)),
         float(np.sqrt(slope @ np.linalg.inv(X.T @ X) @ slope)),
         float(residual @ residual) if log_D.size > 3 else 0.0,
@@ -110,7 +112,7 @@ def _parabola(log_D: np.ndarray, L: np.ndarray) -> Minimum | None:
 
 
 def minima(log_D: np.ndarray, L: np.ndarray) -> np.ndarray:
-    """Log D at the minimum of the parabola through each draw's losses, (draw,).
+    """Return log D at the minimum of the parabola through each draw's losses, (draw,).
 
     Where a parabola has no minimum inside the runs it is their end with the lower loss.
 
@@ -123,9 +125,9 @@ def minima(log_D: np.ndarray, L: np.ndarray) -> np.ndarray:
     ends = np.array([q.min(), q.max()])
     lower = ends[np.argmin(np.square(ends) * a[:, None] + ends * b[:, None], axis=1)]
     with np.errstate(divide="ignore", invalid="ignore"):
-        place = -b / (2 * a)
-    inside = (a > 0) & (ends[0] <= place) & (place <= ends[1])
-    return np.where(inside, place, lower) + log_D.mean()
+        vertex = -b / (2 * a)
+    inside = (a > 0) & (ends[0] <= vertex) & (vertex <= ends[1])
+    return np.where(inside, vertex, lower) + log_D.mean()
 
 
 def line(C: np.ndarray, value: np.ndarray) -> Line:

@@ -103,8 +103,8 @@ def routing_moe(files: Sequence[Path]) -> Iterator[Row]:
         rows = list(csv.DictReader(lines))
     last: dict[str, dict[str, str]] = {}
     for row in rows:
-        before = last.get(row["hyper_id"])
-        if before is None or float(row["step"]) > float(before["step"]):
+        earlier = last.get(row["hyper_id"])
+        if earlier is None or float(row["step"]) > float(earlier["step"]):
             last[row["hyper_id"]] = row
     for row in last.values():
         if row["loss_validation"] in ("", "nan"):
@@ -181,9 +181,9 @@ def sparsity_upcycle(files: Sequence[Path]) -> Iterator[Row]:
 
 def token_budget(files: Sequence[Path]) -> Iterator[Row]:
     """Read accuracy by thinking budget: o1-mini on AIME, and budget forcing."""
-    voted, asked, forced = files
+    voted, single, forced = files
     for file, strategy in (
-        (asked, "asked token budget, single sample"),
+        (single, "asked token budget, single sample"),
         (voted, "asked token budget / majority vote"),
     ):
         for row in json.loads(file.read_text(encoding="utf-8")):

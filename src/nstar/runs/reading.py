@@ -1,4 +1,4 @@
-"""From a table to observations: read, named, completed and checked once at the door."""
+"""Read a table into observations: columns named, completed and checked, once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -43,10 +43,10 @@ def read_runs(
         loss_unit: the unit of L, for the record.
 
     Raises:
-        ValueError: anything a careful reader would stop at, naming file, row, column,
-            value and remedy.
+        ValueError: an impossible or ambiguous value or column; the message names file,
+            row, column, value and remedy.
         FileNotFoundError: no such file, or a data set that cannot be fetched.
-        TypeError: no table at all.
+        TypeError: `source` is not a table.
     """
     if not (isinstance(k, Real) and np.isfinite(k) and k > 0):
         msg = (
@@ -56,12 +56,14 @@ def read_runs(
     if params_counted is not None and params_counted not in COUNTED:
         msg = f"parameters counted: expected one of {', '.join(COUNTED)}, got {params_counted!r}"
         raise ValueError(msg)
-    table, chosen, facts, usual = open_source(source, columns)
+    table, chosen, facts, defaults = open_source(source, columns)
     named = name_columns(table, chosen)
-    asked = [where] if isinstance(where, str) else list(where)
-    said = columns_of(table, asked, named)
-    usual = [f"{name}={value}" for name, value in usual.items() if name not in said]
-    table = keep_rows(table, [*usual, *asked], named)
+    conditions = [where] if isinstance(where, str) else list(where)
+    conditioned = columns_of(table, conditions, named)
+    defaults = [
+        f"{name}={value}" for name, value in defaults.items() if name not in conditioned
+    ]
+    table = keep_rows(table, [*defaults, *conditions], named)
     runs = Observations(
         _columns(table, named),
         table.rows,
@@ -72,22 +74,22 @@ def read_runs(
         loss_unit or facts.get("loss_unit", "unknown"),
         named=named,
     )
-    if usual:
-        note = f"rows with {', '.join(usual)}, as this data set is usually read; others with --where"
+    if defaults:
+        note = f"rows with {', '.join(defaults)}, as this data set is usually read; others with --where"
         runs = runs.noting(Check("rows taken", Status.PASS, note))
     if facts:
         runs = _without_gaps(runs)
     data_unit = facts.get("data_unit", "tokens")
-    mistakes.stop(runs, named)
+    mistakes.refuse(runs, named)
     runs = _complete(_drop_duplicates(runs))
     if data_unit == "tokens" and all(name in runs for name in ("N", "D", "C")):
-        mistakes.stop_flop(runs, named)
-        mistakes.stop_sizes(runs, named)
-    return notices.notice(_with_budgets(runs), named, data_unit)
+        mistakes.refuse_flop(runs, named)
+        mistakes.refuse_sizes(runs, named)
+    return notices.note(_with_budgets(runs), named, data_unit)
 
 
 def _columns(table: Table, named: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Columns by our names, then those we have no name for, as numbers or as text."""
+    """Return columns by our names, then all others, as numbers or as text."""
     values = {}
     for ours, theirs in named.items():
         if ours in ALIASES and ours not in GROUPS:
@@ -116,8 +118,8 @@ def _numbers_or_text(table: Table, name: str) -> np.ndarray:
 
 def _without_gaps(runs: Observations) -> Observations:
     """Leave out rows of a registered data set where its authors give no N, D or C."""
-    have = [runs[name] for name in ("N", "D", "C") if name in runs]
-    gaps = np.any([np.isnan(values) for values in have], axis=0)
+    counts = [runs[name] for name in ("N", "D", "C") if name in runs]
+    gaps = np.any([np.isnan(values) for values in counts], axis=0)
     if not np.any(gaps) or np.all(gaps):
         return runs
     note = f"{gaps.sum()} rows without N, D or C left out (rows {_some(runs.rows[gaps].tolist())})"
@@ -141,18 +143,18 @@ def _drop_duplicates(runs: Observations) -> Observations:
 
 def _complete(runs: Observations) -> Observations:
     """Fill the third of N, D and C by the FLOP convention."""
-    have = [name for name in ("N", "D", "C") if name in runs]
-    if len(have) != 2:
+    present = [name for name in ("N", "D", "C") if name in runs]
+    if len(present) != 2:
         return runs
     cost = runs.cost
-    missing = ({"N", "D", "C"} - set(have)).pop()
+    missing = ({"N", "D", "C"} - set(present)).pop()
     value = {
         "N": lambda: cost.params(runs["D"], runs["C"]),
         "D": lambda: cost.tokens(runs["N"], runs["C"]),
         "C": lambda: cost.flop(runs["N"], runs["D"]),
     }[missing]()
     columns = runs.columns | {missing: value}
-    derived = f"{missing} follows from {have[0]} and {have[1]} by {cost}"
+    derived = f"{missing} follows from {present[0]} and {present[1]} by {cost}"
     return replace(runs, columns=columns, derived=derived)
 
 

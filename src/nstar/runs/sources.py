@@ -67,7 +67,7 @@ def _registered(name: str, chosen: dict[str, str]) -> Opened:
     except OSError as error:
         raise FileNotFoundError(str(error)) from error
     table = table_files.read(located.path, name)
-    known = {
+    columns = {
         "ladder" if ours == "condition" else ours: theirs
         for ours, theirs in located.columns.items()
         if theirs in table.columns
@@ -77,4 +77,4 @@ def _registered(name: str, chosen: dict[str, str]) -> Opened:
         "loss_unit": entry.loss_unit,
         "data_unit": entry.data_unit,
     }
-    return Opened(table, known | chosen, facts, located.where)
+    return Opened(table, columns | chosen, facts, located.where)

@@ -19,7 +19,7 @@ from nstar.costs.training import SIX, PerParamToken
 from nstar.departures.discrepancy import Bent
 from nstar.fits.model import named, placed
 from nstar.priors.sets import Priors, resolve
-from nstar.runs.asking import reads
+from nstar.runs.law_data import input_columns
 from nstar.samplers import density, nuts
 from nstar.samplers.density import Data, Skeleton, split
 from nstar.samplers.nuts import Settings
@@ -141,7 +141,10 @@ def calibrate(
         tick: called with the replicates done and their total.
     """
     law, noise = named(law, noise)
-    x = {name: np.asarray(design[name], dtype=float) for name in reads(law, noise)}
+    x = {
+        name: np.asarray(design[name], dtype=float)
+        for name in input_columns(law, noise)
+    }
     if isinstance(noise, Sharing) and SHARED in design:
         x[SHARED] = np.asarray(design[SHARED], dtype=float)
     ranks: dict[str, list[float]] = {}

@@ -20,7 +20,7 @@ from nstar.intervals import interval
 from nstar.predictions.distances import check_distance
 from nstar.predictions.simulation import simulate
 from nstar.priors.sets import Priors, resolve
-from nstar.runs.asking import ask
+from nstar.runs.law_data import prepare
 from nstar.runs.observations import Observations
 from nstar.runs.reading import read_runs
 from nstar.samplers import density
@@ -177,7 +177,7 @@ def prior_predictive(
         runs = read_runs(runs)
     law, noise = named(law, noise)
     discrepancy = which(discrepancy, None, law)
-    used, x, _ = ask(runs, law, noise)
+    used, x, _ = prepare(runs, law, noise)
     with jax.enable_x64(True):
         law, noise = placed(law, noise, x, used.cost, discrepancy)
         notes = resolve(priors, law, noise, used).notes

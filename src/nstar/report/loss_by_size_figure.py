@@ -1,4 +1,4 @@
-"""The figure of one budget: loss against model size, where nothing else can change."""
+"""Figure of one budget: loss against model size at constant compute."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ from nstar.plans.limiting import apply_limits
 from nstar.plans.routes import Routes
 from nstar.predictions.prediction import law_loss
 from nstar.published.fits import PublishedFit
-from nstar.report.drawing import INK, Label, band, colour, counted, name_ends
+from nstar.report.drawing import INK, Label, band, colour, count_ticks, name_ends
 from nstar.types import Surface
 from nstar.wording import count
 
@@ -28,39 +28,39 @@ def target(
     ends = np.array([np.quantile(star, [0.005, 0.995]) for star in stars])
     N = np.geomspace(ends[:, 0].min() / 1.7, ends[:, 1].max() * 1.7, 80)
     for i, (route, star) in enumerate(zip(taken, stars, strict=True)):
-        own = colour(route.name)
+        shade = colour(route.name)
         fit, limits = apply_limits(route.fit, route.plan.limits)
         draws = law_loss(fit, N, limits.tokens(N, C, fit.runs.cost))
-        middle = band(ax, N, draws, prob, own)
-        labels.append(Label(N[-1], middle[-1], route.title, own))
-        thin = star[:: max(len(star) // TICKS, 1)]
+        middle = band(ax, N, draws, prob, shade)
+        labels.append(Label(N[-1], middle[-1], route.title, shade))
+        ticks = star[:: max(len(star) // TICKS, 1)]
         ax.plot(
-            thin,
-            np.full(len(thin), 0.025 + 0.045 * i),
+            ticks,
+            np.full(len(ticks), 0.025 + 0.045 * i),
             "|",
-            color=own,
+            color=shade,
             alpha=0.35,
             ms=9,
             transform=ax.get_xaxis_transform(),
         )
-        run = float(route.plan.draws["N_recommended"].sel(budget=C))
+        N_best = float(route.plan.draws["N_recommended"].sel(budget=C))
         loss = float(route.plan.draws["loss"].sel(budget=C).median())
-        ax.plot(run, loss, "o", color=own, ms=6, zorder=5)
-        left = run <= 1.001 * min(float(np.median(n)) for n in stars)
+        ax.plot(N_best, loss, "o", color=shade, ms=6, zorder=5)
+        left = N_best <= 1.001 * min(float(np.median(n)) for n in stars)
         ax.annotate(
-            count(run),
-            (run, loss),
+            count(N_best),
+            (N_best, loss),
             xytext=(-7 if left else 7, 7),
             textcoords="offset points",
             ha="right" if left else "left",
             fontsize=9,
-            color=own,
+            color=shade,
         )
     ax.set(xscale="log", ylabel="loss", xlim=(N[0], N[-1]))
     ax.set_xlabel("parameters N (the budget sets the tokens)")
     bottom, top = ax.get_ylim()
     ax.set_ylim(bottom - 0.12 * (top - bottom), top)
-    counted(ax.xaxis, N[0], N[-1])
+    count_ticks(ax.xaxis, N[0], N[-1])
     for fit in published:
         _printed(ax, fit, C)
     name_ends(ax, labels)

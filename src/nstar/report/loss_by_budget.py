@@ -1,4 +1,4 @@
-"""What each budget buys: the loss of its recommended run, with nested bands."""
+"""The loss of the run recommended for each budget, with nested bands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose
 from nstar.plans.limiting import apply_limits
 
-BUDGETS = 25  # points of the line
+BUDGETS = 25  # points of the curve
 BANDS = (0.5, 0.8, 0.95)  # probabilities of the nested bands
-BEYOND = 2.0  # times the largest budget that the line goes
+BEYOND = 2.0  # times the largest budget at which the curve ends
 
 
 @dataclass(frozen=True)
-class Line:
+class LossByBudget:
     """The loss of the recommended run along compute."""
 
     C: np.ndarray  # FLOP, (budget,)
@@ -33,30 +33,32 @@ class Line:
                 "C": float(C),
                 "N": float(N),
                 "D": float(D),
-                "median": float(m),
+                "median": float(median),
                 "bands": {
                     f"{p:g}": [float(b[0, i]), float(b[1, i])]
                     for p, b in self.bands.items()
                 },
             }
-            for i, (C, N, D, m) in enumerate(
+            for i, (C, N, D, median) in enumerate(
                 zip(self.C, self.N, self.D, self.median, strict=True)
             )
         ]
 
 
-def bought(fit: Posterior, budgets: Sequence[float], limits: Limits = ANY) -> Line:
-    """Follow the recommended run from the middle of the runs to beyond the budgets.
+def loss_by_budget(
+    fit: Posterior, budgets: Sequence[float], limits: Limits = ANY
+) -> LossByBudget:
+    """Evaluate the recommended run from the middle of the runs to beyond the budgets.
 
-    The loss has no run noise in it.
+    The loss is that of the law, without run noise.
     """
     fit, limits = apply_limits(fit, limits)
     C = fit.runs["C"]
     last = max(*budgets, float(C.max())) * BEYOND
     first = min(*budgets, float(np.sqrt(C.min() * C.max())))
     grid = np.geomspace(first, last, BUDGETS)
-    line = choose(fit, grid, fit.runs.cost, limits)
-    ends = {
-        p: np.quantile(line.loss, [(1 - p) / 2, (1 + p) / 2], axis=0) for p in BANDS
+    chosen = choose(fit, grid, fit.runs.cost, limits)
+    bands = {
+        p: np.quantile(chosen.loss, [(1 - p) / 2, (1 + p) / 2], axis=0) for p in BANDS
     }
-    return Line(grid, line.N, line.D, np.median(line.loss, axis=0), ends)
+    return LossByBudget(grid, chosen.N, chosen.D, np.median(chosen.loss, axis=0), bands)

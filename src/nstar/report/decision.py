@@ -1,4 +1,4 @@
-"""The decision of a report: one run, by what the routes together are worth."""
+"""The decision of a report: the one run to train with the largest budget."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,20 +17,20 @@ MIXTURE = "mixture"
 
 @dataclass(frozen=True)
 class Decision:
-    """What to train with the largest budget, and what it rests on."""
+    """The run to train with the largest budget, and the posterior it is chosen under."""
 
     C: float  # FLOP
     N: float  # of the run to train
     D: float
-    by: str  # the mixture, or the one route there is
-    plan: Plan  # under what it rests on
+    by: str  # name of the mixture, or of the only route
+    plan: Plan  # of the mixture or the route
     draws: Mapping[str, np.ndarray]  # N, D of the optimum; loss and regret of the run
     weights: Mapping[str, float] = field(default_factory=dict)  # of a mixture
-    weighted: str = ""  # how they came about
+    weighted: str = ""  # how the weights were found, in words
 
     def as_json(self, prob: float) -> dict[str, Any]:
         """Plain data; loss and regret null where no route has a loss."""
-        read = {
+        intervals = {
             n: interval(self.draws[n], prob).as_json() if n in self.draws else None
             for n in ("N", "D", "loss", "regret")
         }
@@ -41,45 +41,48 @@ class Decision:
             "budget": self.C,
             "N": self.N,
             "D": self.D,
-            "N_star": read["N"],
-            "D_star": read["D"],
-            "loss": read["loss"],
-            "regret": read["regret"],
+            "N_star": intervals["N"],
+            "D_star": intervals["D"],
+            "loss": intervals["loss"],
+            "regret": intervals["regret"],
             "expected_regret": mean,
         }
 
 
-def decided(
+def decide(
     routes: Routes,
-    believed: Posterior | None,
+    posterior: Posterior | None,
     limits: Limits = ANY,
     weighted: str = "",
 ) -> Decision:
-    """Choose the run of least expected loss under what is believed, or the lead's middle.
+    """Choose the run of least expected loss, or the lead's median optimum without a loss.
 
     Args:
         routes: the routes.
-        believed: the mixture, or the one fit that has a loss, where there is one.
+        posterior: the mixture, or the one fit that has a loss, where there is one.
         limits: on the run.
-        weighted: how the weights of a mixture came about, in words.
+        weighted: how the weights of a mixture were found, in words.
     """
     C = float(routes.primary.plan.budgets[-1])
-    found, weights = routes.primary.plan, {}
+    chosen, weights = routes.primary.plan, {}
     by = routes.primary.title
-    if isinstance(believed, Average):
-        by, weights = MIXTURE, dict(zip(believed.names, believed.weights, strict=True))
-        found = plan(believed, C, limits=limits)
-    elif believed is not None:
-        (by,) = (r.title for r in routes.fitted if r.fit is believed)
-        found = next(r.plan for r in routes.fitted if r.fit is believed)
-    at = found.draws.sel(budget=C)
+    if isinstance(posterior, Average):
+        by, weights = (
+            MIXTURE,
+            dict(zip(posterior.names, posterior.weights, strict=True)),
+        )
+        chosen = plan(posterior, C, limits=limits)
+    elif posterior is not None:
+        (by,) = (r.title for r in routes.fitted if r.fit is posterior)
+        chosen = next(r.plan for r in routes.fitted if r.fit is posterior)
+    at = chosen.draws.sel(budget=C)
     draws = {n: at[n].to_numpy() for n in ("N", "D", "loss", "regret") if n in at}
     return Decision(
         C,
         float(at["N_recommended"]),
         float(at["D_recommended"]),
         by,
-        found,
+        chosen,
         draws,
         weights,
         weighted,

@@ -1,65 +1,65 @@
-"""What a law asks of a table: its inputs and its response, by what the response allows."""
+"""The inputs and the response of a law, taken from a table and checked."""
 
 import numpy as np
 
-from nstar.runs.allowed import (
-    allow,
-    allow_questions,
-    allow_successes,
-    require_finite,
-    require_range,
-)
 from nstar.runs.columns import ALIASES
+from nstar.runs.loss_checks import check_losses
 from nstar.runs.observations import Observations
-from nstar.runs.odd_losses import look_at_losses
+from nstar.runs.value_checks import (
+    require_finite,
+    require_questions,
+    require_range,
+    require_response,
+    require_successes,
+)
 from nstar.types import Inputs, Kind, Law, Noise, Reads, Response, of_profiles
 from nstar.verdicts import Check, Status
 
 SIZES = ("N", "D", "C")
-FLAT = 0.02  # range of a bounded metric up to which it tells hardly anything
-SCORED = (Kind.ACCURACY, Kind.TASK)  # shares of questions answered rightly
+FLAT = 0.02  # range of a bounded metric up to which it is noted as constant
+SCORED = (Kind.ACCURACY, Kind.TASK)  # shares of questions answered correctly
 
 
 class TooFew(ValueError):
-    """Runs that are too few for what is asked of them."""
+    """There are too few runs for the law."""
 
 
-def ask(
+def prepare(
     runs: Observations, law: Law, noise: Noise | None = None
 ) -> tuple[Observations, Inputs, np.ndarray]:
-    """Take from the runs what the law and the noise name.
+    """Take the inputs and the response of a law and its noise from the runs, and check them.
 
     Returns:
-        The runs that were used with what was noticed, their inputs, (run,) each, and
-        the response on the law's scale.
+        The runs used, with notes; their inputs, (run,) each; and the response on the
+        law's scale, (run,), or (run, column) of several columns.
 
     Raises:
         ValueError: a column is missing, or a value is not allowed for this response.
         TooFew: there are too few runs for the law's unknowns.
     """
     response = law.response
-    inputs = reads(law, noise)
+    inputs = input_columns(law, noise)
     for name in (*inputs, *response.columns):
         if name not in runs:
             raise ValueError(_missing(runs, law, name))
     if of_profiles(law):
-        runs = _on_a_budget(runs)
+        runs = _with_budget(runs)
     for name in inputs:
         require_finite(runs, name)
         require_range(runs, name)
     for name in response.columns:
-        allow(runs, name, response.of(name))
+        require_response(runs, name, response.of(name))
     if response.kind is Kind.COUNTS:
-        allow_successes(runs)
+        require_successes(runs)
     if response.kind in SCORED and "questions" in runs:
-        allow_questions(runs)
-    _untied(runs, response)
-    _enough(runs, law)
+        require_questions(runs)
+    _require_untied(runs, response)
+    _require_enough(runs, law)
     runs = runs.noting(
         *_constant(runs, law), *_flat(runs, response), *_not_optima(runs, response)
     )
     if response.kind is Kind.LOSS and response.lower == 0:
-        runs = look_at_losses(runs)
+        runs = check_losses(runs)
     x = {name: runs[name] for name in inputs}
     if "se" in runs and np.isfinite(runs["se"]).all() and not response.log_loss:
         x["se"] = runs["se"]
@@ -69,13 +69,13 @@ def ask(
     return runs, x, np.asarray(y, dtype=float)
 
 
-def reads(law: Law, noise: Noise | None) -> tuple[str, ...]:
-    """Columns that a law or its noise reads, each once."""
-    own = noise.inputs if isinstance(noise, Reads) else ()
-    return tuple(dict.fromkeys((*law.inputs, *own)))
+def input_columns(law: Law, noise: Noise | None) -> tuple[str, ...]:
+    """List the columns that a law or its noise reads, each once."""
+    noise_columns = noise.inputs if isinstance(noise, Reads) else ()
+    return tuple(dict.fromkeys((*law.inputs, *noise_columns)))
 
 
-def _untied(runs: Observations, response: Response) -> None:
+def _require_untied(runs: Observations, response: Response) -> None:
     """Refuse N* and D* as two measurements where one follows from the other."""
     if (
         not (response.kind is Kind.OPTIMUM and len(response.columns) > 1)
@@ -100,30 +100,30 @@ def _missing(runs: Observations, law: Law, name: str) -> str:
             f"loss surface"
         )
     words = [word for word in (name, *ALIASES.get(name, ())) if len(word) > 1]
-    own = [column for column in runs.columns if column not in ALIASES]
-    alike = [c for c in own if any(word in c.lower() for word in words)][:3]
+    columns = [column for column in runs.columns if column not in ALIASES]
+    similar = [c for c in columns if any(word in c.lower() for word in words)][:3]
     hint = (
-        f"did you mean {alike}?"
-        if alike
+        f"did you mean {similar}?"
+        if similar
         else f"the table has {', '.join(runs.columns)}."
     )
-    have = [n for n in SIZES if n in runs]
-    two = (
-        f", or give another of N, D and C beside {have[0]}: any two give the third"
-        if name in SIZES and have
+    present = [n for n in SIZES if n in runs]
+    remedy = (
+        f", or give another of N, D and C beside {present[0]}: any two give the third"
+        if name in SIZES and present
         else ", or give two of N, D and C: the third follows"
         if name in SIZES
         else ""
     )
-    return f"{named}; {hint} Name it with --columns {name}=...{two}"
+    return f"{named}; {hint} Name it with --columns {name}=...{remedy}"
 
 
-def _on_a_budget(runs: Observations) -> Observations:
-    """Keep runs that belong to a budget, and name budgets that say little."""
-    off = np.isnan(runs["budget"])
-    if off.any():
-        note = f"{off.sum()} runs belong to no isoFLOP budget and are left out"
-        runs = runs.take(~off).noting(Check("budgets", Status.PASS, note))
+def _with_budget(runs: Observations) -> Observations:
+    """Keep runs that belong to an isoFLOP budget; note budgets of fewer than three runs."""
+    outside = np.isnan(runs["budget"])
+    if outside.any():
+        note = f"{outside.sum()} runs belong to no isoFLOP budget and are left out"
+        runs = runs.take(~outside).noting(Check("budgets", Status.PASS, note))
     budgets, counts = np.unique(runs["budget"], return_counts=True)
     if budgets.size < 3:
         msg = (
@@ -137,17 +137,17 @@ def _on_a_budget(runs: Observations) -> Observations:
             "where each row is the optimum of its budget, fit the allocation law"
         )
         raise TooFew(msg)
-    few = budgets[counts < 3]
-    if few.size:
+    small = budgets[counts < 3]
+    if small.size:
         detail = (
-            f"budgets with fewer than three runs ({', '.join(f'{b:.3g}' for b in few)} FLOP) "
+            f"budgets with fewer than three runs ({', '.join(f'{b:.3g}' for b in small)} FLOP) "
             "show no minimum of their own; theirs is inferred from the other budgets"
         )
         runs = runs.noting(Check("small budgets", Status.REVIEW, detail))
     return runs
 
 
-def _enough(runs: Observations, law: Law) -> None:
+def _require_enough(runs: Observations, law: Law) -> None:
     priors = law.priors().items()
     unknowns = [n for n, p in priors if getattr(p, "batch_shape", None) == ()]
     needed = -(-len(unknowns) // len(law.response.columns)) + 1
@@ -163,20 +163,20 @@ def _enough(runs: Observations, law: Law) -> None:
 
 
 def _constant(runs: Observations, law: Law) -> list[Check]:
-    still = [
+    constant = [
         n for n in law.inputs if n in (*SIZES, "L") and np.ptp(np.log(runs[n])) < 0.05
     ]
-    if not still:
+    if not constant:
         return []
     detail = (
-        f"{' and '.join(still)} {'differ' if len(still) > 1 else 'differs'} too little between these runs, so what the law says of "
-        f"{'their' if len(still) > 1 else 'its'} effect is the prior; add runs that differ in it"
+        f"{' and '.join(constant)} {'differ' if len(constant) > 1 else 'differs'} too little between these runs, so what the law says of "
+        f"{'their' if len(constant) > 1 else 'its'} effect is the prior; add runs that differ in it"
     )
     return [Check("varied runs", Status.REVIEW, detail)]
 
 
 def _flat(runs: Observations, response: Response) -> list[Check]:
-    """Say where a bounded metric hardly differs: at chance level, or used up."""
+    """Note a bounded metric that hardly differs: at chance level, or at its ceiling."""
     if response.kind is not Kind.METRIC or np.ptp(runs["metric"]) > FLAT:
         return []
     detail = f"the metric differs by {np.ptp(runs['metric']):.2g} between these runs, which may all be at chance level, or all as good as the task can tell: what compute buys follows from the priors; add runs that differ, or take a harder or an easier task"
@@ -186,14 +186,14 @@ def _flat(runs: Observations, response: Response) -> list[Check]:
 def _not_optima(runs: Observations, response: Response) -> list[Check]:
     if response.kind is not Kind.OPTIMUM or "C" not in runs or "D" not in runs:
         return []
-    budgets, at = np.unique(np.round(np.log10(runs["C"]), 3), return_inverse=True)
-    several = [
-        np.ptp(np.log(runs["D"][at == b])) > 0.7 for b in range(len(budgets))
+    budgets, index = np.unique(np.round(np.log10(runs["C"]), 3), return_inverse=True)
+    spread_out = [
+        np.ptp(np.log(runs["D"][index == b])) > 0.7 for b in range(len(budgets))
     ]  # a factor of two
-    if sum(several) < 2:
+    if sum(spread_out) < 2:
         return []
     detail = (
-        f"{sum(several)} budgets hold runs that differ more than twofold in tokens; the "
+        f"{sum(spread_out)} budgets hold runs that differ more than twofold in tokens; the "
         "allocation law takes one compute-optimal run a budget: fit the isoFLOP law, or "
         "find the optima first with nstar.measured_optima"
     )

@@ -1,11 +1,11 @@
-"""The decision's three figures: the draws of one quantity each, and what was chosen of it."""
+"""The decision's three figures: a histogram of one quantity's draws each, and the choice."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nstar.report.deciding import Decision
-from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT, counted
+from nstar.report.decision import Decision
+from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT, count_ticks
 from nstar.wording import count, digits
 
 if TYPE_CHECKING:
@@ -18,20 +18,20 @@ TAIL = 0.005  # of the draws that lies outside the axis, at either end
 
 
 class Tile(NamedTuple):
-    """A number to read first, and the draws it stands for."""
+    """A number to read first, and the draws that it summarises."""
 
     title: str
     big: str  # the number, with its unit
     note: str
     draws: np.ndarray
-    mark: float | None  # what is chosen, or asked for
-    of_mark: str  # what the mark is
+    mark: float | None  # the value chosen, or the target
+    mark_name: str  # what the mark is
     logarithmic: bool
     colour: str
 
 
-def tiles(decision: Decision, target: float | None) -> list[Tile]:
-    """Size, tokens or loss, and what not knowing the law costs."""
+def decision_tiles(decision: Decision, target: float | None) -> list[Tile]:
+    """Return size, loss and regret; without a loss size, tokens and their ratio."""
     N, D, draws = decision.N, decision.D, decision.draws
     size = Tile(
         "Size",
@@ -97,7 +97,7 @@ def tiles(decision: Decision, target: float | None) -> list[Tile]:
 
 
 def density(ax: "Axes", tile: Tile, prob: float) -> "Axes":
-    """Draws as a histogram, its central part shaded, the median and the mark as lines."""
+    """Draw a histogram, its central part shaded, the median and the mark as lines."""
     low, high = np.quantile(tile.draws, [TAIL, 1 - TAIL])
     if tile.mark is not None:
         low, high = min(low, tile.mark), max(high, tile.mark)
@@ -120,7 +120,7 @@ def density(ax: "Axes", tile: Tile, prob: float) -> "Axes":
         ax.axvline(tile.mark, color=INK, lw=1.4, ls="--")
         side = "right" if tile.mark > edges[BINS // 2] else "left"
         ax.annotate(
-            tile.of_mark,
+            tile.mark_name,
             (tile.mark, 0.97),
             xycoords=("data", "axes fraction"),
             va="top",
@@ -135,7 +135,7 @@ def density(ax: "Axes", tile: Tile, prob: float) -> "Axes":
     ax.tick_params(labelsize=13, colors=SOFT)
     if tile.logarithmic:
         ax.set_xscale("log")
-        counted(ax.xaxis, edges[0], edges[-1])
+        count_ticks(ax.xaxis, edges[0], edges[-1])
     else:
         ax.locator_params(axis="x", nbins=4)
     return ax

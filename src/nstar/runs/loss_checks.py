@@ -1,4 +1,4 @@
-"""Losses that are not what they seem: rising, constant, in mixed units, or diverged."""
+"""Checks of losses: rising or constant ones, mixed units, diverged runs."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ from nstar.verdicts import Check, Status
 
 BITS = 1 / np.log(2)  # bits per nat
 UNIFORM = 15.0  # nats per token; a uniform guess over 256k tokens costs 12.5
-SHARE = 0.05  # of the runs, from which odd losses are a unit and not bad luck
-FEW = 10  # runs, from which a surface about them means something
+SHARE = 0.05  # of the runs; from here on odd losses are taken for another unit
+LEAST_RUNS = 10  # least runs to which a quadratic surface is fitted
 
 
-def look_at_losses(runs: Observations) -> Observations:
-    """Note odd losses of runs, against a smooth surface through all of them.
+def check_losses(runs: Observations) -> Observations:
+    """Note odd losses, by their residuals from a quadratic surface through all runs.
 
     Raises:
         ValueError: the losses are all the same, or rise with compute.
@@ -25,8 +25,8 @@ def look_at_losses(runs: Observations) -> Observations:
     if "N" not in runs or "D" not in runs:
         return runs
     log_N, log_D, log_L = np.log(runs["N"]), np.log(runs["D"]), np.log(L)
-    _stop_rising(runs, log_N + log_D)
-    if len(runs) < FEW:
+    _refuse_rising(runs, log_N + log_D)
+    if len(runs) < LEAST_RUNS:
         return runs
     a, b = log_N - log_N.mean(), log_D - log_D.mean()
     terms = [np.ones_like(a), a, b, a**2, b**2, a * b]
@@ -39,23 +39,23 @@ def look_at_losses(runs: Observations) -> Observations:
 
 
 def _perplexity(runs: Observations) -> list[Check]:
-    middle = float(np.median(runs["L"]))
+    median = float(np.median(runs["L"]))
     nats = runs.loss_unit == "unknown" or "nats" in runs.loss_unit
-    if middle < UNIFORM or not nats:
+    if median < UNIFORM or not nats:
         return []
     detail = (
-        f"the median loss is {middle:.3g}, more than a uniform guess over any vocabulary "
+        f"the median loss is {median:.3g}, more than a uniform guess over any vocabulary "
         "costs in nats per token; if these are perplexities, give their natural logarithms"
     )
     return [Check("loss units", Status.REVIEW, detail)]
 
 
-def _stop_rising(runs: Observations, log_C: np.ndarray) -> None:
+def _refuse_rising(runs: Observations, log_C: np.ndarray) -> None:
     n = len(runs)
     if n < 5 or np.ptp(log_C) < 1:
         return
-    together = float(np.corrcoef(_ranks(log_C), _ranks(runs["L"]))[0, 1])
-    if together < max(0.5, 2 / np.sqrt(n)):
+    correlation = float(np.corrcoef(_ranks(log_C), _ranks(runs["L"]))[0, 1])
+    if correlation < max(0.5, 2 / np.sqrt(n)):
         return
     kind = "; check the column, and leave out runs that failed"
     if runs["L"].max() <= 1:
@@ -64,20 +64,20 @@ def _stop_rising(runs: Observations, log_C: np.ndarray) -> None:
         kind = "; values up to 100 look like an accuracy in percent: give 1 - accuracy / 100 as an error, or use a law for bounded metrics"
     msg = (
         f"{runs.source}, column {runs.header('L')}: the loss rises with compute (rank correlation "
-        f"{together:.2f}, from {runs['L'][np.argmin(log_C)]:g} at the least compute to "
+        f"{correlation:.2f}, from {runs['L'][np.argmin(log_C)]:g} at the least compute to "
         f"{runs['L'][np.argmax(log_C)]:g} at the most); expected it to fall{kind}"
     )
     raise ValueError(msg)
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Mean ranks, ties alike."""
+    """Return ranks, the mean rank for ties."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
 
 def _robust_residuals(design: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Residuals about a least-absolute-deviations surface, by reweighting."""
+    """Return residuals about a least-absolute-deviations surface, by reweighting."""
     weights = np.ones_like(y)
     residual = y
     for _ in range(30):
@@ -91,11 +91,11 @@ def _robust_residuals(design: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _two_level_residuals(
     design: np.ndarray, y: np.ndarray, residual: np.ndarray
 ) -> np.ndarray:
-    """Residuals about the lower of two parallel surfaces, where half the runs are on each."""
+    """Return residuals about the lower of two parallel surfaces, where half the runs are on each."""
     upper = residual > np.median(residual)
     for _ in range(30):
-        both = np.column_stack([design, upper])
-        beta, *_ = np.linalg.lstsq(both, y, rcond=None)
+        extended = np.column_stack([design, upper])
+        beta, *_ = np.linalg.lstsq(extended, y, rcond=None)
         residual = y - design @ beta[:-1]
         upper = residual > beta[-1] / 2
     return residual
@@ -104,15 +104,19 @@ def _two_level_residuals(
 def _mixed_units(runs: Observations, residual: np.ndarray) -> list[Check]:
     order = np.argsort(residual)
     gaps = np.diff(residual[order])
-    at = int(np.argmax(gaps))
-    part = order[at + 1 :] if at >= len(order) // 2 else order[: at + 1]
-    rest = np.setdiff1d(order, part)
-    shift = np.median(residual[part]) - np.median(residual[rest])
-    tight = np.median(np.abs(residual[part] - np.median(residual[part]))) < 0.1
-    many = len(part) >= max(3, SHARE * len(runs))
-    if not many or gaps[at] < 0.2 or not tight:
+    gap_index = int(np.argmax(gaps))
+    outliers = (
+        order[gap_index + 1 :]
+        if gap_index >= len(order) // 2
+        else order[: gap_index + 1]
+    )
+    rest = np.setdiff1d(order, outliers)
+    shift = np.median(residual[outliers]) - np.median(residual[rest])
+    tight = np.median(np.abs(residual[outliers] - np.median(residual[outliers]))) < 0.1
+    enough = len(outliers) >= max(3, SHARE * len(runs))
+    if not enough or gaps[gap_index] < 0.2 or not tight:
         return []
-    rows = ", ".join(str(r) for r in sorted(runs.rows[part].tolist())[:6])
+    rows = ", ".join(str(r) for r in sorted(runs.rows[outliers].tolist())[:6])
     factor = float(np.exp(abs(shift)))
     guess = (
         " (1.44 is bits beside nats: multiply the higher by 0.6931)"
@@ -120,8 +124,8 @@ def _mixed_units(runs: Observations, residual: np.ndarray) -> list[Check]:
         else ""
     )
     detail = (
-        f"{len(part)} losses lie {factor:.2f} times {'above' if shift > 0 else 'below'} the others "
-        f"at like N and D (rows {rows}{', ...' if len(part) > 6 else ''}); are they in another "
+        f"{len(outliers)} losses lie {factor:.2f} times {'above' if shift > 0 else 'below'} the others "
+        f"at like N and D (rows {rows}{', ...' if len(outliers) > 6 else ''}); are they in another "
         f"unit, bits or per character beside nats per token{guess}? Convert them or leave them out"
     )
     return [Check("loss units", Status.REVIEW, detail)]
@@ -129,10 +133,10 @@ def _mixed_units(runs: Observations, residual: np.ndarray) -> list[Check]:
 
 def _diverged(runs: Observations, residual: np.ndarray) -> list[Check]:
     spread = 1.4826 * np.median(np.abs(residual))
-    far = (residual > 10 * spread) & (residual > 0.15)
-    if not far.any() or far.sum() > 0.2 * len(runs):
+    diverged = (residual > 10 * spread) & (residual > 0.15)
+    if not diverged.any() or diverged.sum() > 0.2 * len(runs):
         return []
-    rows = sorted(runs.rows[far].tolist())
+    rows = sorted(runs.rows[diverged].tolist())
     detail = (
         f"{len(rows)} run{'s lie' if len(rows) > 1 else ' lies'} far above the others at like N "
         f"and D (rows {', '.join(map(str, rows[:6]))}{', ...' if len(rows) > 6 else ''}): "

@@ -1,4 +1,4 @@
-"""What a response allows: finite, in range, whole, no more successes than samples."""
+"""Checks of a column's values: finite, in range, whole, no more successes than samples."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from nstar.types import Response
 
 
 def require_finite(runs: Observations, name: str) -> None:
-    """Hold that every cell of a column is a finite number.
+    """Require that every cell of a column is a finite number.
 
     Raises:
         ValueError: naming the first that is not.
@@ -15,16 +15,16 @@ def require_finite(runs: Observations, name: str) -> None:
     values = runs[name]
     if values.dtype.kind not in "fiu":
         bad = np.array([not _is_number(cell) for cell in values])
-        seen, kind = repr(str(values[np.argmax(bad)])), "a number"
+        value, kind = repr(str(values[np.argmax(bad)])), "a number"
     else:
         bad = ~np.isfinite(values)
         first = values[np.argmax(bad)]
-        seen = "an empty cell" if np.isnan(first) else f"{first:g}"
+        value = "an empty cell" if np.isnan(first) else f"{first:g}"
         kind = "a finite number"
     if bad.any():
         msg = (
             f"{runs.source}, row {runs.rows[np.argmax(bad)]}, column {runs.header(name)}: expected {kind}, "
-            f"got {seen} ({bad.sum()} such row{'s' if bad.sum() > 1 else ''}); correct them, "
+            f"got {value} ({bad.sum()} such row{'s' if bad.sum() > 1 else ''}); correct them, "
             f"or keep the others with --where, as in '{name}>0'"
         )
         raise ValueError(msg)
@@ -48,7 +48,7 @@ RANGES = {  # of what laws read besides N, D and C: (low, high), both excluded .
 
 
 def require_range(runs: Observations, name: str) -> None:
-    """Hold that a further input has values a run can have.
+    """Require that an input besides N, D and C is in its range.
 
     Raises:
         ValueError: naming the first that has not.
@@ -57,10 +57,10 @@ def require_range(runs: Observations, name: str) -> None:
     bad = (runs[name] <= low) | (runs[name] >= high)
     if bad.any():
         i = int(np.argmax(bad))
-        span = "a share from 0 to below 1" if high == 1 else "a positive number"
+        interval = "a share from 0 to below 1" if high == 1 else "a positive number"
         msg = (
             f"{runs.source}, row {runs.rows[i]}, column {runs.header(name)}: expected "
-            f"{span}, got {runs[name][i]:g} ({bad.sum()} such row{'s' if bad.sum() > 1 else ''})"
+            f"{interval}, got {runs[name][i]:g} ({bad.sum()} such row{'s' if bad.sum() > 1 else ''})"
         )
         raise ValueError(msg)
 
@@ -73,8 +73,8 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def allow(runs: Observations, name: str, response: Response) -> None:
-    """Hold that a column has only values this response can take.
+def require_response(runs: Observations, name: str, response: Response) -> None:
+    """Require that a column has only values this response can take.
 
     Raises:
         ValueError: naming the first that it cannot.
@@ -82,17 +82,17 @@ def allow(runs: Observations, name: str, response: Response) -> None:
     values = runs[name]
     require_finite(runs, name)
     low, high = response.lower, response.upper
-    ok = (
+    allowed = (
         (values >= low) & (values <= high)
         if response.closed
         else (values > low) & (values < high)
     )
     if response.whole:
-        ok &= values == np.floor(values)
-    if ok.all():
+        allowed &= values == np.floor(values)
+    if allowed.all():
         return
-    i = int(np.argmax(~ok))
-    span = f"{'[' if response.closed else '('}{low:g}, {high:g}{']' if response.closed else ')'}"
+    i = int(np.argmax(~allowed))
+    interval = f"{'[' if response.closed else '('}{low:g}, {high:g}{']' if response.closed else ')'}"
     kind = "a whole number" if response.whole else "a number"
     hint = "; correct it or leave the row out"
     if response.log_loss:
@@ -100,14 +100,14 @@ def allow(runs: Observations, name: str, response: Response) -> None:
     elif high == 1 and 1 < values.max() <= 100:
         hint = "; if these are percent, divide by 100"
     msg = (
-        f"{runs.source}, row {runs.rows[i]}, column {runs.header(name)}: expected {kind} in {span} "
+        f"{runs.source}, row {runs.rows[i]}, column {runs.header(name)}: expected {kind} in {interval} "
         f"for {response.name}, got {values[i]:g}{hint}"
     )
     raise ValueError(msg)
 
 
-def allow_successes(runs: Observations) -> None:
-    """Hold that no run has more successes than samples.
+def require_successes(runs: Observations) -> None:
+    """Require that no run has more successes than samples.
 
     Raises:
         ValueError: naming the first that has.
@@ -123,8 +123,8 @@ def allow_successes(runs: Observations) -> None:
         raise ValueError(msg)
 
 
-def allow_questions(runs: Observations) -> None:
-    """Hold that every run answered a positive number of questions.
+def require_questions(runs: Observations) -> None:
+    """Require that every run answered a positive number of questions.
 
     Raises:
         ValueError: naming the first that did not.

@@ -1,10 +1,10 @@
-"""The figure of what the decision owes to priors: N* and L* with each half and twice as wide."""
+"""Figure of the decision under other priors: N* and L* with each half and twice as wide."""
 
 from collections.abc import Sequence
 from math import exp
 from typing import TYPE_CHECKING, Any
 
-from nstar.report.drawing import BLUE, INK, ORANGE, counted
+from nstar.report.drawing import BLUE, INK, ORANGE, count_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 COLOURS = {1.0: INK, 0.5: BLUE, 2.0: ORANGE}
 
 
-def label(scaled: dict[str, Any]) -> str:
-    """Which prior, and how wide."""
-    if not scaled["unknown"]:
+def label(scale: dict[str, Any]) -> str:
+    """Name the prior that was scaled, and by how much."""
+    if not scale["unknown"]:
         return "priors as they are"
-    return f"{scaled['unknown']}, {'half' if scaled['factor'] < 1 else 'twice'} as wide"
+    return f"{scale['unknown']}, {'half' if scale['factor'] < 1 else 'twice'} as wide"
 
 
-def sizes(ax: "Axes", scales: Sequence[dict[str, Any]]) -> "Axes":
-    """N* with its interval under every prior tried."""
+def size_intervals(ax: "Axes", scales: Sequence[dict[str, Any]]) -> "Axes":
+    """Draw N* with its interval under every prior tried."""
     rows = [{n: exp(v) for n, v in s["intervals"]["log N*"][0].items()} for s in scales]
     _intervals(ax, scales, rows)
     ends = [row[n] for row in rows for n in ("lower", "upper")]
     ax.set(xscale="log", xlabel="compute-optimal parameters N*")
-    counted(ax.xaxis, min(ends), max(ends))
+    count_ticks(ax.xaxis, min(ends), max(ends))
     return ax
 
 
-def losses(ax: "Axes", scales: Sequence[dict[str, Any]]) -> "Axes":
-    """L* with its interval under every prior tried."""
+def loss_intervals(ax: "Axes", scales: Sequence[dict[str, Any]]) -> "Axes":
+    """Draw L* with its interval under every prior tried."""
     _intervals(ax, scales, [s["intervals"]["L*"][0] for s in scales])
     ax.set(xlabel="loss at the optimum L*")
     return ax
@@ -39,8 +39,8 @@ def losses(ax: "Axes", scales: Sequence[dict[str, Any]]) -> "Axes":
 def _intervals(
     ax: "Axes", scales: Sequence[dict[str, Any]], rows: Sequence[dict[str, float]]
 ) -> None:
-    for i, (scaled, row) in enumerate(zip(scales, rows, strict=True)):
-        colour, ends = COLOURS[scaled["factor"]], [row["lower"], row["upper"]]
+    for i, (scale, row) in enumerate(zip(scales, rows, strict=True)):
+        colour, ends = COLOURS[scale["factor"]], [row["lower"], row["upper"]]
         ax.plot(ends, [i, i], color=colour, lw=2.2, solid_capstyle="butt")
         ax.plot(row["median"], i, "o", color=colour, ms=5)
     for end in ("lower", "upper"):

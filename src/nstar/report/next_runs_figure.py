@@ -1,12 +1,11 @@
 """The figure of what to run next: runs so far and the chosen ones, in N and D."""
 
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nstar.design.piloting import NextRuns
-from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, STYLE, counted
+from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, STYLE, count_ticks, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 SIZE = (6.4, 4.6)  # inches
 
 
-def figure(chosen: NextRuns, kind: str) -> bytes:
+def figure(plan: NextRuns, kind: str) -> bytes:
     """Draw it; the same bytes for the same input.
 
     Args:
@@ -25,17 +24,14 @@ def figure(chosen: NextRuns, kind: str) -> bytes:
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        drawn = Figure(figsize=SIZE, layout="constrained")
-        panel(drawn.subplots(), chosen)
-        out = io.BytesIO()
-        stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-        drawn.savefig(out, format=kind, dpi=150, metadata=stamp)
-    return out.getvalue()
+        canvas = Figure(figsize=SIZE, layout="constrained")
+        panel(canvas.subplots(), plan)
+        return save(canvas, kind)
 
 
-def panel(ax: "Axes", chosen: NextRuns) -> "Axes":
+def panel(ax: "Axes", plan: NextRuns) -> "Axes":
     """Runs so far as points, candidates as dots, the chosen numbered, the target a star."""
-    c, runs = chosen.candidates, chosen.fit.runs
+    c, runs = plan.candidates, plan.fit.runs
     ax.plot(c.N, c.D, ".", color=SOFT, ms=2.5, alpha=0.5, label="candidates")
     spread = [c.N, c.D]
     if "N" in runs and "D" in runs:
@@ -43,10 +39,10 @@ def panel(ax: "Axes", chosen: NextRuns) -> "Axes":
             runs["N"], runs["D"], "o", color=INK, ms=3, alpha=0.6, label="runs so far"
         )
         spread = [np.r_[c.N, runs["N"]], np.r_[c.D, runs["D"]]]
-    for number, step in enumerate(chosen.steps, 1):
+    for number, step in enumerate(plan.steps, 1):
         N, D = c.N[step.members], c.D[step.members]
         label = "chosen, in order" if number == 1 else None
-        colour = ORANGE if number <= chosen.worth_it else SOFT
+        colour = ORANGE if number <= plan.worth_it else SOFT
         ax.plot(N, D, "o-", color=colour, ms=9, lw=1, mfc="white", mew=1.6, label=label)
         for n, d in zip(N, D, strict=True):
             ax.annotate(
@@ -57,8 +53,8 @@ def panel(ax: "Axes", chosen: NextRuns) -> "Axes":
                 fontsize=6.5,
                 color=colour,
             )
-    if (action := chosen.target.best) is not None:
-        N, D = chosen.target.N[action], chosen.target.D[action]
+    if (action := plan.target.best) is not None:
+        N, D = plan.target.N[action], plan.target.D[action]
         ax.plot(
             N,
             D,
@@ -72,6 +68,6 @@ def panel(ax: "Axes", chosen: NextRuns) -> "Axes":
         xscale="log", yscale="log", xlabel="parameters N", ylabel="training tokens D"
     )
     for axis, values in zip((ax.xaxis, ax.yaxis), spread, strict=True):
-        counted(axis, values.min(), values.max())
+        count_ticks(axis, values.min(), values.max())
     ax.legend(fontsize=8, frameon=False)
     return ax

@@ -1,4 +1,4 @@
-"""Figures of a whole ladder; each draws on Matplotlib axes and returns them."""
+"""Figures of N*, D* and isoFLOP profiles; each draws on Matplotlib axes and returns them."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +18,7 @@ from nstar.report.drawing import (
     Label,
     band,
     colour,
-    counted,
+    count_ticks,
     name_ends,
 )
 from nstar.runs.optima import measured_optima
@@ -33,7 +33,7 @@ BUDGETS = 20  # points of a curve
 WORDS = {"N": "compute-optimal parameters N*", "D": "compute-optimal tokens D*"}
 
 
-class Along(NamedTuple):
+class Curve(NamedTuple):
     """N* and D* of a route along compute."""
 
     C: np.ndarray  # FLOP, (budget,)
@@ -41,36 +41,36 @@ class Along(NamedTuple):
     D: np.ndarray
 
 
-def lines(routes: Routes) -> dict[str, Along]:
-    """Follow every route, thinned, along compute from the runs to beyond the budgets."""
+def lines(routes: Routes) -> dict[str, Curve]:
+    """Evaluate every route, thinned, along compute from the runs to beyond the budgets."""
     C, largest = (
         routes.runs["C"],
-        max(float(p.plan.budgets.max()) for p in routes.fitted),
+        max(float(route.plan.budgets.max()) for route in routes.fitted),
     )
     C = np.geomspace(C.min() / 1.5, max(largest, C.max()) * 1.5, BUDGETS)
-    found = {r.name: optima(thinned(r.fit, CURVE_DRAWS), C) for r in routes.fitted}
-    return {name: Along(C, *both) for name, both in found.items()}
+    draws = {r.name: optima(thinned(r.fit, CURVE_DRAWS), C) for r in routes.fitted}
+    return {name: Curve(C, *optimum) for name, optimum in draws.items()}
 
 
 def allocation(
     ax: "Axes",
     routes: Routes,
-    drawn: dict[str, Along],
+    curves: dict[str, Curve],
     published: list[PublishedFit],
     prob: float,
-    what: str,
+    quantity: str,
 ) -> "Axes":
-    """N*(C) or D*(C) of every route with its band, measured optima, published lines."""
+    """Draw N*(C) or D*(C) of every route with its band, measured optima, published lines."""
     runs = routes.runs
-    largest, C = float(runs["C"].max()), drawn[routes.primary.name].C
+    largest, C = float(runs["C"].max()), curves[routes.primary.name].C
     top = float(C[-1])
     labels = []
     for route in routes.fitted:
-        draws = drawn[route.name].N if what == "N" else drawn[route.name].D
+        draws = curves[route.name].N if quantity == "N" else curves[route.name].D
         middle = band(ax, C, draws, prob, colour(route.name))
         labels.append(Label(top, middle[-1], route.title, colour(route.name)))
     for fit in published:
-        line = getattr(fit.optimum(C, runs.cost.k), what)
+        line = getattr(fit.optimum(C, runs.cost.k), quantity)
         if line is not None and np.isfinite(line).any():
             ax.plot(C, line, "--", color=INK, lw=1.2)
             last = int(np.flatnonzero(np.isfinite(line))[-1])
@@ -83,13 +83,13 @@ def allocation(
                 )
             )
         for printed in fit.printed:
-            ax.plot(printed["C"], printed[what], "*", ms=11, color=INK)
+            ax.plot(printed["C"], printed[quantity], "*", ms=11, color=INK)
     points = _optima(routes)
     if points is not None:
-        ax.plot(points["C"], points[what], "o", color=INK, ms=4, zorder=5)
+        ax.plot(points["C"], points[quantity], "o", color=INK, ms=4, zorder=5)
     ax.set(xscale="log", yscale="log", xlabel="training compute C (FLOP)")
-    ax.set(ylabel=WORDS[what], xlim=(C[0], top))
-    counted(ax.yaxis, *ax.get_ylim())
+    ax.set(ylabel=WORDS[quantity], xlim=(C[0], top))
+    count_ticks(ax.yaxis, *ax.get_ylim())
     if top > largest:
         ax.axvspan(largest, top, color=SOFT, alpha=0.07, lw=0)
         ax.annotate(
@@ -116,21 +116,23 @@ def _optima(routes: Routes) -> Any:
 
 
 def profiles(ax: "Axes", fit: Fit, prob: float) -> "Axes":
-    """Loss against tokens for every isoFLOP budget, with the fitted curves."""
+    """Draw loss against tokens for every isoFLOP budget, with the fitted curves."""
     runs = fit.runs
     budgets = np.unique(runs["budget"][~np.isnan(runs["budget"])])
-    thin = thinned(fit, CURVE_DRAWS).draws
+    thinned_draws = thinned(fit, CURVE_DRAWS).draws
     labels = []
     for i, budget in enumerate(budgets):
-        own, marker = ((BLUE, "o"), (PURPLE, "^"))[i % 2]  # neighbours told apart
+        shade, marker = ((BLUE, "o"), (PURPLE, "^"))[i % 2]  # neighbours told apart
         at = runs["budget"] == budget
         D = np.geomspace(runs["D"][at].min() / 1.15, runs["D"][at].max() * 1.15, 60)
-        middle = band(ax, D, _profile(thin, fit, float(budget), D), prob, own)
-        ax.plot(runs["D"][at], runs["L"][at], marker, color=own, ms=3)
-        labels.append(Label(D[-1], middle[-1], flop(float(budget)), own))
+        middle = band(
+            ax, D, _profile(thinned_draws, fit, float(budget), D), prob, shade
+        )
+        ax.plot(runs["D"][at], runs["L"][at], marker, color=shade, ms=3)
+        labels.append(Label(D[-1], middle[-1], flop(float(budget)), shade))
     ax.set(xscale="log", xlabel="training tokens D", ylabel="loss")
     ax.set_title("labels: budget in FLOP", loc="right", fontsize=9, color=SOFT)
-    counted(ax.xaxis, *ax.get_xlim())
+    count_ticks(ax.xaxis, *ax.get_xlim())
     name_ends(ax, labels)
     return ax
 
@@ -138,7 +140,7 @@ def profiles(ax: "Axes", fit: Fit, prob: float) -> "Axes":
 def _profile(
     draws: dict[str, np.ndarray], fit: Fit, budget: float, D: np.ndarray
 ) -> np.ndarray:
-    """Curve of a measured budget, (draw, point): with the budget's own minimum if it has one."""
+    """Return the curve of a measured budget, (draw, point), with its own minimum if it has one."""
     x = {
         "budget": np.full(D.size, budget),
         "D": D,

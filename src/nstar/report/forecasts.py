@@ -1,0 +1,47 @@
+"""The forecasts of a ledger, made before their runs, beside what was measured."""
+
+from typing import Any
+
+import numpy as np
+
+from nstar.ledger import tables as ledger_tables
+from nstar.ledger.verification import Record
+from nstar.report.held_out_figure import PROB, PredictedRuns
+from nstar.report.tables import Table
+
+
+def table(document: dict[str, Any]) -> Table:
+    """List every frozen forecast; no rows where no ledger was named."""
+    forecasts = document["forecasts"]
+    return Table(*ledger_tables.forecasts(forecasts)) if forecasts else Table([], [])
+
+
+def coverage(document: dict[str, Any]) -> Table:
+    """Count the intervals that hold their measurement, and how many should."""
+    forecasts = document["forecasts"]
+    return Table(*ledger_tables.coverage(forecasts)) if forecasts else Table([], [])
+
+
+def summary(document: dict[str, Any]) -> str:
+    """Give mean scores and the ledger's last hash, by which its state can be recognised."""
+    forecasts = document["forecasts"]
+    if not forecasts:
+        return ""
+    entries = f"The ledger has {forecasts['entries']} entries; the last has the hash {forecasts['head'][:12]}."
+    return " ".join(part for part in (ledger_tables.means(forecasts), entries) if part)
+
+
+def scored_forecasts(record: Record) -> PredictedRuns:
+    """Take predictions and measurements of the scored forecasts, on the log of the loss."""
+    predictions = [entry.forecast.measured for entry in record.counted]
+    measured = np.log([entry.outcome.loss for entry in record.counted])
+    inner, outer = (
+        np.log([entry.interval(p) for entry in predictions]).T for p in (0.5, PROB)
+    )
+    return PredictedRuns(
+        "frozen beforehand",
+        measured,
+        inner[0],
+        (inner[1], inner[2]),
+        (outer[1], outer[2]),
+    )
