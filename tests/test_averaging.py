@@ -296,7 +296,7 @@ def test_commands_print_an_average(capsys, monkeypatch, averaged, outcome):
     assert document["weights"] == dict(zip(LAWS, averaged.weights, strict=True))
     answering.title(fitted)
     scored = HeldOutRuns({"ladder": [outcome]}, "runs", ",".join(LAWS), 0, "C")
-    show.answer(scored, [], 0.9)
+    show.answer([], scored.headline(), list(scored.tables()))
     said = capsys.readouterr().out
     assert "equal weights would be 0.50" in said
     assert "coupled alone" in said

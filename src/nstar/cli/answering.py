@@ -137,9 +137,10 @@ def print_answer(
         document = start | answer.as_json(prob)
         show.as_json(document | {"checks": [check.as_json() for check in plain_checks]})
     else:
-        if fitted:
+        headline, parts = answer.headline(prob), list(answer.tables(prob))
+        if fitted:  # and what could not be worked out has been refused by now
             title(fitted, group)
-        show.answer(answer, plain_checks, prob)
+        show.answer(plain_checks, headline, parts)
         if fitted:
             conventions(fitted)
     show.finish(plain_checks)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
-from nstar.predictions.curves import reach_on_curve
 
 if TYPE_CHECKING:
     from nstar.cli.source import Fitted
@@ -77,6 +76,7 @@ def print_crossing(
     output: o.Output,
 ) -> None:
     """Print where a curve meets a target."""
+    from nstar.predictions.curves import reach_on_curve
     from nstar.validation.checks import check_fit
     from nstar.validation.curve_checks import check_curve
 

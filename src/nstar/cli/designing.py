@@ -7,7 +7,6 @@ import typer
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.source import get_fit
-from nstar.design.sweep import write_sweep
 
 if TYPE_CHECKING:
     from nstar.design.candidates import Candidates
@@ -131,6 +130,7 @@ def next(
     bill = bill_options.bill()
     fitted = get_fit(request, surface=True)
     from nstar.design.piloting import next_runs
+    from nstar.design.sweep import write_sweep
     from nstar.validation.checks import check_fit
 
     fit = fitted.fit

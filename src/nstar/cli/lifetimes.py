@@ -8,7 +8,6 @@ from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.sampling import numbers
 from nstar.cli.source import get_fit, remark
-from nstar.plans.actions import parse_amount
 
 
 @o.command(
@@ -58,6 +57,8 @@ def lifetime(
     """
     o.require_positive("--budget", [budget], "1e24")
     sample_counts = [int(k) for k in numbers(samples, "--samples")]
+
+    from nstar.plans.actions import parse_amount
 
     count, length = (
         parse_amount(problems, "--problems"),

@@ -7,7 +7,6 @@ import typer
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.source import get_fit, read
-from nstar.validation.prior_dependence import prior_dependence
 
 
 @o.command(
@@ -90,6 +89,7 @@ def sensitivity(
         raise ValueError(msg)
     fitted = get_fit(request)
     from nstar.validation.checks import check_fit
+    from nstar.validation.prior_dependence import prior_dependence
 
     (fit,) = fitted.fit.components
     sensitivities = prior_dependence(fit, budget or [], output.prob)

@@ -22,7 +22,6 @@ from nstar.cli.risking import (
     Target,
 )
 from nstar.cli.source import get_fit, read, use_cache
-from nstar.plans.routes import routes_of_saved
 from nstar.progress import progress
 
 if TYPE_CHECKING:
@@ -308,7 +307,7 @@ def _gather(
 ) -> tuple["Routes", "Facts"]:
     """Fit or load the routes and gather the facts of the page, with progress on stderr."""
     from nstar.fits.kept import Kept, usual_folder
-    from nstar.plans.routes import TITLES, routes
+    from nstar.plans.routes import TITLES, routes, routes_of_saved
     from nstar.report.facts import gather
 
     cache = Kept(usual_folder() if request.cache else None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from nstar.answers import Answer
+from nstar.answers import Table
 from nstar.files.writing import json_text
 from nstar.verdicts import Check, Status, worst
 
@@ -33,12 +33,14 @@ def checks(results: Sequence[Check]) -> None:
     _print(f"[green]{passed} of {len(results)} checks PASS[/]")
 
 
-def answer(content: Answer, results: Sequence[Check], prob: float) -> None:
-    """Print checks, the answer in a sentence, then its tables."""
+def answer(
+    results: Sequence[Check], headline: str, parts: Sequence[Table | str]
+) -> None:
+    """Print checks, an answer in a sentence, then its tables."""
     checks(results)
-    if headline := content.headline(prob):
+    if headline:
         line(headline, bold=True)
-    for part in content.tables(prob):
+    for part in parts:
         if isinstance(part, str):
             line(part)
         else:

@@ -8,7 +8,6 @@ from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.sampling import numbers
 from nstar.cli.source import remark, use_cache
-from nstar.plans.actions import parse_amount
 
 if TYPE_CHECKING:
     from nstar.inference.spending import Spent
@@ -148,6 +147,7 @@ def spend(
         use_cache()
     from nstar.costs.inference import Serving
     from nstar.inference.contenders import contender
+    from nstar.plans.actions import parse_amount
     from nstar.validation.spending import Spending
 
     verifier_size = parse_amount(verifier, "--verifier") if verifier else 0.0
@@ -195,6 +195,7 @@ def _tables(
 ) -> dict[str, tuple[float, Any]]:
     """Read each model's table; return its size and rows by name."""
     from nstar.inference.contenders import by_size, require_size
+    from nstar.plans.actions import parse_amount
     from nstar.runs.reading import read_runs
 
     named = o.columns(columns, "samples=n,successes=c")
@@ -223,6 +224,8 @@ def lengths(text: str, names: list[str]) -> dict[str, float]:
     Raises:
         ValueError: one is no positive number, or a model has none.
     """
+    from nstar.plans.actions import parse_amount
+
     if "=" not in text:
         return dict.fromkeys(names, parse_amount(text, "--tokens"))
     by_model = o.pairs(text.split(","), "--tokens", "8B=480,70B=300")
