@@ -4,7 +4,7 @@
     python benchmarks/agreement.py --compare BEFORE.json AFTER.json
 
 Each ladder's surfaces that bend (coupled, additive) and its isoFLOP profiles, where it has
-any, are sampled by four long chains from each of two seeds.  Kept are, of the logs of N* and
+any, are sampled by four long chains from each of two seeds.  RefitCache are, of the logs of N* and
 D* and of L* one and two decades beyond the largest run: mean, sd, effective draws of both
 and their Monte-Carlo errors.  A comparison pools the seeds and gives, for every quantity,
 the difference of means in joint errors, the ratio of sds with its error, and that of 90 %

@@ -25,8 +25,8 @@ import nstar
 import optima_routes
 from bends import TRIED, forecast
 from nstar.fits.diagnostics import diagnose
-from nstar.fits.kept import Kept
 from nstar.fits.model import unknowns
+from nstar.fits.refit_cache import RefitCache
 from optima_ladders import HoldOut, Ladder, hold_outs, ladders
 
 FOLDER = Path(__file__).parent / "results"
@@ -203,7 +203,7 @@ if __name__ == "__main__":
     if "laws" in what:
         document["laws"] = document.get("laws", {}) | laws(options.law or LAWS)
     if "routes" in what:
-        store = Kept(options.keep)
+        store = RefitCache(options.keep)
         for count, scored in optima_routes.record(store, options.ladder or "").items():
             document.setdefault("routes", {}).setdefault(count, {}).update(scored)
     FILE.write_text(json.dumps(document, indent=1) + "\n")

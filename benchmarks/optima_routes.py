@@ -14,7 +14,7 @@ import numpy as np
 
 import nstar
 from nstar.fits.fitting import Fit
-from nstar.fits.kept import Kept
+from nstar.fits.refit_cache import RefitCache
 from nstar.predictions.allocating import measured_optima as predict_optima
 from nstar.runs.observations import Observations
 from nstar.runs.optima import measured_optima
@@ -39,7 +39,7 @@ ROUTES = {
 MIXTURES = ("mixture", "mixture, by losses alone", "mixture, equal weights")
 
 
-def record(store: Kept, only: str = "") -> dict[str, dict[str, dict[str, Any]]]:
+def record(store: RefitCache, only: str = "") -> dict[str, dict[str, dict[str, Any]]]:
     """Score every route on every ladder so named: {decades: {ladder: {source, routes}}}."""
     scored: dict[str, dict[str, dict[str, Any]]] = {}
     for name, source, runs, decades in ladders():
@@ -62,7 +62,7 @@ def ladders() -> Iterator[tuple[str, str, Observations, tuple[float, ...]]]:
             yield str(value or name), source, part, decades
 
 
-def scored_on(name: str, part: Split, store: Kept) -> dict[str, Any]:
+def scored_on(name: str, part: Split, store: RefitCache) -> dict[str, Any]:
     """Record of each route and mixture, with the weights of the mixtures."""
     train = replace(part.train, notes=())
     learned = {"allocation": measured_optima(near_minimum(train))} | dict.fromkeys(

@@ -15,9 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import nstar
 from nstar.fits.attempts import BENT
-from nstar.fits.model import named, placed
+from nstar.fits.model import parse_model, placed, unknowns
 from nstar.runs.law_data import prepare
 from nstar.samplers import density, modes, nuts
 from nstar.samplers.flat import energy_of, unravel_of
@@ -52,8 +51,11 @@ class Problem:
 
     def __init__(self, runs: Any, law: str, discrepancy: str = "none") -> None:
         with jax.enable_x64(True):
-            used, x, y = prepare(runs, *named(law, None))
-            self.law, self.noise = placed(*named(law, None), x, used.cost, discrepancy)
+            model = parse_model(law, discrepancy=discrepancy)
+            used, x, y = prepare(runs, model.law, model.noise)
+            self.law, self.noise = placed(
+                model.law, model.noise, x, used.cost, discrepancy
+            )
         self.data, self.runs, self.discrepancy = density.Data(x, y), used, discrepancy
         skeleton, numbers = density.split(self.law, self.noise)
         priors = density.tabulated(self.law, self.noise, {})
@@ -342,4 +344,4 @@ def engine(name: str, law: str, runs: Any, discrepancy: str) -> Engine:
 
 def problem_names(problem: Problem) -> list[str]:
     """Names of what nstar samples."""
-    return nstar.fits.fitting.unknowns(problem.law, problem.noise)
+    return unknowns(problem.law, problem.noise)

@@ -4,12 +4,13 @@ import numpy as np
 import xarray as xr
 
 import nstar
-from nstar.fits.model import named
+from nstar.fits.model import parse_model
 
 
 def known(name, x, truth, draws=200, jitter=0.0):
     """A fit of these runs whose draws are given, not sampled."""
-    law, noise = named(name, None)
+    model = parse_model(name, None)
+    law, noise = model.law, model.noise
     runs = nstar.read_runs(x)
     law = law.at(runs.columns, runs.cost) if hasattr(law, "at") else law
     random = np.random.default_rng(0)

@@ -21,9 +21,9 @@ from nstar.batch.manifest_errors import line_of
 from nstar.batch.plan import plan
 from nstar.batch.store import Store
 from nstar.batch.table import csv_text, undated
+from nstar.fits.batch_tasks import batch_options
 from nstar.fits.model import problem
 from nstar.fits.resampling import reweighted
-from nstar.fits.waiting import batch_options
 from nstar.priors.sets import PriorSet
 from test_batches import RUNS, ladder
 

@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 
 import nstar
 from known import known
-from nstar.fits.model import named
+from nstar.fits.model import parse_model
 from nstar.laws.bounded_metric import BoundedMetric
 from nstar.laws.parsing import parse_law
 from nstar.laws.repeated_by_size import RepeatedBySize
@@ -37,7 +37,7 @@ def clip(jitter=0.0, **also):
 
 
 def test_a_law_may_be_told_what_it_is_to_know():
-    assert parse_law("fid") == named("fid", None)[0]
+    assert parse_law("fid") == parse_model("fid", None).law
     assert parse_law(LAW) == BoundedMetric(chance=0.001)
     assert parse_law("repeated_by_size( by = L )") == RepeatedBySize(by="L")
     for text, said in {

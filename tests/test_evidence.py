@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nstar.fits import kept
-from nstar.fits.kept import Kept, of_fit
+from nstar.fits import refit_cache
 from nstar.fits.mixture import Average
+from nstar.fits.refit_cache import RefitCache, of_fit
 from nstar.plans.actions import Action
 from nstar.plans.planning import plan
 from nstar.predictions.prediction import law_loss
@@ -27,7 +27,7 @@ from nstar.verdicts import Check, Status
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    return Kept(tmp_path_factory.mktemp("kept"))
+    return RefitCache(tmp_path_factory.mktemp("kept"))
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,11 @@ def test_a_universe_that_cannot_be_fitted_says_why():
         raise ValueError(msg)
 
     told = evaluate_universe(
-        Universe("runs", "few", make, []), Action("a", 1e9, 2e10), 1e20, 0.9, Kept()
+        Universe("runs", "few", make, []),
+        Action("a", 1e9, 2e10),
+        1e20,
+        0.9,
+        RefitCache(),
     )
     assert told["trouble"] == "too few runs"
     assert told["N"] is None
@@ -164,7 +168,7 @@ def test_a_universe_that_cannot_be_fitted_says_why():
 
 
 def test_a_fit_is_kept_by_all_it_is_made_of(allocation_fit, tmp_path):
-    cache, made = Kept(tmp_path), []
+    cache, made = RefitCache(tmp_path), []
 
     def make():
         made.append(1)
@@ -184,12 +188,14 @@ def test_a_fit_is_kept_by_all_it_is_made_of(allocation_fit, tmp_path):
 
 def test_runs_that_are_told_otherwise_are_others(llama3):
     told = dataclasses.replace(llama3, params_counted="non-embedding")
-    assert kept.of_runs(told) != kept.of_runs(llama3)
-    assert kept.of_runs(dataclasses.replace(llama3, sha256="0")) != kept.of_runs(llama3)
+    assert refit_cache.of_runs(told) != refit_cache.of_runs(llama3)
+    assert refit_cache.of_runs(
+        dataclasses.replace(llama3, sha256="0")
+    ) != refit_cache.of_runs(llama3)
 
 
 def test_a_damaged_file_is_made_again(allocation_fit, tmp_path):
-    cache = Kept(tmp_path)
+    cache = RefitCache(tmp_path)
     cache.fit(["a"], lambda: allocation_fit)
     (file,) = tmp_path.glob("*.npz")
     file.write_bytes(file.read_bytes()[:1000])
@@ -203,17 +209,17 @@ def test_a_damaged_file_is_made_again(allocation_fit, tmp_path):
 
 
 def test_another_program_keeps_for_itself(tmp_path, monkeypatch):
-    cache = Kept(tmp_path)
+    cache = RefitCache(tmp_path)
     assert cache.answer(["a"], lambda: 1) == 1
     assert cache.answer(["a"], lambda: 2) == 1
-    monkeypatch.setattr(kept, "_program", lambda: "another")
+    monkeypatch.setattr(refit_cache, "_program", lambda: "another")
     assert cache.answer(["a"], lambda: 2) == 2
-    assert Kept().answer(["a"], lambda: 3) == 3
+    assert RefitCache().answer(["a"], lambda: 3) == 3
 
 
 def test_old_fits_make_room(allocation_fit, tmp_path, monkeypatch):
-    monkeypatch.setattr(kept, "MOST", 2)
-    cache = Kept(tmp_path)
+    monkeypatch.setattr(refit_cache, "MOST", 2)
+    cache = RefitCache(tmp_path)
     for i in range(4):
         cache.fit([i], lambda: allocation_fit)
     assert len(list(tmp_path.glob("*.npz"))) == 2

@@ -17,7 +17,7 @@ import nstar
 from designs import DESIGNS
 from nstar.costs.cost_line import optimum
 from nstar.costs.training import SIX
-from nstar.fits.model import named, unknowns
+from nstar.fits.model import parse_model
 from nstar.fits.tree import spec
 from nstar.laws import LAWS
 from nstar.runs.law_data import prepare
@@ -44,7 +44,8 @@ WITH_LINE = [name for name in LAWS if isinstance(LAWS[name](), Allocation)]
 
 def placed(name):
     """A law at the centre of its design, its noise, and its inputs."""
-    law, noise = named(name, None)
+    model = parse_model(name, None)
+    law, noise = model.law, model.noise
     x = {n: v for n, v in DESIGNS[name]().items() if n in law.inputs}
     return law.at(x, SIX) if isinstance(law, Centred) else law, noise, x
 
@@ -123,11 +124,12 @@ def test_priors_do_not_look_at_the_response(name, rng):
     for column in made.data_vars:
         if made[column].dims == ("draw", "run"):
             table[str(column)] = made[column].to_numpy()[0]
-    response = named(name, None)[0].response.columns[0]
+    response = parse_model(name, None).law.response.columns[0]
     shuffled = table | {response: rng.permutation(table[response])}
 
     def priors(columns):
-        law, noise = named(name, None)
+        model = parse_model(name, None)
+        law, noise = model.law, model.noise
         rows = np.arange(len(columns[response]))
         used, x, _ = prepare(nstar.Observations(columns, rows, "simulated", ""), law)
         law = law.at(x, used.cost) if isinstance(law, Centred) else law
@@ -233,7 +235,7 @@ def test_lines_are_power_laws(name):
     np.testing.assert_allclose(
         steps, np.repeat(np.asarray(draws["alpha1"])[:, None], 4, 1), rtol=1e-9
     )
-    if "alpha2" not in unknowns(*named(name, None)):
+    if "alpha2" not in parse_model(name, None).unknowns:
         np.testing.assert_allclose(
             np.exp(log_N + log_D), np.broadcast_to(C / 6, log_N.shape), rtol=1e-9
         )

@@ -10,6 +10,7 @@ from scipy import integrate, stats
 import nstar
 from conftest import BRIEF, FALSE_ALARM
 from designs import DESIGNS, optima
+from nstar.fits.model import parse_model
 from nstar.fits.unknown_words import WORDS
 from nstar.laws.examples import profiles
 from nstar.noises.likelihoods import NOISES
@@ -227,6 +228,6 @@ def test_repeats_are_runs_of_the_same_inputs():
     runs = nstar.read_runs(
         {"N": [1e8, 2e8, 1e8], "D": [1e9, 1e9, 1e9], "L": [3.0, 2.9, 3.1]}
     )
-    law = nstar.fits.fitting.named("chinchilla", None)[0]
+    law = parse_model("chinchilla", None).law
     assert Repeated().shared(runs, law).tolist() == [0.0, 1.0, 0.0]
     assert isinstance(NOISES["between"].priors(LOG_LOSS)["between"], dist.LogNormal)

@@ -17,6 +17,7 @@ from nstar.costs.training import SIX
 from nstar.departures.discrepancy import bend
 from nstar.departures.pooling import Pooled, pool_placed
 from nstar.fits.groups import check_groups
+from nstar.fits.model import parse_model
 from nstar.laws import LAWS
 from nstar.laws.chinchilla import Chinchilla
 from nstar.laws.compute import Compute
@@ -51,7 +52,7 @@ def placed(law=None):
 
 
 def prior_draws(law, count=3000, priors=None):
-    noise = nstar.fits.fitting.named(law, "normal")[1]
+    noise = parse_model(law, "normal").noise
     with jax.enable_x64(True):
         return density.prior_draws(law, noise, priors or {}, jax.random.key(0), count)
 
@@ -75,7 +76,7 @@ def test_the_search_ends_at_a_mode(bent):
         law = Pooled(bend(inner, x), NAMES[:2], "recipe")
         common = tuple(n for n in law.law.priors() if n not in inner.priors())
         law = replace(law, common=common).about(x)
-    noise = nstar.fits.fitting.named(law, "student_t")[1]
+    noise = parse_model(law, "student_t").noise
     with jax.enable_x64(True):
         prior = density.prior_draws(law, noise, {}, jax.random.key(0), 200)
         y = law.expected({n: v[0] for n, v in prior.items()}, x)
@@ -138,7 +139,7 @@ def test_any_law_of_numbers_is_pooled(name):
     n = len(x[inner.inputs[0]])
     x = {k: x[k] for k in inner.inputs} | {"recipe": np.resize([0.0, 1.0, 2.0], n)}
     law = Pooled(inner, ("a", "b", "c"), "recipe").at(x, SIX)
-    noise = nstar.fits.fitting.named(law, None)[1]
+    noise = parse_model(law, None).noise
     with jax.enable_x64(True):
         one, two = (
             density.split(law, noise),

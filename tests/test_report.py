@@ -12,8 +12,8 @@ import pytest
 from lxml import html
 
 import nstar
-from nstar.fits.kept import Kept
 from nstar.fits.mixture import Average
+from nstar.fits.refit_cache import RefitCache
 from nstar.fits.unknown_words import WORDS
 from nstar.plans.actions import Limits, parse_actions
 from nstar.plans.bills import Bill
@@ -77,7 +77,7 @@ QUICK = Question(quick=True)
 def kept(tmp_path_factory):
     """Re-fits that the workers share."""
     folder = tmp_path_factory.getbasetemp()
-    return Kept(
+    return RefitCache(
         (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "kept"
     )
 

@@ -8,7 +8,7 @@ from lxml import html
 
 import nstar
 from nstar.files.writing import json_text
-from nstar.fits.kept import Kept
+from nstar.fits.refit_cache import RefitCache
 from nstar.ledger.entries import Ledger
 from nstar.ledger.verification import as_json
 from nstar.plans.routes import routes_of_saved
@@ -34,7 +34,7 @@ def ledger(surface_fit):
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     """Answers that the pages share."""
-    return Kept(tmp_path_factory.mktemp("kept"))
+    return RefitCache(tmp_path_factory.mktemp("kept"))
 
 
 def made(fit, ledger, kept):

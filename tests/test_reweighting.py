@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nstar
-from nstar.fits.kept import Kept
+from nstar.fits.refit_cache import RefitCache
 from nstar.fits.reweighting import is_reweighted, reweighted
 from nstar.samplers.nuts import Settings
 from nstar.validation.universes import universes
@@ -69,7 +69,9 @@ def test_weights_that_do_not_carry_are_refused(fit, change):
 
 
 def test_universes_say_which_were_weighed(fit):
-    found = {one.name: one for one in universes({"surface": fit}, "surface", Kept())}
+    found = {
+        one.name: one for one in universes({"surface": fit}, "surface", RefitCache())
+    }
     informed = found["surface, informed priors"].make()
     assert is_reweighted(informed)
     assert informed.tree.attrs["prior_set"] == "informed"

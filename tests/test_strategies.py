@@ -11,6 +11,7 @@ import nstar.fits.fitting
 from known import known
 from nstar.costs.inference import Serving, diffusion
 from nstar.costs.transformers import Transformer
+from nstar.fits.model import parse_model
 from nstar.inference.curve_strategies import LongerAnswers, Streams, VisualTokens
 from nstar.inference.joint_budgets import joint
 from nstar.inference.problem_sets import Curve, Problems, problems_of
@@ -388,7 +389,7 @@ def test_a_metric_that_hardly_differs_is_for_review():
         "C": np.geomspace(1e16, 1e20, 12),
         "metric": 0.99 + 0.001 * np.arange(12) / 12,
     }
-    law = nstar.fits.fitting.named("bounded_metric", None)[0]
+    law = parse_model("bounded_metric", None).law
     runs, _, _ = prepare(nstar.read_runs(table), law)
     assert [c.name for c in runs.notes] == ["varied metric"]
     with pytest.raises(ValueError, match="if these are percent, divide by 100"):

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from nstar.batch.manifest import Sampler
 from nstar.fits import attempts, batches, certificates, diagnostics
-from nstar.fits.model import named
+from nstar.fits.model import parse_model
 from nstar.fits.tree import spec
 from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES
@@ -59,7 +59,7 @@ def of_model(
 
     `priors` are of this law's unknowns alone.
     """
-    form, scatter = named(law, noise)
+    model = parse_model(law, noise)
     record = []
     if priors.name != "weak":
         sources = sources_of_runs(runs, learned().fingerprints)
@@ -68,8 +68,8 @@ def of_model(
     return of(
         {
             "model": MODEL,
-            "law": spec(form, LAWS),
-            "noise": spec(scatter, {n: type(v) for n, v in NOISES.items()}),
+            "law": spec(model.law, LAWS),
+            "noise": spec(model.noise, {n: type(v) for n, v in NOISES.items()}),
             "discrepancy": discrepancy if discrepancy == "none" else bending,
             "priors": priors.name,
             "own": {

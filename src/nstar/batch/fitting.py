@@ -16,13 +16,13 @@ from nstar.batch.plan import CHUNK, Chunk
 from nstar.batch.table import POOLED, Cell, as_table
 from nstar.departures.bending import is_bent
 from nstar.departures.discrepancy import Bent
+from nstar.fits.batch_tasks import Task, batch_options, tasks_of, usual_sizes
 from nstar.fits.batches import Batch, run, span
 from nstar.fits.certificates import Certificate, by_draws, failed
 from nstar.fits.fitting import Fit, fit
 from nstar.fits.groups import in_group
-from nstar.fits.model import named, problem, unknowns
+from nstar.fits.model import parse_model, problem, unknowns
 from nstar.fits.resampling import reweighted
-from nstar.fits.waiting import Task, batch_options, tasks_of, usual_sizes
 from nstar.predictions.allocating import on_edge, optima, search_window
 from nstar.runs.observations import Observations
 from nstar.scores import misses, scores
@@ -98,7 +98,7 @@ def fit_chunk(chunk: Chunk, request: Request) -> FittedChunk:
         )
     names = dict.fromkeys(n for row in rows for n in row)
     table = as_table({n: [row.get(n) for row in rows] for n in names})
-    written = ANSWERS | set(unknowns(*named(chunk.choice.law, chunk.choice.noise)))
+    written = ANSWERS | set(parse_model(chunk.choice.law, chunk.choice.noise).unknowns)
     single = {
         n: v.astype(np.float32) for n, v in draws.items() if n in written and v.size
     }

@@ -19,7 +19,7 @@ from nstar.batch.manifest_errors import describe, error_at, line_of, unknown_key
 from nstar.departures.bending import amplitudes
 from nstar.departures.discrepancy import DISCREPANCIES
 from nstar.files.data_files import shipped
-from nstar.fits.model import named, unknowns
+from nstar.fits.model import parse_model, unknowns
 from nstar.noises.likelihoods import NOISES
 from nstar.priors.sets import SETS, PriorSet
 from nstar.priors.stated import parse
@@ -126,12 +126,14 @@ class Grid(Table):
         for name in self.laws:
             for kind in self.noises:
                 try:
-                    law, noise = named(name, None if kind == USUAL else kind)
+                    model = parse_model(name, None if kind == USUAL else kind)
                 except ValueError as error:
                     key = "laws" if "no law" in str(error) else "noises"
                     raise error_at([key], f"grid: {error}") from None
-                names = (n for n, v in NOISES.items() if kind == USUAL and v == noise)
-                pairs[name, next(names, kind)] = law, noise
+                names = (
+                    n for n, v in NOISES.items() if kind == USUAL and v == model.noise
+                )
+                pairs[name, next(names, kind)] = model.law, model.noise
         return pairs
 
 

@@ -11,7 +11,7 @@ from nstar.batch.ladders import Ladder, ladders
 from nstar.batch.manifest import Bootstrap, HoldOut, LeaveOut, Manifest
 from nstar.batch.table import POOLED, WHOLE
 from nstar.departures.bending import amplitudes
-from nstar.fits.model import named, unknowns
+from nstar.fits.model import parse_model, unknowns
 from nstar.fits.resampling import counts_of_runs
 from nstar.priors.sets import PriorSet
 from nstar.runs.observations import Observations
@@ -250,7 +250,8 @@ def _pooled(
 
     Those that lack what it reads are left out, and said to be.
     """
-    law, noise = named(choice.law, choice.noise)
+    model = parse_model(choice.law, choice.noise)
+    law, noise = model.law, model.noise
     read = noise.inputs if isinstance(noise, Reads) else ()
     needs = list(dict.fromkeys([*law.inputs, *law.response.columns, *read]))
     shared = [noise.over] if isinstance(noise, Sharing) and noise.over else []

@@ -5,9 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nstar.cli import options as o
-from nstar.departures.bending import amplitudes
 from nstar.fits.mixture import require_names
-from nstar.fits.model import named, unknowns
+from nstar.fits.model import parse_model
 from nstar.plans.routes import ROUTE_LAWS, SURFACE, assign_runs
 from nstar.priors.stated import choose as choose_priors
 from nstar.runs.observations import Observations
@@ -30,20 +29,15 @@ def require(request: o.Request, laws: tuple[str, ...] = ()) -> None:
     names = o.laws(request.law) if request.law else list(laws or ROUTE_LAWS)
     if request.law and len(names) > 1:
         require_names(names)
-    models = [named(law, request.noise) for law in names]
-    known = {name for law, noise in models for name in unknowns(law, noise)}
-    known |= {name for law, _ in models for name in amplitudes(law)}
-    if request.pool:
-        known |= {f"spread_{name}" for name in known}
+    models = [parse_model(law, request.noise, pool=request.pool) for law in names]
+    known = {name for model in models for name in model.prior_names}
     priors = request.prior_set.overrides
     if strange := [name for name in priors if name not in known]:
         msg = f"--prior {strange[0]}: no unknown of {', '.join(names)}; there are {', '.join(sorted(known))}"
         raise ValueError(msg)
-    for law, noise in models:
-        model_unknowns = unknowns(law, noise)
-        choose_priors(
-            law, noise, {n: p for n, p in priors.items() if n in model_unknowns}
-        )
+    for model in models:
+        of_model = {n: p for n, p in priors.items() if n in model.unknowns}
+        choose_priors(model.law, model.noise, of_model)
 
 
 def choose(runs: Observations, law: str | None, *, surface: bool = False) -> Choice:

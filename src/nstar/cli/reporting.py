@@ -306,11 +306,11 @@ def _gather(
     question: "Question",
 ) -> tuple["Routes", "Facts"]:
     """Fit or load the routes and gather the facts of the page, with progress on stderr."""
-    from nstar.fits.kept import Kept, usual_folder
+    from nstar.fits.refit_cache import RefitCache, usual_folder
     from nstar.plans.routes import TITLES, routes, routes_of_saved
     from nstar.report.facts import gather
 
-    cache = Kept(usual_folder() if request.cache else None)
+    cache = RefitCache(usual_folder() if request.cache else None)
     command = shlex.join(["nstar", *sys.argv[1:]])
     saved = get_fit(request).fit if request.saved else None
     table = None if request.saved else read(request)

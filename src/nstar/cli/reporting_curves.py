@@ -40,14 +40,14 @@ def choose_page(request: o.Request, laws: list[str]) -> str:
 
         return "curve" if curves.is_curve(load(request.runs)) else "budget"
     if laws:
-        from nstar.fits.model import named
         from nstar.laws import LAWS
+        from nstar.laws.parsing import parse_law
         from nstar.predictions.responding import is_curve
         from nstar.types import Kind
 
         if laws[0].partition("(")[0].strip() not in LAWS:
             return "budget"  # where it is refused
-        law, _ = named(laws[0], None)
+        law = parse_law(laws[0])
         if law.response.kind is Kind.COUNTS:
             return "counts"
         return "curve" if is_curve(law) else "budget"

@@ -20,10 +20,7 @@ from nstar.departures.discrepancy import Bent
 from nstar.departures.straightness import taken_as_exact
 from nstar.fits import certificates
 from nstar.fits.attempts import attempts_among_many
-from nstar.fits.certificates import Certificate
-from nstar.fits.decisions import decisions
-from nstar.fits.model import Problem
-from nstar.fits.waiting import (
+from nstar.fits.batch_tasks import (
     BatchOptions,
     Task,
     batch_options,
@@ -33,6 +30,9 @@ from nstar.fits.waiting import (
     stacked,
     tasks_of,
 )
+from nstar.fits.certificates import Certificate
+from nstar.fits.decisions import decisions
+from nstar.fits.model import Problem
 from nstar.fits.weighted import by_weights
 from nstar.priors.sets import Priors
 from nstar.progress import Tick, progress

@@ -184,11 +184,13 @@ def thinned(fit: Fit, count: int) -> Fit:
     """Keep this many draws, evenly spaced over the chains joined."""
     joined = fit.tree["posterior"].dataset.stack(sample=("chain", "draw"))
     at = np.arange(count) * joined.sizes["sample"] // count
-    kept = joined.isel(sample=at).drop_vars(["sample", "chain", "draw"])
-    kept = (
-        kept.rename(sample="draw").expand_dims("chain").transpose("chain", "draw", ...)
+    picked = joined.isel(sample=at).drop_vars(["sample", "chain", "draw"])
+    picked = (
+        picked.rename(sample="draw")
+        .expand_dims("chain")
+        .transpose("chain", "draw", ...)
     )
     seen = {name: fit.tree[name].dataset for name in ("observed_data", "constant_data")}
-    tree = xr.DataTree.from_dict({"posterior": kept, **seen})
+    tree = xr.DataTree.from_dict({"posterior": picked, **seen})
     tree.attrs = fit.tree.attrs
     return replace(fit, tree=tree)

@@ -119,7 +119,7 @@ def parse_model(
     """
     if isinstance(law, Model):
         return law
-    law, noise = named(law, noise)
+    law, noise = _form(law, noise)
     together = pool or isinstance(law, Pooled)
     kind = which(discrepancy, "none" if together else None, law)
     return Model(law, noise, as_set(priors), kind, pool)
@@ -154,7 +154,7 @@ def which(discrepancy: str | None, usual: str | None, law: Law) -> str:
     return name
 
 
-def named(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
+def _form(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
     """Find a law and a noise by name; those given as such are returned as they are.
 
     Raises:

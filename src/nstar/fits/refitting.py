@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-from nstar.departures.bending import amplitudes
 from nstar.departures.discrepancy import Bent
 from nstar.departures.pooling import Pooled
 from nstar.fits.attempts import BENT
 from nstar.fits.fitting import Fit, fit
 from nstar.fits.mixture import Posterior
-from nstar.fits.model import named, unknowns
+from nstar.fits.model import parse_model
 from nstar.priors.record import source_of_published, sources
 from nstar.priors.sets import Priors, set_of_fit
 from nstar.progress import Tick
@@ -98,7 +97,7 @@ def again(
         law = replace(given.law, law=law)
     usual = set_of_fit(given.tree.attrs, given.priors)
     if noise is not None:
-        usual = usual.only({*unknowns(*named(law, noise))} | amplitudes(law))
+        usual = usual.only(parse_model(law, noise).prior_names)
     short = brief and isinstance(given.law, Bent)
     refitted = fit(
         replace(table if runs is None else runs, notes=()),

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from nstar.fits.batch_tasks import BatchOptions, Task, batch_options, task_of
 from nstar.fits.batches import KEPT, Batch, run
 from nstar.fits.model import Problem, problem
-from nstar.fits.waiting import BatchOptions, Task, batch_options, task_of
 from nstar.priors.sets import Priors
 from nstar.progress import Tick, progress
 from nstar.runs.observations import Observations

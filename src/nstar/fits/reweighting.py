@@ -15,7 +15,7 @@ import xarray as xr
 from nstar.fits import certificates
 from nstar.fits.diagnostics import ESS
 from nstar.fits.fitting import Fit
-from nstar.fits.model import named, unknowns
+from nstar.fits.model import parse_model, unknowns
 from nstar.fits.tree import provenance
 from nstar.priors import sets as prior_sets
 from nstar.priors.sets import Priors
@@ -57,7 +57,7 @@ def pick(
     """
     law, new = (
         given.law,
-        given.noise if noise is None else named(given.straight, noise)[1],
+        given.noise if noise is None else parse_model(given.straight, noise).noise,
     )
     stated = (
         prior_sets.set_of_fit(given.tree.attrs, given.priors)

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from nstar.fits import certificates
+from nstar.fits.batch_tasks import BatchOptions, Task, number, size_of, stacked
 from nstar.fits.certificates import Certificate
-from nstar.fits.waiting import BatchOptions, Task, number, size_of, stacked
 from nstar.samplers import importance, search
 from nstar.samplers.devices import pad_fits
 

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from nstar.cores import side_by_side
-from nstar.departures.bending import amplitudes
 from nstar.departures.pooling import Pooled
 from nstar.fits.fitting import Fit, fit
-from nstar.fits.kept import Kept, of_runs
 from nstar.fits.mixture import Average, Posterior
-from nstar.fits.model import named, unknowns
+from nstar.fits.model import parse_model
+from nstar.fits.refit_cache import RefitCache, of_runs
 from nstar.laws import name_of
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.planning import Plan, plan
@@ -158,7 +157,7 @@ def routes(
     only: Sequence[str] = (),
     priors: Priors = None,
     limits: Limits = ANY,
-    cache: Kept = Kept(),  # noqa: B008  nothing in it changes
+    cache: RefitCache = RefitCache(),  # noqa: B008  nothing in it changes
     tick: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> Routes:
     """Fit every law these runs can carry and plan each budget with each.
@@ -292,5 +291,4 @@ def _priors_of(name: str, priors: Priors) -> PriorSet:
 
 
 def _unknowns_of(name: str) -> set[str]:
-    law, noise = named(name, None)
-    return {*unknowns(law, noise)} | amplitudes(law)
+    return parse_model(name).prior_names

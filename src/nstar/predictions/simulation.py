@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from nstar.costs.training import PerParamToken
-from nstar.fits.model import named, placed
+from nstar.fits.model import parse_model, placed
 from nstar.priors.sets import Priors, resolve
 from nstar.runs.law_data import input_columns
 from nstar.runs.observations import Observations
@@ -44,7 +44,8 @@ def simulate(
     Raises:
         ValueError: the design lacks an input, or params an unknown.
     """
-    law, noise = named(law, noise)
+    model = parse_model(law, noise)
+    law, noise = model.law, model.noise
     cost = design.cost if isinstance(design, Observations) else PerParamToken()
     names = input_columns(law, noise)
     missing = [name for name in names if name not in design]

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from nstar.cores import side_by_side
 from nstar.design.piloting import single_runs
-from nstar.fits.kept import Kept, of_fit
 from nstar.fits.mixture import Average
+from nstar.fits.refit_cache import RefitCache, of_fit
 from nstar.ledger.entries import Ledger
 from nstar.ledger.verification import Record, track_record
 from nstar.ledger.verification import as_json as forecasts_json
@@ -78,7 +78,7 @@ def gather(
     prob: float,
     command: str,
     question: Question = Question(),  # noqa: B008  nothing in it changes
-    cache: Kept = Kept(),  # noqa: B008
+    cache: RefitCache = RefitCache(),  # noqa: B008
     tick: Ticks = lambda name, done, total: None,
 ) -> Facts:
     """Read intervals, checks and comparisons off the routes, and test them on their own runs.
@@ -244,7 +244,7 @@ def _released(
     return records.released_models(posterior or routes.primary.fit, C, prob)
 
 
-def _route(route: Route, prob: float, cache: Kept) -> dict[str, Any]:
+def _route(route: Route, prob: float, cache: RefitCache) -> dict[str, Any]:
     """Return one route's record; the summary of its unknowns is cached."""
     key = ["unknowns", of_fit(route.fit), prob]
     unknowns = cache.answer(key, lambda: records.unknowns(route.fit, prob))
@@ -252,7 +252,7 @@ def _route(route: Route, prob: float, cache: Kept) -> dict[str, Any]:
 
 
 def _next_runs(
-    posterior: Any, C: float, prob: float, limits: Limits, cache: Kept
+    posterior: Any, C: float, prob: float, limits: Limits, cache: RefitCache
 ) -> list[dict[str, Any]]:
     """Rank the runs to make first, by worth per FLOP."""
     weights = getattr(posterior, "weights", ())
@@ -277,7 +277,7 @@ def _prior_scales(
     fits: dict[str, Any],
     decision: Decision,
     prob: float,
-    cache: Kept,
+    cache: RefitCache,
     *,
     quick: bool,
 ) -> dict[str, Any]:
@@ -312,7 +312,7 @@ def _multiverse(
     decision: Decision,
     question: Question,
     prob: float,
-    cache: Kept,
+    cache: RefitCache,
     tick: Ticks,
 ) -> list[dict[str, Any]]:
     """Repeat the decision in other universes; none where re-fits are left out."""
@@ -338,7 +338,7 @@ def _collect_checks(
     risks: list[tuple[str, Risk]],
     C: float,
     others: list[Check],
-    cache: Kept,
+    cache: RefitCache,
 ) -> list[Check]:
     """Collect checks, worst first, each once with the names of the routes it is of."""
     shared = set(routes.runs.notes)
@@ -375,14 +375,14 @@ def _capped_at_review(check: Check) -> Check:
     )
 
 
-def _fit_checks(route: Route, cache: Kept) -> list[Check]:
+def _fit_checks(route: Route, cache: RefitCache) -> list[Check]:
     """Return the checks of a fit, which do not depend on the question."""
     key = ["checks", of_fit(route.fit)]
     checks = cache.answer(key, lambda: [c.as_json() for c in check_fit(route.fit)])
     return _parse_checks(checks)
 
 
-def _plan_checks(route: Route, cache: Kept) -> list[Check]:
+def _plan_checks(route: Route, cache: RefitCache) -> list[Check]:
     """Return the checks of a plan at its budgets."""
     plan = route.plan
     key = ["plan checks", of_fit(route.fit), plan.budgets.tolist()]

@@ -135,7 +135,7 @@ def _rows(
 ) -> tuple[Array, Array, Array, Array]:
     """Unknowns, the log density of all, and the slopes of each and of its log density.
 
-    Kept apart from what uses them, which would else work them out again each time.
+    RefitCache apart from what uses them, which would else work them out again each time.
     """
     a, b, c, low, high = priors.numbers.T
     normal, student, gamma = (priors.shape == k for k in (NORMAL, STUDENT, GAMMA))

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nstar.departures.bending import amplitudes
 from nstar.fits.fitting import Fit, fit
 from nstar.fits.mixture import Average, require_names
-from nstar.fits.model import named, unknowns
+from nstar.fits.model import parse_model
 from nstar.laws import name_of
 from nstar.predictions.prediction import log_density, responses
 from nstar.priors.sets import Priors, PriorSet, as_set
@@ -281,5 +280,4 @@ def _priors_of(part: Component, noise: str | Noise | None, priors: Priors) -> Pr
 
 
 def _unknowns_of(part: Component, noise: str | Noise | None) -> set[str]:
-    law, likelihood = named(part.law, part.noise or noise)
-    return {*unknowns(law, likelihood)} | amplitudes(law)
+    return parse_model(part.law, part.noise or noise).prior_names

@@ -8,7 +8,7 @@ import numpy as np
 
 from nstar.fits.fitting import Fit, fit
 from nstar.fits.mixture import Average, Posterior
-from nstar.fits.model import named
+from nstar.fits.model import parse_model
 from nstar.predictions.allocating import measured_optima as predict_optima
 from nstar.predictions.prediction import loss as predict_loss
 from nstar.predictions.responding import SCATTER, is_curve, main_input, respond
@@ -178,7 +178,7 @@ def default_along(
     """Input along which runs are held out unless given: C, or a law's main input."""
     if isinstance(law, Sequence) and not isinstance(law, str):
         return "C"
-    parsed, _ = named(law, None)
+    parsed = parse_model(law).law
     if "C" in parsed.inputs or (not is_curve(parsed) and "C" in runs):
         return "C"
     return main_input(parsed)

@@ -17,7 +17,7 @@ import numpy as np
 from nstar.costs.cost_line import WIDEST, of_runs, optimum
 from nstar.costs.training import SIX, PerParamToken
 from nstar.departures.discrepancy import Bent
-from nstar.fits.model import named, placed
+from nstar.fits.model import parse_model, placed
 from nstar.priors.sets import Priors, resolve
 from nstar.runs.law_data import input_columns
 from nstar.samplers import density, nuts
@@ -140,7 +140,8 @@ def calibrate(
         distort: a change made to every posterior; likewise.
         tick: called with the replicates done and their total.
     """
-    law, noise = named(law, noise)
+    model = parse_model(law, noise)
+    law, noise = model.law, model.noise
     x = {
         name: np.asarray(design[name], dtype=float)
         for name in input_columns(law, noise)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nstar.cores import side_by_side
 from nstar.fits.fitting import Fit
-from nstar.fits.kept import Kept, of_fit
+from nstar.fits.refit_cache import RefitCache, of_fit
 from nstar.fits.refitting import again
 from nstar.predictions.allocating import measured_optima
 from nstar.predictions.prediction import log_density, loss
@@ -68,7 +68,7 @@ class RouteHoldOut:
 
 def hold_out_routes(
     fits: Mapping[str, Fit],
-    cache: Kept = Kept(),  # noqa: B008  nothing in it changes
+    cache: RefitCache = RefitCache(),  # noqa: B008  nothing in it changes
     tick: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> list[RouteHoldOut]:
     """Hold out the top decade of the fits' runs, or half of one, and predict it.
@@ -119,7 +119,7 @@ def common_top(fits: Iterable[Fit]) -> float | None:
 def fit_smaller(
     fit: Fit,
     part: Split,
-    cache: Kept,
+    cache: RefitCache,
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> Fit:
     """Fit the same law again to the training runs of a split."""
@@ -129,7 +129,11 @@ def fit_smaller(
 
 
 def _hold_out(
-    fit: Fit, name: str, part: Split, cache: Kept, tick: Callable[[int, int], None]
+    fit: Fit,
+    name: str,
+    part: Split,
+    cache: RefitCache,
+    tick: Callable[[int, int], None],
 ) -> dict[str, Any]:
     smaller_fit = fit_smaller(fit, part, cache, tick)
     test = part.test

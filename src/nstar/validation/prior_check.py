@@ -15,12 +15,11 @@ from nstar.costs.cost_line import WIDEST, of_runs, optimum
 from nstar.costs.training import PerParamToken
 from nstar.departures.bending import straight
 from nstar.departures.discrepancy import Bent
-from nstar.fits.model import named, placed, which
+from nstar.fits.model import parse_model
 from nstar.intervals import interval
 from nstar.predictions.distances import check_distance
 from nstar.predictions.simulation import simulate
-from nstar.priors.sets import Priors, resolve
-from nstar.runs.law_data import prepare
+from nstar.priors.sets import Priors
 from nstar.runs.observations import Observations
 from nstar.runs.reading import read_runs
 from nstar.samplers import density
@@ -175,12 +174,9 @@ def prior_predictive(
     """
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
-    law, noise = named(law, noise)
-    discrepancy = which(discrepancy, None, law)
-    used, x, _ = prepare(runs, law, noise)
+    model = parse_model(law, noise, priors, discrepancy)
     with jax.enable_x64(True):
-        law, noise = placed(law, noise, x, used.cost, discrepancy)
-        notes = resolve(priors, law, noise, used).notes
+        law, noise, _, _, used, _, notes = model.placed(runs)
         tables = simulate(law, used, None, noise, priors=priors, draws=draws, seed=seed)
         names = [n for n in (*law.priors(), *noise.priors(law.response))]
         unknowns = {

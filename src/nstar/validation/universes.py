@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nstar.fits.fitting import Fit
-from nstar.fits.kept import Kept, of_fit
+from nstar.fits.refit_cache import RefitCache, of_fit
 from nstar.fits.refitting import again
 from nstar.fits.reweighting import is_reweighted, reweighted
 from nstar.intervals import interval
@@ -45,7 +45,7 @@ class Universe(NamedTuple):
 def universes(
     laws: Mapping[str, Fit],
     primary: str,
-    cache: Kept,
+    cache: RefitCache,
     tick: Ticks = lambda name, done, total: None,
 ) -> Iterator[Universe]:
     """List the universes: other laws, then other priors, noise and runs of the primary one.
@@ -113,7 +113,7 @@ def evaluate_universe(
     action: Action,
     C: float,
     prob: float,
-    cache: Kept,
+    cache: RefitCache,
     limits: Limits = ANY,
 ) -> dict[str, Any]:
     """Evaluate a run and a budget under a universe; plain data.

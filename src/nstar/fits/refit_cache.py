@@ -27,7 +27,7 @@ MOST = 400  # files that are kept; the oldest go first
 
 
 @dataclass(frozen=True)
-class Kept:
+class RefitCache:
     """A folder of what was made before; without one nothing is kept.
 
     What it is found by holds the program's own text too: a newer nstar makes it anew.
