@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,13 @@ def test_the_page_of_laws_names_every_member_and_kind():
     assert shown == members - of_bends - of_costs
     kinds = {kind.strip() for cell in cells for kind in cell.split(",")}
     assert {str(kind) for kind in types.Kind} - {"nll"} <= kinds
+
+
+def test_every_place_of_the_glossary_is_there():
+    """And every room of the house has a word in it."""
+    page = (REPO / "docs" / "glossary.md").read_text(encoding="utf-8")
+    places = re.findall(r"`([\w.]+):(\w+)`", page)
+    for module, name in places:
+        assert hasattr(import_module(f"nstar.{module}"), name), f"{module}:{name}"
+    rooms = {f.parent.name for f in (REPO / "src" / "nstar").glob("*/__init__.py")}
+    assert rooms == {m.split(".")[0] for m, _ in places} & rooms

@@ -218,6 +218,25 @@ class Scattered(Protocol):
 
 
 @runtime_checkable
+class AcrossModels(Protocol):
+    """A law of counts of several models, whose populations move with one of their inputs."""
+
+    @property
+    def by(self) -> str:
+        """Column that the populations move with."""
+        ...
+
+    @property
+    def sizes(self) -> tuple[float, ...]:
+        """Values of that column of the fitted models, each once."""
+        ...
+
+    def around(self, params: Params, size: Array, ease: Array, tail: Array) -> Array:
+        """Population of a model of this size, with its offsets from the line."""
+        ...
+
+
+@runtime_checkable
 class Derives(Protocol):
     """A law with numbers people know it by, besides its unknowns."""
 

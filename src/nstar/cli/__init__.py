@@ -24,6 +24,7 @@ from nstar.cli import (
     spending,
     tasking,
 )
+from nstar.cli.options import Command
 
 app = typer.Typer(
     help="Bayesian scaling laws: what to train with a budget, what it will reach, how sure that is.",
@@ -33,36 +34,29 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich takes longer to import than all the rest
     pretty_exceptions_enable=False,
 )
-COMMANDS = (
-    reporting.report,
-    posterior.fit,
-    posterior.summary,
-    predicting.predict,
-    forecasting.forecast,
-    forecasting.outcome,
-    forecasting.ledger,
-    planning.plan,
-    planning.compare,
-    risking.risk,
-    risking.cost,
-    designing.next,
-    reaching.target,
-    reaching.serve,
-    tasking.task,
-    sampling.passk,
-    spending.spend,
-    lifetimes.lifetime,
-    priors.prior,
-    priors.sensitivity,
-    backtesting.backtest,
-    refitting.refit,
-    simulating.simulate,
-    registries.data,
-    registries.published,
-    registries.models,
+ROOMS = (  # in the order of `nstar --help`
+    reporting,
+    posterior,
+    predicting,
+    forecasting,
+    planning,
+    risking,
+    designing,
+    reaching,
+    tasking,
+    sampling,
+    spending,
+    lifetimes,
+    priors,
+    backtesting,
+    refitting,
+    simulating,
+    registries,
 )
-for command in COMMANDS:
-    app.command(epilog=f"Example: {command.example}")(command.run)
+for room in ROOMS:
+    for command in vars(room).values():
+        if isinstance(command, Command):
+            app.command(epilog=f"Example: {command.example}")(command.run)
 
 
 def main() -> None:

@@ -7,9 +7,11 @@ import numpy as np
 from nstar.cli import options as o
 from nstar.fits.mixture import require_names
 from nstar.fits.model import parse_model
+from nstar.laws.parsing import parse_law
 from nstar.plans.routes import ROUTE_LAWS, SURFACE, assign_runs
 from nstar.priors.stated import choose as choose_priors
 from nstar.runs.observations import Observations
+from nstar.types import Kind
 
 
 class Choice(NamedTuple):
@@ -45,7 +47,10 @@ def choose(runs: Observations, law: str | None, *, surface: bool = False) -> Cho
     tables, missing = assign_runs(runs)
     if law is not None:
         table = runs
-        if law.startswith("allocation") and "allocation" in tables:
+        of_optima = all(
+            parse_law(name).response.kind is Kind.OPTIMUM for name in o.laws(law)
+        )
+        if of_optima and "allocation" in tables:
             table = tables["allocation"]
         note = "" if table is runs else ", on the profiles' measured optima"
         return Choice(law, table, f"asked for{note}")

@@ -74,7 +74,10 @@ def passk(
 ) -> None:
     """Predict pass@k from counts, of these problems and new ones."""
     ks = numbers(k)
-    if size is not None and not law.startswith("repeated_by_size"):
+    from nstar.laws.parsing import parse_law
+    from nstar.types import AcrossModels
+
+    if size is not None and not isinstance(parse_law(law), AcrossModels):
         msg = f"--size {size:g}: the {law} law is of one model; leave it out, or fit several with --law repeated_by_size"
         raise ValueError(msg)
     named = o.columns(columns, "samples=n,successes=c")

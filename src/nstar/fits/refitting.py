@@ -44,7 +44,7 @@ def without_published(
         return given, (Check("priors of the comparison", Status.PASS, detail),)
     ids = ", ".join(sources()[source].published)
     parts = [
-        part if _has_left_out(part, source) else _again(part, source)
+        part if _has_left_out(part, source) else _without(part, source)
         for part in given.components
     ]
     how = (
@@ -65,12 +65,12 @@ def _has_left_out(given: Fit, source: str) -> bool:
     return priors.name != "informed" or source in priors.without
 
 
-def _again(given: Fit, source: str) -> Fit:
+def _without(given: Fit, source: str) -> Fit:
     priors = set_of_fit(given.tree.attrs, given.priors)
-    return again(given, priors=replace(priors, without=(*priors.without, source)))
+    return repeat_fit(given, priors=replace(priors, without=(*priors.without, source)))
 
 
-def again(
+def repeat_fit(
     given: Fit,
     *,
     runs: Observations | None = None,

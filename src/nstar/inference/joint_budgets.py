@@ -20,7 +20,6 @@ from nstar.answers import Answer, Table
 from nstar.fits.fitting import Fit
 from nstar.inference.repeated_checks import check_counts
 from nstar.intervals import interval
-from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.predictions.distances import (
     check_distance,
     check_prediction,
@@ -28,6 +27,7 @@ from nstar.predictions.distances import (
 )
 from nstar.predictions.prediction import law_loss
 from nstar.responses import rate_mixtures
+from nstar.types import AcrossModels
 from nstar.verdicts import Check, Status
 from nstar.wording import count, flop, numbers, percent, share, shares
 
@@ -155,7 +155,7 @@ def joint(
         ValueError: the counts are not by loss, or nothing can be paid.
     """
     law = counts.law
-    if not (isinstance(law, RepeatedBySize) and law.by == "L"):
+    if not (isinstance(law, AcrossModels) and law.by == "L"):
         msg = 'samples and training meet in the loss: fit the counts with RepeatedBySize(by="L")'
         raise ValueError(msg)
     default_sizes = np.geomspace(

@@ -8,9 +8,8 @@ import numpy as np
 
 from nstar.fits.fitting import Fit
 from nstar.inference.repeated import draw_new_rates, draw_rates, populations
-from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.responses import rate_mixtures
-from nstar.types import Array, Kind
+from nstar.types import AcrossModels, Array, Kind
 
 DRAWS = 400  # of the posterior
 
@@ -48,7 +47,7 @@ class Curve:
         """Refuse a law that gives no accuracy."""
         law = self.fit.law
         if law.response.kind not in (Kind.ACCURACY, Kind.METRIC) and not isinstance(
-            law, RepeatedBySize
+            law, AcrossModels
         ):
             msg = f"the {type(law).__name__} law gives no accuracy; a curve of problems is of an accuracy, of an error, or of counts by size"
             raise ValueError(msg)
@@ -72,7 +71,7 @@ class Curve:
             n: np.broadcast_to(np.asarray(v, float), len(self)) for n, v in x.items()
         }
         with jax.enable_x64(True):
-            if isinstance(law, RepeatedBySize):
+            if isinstance(law, AcrossModels):
                 scatter = np.random.default_rng(self.seed).standard_normal(
                     (2, len(self))
                 )

@@ -10,14 +10,14 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from nstar.fits.fitting import Fit, fit
+from nstar.fits.model import parse_model
 from nstar.inference.repeated_checks import check_counts, one_population
 from nstar.intervals import interval
-from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.priors.sets import Priors
 from nstar.responses import pass_rates, rate_mixtures
 from nstar.runs.reading import read_runs
 from nstar.samplers import density
-from nstar.types import Kind, Law
+from nstar.types import AcrossModels, Kind, Law
 from nstar.verdicts import Check
 
 DRAWS = 1000  # of the posterior, whose problems' rates are drawn
@@ -127,9 +127,9 @@ def fit_counts(
             several models or tasks, which the law takes for one population.
     """
     table = read_runs(runs, columns, where)
-    several = law == "repeated_by_size" or isinstance(law, RepeatedBySize)
-    one_population(table, several=several)
-    return fit(table, law, priors=priors, seed=seed)
+    model = parse_model(law, priors=priors)
+    one_population(table, several=isinstance(model.law, AcrossModels))
+    return fit(table, model, seed=seed)
 
 
 def pass_at_k(
@@ -222,10 +222,10 @@ def populations(
         msg = f"the {type(law).__name__} law is not of successes among samples; fit the counts with nstar.fit_counts"
         raise ValueError(msg)
     rows = np.arange(len(runs))
-    if N is not None and not isinstance(law, RepeatedBySize):
+    if N is not None and not isinstance(law, AcrossModels):
         msg = f"the {type(law).__name__} law is of one model, and a size ({N:g}) says nothing to it: leave it out, or fit several models with repeated_by_size"
         raise ValueError(msg)
-    if isinstance(law, RepeatedBySize):
+    if isinstance(law, AcrossModels):
         if N is None:
             msg = f"which model? say its {law.by}; those fitted have {', '.join(f'{s:.4g}' for s in law.sizes)}"
             raise ValueError(msg)
@@ -240,7 +240,7 @@ def populations(
         )
         if rows.size:
             return populations_of_rows, populations_of_rows[:, 0], rows
-        assert isinstance(law, RepeatedBySize)  # noqa: S101  no other law leaves none
+        assert isinstance(law, AcrossModels)  # noqa: S101  no other law leaves none
         scatter = random.standard_normal((2, len(params["tail"])))
         return (
             populations_of_rows,

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from nstar.fits.fitting import fit
+from nstar.fits.model import parse_model
 from nstar.inference.repeated import pass_at_k
 from nstar.inference.repeated_checks import one_population
 from nstar.intervals import interval
-from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.priors.sets import Priors
 from nstar.responses import pass_rates
 from nstar.runs.reading import read_runs
 from nstar.samplers.nuts import Settings
-from nstar.types import Law
+from nstar.types import AcrossModels, Law
 from nstar.verdicts import Check, Status
 
 THINNED_SHARE = 0.1  # of the samples of each problem that is kept
@@ -92,7 +92,7 @@ def hold_out_samples(
     Raises:
         ValueError: the table is of several models, or a problem has too few samples.
     """
-    if law == "repeated_by_size" or isinstance(law, RepeatedBySize):
+    if isinstance(parse_model(law).law, AcrossModels):
         msg = "samples are held out of one model at a time: keep one with --where, and take the repeated_sampling law"
         raise ValueError(msg)
     table = read_runs(runs, columns, where)

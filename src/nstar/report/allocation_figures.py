@@ -23,6 +23,7 @@ from nstar.report.drawing import (
 )
 from nstar.runs.optima import measured_optima
 from nstar.samplers import density
+from nstar.types import Kind
 from nstar.wording import flop
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def allocation(
 
 def _optima(routes: Routes) -> Any:
     for route in routes.fitted:
-        if route.name == "allocation":
+        if route.fit.law.response.kind is Kind.OPTIMUM:
             return route.fit.runs
     try:
         return measured_optima(routes.runs)

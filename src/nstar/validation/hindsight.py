@@ -10,7 +10,7 @@ import numpy as np
 from nstar.cores import side_by_side
 from nstar.fits.fitting import Fit
 from nstar.fits.refit_cache import RefitCache, of_fit
-from nstar.fits.refitting import again
+from nstar.fits.refitting import repeat_fit
 from nstar.predictions.allocating import measured_optima
 from nstar.predictions.prediction import log_density, loss
 from nstar.runs.observations import Observations
@@ -125,7 +125,7 @@ def fit_smaller(
     """Fit the same law again to the training runs of a split."""
     key = ["smaller", of_fit(fit), part.decades, len(part.train)]
     train = replace(part.train, notes=())
-    return cache.fit(key, lambda: again(fit, runs=train, brief=True, tick=tick))
+    return cache.fit(key, lambda: repeat_fit(fit, runs=train, brief=True, tick=tick))
 
 
 def _hold_out(

@@ -13,7 +13,7 @@ import numpyro.distributions as dist
 import xarray as xr
 
 from nstar.fits.fitting import Fit
-from nstar.fits.refitting import again
+from nstar.fits.refitting import repeat_fit
 from nstar.fits.reweighting import pick
 from nstar.intervals import interval
 from nstar.plans.planning import plan
@@ -79,7 +79,7 @@ def prior_scales(
                 draws = draws_as_stated.isel(draw=selection.at)
                 decisions.append(_scale(name, factor, draws, prob, "weighed anew"))
             elif refit:
-                refitted = again(fit, priors=alternative, brief=True)
+                refitted = repeat_fit(fit, priors=alternative, brief=True)
                 trouble, how = refitted.diagnosis.trouble, "fitted again"
                 how = f"{how}, with {trouble}" if trouble else how
                 draws = plan(refitted, budgets, brief=True).draws

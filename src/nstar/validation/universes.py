@@ -12,7 +12,7 @@ import numpy as np
 
 from nstar.fits.fitting import Fit
 from nstar.fits.refit_cache import RefitCache, of_fit
-from nstar.fits.refitting import again
+from nstar.fits.refitting import repeat_fit
 from nstar.fits.reweighting import is_reweighted, reweighted
 from nstar.intervals import interval
 from nstar.noises.likelihoods import NOISES, StudentT
@@ -80,7 +80,7 @@ def universes(
                 if reweighted_fit is not None:
                     return reweighted_fit
                 otherwise = _equivalent_change(fit, change)
-                return again(
+                return repeat_fit(
                     fit, **otherwise, brief=True, tick=lambda d, t: tick(name, d, t)
                 )
 
