@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 def _named(fitted: Fitted, attribute: str) -> str:
     """Name the law or the noise; of an average, all of them, separated by commas."""
-    from nstar.fits.mixture import Average
-
-    if attribute == "law" and isinstance(fitted.fit, Average):
+    if attribute == "law" and fitted.fit.mixture:
         return ",".join(fitted.fit.names)
     trees = [part.tree for part in fitted.fit.components]
     return ",".join(
@@ -36,15 +34,6 @@ def _priors(fitted: Fitted) -> str:
     return fitted.fit.components[0].tree.attrs.get("prior_set", "weak")
 
 
-def _weights(fitted: Fitted) -> dict[str, float]:
-    """Weights by law where laws are averaged, else nothing."""
-    from nstar.fits.mixture import Average
-
-    if not isinstance(fitted.fit, Average):
-        return {}
-    return dict(zip(fitted.fit.names, fitted.fit.weights, strict=True))
-
-
 def _pool(fitted: Fitted) -> dict[str, Any]:
     """Return the column and the groups a law is pooled over; empty for other laws."""
     pool = json.loads(fitted.fit.tree.attrs.get("pool", "{}"))
@@ -56,7 +45,7 @@ def describe(fitted: Fitted, prob: float, group: str | None = None) -> dict[str,
 
     An average adds its weights; a pooled fit its groups, and `group`.
     """
-    fit, weights, pool = fitted.fit, _weights(fitted), _pool(fitted)
+    fit, weights, pool = fitted.fit, fitted.fit.mixture, _pool(fitted)
     return (
         {
             "data": fit.runs.source,
@@ -82,7 +71,7 @@ def describe(fitted: Fitted, prob: float, group: str | None = None) -> dict[str,
 
 def title(fitted: Fitted, group: str | None = None) -> None:
     """Print data, law, noise and seed in a line; of a pooled fit also the group."""
-    fit, weights, pool = fitted.fit, _weights(fitted), _pool(fitted)
+    fit, weights, pool = fitted.fit, fitted.fit.mixture, _pool(fitted)
     law, noise = (_named(fitted, name) for name in ("law", "noise"))
     bend = " and smooth discrepancy" if _discrepancy(fitted) == "waves" else ""
     show.line(

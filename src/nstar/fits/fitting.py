@@ -77,6 +77,25 @@ class Fit:
         """All of it."""
         return (1.0,)
 
+    @property
+    def mixture(self) -> dict[str, float]:
+        """Weights by law where laws are averaged: none."""
+        return {}
+
+    @property
+    def how(self) -> Check | None:
+        """A check on how weights came about: there are none."""
+        return None
+
+    @property
+    def coords(self) -> dict[str, tuple[str, np.ndarray]]:
+        """Coordinates of draws of a prediction: none."""
+        return {}
+
+    def equal(self) -> "Fit":
+        """Return itself, as an average does with equal weights."""
+        return self
+
     def shared_out(self, values: np.ndarray) -> list[np.ndarray]:
         """What was computed by draw, of the one law that there is."""
         return [values]

@@ -83,6 +83,16 @@ class Average:
         return tuple(thinned(fit, count) for fit, count in pairs if count)
 
     @property
+    def mixture(self) -> dict[str, float]:
+        """Weights by law."""
+        return dict(zip(self.names, self.weights, strict=True))
+
+    @property
+    def coords(self) -> dict[str, tuple[str, np.ndarray]]:
+        """Coordinates of draws of a prediction: the law that each belongs to."""
+        return {"law": ("draw", self.law_of_draw)}
+
+    @property
     def law_of_draw(self) -> np.ndarray:
         """Name of the law that each draw of the mixture belongs to, (draw,)."""
         return np.repeat(self.names, self.counts)

@@ -11,7 +11,7 @@ from nstar.answers import Answer, Table
 from nstar.departures.bending import is_bent
 from nstar.departures.discrepancy import Bent
 from nstar.fits.groups import in_group
-from nstar.fits.mixture import Average, Posterior
+from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
 from nstar.plans import tables
 from nstar.plans.actions import ANY, Limits
@@ -229,8 +229,7 @@ def plan(
         far = np.log(np.maximum(C / C_max, SLOPE_FROM))
         data["slope_beyond"] = (dims, np.log(N / line[0][:, -1:]) / far)
     coords: dict[str, Any] = {"budget": C}
-    if isinstance(fit, Average):
-        coords["law"] = ("draw", fit.law_of_draw)
+    coords |= fit.coords
     return Plan(fit, xr.Dataset(data, coords, {"C_max": C_max}), limits)
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from nstar.answers import Answer, Table
 from nstar.fits.groups import in_group
-from nstar.fits.mixture import Average, Posterior
+from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
 from nstar.plans import risk, tables
 from nstar.plans.actions import ANY, Action, Limits
@@ -281,8 +281,7 @@ def weigh(
     coords |= {
         n: ("action", v) for n, v in {"N": sizes, "D": tokens, "C": compute}.items()
     }
-    if isinstance(fit, Average):
-        coords["law"] = ("draw", fit.law_of_draw)
+    coords |= fit.coords
     draws = xr.Dataset(data, coords, {"repaired": repaired})
     return Risk(fit, C, actions, draws, len(candidates), target, level, bill, requested)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from nstar.answers import Answer, Table
 from nstar.fits.fitting import Fit
-from nstar.fits.mixture import Average, Posterior
+from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
 from nstar.predictions.crossings import Crossings, check_early, crossings, finite
 from nstar.predictions.prediction import loss
@@ -40,7 +40,7 @@ def predict_curve(
     Raises:
         ValueError: an input is missing, is not one of the law's, or is not positive.
     """
-    if isinstance(fit, Average) or fit.law.response.kind is Kind.LOSS:
+    if fit.components[0].law.response.kind is Kind.LOSS:
         others = {n: v for n, v in x.items() if n not in ("N", "D")}
         draws = loss(fit, x.get("N"), x.get("D"), x=others, seed=seed)
         return {

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from nstar.fits.mixture import Average, Posterior
+from nstar.fits.mixture import Posterior
 from nstar.samplers import density
 from nstar.types import Array, Kind, Law
 
@@ -46,9 +46,10 @@ def respond(fit: Posterior, x: Mapping[str, Array], seed: int = 0) -> xr.Dataset
     Raises:
         ValueError: an input is missing or not positive, or the response is not one column.
     """
-    if isinstance(fit, Average):
+    if fit.mixture:
         msg = "laws of what is no loss are not averaged; fit one of them"
         raise ValueError(msg)
+    (fit,) = fit.components
     law = fit.law
     if len(law.response.columns) != 1 or law.response.whole:
         msg = f"the {type(law).__name__} law predicts {', '.join(law.response.columns)}, not one number of a run; counts are for nstar.pass_at_k, tasks of two steps for nstar.score"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nstar.fits.fitting import Fit, fit
-from nstar.fits.mixture import Average, Posterior
+from nstar.fits.mixture import Posterior
 from nstar.fits.model import parse_model
 from nstar.predictions.allocating import measured_optima as predict_optima
 from nstar.predictions.prediction import loss as predict_loss
@@ -77,7 +77,7 @@ class HeldOut:
         return float(stats.chi2.cdf(count * np.mean(np.square(z)), count))
 
     def _comparisons(self, truth: np.ndarray) -> dict[str, Any]:
-        if not isinstance(self.fit, Average):
+        if not self.fit.mixture:
             return {}
 
         def score(fit: Posterior) -> dict[str, Any]:
@@ -224,8 +224,7 @@ def check_backtest(outcomes: Sequence[HeldOut]) -> list[Check]:
             for c in check_fit(outcome.fit)
             if c.status is Status.FAIL
         ]
-        if isinstance(outcome.fit, Average):
-            weights_check = outcome.fit.how
+        if weights_check := outcome.fit.how:
             checks.append(weights_check._replace(name=f"{name}: {weights_check.name}"))
         record = outcome.record()
         covered, n = record["coverage"]["0.9"], record["n_test"]

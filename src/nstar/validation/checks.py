@@ -234,7 +234,7 @@ def _check_budgets(fit: Fit) -> Iterator[Check]:
 def _check_decisions(plan: Plan) -> Iterator[Check]:
     """Check mixing of the decision's quantities: unknowns may mix where N* does not."""
     fit = plan.fit
-    if isinstance(fit, Average) or fit.tree["posterior"].sizes["chain"] < 2:
+    if fit.mixture or fit.tree["posterior"].sizes["chain"] < 2:
         return  # of an average each law is judged by itself
     from arviz_stats.base import array_stats
 
