@@ -41,20 +41,11 @@ def forecast(
     output: o.Output,
     at: Annotated[
         list[str] | None,
-        typer.Option(
-            "--at",
-            metavar="N,D",
-            help="The run: its parameters and tokens, as in 7e9,1.4e11. Repeatable.",
-        ),
+        o.run("The run: its parameters and tokens, as in 7e9,1.4e11. Repeatable."),
     ] = None,
     budget: Annotated[
         list[float] | None,
-        typer.Option(
-            "--budget",
-            "-C",
-            metavar="FLOP",
-            help="The run that nstar plan recommends for this budget. Repeatable.",
-        ),
+        o.budget("The run that nstar plan recommends for this budget. Repeatable."),
     ] = None,
     ledger: Annotated[
         str,

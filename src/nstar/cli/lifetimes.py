@@ -26,12 +26,7 @@ def lifetime(
     ],
     budget: Annotated[
         float,
-        typer.Option(
-            "--budget",
-            "-C",
-            metavar="FLOP",
-            help="FLOP of training and of all samples.",
-        ),
+        o.budget("FLOP of training and of all samples."),
     ],
     problems: Annotated[
         str,

@@ -84,6 +84,31 @@ def _option(field: Field) -> inspect.Parameter:
     )
 
 
+def budget(help: str) -> Any:
+    """Option of one or several budgets, in FLOP."""
+    return typer.Option("--budget", "-C", metavar="FLOP", help=help)
+
+
+def up_to(help: str) -> Any:
+    """Option of how far to look, in FLOP."""
+    return typer.Option("--up-to", metavar="FLOP", help=help)
+
+
+def chance(help: str) -> Any:
+    """Option of a probability with which something is to be reached."""
+    return typer.Option("--chance", metavar="PROB", help=help)
+
+
+def run(help: str) -> Any:
+    """Option of runs as N,D."""
+    return typer.Option("--at", metavar="N,D", help=help)
+
+
+def point(help: str) -> Any:
+    """Option of inputs of a law by name."""
+    return typer.Option("--at", metavar="NAME=X", help=help)
+
+
 Runs = Annotated[
     str,
     typer.Argument(

@@ -37,19 +37,12 @@ def compare(
     output: o.Output,
     budget: Annotated[
         list[float] | None,
-        typer.Option(
-            "--budget",
-            "-C",
-            metavar="FLOP",
-            help="Training budget in FLOP, as in 3.8e25. Repeatable.",
-        ),
+        o.budget("Training budget in FLOP, as in 3.8e25. Repeatable."),
     ] = None,
     at: Annotated[
         list[str] | None,
-        typer.Option(
-            "--at",
-            metavar="NAME=X",
-            help="Where a curve is read, by what the law reads: k=100, C=1e22, N=1e9,P=4. Repeatable.",
+        o.point(
+            "Where a curve is read, by what the law reads: k=100, C=1e22, N=1e9,P=4. Repeatable."
         ),
     ] = None,
     our_compute: Annotated[

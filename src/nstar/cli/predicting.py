@@ -3,8 +3,6 @@
 import math
 from typing import Annotated
 
-import typer
-
 from nstar.cli import curves
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
@@ -16,10 +14,8 @@ def predict(
     request: o.Request,
     at: Annotated[
         list[str],
-        typer.Option(
-            "--at",
-            metavar="N,D",
-            help="A run: its parameters and tokens, as in 7e9,1.4e11; or what the law reads, by name: C=4e23, N=1e9,P=8. Repeatable.",
+        o.run(
+            "A run: its parameters and tokens, as in 7e9,1.4e11; or what the law reads, by name: C=4e23, N=1e9,P=8. Repeatable."
         ),
     ],
     output: o.Output,

@@ -2,8 +2,6 @@
 
 from typing import Annotated
 
-import typer
-
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.source import get_fit, read
@@ -18,12 +16,7 @@ def prior(
     output: o.Output,
     budget: Annotated[
         list[float] | None,
-        typer.Option(
-            "--budget",
-            "-C",
-            metavar="FLOP",
-            help="Also N*, D* and loss at this budget under the prior. Repeatable.",
-        ),
+        o.budget("Also N*, D* and loss at this budget under the prior. Repeatable."),
     ] = None,
 ) -> None:
     """Show what the prior expects of runs like these.
@@ -69,11 +62,8 @@ def sensitivity(
     output: o.Output,
     budget: Annotated[
         list[float] | None,
-        typer.Option(
-            "--budget",
-            "-C",
-            metavar="FLOP",
-            help="Also N*, D*, L* and regret at this budget, and what they are under priors half and twice as wide. Repeatable.",
+        o.budget(
+            "Also N*, D*, L* and regret at this budget, and what they are under priors half and twice as wide. Repeatable."
         ),
     ] = None,
 ) -> None:

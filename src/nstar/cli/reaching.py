@@ -28,25 +28,15 @@ def target(
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option(
-            "--at", metavar="NAME=X", help="A curve's other inputs: N=7e9, P=4."
-        ),
+        o.point("A curve's other inputs: N=7e9, P=4."),
     ] = None,
     chance: Annotated[
         float,
-        typer.Option(
-            "--chance",
-            metavar="PROB",
-            help="Probability with which it is to be reached.",
-        ),
+        o.chance("Probability with which it is to be reached."),
     ] = 0.9,
     up_to: Annotated[
         float | None,
-        typer.Option(
-            "--up-to",
-            metavar="FLOP",
-            help="Look no farther; four decades beyond the runs unless given.",
-        ),
+        o.up_to("Look no farther; four decades beyond the runs unless given."),
     ] = None,
 ) -> None:
     """Say the cheapest budget that reaches a loss or another value.
@@ -88,12 +78,7 @@ def serve(
     request: o.Request,
     budget: Annotated[
         float,
-        typer.Option(
-            "--budget",
-            "-C",
-            metavar="FLOP",
-            help="Training FLOP whose recommended run sets the quality.",
-        ),
+        o.budget("Training FLOP whose recommended run sets the quality."),
     ],
     tokens: Annotated[
         str,

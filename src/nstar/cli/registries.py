@@ -56,12 +56,7 @@ def published(
     ] = None,
     budget: Annotated[
         list[float] | None,
-        typer.Option(
-            "--budget",
-            "-C",
-            metavar="FLOP",
-            help="A training budget to read it at. Repeatable.",
-        ),
+        o.budget("A training budget to read it at. Repeatable."),
     ] = None,
     core: Annotated[
         bool, typer.Option("--core", help="Only recommended comparisons.")

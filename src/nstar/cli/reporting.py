@@ -43,11 +43,8 @@ def report(
     output: o.Output,
     budget: Annotated[
         list[float] | None,
-        typer.Option(
-            "--budget",
-            "-C",
-            metavar="FLOP",
-            help="Training budget in FLOP, as in 3.8e25; of counts, FLOP a problem. Repeatable.",
+        o.budget(
+            "Training budget in FLOP, as in 3.8e25; of counts, FLOP a problem. Repeatable."
         ),
     ] = None,
     published: Annotated[
@@ -61,11 +58,7 @@ def report(
     target_loss: Target = None,
     chance: Annotated[
         float,
-        typer.Option(
-            "--chance",
-            metavar="PROB",
-            help="With which the target loss is to be reached.",
-        ),
+        o.chance("With which the target loss is to be reached."),
     ] = 0.9,
     serve_tokens: Annotated[
         str | None,
@@ -100,11 +93,7 @@ def report(
     ] = None,
     at: Annotated[
         list[str] | None,
-        typer.Option(
-            "--at",
-            metavar="NAME=X",
-            help="Where a curve is read: k=100, T=4e3. Repeatable.",
-        ),
+        o.point("Where a curve is read: k=100, T=4e3. Repeatable."),
     ] = None,
     value: Annotated[
         float | None,

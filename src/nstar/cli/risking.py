@@ -34,12 +34,7 @@ def risk(
     request: o.Request,
     budget: Annotated[
         float,
-        typer.Option(
-            "--budget",
-            "-C",
-            metavar="FLOP",
-            help="Training budget in FLOP, as in 3.8e25.",
-        ),
+        o.budget("Training budget in FLOP, as in 3.8e25."),
     ],
     limit_options: o.LimitOptions,
     bill_options: o.BillOptions,

@@ -45,9 +45,7 @@ def spend(
     ] = None,
     chance: Annotated[
         float,
-        typer.Option(
-            "--chance", metavar="PROB", help="With which it is to be reached."
-        ),
+        o.chance("With which it is to be reached."),
     ] = 0.9,
     against: Annotated[
         str | None,

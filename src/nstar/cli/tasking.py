@@ -75,20 +75,11 @@ def task(
     ] = None,
     budget: Annotated[
         list[float] | None,
-        typer.Option(
-            "--budget",
-            "-C",
-            metavar="FLOP",
-            help="Training budget whose recommended run is meant. Repeatable.",
-        ),
+        o.budget("Training budget whose recommended run is meant. Repeatable."),
     ] = None,
     at: Annotated[
         list[str] | None,
-        typer.Option(
-            "--at",
-            metavar="N,D",
-            help="A run: its parameters and tokens, as in 7e9,1.4e11. Repeatable.",
-        ),
+        o.run("A run: its parameters and tokens, as in 7e9,1.4e11. Repeatable."),
     ] = None,
     target: Annotated[
         float | None,
@@ -100,19 +91,11 @@ def task(
     ] = None,
     chance: Annotated[
         float,
-        typer.Option(
-            "--chance",
-            metavar="PROB",
-            help="Probability with which the least budget reaches it.",
-        ),
+        o.chance("Probability with which the least budget reaches it."),
     ] = 0.9,
     up_to: Annotated[
         float | None,
-        typer.Option(
-            "--up-to",
-            metavar="FLOP",
-            help="Look no farther; four decades beyond the runs unless given.",
-        ),
+        o.up_to("Look no farther; four decades beyond the runs unless given."),
     ] = None,
     task_where: Annotated[
         list[str] | None,
