@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from nstar.verdicts import Check, Status
 
+type Document = dict[str, Any]  # plain data, as JSON has it
+
 
 class Table(NamedTuple):
     """A title, a header and rows of text."""
@@ -24,7 +26,7 @@ class Answer(ABC):
     """
 
     @abstractmethod
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
 
     @abstractmethod

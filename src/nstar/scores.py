@@ -1,14 +1,16 @@
 """Scores of predictions from draws: coverage, interval and energy score, CRPS, bias."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+
+from nstar.answers import Document
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 NO_SPREAD = 1e-9  # sd below which draws are all the same
 
 
-def scores(draws: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+def scores(draws: np.ndarray, truth: np.ndarray) -> Document:
     """Score predictive draws, (draw, run), against measurements, (run,).
 
     Returns:

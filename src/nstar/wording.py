@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nstar.answers import Document
 from nstar.intervals import Interval
 from nstar.verdicts import Check
 
@@ -150,8 +151,8 @@ QUANTITIES = {
 
 
 def beside(
-    budgets: list[dict[str, Any]],
-    exponents: dict[str, Any],
+    budgets: list[Document],
+    exponents: Document,
     over: tuple[float, float] | None = None,
 ) -> list[list[str]]:
     """Return the rows of a comparison: budget, quantity, ours, theirs, their ratio, credible level."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nstar.answers import Document
 from nstar.cli import options as o
 from nstar.cli import show
 from nstar.cli.source import Fitted
@@ -34,13 +35,13 @@ def _priors(fitted: Fitted) -> str:
     return fitted.fit.components[0].tree.attrs.get("prior_set", "weak")
 
 
-def _pool(fitted: Fitted) -> dict[str, Any]:
+def _pool(fitted: Fitted) -> Document:
     """Return the column and the groups a law is pooled over; empty for other laws."""
     pool = json.loads(fitted.fit.tree.attrs.get("pool", "{}"))
     return {name: pool[name] for name in ("over", "groups") if pool}
 
 
-def describe(fitted: Fitted, prob: float, group: str | None = None) -> dict[str, Any]:
+def describe(fitted: Fitted, prob: float, group: str | None = None) -> Document:
     """Return the keys with which every JSON document about a fit starts.
 
     An average adds its weights; a pooled fit its groups, and `group`.

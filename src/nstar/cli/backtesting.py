@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nstar.answers import Document
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.source import read, remark, use_cache
@@ -126,7 +127,7 @@ def _ladders(
         yield str(value), runs.take(runs[name] == value)
 
 
-def _write(path: str, rows: list[dict[str, Any]]) -> None:
+def _write(path: str, rows: list[Document]) -> None:
     import csv
     import io
 

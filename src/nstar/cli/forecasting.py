@@ -1,9 +1,10 @@
 """Commands on the ledger of forecasts: forecast, outcome, ledger."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nstar.answers import Document
 from nstar.cli import options as o
 from nstar.cli import show
 from nstar.cli.predicting import point
@@ -261,7 +262,7 @@ def ledger(
     show.finish(checks)
 
 
-def _wanted(names: list[str], at: list[str], budgets: list[float]) -> dict[str, Any]:
+def _wanted(names: list[str], at: list[str], budgets: list[float]) -> Document:
     """Pair each name with the run or budget to forecast.
 
     Raises:
@@ -336,7 +337,7 @@ def _matched(book: "Ledger", request: o.Request) -> tuple[dict[str, float], int]
     return losses, int((~matched).sum())
 
 
-def _print_frozen(forecasts: list[dict[str, Any]], prob: float) -> None:
+def _print_frozen(forecasts: list[Document], prob: float) -> None:
     from nstar.ledger.tables import NONE
     from nstar.wording import count, flop, numbers, percent
 
@@ -376,7 +377,7 @@ def _print_frozen(forecasts: list[dict[str, Any]], prob: float) -> None:
             )
 
 
-def _print_scored(entry: dict[str, Any], prob: float) -> None:
+def _print_scored(entry: Document, prob: float) -> None:
     from nstar.ledger.tables import error, inside, pit
     from nstar.wording import digits, numbers, percent
 
@@ -392,7 +393,7 @@ def _print_scored(entry: dict[str, Any], prob: float) -> None:
     )
 
 
-def _print_record(document: dict[str, Any]) -> None:
+def _print_record(document: Document) -> None:
     from nstar.ledger.tables import coverage, means
 
     counts = document["record"]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nstar.answers import Document
+
 if TYPE_CHECKING:
     from nstar.plans.actions import Limits
     from nstar.plans.bills import Bill
@@ -507,9 +509,7 @@ def laws(text: str) -> list[str]:
     return names
 
 
-def columns(
-    text: str | None, example: str = "N=params,D=tokens,L=loss"
-) -> dict[str, Any]:
+def columns(text: str | None, example: str = "N=params,D=tokens,L=loss") -> Document:
     """Read --columns as the table's name of each column.
 
     Raises:
@@ -529,7 +529,7 @@ def figure_kind(path: str | None) -> str:
     return require_writable(path, *kinds, option="--figure").suffix[1:]
 
 
-def pairs(texts: Sequence[str] | None, option: str, example: str) -> dict[str, Any]:
+def pairs(texts: Sequence[str] | None, option: str, example: str) -> Document:
     """Read options of the form name=value.
 
     Raises:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nstar.answers import Document
 from nstar.cli import options as o
 from nstar.cli import show
 
@@ -89,7 +90,7 @@ def _cut(text: str, letters: int) -> str:
     return text if len(text) <= letters else f"{text[: letters - 1]}…"
 
 
-def _at(fit: Any, C: float) -> dict[str, Any]:
+def _at(fit: Any, C: float) -> Document:
     import numpy as np
 
     values = fit.optimum(np.array([C]))._asdict()
@@ -158,7 +159,7 @@ def models(
         show.entry({k: v for k, v in comparison.items() if k not in {"model", "fit"}})
 
 
-def _family(family: list[dict[str, Any]]) -> None:
+def _family(family: list[Document]) -> None:
     """Print a model beside the laws of its family."""
     from nstar.wording import count, three
 
@@ -193,13 +194,13 @@ def _family(family: list[dict[str, Any]]) -> None:
             show.line(f"nothing to hold it against by {r['fit']}: {r['reason']}")
 
 
-def _record(entry: Any) -> dict[str, Any]:
+def _record(entry: Any) -> Document:
     from dataclasses import asdict
 
     return asdict(entry)
 
 
-def _print_entry(record: dict[str, Any], *, json: bool) -> None:
+def _print_entry(record: Document, *, json: bool) -> None:
     if json:
         show.as_json(record)
     else:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nstar.answers import Document
 from nstar.cli import curves, show
 from nstar.cli import options as o
 from nstar.cli.source import get_fit, read, remark, use_cache
@@ -76,7 +77,7 @@ def write_other_page(
 
 def _curve(
     request: o.Request, law: str | None, options: PageOptions, command: str
-) -> tuple[str, dict[str, Any], "list[Check]"]:
+) -> tuple[str, Document, "list[Check]"]:
     from nstar.published import fits as registry
     from nstar.report.curve_facts import CurveQuestion, gather_curve
     from nstar.report.curve_page import curve_page
@@ -101,7 +102,7 @@ def _curve(
 
 def _counts(
     request: o.Request, law: str | None, options: PageOptions, command: str
-) -> tuple[str, dict[str, Any], "list[Check]"]:
+) -> tuple[str, Document, "list[Check]"]:
     from nstar.cli.sampling import numbers
     from nstar.cli.spending import lengths
     from nstar.report.counts_facts import gather_counts
@@ -127,7 +128,7 @@ def _counts(
     return counts_page(facts), facts.document, _checks(facts.document)
 
 
-def _checks(document: dict[str, Any]) -> "list[Check]":
+def _checks(document: Document) -> "list[Check]":
     from nstar.verdicts import Check, Status
 
     return [
@@ -138,7 +139,7 @@ def _checks(document: dict[str, Any]) -> "list[Check]":
 def write_page(
     file: Path,
     text: str,
-    document: dict[str, Any],
+    document: Document,
     checks: "list[Check]",
     *,
     json: bool,

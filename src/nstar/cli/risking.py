@@ -1,9 +1,10 @@
 """Commands on the risk of a choice and the cost of compute: risk, cost."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from nstar.answers import Document
 from nstar.cli import options as o
 from nstar.cli import show
 from nstar.cli.answering import print_answer
@@ -125,7 +126,7 @@ def cost(
     catalogued = models.get(model) if model in models.names() else None
     shape = of_catalogue(catalogued.architecture) if catalogued else None
     flop_per_token = conventions(shape, context) if shape else {"6ND": 6.0 * run.N}
-    document: dict[str, Any] = {
+    document: Document = {
         "model": run.name,
         "N": run.N,
         "D": D,
@@ -155,7 +156,7 @@ def cost(
         _print_cost(document, output.prob)
 
 
-def _print_cost(document: dict[str, Any], prob: float) -> None:
+def _print_cost(document: Document, prob: float) -> None:
     from nstar.wording import count, counts, flop, percent, share
 
     show.line(

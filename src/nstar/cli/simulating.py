@@ -3,10 +3,11 @@
 import csv
 import io
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from nstar.answers import Document
 from nstar.cli import options as o
 from nstar.cli import show
 from nstar.cli.source import read, remark
@@ -124,7 +125,7 @@ def _number(name: str, text: str) -> float:
         raise ValueError(msg) from None
 
 
-def _csv(tables: dict[str, Any], draws: int, runs: int) -> str:
+def _csv(tables: Document, draws: int, runs: int) -> str:
     """Every table below the other, the first column saying which."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

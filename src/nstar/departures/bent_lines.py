@@ -165,7 +165,7 @@ class NormalAlong(dist.Distribution):
         shape = jnp.shape(loc)
         super().__init__(shape[:-1], shape[-1:], validate_args=validate_args)
 
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw along each axis."""
         z = jax.random.normal(key, (*sample_shape, *jnp.shape(self.loc)))
         return self.loc + (self.sd * z) @ self.axes.T

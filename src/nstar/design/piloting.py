@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.costs.cost_line import of_runs
 from nstar.design import policies, tables
 from nstar.design.candidates import Candidates, default_candidates
@@ -57,7 +56,7 @@ class NextRun:
     regret: float  # expected regret that is left on average
     expected: dict[str, float]  # interval of its loss as it would be measured
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Document:
         """Plain data."""
         return dict(vars(self))
 
@@ -84,7 +83,7 @@ class NextRuns(Answer):
         """Number of steps to make before the next costs more than it is worth."""
         return policies.stopping_step(self.steps, self.target)
 
-    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+    def table(self, prob: float = 0.9) -> list[Document]:
         """One record a step: its runs, its cost, and what the batch is worth with it."""
         members = (
             np.concatenate([s.members for s in self.steps])
@@ -125,7 +124,7 @@ class NextRuns(Answer):
             previous = step.value
         return records
 
-    def _expected(self, members: np.ndarray, prob: float) -> list[dict[str, Any]]:
+    def _expected(self, members: np.ndarray, prob: float) -> list[Document]:
         """One record a run, with the interval of the loss that it would measure."""
         candidates = self.candidates
         runs = self.fit.runs
@@ -154,7 +153,7 @@ class NextRuns(Answer):
             for j, i in enumerate(members)
         ]
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """All of it as plain data."""
         action = self.target.best
         chosen = (
@@ -185,7 +184,7 @@ class NextRuns(Answer):
             "currency": self.bill.currency if self.bill else None,
         }
 
-    def _takes(self, step: dict[str, Any], prob: float) -> dict[str, Any]:
+    def _takes(self, step: Document, prob: float) -> Document:
         """Hours and money of a step, and of the FLOP that it is worth."""
         compute = {"takes": step["C"], "worth_takes": step["worth"]}
         return {

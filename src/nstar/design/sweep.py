@@ -4,14 +4,14 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from nstar.answers import Document
 from nstar.files.writing import write_atomically
 
 KINDS = (".csv", ".toml")
 
 
-def sweep_rows(table: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def sweep_rows(table: Sequence[Document]) -> list[Document]:
     """One flat record a run, from the table of `NextRuns`."""
     rows = []
     for step in table:
@@ -34,7 +34,7 @@ def format_count(value: float) -> str:
     return f"{value:.0f}"
 
 
-def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+def as_csv(rows: Sequence[Document]) -> str:
     """CSV with columns run, round, N, D, C, and further inputs of the runs."""
     text = io.StringIO()
     names = list(rows[0]) if rows else ["run", "round", "N", "D", "C"]
@@ -44,7 +44,7 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def as_toml(rows: Sequence[dict[str, Any]]) -> str:
+def as_toml(rows: Sequence[Document]) -> str:
     """TOML with one [[run]] table for each row."""
     parts = []
     for row in rows:
@@ -53,7 +53,7 @@ def as_toml(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(parts)
 
 
-def write_sweep(path: str | Path, rows: Sequence[dict[str, Any]]) -> Path:
+def write_sweep(path: str | Path, rows: Sequence[Document]) -> Path:
     """Write the sweep whole or not at all, as its name ends.
 
     Raises:

@@ -1,16 +1,15 @@
 """The headline and the tables of the runs to make next."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from nstar.answers import Table
+from nstar.answers import Document, Table
 from nstar.design.sweep import as_csv
 from nstar.wording import count, counts, digits, flop, numbers, percent
 
 NONE = "–"
 
 
-def headline(document: dict[str, Any]) -> str:
+def headline(document: Document) -> str:
     """The large run, and how much of its expected regret the steps leave."""
     action, steps = document["action"], document["steps"]
     if not action:
@@ -26,7 +25,7 @@ def headline(document: dict[str, Any]) -> str:
     )
 
 
-def steps(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
+def steps(document: Document, prob: float) -> Iterator[Table | str]:
     """Each step given those before it, when to stop, and the sweep to paste."""
     before, steps = document["before"], document["steps"]
     rows = [
@@ -82,7 +81,7 @@ def steps(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
     yield from as_csv(document["sweep"]).splitlines()
 
 
-def _stopping(document: dict[str, Any]) -> str:
+def _stopping(document: Document) -> str:
     steps, stop = len(document["steps"]), document["stop_after"]
     if not document["action"]:
         return (
@@ -95,7 +94,7 @@ def _stopping(document: dict[str, Any]) -> str:
     return f"Stop after step {stop}: the next costs more than it is worth, the FLOP that would save as much loss at the target."
 
 
-def _runs(runs: list[dict[str, Any]]) -> str:
+def _runs(runs: list[Document]) -> str:
 
     if len(runs) == 1:
         return f"{count(runs[0]['N'])} on {count(runs[0]['D'])}"
@@ -108,7 +107,7 @@ def _ratio(value: float | None) -> str:
     return NONE if value is None else digits(value, 2)
 
 
-def _money(step: dict[str, Any]) -> list[str]:
+def _money(step: Document) -> list[str]:
     """Cells of a step's hours and money, and of the money of the FLOP it is worth."""
     if not step["takes"]:
         return []

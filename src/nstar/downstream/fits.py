@@ -17,7 +17,7 @@ from nstar.priors.sets import Priors
 from nstar.runs.reading import read_runs
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
-from nstar.types import Array, Kind
+from nstar.types import Array, Kind, Params
 
 
 def fit_task(
@@ -145,7 +145,7 @@ def _expected(task: Fit, pairs: np.ndarray, losses: np.ndarray) -> Array:
 
 @partial(jax.jit, static_argnums=0)
 def _expected_of_draws(
-    skeleton: Skeleton, numbers: Any, draws: Any, losses: Array
+    skeleton: Skeleton, numbers: Any, draws: Params, losses: Array
 ) -> Array:
     law, _ = skeleton.fill(numbers)
     return jax.vmap(lambda params, L: law.expected(params, {"L": L}))(draws, losses)

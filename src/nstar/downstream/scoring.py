@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.downstream import tables
 from nstar.downstream.checks import check_task
 from nstar.downstream.fits import measured_accuracy, require_task, responses_at
@@ -53,7 +52,7 @@ class Scores(Answer):
             raise ValueError(msg)
         return (self.draws["measured"].to_numpy() >= self.target).mean(axis=0)
 
-    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+    def table(self, prob: float = 0.9) -> list[Document]:
         """One record a run; quantities without a target, or that the law lacks, are null."""
         draws, target = self.draws, self.target
         chances = [None] * draws.sizes["run"] if target is None else self.probability()
@@ -65,9 +64,7 @@ class Scores(Answer):
                 if target is None
                 else float((draws_of_run["accuracy"] >= target).mean())
             )
-            record: dict[str, Any] = {
-                n: float(draws_of_run[n]) for n in ("C", "N", "D")
-            }
+            record: Document = {n: float(draws_of_run[n]) for n in ("C", "N", "D")}
             for name in ("loss", "nll", "accuracy", "measured"):
                 has = name in draws
                 record[name] = (
@@ -78,7 +75,7 @@ class Scores(Answer):
             records.append(record | {"shares": self.shares[i]})
         return records
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data; a budget that does not exist is null."""
         runs, named, crossings = self.task.runs, self.task.runs.named, self.crossings
 

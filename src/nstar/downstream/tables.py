@@ -1,13 +1,12 @@
 """The headline and the tables of a task's scores."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from nstar.answers import Table
+from nstar.answers import Document, Table
 from nstar.wording import count, flop, numbers, percent, share
 
 
-def headline(document: dict[str, Any]) -> str:
+def headline(document: Document) -> str:
     """The accuracy at the first budget, and the chance of the target."""
     first, goal = document["predictions"][0], document["target_accuracy"]
     name = document["task"]["columns"]["accuracy"]
@@ -18,7 +17,7 @@ def headline(document: dict[str, Any]) -> str:
     return f"{sentence}."
 
 
-def scores(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
+def scores(document: Document, prob: float) -> Iterator[Table | str]:
     """Loss and accuracy of every run, where their variance comes from, and the target."""
     records, goal = document["predictions"], document["target_accuracy"]
     two = records[0]["nll"] is not None

@@ -40,7 +40,7 @@ from nstar.runs.observations import Observations
 from nstar.samplers import density, nuts
 from nstar.samplers.devices import pad_fits
 from nstar.samplers.nuts import Settings
-from nstar.types import Labelled, Law, Noise
+from nstar.types import Labelled, Law, Noise, Params
 from nstar.verdicts import Check, Status
 
 OF_BUDGET = ("log_N", "log_D", "L", "metric")  # answers that budgets have
@@ -261,7 +261,7 @@ def _answers(
     return {n: np.asarray(v)[: len(tasks)] for n, v in values.items()}
 
 
-def _dataset(chunk: list[Task], params: Any, options: BatchOptions) -> xr.Dataset:
+def _dataset(chunk: list[Task], params: Params, options: BatchOptions) -> xr.Dataset:
     """Label the draws of a chunk and what follows from them."""
     law, C, quantiles = chunk[0].problem.law, options.C, options.quantiles
     answers = _answers(chunk, params, options)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from nstar.costs.cost_line import optimum
 from nstar.samplers.density import Skeleton
 from nstar.samplers.devices import map_fits
-from nstar.types import Allocation, Array, Cost, Derives, Surface
+from nstar.types import Allocation, Array, Cost, Derives, Params, Surface
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -17,7 +17,7 @@ def decisions(
     skeleton: Skeleton,
     cost: Cost,
     numbers: Any,
-    params: Any,
+    params: Params,
     spans: Array,
     C: Array,
     at: Array,

@@ -15,7 +15,7 @@ from nstar.fits.fitting import Fit
 from nstar.fits.model import unknowns
 from nstar.runs.grouping import NEXT, group_names
 from nstar.samplers.density import Skeleton, split
-from nstar.types import Array, Derives, Labelled, Law
+from nstar.types import Array, Derives, Labelled, Law, Params
 from nstar.verdicts import Check, Status
 
 FEW = 5  # groups below which their spread is mostly its prior
@@ -98,7 +98,7 @@ def _group(
     pooled, _ = skeleton.fill(numbers)
     law = pooled.law
 
-    def one(params: Any, key: Array) -> dict[str, Array]:
+    def one(params: Params, key: Array) -> dict[str, Array]:
         group = (
             pooled.draw_next_group(key, params)
             if at is None

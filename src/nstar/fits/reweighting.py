@@ -21,7 +21,7 @@ from nstar.priors import sets as prior_sets
 from nstar.priors.sets import Priors
 from nstar.samplers import density
 from nstar.samplers.density import ONCE
-from nstar.types import Law, Noise, Prior
+from nstar.types import Law, Noise, Params, Prior
 from nstar.verdicts import Check, Status
 
 WEIGHED = "weighed_anew"  # attribute of a tree whose draws were weighed
@@ -148,11 +148,11 @@ def _of_noises(given: Fit, new: Noise) -> np.ndarray:
     x = {str(n): v.to_numpy() for n, v in given.tree["constant_data"].data_vars.items()}
     y = given.tree["observed_data"][given.law.response.name].to_numpy()
 
-    def of_noise(noise: Noise, params: Any) -> Any:
+    def of_noise(noise: Noise, params: Params) -> Any:
         expected = given.law.expected(params, x)
         return noise.around(expected, params, x).log_prob(y).sum()
 
-    def ratio(params: Any) -> Any:
+    def ratio(params: Params) -> Any:
         return of_noise(new, params) - of_noise(given.noise, params)
 
     program = jax.jit(lambda draws: jax.lax.map(ratio, draws), compiler_options=ONCE)

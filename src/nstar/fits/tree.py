@@ -20,7 +20,7 @@ from nstar.priors.stated import describe
 from nstar.runs.observations import Observations
 from nstar.samplers.density import ONCE, Data, Skeleton, split
 from nstar.samplers.nuts import Draws
-from nstar.types import Array, Derives, Labelled, Law, Noise, Prior
+from nstar.types import Array, Derives, Labelled, Law, Noise, Params, Prior
 
 MISSED = "modes_without_chains"  # attribute: shares of the posterior's mass
 ROWS = 1000  # draws whose derived quantities are worked out at a time
@@ -79,7 +79,7 @@ def _shapes(law: Law) -> xr.Dataset:
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=ONCE)
-def _derived(skeleton: Skeleton, numbers: Any, draws: Any) -> dict[str, Array]:
+def _derived(skeleton: Skeleton, numbers: Any, draws: Params) -> dict[str, Array]:
     law, _ = skeleton.fill(numbers)
     return jax.vmap(law.derived)(draws)
 

@@ -11,12 +11,11 @@ simulated runs.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.fits.fitting import Fit
 from nstar.inference.repeated_checks import check_counts
 from nstar.intervals import interval
@@ -48,7 +47,7 @@ class Choice:
     solved: np.ndarray  # pass@k of new problems, (draw,)
     best: float  # share of draws in which this k and N beat every other
 
-    def as_json(self, prob: float) -> dict[str, Any]:
+    def as_json(self, prob: float) -> Document:
         """Plain data."""
         return {
             "samples": self.samples,
@@ -73,7 +72,7 @@ class Lifetime(Answer):
     tokens: float  # of a sample
     choices: tuple[Choice, ...]
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         runs = self.counts.runs
         return {

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.inference.repeated import PassAtK
 from nstar.inference.repeated_backtest import HeldOut
 from nstar.verdicts import Check
@@ -20,10 +20,10 @@ class MoreSamples(Answer):
 
     predicted: PassAtK
     more: int  # further samples of a problem
-    worth: Sequence[dict[str, Any]]  # of them, by `next_samples`
+    worth: Sequence[Document]  # of them, by `next_samples`
     held_out: HeldOut | None = None
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         return self.predicted.as_json(prob) | {
             "next_samples": {"more": self.more, "worth": list(self.worth)},

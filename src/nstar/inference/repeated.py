@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from nstar.answers import Document
 from nstar.fits.fitting import Fit, fit
 from nstar.fits.model import parse_model
 from nstar.inference.repeated_checks import check_counts, one_population
@@ -40,7 +41,7 @@ class PassAtK:
     counts: np.ndarray  # samples and successes of these problems, (2, problem)
     shown: int
 
-    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+    def table(self, prob: float = 0.9) -> list[Document]:
         """One record a k; `counted` is the unbiased estimate where the samples reach."""
         records, median_samples = (
             [],
@@ -48,7 +49,7 @@ class PassAtK:
         )
         for k in self.draws["k"].to_numpy():
             at = self.draws.sel(k=k)
-            record: dict[str, Any] = {"k": int(k)}
+            record: Document = {"k": int(k)}
             record |= {
                 n: interval(at[n], prob).as_json() if n in at else None for n in TARGETS
             }
@@ -62,7 +63,7 @@ class PassAtK:
             records.append(record)
         return records
 
-    def zero_mass(self, prob: float = 0.9) -> dict[str, Any] | None:
+    def zero_mass(self, prob: float = 0.9) -> Document | None:
         """Share beyond reach, and the median pass@k with it at each end of its interval.
 
         Beyond reach are problems never solved, or with a rate below 1e-6.  None for a law
@@ -72,7 +73,7 @@ class PassAtK:
             return None
         zero = self.draws["zero_mass"].to_numpy()
         bounds = interval(zero, prob)
-        document: dict[str, Any] = bounds.as_json()
+        document: Document = bounds.as_json()
         for name, end in (("at_lower", bounds.lower), ("at_upper", bounds.upper)):
             nearest = np.argsort(np.abs(zero - end))[
                 : max(int(NEAR_SHARE * len(zero)), 1)
@@ -85,7 +86,7 @@ class PassAtK:
             ]
         return document
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         return {
             "problems": self.counts.shape[1],
@@ -200,7 +201,10 @@ def pass_at_k(
 
 
 def populations(
-    counts: Fit, params: Mapping[str, np.ndarray], N: float | None, random: Any
+    counts: Fit,
+    params: Mapping[str, np.ndarray],
+    N: float | None,
+    random: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Populations of problems under draws of a fit.
 
@@ -249,7 +253,9 @@ def populations(
         )
 
 
-def draw_rates(populations: np.ndarray, counts: np.ndarray, random: Any) -> np.ndarray:
+def draw_rates(
+    populations: np.ndarray, counts: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
     """Draw each problem's success rate given its counts.
 
     Args:
@@ -269,7 +275,9 @@ def draw_rates(populations: np.ndarray, counts: np.ndarray, random: Any) -> np.n
     )
 
 
-def draw_new_rates(population: np.ndarray, number: int, random: Any) -> np.ndarray:
+def draw_new_rates(
+    population: np.ndarray, number: int, random: np.random.Generator
+) -> np.ndarray:
     """Draw success rates of `number` new problems, (draw, problem)."""
     return rate_mixtures.drawn(rate_mixtures.parts(population), number, random)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.fits.fitting import fit
 from nstar.fits.model import parse_model
 from nstar.inference.repeated import pass_at_k
@@ -40,7 +41,7 @@ class HeldOut:
         """Share of the intervals that hold what all samples show."""
         return float(np.mean([forecast["inside"] for forecast in self.forecasts]))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Document:
         """Every number as plain data."""
         return {
             "kept": self.kept,

@@ -1,9 +1,8 @@
 """Checks of pass@k: extrapolation beyond the counts, and the form of the population."""
 
-from typing import Any
-
 import numpy as np
 
+from nstar.answers import Document
 from nstar.fits.fitting import Fit
 from nstar.runs.observations import Observations
 from nstar.samplers import density
@@ -66,7 +65,7 @@ def _require_distinct(table: Observations, *, several: bool) -> None:
 
 
 def check_counts(
-    counts: np.ndarray, ks: np.ndarray, zero_mass: dict[str, Any] | None
+    counts: np.ndarray, ks: np.ndarray, zero_mass: Document | None
 ) -> list[Check]:
     """Check whether the counts support pass@k at these k.
 

@@ -1,10 +1,9 @@
 """Where the next samples help most: the variance of pass@k that they would remove."""
 
-from typing import Any
-
 import numpy as np
 from scipy.special import betaln, gammaln
 
+from nstar.answers import Document
 from nstar.fits.fitting import Fit
 from nstar.inference.repeated import populations
 from nstar.responses.rate_mixtures import Parts, given_counts
@@ -15,7 +14,7 @@ MAX_SAMPLES = 2000  # further samples of a problem, whose outcomes are enumerate
 
 def next_samples(
     counts: Fit, k: float, more: int = 100, *, N: float | None = None, seed: int = 0
-) -> list[dict[str, Any]]:
+) -> list[Document]:
     r"""Rank problems by how much variance of pass@k more samples would remove.
 
     What a problem adds to the variance of pass@k of these problems is that of

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.costs.inference import Serving
 from nstar.inference.curve_strategies import CURVE_STRATEGIES
 from nstar.inference.problem_sets import ProblemSet
@@ -37,7 +37,7 @@ class Spent:
     accuracy: np.ndarray  # (draw, way)
     flop: np.ndarray  # a problem, (way,)
 
-    def at(self, budget: float, prob: float = 0.9) -> list[dict[str, Any]]:
+    def at(self, budget: float, prob: float = 0.9) -> list[Document]:
         """Ways within a budget of FLOP a problem, best expected accuracy first.
 
         One record for a model and strategy, at its best amount; `best` is the share of
@@ -73,7 +73,7 @@ class Spent:
 
     def reach(
         self, target: float, chance: float = 0.9, prob: float = 0.9
-    ) -> dict[str, Any] | None:
+    ) -> Document | None:
         """Cheapest way whose accuracy reaches a target with a chance; None if none does."""
         reached = (self.accuracy >= target).mean(axis=0) >= chance
         if not reached.any():
@@ -81,7 +81,7 @@ class Spent:
         ways = np.flatnonzero(reached)
         return self.record(ways[np.argmin(self.flop[ways])], prob)
 
-    def frontier(self, prob: float = 0.9) -> list[dict[str, Any]]:
+    def frontier(self, prob: float = 0.9) -> list[Document]:
         """Ways that none as cheap is expected to beat, cheapest first.
 
         `best` is the share of draws in which no way as cheap is more accurate.
@@ -134,7 +134,7 @@ class Spent:
             raise ValueError(msg)
         return self.ways.index(way)
 
-    def record(self, way: int, prob: float) -> dict[str, Any]:
+    def record(self, way: int, prob: float) -> Document:
         """Describe a way by its index: the model, the strategy, its cost and accuracy."""
         model, strategy, amount = self.ways[way]
         accuracy = interval(self.accuracy[:, way], prob).as_json()

@@ -1,7 +1,6 @@
 """The allocation law, on compute-optimal points, where C = k N D ties N* to D*."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -42,7 +41,11 @@ class Allocation(AllocationLine):
         return tied(params, C, self.C0, self.k, self.trend)
 
     def off_line(
-        self, params: Any, C: np.ndarray, noise: np.ndarray, random: Any
+        self,
+        params: Params,
+        C: np.ndarray,
+        noise: np.ndarray,
+        random: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Off by the noise: N* and D* stay tied."""
         return -noise, noise

@@ -1,7 +1,7 @@
 """The allocation law where nothing ties N* to D*: their FLOP were counted another way."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -56,7 +56,11 @@ class AllocationFree(AllocationLine):
         )
 
     def off_line(
-        self, params: Any, C: np.ndarray, noise: np.ndarray, random: Any
+        self,
+        params: Params,
+        C: np.ndarray,
+        noise: np.ndarray,
+        random: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Off by the noise of each."""
         return noise[..., 0], noise[..., 1]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -172,7 +172,11 @@ class IsoFLOP:
         return {"C": np.broadcast_to(C[:, None], (len(C), len(self.probe)))}
 
     def off_line(
-        self, params: Any, C: np.ndarray, noise: np.ndarray, random: Any
+        self,
+        params: Params,
+        C: np.ndarray,
+        noise: np.ndarray,
+        random: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Off by the budget's scatter, and as the runs' noise moves a parabola's minimum."""
         z = random.normal(size=noise.shape[:2])

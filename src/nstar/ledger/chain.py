@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from nstar.answers import Document
+
 START = "0" * 64  # hash before the first line
 HASH_DIGITS = 12  # least digits by which a hash is recognised
 
@@ -32,7 +34,7 @@ def link(record: Mapping[str, Any], previous: str) -> tuple[str, str]:
     return canonical({**body, "hash": hash}), hash
 
 
-def unlink(text: str, source: str) -> list[dict[str, Any]]:
+def unlink(text: str, source: str) -> list[Document]:
     """Parse lines, and verify the `hash` and `previous` of each.
 
     Args:
@@ -43,7 +45,7 @@ def unlink(text: str, source: str) -> list[dict[str, Any]]:
         ValueError: a line was not written by `link`, was changed, or does not follow the
             one before; naming it.
     """
-    records: list[dict[str, Any]] = []
+    records: list[Document] = []
     *lines, unfinished = text.split("\n")
     previous = START
     for number, line in enumerate([*lines, unfinished] if unfinished else lines, 1):
@@ -72,7 +74,7 @@ def unlink(text: str, source: str) -> list[dict[str, Any]]:
     return records
 
 
-def _read(line: str, position: str) -> dict[str, Any]:
+def _read(line: str, position: str) -> Document:
     """Parse one line.
 
     Raises:
@@ -90,7 +92,7 @@ def _read(line: str, position: str) -> dict[str, Any]:
     return record
 
 
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_names(pairs: list[tuple[str, Any]]) -> Document:
     """Refuse a duplicate name: parsers differ in which of the two they take."""
     record = dict(pairs)
     if len(record) < len(pairs):

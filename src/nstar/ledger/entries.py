@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from nstar.answers import Document
 from nstar.files.writing import write_atomically
 from nstar.ledger.chain import HASH_DIGITS, START, link, unlink
 from nstar.ledger.records import Forecast, Outcome, stamp
@@ -238,7 +239,7 @@ def place(path: str | Path) -> Path:
     return path / FILE if path.is_dir() else path
 
 
-def _parse_record(document: dict[str, Any], position: str) -> Forecast | Outcome:
+def _parse_record(document: Document, position: str) -> Forecast | Outcome:
     """Parse a line's document.
 
     Raises:

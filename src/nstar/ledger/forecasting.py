@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.fits.groups import in_group
 from nstar.fits.mixture import Posterior
 from nstar.ledger.frozen import Frozen, rounded_quantiles
@@ -156,7 +157,7 @@ def _density(
     return density
 
 
-def _basis(fit: Posterior, seed: int, group: str | None) -> dict[str, Any]:
+def _basis(fit: Posterior, seed: int, group: str | None) -> Document:
     """All that is needed to make the forecast again, for every law."""
     runs, parts = fit.runs, fit.components
     weights = fit.weights

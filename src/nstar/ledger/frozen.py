@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.intervals import Interval
 from nstar.scores import LEVELS
 
@@ -26,7 +27,7 @@ class Scores(NamedTuple):
     log_density: float
     covered: dict[str, bool]  # by level: whether its interval contains the loss
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Document:
         """Plain data."""
         scores = self._asdict()
         held = scores.pop("covered")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.ledger.frozen import Frozen
 from nstar.verdicts import Check, Status
 from nstar.wording import count, numbers
@@ -48,7 +49,7 @@ class Forecast:
         loss = numbers(self.measured.interval(0.9), 4)
         return f"{self.name}: {count(self.N)} parameters on {count(self.D)} tokens, loss {loss} (median [90% interval]), frozen {self.frozen}"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Document:
         """Plain data, all of it."""
         return {
             "kind": "forecast",
@@ -113,7 +114,7 @@ class Outcome:
             raise ValueError(msg)
         _latest_moment(self.measured)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Document:
         """Plain data."""
         return {"kind": "outcome", **asdict(self)}
 

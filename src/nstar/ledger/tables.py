@@ -1,8 +1,8 @@
 """A ledger's forecasts and track record as tables of text, for terminal and report."""
 
 import math
-from typing import Any
 
+from nstar.answers import Document
 from nstar.ledger.frozen import STEP
 from nstar.scores import LEVELS
 from nstar.wording import count, digits, numbers, percent, visible
@@ -10,7 +10,7 @@ from nstar.wording import count, digits, numbers, percent, visible
 NONE = "–"
 
 
-def forecasts(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def forecasts(document: Document) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the forecast of each run, its outcome and its scores.
 
     Args:
@@ -31,7 +31,7 @@ def forecasts(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return header, [_row(forecast) for forecast in document["forecasts"]]
 
 
-def _row(forecast: dict[str, Any]) -> list[str]:
+def _row(forecast: Document) -> list[str]:
     outcome, failed = (
         forecast["outcome"],
         " (a check had failed)" * (forecast["status"] == "FAIL"),
@@ -60,7 +60,7 @@ def _row(forecast: dict[str, Any]) -> list[str]:
     ]
 
 
-def coverage(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def coverage(document: Document) -> tuple[list[str], list[list[str]]]:
     """Header and rows: how many intervals contain the measured loss, and how many should."""
     header = ["interval", "held", "no surprise (central 95% of counts)"]
     levels = document["record"]["coverage"] or {}
@@ -74,7 +74,7 @@ def coverage(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     ]
 
 
-def means(document: dict[str, Any]) -> str:
+def means(document: Document) -> str:
     """Mean scores as a sentence; empty where no forecast counts."""
     record = document["record"]
     if not record["counted"]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import bdtr
 
+from nstar.answers import Document
 from nstar.ledger.entries import Ledger
 from nstar.ledger.frozen import Scores, interval
 from nstar.ledger.records import Forecast, Outcome, reason_not_counted
@@ -139,7 +140,7 @@ class Record:
             and not scored.scores.covered[str(LEVELS[-1])]
         ]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Document:
         """Plain data; null where nothing counts yet."""
         means = self.means()
         none = dict.fromkeys(("crps", "log_density", "bias", "rmse"))
@@ -180,7 +181,7 @@ def track_record(ledger: Ledger) -> Record:
     return Record(tuple(scored), tuple(ledger.open), tuple(failing))
 
 
-def as_json(ledger: Ledger, prob: float) -> dict[str, Any]:
+def as_json(ledger: Ledger, prob: float) -> Document:
     """Every forecast with its outcome, and the record, as plain data."""
     record = track_record(ledger)
     scored = {entry.forecast.name: entry for entry in record.scored}
@@ -198,7 +199,7 @@ def as_json(ledger: Ledger, prob: float) -> dict[str, Any]:
 
 def _forecast(
     ledger: Ledger, f: Forecast, prob: float, scored: ScoredForecast | None
-) -> dict[str, Any]:
+) -> Document:
     return {
         "name": f.name,
         "frozen": f.frozen,
@@ -220,7 +221,7 @@ def _forecast(
     }
 
 
-def _outcome(scored: ScoredForecast) -> dict[str, Any]:
+def _outcome(scored: ScoredForecast) -> Document:
     outcome = scored.outcome
     return {
         "loss": outcome.loss,

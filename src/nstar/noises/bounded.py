@@ -94,7 +94,7 @@ class Chain(dist.Distribution):
         self.first, self.second = first, second
         super().__init__(first.batch_shape, (2,), validate_args=validate_args)
 
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw the first, then the second given it."""
         first_key, second_key = jax.random.split(key)
         first = self.first.sample(first_key, sample_shape)

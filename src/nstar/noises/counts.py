@@ -86,7 +86,7 @@ class Counts(dist.Distribution):
         self.n = jnp.broadcast_to(samples, shape)
         super().__init__(shape, (), validate_args=validate_args)
 
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw each problem's rate, and its successes given it."""
         of_part, of_rate, of_count = jax.random.split(key, 3)
         mixture, shape = parts(self.population), (*sample_shape, *self.batch_shape)

@@ -67,7 +67,7 @@ class NormalPlusExponential(dist.Distribution):
         self.loc, self.scale, self.excess = jnp.broadcast_arrays(loc, scale, excess)
         super().__init__(jnp.shape(self.loc), (), validate_args=validate_args)
 
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw the normal and the exponential variable, and add them."""
         normal_key, exponential_key = jax.random.split(key)
         shape = (*sample_shape, *self.batch_shape)

@@ -156,7 +156,7 @@ class SharedStudentT(dist.Distribution):
         self.group = alone if group is None else jnp.asarray(group)
         super().__init__(jnp.shape(self.loc), (), validate_args=validate_args)
 
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw each group's part and its common scale, and each run's own."""
         runs = self.loc.size
         of_group, of_run, of_scale = jax.random.split(key, 3)

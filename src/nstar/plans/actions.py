@@ -3,11 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nstar.answers import Document
 from nstar.published import models
 from nstar.types import Cost
 from nstar.wording import count
@@ -113,7 +113,7 @@ class Limits:
             None if np.isinf(self.unique_tokens) else max(D / self.unique_tokens, 1.0)
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Document:
         """Return the limits that were given, by name."""
         return {
             f.name: getattr(self, f.name)

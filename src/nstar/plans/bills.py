@@ -15,9 +15,11 @@ import numpy as np
 import numpyro.distributions as dist
 from numpy.typing import ArrayLike
 
+from nstar.answers import Document
 from nstar.intervals import interval
 from nstar.priors.stated import describe, parse
 from nstar.published.hardware import Hardware
+from nstar.types import Array
 from nstar.wording import flop
 
 MFU = dist.Uniform(0.38, 0.43)  # Llama 3 405B: arXiv:2407.21783, table 4
@@ -83,7 +85,7 @@ class Bill:
         money = None if self.price is None else hours * draw(self.price, keys[2])
         return Billed(hours, money)
 
-    def intervals(self, C: float, prob: float = 0.9) -> dict[str, Any]:
+    def intervals(self, C: float, prob: float = 0.9) -> Document:
         """Intervals of the hours for C FLOP, and of the money where there is a price."""
         billed = self.charge(np.full(DRAWS, C))
         money = None if billed.money is None else interval(billed.money, prob).as_json()
@@ -125,7 +127,7 @@ def format_guess(value: Guess) -> str:
     return describe(value) if isinstance(value, dist.Distribution) else f"{value:g}"
 
 
-def _draws(value: Guess, key: Any, count: int) -> np.ndarray:
+def _draws(value: Guess, key: Array, count: int) -> np.ndarray:
     if isinstance(value, dist.Distribution):
         return np.asarray(value.sample(key, (count,)), dtype=float)
     return np.full(count, float(value))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.departures.bending import is_bent
 from nstar.departures.discrepancy import Bent
 from nstar.fits.groups import in_group
@@ -73,11 +73,11 @@ class Plan(Answer):
             return None
         return _slope_range(self.fit)
 
-    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+    def table(self, prob: float = 0.9) -> list[Document]:
         """One record a budget: intervals of every quantity, null where the law has none."""
         return [self._record(float(C), prob) for C in self.budgets]
 
-    def _record(self, C: float, prob: float) -> dict[str, Any]:
+    def _record(self, C: float, prob: float) -> Document:
         draws = self.draws.sel(budget=C)
 
         def summarise(name: str) -> dict[str, float] | None:
@@ -141,7 +141,7 @@ class Plan(Answer):
         )
         return [*checks, *check_supply(self.fit, self.limits, float(D.max()))]
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         return {
             "budgets": self.table(prob),
@@ -250,7 +250,7 @@ def _on_edge(fit: Posterior, ratio: np.ndarray) -> np.ndarray:
 
 def _median_run(
     fit: Posterior, C: np.ndarray, N: np.ndarray, D: np.ndarray
-) -> dict[str, Any]:
+) -> Document:
     """The run at the median of log N*."""
     run = np.exp(np.median(np.log(N), axis=0))
     tokens = np.exp(np.median(np.log(D), axis=0))
@@ -261,7 +261,7 @@ def _median_run(
 
 def _recommend(
     fit: Posterior, C: np.ndarray, N: np.ndarray, D: np.ndarray, limits: Limits
-) -> dict[str, Any]:
+) -> Document:
     """The run of least expected loss, its loss, each draw's least, and the regret."""
     dims = ("draw", "budget")
     run = choose(fit, C, fit.runs.cost, limits, N)
@@ -281,7 +281,7 @@ def _recommend(
     }
 
 
-def _exponents(ends: np.ndarray, N: np.ndarray, D: np.ndarray) -> dict[str, Any]:
+def _exponents(ends: np.ndarray, N: np.ndarray, D: np.ndarray) -> Document:
     """Slopes and levels of log N* and log D* in log C between two budgets, (draw, 2)."""
     step = np.log(ends[1] / ends[0])
     alpha1 = np.log(N[:, 1] / N[:, 0]) / step

@@ -10,13 +10,12 @@ T, so the best run follows from the demand's mean; what is spent follows from ev
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
 import numpyro.distributions as dist
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.fits.groups import in_group
 from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
@@ -73,11 +72,11 @@ class Served(Answer):
             )
         return [*checks, *check_supply(self.fit, self.limits, D)]
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Plain data."""
         cost = self.fit.runs.cost
         runs = {"training_alone": self.before, "lifetime": self.after}
-        document: dict[str, Any] = {
+        document: Document = {
             "budget": self.C,
             "limits": self.limits.as_json(),
             "served_tokens": interval(self.tokens, prob).as_json(),

@@ -1,9 +1,8 @@
 """Headlines and tables of plans, risks, targets and serving."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from nstar.answers import Table
+from nstar.answers import Document, Table
 from nstar.wording import (
     count,
     counts,
@@ -19,14 +18,14 @@ from nstar.wording import (
 NONE = "none in this law"
 
 
-def plan_headline(document: dict[str, Any]) -> str:
+def plan_headline(document: Document) -> str:
     """The run to train with the largest budget."""
     last = document["budgets"][-1]
     run = last["recommended"]
     return f"At {flop(last['C'])} FLOP train {count(run['N'])} parameters on {count(run['D'])} tokens{epochs(run)}."
 
 
-def plan(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
+def plan(document: Document, prob: float) -> Iterator[Table | str]:
     """Compute-optimal runs, and the lines they lie on."""
     budgets, exponents = document["budgets"], document["exponents"]
     rows = [
@@ -78,7 +77,7 @@ def plan(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
         yield from _limited(budgets)
 
 
-def _limited(budgets: list[dict[str, Any]]) -> Iterator[Table | str]:
+def _limited(budgets: list[Document]) -> Iterator[Table | str]:
     """The recommended runs under the limits; of the limits, N* and D* obey the supply alone."""
     for r in budgets:
         run, cost = r["recommended"], r["limits_cost"]
@@ -91,7 +90,7 @@ def _limited(budgets: list[dict[str, Any]]) -> Iterator[Table | str]:
         yield sentence + "."
 
 
-def target_headline(document: dict[str, Any]) -> str:
+def target_headline(document: Document) -> str:
     """The least budget that reaches the loss, or that there is none."""
     chance = percent(document["chance"])
     if document["budget"] is None:
@@ -105,7 +104,7 @@ def target_headline(document: dict[str, Any]) -> str:
     )
 
 
-def target(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
+def target(document: Document, prob: float) -> Iterator[Table | str]:
     """When the loss is first reached, by one run a budget and by each draw's own."""
     rows = [
         [
@@ -134,7 +133,7 @@ def target(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
         )
 
 
-def serve_headline(document: dict[str, Any]) -> str:
+def serve_headline(document: Document) -> str:
     """What to train for the lifetime, and what that saves."""
     after = document["lifetime"]
     return (
@@ -143,7 +142,7 @@ def serve_headline(document: dict[str, Any]) -> str:
     )
 
 
-def serve(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
+def serve(document: Document, prob: float) -> Iterator[Table | str]:
     """The choice for training alone beside that for the lifetime."""
     after = document["lifetime"]
     rows = [
@@ -185,7 +184,7 @@ def _flops(interval: dict[str, float]) -> str:
     return f"{flop(interval['median'])} [{flop(interval['lower'])}, {flop(interval['upper'])}]"
 
 
-def risk_headline(document: dict[str, Any]) -> str:
+def risk_headline(document: Document) -> str:
     """The run of least expected loss, and what not knowing the law costs."""
     first = document["actions"][0]
     return (
@@ -195,7 +194,7 @@ def risk_headline(document: dict[str, Any]) -> str:
     )
 
 
-def risk(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
+def risk(document: Document, prob: float) -> Iterator[Table | str]:
     """Every action: its loss, its regret, what can go wrong, and what it takes."""
     rows = [
         [
@@ -223,7 +222,7 @@ def risk(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
         yield from _bill(document, prob)
 
 
-def _chances(document: dict[str, Any]) -> Iterator[Table | str]:
+def _chances(document: Document) -> Iterator[Table | str]:
     level, target = percent(document["level"]), document["target_loss"]
     header = ["action", f"loss at risk, {level}", f"expected shortfall, {level}"]
     rows = [
@@ -249,7 +248,7 @@ def _chances(document: dict[str, Any]) -> Iterator[Table | str]:
     )
 
 
-def _bill(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
+def _bill(document: Document, prob: float) -> Iterator[Table | str]:
     actions, currency = document["actions"], document["currency"]
     priced = actions[0]["cost"] is not None
     header = [

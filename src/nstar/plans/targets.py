@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.fits.groups import in_group
 from nstar.fits.mixture import Posterior
 from nstar.plans import tables
@@ -39,7 +38,7 @@ class Reach(Answer):
     D: float
     limits: Limits = ANY  # as the user gave them
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Plain data; a budget that does not exist is null."""
         return {
             "target": self.target,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.fits.groups import in_group
 from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
@@ -81,14 +81,12 @@ class Risk(Answer):
         """Expected loss that knowing the law would save: the best action's regret."""
         return float(self.draws["regret"].sel(action=RECOMMENDED).mean())
 
-    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+    def table(self, prob: float = 0.9) -> list[Document]:
         """One record an action; quantities without a target or a bill are null."""
         best = self.best_probability
         return [self._record(a, best.get(a.name), prob) for a in self.actions]
 
-    def _record(
-        self, action: Action, best: float | None, prob: float
-    ) -> dict[str, Any]:
+    def _record(self, action: Action, best: float | None, prob: float) -> Document:
         draws = self.draws.sel(action=action.name)
         loss, wasted = draws["loss"].to_numpy(), draws["wasted"].to_numpy()
         compute = float(draws["C"])
@@ -130,7 +128,7 @@ class Risk(Answer):
                 record["wasted_cost"] = interval(wasted_cost, prob).as_json()
         return record
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         return {
             "budget": self.C,

@@ -17,7 +17,7 @@ from nstar.predictions.tiling import map_tiles
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
 from nstar.samplers.randomness import generator
-from nstar.types import Allocation, Array, Cost, Law, Scattered, Surface
+from nstar.types import Allocation, Array, Cost, Law, Params, Scattered, Surface
 
 BUDGETS = (4,)  # searched at a time
 POINTS = (32,)  # of a line in closed form, computed at a time
@@ -112,7 +112,7 @@ def _optima(
         elif isinstance(law, Surface):
             line_cost = cost or fit.runs.cost
 
-            def search(draws: Any, C: Array) -> tuple[Array, Array]:
+            def search(draws: Params, C: Array) -> tuple[Array, Array]:
                 return _search(skeleton, line_cost, numbers, draws, C, span)
 
             values = map_tiles(search, draws, C, sizes=BUDGETS)
@@ -125,7 +125,7 @@ def _optima(
 
 @partial(jax.jit, static_argnums=0)
 def _line(
-    skeleton: Skeleton, numbers: Any, draws: Any, C: Array
+    skeleton: Skeleton, numbers: Any, draws: Params, C: Array
 ) -> tuple[Array, Array]:
     law, _ = skeleton.fill(numbers)
     return jax.vmap(lambda p: law.log_optimum(p, C))(draws)
@@ -136,13 +136,13 @@ def _search(
     skeleton: Skeleton,
     cost: Cost,
     numbers: Any,
-    draws: Any,
+    draws: Params,
     C: Array,
     span: tuple[float, float],
 ) -> tuple[Array, Array]:
     law, _ = skeleton.fill(numbers)
 
-    def optimum_of_draw(params: Any) -> tuple[Array, Array]:
+    def optimum_of_draw(params: Params) -> tuple[Array, Array]:
         surface = partial(law.loss, params)
         return jax.vmap(lambda c: optimum(surface, cost, c, span))(C)
 

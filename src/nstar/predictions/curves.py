@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
@@ -68,7 +67,7 @@ class CurveReach(Answer):
         """Least value that meets the target with the chance; infinite if none does."""
         return self.crossings.budget(self.chance)
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data; null where beyond `up_to`."""
         sorted_x = np.sort(self.crossings.C)
         tail = (1 - prob) / 2

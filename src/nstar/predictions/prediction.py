@@ -26,6 +26,7 @@ from nstar.types import (
     Inputs,
     Kind,
     Law,
+    Params,
     Varying,
 )
 
@@ -172,12 +173,12 @@ def _map_draws(
 
 @partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def _loss(
-    skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs
+    skeleton: Skeleton, numbers: Any, draws: Params, x: Inputs
 ) -> tuple[Array, Array]:
     """Response of the law, and the centre of the noise, with the scatter of the budget."""
     law, _ = skeleton.fill(numbers)
 
-    def evaluate(params: Any) -> tuple[Array, Array]:
+    def evaluate(params: Params) -> tuple[Array, Array]:
         expected = _expected(law, params, x, jax.random.wrap_key_data(params[KEY]))
         if isinstance(law, Varying):
             return jnp.log(law.loss(params, x["N"], x["D"])), expected
@@ -186,7 +187,7 @@ def _loss(
     return jax.vmap(evaluate)(draws)
 
 
-def _expected(law: Law, params: Any, x: Inputs, key: Array) -> Array:
+def _expected(law: Law, params: Params, x: Inputs, key: Array) -> Array:
     """Expected response of new runs, each on a new budget where the law has budgets."""
     if isinstance(law, Varying):
         return law.draw_expected(key, params, x["N"], x["D"])
@@ -240,7 +241,7 @@ def _concatenate(parts: Sequence[np.ndarray]) -> np.ndarray:
 def _law_loss(fit: Fit, N: Array, D: Array, of_draws: int | None) -> np.ndarray:
     skeleton, numbers = split(fit.law, fit.noise)
 
-    def program(draws: Any, N: Array, D: Array) -> tuple[Array]:
+    def program(draws: Params, N: Array, D: Array) -> tuple[Array]:
         return (_loss_at(skeleton, of_draws, numbers, draws, N, D),)
 
     sizes = POINTS if of_draws is None else POINTS_EACH
@@ -252,7 +253,7 @@ def _loss_at(
     skeleton: Skeleton,
     of_draws: int | None,
     numbers: Any,
-    draws: Any,
+    draws: Params,
     N: Array,
     D: Array,
 ) -> Array:

@@ -1,12 +1,12 @@
 """Predictions of responses that are no loss: an error, an accuracy, a FID."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
 
+from nstar.answers import Document
 from nstar.fits.mixture import Posterior
 from nstar.samplers import density
 from nstar.types import Array, Kind, Law
@@ -78,7 +78,7 @@ def _inputs(law: Law, x: Mapping[str, Array]) -> dict[str, np.ndarray]:
         absent = f"; {', '.join(missing)} lacks" if missing else ""
         msg = f"the {type(law).__name__} law reads {', '.join(law.inputs)}{absent}{unread}"
         raise ValueError(msg)
-    values_by_name: dict[str, Any] = {
+    values_by_name: Document = {
         n: np.atleast_1d(np.asarray(v, dtype=float)) for n, v in x.items()
     }
     for name, values in values_by_name.items():

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from nstar.answers import Document
 from nstar.costs.training import PerParamToken
 from nstar.fits.model import parse_model, placed
 from nstar.priors.sets import Priors, resolve
@@ -87,7 +88,7 @@ def simulate(
 
 def _repeat(
     law: Law, noise: Noise, params: Mapping[str, Array], draws: int
-) -> dict[str, Any]:
+) -> Document:
     names = [*law.priors(), *noise.priors(law.response)]
     missing = [name for name in names if name not in params]
     unknown = [name for name in params if name not in names]

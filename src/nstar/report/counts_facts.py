@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.costs.inference import PER_PARAM, Serving
 from nstar.inference.contenders import (
     Contender,
@@ -35,7 +35,7 @@ class CountsFacts:
 
     estimates: Mapping[str, PassAtK]  # pass@k by model, on the grid of the figure
     spent: Spent | None
-    document: dict[str, Any] = field(default_factory=dict)
+    document: Document = field(default_factory=dict)
 
 
 def gather_counts(
@@ -84,7 +84,7 @@ def gather_counts(
     if spent:
         checks += [*spent.checks(*budgets[-1:]), *check_contenders(models)]
     checks = sorted(plainly(checks), key=lambda c: ORDER.index(c.status))
-    document: dict[str, Any] = {
+    document: Document = {
         "status": str(worst(checks)),
         "data": runs.source,
         "seed": seed,
@@ -127,7 +127,7 @@ def _fit_model(
     return contender(name, rows, serving, seed=seed)
 
 
-def headline(document: dict[str, Any]) -> str:
+def headline(document: Document) -> str:
     """State pass@k at the largest k, and the best way within the last budget."""
     if document["status"] == "FAIL":
         return f"Do not rely on this page: {next(c['detail'] for c in document['checks'] if c['status'] == 'FAIL')}"

@@ -1,7 +1,8 @@
 """The page of counts: inference scaling, the frontier of strategies, what it costs."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nstar.answers import Document
 from nstar.inference.repeated import PassAtK
 from nstar.report import frontier_figure
 from nstar.report.counts_facts import MORE, CountsFacts
@@ -152,7 +153,7 @@ def _frontier(facts: CountsFacts) -> Section:
     return Section("frontier", title, words, pictures, tables)
 
 
-def _ways_table(what: str, ways: list[dict[str, Any]], best: str) -> Table:
+def _ways_table(what: str, ways: list[Document], best: str) -> Table:
     rows = [
         [
             flop(entry["flop"]),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.fits.fitting import Fit
 from nstar.predictions.curves import (
     CurveReach,
@@ -51,7 +52,7 @@ class CurveFacts:
     published: Sequence[tuple[str, np.ndarray, np.ndarray]]  # name, x and y
     hold_outs: Sequence[HeldOut]
     met: CurveReach | None
-    document: dict[str, Any] = field(default_factory=dict)
+    document: Document = field(default_factory=dict)
 
 
 def gather_curve(
@@ -127,7 +128,7 @@ def gather_curve(
         "named": fit.runs.named.get(column, column),
         "unit": fit.law.response.unit.removeprefix("log "),
     }
-    document: dict[str, Any] = {
+    document: Document = {
         "status": str(worst(checks)),
         "data": fit.runs.source,
         "seed": fit.seed,
@@ -153,7 +154,7 @@ def gather_curve(
     return CurveFacts(fit, along, x, curve, published_curves, hold_outs, met, document)
 
 
-def headline(document: dict[str, Any]) -> str:
+def headline(document: Document) -> str:
     """State the prediction at the last input, and when a target is met."""
     last, name = document["predictions"][-1], document["response"]["named"]
     inputs = ", ".join(f"{n} = {digits(v, 3)}" for n, v in last["at"].items())

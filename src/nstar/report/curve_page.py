@@ -1,9 +1,10 @@
 """The page of a curve: its figures and tables, from its facts."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.fits.unknown_words import describe_unknown
 from nstar.report.curve_facts import CurveFacts
 from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT, Label, name_ends
@@ -220,7 +221,7 @@ def _hold_outs(facts: CurveFacts) -> Section:
 
 
 def _published(facts: CurveFacts) -> Section | None:
-    comparisons: list[dict[str, Any]] = facts.document["published"]
+    comparisons: list[Document] = facts.document["published"]
     if not comparisons:
         return None
     rows = [

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.fits.mixture import Average, Posterior
 from nstar.intervals import interval
 from nstar.plans.actions import ANY, Limits
@@ -28,7 +28,7 @@ class Decision:
     weights: Mapping[str, float] = field(default_factory=dict)  # of a mixture
     weighted: str = ""  # how the weights were found, in words
 
-    def as_json(self, prob: float) -> dict[str, Any]:
+    def as_json(self, prob: float) -> Document:
         """Plain data; loss and regret null where no route has a loss."""
         intervals = {
             n: interval(self.draws[n], prob).as_json() if n in self.draws else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+from nstar.answers import Document
 from nstar.cores import side_by_side
 from nstar.design.piloting import single_runs
 from nstar.fits.mixture import Average
@@ -66,7 +67,7 @@ class Facts:
     risks: list[tuple[str, Risk]]  # by route or mixture; that of the decision first
     hold_outs: list[RouteHoldOut]
     loss_by_budget: LossByBudget | None
-    document: dict[str, Any]  # the same as plain data
+    document: Document  # the same as plain data
     reach: Reach | None = None
     served: Served | None = None
     record: Record | None = None  # of the project's forecasts
@@ -207,7 +208,7 @@ def usual_published(source: str) -> list[str]:
 
 
 def _posterior(
-    routes: Routes, fits: dict[str, Any], hold_outs: list[RouteHoldOut]
+    routes: Routes, fits: Document, hold_outs: list[RouteHoldOut]
 ) -> tuple[Any, Check | None]:
     """Mix the routes that have a loss by their hold-out scores; the check is on the weights."""
     if routes.average is not None and fits:
@@ -237,14 +238,14 @@ def _hold_out_checks(
 
 def _released(
     routes: Routes, comparisons: list[Comparison], posterior: Any, C: float, prob: float
-) -> list[dict[str, Any]]:
+) -> list[Document]:
     """Compare released language models, where the published fits are of such."""
     if any(comparison.published.modality != "text" for comparison in comparisons):
         return []
     return records.released_models(posterior or routes.primary.fit, C, prob)
 
 
-def _route(route: Route, prob: float, cache: RefitCache) -> dict[str, Any]:
+def _route(route: Route, prob: float, cache: RefitCache) -> Document:
     """Return one route's record; the summary of its unknowns is cached."""
     key = ["unknowns", of_fit(route.fit), prob]
     unknowns = cache.answer(key, lambda: records.unknowns(route.fit, prob))
@@ -253,7 +254,7 @@ def _route(route: Route, prob: float, cache: RefitCache) -> dict[str, Any]:
 
 def _next_runs(
     posterior: Any, C: float, prob: float, limits: Limits, cache: RefitCache
-) -> list[dict[str, Any]]:
+) -> list[Document]:
     """Rank the runs to make first, by worth per FLOP."""
     weights = getattr(posterior, "weights", ())
     key = [
@@ -274,18 +275,18 @@ def _next_runs(
 
 def _prior_scales(
     routes: Routes,
-    fits: dict[str, Any],
+    fits: Document,
     decision: Decision,
     prob: float,
     cache: RefitCache,
     *,
     quick: bool,
-) -> dict[str, Any]:
+) -> Document:
     """Repeat the decision of the heaviest route under priors half and twice as wide."""
     route = _heaviest_route(routes, fits, decision)
     fit, C = fits.get(route, routes.primary.fit), decision.C
 
-    def rescale() -> dict[str, Any]:
+    def rescale() -> Document:
         sensitivities = sensitivity(fit, budgets=[C])
         scales = prior_scales(fit, [C], sensitivities, prob, refit=not quick)
         check = check_scales(scales, sensitivities).as_json()
@@ -299,7 +300,7 @@ def _prior_scales(
     return cache.answer(["owed to priors", of_fit(fit), C, prob, quick], rescale)
 
 
-def _heaviest_route(routes: Routes, fits: dict[str, Any], decision: Decision) -> str:
+def _heaviest_route(routes: Routes, fits: Document, decision: Decision) -> str:
     """Name the route with most weight in the decision, or the lead where none has a loss."""
     if not fits:
         return routes.primary.title
@@ -308,13 +309,13 @@ def _heaviest_route(routes: Routes, fits: dict[str, Any], decision: Decision) ->
 
 def _multiverse(
     routes: Routes,
-    fits: dict[str, Any],
+    fits: Document,
     decision: Decision,
     question: Question,
     prob: float,
     cache: RefitCache,
     tick: Ticks,
-) -> list[dict[str, Any]]:
+) -> list[Document]:
     """Repeat the decision in other universes; none where re-fits are left out."""
     if question.quick:
         return []

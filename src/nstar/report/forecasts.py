@@ -1,28 +1,27 @@
 """The forecasts of a ledger, made before their runs, beside what was measured."""
 
-from typing import Any
-
 import numpy as np
 
+from nstar.answers import Document
 from nstar.ledger import tables as ledger_tables
 from nstar.ledger.verification import Record
 from nstar.report.held_out_figure import PROB, PredictedRuns
 from nstar.report.tables import Table
 
 
-def table(document: dict[str, Any]) -> Table:
+def table(document: Document) -> Table:
     """List every frozen forecast; no rows where no ledger was named."""
     forecasts = document["forecasts"]
     return Table(*ledger_tables.forecasts(forecasts)) if forecasts else Table([], [])
 
 
-def coverage(document: dict[str, Any]) -> Table:
+def coverage(document: Document) -> Table:
     """Count the intervals that hold their measurement, and how many should."""
     forecasts = document["forecasts"]
     return Table(*ledger_tables.coverage(forecasts)) if forecasts else Table([], [])
 
 
-def summary(document: dict[str, Any]) -> str:
+def summary(document: Document) -> str:
     """Give mean scores and the ledger's last hash, by which its state can be recognised."""
     forecasts = document["forecasts"]
     if not forecasts:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.fits.mixture import Posterior
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose
@@ -26,7 +26,7 @@ class LossByBudget:
     median: np.ndarray  # loss
     bands: dict[float, np.ndarray]  # by probability: (2, budget)
 
-    def as_json(self) -> list[dict[str, Any]]:
+    def as_json(self) -> list[Document]:
         """One record a budget."""
         return [
             {

@@ -1,7 +1,6 @@
 """The budget page: facts, figures and words put into the template; self-contained."""
 
-from typing import Any
-
+from nstar.answers import Document
 from nstar.plans.risk import LEVEL
 from nstar.plans.routes import Routes
 from nstar.report import forecasts, tables
@@ -60,9 +59,7 @@ def page(routes: Routes, facts: Facts) -> str:
     )
 
 
-def _introductions(
-    routes: Routes, document: dict[str, Any], budget: float
-) -> dict[str, str]:
+def _introductions(routes: Routes, document: Document, budget: float) -> dict[str, str]:
     served = document["serving"]
     values = {
         "prob": percent(document["prob"]),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nstar.answers import Document
 from nstar.plans.routes import Routes
 from nstar.report import (
     allocation_figures,
@@ -96,7 +97,7 @@ def draw_pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Pict
     return album.pictures
 
 
-def _prior_scales(album: Album, scales: list[dict[str, Any]]) -> None:
+def _prior_scales(album: Album, scales: list[Document]) -> None:
     """Add N* and L* under other priors, where any was tried."""
     if len(scales) < 2:
         return

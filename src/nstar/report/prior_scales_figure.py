@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from math import exp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nstar.answers import Document
 from nstar.report.drawing import BLUE, INK, ORANGE, count_ticks
 
 if TYPE_CHECKING:
@@ -12,14 +13,14 @@ if TYPE_CHECKING:
 COLOURS = {1.0: INK, 0.5: BLUE, 2.0: ORANGE}
 
 
-def label(scale: dict[str, Any]) -> str:
+def label(scale: Document) -> str:
     """Name the prior that was scaled, and by how much."""
     if not scale["unknown"]:
         return "priors as they are"
     return f"{scale['unknown']}, {'half' if scale['factor'] < 1 else 'twice'} as wide"
 
 
-def size_intervals(ax: "Axes", scales: Sequence[dict[str, Any]]) -> "Axes":
+def size_intervals(ax: "Axes", scales: Sequence[Document]) -> "Axes":
     """Draw N* with its interval under every prior tried."""
     rows = [{n: exp(v) for n, v in s["intervals"]["log N*"][0].items()} for s in scales]
     _intervals(ax, scales, rows)
@@ -29,7 +30,7 @@ def size_intervals(ax: "Axes", scales: Sequence[dict[str, Any]]) -> "Axes":
     return ax
 
 
-def loss_intervals(ax: "Axes", scales: Sequence[dict[str, Any]]) -> "Axes":
+def loss_intervals(ax: "Axes", scales: Sequence[Document]) -> "Axes":
     """Draw L* with its interval under every prior tried."""
     _intervals(ax, scales, [s["intervals"]["L*"][0] for s in scales])
     ax.set(xlabel="loss at the optimum L*")
@@ -37,7 +38,7 @@ def loss_intervals(ax: "Axes", scales: Sequence[dict[str, Any]]) -> "Axes":
 
 
 def _intervals(
-    ax: "Axes", scales: Sequence[dict[str, Any]], rows: Sequence[dict[str, float]]
+    ax: "Axes", scales: Sequence[Document], rows: Sequence[dict[str, float]]
 ) -> None:
     for i, (scale, row) in enumerate(zip(scales, rows, strict=True)):
         colour, ends = COLOURS[scale["factor"]], [row["lower"], row["upper"]]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Posterior, thinned
 from nstar.intervals import credible_level, interval
@@ -24,7 +25,7 @@ SHOWN = 8  # released models at most
 NEAR = 1.5  # decades between a released model's compute and the budget at most
 
 
-def route_record(route: Route, prob: float) -> dict[str, Any]:
+def route_record(route: Route, prob: float) -> Document:
     """Return one route's plan, exponents and sources of uncertainty."""
     return {
         "route": route.title,
@@ -67,7 +68,7 @@ def _variance_shares(route: Route) -> list[dict[str, float]] | None:
     ]
 
 
-def published_record(comparison: Comparison, prob: float) -> dict[str, Any]:
+def published_record(comparison: Comparison, prob: float) -> Document:
     """Return a published fit beside the leading route."""
     fit = comparison.published
     return {
@@ -84,7 +85,7 @@ def published_record(comparison: Comparison, prob: float) -> dict[str, Any]:
     }
 
 
-def released_models(fit: Posterior, C: float, prob: float) -> list[dict[str, Any]]:
+def released_models(fit: Posterior, C: float, prob: float) -> list[Document]:
     """Return released language models of about this compute, beside N* at their own.
 
     `level` is the probability of the smallest of our intervals of N* that holds the
@@ -137,7 +138,7 @@ def _thin(fit: Posterior) -> list[Fit]:
 
 def place_candidates(
     routes: Sequence[Route], candidates: Sequence[Any], C: float
-) -> list[dict[str, Any]]:
+) -> list[Document]:
     """Return the share of every route's draws of N* below each candidate's size."""
     return [
         {
@@ -151,12 +152,12 @@ def place_candidates(
     ]
 
 
-def provenance(routes: Routes, command: str) -> dict[str, Any]:
+def provenance(routes: Routes, command: str) -> Document:
     """Return what is needed to repeat a report of routes."""
     return provenance_of(routes.primary.fit, routes.runs, command)
 
 
-def provenance_of(fit: Fit, runs: Observations, command: str) -> dict[str, Any]:
+def provenance_of(fit: Fit, runs: Observations, command: str) -> Document:
     """Return what is needed to repeat a report of one fit."""
     attrs = fit.tree.attrs
     return {

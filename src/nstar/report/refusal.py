@@ -1,7 +1,6 @@
 """The report of a ladder too small for any route: why, and which runs are missing."""
 
-from typing import Any
-
+from nstar.answers import Document
 from nstar.report import tables
 from nstar.report.markup import environment
 from nstar.report.words import REMEDY, SECTIONS
@@ -12,7 +11,7 @@ from nstar.wording import flop, shown
 
 def refusal(
     runs: Observations, why: str, budget: float, command: str, seed: int, prob: float
-) -> dict[str, Any]:
+) -> Document:
     """Return the document of a report without routes, which says why it has none.
 
     Args:
@@ -52,7 +51,7 @@ def checks(runs: Observations, why: str) -> list[Check]:
     return [Check("enough runs", Status.FAIL, why), *runs.notes]
 
 
-def page(document: dict[str, Any]) -> str:
+def page(document: Document) -> str:
     """Write it as one HTML page that needs nothing else."""
     return (
         environment()

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from nstar.answers import Document
 from nstar.report import tables
 from nstar.report.drawing import svg
 from nstar.report.markup import environment
@@ -40,7 +41,7 @@ def picture(
     return Picture(title, Markup(svg(name, title, alt, draw, *args, size=size)))  # noqa: S704  our own
 
 
-def page(title: str, document: dict[str, Any], sections: Sequence[Section]) -> str:
+def page(title: str, document: Document, sections: Sequence[Section]) -> str:
     """Write the page.
 
     Args:

@@ -1,8 +1,9 @@
 """The tables of the budget page, from its document."""
 
 from math import exp
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from nstar.answers import Document
 from nstar.plans.weighing import WRONG_SIZES
 from nstar.report.prior_scales_figure import label
 from nstar.report.words import PROVENANCE
@@ -27,7 +28,7 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-def optima_by_route(document: dict[str, Any]) -> Table:
+def optima_by_route(document: Document) -> Table:
     """Optimum, loss and regret of each budget by each route."""
     header = [
         "route",
@@ -56,7 +57,7 @@ def optima_by_route(document: dict[str, Any]) -> Table:
     return Table(header, rows)
 
 
-def power_laws(document: dict[str, Any]) -> Table:
+def power_laws(document: Document) -> Table:
     """Exponents and coefficients of each route's N*(C) and D*(C)."""
     header = [
         "route",
@@ -86,7 +87,7 @@ def power_laws(document: dict[str, Any]) -> Table:
     return Table(header, rows)
 
 
-def loss_sources(document: dict[str, Any]) -> Table:
+def loss_sources(document: Document) -> Table:
     """Shares of the variance of each surface's loss, by source."""
     routes = [r for r in document["routes"] if r["loss_from"]]
     sources = [n for n in routes[0]["loss_from"][0] if n != "law"] if routes else []
@@ -102,7 +103,7 @@ def loss_sources(document: dict[str, Any]) -> Table:
     return Table(["route", "budget (FLOP)", *sources], rows)
 
 
-def actions(document: dict[str, Any]) -> Table:
+def actions(document: Document) -> Table:
     """Every action under the mixture or route that the decision is made by."""
     risks = document["risk"][:1]
     rivals = any(
@@ -137,7 +138,7 @@ def actions(document: dict[str, Any]) -> Table:
     return Table(header, rows)
 
 
-def actions_by_route(document: dict[str, Any]) -> Table:
+def actions_by_route(document: Document) -> Table:
     """The recommended and the named actions by each route alone, and their place in its N*."""
     below = {
         (placed["route"], placed["name"]): share(placed["below"])
@@ -189,7 +190,7 @@ def actions_by_route(document: dict[str, Any]) -> Table:
     return Table(header, rows if document["placed"] or len(actions_of) > 1 else [])
 
 
-def _rivals(entry: dict[str, Any]) -> list[dict[str, Any]]:
+def _rivals(entry: Document) -> list[Document]:
     """Return the recommended run and those the user named."""
     return [a for a in entry["actions"] if a["name"] not in WRONG_SIZES]
 
@@ -198,7 +199,7 @@ def _best(probability: float | None) -> str:
     return "not a rival" if probability is None else share(probability)
 
 
-def tail_losses(document: dict[str, Any]) -> Table:
+def tail_losses(document: Document) -> Table:
     """Value at risk and expected shortfall of each action's loss."""
     risks = document["risk"]
     level = percent(risks[0]["level"]) if risks else ""
@@ -226,7 +227,7 @@ def tail_losses(document: dict[str, Any]) -> Table:
     return Table(header, rows)
 
 
-def held_out(document: dict[str, Any]) -> Table:
+def held_out(document: Document) -> Table:
     """Scores of each route on held-out runs."""
     header = [
         "route",
@@ -256,7 +257,7 @@ def held_out(document: dict[str, Any]) -> Table:
     return Table(header, rows)
 
 
-def optima(document: dict[str, Any]) -> Table:
+def optima(document: Document) -> Table:
     """Scores of each route on the measured optima of held-out budgets."""
     rows = []
     for trial in document["held_out"]:
@@ -286,7 +287,7 @@ def optima(document: dict[str, Any]) -> Table:
     return Table(header, rows)
 
 
-def universes(document: dict[str, Any]) -> Table:
+def universes(document: Document) -> Table:
     """The decision under other choices."""
     rows = []
     for universe in document["universes"]:
@@ -324,7 +325,7 @@ def universes(document: dict[str, Any]) -> Table:
     )
 
 
-def prior_scales(document: dict[str, Any]) -> Table:
+def prior_scales(document: Document) -> Table:
     """The decision under priors half and twice as wide."""
     rows = []
     for scale in document["owed_to_priors"]["scales"]:
@@ -335,13 +336,13 @@ def prior_scales(document: dict[str, Any]) -> Table:
     return Table(["priors", "N*", "L*", "how"], rows)
 
 
-def target(document: dict[str, Any]) -> Table:
+def target(document: Document) -> Table:
     """Compute at which the target loss is reached."""
     record = document["target"]
     if record is None:
         return Table([], [])
 
-    def flop_interval(crossing: dict[str, Any]) -> str:
+    def flop_interval(crossing: Document) -> str:
         ends = [
             "not reached" if crossing[n] is None else flop(crossing[n])
             for n in ("median", "lower", "upper")
@@ -391,7 +392,7 @@ def target(document: dict[str, Any]) -> Table:
     return Table(["target", "what", "FLOP"], rows)
 
 
-def serving(document: dict[str, Any]) -> Table:
+def serving(document: Document) -> Table:
     """The run best for training alone beside the run best for the lifetime."""
     record = document["serving"]
     if record is None:
@@ -427,7 +428,7 @@ def _flops(interval: dict[str, float]) -> str:
     return f"{flop(interval['median'])} [{flop(interval['lower'])}, {flop(interval['upper'])}]"
 
 
-def released_models(document: dict[str, Any]) -> Table:
+def released_models(document: Document) -> Table:
     """Released models beside the optimum of their compute."""
     rows = [
         [
@@ -448,7 +449,7 @@ def released_models(document: dict[str, Any]) -> Table:
     )
 
 
-def next_runs(document: dict[str, Any]) -> Table:
+def next_runs(document: Document) -> Table:
     """Runs to make first, and what they are worth."""
     rows = [
         [
@@ -479,7 +480,7 @@ def next_runs(document: dict[str, Any]) -> Table:
     )
 
 
-def bills(document: dict[str, Any]) -> Table:
+def bills(document: Document) -> Table:
     """Accelerator-hours and cost of each action, where hardware is named."""
     risks = [entry for entry in document["risk"] if entry["bill"]]
     priced = bool(risks) and risks[0]["actions"][0]["cost"] is not None
@@ -511,7 +512,7 @@ def bills(document: dict[str, Any]) -> Table:
     return Table(header, rows)
 
 
-def published(entry: dict[str, Any]) -> Table:
+def published(entry: Document) -> Table:
     """Our posterior beside a published fit."""
     header = [
         "budget (FLOP)",
@@ -526,7 +527,7 @@ def published(entry: dict[str, Any]) -> Table:
     )
 
 
-def checks(document: dict[str, Any], *, passed: bool) -> Table:
+def checks(document: Document, *, passed: bool) -> Table:
     """Checks that are PASS, or those that are not."""
     rows = [
         [c["status"], visible(c["name"]), visible(c["detail"])]
@@ -536,7 +537,7 @@ def checks(document: dict[str, Any], *, passed: bool) -> Table:
     return Table(["verdict", "check", "what was seen, and what to do"], rows)
 
 
-def provenance(document: dict[str, Any]) -> list[tuple[str, str]]:
+def provenance(document: Document) -> list[tuple[str, str]]:
     """Names and values of the data, settings and versions behind the numbers."""
     recorded = document["provenance"]
     return [(PROVENANCE[name], visible(str(value))) for name, value in recorded.items()]

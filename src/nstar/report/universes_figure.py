@@ -1,8 +1,9 @@
 """Figure of the multiverse: N* under every other choice of the analyst."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nstar.answers import Document
 from nstar.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, SOFT, count_ticks
 from nstar.wording import digits
 
@@ -13,7 +14,7 @@ KINDS = {"law": BLUE, "prior": ORANGE, "noise": GREEN, "runs": PURPLE}
 LONG = 34  # letters of a name before it is broken
 
 
-def intervals(ax: "Axes", universes: Sequence[dict[str, Any]], N: float) -> "Axes":
+def intervals(ax: "Axes", universes: Sequence[Document], N: float) -> "Axes":
     """Draw N* with its interval in every universe, and the regret of the recommended run there."""
     rows = [universe for universe in universes if universe["N"] is not None]
     for i, universe in enumerate(rows):

@@ -95,7 +95,7 @@ def given_counts(population: np.ndarray, n: float, s: float) -> Parts:
     return Parts(p.a + s, p.b + n - s, weight / whole[..., None], never / whole)
 
 
-def drawn(mixture: Parts, count: int, random: Any) -> np.ndarray:
+def drawn(mixture: Parts, count: int, random: np.random.Generator) -> np.ndarray:
     """Draw rates of problems, (draw, count), from one mixture a draw."""
     ends = np.cumsum(mixture.weight, axis=-1)
     at = random.random((len(ends), count)) * (ends[:, -1] + mixture.never)[:, None]

@@ -252,7 +252,7 @@ def linearise(
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=ONCE)
-def expected(skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs) -> Array:
+def expected(skeleton: Skeleton, numbers: Any, draws: Params, x: Inputs) -> Array:
     """Expected response of each run under each draw, (draw, run)."""
     law, _ = skeleton.fill(numbers)
     return jax.vmap(lambda params: law.expected(params, x))(draws)
@@ -261,7 +261,7 @@ def expected(skeleton: Skeleton, numbers: Any, draws: Any, x: Inputs) -> Array:
 def measured(
     noise: Noise,
     expected: Array,
-    draws: Any,
+    draws: Params,
     x: Inputs,
     seed: Any,
     count: int = 1,
@@ -278,7 +278,7 @@ def measured(
 
 
 def likelihoods(
-    noise: Noise, expected: Array, draws: Any, x: Inputs, y: Array
+    noise: Noise, expected: Array, draws: Params, x: Inputs, y: Array
 ) -> np.ndarray:
     """Log density of responses about what each draw expects, (draw, run)."""
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.fits.fitting import Fit, fit
 from nstar.fits.mixture import Posterior
 from nstar.fits.model import parse_model
@@ -45,7 +45,7 @@ class HeldOut:
         columns = (self.split.test[n] for n in self.response.columns)
         return np.asarray(self.response.link(*columns))
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Document:
         """Scores in log loss, and of optima where held-out budgets have profiles.
 
         A law whose response is not the log of the loss is scored on its own scale.  An
@@ -76,11 +76,11 @@ class HeldOut:
         count = effective_runs(self.split.test)
         return float(stats.chi2.cdf(count * np.mean(np.square(z)), count))
 
-    def _comparisons(self, truth: np.ndarray) -> dict[str, Any]:
+    def _comparisons(self, truth: np.ndarray) -> Document:
         if not self.fit.mixture:
             return {}
 
-        def score(fit: Posterior) -> dict[str, Any]:
+        def score(fit: Posterior) -> Document:
             return scores(predict_held_out(fit, self.split.test, fit.seed), truth)
 
         laws = dict(zip(self.fit.names, self.fit.components, strict=True))
@@ -90,7 +90,7 @@ class HeldOut:
             "laws": {name: score(part) for name, part in laws.items()},
         }
 
-    def _optima(self) -> dict[str, Any] | None:
+    def _optima(self) -> Document | None:
         optima = held_out_optima(self.fit, self.split, self.draws)
         return optima.record() if optima else None
 

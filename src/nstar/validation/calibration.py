@@ -198,7 +198,7 @@ def calibrate(
 def _quantities(
     skeleton: Skeleton,
     numbers: Any,
-    draws: Any,
+    draws: Params,
     data: Data,
     C: float | None,
     span: tuple[float, float],
@@ -223,7 +223,7 @@ def _decisions(
     skeleton: Skeleton,
     cost: PerParamToken,
     numbers: Any,
-    draws: Any,
+    draws: Params,
     data: Data,
     C: float | None,
     span: tuple[float, float],

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.fits.mixture import Posterior
 from nstar.fits.refitting import without_published
 from nstar.intervals import credible_level, interval
@@ -26,14 +25,14 @@ class Comparison(Answer):
     published: PublishedFit
     notes: tuple[Check, ...] = ()  # on priors that had learned from the published fit
 
-    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+    def table(self, prob: float = 0.9) -> list[Document]:
         """One record a budget: for N, D, loss and tokens per parameter both and the ratio."""
         return [self._record(float(C), prob) for C in self.plan.budgets]
 
-    def _record(self, C: float, prob: float) -> dict[str, Any]:
+    def _record(self, C: float, prob: float) -> Document:
         theirs = _published_values(self.published, C, self.plan.fit.runs.cost.k)
         ours = self.plan.draws.sel(budget=C)
-        record: dict[str, Any] = {"C": C}
+        record: Document = {"C": C}
         for name, value in theirs.items():
             draws = ours[name].to_numpy() if name in ours else None
             if name == "loss" and not self._same_loss_unit():
@@ -48,7 +47,7 @@ class Comparison(Answer):
         )
         return "unknown" not in {ours, theirs} and ours.split()[0] == theirs.split()[0]
 
-    def exponents(self, prob: float = 0.9) -> dict[str, Any]:
+    def exponents(self, prob: float = 0.9) -> Document:
         """The exponents of N* and D*, ours beside theirs."""
         theirs = self.published.exponents()
         draws = {"N": self.plan.draws["alpha1"], "D": self.plan.draws["alpha2"]}
@@ -75,7 +74,7 @@ class Comparison(Answer):
             )
         return f"{self.published.id} gives neither N* nor D* at a budget; only its exponents can be compared."
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         theirs = self.published
         return {
@@ -195,7 +194,7 @@ def _published_values(fit: PublishedFit, C: float, k: float) -> dict[str, float 
 
 def compare_draws(
     draws: np.ndarray | None, value: float | None, prob: float
-) -> dict[str, Any]:
+) -> Document:
     """Compare draws, (draw,), with a published value: ratio, and credible level of theirs."""
     ours = None if draws is None else interval(draws, prob).as_json()
     if draws is None or value is None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.fits.fitting import Fit
 from nstar.fits.refitting import without_published
 from nstar.predictions.curves import predict_curve
@@ -71,7 +70,7 @@ class CurveComparison(Answer):
     values: np.ndarray  # theirs
     notes: tuple[Check, ...]  # on the conventions of the two curves
 
-    def records(self, prob: float = 0.9) -> list[dict[str, Any]]:
+    def records(self, prob: float = 0.9) -> list[Document]:
         """One record an input: `at`, `posterior`, `published`, `ratio`, `credible_level`."""
         return [
             {
@@ -81,7 +80,7 @@ class CurveComparison(Answer):
             for i in range(len(self.values))
         ]
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         theirs = self.published
         return {

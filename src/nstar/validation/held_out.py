@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.validation.backtest import HeldOut, check_backtest
 from nstar.verdicts import Check
 from nstar.wording import three
@@ -21,7 +21,7 @@ class HeldOutRuns(Answer):
     along: str  # the input whose largest values were held out
     by: str | None = None  # the column whose values are the ladders
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every score as plain data; levels are fixed, whatever the probability."""
         about = {
             "data": self.data,
@@ -56,7 +56,7 @@ class HeldOutRuns(Answer):
             for check in check_backtest(outcomes)
         ]
 
-    def predictions(self) -> list[dict[str, Any]]:
+    def predictions(self) -> list[Document]:
         """Every held-out run with its row in the source and its quantiles."""
         return [
             {"ladder": name, "hold_out_decades": outcome.split.decades, **row}
@@ -116,7 +116,7 @@ class HeldOutRuns(Answer):
         ]
 
 
-def _scores_by_label(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _scores_by_label(record: Document) -> dict[str, dict[str, Any]]:
     """Scores by label: of the law, or of an average, of equal weights and of each law."""
     if "weights" not in record:
         return {"": record}

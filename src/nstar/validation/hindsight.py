@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.cores import side_by_side
 from nstar.fits.fitting import Fit
 from nstar.fits.refit_cache import RefitCache, of_fit
@@ -52,7 +53,7 @@ class RouteHoldOut:
         None  # `Optima.record`, where held-out budgets have them
     )
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Document:
         """Plain data, without the records of single runs."""
         return {
             "route": self.route,
@@ -134,7 +135,7 @@ def _hold_out(
     part: Split,
     cache: RefitCache,
     tick: Callable[[int, int], None],
-) -> dict[str, Any]:
+) -> Document:
     smaller_fit = fit_smaller(fit, part, cache, tick)
     test = part.test
     draws, truth = _predict(smaller_fit, test)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.fits.mixture import Posterior
 from nstar.predictions.allocating import measured_optima as predict_optima
 from nstar.runs.observations import Observations
@@ -39,7 +40,7 @@ class Optima:
         """Log density of each budget's log D*, given those of the budgets below, (budget,)."""
         return joint_log_density(self.draws[1], self.measured[1])
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Document:
         """Scores of log N* and log D*, and how likely as many misses are.
 
         Errors of one extrapolation agree, for all budgets share one line and one bend:

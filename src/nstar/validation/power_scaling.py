@@ -10,11 +10,12 @@ import numpy as np
 import xarray as xr
 from numpyro.distributions import Distribution
 
+from nstar.answers import Document
 from nstar.departures.bent_lines import DERIVED, UNKNOWN
 from nstar.fits.fitting import Fit
 from nstar.plans.planning import plan
 from nstar.samplers.density import Skeleton, split
-from nstar.types import Array
+from nstar.types import Array, Params
 from nstar.verdicts import Check, Status
 
 THRESHOLD = (
@@ -35,7 +36,7 @@ class Row(NamedTuple):
     by_prior: dict[str, float]  # sensitivity to the prior of each unknown alone
     decision: bool  # N*, D*, L* or regret at a budget, not an unknown
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Document:
         """Plain numbers and words."""
         names = ("quantity", "prior", "likelihood", "prior_of", "says")
         return {name: getattr(self, name) for name in names}
@@ -119,7 +120,7 @@ def sensitivity(
     return Sensitivity(tuple(rows), _check(rows))
 
 
-def _decisions(fit: Fit, budgets: Sequence[float]) -> dict[str, Any]:
+def _decisions(fit: Fit, budgets: Sequence[float]) -> Document:
     """Quantities of the decisions at budgets by name, (chain, draw) each."""
     planned = plan(fit, budgets, brief=True)
     shape = tuple(fit.tree["posterior"].sizes[n] for n in ("chain", "draw"))
@@ -159,12 +160,12 @@ def log_prior(fit: Fit) -> xr.Dataset:
 
 @partial(jax.jit, static_argnums=(0, 4))
 def _log_prior(
-    skeleton: Skeleton, numbers: Any, chosen: Any, draws: Any, names: tuple[str, ...]
+    skeleton: Skeleton, numbers: Any, chosen: Any, draws: Params, names: tuple[str, ...]
 ) -> dict[str, Array]:
     law, noise = skeleton.fill(numbers)
     priors = law.priors() | noise.priors(law.response) | dict(chosen)
 
-    def evaluate(params: Any) -> dict[str, Array]:
+    def evaluate(params: Params) -> dict[str, Array]:
         densities = {}
         for name in names:
             prior = priors[name]

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
@@ -41,7 +40,7 @@ class Prediction(Answer):
         """Where the variance of each measured log loss comes from, (run,) each."""
         return decompose(self.fit, self.N, self.D, seed=self.seed)
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         runs = self.fit.runs
         C = runs.cost.flop(self.N, self.D)
@@ -124,7 +123,7 @@ class CurvePrediction(Answer):
             return None
         return float(np.log10(self.at[name][i] / self.fit.runs[name].max()))
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         return {
             "noise_seed": self.seed,

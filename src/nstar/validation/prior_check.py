@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.costs.cost_line import WIDEST, of_runs, optimum
 from nstar.costs.training import PerParamToken
 from nstar.departures.bending import straight
@@ -44,7 +44,7 @@ class PriorPredictive(Answer):
     plan: xr.Dataset  # N, D and loss at budgets, (draw, budget): the law's line
     notes: tuple[Check, ...] = ()
 
-    def table(self, prob: float = 0.9) -> list[dict[str, Any]]:
+    def table(self, prob: float = 0.9) -> list[Document]:
         """One record a statistic: its measured value and its interval under the prior."""
         records = []
         for name, (measured, simulated) in self._statistics().items():
@@ -60,7 +60,7 @@ class PriorPredictive(Answer):
             )
         return records
 
-    def budgets(self, prob: float = 0.9) -> list[dict[str, Any]]:
+    def budgets(self, prob: float = 0.9) -> list[Document]:
         """N*, D* and loss at each budget under the prior alone."""
         return [
             {"C": float(C)}
@@ -71,7 +71,7 @@ class PriorPredictive(Answer):
             for C in self.plan.budget
         ]
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         return {"statistics": self.table(prob), "budgets": self.budgets(prob)}
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Any
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.fits.fitting import Fit
 from nstar.fits.unknown_words import WORDS
 from nstar.predictions.distances import check_extrapolation
@@ -26,7 +25,7 @@ class PriorDependence(Answer):
     sensitivity: Sensitivity
     scales: Sequence[ScaledPrior]  # none without budgets
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data; `prob` does not change prior scales."""
         scales = [scaled.as_json() for scaled in self.scales]
         rows = [row.as_json() for row in self.sensitivity.rows]

@@ -6,12 +6,13 @@ and the law is fitted again where it does not.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpyro.distributions as dist
 import xarray as xr
 
+from nstar.answers import Document
 from nstar.fits.fitting import Fit
 from nstar.fits.refitting import repeat_fit
 from nstar.fits.reweighting import pick
@@ -40,7 +41,7 @@ class ScaledPrior(NamedTuple):
     how: str  # "as is", "weighed anew" or "fitted again"
     trouble: str = ""  # of the sampler, where it was fitted again
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Document:
         """Plain numbers and words."""
         return {n: v for n, v in self._asdict().items() if n != "trouble"}
 

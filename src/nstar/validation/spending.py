@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.inference.contenders import Contender, check_contenders
 from nstar.inference.problem_sets import Problems
 from nstar.inference.repeated_checks import check_counts
@@ -37,7 +36,7 @@ class Spending(Answer):
     new: int | None = None  # new problems, in place of those counted
     seed: int = 0
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         spent = self.spent
         return {
@@ -61,7 +60,7 @@ class Spending(Answer):
         """Names of the strategies that were tried."""
         return list(dict.fromkeys(way[1] for way in self.spent.ways))
 
-    def _cheapest(self, prob: float) -> list[dict[str, Any]]:
+    def _cheapest(self, prob: float) -> list[Document]:
         """The cheapest way of each strategy, cheapest first; those that do not reach it last."""
         if not self.target_accuracy:
             return []
@@ -72,7 +71,7 @@ class Spending(Answer):
         ]
         return sorted(rows, key=lambda r: r["way"]["flop"] if r["way"] else np.inf)
 
-    def _compared(self, prob: float) -> list[dict[str, Any]]:
+    def _compared(self, prob: float) -> list[Document]:
         """One model's samples against the other's, by every strategy that takes both."""
         if not self.against:
             return []
@@ -119,7 +118,7 @@ class Spending(Answer):
         return ways(self.as_json(prob), prob)
 
 
-def ways(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
+def ways(document: Document, prob: float) -> Iterator[Table | str]:
     """The ways within the budget, to the target, of the pair; then the frontier."""
     if document["budget"]:
         yield from _within(document, prob)
@@ -166,7 +165,7 @@ def _reach(contender: Contender, amounts: list[float]) -> list[Check]:
     )
 
 
-def _model(contender: Contender) -> dict[str, Any]:
+def _model(contender: Contender) -> Document:
     runs = contender.fit.runs
     return {
         "name": contender.name,
@@ -181,17 +180,17 @@ def _model(contender: Contender) -> dict[str, Any]:
     }
 
 
-def _cells(record: dict[str, Any]) -> list[str]:
+def _cells(record: Document) -> list[str]:
     unit = record["unit"].removesuffix("s") if record["amount"] == 1 else record["unit"]
     return [record["model"], record["strategy"], f"{record['amount']:g} {unit}"]
 
 
-def _sentence(record: dict[str, Any]) -> str:
+def _sentence(record: Document) -> str:
     model, strategy, amount = _cells(record)
     return f"{model}, {strategy}, {amount}: {shares(record['accuracy'])} for {flop(record['flop'])} FLOP"
 
 
-def _within(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
+def _within(document: Document, prob: float) -> Iterator[Table | str]:
     ways = document["within"]
     yield (f"Within {flop(document['budget'])} FLOP a problem: {_sentence(ways[0])}")
     rest = [r for r in ways if r["strategy"] != PERFECT]
@@ -214,7 +213,7 @@ def _within(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
     )
 
 
-def _cheapest(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
+def _cheapest(document: Document, prob: float) -> Iterator[Table | str]:
     target, chance = share(document["target_accuracy"]), percent(document["chance"])
     first = document["cheapest"][0]["way"]
     way = _sentence(first) if first else "no way that was tried"
@@ -232,7 +231,7 @@ def _cheapest(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
     )
 
 
-def _against(document: dict[str, Any], prob: float) -> Iterator[Table | str]:
+def _against(document: Document, prob: float) -> Iterator[Table | str]:
     one, other = (document["against"][0][n] for n in ("one", "other"))
     pair = [f"{_cells(w)[0]}, {_cells(w)[2]}" for w in (one, other)]
     yield (

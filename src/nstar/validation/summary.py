@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nstar.answers import Answer, Table
+from nstar.answers import Answer, Document, Table
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Posterior
 from nstar.fits.unknown_words import describe_unknown
@@ -21,7 +21,7 @@ class Summary(Answer):
     fit: Posterior
     saved: str | None = None  # the file it was written to
 
-    def as_json(self, prob: float = 0.9) -> dict[str, Any]:
+    def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
         several = len(self.fit.components) > 1
         pairs = zip(self.fit.names, self.fit.components, strict=True)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nstar.answers import Document
 from nstar.fits.fitting import Fit
 from nstar.fits.refit_cache import RefitCache, of_fit
 from nstar.fits.refitting import repeat_fit
@@ -115,7 +116,7 @@ def evaluate_universe(
     prob: float,
     cache: RefitCache,
     limits: Limits = ANY,
-) -> dict[str, Any]:
+) -> Document:
     """Evaluate a run and a budget under a universe; plain data.
 
     `N` and `D` are intervals of its own N* and D*; `loss` and `regret` those of the
@@ -123,7 +124,7 @@ def evaluate_universe(
     no fit.
     """
 
-    def evaluate() -> dict[str, Any]:
+    def evaluate() -> Document:
         record = {"kind": universe.kind, "name": universe.name}
         try:
             fit = universe.make()
@@ -139,11 +140,11 @@ def evaluate_universe(
 
 def _evaluate(
     fit: Fit, action: Action, C: float, prob: float, limits: Limits
-) -> dict[str, Any]:
+) -> Document:
     has_loss = isinstance(fit.law, Surface)
     planned = plan(fit, C, limits=limits if has_loss else ANY, brief=True)
     draws = planned.draws.isel(budget=0)
-    record: dict[str, Any] = {n: interval(draws[n], prob).as_json() for n in ("N", "D")}
+    record: Document = {n: interval(draws[n], prob).as_json() for n in ("N", "D")}
     record |= {"loss": None, "regret": None, "expected_regret": None, "trouble": None}
     if has_loss:
         loss = law_loss(planned.fit, np.array([action.N]), np.array([action.D]))[:, 0]
