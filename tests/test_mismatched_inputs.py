@@ -14,7 +14,13 @@ import nstar as door
 from known import known
 from nstar.batch.triage import look_first
 from nstar.inference import contenders
+from nstar.ledger import forecasting
+from nstar.report import counts_facts, curve_facts, facts
+from nstar.validation import backtest, prior_dependence, spending, summary
 from nstar.verdicts import Status
+
+# imported while every check is itself, which tests here replace for a while
+JUDGES = forecasting, counts_facts, curve_facts, facts, backtest, summary
 
 FAIL, REVIEW, REFUSED = "FAIL", "REVIEW", "nstar:"
 CURVE = {
@@ -60,7 +66,7 @@ def ask(nstar, saved, tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nstar.validation.checks.check_fit", lambda fit: [])
-    monkeypatch.setattr("nstar.validation.spending.check_fit", lambda fit: [])
+    monkeypatch.setattr(spending, "check_fit", lambda fit: [])
 
     def run(words):
         code, out, err = nstar(*(saved.get(word, word) for word in words.split()))
@@ -267,7 +273,7 @@ def test_an_outcome_in_another_unit_is_asked_after(ask):
 
 
 def test_a_budget_far_from_the_runs_is_named_by_sensitivity(ask, monkeypatch):
-    monkeypatch.setattr("nstar.validation.prior_scales.prior_scales", lambda *given: [])
+    monkeypatch.setattr(prior_dependence, "prior_scales", lambda *given: [])
     answered(ask("sensitivity OPTIMA -C 1e36"), FAIL, *FAR)
 
 

@@ -128,9 +128,9 @@ def fit_counts(
             several models or tasks, which the law takes for one population.
     """
     table = read_runs(runs, columns, where)
-    model = parse_model(law, priors=priors)
-    one_population(table, several=isinstance(model.law, AcrossModels))
-    return fit(table, model, seed=seed)
+    several = isinstance(parse_model(law).law, AcrossModels)
+    one_population(table, several=several)
+    return fit(table, law, priors=priors, seed=seed)
 
 
 def pass_at_k(
