@@ -33,7 +33,7 @@ from nstar.verdicts import Status
 
 def fit_of(law, **more):
     """As much of a fit as is read of it."""
-    fit = SimpleNamespace(law=law, **more)
+    fit = SimpleNamespace(law=law, mixture={}, how=None, **more)
     fit.components = fit.parts = (fit,)
     return fit
 

@@ -52,7 +52,7 @@ def test_a_trial_is_the_backtest_of_the_same_law(held, surface_fit):
 
 
 def test_a_trial_is_found_again(held, surface_fit, cache, monkeypatch):
-    monkeypatch.setattr(hindsight, "again", None)  # nothing is fitted
+    monkeypatch.setattr(hindsight, "repeat_fit", None)  # nothing is fitted
     again = hold_out_routes({"surface": surface_fit}, cache)
     assert [t.as_json() for t in again] == [t.as_json() for t in held]
 
