@@ -69,8 +69,8 @@ def histograms(records: list[dict]) -> Figure:
                 ax.set_axis_off()
                 continue
             mean = r["replicates"] / BINS
-            edges = (np.arange(BINS) + 0.5) / BINS
-            ax.bar(edges, r["histogram"][name], 1 / BINS, color="#0072B2")
+            counts, ends = r["histogram"][name], np.linspace(0, 1, BINS + 1)
+            ax.stairs(counts, ends, fill=True, color="#0072B2")
             ax.axhspan(
                 mean - 2.6 * mean**0.5,
                 mean + 2.6 * mean**0.5,

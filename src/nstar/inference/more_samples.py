@@ -78,10 +78,10 @@ class MoreSamples(Answer):
                     )
                 ],
             )
-        held_out = document["held_out"]
-        if held_out:
+        if self.held_out:
+            held_out = self.held_out.as_json()
             yield Table(
-                f"Predicted from {held_out['kept']:g} samples of a problem, and as all of them show; median [{percent(prob)} equal-tailed credible interval]",
+                f"Predicted from {held_out['kept']:g} samples of a problem, and as all of them show; median [{percent(self.held_out.prob)} equal-tailed credible interval]",
                 ["k", "thinning", "predicted", "shown by all", "inside"],
                 [
                     [

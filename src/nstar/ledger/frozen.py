@@ -30,8 +30,11 @@ class Scores(NamedTuple):
     def as_json(self) -> Document:
         """Plain data."""
         scores = self._asdict()
-        held = scores.pop("covered")
-        return scores | {"interval_score": {"0.9": self.interval_score}, "held": held}
+        covered = scores.pop("covered")
+        return scores | {
+            "interval_score": {"0.9": self.interval_score},
+            "held": covered,
+        }
 
 
 @dataclass(frozen=True, eq=False)

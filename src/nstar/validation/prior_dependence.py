@@ -24,6 +24,7 @@ class PriorDependence(Answer):
     budgets: Sequence[float]
     sensitivity: Sensitivity
     scales: Sequence[ScaledPrior]  # none without budgets
+    prob: float = 0.9  # of the intervals of `scales`
 
     def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data; `prob` does not change prior scales."""
@@ -40,7 +41,10 @@ class PriorDependence(Answer):
         return [*distance, self.sensitivity.check, *scale_checks]
 
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
-        """Every quantity, then the decision at each budget under other priors."""
+        """Every quantity, then the decision at each budget under other priors.
+
+        Intervals of decisions have the probability that they were worked out with.
+        """
         yield Table(
             "Power-scaling: distance moved when prior or runs count twice as much (local)",
             [
@@ -65,7 +69,7 @@ class PriorDependence(Answer):
         )
         for i, C in enumerate(self.budgets):
             yield Table(
-                f"{flop(C)} FLOP under other priors; median [{percent(prob)} equal-tailed credible interval]",
+                f"{flop(C)} FLOP under other priors; median [{percent(self.prob)} equal-tailed credible interval]",
                 ["priors", "N* (parameters)", "L*", "how"],
                 [_row(scaled, i) for scaled in self.scales],
             )
@@ -96,4 +100,4 @@ def prior_dependence(
     """
     sensitivities = sensitivity(fit, budgets=budgets)
     scales = prior_scales(fit, budgets, sensitivities, prob) if budgets else []
-    return PriorDependence(fit, budgets, sensitivities, scales)
+    return PriorDependence(fit, budgets, sensitivities, scales, prob)
