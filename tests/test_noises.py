@@ -25,7 +25,7 @@ GROUP = np.array([2.0, 0.0, 2.0, 1.0, 0.0, 2.0, 7.0])
 ONE_RESPONSE = [
     name
     for name in NOISES
-    if name not in {"correlated", "bounded", "two_steps", "binomial"}
+    if name not in {"correlated", "bounded", "two_steps", "binomial", "mistuned"}
 ]
 
 

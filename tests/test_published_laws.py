@@ -38,6 +38,7 @@ from nstar.laws.repeated_sampling import RepeatedSampling
 from nstar.laws.sparsity import Sparsity
 from nstar.laws.tied import Tied
 from nstar.laws.token_budget import TokenBudget
+from nstar.laws.tuning import Tuning
 from nstar.laws.upcycled import Upcycled
 from nstar.laws.visual_tokens import VisualTokens
 from nstar.laws.vocabulary import Vocabulary
@@ -144,6 +145,47 @@ def coupled():
     paper = E + (A / N**alpha + B / D**beta) ** gamma
     derived = {"E": E, "A": A, "B": B, "alpha": gamma * alpha, "beta": gamma * beta}
     return Case(law, unknowns, {"N": N, "D": D}, (paper,), derived, E)
+
+
+@of("tuning")
+def tuning():
+    """Li et al. (2025), eq. 1: lr* = 1.79 N^-0.713 D^0.307, batch* = 0.58 D^0.571 tokens.
+
+    The cost of other rates is LINEX (Varian 1975): b (e^(a z) - a z - 1), here with
+    2 c / a^2 for b, about parabolas c z^2; the best batch goes as (lr / lr*)^0.4.
+    """
+    law = Tuning(3e8, 1e10, 2e-3, 5e5)
+    surface = coupled()
+    lr, batch = 1e-3 * (N / 1e9) ** 0.1, 4e5 * (D / 1e10) ** 0.3
+    u = np.log(lr / (1.79 * N**-0.713 * D**0.307))
+    v = np.log(batch / (0.58 * D**0.571)) - 0.4 * u
+    nats = (N / 3e8) ** -0.15 * (D / 1e10) ** -0.2
+    a, b = 0.9, -0.3
+    cost = 0.02 * 2 / a**2 * (np.exp(a * u) - a * u - 1)
+    cost = cost + 0.03 * 2 / b**2 * (np.exp(b * v) - b * v - 1)
+    level = surface.unknowns["level"]
+    unknowns = surface.unknowns | {
+        "log_lr": np.log(1.79 * 3e8**-0.713 * 1e10**0.307 / 2e-3),
+        "lr_by_size": -0.713,
+        "lr_by_data": 0.307,
+        "log_batch": np.log(0.58 * 1e10**0.571 / 5e5),
+        "batch_by_size": 0.0,
+        "batch_by_data": 0.571,
+        "batch_by_lr": 0.4,
+        "lr_cost": 0.02 / level,
+        "batch_cost": 0.03 / level,
+        "lr_skew": a,
+        "batch_skew": b,
+        "cost_by_size": -0.15,
+        "cost_by_data": -0.2,
+    }
+    x = {"N": N, "D": D, "lr": lr, "batch": batch}
+    paper = surface.response[0] + nats * cost
+    derived = surface.derived | {
+        "best_lr": 1.79 * 3e8**-0.713 * 1e10**0.307,
+        "best_batch": 0.58 * 1e10**0.571,
+    }
+    return Case(law, unknowns, x, (paper,), derived, 1.220)
 
 
 @of("kaplan")

@@ -171,6 +171,19 @@ class Repeating(Surface, Protocol):
 
 
 @runtime_checkable
+class Tunable(Surface, Protocol):
+    """A surface that knows the best learning rate and batch of a run."""
+
+    def best(self, params: Params, N: Array, D: Array) -> tuple[Array, Array]:
+        """Best learning rate and batch of a run of N parameters on D tokens."""
+        ...
+
+    def excess(self, params: Params, x: Inputs) -> Array:
+        """Log of each run's loss over that of a tuned run."""
+        ...
+
+
+@runtime_checkable
 class Varying(Protocol):
     """A surface whose budgets scatter about its trend."""
 

@@ -23,6 +23,7 @@ from nstar.cli import (
     simulating,
     spending,
     tasking,
+    tuning,
 )
 from nstar.cli.options import Command
 
@@ -44,6 +45,7 @@ ROOMS = (  # in the order of `nstar --help`
     designing,
     reaching,
     tasking,
+    tuning,
     sampling,
     spending,
     lifetimes,

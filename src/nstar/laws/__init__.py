@@ -24,6 +24,7 @@ from nstar.laws.repeated_sampling import RepeatedSampling
 from nstar.laws.sparsity import Sparsity
 from nstar.laws.tied import Tied
 from nstar.laws.token_budget import TokenBudget
+from nstar.laws.tuning import Tuning
 from nstar.laws.upcycled import Upcycled
 from nstar.laws.visual_tokens import VisualTokens
 from nstar.laws.vocabulary import Vocabulary
@@ -42,6 +43,7 @@ LAWS: dict[str, type[ShippedLaw]] = {
     "compute": Compute,
     "data_constrained": DataConstrained,
     "experts": Experts,
+    "tuning": Tuning,
     "upcycled": Upcycled,
     "vocabulary": Vocabulary,
     "precision": Precision,

@@ -9,6 +9,7 @@ import numpyro.distributions as dist
 from nstar.noises.bounded import Bounded, TwoSteps
 from nstar.noises.counts import Binomial
 from nstar.noises.heavy_tailed import HeavyTailed
+from nstar.noises.mistuned import Mistuned
 from nstar.noises.one_sided import OneSided
 from nstar.noises.shared import Between, Repeated
 from nstar.types import Array, Cost, Inputs, Law, Noise, Params, Prior, Response
@@ -120,6 +121,7 @@ NOISES: dict[str, Noise] = {
     "between": Between(),
     "repeated": Repeated(),
     "one_sided": OneSided(),
+    "mistuned": Mistuned(),
     "bounded": Bounded(),
     "two_steps": TwoSteps(),
     "binomial": Binomial(),
@@ -135,5 +137,6 @@ WORDS = {
     "between": "scatter that runs of a group share (log)",
     "misfit": "scatter that repeated runs share (log)",
     "excess": "mean by which tuning makes a run worse (log)",
+    "mistuned": "scatter of a run over what its tuning costs it (log)",
     "growth": "exponent of the noise's growth toward small compute",
 }

@@ -1,5 +1,7 @@
 """What can be measured of a run: the scale it is modelled on and the values it may take."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from nstar.types import Array, Kind, Response
@@ -39,6 +41,7 @@ LOG_LOSS = Response(
     logged=True,
     lower=0.0,
 )
+TUNED_LOSS = replace(LOG_LOSS, noise="mistuned")  # of runs that differ in tuning
 LOG_TOKENS = Response(
     "log_tokens",
     ("D",),

@@ -43,6 +43,8 @@ RANGES = {  # of what laws read besides N, D and C: (low, high), both excluded .
     "vocabulary_params": (0.0, np.inf),
     "weight_bits": (0.0, np.inf),
     "activation_bits": (0.0, np.inf),
+    "lr": (0.0, np.inf),
+    "batch": (0.0, np.inf),
     "sparsity": (-1e-12, 1.0),  # ... but a dense model's zero
 }
 
