@@ -2,10 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from nstar.amounts import Habits, observe_habits
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,16 @@ class Table:
     columns: dict[str, np.ndarray]
     rows: np.ndarray  # number of each row in its source
     sha256: str
+    described: bool = False  # by a registry, which says what its columns are
+
+    @cached_property
+    def habits(self) -> Habits:
+        """How its cells of text write numbers."""
+        return observe_habits(
+            [str(cell).strip() for cell in cells]
+            for cells in self.columns.values()
+            if cells.dtype.kind in "OSU"
+        )
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -24,7 +37,7 @@ class Table:
     def take(self, keep: np.ndarray) -> "Table":
         """Keep the rows of a mask or an index."""
         columns = {name: cells[keep] for name, cells in self.columns.items()}
-        return Table(self.source, columns, self.rows[keep], self.sha256)
+        return replace(self, columns=columns, rows=self.rows[keep])
 
 
 def from_columns(columns: Mapping[str, Any] | Any, source: str = "columns") -> Table:

@@ -2,11 +2,35 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from nstar.amounts import (
+    ANY,
+    COMMA,
+    EMPTY,
+    NUMBER,
+    POINT,
+    Amount,
+    Habits,
+    could_be_thousands,
+    read_amount,
+    read_size,
+    writes_points,
+)
+from nstar.costs.training import FLOP_PER_PARAM_TOKEN
 from nstar.files.tables import Table
+from nstar.runs.headers import (
+    QUANTITIES,
+    Meaning,
+    read_meaning,
+    read_unit,
+    words_of,
+)
+from nstar.runs.problems import Problem, ReadOptions
+from nstar.verdicts import Status
 
 ALIASES = {
     "N": ("params", "parameters", "n_params", "num_params", "model_size", "params_opt"),
@@ -40,28 +64,39 @@ ALIASES = {
 }
 GROUPS = ("ladder", "run", "corpus")
 MEASURED = ("N", "D", "C", "L")  # no two of them can be one column
-EMPTY = {"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "none", "null"}
-SHORT = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+NAMES = {"N": "parameters", "D": "tokens", "C": "FLOP", "L": "loss"}
+KINDS = {  # what it means to take them for N
+    "total": "all parameters, embeddings and every expert with them",
+    "active": "those that a token meets, which is what FLOP are spent on",
+    "non-embedding": "those outside the embeddings, as Kaplan et al. count",
+    "trainable": "those that are trained",
+}
 
 
-def name_columns(
-    table: Table, chosen: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Map our names to the table's, by the user's map first, then by alias.
+@dataclass(frozen=True)
+class Naming:
+    """Which of a table's columns is which of ours, and what is to be said of it."""
 
-    Names that are not ours are kept: a law of the user's own may read them.
+    columns: dict[str, str]  # our names to the table's
+    problems: list[Problem]
 
-    Raises:
-        ValueError: a named column is missing, our side of the map is an alias or a
-            misspelling of a name of ours, or two columns answer to one name.
+
+@dataclass(frozen=True)
+class Cells:
+    """A column as numbers, and the cells that are none."""
+
+    values: np.ndarray  # floats, (row,); NaN where a cell is empty or not read
+    problems: list[Problem]
+
+
+def name_columns(table: Table, chosen: Mapping[str, str] | None = None) -> Naming:
+    """Map our names to the table's: by the user's map, then by alias, then by meaning.
+
+    Names that are not ours are kept: a law of the user's own may read them.  Nothing is
+    raised: what cannot be named is a problem with FAIL, and its repair the option that
+    names it; what was read by meaning or in another unit is a note.
     """
-    columns: dict[str, str] = {}
-    for ours, theirs in (chosen or {}).items():
-        _check_name(table, ours, theirs)
-        if theirs not in table.columns:
-            msg = f"{table.source}: no column {theirs!r} for {ours}; {suggest(theirs, table.columns)}"
-            raise ValueError(msg)
-        columns[ours] = theirs
+    columns, problems = _chosen_columns(table, chosen or {})
     for ours, aliases in ALIASES.items():
         if ours in columns:
             continue
@@ -74,15 +109,102 @@ def name_columns(
         exact = [name for name in matches if name == ours]
         matches = exact or list(dict.fromkeys(matches))
         if len(matches) > 1 and ours not in GROUPS:
-            msg = (
-                f"{table.source}: columns {matches} could each be {ours}; "
-                f"say which with columns={{{ours!r}: {matches[0]!r}}} or --columns {ours}={matches[0]}"
-            )
-            raise ValueError(msg)
-        if matches:
+            problems.append(_ambiguous(ours, _validation_first(matches)))
+            columns[ours] = _validation_first(matches)[0]
+        elif matches:
             columns[ours] = matches[0]
-    _check_distinct(table, columns)
-    return columns
+    if not table.described and not chart_series(table):
+        for ours in ("L", "D", "C", "N"):
+            if ours not in columns:
+                _name_by_meaning(table, ours, columns, problems)
+        problems += _unit_notes(table, columns)
+    return Naming(columns, problems + _shared(columns))
+
+
+def chart_series(table: Table) -> dict[str, list[str]]:
+    """List the series of a chart's export, whose columns are `run - metric`.
+
+    Returns:
+        The columns of each metric, one a run; empty if the table is of another kind.
+    """
+    pairs = {
+        name: match[1]
+        for name in table.columns
+        if (match := re.fullmatch(r".+ - (.+?)(?:__(?:MIN|MAX))?", name))
+    }
+    series: dict[str, list[str]] = {}
+    for name, metric in pairs.items():
+        if not name.endswith(("__MIN", "__MAX")):
+            series.setdefault(metric, []).append(name)
+    return series if 2 * len(pairs) > len(table.columns) else {}
+
+
+def read_numbers(
+    table: Table,
+    ours: str,
+    theirs: str,
+    decimal: str = "",
+    unit: float | None = None,
+) -> Cells:
+    """Read a column's cells as floats; an empty cell is NaN, an infinite one infinite.
+
+    Args:
+        table: with that column.
+        ours: our name, which says what the column counts.
+        theirs: the table's name of it.
+        decimal: "comma" or "point" where the decimal sign is stated.
+        unit: what plain numbers are multiplied by, in place of the unit that the header
+            names; a cell such as 125M says its own.
+    """
+    cells = table.columns[theirs]
+    factor = unit or _header_factor(theirs, ours)
+    if cells.dtype.kind in "fiu":
+        return Cells(cells.astype(float) * factor, [])
+    written = [_text(cell) for cell in cells]
+    plain = ["nan" if text.lower() in EMPTY else text for text in written]
+    habits = Habits() if decimal or writes_points(plain) else table.habits
+    if decimal != COMMA and not (habits.dots_group or habits.commas_divide):
+        try:
+            return Cells(np.array(plain).astype(float) * factor, [])
+        except ValueError:
+            pass
+    kind = QUANTITIES.get(ours, NUMBER if ours in ALIASES else ANY)
+    amounts = {text: read_amount(text, kind, decimal, habits) for text in set(plain)}
+    if ours == "N" and _bears_sizes(amounts):
+        amounts = {text: _size_borne(text) for text in amounts}
+    values = [
+        amounts[text].value * (1.0 if amounts[text].scaled else factor)
+        for text in plain
+    ]
+    bad = [i for i, text in enumerate(plain) if amounts[text].problem]
+    problems = (
+        [_unreadable(table, ours, theirs, bad, plain, amounts, decimal)] if bad else []
+    )
+    return Cells(np.array(values), problems)
+
+
+def numbers(table: Table, ours: str, theirs: str, decimal: str = "") -> np.ndarray:
+    """Read a column's cells as floats; an empty cell is NaN.
+
+    Raises:
+        ValueError: a cell is no number, naming every such row and value.
+    """
+    cells = read_numbers(table, ours, theirs, decimal)
+    if cells.problems:
+        raise ValueError(f"{table.source}, {cells.problems[0].sentence()}")
+    return cells.values
+
+
+def numbers_or_text(table: Table, theirs: str, decimal: str = "") -> np.ndarray:
+    """Read a column that is none of ours as plain numbers, or else as text."""
+    cells = read_numbers(table, "se", theirs, decimal)  # neither suffix nor unit
+    return texts(table, theirs) if cells.problems else cells.values
+
+
+def texts(table: Table, theirs: str) -> np.ndarray:
+    """Read a column's cells as text; an empty cell is the empty text."""
+    cells = [_text(cell) for cell in table.columns[theirs]]
+    return np.array(["" if c.lower() in EMPTY else c for c in cells], dtype=str)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -96,6 +218,41 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"there are {known[:12]}{rest}"
 
 
+def _chosen_columns(
+    table: Table, chosen: Mapping[str, str]
+) -> tuple[dict[str, str], list[Problem]]:
+    columns, problems = {}, []
+    for ours, theirs in chosen.items():
+        if detail := _misspelt(ours, theirs):
+            problems.append(Problem("column names", Status.FAIL, detail))
+        elif theirs not in table.columns:
+            lower = {name.lower(): name for name in reversed(table.columns)}
+            near = difflib.get_close_matches(theirs.lower(), lower, n=1, cutoff=0.6)
+            repair = ReadOptions(columns={ours: lower[near[0]]} if near else {})
+            detail = (
+                f"no column {theirs!r} for {ours}; {suggest(theirs, table.columns)}"
+            )
+            problems.append(Problem("column names", Status.FAIL, detail, repair=repair))
+        else:
+            columns[ours] = theirs
+    return columns, problems
+
+
+def _misspelt(ours: str, theirs: str) -> str:
+    if ours in ALIASES:
+        return ""
+    intended = [
+        n for n, aliases in ALIASES.items() if ours.lower() in (n.lower(), *aliases)
+    ]
+    near = intended or difflib.get_close_matches(ours, ALIASES, n=1, cutoff=0.75)
+    if not near:
+        return ""
+    return (
+        f"no column of ours is called {ours!r}; did you mean {near[0]}={theirs}? "
+        f"(ours: {', '.join(ALIASES)})"
+    )
+
+
 def _same(name: str, alias: str, *, exact: bool) -> bool:
     """Compare a header with an alias; `n` may be a number of anything, so not N."""
     if exact and len(alias) == 1:
@@ -103,64 +260,182 @@ def _same(name: str, alias: str, *, exact: bool) -> bool:
     return re.sub(r"[\s-]+", "_", name.strip().lower()) == alias.lower()
 
 
-def _check_name(table: Table, ours: str, theirs: str) -> None:
-    if ours in ALIASES:
-        return
-    intended = [
-        n for n, aliases in ALIASES.items() if ours.lower() in (n.lower(), *aliases)
-    ]
-    near = intended or difflib.get_close_matches(ours, ALIASES, n=1, cutoff=0.75)
-    if near:
-        msg = (
-            f"{table.source}: no column of ours is called {ours!r}; did you mean "
-            f"{near[0]}={theirs}? (ours: {', '.join(ALIASES)})"
-        )
-        raise ValueError(msg)
-
-
-def _check_distinct(table: Table, columns: Mapping[str, str]) -> None:
+def _shared(columns: Mapping[str, str]) -> list[Problem]:
     names_of: dict[str, str] = {}
+    problems = []
     for ours in MEASURED:
         theirs = columns.get(ours)
         if theirs in names_of:
-            msg = (
-                f"{table.source}: column {theirs!r} cannot be both {names_of[theirs]} and "
-                f"{ours}; leave one out of the map"
-            )
-            raise ValueError(msg)
-        if theirs is not None:
+            detail = f"column {theirs!r} cannot be both {names_of[theirs]} and {ours}"
+            remedy = "leave one out of the map"
+            problems.append(Problem("column names", Status.FAIL, detail, remedy))
+        elif theirs is not None:
             names_of[theirs] = ours
+    return problems
 
 
-def numbers(table: Table, ours: str, theirs: str) -> np.ndarray:
-    """Read a column's cells as floats; an empty cell is NaN.
+def _validation_first(matches: Sequence[str]) -> list[str]:
+    """Sort columns that one name may mean, held-out losses first."""
 
-    Raises:
-        ValueError: a cell is no number, naming its row and value.
-    """
-    cells = table.columns[theirs]
-    if cells.dtype.kind in "fiu":
-        return cells.astype(float)
-    values = np.full(len(cells), np.nan)
-    for i, cell in enumerate(cells):
-        text = _text(cell)
-        if text.lower() in EMPTY:
-            continue
-        try:
-            values[i] = float(text)
-        except ValueError:
-            msg = (
-                f"{table.source}, row {table.rows[i]}, column {theirs!r} ({ours}): "
-                f"expected a number such as 7e9, got {text!r}{_number_hint(text)}"
-            )
-            raise ValueError(msg) from None
-    return values
+    def rank(name: str) -> int:
+        meaning = read_meaning(name)
+        return meaning.rank if meaning else 0
+
+    return sorted(matches, key=rank)
 
 
-def texts(table: Table, theirs: str) -> np.ndarray:
-    """Read a column's cells as text; an empty cell is the empty text."""
-    cells = [_text(cell) for cell in table.columns[theirs]]
-    return np.array(["" if c.lower() in EMPTY else c for c in cells], dtype=str)
+def _ambiguous(ours: str, matches: Sequence[str], detail: str = "") -> Problem:
+    return Problem(
+        f"which {ours}",
+        Status.FAIL,
+        f"columns {sorted(matches)} could each be {ours}{detail}",
+        f"say which with --columns {ours}={matches[0]}, or columns={{{ours!r}: {matches[0]!r}}}",
+        repair=ReadOptions(columns={ours: matches[0]}),
+    )
+
+
+def _name_by_meaning(
+    table: Table, ours: str, columns: dict[str, str], problems: list[Problem]
+) -> None:
+    """Name N, D, C or L by the words of the headers, with a note or a question."""
+    measured = [columns[name] for name in MEASURED if name in columns]
+    meanings = {
+        name: meaning
+        for name in table.columns
+        if name not in measured
+        and (meaning := read_meaning(name))
+        and meaning.ours == ours
+        and (meaning.kind != "label" or "C" not in columns or "D" not in columns)
+        and _may_be(table, ours, name, meaning)
+    }
+    if not meanings:
+        return
+    least = min(meaning.rank for meaning in meanings.values())
+    best = [name for name, meaning in meanings.items() if meaning.rank == least]
+    if len(best) > 1 and not _alike(table, best):
+        best = _by_evidence(table, ours, columns, best)
+        problems.append(
+            _ambiguous(ours, best, _kinds(table, ours, columns, best, meanings))
+        )
+    else:
+        problems.append(_note(table, ours, best[0], meanings))
+    columns[ours] = best[0]
+
+
+def _may_be(table: Table, ours: str, name: str, meaning: Meaning) -> bool:
+    """Tell whether the cells are of the kind that the header says."""
+    if meaning.kind == "label" and table.columns[name].dtype.kind not in "fiu":
+        read = {
+            text: read_amount(text, QUANTITIES[ours]) for text in _filled(table, name)
+        }
+        return all(a.scaled for a in read.values()) or _bears_sizes(read)
+    values = read_numbers(table, ours, name).values
+    values = values[~np.isnan(values)]
+    least = 1e5 if meaning.kind == "label" else -np.inf
+    return 2 * values.size >= len(set(_filled(table, name))) and bool(
+        np.all(values > least)
+    )
+
+
+def _filled(table: Table, name: str) -> set[str]:
+    return {
+        t for cell in table.columns[name] if (t := _text(cell)).lower() not in EMPTY
+    }
+
+
+def _alike(table: Table, names: Sequence[str]) -> bool:
+    first, *others = ([_text(cell) for cell in table.columns[name]] for name in names)
+    return all(other == first for other in others)
+
+
+def _by_evidence(
+    table: Table, ours: str, columns: Mapping[str, str], names: Sequence[str]
+) -> list[str]:
+    """Sort columns that could each be ours, the likeliest first."""
+    shortest = sorted(names, key=lambda name: len(words_of(name)))
+    if ours != "N":
+        return shortest
+    if "C" in columns and "D" in columns:
+        distance = {
+            name: np.abs(np.log(_flop_ratio(table, columns, name))).max(initial=0.0)
+            for name in shortest
+        }
+        return sorted(shortest, key=lambda name: float(distance[name]))
+    order = ("active", "", "total", "non-embedding")
+    kind = {name: meaning.kind for name in names if (meaning := read_meaning(name))}
+    return sorted(
+        shortest, key=lambda name: order.index(kind[name]) if kind[name] in order else 9
+    )
+
+
+def _flop_ratio(table: Table, columns: Mapping[str, str], name: str) -> np.ndarray:
+    """Return the smallest and largest C / (6 N D), with a column as N, if there are any."""
+    if "C" not in columns or "D" not in columns:
+        return np.empty(0)
+    N, D, C = (
+        read_numbers(table, ours, theirs).values
+        for ours, theirs in (("N", name), ("D", columns["D"]), ("C", columns["C"]))
+    )
+    with np.errstate(all="ignore"):
+        ratio = C / (FLOP_PER_PARAM_TOKEN * N * D)
+    ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
+    return np.array([ratio.min(), ratio.max()]) if ratio.size else ratio
+
+
+def _kinds(
+    table: Table,
+    ours: str,
+    columns: Mapping[str, str],
+    names: Sequence[str],
+    meanings: Mapping[str, Meaning],
+) -> str:
+    """Say what it means to take each of several columns."""
+    parts = []
+    for name in names:
+        meant = KINDS.get(meanings[name].kind, "")
+        ratio = _flop_ratio(table, columns, name) if ours == "N" else np.empty(0)
+        if ratio.size:
+            span = " to ".join(dict.fromkeys(f"{r:.2g}" for r in ratio))
+            meant += f"{', ' if meant else ''}with which C / (6 N D) is {span}"
+        if meant:
+            parts.append(f"{name!r}: {meant}")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _note(
+    table: Table, ours: str, name: str, meanings: Mapping[str, Meaning]
+) -> Problem:
+    kind = meanings[name].kind
+    others = [other for other in meanings if other != name]
+    rather = f", rather than {', '.join(map(repr, others))}" if others else ""
+    what = f"{kind} loss" if ours == "L" and kind else NAMES[ours]
+    detail = f"read as {ours}, the {what}{rather}"
+    status = Status.PASS
+    if kind == "label":
+        detail += "; sizes as names give them are rounded"
+        status = Status.REVIEW
+    remedy = f"--columns {ours}={others[0]} takes that" if others else ""
+    return Problem(f"column of {ours}", status, detail, remedy, column=name)
+
+
+def _unit_notes(table: Table, columns: Mapping[str, str]) -> list[Problem]:
+    notes = []
+    for ours, theirs in columns.items():
+        if unit := read_unit(theirs, ours):
+            detail = f"plain numbers are read as {ours} in units of {unit.factor:g} ({unit.text!r}), as the header says"
+            notes.append(Problem(f"unit of {ours}", Status.PASS, detail, column=theirs))
+        if (
+            ours == "N"
+            and theirs not in notes
+            and table.columns[theirs].dtype.kind in "OSU"
+        ):
+            read = {t: read_amount(t, QUANTITIES["N"]) for t in _filled(table, theirs)}
+            if _bears_sizes(read):
+                detail = "sizes are read from names, where they are rounded"
+                notes.append(
+                    Problem("sizes in names", Status.REVIEW, detail, column=theirs)
+                )
+    return notes
 
 
 def _text(cell: object) -> str:
@@ -171,18 +446,104 @@ def _text(cell: object) -> str:
     ).strip()
 
 
-def _number_hint(text: str) -> str:
-    if re.fullmatch(r"\d{1,3}([ ,'_\u00a0\u202f]\d{3})+(\.\d+)?", text):
-        return f"; write it without thousands separators, {re.sub('[^0-9.]', '', text)}"
-    if re.fullmatch(r"[+-]?\d*,\d+(e[+-]?\d+)?", text.lower()):
-        return f"; write the decimal point as a point, {text.replace(',', '.')}"
-    short = re.fullmatch(r"(\d+\.?\d*)\s*([kmbt])(illions?|n|rillions?)?", text.lower())
-    if short:
-        return f"; write the plain count, {float(short[1]) * SHORT[short[2]]:g}"
-    if re.fullmatch(r"[\d.]+\s*%", text):
-        return "; write it as a fraction of one"
-    if re.fullmatch(r"[\d.]*\s*[x*×]?\s*10(\^|\*\*)\s*\d+", text):
-        return "; write powers of ten as 1e21"
-    if re.match(r"\d{4}-\d\d-\d\d", text) or text in {"True", "False"}:
-        return "; is this the right column? Name another with --columns"
-    return ""
+def _header_factor(theirs: str, ours: str) -> float:
+    unit = read_unit(theirs, ours)
+    return unit.factor if unit else 1.0
+
+
+def _bears_sizes(amounts: Mapping[str, Amount]) -> bool:
+    """Tell whether texts are no amounts, but each bears one size, as pythia-1.4b does."""
+    filled = {text: a for text, a in amounts.items() if text.lower() not in EMPTY}
+    return bool(filled) and all(
+        amount.problem and not amount.european and np.isfinite(read_size(text))
+        for text, amount in filled.items()
+    )
+
+
+def _size_borne(text: str) -> Amount:
+    return Amount(read_size(text), scaled=True)
+
+
+def _unreadable(
+    table: Table,
+    ours: str,
+    theirs: str,
+    bad: Sequence[int],
+    written: Sequence[str],
+    amounts: Mapping[str, Amount],
+    decimal: str,
+) -> Problem:
+    """Say which cells of a column are no numbers, why, and what would read them."""
+    reasons = {amounts[written[i]].problem: written[i] for i in reversed(bad)}
+    said = [f"{text!r} {reason}" for reason, text in reversed(reasons.items())]
+    counted = QUANTITIES.get(ours)
+    example = "7e9 or 7B" if counted else "2.5"
+    rows = tuple(int(table.rows[i]) for i in bad)
+    repair, remedy = _repair(table, ours, bad, written, amounts, decimal)
+    return Problem(
+        "unreadable cells",
+        Status.FAIL,
+        f"({ours}) expected a number such as {example}, but {'; '.join(said[:2])}",
+        remedy,
+        column=theirs,
+        rows=rows,
+        values=tuple(written[i] for i in bad),
+        repair=repair,
+    )
+
+
+def _repair(
+    table: Table,
+    ours: str,
+    bad: Sequence[int],
+    written: Sequence[str],
+    amounts: Mapping[str, Amount],
+    decimal: str,
+) -> tuple[ReadOptions, str]:
+    """Choose the options that read a column's cells, or leave out their rows."""
+    kind = QUANTITIES.get(ours, NUMBER if ours in ALIASES else ANY)
+    european = [i for i in bad if amounts[written[i]].european]
+    skipped, sign = list(bad), ""
+    if european and not decimal:
+        sign = _sign(table, kind, [written[i] for i in european])
+        if not sign:
+            remedy = "write them with a decimal point and without separators, or say which sign divides with --decimal comma or --decimal point"
+            return ReadOptions(), remedy
+        skipped = [i for i in bad if i not in european]
+    if 2 * len(skipped) > len(written):
+        return ReadOptions(), "correct them, or name another column with --columns"
+    rows = tuple(int(table.rows[i]) for i in skipped)
+    remedies = [f"read them with --decimal {sign}"] if sign else []
+    if rows:
+        remedies.append("correct them, or leave the rows out with --skip-rows")
+    return ReadOptions(skip_rows=rows, decimal=sign), "; ".join(remedies)
+
+
+def _sign(table: Table, kind: str, texts: Sequence[str]) -> str:
+    """Choose the decimal sign with which a table is read; none where two would do."""
+    habits, comma = table.habits, _all_read_with_commas(table)
+    point = all(not read_amount(text, kind, POINT).problem for text in texts)
+    if comma and (habits.commas_divide or habits.dots_group):
+        return COMMA
+    return POINT if point and not (comma or habits.commas_divide) else ""
+
+
+def _all_read_with_commas(table: Table) -> bool:
+    """Tell whether every column of numbers reads with decimal commas, and as meant."""
+    for name, cells in table.columns.items():
+        if cells.dtype.kind not in "OSU":
+            continue
+        texts = _filled(table, name)
+        plain = [read_amount(text) for text in texts]
+        if 2 * sum(not a.problem or a.european for a in plain) < len(texts):
+            continue
+        if any(read_amount(text, decimal=COMMA).problem for text in texts):
+            return False
+        dotted = [text for text in texts if text.count(".") == 1 and "," not in text]
+        if (
+            dotted
+            and not table.habits.commas_divide
+            and all(map(could_be_thousands, dotted))
+        ):
+            return False  # 3.973 beside 63.000.000 may be of either kind
+    return True

@@ -10,9 +10,17 @@ import numpy as np
 from nstar.costs.training import FLOP_PER_PARAM_TOKEN, PerParamToken
 from nstar.files.tables import Table
 from nstar.runs import mistakes, notices
-from nstar.runs.columns import ALIASES, GROUPS, name_columns, numbers, texts
+from nstar.runs.columns import (
+    ALIASES,
+    GROUPS,
+    name_columns,
+    numbers_or_text,
+    read_numbers,
+    texts,
+)
 from nstar.runs.filters import columns_of, keep_rows
 from nstar.runs.observations import Observations
+from nstar.runs.problems import Problem, TableProblems
 from nstar.runs.sources import open_source
 from nstar.verdicts import Check, Status
 
@@ -57,7 +65,9 @@ def read_runs(
         msg = f"parameters counted: expected one of {', '.join(COUNTED)}, got {params_counted!r}"
         raise ValueError(msg)
     table, chosen, facts, defaults = open_source(source, columns)
-    named = name_columns(table, chosen)
+    naming = name_columns(table, chosen)
+    _require_read(table, naming.problems)
+    named = naming.columns
     conditions = [where] if isinstance(where, str) else list(where)
     conditioned = columns_of(table, conditions, named)
     defaults = [
@@ -73,6 +83,7 @@ def read_runs(
         params_counted or facts.get("params_counted", "unknown"),
         loss_unit or facts.get("loss_unit", "unknown"),
         named=named,
+        notes=tuple(p.as_check() for p in naming.problems),
     )
     if defaults:
         note = f"rows with {', '.join(defaults)}, as this data set is usually read; others with --where"
@@ -91,29 +102,32 @@ def read_runs(
 def _columns(table: Table, named: Mapping[str, str]) -> dict[str, np.ndarray]:
     """Return columns by our names, then all others, as numbers or as text."""
     values = {}
+    problems: list[Problem] = []
     for ours, theirs in named.items():
         if ours in ALIASES and ours not in GROUPS:
-            values[ours] = numbers(table, ours, theirs)
+            cells = read_numbers(table, ours, theirs)
+            values[ours] = cells.values
+            problems += cells.problems
         elif ours in GROUPS:
             values[ours] = texts(table, theirs)
         else:
-            values[ours] = _numbers_or_text(table, theirs)
+            values[ours] = numbers_or_text(table, theirs)
+    _require_read(table, problems)
     decades = values.pop("log10_D_se", None)
     if decades is not None and "se" not in values:
         values["se"] = decades * np.log(10)
     others = {
-        name: _numbers_or_text(table, name)
+        name: numbers_or_text(table, name)
         for name in table.columns
         if name not in values and name not in named.values()
     }
     return values | others
 
 
-def _numbers_or_text(table: Table, name: str) -> np.ndarray:
-    try:
-        return numbers(table, name, name)
-    except ValueError:
-        return texts(table, name)
+def _require_read(table: Table, problems: list[Problem]) -> None:
+    stops = [problem for problem in problems if problem.status is Status.FAIL]
+    if stops:
+        raise TableProblems(table.source, stops)
 
 
 def _without_gaps(runs: Observations) -> Observations:

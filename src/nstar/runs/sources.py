@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,4 +78,5 @@ def _registered(name: str, chosen: dict[str, str]) -> Opened:
         "loss_unit": entry.loss_unit,
         "data_unit": entry.data_unit,
     }
-    return Opened(table, columns | chosen, facts, located.where)
+    described = replace(table, described=True)
+    return Opened(described, columns | chosen, facts, located.where)
