@@ -127,7 +127,7 @@ def test_published_curves_are_read_in_our_units():
     assert {c.name: c.status for c in compared.checks()}["compute"] == "PASS"
     forward = compare_curve(fit, cherti, {"C": [1e22]}, scope="forward").records()
     assert forward[0]["published"] == pytest.approx(expected * 3**-0.1114)
-    assert "outside it, at credible level 1.00" in compared.headline()
+    assert "outside our 90% interval, at credible level 1.00" in compared.headline()
     monkeys = published.get("monkeys_pythia_12b_math")
     assert published_curve(monkeys, {"k": [100.0]}) == pytest.approx(
         np.exp(-3.92 * 100**-0.35)

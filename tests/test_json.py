@@ -91,6 +91,7 @@ BESIDE = {
     "published": (float, None),
     "ratio": (INTERVAL, None),
     "credible_level": (float, None),
+    "reason": (str, None),
 }
 BOTH = {"C": float} | dict.fromkeys(("N", "D", "tokens_per_parameter", "loss"), BESIDE)
 PRINTED = [{"C": float, "N": float, "D": float, "note": str}]
@@ -381,6 +382,38 @@ REPORT = {
                 "budgets": [float],
                 "intervals": {...: [INTERVAL]},
                 "how": str,
+            }
+        ],
+    },
+    "public_record": {
+        "budget": float,
+        "N": float,
+        "D": float,
+        "models": [
+            {
+                "name": str,
+                "C": float,
+                "N": float,
+                "D": float,
+                "of_these_runs": bool,
+                "routes": {...: BESIDE},
+                "given_away": (INTERVAL, None),
+                "why": str,
+                "citation": str,
+            }
+        ],
+        "fits": [
+            {
+                "id": str,
+                "N": (float, None),
+                "D": (float, None),
+                "exponent": (float, None),
+                "our_exponents": {...: INTERVAL},
+                "floor": (float, None),
+                "our_floors": {...: INTERVAL},
+                "routes": {...: BESIDE},
+                "why": str,
+                "citation": str,
             }
         ],
     },

@@ -12,6 +12,7 @@ import pytest
 from lxml import html
 
 import nstar
+from drawings import clashes
 from nstar.fits.mixture import Average
 from nstar.fits.refit_cache import RefitCache
 from nstar.fits.unknown_words import WORDS
@@ -133,14 +134,21 @@ def test_every_figure_has_a_title_and_a_text_alternative(tree):
     figures = tree.xpath("//figure")
     assert len(figures) == 3 + 2 + 1 + 2 + 2 + 1 + 1 + 2
     for figure in figures:
-        (drawing,) = figure.xpath("svg")
-        assert drawing.get("role") == "img"
-        said = [
-            tree.get_element_by_id(i) for i in drawing.get("aria-labelledby").split()
-        ]
-        assert [one.tag for one in said] == ["title", "desc"]
-        assert all(len(one.text_content()) > 20 for one in said)
+        for drawing in (shapes := figure.xpath("svg")):
+            assert drawing.get("role") == "img"
+            said = [
+                tree.get_element_by_id(i)
+                for i in drawing.get("aria-labelledby").split()
+            ]
+            assert [one.tag for one in said] == ["title", "desc"]
+            assert all(len(one.text_content()) > 20 for one in said)
+        assert len(shapes) == (2 if figure.get("class") == "across" else 1)
         assert figure.xpath("figcaption")[0].text_content().strip()
+
+
+def test_no_words_of_a_figure_lie_on_a_line_or_on_others(tree):
+    figures = tree.xpath("//svg")
+    assert [clash for one in figures for clash in clashes(one)] == []
 
 
 def test_sections_come_in_the_order_a_reader_asks(tree):
@@ -222,6 +230,10 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
         assert row[:3] == [u["kind"], u["name"], counts(u["N"])]
         if u["loss"]:
             assert row[4] == numbers(u["loss"], 4)
+    for row, said in zip(
+        cells(tree, "decision"), next(iter(made[0].public.tables())).rows, strict=True
+    ):
+        assert row == [*said]
     for row, m in zip(cells(tree, "published", 1), document["released"], strict=True):
         assert row[:3] == [m["name"], flop(m["C"]), count(m["N"])]
     for row, r in zip(cells(tree, "next", 0), document["next_runs"], strict=True):

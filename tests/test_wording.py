@@ -19,6 +19,7 @@ from nstar.wording import (
     plain,
     plainly,
     shown,
+    standing,
     three,
     visible,
 )
@@ -102,6 +103,7 @@ def test_a_comparison_without_theirs():
         "published": None,
         "ratio": None,
         "credible_level": None,
+        "reason": "its law has no exponent",
     }
     record = {
         "C": 1e24,
@@ -112,10 +114,23 @@ def test_a_comparison_without_theirs():
         "1e24",
         "N* (parameters)",
         "1T [900B, 1.1T]",
-        "not published",
         "–",
         "–",
+        "its law has no exponent",
     ]
+
+
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        (0.01, "near the centre of ours"),
+        (0.2, "inside our 90% interval"),
+        (0.9, "inside our 90% interval"),
+        (0.97, "outside our 90% interval, at credible level 0.97"),
+    ],
+)
+def test_where_a_value_lies_among_draws(level, words):
+    assert standing(level, 0.9) == words
 
 
 def test_every_unknown_of_every_law_and_noise_has_words():

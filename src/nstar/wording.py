@@ -142,6 +142,7 @@ def percent(prob: float) -> str:
     return f"{100 * prob:.10g}%"
 
 
+CENTRAL = 0.2  # credible level below which a value lies near the centre
 QUANTITIES = {
     "N": "N* (parameters)",
     "D": "D* (tokens)",
@@ -150,12 +151,22 @@ QUANTITIES = {
 }
 
 
+def standing(level: float, prob: float) -> str:
+    """Say where a value lies among our draws, from its credible level."""
+    if level < CENTRAL:
+        return "near the centre of ours"
+    if level <= prob:
+        return f"inside our {percent(prob)} interval"
+    return f"outside our {percent(prob)} interval, at credible level {level:.2f}"
+
+
 def beside(
     budgets: list[Document],
     exponents: Document,
     over: tuple[float, float] | None = None,
+    prob: float = 0.9,
 ) -> list[list[str]]:
-    """Return the rows of a comparison: budget, quantity, ours, theirs, their ratio, credible level."""
+    """Return the rows of a comparison: budget, quantity, ours, theirs, their ratio, where theirs lies."""
     entries = [
         (flop(record["C"]), title, name, record[name])
         for record in budgets
@@ -174,9 +185,11 @@ def beside(
                 budget,
                 title,
                 interval_text(ours) if ours else "–",
-                "not published" if theirs is None else value_text(theirs),
+                "–" if theirs is None else value_text(theirs),
                 numbers(entry["ratio"]) if entry["ratio"] else "–",
-                f"{entry['credible_level']:.2f}" if entry["ratio"] else "–",
+                standing(entry["credible_level"], prob)
+                if entry["ratio"]
+                else entry["reason"],
             ]
         )
     return rows

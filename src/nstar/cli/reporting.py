@@ -363,3 +363,4 @@ def _print_routes(facts: "Facts", prob: float) -> None:
         show.line(f"no {law} route: {reason}")
     for comparison in facts.document["published"]:
         show.line(comparison["sentence"])
+    show.answer([], facts.public.headline(prob), list(facts.public.tables(prob)))

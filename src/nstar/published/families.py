@@ -8,6 +8,8 @@ from nstar.published import fits as published
 from nstar.published.models import Model
 
 LLAMA = "a dense language model by its family's own line"
+SIZED = "a dense language model by the law that it was sized by"
+LATER = "a dense language model by a law that was not known, or not followed, when it was sized"
 CONTRASTIVE = "zero-shot ImageNet-1k error against compute"
 COMPARED = f"{CONTRASTIVE}, of runs on DataComp and others up to 3e21 training FLOP: for other data the level may differ"
 DIFFUSION = "a law of text-to-image transformers up to 6e18 FLOP, beside a class-conditional model of ImageNet: the slope may be compared, hardly the level"
@@ -26,6 +28,12 @@ class Relative(NamedTuple):
 
 RELATIVES = (
     Relative("llama3-", "llama3", "N", LLAMA),
+    Relative("gpt3-", "kaplan_alloc", "N", SIZED),
+    Relative("chinchilla-", "chinchilla_table3_A1", "N", SIZED),
+    Relative("gopher-", "chinchilla_table3_A1", "N", LATER),
+    Relative("palm-", "chinchilla_table3_A1", "N", LATER),
+    Relative("llama1-", "chinchilla_table3_A1", "N", LATER),
+    Relative("llama2-", "chinchilla_table3_A1", "N", LATER),
     Relative(
         "vision-language contrastive",
         "openclip_imagenet",

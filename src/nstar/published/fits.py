@@ -1,6 +1,6 @@
 """Published scaling-law fits, in nstar's units, to compare a posterior with."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
@@ -64,6 +64,8 @@ class PublishedFit:
     params_counted: str = "unknown"
     loss_unit: str | None = None
     fit_method: str | None = None
+    data_sets: tuple[str, ...] = ()  # that hold the runs it was fitted to
+    why: str | None = None  # how it was fitted, so that ours of the same runs differs
     where_in_source: str | None = None
     relevance: str | None = None  # core: recommended to compare with
     notes: tuple[str, ...] = ()
@@ -160,7 +162,7 @@ def _registry() -> Mapping[str, PublishedFit]:
 def _fit(entry: Mapping[str, Any]) -> PublishedFit:
     field_names = {f.name for f in fields(PublishedFit)}
     values = {key: value for key, value in entry.items() if key in field_names}
-    for name in ("notes", "unpublished", "printed"):
+    for name in ("notes", "unpublished", "printed", "data_sets"):
         values[name] = tuple(entry.get(name, ()))
     values["table"] = tuple(tuple(map(float, row)) for row in entry.get("table", ()))
     values["coefficients"] = entry.get("coefficients", {}) | dict.fromkeys(
@@ -175,6 +177,12 @@ def names(*, core: bool = False) -> list[str]:
     """List the fits, or only those recommended to compare with."""
     fits = _registry().values()
     return [fit.id for fit in fits if not core or fit.relevance == "core"]
+
+
+def of_data_sets(data_sets: Collection[str]) -> list[PublishedFit]:
+    """List the fits made of the runs of these data sets."""
+    fits = _registry().values()
+    return [fit for fit in fits if not set(fit.data_sets).isdisjoint(data_sets)]
 
 
 def get(name: str) -> PublishedFit:

@@ -26,6 +26,8 @@ class Model:
     D: float | None = None
     C: float | None = None  # training FLOP
     C_counted: str | None = None  # how
+    data_sets: tuple[str, ...] = ()  # of the ladder it was sized by
+    why: str | None = None  # how its size was chosen
     gpu_hours: float | None = None
     gpu: str | None = None
     measured: Mapping[str, float] = field(default_factory=dict)  # imagenet_error, fid
@@ -45,7 +47,7 @@ def _registry() -> Mapping[str, Model]:
     registry = {}
     for entry in read_toml("models.toml")["model"]:
         values = {key: value for key, value in entry.items() if key in field_names}
-        for name in ("stages", "notes"):
+        for name in ("stages", "notes", "data_sets"):
             values[name] = tuple(entry.get(name, ()))
         registry[entry["name"]] = Model(**values)
     return registry

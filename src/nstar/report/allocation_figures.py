@@ -1,5 +1,6 @@
 """Figures of N*, D* and isoFLOP profiles; each draws on Matplotlib axes and returns them."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -7,6 +8,7 @@ import numpy as np
 
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import thinned
+from nstar.plans.actions import Action
 from nstar.plans.routes import Routes
 from nstar.predictions.allocating import optima
 from nstar.published.fits import PublishedFit
@@ -15,22 +17,22 @@ from nstar.report.drawing import (
     INK,
     PURPLE,
     SOFT,
-    Label,
     band,
     colour,
     count_ticks,
-    name_ends,
 )
+from nstar.report.labels import Label, Mark, name_inside, write_names
 from nstar.runs.optima import measured_optima
 from nstar.samplers import density
 from nstar.types import Kind
-from nstar.wording import flop
+from nstar.wording import flop, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CURVE_DRAWS = 400  # thinned draws behind a band
 BUDGETS = 20  # points of a curve
+ROOM = 1.6  # factor of tokens left free at either end of the profiles
 WORDS = {"N": "compute-optimal parameters N*", "D": "compute-optimal tokens D*"}
 
 
@@ -60,8 +62,9 @@ def allocation(
     published: list[PublishedFit],
     prob: float,
     quantity: str,
+    candidates: Sequence[Action] = (),
 ) -> "Axes":
-    """Draw N*(C) or D*(C) of every route with its band, measured optima, published lines."""
+    """Draw N*(C) or D*(C) of every route with its band, optima, published lines, candidates."""
     runs = routes.runs
     largest, C = float(runs["C"].max()), curves[routes.primary.name].C
     top = float(C[-1])
@@ -91,18 +94,20 @@ def allocation(
     ax.set(xscale="log", yscale="log", xlabel="training compute C (FLOP)")
     ax.set(ylabel=WORDS[quantity], xlim=(C[0], top))
     count_ticks(ax.yaxis, *ax.get_ylim())
+    ax.autoscale(enable=False)
+    low, high = ax.get_ylim()
+    budget = float(routes.primary.plan.budgets[-1])
+    for action in candidates:
+        value = action.N if quantity == "N" else action.D
+        if value is None:
+            continue
+        arrow = " ↓" if value < low else " ↑" if value > high else ""
+        labels.append(Label(budget, value, shown(action.name) + arrow, INK))
+        if not arrow:
+            ax.plot(budget, value, "X", ms=6, color=INK, zorder=6)
     if top > largest:
         ax.axvspan(largest, top, color=SOFT, alpha=0.07, lw=0)
-        ax.annotate(
-            "beyond the largest run",
-            (largest, 0.03),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            color=SOFT,
-            fontsize=9,
-        )
-    name_ends(ax, labels)
+    write_names(ax, labels, [Mark(largest, "largest run", SOFT)])
     return ax
 
 
@@ -130,11 +135,17 @@ def profiles(ax: "Axes", fit: Fit, prob: float) -> "Axes":
             ax, D, _profile(thinned_draws, fit, float(budget), D), prob, shade
         )
         ax.plot(runs["D"][at], runs["L"][at], marker, color=shade, ms=3)
-        labels.append(Label(D[-1], middle[-1], flop(float(budget)), shade))
+        labels.append(
+            [
+                Label(float(D[j]), float(middle[j]), flop(float(budget)), shade)
+                for j in (-1, 0, int(middle.argmin()))
+            ]
+        )
     ax.set(xscale="log", xlabel="training tokens D", ylabel="loss")
+    ax.set_xlim(runs["D"].min() / ROOM, runs["D"].max() * ROOM)
     ax.set_title("labels: budget in FLOP", loc="right", fontsize=9, color=SOFT)
     count_ticks(ax.xaxis, *ax.get_xlim())
-    name_ends(ax, labels)
+    name_inside(ax, labels)
     return ax
 
 

@@ -7,6 +7,7 @@ from nstar.inference.repeated import PassAtK
 from nstar.report import frontier_figure
 from nstar.report.counts_facts import MORE, CountsFacts
 from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, band
+from nstar.report.labels import legend_above
 from nstar.report.sections import Section, page, picture
 from nstar.report.tables import Table
 from nstar.wording import count, digits, flop, percent, share, shares
@@ -48,7 +49,7 @@ def pass_at_k_curves(ax: "Axes", estimates: PassAtK, prob: float) -> "Axes":
         xlabel="samples k of a problem",
         ylabel="pass@k",
     )
-    ax.legend(frameon=False, fontsize=9)
+    legend_above(ax)
     return ax
 
 

@@ -7,13 +7,14 @@ import numpy as np
 from nstar.answers import Document
 from nstar.fits.unknown_words import describe_unknown
 from nstar.report.curve_facts import CurveFacts
-from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT, Label, name_ends
+from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT
 from nstar.report.held_out_figure import from_outcome, labelled_panel
+from nstar.report.labels import Label, write_names
 from nstar.report.sections import Picture, Section, page, picture
 from nstar.report.tables import Table
 from nstar.scores import quantiles
 from nstar.validation.curve_checks import ENDS
-from nstar.wording import amount, digits, numbers, percent, three
+from nstar.wording import amount, digits, numbers, percent, standing, three
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,7 +78,7 @@ def bands(ax: "Axes", facts: CurveFacts) -> "Axes":
     )
     shown = [*y, *np.ravel(quantiles(facts.curve, max(BANDS)))]
     ax.set_ylim(0.95 * min(shown), 1.03 * max(shown))
-    name_ends(ax, [label for label in labels if label.y <= 1.03 * max(shown)])
+    write_names(ax, [label for label in labels if label.y <= 1.03 * max(shown)])
     return ax
 
 
@@ -188,7 +189,6 @@ def _hold_outs(facts: CurveFacts) -> Section:
             labelled_panel,
             from_outcome("held out", o),
             "held-out runs, smallest first",
-            o.response.unit,
             size=(5.0, 3.0),
         )
         for i, o in enumerate(facts.hold_outs)
@@ -231,7 +231,7 @@ def _published(facts: CurveFacts) -> Section | None:
             numbers(r["posterior"]),
             digits(r["published"], 3),
             numbers(r["ratio"]),
-            f"{r['credible_level']:.2f}",
+            standing(r["credible_level"], facts.document["prob"]),
         ]
         for p in comparisons
         for r in p["curve"]
@@ -242,7 +242,7 @@ def _published(facts: CurveFacts) -> Section | None:
         "ours",
         "theirs",
         "ours / theirs",
-        "credible level of theirs",
+        "theirs lies",
     ]
     words = [p["sentence"] for p in comparisons] + [
         f"{p['id']}: {p['law_form']}, {p['citation']}" for p in comparisons

@@ -6,12 +6,14 @@ import numpy as np
 
 from nstar.report.decision import Decision
 from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT, count_ticks
+from nstar.report.labels import Mark, write_names
 from nstar.wording import count, digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BINS = 40
+LARGE = 13.0  # points: tiles are shown small
 ALIKE = 1e-9  # relative spread below which all draws are one value
 WIDE = 0.01  # of the axis about it, relative
 TAIL = 0.005  # of the draws that lies outside the axis, at either end
@@ -118,24 +120,15 @@ def density(ax: "Axes", tile: Tile, prob: float) -> "Axes":
     ax.axvline(float(np.median(tile.draws)), color=tile.colour, lw=1.2)
     if tile.mark is not None:
         ax.axvline(tile.mark, color=INK, lw=1.4, ls="--")
-        side = "right" if tile.mark > edges[BINS // 2] else "left"
-        ax.annotate(
-            tile.mark_name,
-            (tile.mark, 0.97),
-            xycoords=("data", "axes fraction"),
-            va="top",
-            ha=side,
-            xytext=(-4 if side == "right" else 4, 0),
-            textcoords="offset points",
-            fontsize=13,
-        )
-    ax.set(yticks=[], xlim=(edges[0], edges[-1]), ylim=(0, 1.25 * heights.max()))
+    ax.set(yticks=[], xlim=(edges[0], edges[-1]), ylim=(0, 1.05 * heights.max()))
     ax.spines["left"].set_visible(False)
     ax.grid(visible=False)
-    ax.tick_params(labelsize=13, colors=SOFT)
+    ax.tick_params(labelsize=LARGE, colors=SOFT)
     if tile.logarithmic:
         ax.set_xscale("log")
         count_ticks(ax.xaxis, edges[0], edges[-1])
     else:
         ax.locator_params(axis="x", nbins=4)
+    if tile.mark is not None:
+        write_names(ax, [], [Mark(tile.mark, tile.mark_name, INK)], size=LARGE)
     return ax

@@ -1,10 +1,10 @@
-"""Colours, styles and labels of all figures, and Matplotlib's SVG adapted to a page."""
+"""Colours and styles of all figures, and Matplotlib's SVG adapted to a page."""
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,9 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "nstar",
     "svg.fonttype": "path",
     "font.size": 10.5,
-    "axes.labelsize": 10.5,
+    "axes.labelsize": 9.5,
+    "xtick.labelsize": 9.0,
+    "ytick.labelsize": 9.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -41,25 +43,15 @@ STYLE: dict[Any, Any] = {
 }
 MARKS = {  # of a log axis, by the decades it spans at most
     0.5: (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0),
-    2.5: (1.0, 2.0, 5.0),
+    1.7: (1.0, 2.0, 5.0),
+    2.7: (1.0, 3.0),
     np.inf: (1.0,),
 }
-LINE = 11.0  # points between two labels
-REACH = 50.0  # points to the side within which two labels would meet
 
 
 def colour(name: str) -> str:
     """Give a law or a mixture its colour on every figure."""
     return COLOURS.get(name, PURPLE)
-
-
-class Label(NamedTuple):
-    """Words at the end of a curve, in its colour."""
-
-    x: float
-    y: float
-    text: str
-    colour: str
 
 
 def svg(
@@ -145,34 +137,3 @@ def band(
     ax.fill_between(x, low, high, color=colour, alpha=0.22, lw=0)
     ax.plot(x, middle, color=colour, lw=1.6)
     return middle
-
-
-def name_ends(ax: "Axes", labels: Sequence[Label]) -> None:
-    """Write words to the right of curves' ends, moved down until none overlap."""
-    figure = ax.get_figure(root=True)
-    if figure is None:
-        return
-    texts = [
-        ax.annotate(
-            label.text,
-            (label.x, label.y),
-            color=label.colour,
-            fontsize=9,
-            va="center",
-            xytext=(5, 0),
-            textcoords="offset points",
-            annotation_clip=False,
-        )
-        for label in labels
-    ]
-    figure.draw_without_rendering()  # the layout makes room for them first
-    point = figure.dpi / 72
-    points = [ax.transData.transform((label.x, label.y)) / point for label in labels]
-    placed: list[tuple[float, float]] = []
-    for i in sorted(range(len(labels)), key=lambda i: -points[i][1]):
-        x, y = points[i]
-        for u, v in sorted(placed, key=lambda p: -p[1]):
-            if abs(u - x) < REACH and abs(y - v) < LINE:
-                y = v - LINE
-        placed.append((x, y))
-        texts[i].xyann = (5, y - points[i][1])

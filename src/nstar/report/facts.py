@@ -1,7 +1,7 @@
 """Every number and check of a report, as the document its page is made from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -34,6 +34,7 @@ from nstar.validation.hindsight import (
 )
 from nstar.validation.power_scaling import sensitivity
 from nstar.validation.prior_scales import check_scales, prior_scales
+from nstar.validation.public_record import PublicRecord, public_record
 from nstar.validation.universes import evaluate_universe, universes
 from nstar.verdicts import Check, Status, worst
 from nstar.wording import plainly
@@ -71,6 +72,8 @@ class Facts:
     reach: Reach | None = None
     served: Served | None = None
     record: Record | None = None  # of the project's forecasts
+    _: KW_ONLY
+    public: PublicRecord  # what is known of the budget, and published of these runs
 
 
 def gather(
@@ -154,6 +157,12 @@ def gather(
     if ledger:
         record = track_record(ledger)
         checks += record.checks()
+    public = public_record(
+        {route.title: route.plan for route in routes.fitted},
+        posterior,
+        C,
+        (decision.N, decision.D),
+    )
     scales = _prior_scales(routes, fits, decision, prob, cache, quick=question.quick)
     checks += _parse_checks([scales["check"]])
     checks = _collect_checks(routes, comparisons, risks, C, checks, cache)
@@ -183,6 +192,7 @@ def gather(
         "published": [
             records.published_record(comparison, prob) for comparison in comparisons
         ],
+        "public_record": public.as_json(prob),
         "released": _released(routes, comparisons, posterior, C, prob),
         "next_runs": next_runs,
         "provenance": records.provenance(routes, command),
@@ -199,6 +209,7 @@ def gather(
         reach_answer,
         serve_answer,
         record,
+        public=public,
     )
 
 

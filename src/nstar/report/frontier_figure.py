@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from nstar.inference.spending import Spent
 from nstar.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SOFT, STYLE, band, save
+from nstar.report.labels import legend_above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,5 +87,5 @@ def figure(spent: Spent, prob: float, kind: str) -> bytes:
 def labelled_panel(ax: "Axes", spent: Spent, strategy: str, prob: float) -> "Axes":
     """Draw one strategy's panel for a page."""
     panel(ax, spent, strategy, prob)
-    ax.legend(frameon=False, fontsize=9)
+    legend_above(ax)
     return ax

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nstar.report.drawing import BLUE, INK, ORANGE, STYLE, save
+from nstar.responses.scales import LOG_LOSS
 from nstar.scores import quantiles
+from nstar.types import Kind, Response
 from nstar.validation.backtest import HeldOut
 from nstar.validation.hindsight import RouteHoldOut, decades_text
 
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
 ACROSS = 3  # panels side by side
 PANEL = (3.6, 2.7)  # inches
 PROB = 0.9
+WORDS = {
+    Kind.LOSS: "loss",
+    Kind.OPTIMUM: "optimum",
+    Kind.ACCURACY: "accuracy",
+    Kind.METRIC: "error",
+    Kind.NLL: "log-likelihood",
+    Kind.TASK: "accuracy",
+    Kind.COUNTS: "successes",
+    Kind.DISTANCE: "distance",
+}
 
 
 class PredictedRuns(NamedTuple):
@@ -26,6 +38,24 @@ class PredictedRuns(NamedTuple):
     median: np.ndarray
     inner: tuple[np.ndarray, np.ndarray]  # ends of the 50 % interval
     outer: tuple[np.ndarray, np.ndarray]  # of that of `PROB`
+    response: Response = LOG_LOSS  # on whose scale they all are
+
+    def errors(self, values: np.ndarray) -> np.ndarray:
+        """Return how far values lie from the median prediction, (run,), in `error_unit`."""
+        difference = values - self.median
+        if self.response.logged:
+            return 100 * np.expm1(difference)
+        return 100 * difference if self.response.fraction else difference
+
+    @property
+    def error_words(self) -> str:
+        """The errors in words, with their unit."""
+        unit = self.response.unit
+        if self.response.logged:
+            unit = "%"
+        elif self.response.fraction:
+            unit = "percentage points"
+        return f"measured minus predicted {WORDS[self.response.kind]}, {unit}"
 
 
 def from_outcome(name: str, outcome: HeldOut) -> PredictedRuns:
@@ -41,10 +71,11 @@ def from_outcome(name: str, outcome: HeldOut) -> PredictedRuns:
         np.median(draws, axis=0),
         quantiles(draws, 0.5),
         quantiles(draws, PROB),
+        outcome.response,
     )
 
 
-def from_trial(trial: RouteHoldOut) -> PredictedRuns:
+def from_trial(trial: RouteHoldOut, response: Response) -> PredictedRuns:
     """Take the held-out runs of a route fitted to the smaller runs of its ladder."""
     order = np.argsort(trial.runs["C"], kind="stable")
     columns = {name: np.asarray(values)[order] for name, values in trial.runs.items()}
@@ -53,7 +84,8 @@ def from_trial(trial: RouteHoldOut) -> PredictedRuns:
         (columns["q0.05"], columns["q0.95"]),
     )
     title = f"{trial.route}, top {decades_text(trial.decades)}"
-    return PredictedRuns(title, columns["came"], columns["median"], inner, outer)
+    measured, median = columns["came"], columns["median"]
+    return PredictedRuns(title, measured, median, inner, outer, response)
 
 
 def figure(outcomes: Sequence[tuple[str, HeldOut]], kind: str) -> bytes:
@@ -72,13 +104,13 @@ def figure(outcomes: Sequence[tuple[str, HeldOut]], kind: str) -> bytes:
         size = (PANEL[0] * columns + 0.4, PANEL[1] * rows + 0.3)
         canvas = Figure(figsize=size, layout="constrained")
         panels = canvas.subplots(rows, columns, squeeze=False).ravel()
-        for ax, (name, outcome) in zip(panels, outcomes, strict=False):
-            panel(ax, from_outcome(name, outcome))
+        drawn = [from_outcome(name, outcome) for name, outcome in outcomes]
+        for ax, runs in zip(panels, drawn, strict=False):
+            panel(ax, runs)
         for ax in panels[len(outcomes) :]:
             ax.remove()
         canvas.supxlabel("held-out runs, least compute first", fontsize=10)
-        scale = outcomes[0][1].response.unit
-        canvas.supylabel(f"measured less predicted, 0.01 {scale}", fontsize=10)
+        canvas.supylabel(drawn[0].error_words, fontsize=10)
         return save(canvas, kind)
 
 
@@ -88,13 +120,14 @@ def panel(ax: "Axes", runs: PredictedRuns) -> "Axes":
     for ends, width in ((runs.outer, 1.0), (runs.inner, 2.6)):
         ax.vlines(
             position,
-            *(100 * (end - runs.median) for end in ends),
+            runs.errors(ends[0]),
+            runs.errors(ends[1]),
             color=BLUE,
             alpha=0.6,
             lw=width,
         )
     inside = (runs.measured >= runs.outer[0]) & (runs.measured <= runs.outer[1])
-    measured = 100 * (runs.measured - runs.median)
+    measured = runs.errors(runs.measured)
     ax.axhline(0, color=INK, lw=0.6)
     ax.plot(position[inside], measured[inside], "o", ms=2.8, color=INK)
     ax.plot(position[~inside], measured[~inside], "D", ms=3.4, color=ORANGE)
@@ -109,7 +142,6 @@ def labelled_panel(
     ax: "Axes",
     runs: PredictedRuns,
     order: str = "held-out runs, least compute first",
-    unit: str = "log",
 ) -> "Axes":
     """Draw a panel that stands by itself, with labels on its axes.
 
@@ -117,11 +149,7 @@ def labelled_panel(
         ax: to draw on.
         runs: predicted and measured.
         order: of the runs, in words.
-        unit: of the response.
     """
     panel(ax, runs)
-    ax.set(
-        xlabel=order,
-        ylabel=f"measured less predicted, 0.01 {unit}",
-    )
+    ax.set(xlabel=order, ylabel=runs.error_words)
     return ax

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nstar.plans.targets import Reach
-from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, Label, name_ends
+from nstar.report.drawing import BLUE, INK, ORANGE, SOFT
+from nstar.report.labels import Label, Mark, write_names
 from nstar.report.loss_by_budget import LossByBudget
 from nstar.wording import flop, percent
 
@@ -22,7 +23,7 @@ def bands(
     target: Reach | None,
 ) -> "Axes":
     """Draw the loss of each budget's recommended run, the runs, and where a target is reached."""
-    labels = []
+    labels, marks = [], []
     for prob, (low, high) in sorted(curve.bands.items(), reverse=True):
         ax.fill_between(curve.C, low, high, color=BLUE, alpha=0.18, lw=0)
         labels.append(Label(curve.C[-1], high[-1], percent(prob), SOFT))
@@ -33,26 +34,13 @@ def bands(
     for budget in budgets:
         height = float(np.interp(np.log(budget), np.log(curve.C), curve.median))
         ax.plot(budget, height, "o", color=BLUE, ms=6, zorder=5)
-        ax.annotate(
-            f"{flop(budget)} FLOP",
-            (budget, height),
-            xytext=(-6, 8),
-            textcoords="offset points",
-            fontsize=9,
-            ha="right",
-        )
+        marks.append(Mark(budget, f"{flop(budget)} FLOP", BLUE))
     low = min(b[0].min() for b in curve.bands.values())
     high = float(curve.bands[max(curve.bands)][1].max())
     if target is not None:
         ax.axhline(target.target, color=ORANGE, lw=1.1, ls="--")
-        ax.annotate(
-            f"target {target.target:g}",
-            (curve.C[0], target.target),
-            xytext=(2, 3),
-            textcoords="offset points",
-            fontsize=9,
-            color=ORANGE,
-        )
+        name = f"target {target.target:g}"
+        labels.append(Label(curve.C[-1], target.target, name, ORANGE))
         if curve.C[0] < target.C < curve.C[-1]:
             ax.axvline(target.C, color=ORANGE, lw=1.1, ls=":")
         low, high = min(low, target.target), max(high, target.target)
@@ -65,5 +53,5 @@ def bands(
         ylabel="loss",
     )
     ax.set_ylim(low - 0.03 * (high - low), high + 0.05 * (high - low))
-    name_ends(ax, labels)
+    write_names(ax, labels, [Mark(largest, "largest run", SOFT), *marks])
     return ax

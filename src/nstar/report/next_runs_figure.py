@@ -6,6 +6,7 @@ import numpy as np
 
 from nstar.design.piloting import NextRuns
 from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, STYLE, count_ticks, save
+from nstar.report.labels import legend_above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,5 +70,5 @@ def panel(ax: "Axes", plan: NextRuns) -> "Axes":
     )
     for axis, values in zip((ax.xaxis, ax.yaxis), spread, strict=True):
         count_ticks(axis, values.min(), values.max())
-    ax.legend(fontsize=8, frameon=False)
+    legend_above(ax)
     return ax

@@ -29,6 +29,7 @@ def page(routes: Routes, facts: Facts) -> str:
         .render(
             name=shown(document["data"]),
             facts=document,
+            public=facts.public,
             sections=SECTIONS,
             introductions=_introductions(routes, document, budget),
             notes=NOTES | {"forecasts": forecasts.summary(document)},

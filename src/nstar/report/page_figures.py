@@ -3,6 +3,7 @@
 from typing import Any
 
 from nstar.answers import Document
+from nstar.plans.actions import Action
 from nstar.plans.routes import Routes
 from nstar.report import (
     allocation_figures,
@@ -18,13 +19,14 @@ from nstar.report.decision import MIXTURE
 from nstar.report.decision_figures import decision_tiles, density
 from nstar.report.drawing import colour
 from nstar.report.facts import Facts
-from nstar.report.sections import USUAL, Picture, picture
+from nstar.report.sections import Picture, picture
 from nstar.types import Surface, of_profiles
 from nstar.validation.hindsight import decades_text
 from nstar.wording import counts, digits, flop, numbers, percent
 
 SHAPES = ("N", "D")  # of allocation figures, in this order
-SMALL, TALL = (5.0, 2.3), (5.8, 4.6)  # inches
+# inches; figures beside each other or on a narrow screen, and those across the page
+HALF, SHORT, WIDE, SMALL = (4.6, 3.5), (4.6, 2.9), (9.2, 3.9), (5.0, 2.3)
 
 
 class Album:
@@ -52,21 +54,38 @@ class Album:
         alt: str,
         draw: Any,
         *args: Any,
-        size: tuple[float, float] = USUAL,
+        size: tuple[float, float] = HALF,
+        narrow: tuple[float, float] | None = None,
         big: str = "",
         note: str = "",
     ) -> None:
-        """Draw one more figure for a place."""
+        """Draw one more figure for a place, and once more where it spans the page.
+
+        Args:
+            place: on the page.
+            title: below the figure.
+            alt: what it shows, for those who hear the page.
+            draw: draws on axes.
+            args: of `draw`.
+            size: width and height, in inches.
+            narrow: the same for a narrow screen, of a figure across the page.
+            big: the number it stands for.
+            note: beside that number.
+        """
         name = f"{place.replace('_', '-')}-{len(self.pictures[place])}"
         added = picture(name, title, alt, draw, *args, size=size)
-        self.pictures[place].append(added._replace(big=big, note=note))
+        added = added._replace(big=big, note=note)
+        if narrow is not None:
+            small = picture(f"{name}-narrow", title, alt, draw, *args, size=narrow)
+            added = added._replace(narrow=small.svg)
+        self.pictures[place].append(added)
 
 
 def draw_pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]]:
     """Draw every figure of the page."""
     album = Album()
     _decision(album, facts)
-    _trust(album, facts)
+    _trust(album, routes, facts)
     _spending(album, routes, facts, C)
     if facts.loss_by_budget:
         runs = routes.runs["C"], routes.runs["L"]
@@ -81,6 +100,8 @@ def draw_pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Pict
             runs,
             budgets,
             facts.reach,
+            size=WIDE,
+            narrow=HALF,
         )
     if any(u["N"] for u in facts.document["universes"]):
         rows = len(facts.document["universes"])
@@ -91,7 +112,8 @@ def draw_pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Pict
             universes_figure.intervals,
             facts.document["universes"],
             facts.decision.N,
-            size=(6.8, 1.1 + 0.42 * rows),
+            size=(WIDE[0], 1.0 + 0.34 * rows),
+            narrow=(HALF[0], 1.1 + 0.42 * rows),
         )
     _prior_scales(album, facts.document["owed_to_priors"]["scales"])
     return album.pictures
@@ -102,7 +124,7 @@ def _prior_scales(album: Album, scales: list[Document]) -> None:
     if len(scales) < 2:
         return
     alt = "One line a prior made half or twice as wide; dotted the ends of the interval under the priors as they are."
-    size = 5.8, 1.0 + 0.34 * len(scales)
+    size = HALF[0], 1.0 + 0.34 * len(scales)
     title = "N* with priors half and twice as wide"
     album.add("owed", title, alt, prior_scales_figure.size_intervals, scales, size=size)
     if "L*" in scales[0]["intervals"]:
@@ -143,7 +165,8 @@ def _decision(album: Album, facts: Facts) -> None:
         )
 
 
-def _trust(album: Album, facts: Facts) -> None:
+def _trust(album: Album, routes: Routes, facts: Facts) -> None:
+    responses = {route.title: route.fit.law.response for route in routes.fitted}
     for trial in facts.hold_outs:
         inside = percent(round(trial.scores["coverage"]["0.9"], 2))
         album.add(
@@ -151,8 +174,8 @@ def _trust(album: Album, facts: Facts) -> None:
             f"{trial.route}: the top {decades_text(trial.decades)} held out",
             f"{trial.n_test} held-out runs about their prediction with 50% and 90% intervals, which hold {inside} of them.",
             held_out_figure.labelled_panel,
-            held_out_figure.from_trial(trial),
-            size=(5.0, 3.0),
+            held_out_figure.from_trial(trial, responses[trial.route]),
+            size=SHORT,
         )
     if facts.record and facts.record.counted:
         runs = forecasts.scored_forecasts(facts.record)
@@ -163,7 +186,7 @@ def _trust(album: Album, facts: Facts) -> None:
             held_out_figure.labelled_panel,
             runs,
             "forecasts, as they were frozen",
-            size=(5.0, 3.0),
+            size=SHORT,
         )
 
 
@@ -172,6 +195,7 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
     prob = facts.document["prob"]
     lines = allocation_figures.lines(routes)
     names = ", ".join(route.title for route in routes.fitted)
+    candidates = _candidates(routes, facts, C)
     for quantity in SHAPES:
         title = allocation_figures.WORDS[quantity]
         album.add(
@@ -184,6 +208,7 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
             published,
             prob,
             quantity,
+            candidates,
         )
     if any(isinstance(route.fit.law, Surface) for route in routes.fitted):
         album.add(
@@ -195,6 +220,7 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
             published,
             C,
             prob,
+            candidates,
         )
     if facts.risks and facts.risks[0][1].draws.sizes["size"] > 1:
         colours = {route.title: colour(route.name) for route in routes.fitted}
@@ -215,5 +241,16 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
                 allocation_figures.profiles,
                 route.fit,
                 prob,
-                size=TALL,
+                size=WIDE,
+                narrow=(HALF[0], 4.6),
             )
+
+
+def _candidates(routes: Routes, facts: Facts, C: float) -> list[Action]:
+    """Return the runs that the user named, with their tokens."""
+    if facts.risks:
+        risk = facts.risks[0][1]
+        return list(risk.actions[len(risk.actions) - risk.named :])
+    placed = {p["name"]: p["N"] for p in facts.document["placed"]}
+    limits = routes.primary.plan.limits
+    return [Action(n, N).at(C, routes.runs.cost, limits) for n, N in placed.items()]

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nstar.plans.weighing import RECOMMENDED, WRONG_SIZES, Risk
-from nstar.report.drawing import INK, Label, count_ticks, name_ends
+from nstar.report.drawing import INK, SOFT, count_ticks
+from nstar.report.labels import Mark, legend_above, write_names
 from nstar.wording import shown
 
 if TYPE_CHECKING:
@@ -21,13 +20,13 @@ def curve(
     ax: "Axes", risks: Sequence[tuple[str, Risk]], colours: Mapping[str, str]
 ) -> "Axes":
     """Draw the mean regret of every size that a budget buys, by route or mixture, and the actions."""
-    lines, heights, sizes = [], [], []
+    heights, sizes = [], []
     for name, risk in risks:
         colour = colours[name]
         by_size = risk.draws["regret_along"]
         N, mean = by_size["size"].to_numpy(), by_size.mean("draw").to_numpy()
         worst = by_size.quantile(OFTEN, "draw").to_numpy()
-        ax.plot(N, mean, color=colour, lw=1.8)
+        ax.plot(N, mean, color=colour, lw=1.8, label=name)
         ax.plot(N, worst, color=colour, lw=1.1, ls=":")
         regret = risk.draws["regret"].mean("draw")
         N_best = float(regret["N"].sel(action="recommended"))
@@ -44,34 +43,17 @@ def curve(
             HIGH * float(regret.sel(action=wrong).max()) if wrong else float(mean.max())
         )
         sizes += [N[0], N[-1]]
-        lines.append((N, mean, name, colour))
     ax.set(xscale="log", xlim=(min(sizes), max(sizes)), ylim=(0, max(heights)))
     ax.set(
         xlabel="parameters N (the budget sets the tokens)",
         ylabel="regret: loss given away",
     )
     count_ticks(ax.xaxis, min(sizes), max(sizes))
-    labels: list[Label] = []
-    for action in risks[0][1].actions:
-        if action.name not in PLAIN and min(sizes) < action.N < max(sizes):
-            ax.axvline(action.N, ymin=0.93, color=INK, lw=1.0)
-            ax.annotate(
-                _escape(action.name),
-                (action.N, 0.92),
-                xycoords=("data", "axes fraction"),
-                fontsize=9,
-                ha="center",
-                va="top",
-                color=INK,
-            )
-    for N, mean, name, colour in lines:
-        seen = np.flatnonzero(mean <= max(heights))
-        if seen.size:
-            labels.append(Label(N[seen[-1]], mean[seen[-1]], name, colour))
-    name_ends(ax, labels)
+    ax.plot([], [], color=SOFT, lw=1.1, ls=":", label="one draw in twenty exceeds")
+    named = [a for a in risks[0][1].actions if a.name not in PLAIN]
+    for action in named:
+        ax.axvline(action.N, color=INK, lw=0.9, ls=":")
+    ax.set_xlim(min(sizes), max(sizes))
+    legend_above(ax)
+    write_names(ax, [], [Mark(a.N, shown(a.name), INK) for a in named])
     return ax
-
-
-def _escape(name: str) -> str:
-    """Escape the dollars of a name, which Matplotlib would read as mathematics."""
-    return shown(name).replace("$", r"\$")

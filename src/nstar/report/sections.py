@@ -22,6 +22,9 @@ class Picture(NamedTuple):
     svg: Markup
     big: str = ""  # the number it stands for, where it has one
     note: str = ""  # beside that number
+    narrow: Markup | None = (
+        None  # the same for a narrow screen, where it spans the page
+    )
 
 
 class Section(NamedTuple):

@@ -17,6 +17,7 @@ from nstar.wording import (
     percent,
     share,
     shares,
+    standing,
     visible,
 )
 
@@ -439,12 +440,12 @@ def released_models(document: Document) -> Table:
             counts(model["N_star"]),
             counts(model["D_star"]),
             numbers(model["ratio"], 2),
-            f"{model['level']:.2f}",
+            standing(model["level"], document["prob"]),
         ]
         for model in document["released"]
     ]
     return Table(
-        ["model", "FLOP", "N", "D", "our N*", "our D*", "N / N*", "credible level"],
+        ["model", "FLOP", "N", "D", "our N*", "our D*", "N / N*", "its N lies"],
         rows,
     )
 
@@ -512,7 +513,7 @@ def bills(document: Document) -> Table:
     return Table(header, rows)
 
 
-def published(entry: Document) -> Table:
+def published(entry: Document, prob: float) -> Table:
     """Our posterior beside a published fit."""
     header = [
         "budget (FLOP)",
@@ -520,11 +521,10 @@ def published(entry: Document) -> Table:
         "ours",
         entry["id"],
         "ours / theirs",
-        "credible level of theirs",
+        f"{entry['id']} lies",
     ]
-    return Table(
-        header, beside(entry["budgets"], entry["exponents"], entry["exponents_over"])
-    )
+    rows = beside(entry["budgets"], entry["exponents"], entry["exponents_over"], prob)
+    return Table(header, rows)
 
 
 def checks(document: Document, *, passed: bool) -> Table:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from nstar.answers import Document
 from nstar.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, SOFT, count_ticks
-from nstar.wording import digits
+from nstar.report.labels import Mark, write_names
+from nstar.wording import count, digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,13 +52,14 @@ def intervals(ax: "Axes", universes: Sequence[Document], N: float) -> "Axes":
     ax.set(
         xscale="log",
         xlabel="compute-optimal parameters N*",
-        ylim=(-0.6, len(rows) + 0.2),
+        ylim=(-0.6, len(rows) - 0.4),
     )
     ax.set_yticks(
         range(len(rows)), [_wrap(universe["name"]) for universe in rows], fontsize=9
     )
     ax.invert_yaxis()
     count_ticks(ax.xaxis, min(ends), max(ends))
+    write_names(ax, [], [Mark(N, f"recommended {count(N)}", INK)])
     return ax
 
 

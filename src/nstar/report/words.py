@@ -103,9 +103,7 @@ INTRODUCTIONS = {
     ),
     "published": (
         "The {lead} beside the published law at the same budgets and FLOP convention; median "
-        "[{prob} equal-tailed credible interval]. The credible level is the probability of the "
-        "smallest of our intervals that holds their value: near 0 it lies in our middle, near 1 "
-        "far out."
+        "[{prob} equal-tailed credible interval]."
     ),
     "released": (
         "Released models of about this compute, beside N* and D* of their own compute by the {by}. "

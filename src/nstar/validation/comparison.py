@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from nstar.intervals import credible_level, interval
 from nstar.plans.planning import Plan, plan
 from nstar.published import fits as published
 from nstar.published.fits import PublishedFit
+from nstar.runs.observations import Observations
 from nstar.verdicts import Check, Status
 from nstar.wording import beside as side_by_side
-from nstar.wording import count, flop, percent, plain
+from nstar.wording import count, flop, percent, plain, standing
 
 
 @dataclass(frozen=True)
@@ -30,29 +32,32 @@ class Comparison(Answer):
         return [self._record(float(C), prob) for C in self.plan.budgets]
 
     def _record(self, C: float, prob: float) -> Document:
-        theirs = _published_values(self.published, C, self.plan.fit.runs.cost.k)
+        theirs = published_optimum(self.published, C, self.plan.fit.runs.cost.k)
         ours = self.plan.draws.sel(budget=C)
+        values = {"N": theirs.N, "D": theirs.D, "loss": theirs.loss}
+        values["tokens_per_parameter"] = theirs.ratio
         record: Document = {"C": C}
-        for name, value in theirs.items():
+        for name, value in values.items():
             draws = ours[name].to_numpy() if name in ours else None
-            if name == "loss" and not self._same_loss_unit():
-                draws = None
-            record[name] = compare_draws(draws, value, prob)
+            reason = "our law has no loss" if draws is None else theirs.reason
+            if name == "loss" and draws is not None and not self._same_loss_unit():
+                draws, reason = None, "the units of the losses differ or are not known"
+            if name == "loss" and value is None and not theirs.reason:
+                reason = "its law has no loss"
+            record[name] = compare_draws(draws, value, prob, reason=reason)
         return record
 
     def _same_loss_unit(self) -> bool:
-        ours, theirs = (
-            self.plan.fit.runs.loss_unit,
-            self.published.loss_unit or "unknown",
-        )
-        return "unknown" not in {ours, theirs} and ours.split()[0] == theirs.split()[0]
+        return same_loss_unit(self.plan.fit.runs, self.published)
 
     def exponents(self, prob: float = 0.9) -> Document:
         """The exponents of N* and D*, ours beside theirs."""
         theirs = self.published.exponents()
         draws = {"N": self.plan.draws["alpha1"], "D": self.plan.draws["alpha2"]}
         return {
-            n: compare_draws(draws[n].to_numpy(), theirs.get(n), prob)
+            n: compare_draws(
+                draws[n].to_numpy(), theirs[n], prob, reason="its law has no exponent"
+            )
             for n in ("N", "D")
         }
 
@@ -63,14 +68,12 @@ class Comparison(Answer):
             if (entry := last[name])["published"] is None:
                 continue
             ours, ratio = entry["posterior"], entry["ratio"]
-            inside = ours["lower"] <= entry["published"] <= ours["upper"]
             return (
                 f"At {last['C']:.3g} FLOP {self.published.id} gives {entry['published']:.3g} "
                 f"{words}; ours is {ours['median']:.3g} [{ours['lower']:.3g}, {ours['upper']:.3g}], "
                 f"{ratio['median']:.2f} [{ratio['lower']:.2f}, {ratio['upper']:.2f}] times theirs "
                 f"({prob:.0%} equal-tailed credible interval of the law's line). The published "
-                f"value lies {'inside' if inside else 'outside'} it, at credible level "
-                f"{entry['credible_level']:.2f}."
+                f"value lies {standing(entry['credible_level'], prob)}."
             )
         return f"{self.published.id} gives neither N* nor D* at a budget; only its exponents can be compared."
 
@@ -107,15 +110,14 @@ class Comparison(Answer):
                 "ours",
                 "theirs",
                 "ours / theirs",
-                "credible level of theirs",
+                "theirs lies",
             ],
             side_by_side(
-                document["budgets"], document["exponents"], document["exponents_over"]
+                document["budgets"],
+                document["exponents"],
+                document["exponents_over"],
+                prob,
             ),
-        )
-        yield (
-            "The credible level is the probability of the smallest of our intervals that holds "
-            "their value: near 0 it lies in our middle, near 1 far out."
         )
         yield f"Theirs: {theirs['law_form']}, {theirs['citation']}"
         for printed in theirs["printed"]:
@@ -184,18 +186,56 @@ def compare(
     return Comparison(planned, theirs, notes)
 
 
-def _published_values(fit: PublishedFit, C: float, k: float) -> dict[str, float | None]:
+class PublishedOptimum(NamedTuple):
+    """What a published fit says of a budget, and why it says nothing."""
+
+    N: float | None
+    D: float | None
+    loss: float | None
+    reason: str | None  # why N and D lack
+
+    @property
+    def ratio(self) -> float | None:
+        """Tokens per parameter."""
+        return self.D / self.N if self.N and self.D else None
+
+
+def published_optimum(fit: PublishedFit, C: float, k: float) -> PublishedOptimum:
+    """Read a published fit at a budget of C FLOP, where a run costs k N D."""
     optimum = fit.optimum(np.array([C]), k)
     values = [np.nan if v is None else float(np.ravel(v)[0]) for v in optimum]
     N, D, loss = (v if np.isfinite(v) else None for v in values)  # NaN outside a table
-    ratio = D / N if N and D else None
-    return {"N": N, "D": D, "loss": loss, "tokens_per_parameter": ratio}
+    reason = None
+    if N is None or D is None:
+        reason = "it gives no N* and D* at a budget"
+        if fit.table:
+            reason = "the budget lies outside its table"
+        elif any(fit.exponents().values()):
+            reason = "only its exponents are published"
+    return PublishedOptimum(N, D, loss, reason)
+
+
+def same_loss_unit(runs: Observations, theirs: PublishedFit) -> bool:
+    """Tell whether losses of the runs and of a published fit are known to be in one unit."""
+    units = runs.loss_unit, theirs.loss_unit or "unknown"
+    return "unknown" not in units and units[0].split()[0] == units[1].split()[0]
 
 
 def compare_draws(
-    draws: np.ndarray | None, value: float | None, prob: float
+    draws: np.ndarray | None,
+    value: float | None,
+    prob: float,
+    *,
+    reason: str | None = None,
 ) -> Document:
-    """Compare draws, (draw,), with a published value: ratio, and credible level of theirs."""
+    """Compare draws, (draw,), with a published value: ratio, and credible level of theirs.
+
+    Args:
+        draws: ours.
+        value: theirs.
+        prob: of the intervals.
+        reason: why one of them lacks, where one does.
+    """
     ours = None if draws is None else interval(draws, prob).as_json()
     if draws is None or value is None:
         return {
@@ -203,10 +243,12 @@ def compare_draws(
             "published": value,
             "ratio": None,
             "credible_level": None,
+            "reason": reason,
         }
     return {
         "posterior": ours,
         "published": value,
         "ratio": interval(draws / value, prob).as_json(),
         "credible_level": credible_level(draws, value),
+        "reason": None,
     }

@@ -16,7 +16,7 @@ from nstar.types import Array
 from nstar.validation.comparison import compare_draws
 from nstar.validation.curve_checks import check_curve
 from nstar.verdicts import Check, Status
-from nstar.wording import amount, digits, numbers, percent, plain
+from nstar.wording import amount, digits, numbers, percent, plain, standing
 
 READS = {
     "compute": ("C",),
@@ -102,12 +102,11 @@ class CurveComparison(Answer):
         last = self.records(prob)[-1]
         ours, ratio, theirs = last["posterior"], last["ratio"], last["published"]
         where = ", ".join(f"{n} = {v:.3g}" for n, v in last["at"].items())
-        inside = ours["lower"] <= theirs <= ours["upper"]
         return plain(
             f"At {where} {self.published.id} gives {theirs:.3g}; ours is {ours['median']:.3g} "
             f"[{ours['lower']:.3g}, {ours['upper']:.3g}], {ratio['median']:.2f} [{ratio['lower']:.2f}, "
             f"{ratio['upper']:.2f}] times theirs ({prob:.0%} equal-tailed credible interval of the law). "
-            f"The published value lies {'inside' if inside else 'outside'} it, at credible level {last['credible_level']:.2f}."
+            f"The published value lies {standing(last['credible_level'], prob)}."
         )
 
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
@@ -115,14 +114,14 @@ class CurveComparison(Answer):
         theirs = self.published
         yield Table(
             f"Ours beside {theirs.id}; median [{percent(prob)} equal-tailed credible interval]",
-            [*self.at, "ours", "theirs", "ours / theirs", "credible level of theirs"],
+            [*self.at, "ours", "theirs", "ours / theirs", "theirs lies"],
             [
                 [
                     *(amount(v) for v in r["at"].values()),
                     numbers(r["posterior"]),
                     digits(r["published"], 3),
                     numbers(r["ratio"]),
-                    f"{r['credible_level']:.2f}",
+                    standing(r["credible_level"], prob),
                 ]
                 for r in self.records(prob)
             ],
