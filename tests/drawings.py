@@ -47,7 +47,7 @@ def words(svg):
         path.get("id"): _apply(
             _matrix(path.get("transform")), _numbers(path.get("d")).reshape(-1, 2)
         )
-        for path in svg.xpath(".//defs/path[contains(@id, 'DejaVu')]")
+        for path in svg.xpath(".//g[contains(@id, '-text_')]//defs/path")
         if path.get("d")
     }
     found = []

@@ -1,5 +1,7 @@
 """What everybody knows of a budget, and the published fits of the same runs, beside ours."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -96,13 +98,14 @@ def test_the_table_has_the_same_numbers_and_a_reason_for_each_difference(record)
     table, *rest = record.tables()
     assert isinstance(table, Table)
     assert rest == []
+    assert table.rows[2][5].endswith(" inside")
     assert [row[0] for row in table.rows[:2]] == ["recommended here", "Llama 3.1 405B"]
     assert table.rows[0][1:4] == ["3.8e25", "380B", "16.7T"]
     assert all(row[-1] for row in table.rows[1:])
     by_name = {row[0]: row for row in table.rows}
     words = by_name["llama3_openathena_A3"][-1]
     assert "Huber loss on log loss" in words
-    assert "exponent of N* 0.503, ours" in words
+    assert "exponent of N* 0.503 (ours 0." in words
 
 
 def test_a_fit_without_an_optimum_says_why(surface_fit):
@@ -113,6 +116,13 @@ def test_a_fit_without_an_optimum_says_why(surface_fit):
     one = record._fit(published.get("chinchilla_A1"), 0.9)["routes"]["loss surface"]
     assert one["ratio"] is None
     assert one["reason"] == "only its exponents are published"
+    alone = dataclasses.replace(record, fits=(published.get("chinchilla_A1"),))
+    table, sentence = alone.tables()
+    assert len(table.rows) == 2
+    assert sentence.startswith(
+        "Of no N* at this budget: chinchilla_A1 (only its exponents are published, "
+        "exponent 0.5); ours 0.4"
+    )
 
 
 def test_runs_are_recognised_by_their_file(llama3, optima, tmp_path):

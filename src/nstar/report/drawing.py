@@ -98,7 +98,8 @@ def _for_page(text: str, name: str, title: str, alt: str) -> str:
     box = re.search(r'viewBox="([^"]+)"', text)
     body = text[text.index(">") + 1 :]
     body = body.replace("xlink:href", "href")
-    body = re.sub(r'\b(?:d|x|y)="[^"]*"', _hundredths, body)
+    body = re.sub(r'\b(?:d|x|y)="[^"]*"|translate\([^)]*\)', _hundredths, body)
+    body = body.replace("DejaVuSans-", "")  # of a glyph's id, thousands of times
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r'href="#', f'href="#{name}-', body)
     body = re.sub(r"url\(#", f"url(#{name}-", body)

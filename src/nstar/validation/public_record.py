@@ -123,8 +123,8 @@ class PublicRecord(Answer):
             away = f", which gives away {numbers(given, 2)} of loss" if given else ""
             sentences.append(
                 f"Known of about this budget: {model['name']}, {count(model['N'])} parameters "
-                f"on {count(model['D'])} tokens at {flop(model['C'])} FLOP{away}; "
-                f"{_standings(model['routes'], prob)}."
+                f"on {count(model['D'])} tokens at {flop(model['C'])} FLOP{away}. "
+                f"Our N* as a multiple of its size: {_standings(model['routes'], prob)}."
             )
         sizes = [fit["N"] for fit in document["fits"] if fit["N"] is not None]
         if sizes:
@@ -163,15 +163,21 @@ class PublicRecord(Answer):
                 _why_fit(fit),
             )
             for fit in document["fits"]
+            if fit["N"] is not None
         ]
         yield Table(
-            f"Models that everybody knows and published fits of these runs; ours / theirs of "
-            f"N* [{percent(prob)} equal-tailed credible interval]",
+            f"Models that everybody knows, at their own budgets, and published fits of these "
+            f"runs, at this one; N* / N is ours over theirs, median, by each route, and "
+            f"theirs lies inside or outside our {percent(prob)} interval",
             ["", "FLOP", "N", "D", "D / N"]
-            + [f"ours / theirs, {title}" for title in titles]
+            + [f"N* / N, {title}" for title in titles]
             + ["why they differ"],
             rows,
         )
+        others = [fit for fit in document["fits"] if fit["N"] is None]
+        if others:
+            listed = ", ".join(_exponent(fit) for fit in others)
+            yield f"Of no N* at this budget: {listed}; ours {_ours(others[0]['our_exponents'])}."
         if not document["models"]:
             yield f"No released model of the registry is of within a factor {NEAR:g} of this budget."
         if not document["fits"]:
@@ -245,9 +251,11 @@ def _known(
         isinstance(part.law, Surface) for part in posterior.parts
     ):
         run = np.array([model.N]), np.array([model.D])
+        spent = posterior.runs.cost.flop(*run)  # what is printed is rounded
         regret = np.concatenate(
             [
-                law_loss(part, *run)[:, 0] - loss_of_draws(part, *optima(part, C))[:, 0]
+                law_loss(part, *run)[:, 0]
+                - loss_of_draws(part, *optima(part, spent))[:, 0]
                 for part in _few(posterior)
             ]
         )
@@ -289,15 +297,26 @@ def _row(
 def _cell(entry: Document, prob: float) -> str:
     if entry["ratio"] is None:
         return entry["reason"]
-    where = standing(entry["credible_level"], prob)
-    return f"{numbers(entry['ratio'], 2)}, {where}"
+    where = "inside" if entry["credible_level"] <= prob else "outside"
+    return f"{digits(entry['ratio']['median'], 2)} {where}"
+
+
+def _exponent(fit: Document) -> str:
+    reason = next(iter(fit["routes"].values()))["reason"]
+    exponent = "" if fit["exponent"] is None else f", exponent {three(fit['exponent'])}"
+    return f"{fit['id']} ({reason}{exponent})"
+
+
+def _ours(intervals: Document) -> str:
+    """Write the medians of ours, route by route."""
+    medians = {title: three(i["median"]) for title, i in intervals.items()}
+    return ", ".join(f"{value} by {title}" for title, value in medians.items())
 
 
 def _standings(routes: Document, prob: float) -> str:
-    """Say where theirs lies, route by route."""
+    """Say where its size lies, route by route."""
     return ", ".join(
-        f"by {title} ours is {digits(entry['ratio']['median'], 2)} times its size, "
-        f"and it lies {standing(entry['credible_level'], prob)}"
+        f"{title} {digits(entry['ratio']['median'], 2)} ({standing(entry['credible_level'], prob)})"
         for title, entry in routes.items()
     )
 
@@ -317,5 +336,5 @@ def _why_fit(fit: Document) -> str:
     ):
         if theirs is not None and ours:
             medians = ", ".join(three(i["median"]) for i in ours.values())
-            parts.append(f"{name} {three(theirs)}, ours {medians}")
+            parts.append(f"{name} {three(theirs)} (ours {medians})")
     return "; ".join(part for part in parts if part)
