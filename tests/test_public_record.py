@@ -120,8 +120,7 @@ def test_a_fit_without_an_optimum_says_why(surface_fit):
     table, sentence = alone.tables()
     assert len(table.rows) == 2
     assert sentence.startswith(
-        "Of no N* at this budget: chinchilla_A1 (only its exponents are published, "
-        "exponent 0.5); ours 0.519 by loss surface."
+        "Without an N* at this budget: chinchilla_A1 (exponent 0.5); ours 0.519 by loss"
     )
 
 

@@ -177,7 +177,7 @@ class PublicRecord(Answer):
         others = [fit for fit in document["fits"] if fit["N"] is None]
         if others:
             listed = ", ".join(_exponent(fit) for fit in others)
-            yield f"Of no N* at this budget: {listed}; ours {_ours(others[0]['our_exponents'])}."
+            yield f"Without an N* at this budget: {listed}; ours {_ours(others[0]['our_exponents'])}."
         if not document["models"]:
             yield f"No released model of the registry is of within a factor {NEAR:g} of this budget."
         if not document["fits"]:
@@ -302,9 +302,11 @@ def _cell(entry: Document, prob: float) -> str:
 
 
 def _exponent(fit: Document) -> str:
+    """Name a fit without N*, with its exponent, or with why it has none."""
     reason = next(iter(fit["routes"].values()))["reason"]
-    exponent = "" if fit["exponent"] is None else f", exponent {three(fit['exponent'])}"
-    return f"{fit['id']} ({reason}{exponent})"
+    exponent = fit["exponent"]
+    told = reason if exponent is None else f"exponent {three(exponent)}"
+    return f"{fit['id']} ({told})"
 
 
 def _ours(intervals: Document) -> str:
