@@ -227,7 +227,12 @@ def test_the_verbs_of_the_command_line(nstar, clip_fit, tmp_path):
             "1e22",
         ): "it says metric by C: ask nstar predict --at C=...",
         ("predict", file, "--at", "k=3"): "reads C; C lacks; it does not read k",
-        ("predict", file, "--at", "C=0"): "C must be a positive number, got '0'",
+        (
+            "predict",
+            file,
+            "--at",
+            "C=0",
+        ): "C: expected a positive number such as 8B, 15.6T or 1e9, got '0'",
         (
             "predict",
             file,

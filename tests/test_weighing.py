@@ -7,6 +7,7 @@ import numpyro.distributions as dist
 import pytest
 
 import nstar
+from nstar.amounts import parse_amount
 from nstar.fits.mixture import Average
 from nstar.plans import risk
 from nstar.plans.actions import (
@@ -14,7 +15,6 @@ from nstar.plans.actions import (
     Limits,
     parse_action,
     parse_actions,
-    parse_amount,
 )
 from nstar.plans.bills import Bill
 from nstar.plans.choosing import choose

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 PARAMETERS, TOKENS, FLOP, NUMBER, ANY = "parameters", "tokens", "FLOP", "number", ""
@@ -27,6 +27,7 @@ WORDS = {
     "zetta": 21,
     "yotta": 24,
 }
+NO_NUMBER = "is no number"
 COMMA, POINT = "comma", "point"  # the decimal sign of a table, where it is stated
 
 _AMOUNT = re.compile(
@@ -51,8 +52,9 @@ _ENDINGS = {
 } | {NUMBER: re.compile(r"(?P<word>)(?P<letter>)")}
 _BT = re.compile(_SHORT_TOKENS, re.IGNORECASE)
 _GROUPS = r"[1-9][0-9]{0,2}(?:%s[0-9]{3})+"
-_SPACED = re.compile(_GROUPS % r"(?:[ _'’   ])")
+_SPACED = re.compile(_GROUPS % r"[ _'’\u00a0\u202f\u2009]")
 _COMMAS = re.compile(_GROUPS % ",")
+_GROUPED = re.compile(r"(?<![0-9.eE@])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9.A-Za-z])")
 _DOTS = re.compile(_GROUPS % r"\.")
 _PLAIN = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 _SIZES = re.compile(
@@ -75,6 +77,28 @@ class Habits:
 
     dots_group: bool = False  # as in 1.260.000.000
     commas_divide: bool = False  # as in 0,625
+    commas_group: bool = False  # as in 1,260,000,000
+    points_divide: bool = False  # as in 0.625
+    commas_either: bool = False  # as in 3,973, which alone says nothing
+
+    @property
+    def dots_unsure(self) -> bool:
+        """Whether the dot of 3.973 may separate thousands."""
+        points = self.points_divide or self.commas_group
+        return (
+            self.dots_group or self.commas_divide or (self.commas_either and not points)
+        )
+
+    @property
+    def european(self) -> bool:
+        """Whether commas divide, or dots group, and nothing says otherwise."""
+        return (self.dots_group or self.commas_divide) and not self.commas_group
+
+    @property
+    def english(self) -> bool:
+        """Whether points divide, or commas group, and nothing says otherwise."""
+        otherwise = self.dots_group or self.commas_divide
+        return (self.points_divide or self.commas_group) and not otherwise
 
 
 def read_amount(
@@ -126,27 +150,62 @@ def parse_amount(text: str, what: str = "amount", unit: str = ANY) -> float:
     return amount.value
 
 
+def split_amounts(text: str, what: str = "amounts") -> list[str]:
+    """Split amounts at their commas, as in 100M,1B,7B.
+
+    Raises:
+        ValueError: the commas may be of one number, as in 15,200,000,000.
+    """
+    if _GROUPED.search(text):
+        plain = re.sub(r"(?<=[0-9]),(?=[0-9]{3})", "", text)
+        msg = f"{what}: the commas of {text!r} are between amounts, not thousands; write {plain!r} if it is one, and 1.3B for each that is large"
+        raise ValueError(msg)
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def read_size(label: str) -> float:
     """Read the one size that a name bears, as in pythia-1.4b; NaN unless it is one."""
     sizes = {float(f"{n}e{POWERS[s.lower()]}") for n, s in _SIZES.findall(label)}
     return sizes.pop() if len(sizes) == 1 else math.nan
 
 
-def observe_habits(columns: Iterable[Sequence[str]]) -> Habits:
+def observe_habits(
+    columns: Iterable[Sequence[str]], *, semicolons: bool = False
+) -> Habits:
     """Learn from its columns of cells how a table writes its numbers.
 
     A column counts if at least half of its cells are numbers of some kind.
+
+    Args:
+        columns: of text.
+        semicolons: whether these separate the columns, as where commas divide.
     """
-    dots_group = commas_divide = False
-    for cells in columns:
-        if "," not in (joined := " ".join(cells)) and joined.count(".") < 2:
-            continue
-        texts = [text for text in set(cells) if text.lower() not in EMPTY]
-        digits = [match[2] for text in texts if (match := _AMOUNT.fullmatch(text))]
-        if 2 * len(digits) >= len(texts):
-            dots_group |= any(map(_groups_by_dots, digits))
-            commas_divide |= any(map(_divides_by_comma, digits))
-    return Habits(dots_group, commas_divide)
+    observed = [_observe(set(cells)) for cells in columns]
+    dots_group, commas_divide, commas_group, points_divide, commas_either = (
+        any(getattr(habits, field.name) for habits in observed)
+        for field in fields(Habits)
+    )
+    divides = commas_divide or (semicolons and commas_either and not commas_group)
+    return Habits(dots_group, divides, commas_group, points_divide, commas_either)
+
+
+def _observe(cells: set[str]) -> Habits:
+    texts = [text for text in cells if text.lower() not in EMPTY]
+    marked = [text for text in texts if "." in text or "," in text]
+    if not marked or read_amount(marked[0]).problem == NO_NUMBER:
+        return Habits()  # a column of words, seen at its first
+    if not any("," in text or text.count(".") > 1 for text in marked):
+        return Habits(points_divide=writes_points(marked))
+    digits = [match[2] for text in texts if (match := _AMOUNT.fullmatch(text))]
+    if 2 * len(digits) < len(texts):
+        return Habits()
+    return Habits(
+        any(map(_groups_by_dots, digits)),
+        any(map(_divides_by_comma, digits)),
+        any(map(_groups_by_commas, digits)),
+        writes_points(marked),
+        any(map(_either, digits)),
+    )
 
 
 def writes_points(texts: Iterable[str]) -> bool:
@@ -189,7 +248,7 @@ def _special(text: str) -> Amount:
         hint = ""
         if re.match(r"\d{4}-\d\d-\d\d", text) or text in {"True", "False"}:
             hint = "; is this the right column? Name another with --columns"
-        return Amount(math.nan, problem=f"is no number{hint}")
+        return Amount(math.nan, problem=f"{NO_NUMBER}{hint}")
 
 
 def _scale(ending: str, unit: str) -> _Scale:
@@ -227,7 +286,7 @@ def _without_groups(
         return _with_decimal_comma(digits, exponent)
     if _PLAIN.fullmatch(digits):
         ambiguous = not exponent and bool(_DOTS.fullmatch(digits))
-        if ambiguous and not decimal and (habits.dots_group or habits.commas_divide):
+        if ambiguous and not decimal and habits.dots_unsure:
             return _Digits(problem=_two(digits, "."), european=True)
         return _Digits(digits)
     if _COMMAS.fullmatch(whole) and (not sign or fraction.isdigit()) and not exponent:
@@ -258,6 +317,16 @@ def _groups_by_dots(digits: str) -> bool:
     """Tell whether dots can only separate thousands."""
     whole = digits.partition(",")[0]
     return whole.count(".") > 1 and bool(_DOTS.fullmatch(whole))
+
+
+def _groups_by_commas(digits: str) -> bool:
+    """Tell whether commas can only separate thousands."""
+    whole, point, _ = digits.partition(".")
+    return bool(_COMMAS.fullmatch(whole)) and (whole.count(",") > 1 or bool(point))
+
+
+def _either(digits: str) -> bool:
+    return digits.count(",") == 1 and bool(_COMMAS.fullmatch(digits))
 
 
 def _divides_by_comma(digits: str) -> bool:

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from nstar.amounts import parse_amount
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 
@@ -28,14 +29,7 @@ def points(texts: list[str]) -> dict[str, list[float]]:
     columns: dict[str, list[float]] = {name: [] for name in runs[0]}
     for text, run in zip(texts, runs, strict=True):
         for name, value in run.items():
-            try:
-                number = float(value)
-            except ValueError:
-                number = math.nan
-            if not 0 < number < math.inf:
-                msg = f"--at {text!r}: {name} must be a positive number, got {value!r}"
-                raise ValueError(msg)
-            columns[name].append(number)
+            columns[name].append(parse_amount(value, f"--at {text!r}, {name}"))
     return columns
 
 

@@ -169,11 +169,9 @@ def amounts(text: str | None, option: str) -> list[float]:
     Raises:
         ValueError: one of them is no positive number.
     """
-    from nstar.plans.actions import parse_amount
+    from nstar.amounts import parse_amount, split_amounts
 
-    return [
-        parse_amount(part, option) for part in (text or "").split(",") if part.strip()
-    ]
+    return [parse_amount(part, option) for part in split_amounts(text or "", option)]
 
 
 def _candidates(

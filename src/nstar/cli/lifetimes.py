@@ -53,7 +53,7 @@ def lifetime(
     o.require_positive("--budget", [budget], "1e24")
     sample_counts = [int(k) for k in numbers(samples, "--samples")]
 
-    from nstar.plans.actions import parse_amount
+    from nstar.amounts import parse_amount
 
     count, length = (
         parse_amount(problems, "--problems"),

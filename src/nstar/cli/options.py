@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nstar.amounts import FLOP, read_amount
 from nstar.answers import Document
 
 if TYPE_CHECKING:
@@ -86,14 +87,27 @@ def _option(field: Field) -> inspect.Parameter:
     )
 
 
+def flop(text: str) -> float:
+    """Read 3.8e25, 1e22 FLOP or 38 YFLOP; whether it is positive is seen later.
+
+    Raises:
+        typer.BadParameter: it is no number of FLOP.
+    """
+    amount = read_amount(text, FLOP)
+    if amount.problem:
+        msg = f"expected FLOP such as 3.8e25, but {text!r} {amount.problem}"
+        raise typer.BadParameter(msg)
+    return amount.value
+
+
 def budget(help: str) -> Any:
     """Option of one or several budgets, in FLOP."""
-    return typer.Option("--budget", "-C", metavar="FLOP", help=help)
+    return typer.Option("--budget", "-C", metavar="FLOP", help=help, parser=flop)
 
 
 def up_to(help: str) -> Any:
     """Option of how far to look, in FLOP."""
-    return typer.Option("--up-to", metavar="FLOP", help=help)
+    return typer.Option("--up-to", metavar="FLOP", help=help, parser=flop)
 
 
 def chance(help: str) -> Any:
@@ -241,6 +255,7 @@ Budgets = Annotated[
         "-C",
         metavar="FLOP",
         help="Training budget in FLOP, as in 3.8e25. Repeatable.",
+        parser=flop,
     ),
 ]
 MultipleOf = Annotated[
@@ -419,7 +434,8 @@ class LimitOptions:
         Raises:
             ValueError: one is no positive number, or no run meets them.
         """
-        from nstar.plans.actions import Limits, parse_amount, parse_memory
+        from nstar.amounts import parse_amount
+        from nstar.plans.actions import Limits, parse_memory
 
         given = {name: text for name, text in vars(self).items() if text is not None}
         if self.bytes_per_param is not None and self.memory is None:

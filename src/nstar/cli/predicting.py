@@ -1,8 +1,8 @@
 """The command that predicts runs not yet made: predict."""
 
-import math
 from typing import Annotated
 
+from nstar.amounts import PARAMETERS, TOKENS, parse_amount, split_amounts
 from nstar.cli import curves
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
@@ -15,7 +15,7 @@ def predict(
     at: Annotated[
         list[str],
         o.run(
-            "A run: its parameters and tokens, as in 7e9,1.4e11; or what the law reads, by name: C=4e23, N=1e9,P=8. Repeatable."
+            "A run: its parameters and tokens, as in 7e9,1.4e11 or 7B@140B; or what the law reads, by name: C=4e23, N=1e9,P=8. Repeatable."
         ),
     ],
     output: o.Output,
@@ -50,16 +50,18 @@ def predict(
 
 
 def point(text: str) -> tuple[float, float]:
-    """Read a run as N,D.
+    """Read a run as N,D or N@D.
 
     Raises:
         ValueError: it is not two positive numbers.
     """
-    try:
-        n, d = (float(part) for part in text.split(","))
-    except ValueError:
-        n = d = math.nan
-    if not (0 < n < math.inf and 0 < d < math.inf):
-        msg = f"--at {text!r}: expected N,D, parameters and tokens, as in 7e9,1.4e11"
+    option = f"--at {text!r}"
+    parts = text.split("@") if "@" in text else split_amounts(text, option)
+    if len(parts) != 2:
+        msg = f"{option}: expected N,D, as in 7e9,1.4e11 or 7B@140B"
         raise ValueError(msg)
-    return n, d
+    size, tokens = parts
+    return (
+        parse_amount(size, f"{option}: expected N,D; N", PARAMETERS),
+        parse_amount(tokens, f"{option}: expected N,D; D", TOKENS),
+    )

@@ -117,6 +117,6 @@ def demand_of(text: str, option: str) -> Any:
         from nstar.plans.bills import parse_guess
 
         return parse_guess(text, option)
-    from nstar.plans.actions import parse_amount
+    from nstar.amounts import parse_amount
 
     return parse_amount(text, option)

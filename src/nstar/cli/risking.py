@@ -112,8 +112,9 @@ def cost(
 ) -> None:
     """Say what a run takes: FLOP by every convention, hours, money."""
     o.require_positive("--context", [context], "8192")
+    from nstar.amounts import parse_amount
     from nstar.costs.transformers import conventions, of_catalogue
-    from nstar.plans.actions import Action, parse_action, parse_amount
+    from nstar.plans.actions import Action, parse_action
     from nstar.published import models
     from nstar.runs.notices import few_tokens
 

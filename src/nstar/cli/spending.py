@@ -143,9 +143,9 @@ def spend(
     sample_tokens = lengths(tokens, list(tables))
     if cache:
         use_cache()
+    from nstar.amounts import parse_amount
     from nstar.costs.inference import Serving
     from nstar.inference.contenders import contender
-    from nstar.plans.actions import parse_amount
     from nstar.validation.spending import Spending
 
     verifier_size = parse_amount(verifier, "--verifier") if verifier else 0.0
@@ -192,8 +192,8 @@ def _tables(
     models: list[str], columns: str | None, where: Any
 ) -> dict[str, tuple[float, Any]]:
     """Read each model's table; return its size and rows by name."""
+    from nstar.amounts import parse_amount
     from nstar.inference.contenders import by_size, require_size
-    from nstar.plans.actions import parse_amount
     from nstar.runs.reading import read_runs
 
     named = o.columns(columns, "samples=n,successes=c")
@@ -222,7 +222,7 @@ def lengths(text: str, names: list[str]) -> dict[str, float]:
     Raises:
         ValueError: one is no positive number, or a model has none.
     """
-    from nstar.plans.actions import parse_amount
+    from nstar.amounts import parse_amount
 
     if "=" not in text:
         return dict.fromkeys(names, parse_amount(text, "--tokens"))

@@ -1,22 +1,28 @@
-"""Tables in files: CSV with comma, semicolon or tab, and Parquet."""
+"""Tables in files: CSV with comma, semicolon or tab, JSON and Parquet."""
 
 import csv
 import difflib
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from nstar.files.json_tables import read_document, read_lines
+from nstar.files.nested import objects, spread
 from nstar.files.tables import Table, check_repeats
 
+SHOWN = 8  # rows that a message names
 FIRST_ROW = 1  # of a CSV is its header, as spreadsheets number it
 UNNAMED = re.compile(r"(Unnamed: \d+)?")  # an index that pandas wrote
 
 
 def read(path: Path, source: str | None = None) -> Table:
-    """Read a CSV (comma, semicolon or tab) or Parquet file.
+    """Read a CSV (comma, semicolon or tab), JSON or Parquet file.
+
+    Cells that are objects, or their text, become columns by path: config.model.params.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -26,7 +32,7 @@ def read(path: Path, source: str | None = None) -> Table:
     """
     source = source or str(path)
     if path.is_dir():
-        msg = f"{source}: is a folder; expected a .csv, .tsv or .parquet file"
+        msg = f"{source}: is a folder; expected a .csv, .tsv, .jsonl, .json or .parquet file"
         raise ValueError(msg)
     if not path.is_file():
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -37,9 +43,10 @@ def read(path: Path, source: str | None = None) -> Table:
     kind = path.suffix.lower()
     known = {".parquet": _parquet, ".pq": _parquet}
     known |= dict.fromkeys((".csv", ".tsv", ".txt"), _csv)
+    known |= {".json": _json, ".jsonl": _json_lines, ".ndjson": _json_lines}
     if kind not in known:
         msg = (
-            f"{source}: expected a .csv, .tsv or .parquet file, got "
+            f"{source}: expected a .csv, .tsv, .jsonl, .json or .parquet file, got "
             f"{path.suffix or 'no suffix'}; save the table as CSV"
         )
         raise ValueError(msg)
@@ -56,7 +63,8 @@ def read(path: Path, source: str | None = None) -> Table:
 
 def _csv(raw: bytes, source: str) -> Table:
     text = _decoded(raw, source)
-    lines = _lines(text, source)
+    delimiter = _delimiter(text)
+    lines = _lines(text, delimiter, source)
     first = next((i for i, line in enumerate(lines) if any(line)), None)
     if first is None:
         msg = f"{source}: the file is empty; expected a header and one row per run"
@@ -67,20 +75,49 @@ def _csv(raw: bytes, source: str) -> Table:
     if not body:
         msg = f"{source}: a header but no runs; expected one row per run"
         raise ValueError(msg)
-    for i, line in body:
-        if len(line) != len(header):
-            msg = (
-                f"{source}, row {i}: expected {len(header)} cells as in the header, got "
-                f"{len(line)}; quote cells that hold the delimiter, and write numbers "
-                "without thousands separators"
-            )
-            raise ValueError(msg)
+    _check_lengths(source, len(header), body)
     columns = {
         name: np.array([line[j] for _, line in body], dtype=object)
         for j, name in enumerate(header)
         if not UNNAMED.fullmatch(name)
     }
     rows = np.array([i for i, _ in body])
+    digest = hashlib.sha256(raw).hexdigest()
+    return Table(source, spread(columns), rows, digest, semicolons=delimiter == ";")
+
+
+def _check_lengths(
+    source: str, expected: int, body: Sequence[tuple[int, Sequence[str]]]
+) -> None:
+    """Require that every row has as many cells as the header."""
+    ragged = {i: len(line) for i, line in body if len(line) != expected}
+    if ragged:
+        rows, counts = ([*map(str, part)] for part in (ragged, ragged.values()))
+        more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+        msg = (
+            f"{source}, row{'s' if len(rows) > 1 else ''} {', '.join(rows[:SHOWN])}{more}: "
+            f"expected {expected} cells as in the header, got "
+            f"{', '.join(dict.fromkeys(counts))}; quote cells that hold the delimiter, and "
+            "write numbers without thousands separators and decimal commas"
+        )
+        raise ValueError(msg)
+
+
+def _json(raw: bytes, source: str) -> Table:
+    return _of_records(read_document(_decoded(raw, source), source), raw, source)
+
+
+def _json_lines(raw: bytes, source: str) -> Table:
+    return _of_records(read_lines(_decoded(raw, source), source), raw, source)
+
+
+def _of_records(
+    records: tuple[dict[str, np.ndarray], np.ndarray], raw: bytes, source: str
+) -> Table:
+    columns, rows = records
+    if not columns:
+        msg = f"{source}: no runs; expected one object per run"
+        raise ValueError(msg)
     return Table(source, columns, rows, hashlib.sha256(raw).hexdigest())
 
 
@@ -100,9 +137,12 @@ def _decoded(raw: bytes, source: str) -> str:
         raise ValueError(msg) from error
 
 
-def _lines(text: str, source: str) -> list[list[str]]:
+def _delimiter(text: str) -> str:
     head = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(",;\t", key=head.count)
+    return max(",;\t", key=head.count)
+
+
+def _lines(text: str, delimiter: str, source: str) -> list[list[str]]:
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True
     )
@@ -130,7 +170,9 @@ def _parquet(raw: bytes, source: str) -> Table:
         check_repeats(source, file.schema_arrow.names)
         table = file.read()
         columns = {
-            name: table[name].to_numpy(zero_copy_only=False)
+            name: objects(table[name].to_pylist())
+            if pyarrow.types.is_nested(table.schema.field(name).type)
+            else table[name].to_numpy(zero_copy_only=False)
             for name in table.column_names
             if not UNNAMED.fullmatch(name)
         }
@@ -141,7 +183,7 @@ def _parquet(raw: bytes, source: str) -> Table:
         msg = f"{source}: no runs; expected one row per run"
         raise ValueError(msg)
     rows = np.arange(1, table.num_rows + 1)
-    return Table(source, columns, rows, hashlib.sha256(raw).hexdigest())
+    return Table(source, spread(columns), rows, hashlib.sha256(raw).hexdigest())
 
 
 def _is_number(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nstar.amounts import Habits, observe_habits
+from nstar.files.nested import spread
 
 
 @dataclass(frozen=True)
@@ -19,16 +20,18 @@ class Table:
     columns: dict[str, np.ndarray]
     rows: np.ndarray  # number of each row in its source
     sha256: str
+    semicolons: bool = False  # separate its columns, as where commas divide
     described: bool = False  # by a registry, which says what its columns are
 
     @cached_property
     def habits(self) -> Habits:
         """How its cells of text write numbers."""
-        return observe_habits(
+        written = (
             [str(cell).strip() for cell in cells]
             for cells in self.columns.values()
             if cells.dtype.kind in "OSU"
         )
+        return observe_habits(written, semicolons=self.semicolons)
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -65,7 +68,7 @@ def from_columns(columns: Mapping[str, Any] | Any, source: str = "columns") -> T
     digest = hashlib.sha256()
     for name, cells in arrays.items():
         digest.update(repr((name, cells.tolist())).encode())
-    return Table(source, arrays, np.arange(1, n + 1), digest.hexdigest())
+    return Table(source, spread(arrays), np.arange(1, n + 1), digest.hexdigest())
 
 
 def _from_frame(frame: Any, source: str) -> dict[str, np.ndarray]:

@@ -7,19 +7,18 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nstar.amounts import PARAMETERS, TOKENS, parse_amount, split_amounts
 from nstar.answers import Document
 from nstar.published import models
 from nstar.types import Cost
 from nstar.wording import count
 
-SUFFIXES = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "": 1.0}
 BYTES = {
     f"{k}{i}B": (2**10 if i else 1e3) ** n
     for n, k in enumerate("KMGTP", 1)
     for i in ("", "i")
 }
 WEIGHTS = 2.0  # bytes a parameter in bf16; training with Adam takes 16 (arXiv:1910.02054, sec. 3)
-AMOUNT = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kKMBGT]?)")
 
 
 @dataclass(frozen=True)
@@ -130,25 +129,6 @@ class Limits:
 ANY = Limits()
 
 
-def parse_amount(text: str, what: str = "amount") -> float:
-    """Parse a number such as 8B, 15.6T or 3.8e25.
-
-    Raises:
-        ValueError: it is no positive number with such a suffix.
-    """
-    match = AMOUNT.fullmatch(text.strip())
-    try:
-        value = float(match[1]) * SUFFIXES[match[2]] if match else np.nan
-    except ValueError:
-        value = np.nan
-    if not (np.isfinite(value) and value > 0):
-        msg = (
-            f"{what}: expected a positive number such as 8B, 15.6T or 1e9, got {text!r}"
-        )
-        raise ValueError(msg)
-    return value
-
-
 def parse_memory(text: str, what: str = "memory") -> float:
     """Parse 640GB (1e9 bytes each) or 80GiB (2^30 bytes each) as bytes.
 
@@ -177,8 +157,8 @@ def parse_action(text: str) -> Action:
             raise ValueError(msg)
         return Action(model.title, model.N, model.D)
     size, at, tokens = run.partition("@")
-    N = parse_amount(size, f"candidate {text!r}")
-    D = parse_amount(tokens, f"candidate {text!r}") if at else None
+    N = parse_amount(size, f"candidate {text!r}", PARAMETERS)
+    D = parse_amount(tokens, f"candidate {text!r}", TOKENS) if at else None
     return Action(name.strip() or run, N, D)
 
 
@@ -189,7 +169,9 @@ def parse_actions(texts: Sequence[str]) -> list[Action]:
         ValueError: one is not read, or two have one name.
     """
     actions = [
-        parse_action(part) for text in texts for part in text.split(",") if part.strip()
+        parse_action(part)
+        for text in texts
+        for part in split_amounts(text, "candidates")
     ]
     names = [action.name for action in actions]
     for name in names:

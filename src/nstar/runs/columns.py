@@ -29,6 +29,7 @@ from nstar.runs.headers import (
     read_unit,
     words_of,
 )
+from nstar.runs.missing import explain_missing
 from nstar.runs.problems import Problem, ReadOptions
 from nstar.verdicts import Status
 
@@ -64,6 +65,7 @@ ALIASES = {
 }
 GROUPS = ("ladder", "run", "corpus")
 MEASURED = ("N", "D", "C", "L")  # no two of them can be one column
+RESPONSES = ("metric", "accuracy", "successes")  # of laws that read no loss
 NAMES = {"N": "parameters", "D": "tokens", "C": "FLOP", "L": "loss"}
 KINDS = {  # what it means to take them for N
     "total": "all parameters, embeddings and every expert with them",
@@ -117,7 +119,7 @@ def name_columns(table: Table, chosen: Mapping[str, str] | None = None) -> Namin
         for ours in ("L", "D", "C", "N"):
             if ours not in columns:
                 _name_by_meaning(table, ours, columns, problems)
-        problems += _unit_notes(table, columns)
+        problems += _unit_notes(table, columns) + _missing(table, columns)
     return Naming(columns, problems + _shared(columns))
 
 
@@ -163,7 +165,7 @@ def read_numbers(
     written = [_text(cell) for cell in cells]
     plain = ["nan" if text.lower() in EMPTY else text for text in written]
     habits = Habits() if decimal or writes_points(plain) else table.habits
-    if decimal != COMMA and not (habits.dots_group or habits.commas_divide):
+    if decimal != COMMA and not habits.dots_unsure:
         try:
             return Cells(np.array(plain).astype(float) * factor, [])
         except ValueError:
@@ -183,13 +185,19 @@ def read_numbers(
     return Cells(np.array(values), problems)
 
 
-def numbers(table: Table, ours: str, theirs: str, decimal: str = "") -> np.ndarray:
+def numbers(
+    table: Table,
+    ours: str,
+    theirs: str,
+    decimal: str = "",
+    unit: float | None = None,
+) -> np.ndarray:
     """Read a column's cells as floats; an empty cell is NaN.
 
     Raises:
         ValueError: a cell is no number, naming every such row and value.
     """
-    cells = read_numbers(table, ours, theirs, decimal)
+    cells = read_numbers(table, ours, theirs, decimal, unit)
     if cells.problems:
         raise ValueError(f"{table.source}, {cells.problems[0].sentence()}")
     return cells.values
@@ -197,6 +205,9 @@ def numbers(table: Table, ours: str, theirs: str, decimal: str = "") -> np.ndarr
 
 def numbers_or_text(table: Table, theirs: str, decimal: str = "") -> np.ndarray:
     """Read a column that is none of ours as plain numbers, or else as text."""
+    filled = (t for c in table.columns[theirs] if (t := _text(c)).lower() not in EMPTY)
+    if read_amount(next(filled, "0"), NUMBER, decimal).problem:
+        return texts(table, theirs)  # seen at the first cell
     cells = read_numbers(table, "se", theirs, decimal)  # neither suffix nor unit
     return texts(table, theirs) if cells.problems else cells.values
 
@@ -320,6 +331,22 @@ def _name_by_meaning(
     else:
         problems.append(_note(table, ours, best[0], meanings))
     columns[ours] = best[0]
+
+
+def _missing(table: Table, columns: Mapping[str, str]) -> list[Problem]:
+    """Note which columns could make one of N, D and L that is not there."""
+    sizes = [name for name in ("N", "D", "C") if name in columns]
+    wanted = [n for n in ("N", "D") if n not in sizes and len(sizes) < 2]
+    if not {"L", *RESPONSES}.intersection(columns):
+        wanted.append("L")
+    if not wanted:
+        return []
+    cells = {name: numbers_or_text(table, name) for name in table.columns}
+    return [
+        Problem(f"no {ours}", Status.REVIEW, f"no column of {NAMES[ours]}; {how}")
+        for ours in wanted
+        if (how := explain_missing(cells, ours))
+    ]
 
 
 def _may_be(table: Table, ours: str, name: str, meaning: Meaning) -> bool:
@@ -521,11 +548,11 @@ def _repair(
 
 def _sign(table: Table, kind: str, texts: Sequence[str]) -> str:
     """Choose the decimal sign with which a table is read; none where two would do."""
-    habits, comma = table.habits, _all_read_with_commas(table)
+    habits = table.habits
     point = all(not read_amount(text, kind, POINT).problem for text in texts)
-    if comma and (habits.commas_divide or habits.dots_group):
+    if habits.european and _all_read_with_commas(table):
         return COMMA
-    return POINT if point and not (comma or habits.commas_divide) else ""
+    return POINT if point and habits.english else ""
 
 
 def _all_read_with_commas(table: Table) -> bool:

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from nstar.amounts import ANY, read_amount
 from nstar.files.tables import Table
-from nstar.runs.columns import numbers, suggest
+from nstar.runs.columns import numbers, read_numbers, suggest
+from nstar.runs.headers import QUANTITIES
 
 CONDITION = re.compile(r"^\s*([^=!<>]+?)\s*(==|=|!=|<=|>=|<|>)\s*(.*?)\s*$", re.DOTALL)
 BEST = re.compile(r"^\s*(least|most)\s+(\S+)\s+by\s+(\S+)\s*$")
@@ -19,23 +22,38 @@ COMPARE = {
 
 
 def keep_rows(
-    table: Table, conditions: Sequence[str], named: Mapping[str, str] | None = None
+    table: Table,
+    conditions: Sequence[str],
+    named: Mapping[str, str] | None = None,
+    *,
+    decimal: str = "",
+    units: Mapping[str, float] | None = None,
 ) -> Table:
-    """Keep the rows for which every condition, as in `col=value` or `col<=1e20`, holds.
+    """Keep the rows for which every condition, as in `col=value` or `N<=1B`, holds.
 
     `least error by C` keeps the best runs: those that none with as little C beats;
     `most accuracy by C` likewise.  Conditions hold one after the other.
 
+    Args:
+        table: whose rows they are.
+        conditions: on the table's names, whose cells are taken as they are written, or
+            on ours, whose cells are counts.
+        named: our names to the table's.
+        decimal: the decimal sign where it is stated, "comma" or "point".
+        units: factors of columns by our names.
+
     Raises:
         ValueError: a condition cannot be read, names no column, or leaves no row.
     """
+    read = _Reader(named or {}, decimal, units or {})
     for condition in conditions:
         if best := BEST.match(condition):
-            table = table.take(_best(table, *best.groups(), condition, named or {}))
+            table = table.take(_best(table, *best.groups(), condition, read))
             continue
-        column, sign, value = _parts(table, condition, named or {})
-        keep = _holds(table, column, sign, value, condition)
+        name, sign, value = _parts(condition)
+        keep = _holds(table, name, sign, value, condition, read)
         if not keep.any():
+            column = _column(table, name, condition, read.named)
             values = list(dict.fromkeys(str(c) for c in table.columns[column]))
             ellipsis = ", ..." if len(values) > 8 else ""
             msg = (
@@ -52,20 +70,29 @@ def columns_of(
 ) -> set[str]:
     """Name the table's columns that conditions are on."""
     comparisons = [c for c in conditions if not BEST.match(c)]
-    return {_parts(table, condition, named)[0] for condition in comparisons}
+    return {_column(table, _parts(c)[0], c, named) for c in comparisons}
+
+
+class _Reader(NamedTuple):
+    """How cells are read."""
+
+    named: Mapping[str, str]
+    decimal: str
+    units: Mapping[str, float]
+
+    def numbers(self, table: Table, name: str, condition: str) -> np.ndarray:
+        """Read a column by the table's name of it, or by ours."""
+        column = _column(table, name, condition, self.named)
+        unit = None if name in table.columns else self.units.get(name)
+        return numbers(table, name, column, self.decimal, unit)
 
 
 def _best(
-    table: Table,
-    kind: str,
-    value: str,
-    by: str,
-    condition: str,
-    named: Mapping[str, str],
+    table: Table, kind: str, value: str, by: str, condition: str, read: _Reader
 ) -> np.ndarray:
     """Mark the rows that no row with as little of `by` beats."""
     sign = 1.0 if kind == "least" else -1.0
-    y, x = (numbers(table, _column(table, n, condition, named), n) for n in (value, by))
+    y, x = (read.numbers(table, name, condition) for name in (value, by))
     finite = np.isfinite(x) & np.isfinite(y)
     order = np.lexsort((sign * y, np.where(finite, x, np.inf)))
     running_best = np.minimum.accumulate(np.where(finite, sign * y, np.inf)[order])
@@ -76,15 +103,13 @@ def _best(
     return keep
 
 
-def _parts(
-    table: Table, condition: str, named: Mapping[str, str]
-) -> tuple[str, str, str]:
+def _parts(condition: str) -> tuple[str, str, str]:
     match = CONDITION.match(condition)
     if match is None:
         msg = f"filter {condition!r}: expected col=value, col!=value, col<x, col<=x, col>x or col>=x, or least col by col"
         raise ValueError(msg)
     name, sign, value = match.groups()
-    return _column(table, name, condition, named), sign, value
+    return name, sign, value
 
 
 def _column(table: Table, name: str, condition: str, named: Mapping[str, str]) -> str:
@@ -97,27 +122,29 @@ def _column(table: Table, name: str, condition: str, named: Mapping[str, str]) -
 
 
 def _holds(
-    table: Table, column: str, sign: str, value: str, condition: str
+    table: Table, name: str, sign: str, value: str, condition: str, read: _Reader
 ) -> np.ndarray:
-    bound = _number(value)
+    bound = read_amount(value, QUANTITIES.get(name, ANY), read.decimal)
+    column = _column(table, name, condition, read.named)
     if sign in {"=", "==", "!="}:
         equal = np.array([str(c) == value for c in table.columns[column]])
-        if bound is not None:
-            equal |= np.array([_number(c) == bound for c in table.columns[column]])
+        if not bound.problem:
+            equal |= _equal(table, name, column, bound.value, read)
         return ~equal if sign == "!=" else equal
-    if bound is None:
+    if bound.problem:
         msg = f"filter {condition!r}: expected a number after {sign}, got {value!r}"
         raise ValueError(msg)
     try:
-        cells = numbers(table, column, column)
+        cells = read.numbers(table, name, condition)
     except ValueError as error:
         msg = f"filter {condition!r}: {sign} compares numbers, but {error}"
         raise ValueError(msg) from None
-    return COMPARE[sign](cells, bound)
+    return COMPARE[sign](cells, bound.value)
 
 
-def _number(cell: object) -> float | None:
-    try:
-        return float(str(cell))
-    except ValueError:
-        return None
+def _equal(
+    table: Table, name: str, column: str, value: float, read: _Reader
+) -> np.ndarray:
+    """Mark the cells that are this number; one that is none is not equal to it."""
+    unit = None if name in table.columns else read.units.get(name)
+    return read_numbers(table, name, column, read.decimal, unit).values == value

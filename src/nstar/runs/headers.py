@@ -35,7 +35,9 @@ _PER_SECOND = re.compile(rf"({'|'.join(PREFIXES)})?f(?:lops?)?s?")  # of petaflo
 _CAPITAL = re.compile(r"(?<![a-z])[KMGTPEZY]Flop")  # as in GFlops
 _BRACKET = re.compile(r"[(\[]\s*(?:in\s+)?([^)\]]*?)\s*[)\]]\s*$")
 _ENDING = re.compile(r"[A-Za-z](?:[_ ./-]+in)?[_ ./-]+([A-Za-z]+|1e[0-9]+)\s*$")
-_WORD = re.compile(r"[A-Z]{2,}s?(?![a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:[e^][0-9]+)?")
+_WORD = re.compile(
+    r"[A-Z]{2,}s?(?![a-z])|[A-Z]?[a-z]+[0-9]*|[A-Z]+|[0-9]+(?:[e^][0-9]+)?"
+)
 
 MEASURED_ON = {  # words of losses that were measured on held-out text
     *("eval", "evaluation", "val", "valid", "validation", "test", "heldout", "dev"),

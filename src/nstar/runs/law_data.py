@@ -4,6 +4,7 @@ import numpy as np
 
 from nstar.runs.columns import ALIASES
 from nstar.runs.loss_checks import check_losses
+from nstar.runs.missing import explain_missing
 from nstar.runs.observations import Observations
 from nstar.runs.value_checks import (
     require_finite,
@@ -99,6 +100,8 @@ def _missing(runs: Observations, law: Law, name: str) -> str:
             f"differ in D; name the budgets' column with --columns budget=..., or use a "
             f"loss surface"
         )
+    if how := explain_missing(runs.columns, name):
+        return f"{named}; {how}"
     words = [word for word in (name, *ALIASES.get(name, ())) if len(word) > 1]
     columns = [column for column in runs.columns if column not in ALIASES]
     similar = [c for c in columns if any(word in c.lower() for word in words)][:3]
