@@ -34,6 +34,11 @@ def _name(columns, chosen=None):
 LOSSES = [
     *("eval/loss", "validation/loss", "val/loss", "loss/validation", "evalLoss"),
     *("train/loss", "summary.final_loss", "paloma_macro_loss", "test_nll", "trainLoss"),
+    *(
+        "train/CrossEntropyLoss",
+        "metrics/eval/LanguageCrossEntropy",
+        "lm loss validation",
+    ),
     *("cross_entropy", "heldout.xent", "eval/lm_loss", "metrics/eval_loss"),
 ]
 NO_LOSSES = [
@@ -44,22 +49,25 @@ NO_LOSSES = [
         "loss_scale",
         "load_balancing_loss",
     ),
-    *("loss_spikes", "lr", "grad_norm", "perplexity"),
+    *("lm loss validation ppl", "loss_spikes", "lr", "grad_norm", "perplexity"),
 ]
 PARAMETERS = [
     *("config.model.params", "parameter_count", "nParams", "num_parameters"),
+    *("N_active", "model/num_parameters"),
     *("model.n_parameters", "Non-embedding params", "activated_params", "total_params"),
 ]
 TOKENS = [
     *("total_tokens", "tokens_seen", "consumed_train_tokens", "num_input_tokens_seen"),
+    *("throughput/total_tokens", "consumed-tokens"),
     *("summary.train/tokens", "trainTokens", "training tokens"),
 ]
 NO_TOKENS = [
     *("tokens_per_second", "batch_tokens", "max_tokens", "tokens_per_param"),
-    *("unique_tokens", "eval_tokens", "tokens/sec"),
+    *("throughput/tokens", "unique_tokens", "eval_tokens", "tokens/sec"),
 ]
 COMPUTE = [
     *("achieved_flops", "total_flops", "totalFlops", "train/flop", "model_flops"),
+    *("train/total_flos", "throughput/total_training_Gflops"),
     *("total_gflops", "TFLOPs", "training PFLOP", "petaflop_days", "PF-days"),
 ]
 NO_COMPUTE = ["flops_per_token", "flops_per_second", "tflops/s", "peak_flops", "mfu"]
@@ -138,6 +146,7 @@ def test_which_parameters_are_meant_is_explained_by_what_flop_say():
     assert "'active_params': those that a token meets" in problem.detail
     assert "with which C / (6 N D) is 1;" in problem.detail
     assert "with which C / (6 N D) is 0.12" in problem.detail
+    assert "the experts law reads both" in problem.detail
     named, stops, _ = _name(table | {"params": N})
     assert not stops
     assert (named["N"], named["total_params"]) == ("params", "total_params")

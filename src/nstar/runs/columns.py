@@ -30,7 +30,7 @@ from nstar.runs.headers import (
     words_of,
 )
 from nstar.runs.missing import explain_missing
-from nstar.runs.problems import Problem, ReadOptions
+from nstar.runs.problems import Problem, ReadOptions, list_some
 from nstar.verdicts import Status
 
 ALIASES = {
@@ -299,7 +299,7 @@ def _ambiguous(ours: str, matches: Sequence[str], detail: str = "") -> Problem:
     return Problem(
         f"which {ours}",
         Status.FAIL,
-        f"columns {sorted(matches)} could each be {ours}{detail}",
+        f"columns [{list_some([repr(name) for name in sorted(matches)])}] could each be {ours}{detail}",
         f"say which with --columns {ours}={matches[0]}, or columns={{{ours!r}: {matches[0]!r}}}",
         repair=ReadOptions(columns={ours: matches[0]}),
     )
@@ -426,6 +426,8 @@ def _kinds(
             meant += f"{', ' if meant else ''}with which C / (6 N D) is {span}"
         if meant:
             parts.append(f"{name!r}: {meant}")
+    if {"active", "total"} <= {meanings[name].kind for name in names}:
+        parts.append("the experts law reads both, N active and total_params")
     return f" ({'; '.join(parts)})" if parts else ""
 
 

@@ -30,7 +30,8 @@ PREFIXES = {
     for prefix in (name, name[0])
 }
 SECONDS_OF_A_DAY = 86_400.0
-_FLOP = re.compile(rf"({'|'.join(sorted(PREFIXES, key=len, reverse=True))})?(flops?)")
+_LONGEST_FIRST = "|".join(sorted(PREFIXES, key=len, reverse=True))
+_FLOP = re.compile(rf"({_LONGEST_FIRST})?(flops?|flos)")  # total_flos: Hugging Face's
 _PER_SECOND = re.compile(rf"({'|'.join(PREFIXES)})?f(?:lops?)?s?")  # of petaflop-days
 _CAPITAL = re.compile(r"(?<![a-z])[KMGTPEZY]Flop")  # as in GFlops
 _BRACKET = re.compile(r"[(\[]\s*(?:in\s+)?([^)\]]*?)\s*[)\]]\s*$")
@@ -71,6 +72,7 @@ NO_LOSS = {
         "caption",
     ),
     *("unit", "kind", "type", "function", "fn", "mask", "curvature", "threshold"),
+    *("ppl", "perplexity", "bpb", "accuracy", "error"),
 }
 NO_PARAMETERS = {
     *("per", "ratio", "vocab", "vocabulary", "frac", "fraction", "label", "lr", "std"),
@@ -141,6 +143,15 @@ NO_FLOP = {
     *("param", "params", "kind", "sample", "nominal"),
 }
 LOSS_WORDS = {"loss", "nll", "crossentropy", "xent"}
+PARTS = {
+    "total",
+    "active",
+    "activated",
+    "trainable",
+    "non",
+    "embedding",
+    "nonembedding",
+}
 COUNT_WORDS = {"params", "param", "parameters", "parameter", "nparams"}
 TOKEN_WORDS = {"tokens", "token", "toks", "ntokens"}
 LABELS = {"size", "model", "name", "run", "config"}  # their text may bear a size
@@ -172,6 +183,8 @@ def read_meaning(header: str) -> Meaning | None:
     if letter := re.match(r"([NDCL])\s*[(\[]", header):
         return Meaning(letter[1], 0)
     words = words_of(header)
+    if "total" in words:
+        words = [word for word in words if word != "throughput"]  # a tracker's folder
     return _loss(words) or _parameters(words) or _tokens(words) or _flop(words)
 
 
@@ -239,6 +252,8 @@ def _loss(words: list[str]) -> Meaning | None:
 def _parameters(words: list[str]) -> Meaning | None:
     text = " ".join(words)
     counted = COUNT_WORDS.intersection(words) or "model size" in text
+    if words[0:1] == ["n"] and len(words) > 1:
+        counted = counted or set(words[1:]) <= PARTS  # as in N_active
     if set(words) <= LABELS or ("label" in words and counted):
         return Meaning("N", 3 if words[-1] in {"model", "name"} else 2, "label")
     if not counted:
