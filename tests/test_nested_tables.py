@@ -100,15 +100,17 @@ def test_lines_are_numbered_and_what_is_not_there_is_empty(tmp_path):
     assert table.columns["N"].tolist() == [1, 2]
 
 
-def test_a_path_that_is_a_column_already_is_left_to_it(tmp_path):
+@pytest.mark.parametrize("first", ["config", "config.lr"])
+def test_a_path_that_is_a_column_already_is_left_to_it(first, tmp_path):
     path = tmp_path / "a.csv"
-    pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "config": ['{"lr": 1, "bs": 2}'] * 2,
             "config.lr": [7, 8],
             "note": ["{x", "{y"],
         }
-    ).to_csv(path, index=False)
+    )
+    frame.set_index(first).to_csv(path)
     columns = table_files.read(path).columns
     assert columns["config.lr"].tolist() == ["7", "8"]
     assert columns["config.bs"].tolist() == [2, 2]
