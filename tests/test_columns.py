@@ -197,6 +197,12 @@ HEADERS = {
     ("petaFLOP", "C"): 1e15,
     ("petaflop_days", "C"): 8.64e19,
     ("flops (1e18)", "C"): 1e18,
+    ("C [e21]", "C"): 1e21,
+    ("M params", "N"): 1e6,
+    ("Mparams", "N"): 1e6,
+    ("BTokens", "D"): 1e9,
+    ("billions of tokens", "D"): 1e9,
+    ("D (B tokens)", "D"): 1e9,
 }
 
 
@@ -218,9 +224,13 @@ def test_the_unit_of_a_header_is_read_with_a_note(header, ours):
     assert read_numbers(spelt, ours, header).values[0] == 3e6
 
 
-@pytest.mark.parametrize("header", ["params", "tokens", "n_tokens", "flops", "batch"])
+NO_UNIT = ["params", "tokens", "n_tokens", "flops", "train tokens", "num params", "D"]
+
+
+@pytest.mark.parametrize("header", NO_UNIT)
 def test_a_header_without_a_unit_has_none(header):
-    assert read_unit(header, "D") is None
+    for ours in "NDC":
+        assert read_unit(header, ours) is None
 
 
 def test_plain_flop_are_taken_rather_than_gigaflop_beside_them():
@@ -292,6 +302,22 @@ def test_a_trackers_columns_have_roles_and_keep_their_names():
     assert "Name" in nstar.read_runs(SIZES | {"L": L, "Name": ["a", "b", "c"]})
 
 
+def test_settings_that_few_laws_read_stop_no_table():
+    table = SIZES | {
+        "L": L,
+        "batch_size": ["64k", "0.5M", "1M"],
+        "bsz": 3,
+        "lr": "cosine",
+    }
+    named, stops, (note,) = _name(pd.DataFrame(table))
+    assert (named["batch"], stops) == ("batch_size", [])
+    assert "read as batch, rather than 'bsz'" in note.detail
+    assert "lr" not in named
+    runs = nstar.read_runs(pd.DataFrame(table))
+    np.testing.assert_array_equal(runs["batch"], [64e3, 0.5e6, 1e6])
+    assert set(runs["lr"]) == {"cosine"}
+
+
 CHARTS = {
     "as exported": [
         "Step",
@@ -345,6 +371,12 @@ EUROPEAN = {
     "points in losses": (["63.000.000", "151.500.000"], ["3.973", "3.403"], ""),
     "thousands by commas": (["1,300", "2,700"], ["3.9731", "3.4032"], "point"),
     "nothing to decide": (["1,300", "2,700"], ["3", "4"], ""),
+    "sizes of one meaning": (
+        ["63 000 000", "151 500 000"],
+        ["3,973", "3,403"],
+        "comma",
+    ),
+    "points in sizes": (["1.3B", "2.7B"], ["2,524", "2,341"], ""),
 }
 
 
@@ -363,7 +395,7 @@ def test_the_decimal_sign_is_offered_where_the_table_shows_it(case):
         for ours, theirs in (("N", "params"), ("L", "loss")):
             assert read_numbers(table, ours, theirs, sign).problems == []
     else:
-        assert all("--decimal" in p.remedy or not p.repair for p in problems)
+        assert all("decimal point" in p.remedy and not p.repair for p in problems)
 
 
 def test_other_columns_are_numbers_only_if_they_are_plain():

@@ -129,7 +129,7 @@ Runs = Annotated[
     str,
     typer.Argument(
         metavar="RUNS",
-        help="A CSV or Parquet file, the name of a data set (`nstar data`), or a saved fit (.nc).",
+        help="A CSV, JSON or Parquet file, the name of a data set (`nstar data`), or a saved fit (.nc).",
     ),
 ]
 Law = Annotated[

@@ -64,6 +64,7 @@ ALIASES = {
     "ladder": ("condition",),
 }
 GROUPS = ("ladder", "run", "corpus")
+SETTINGS = ("lr", "batch")  # named where they are numbers; few laws read them
 MEASURED = ("N", "D", "C", "L")  # no two of them can be one column
 RESPONSES = ("metric", "accuracy", "successes")  # of laws that read no loss
 NAMES = {"N": "parameters", "D": "tokens", "C": "FLOP", "L": "loss"}
@@ -110,10 +111,13 @@ def name_columns(table: Table, chosen: Mapping[str, str] | None = None) -> Namin
         ]
         exact = [name for name in matches if name == ours]
         matches = exact or list(dict.fromkeys(matches))
-        if len(matches) > 1 and ours not in GROUPS:
-            problems.append(_ambiguous(ours, _validation_first(matches)))
-            columns[ours] = _validation_first(matches)[0]
-        elif matches:
+        if ours in SETTINGS:
+            matches = [m for m in matches if not read_numbers(table, ours, m).problems]
+            problems += _first_of(ours, matches)
+        elif len(matches) > 1 and ours not in GROUPS:
+            matches = _validation_first(matches)
+            problems.append(_ambiguous(ours, matches))
+        if matches:
             columns[ours] = matches[0]
     if not table.described and not chart_series(table):
         for ours in ("L", "D", "C", "N"):
@@ -283,6 +287,15 @@ def _shared(columns: Mapping[str, str]) -> list[Problem]:
         elif theirs is not None:
             names_of[theirs] = ours
     return problems
+
+
+def _first_of(ours: str, matches: Sequence[str]) -> list[Problem]:
+    """Note which of several columns is taken for a setting that few laws read."""
+    if len(matches) < 2:
+        return []
+    detail = f"read as {ours}, rather than {', '.join(map(repr, matches[1:]))}"
+    remedy = f"--columns {ours}={matches[1]} takes that"
+    return [Problem(f"column of {ours}", Status.PASS, detail, remedy, matches[0])]
 
 
 def _validation_first(matches: Sequence[str]) -> list[str]:
@@ -549,12 +562,17 @@ def _repair(
 
 
 def _sign(table: Table, kind: str, texts: Sequence[str]) -> str:
-    """Choose the decimal sign with which a table is read; none where two would do."""
-    habits = table.habits
-    point = all(not read_amount(text, kind, POINT).problem for text in texts)
-    if habits.european and _all_read_with_commas(table):
+    """Choose the decimal sign with which a table is read; none where two would do.
+
+    A loss or an error has no thousands, so that its comma divides, if any does.
+    """
+    habits, small = table.habits, kind == NUMBER
+    commas = habits.european or (small and not habits.english)
+    if commas and _all_read_with_commas(table):
         return COMMA
-    return POINT if point and habits.english else ""
+    points = habits.english and not small
+    point = all(not read_amount(text, kind, POINT).problem for text in texts)
+    return POINT if points and point else ""
 
 
 def _all_read_with_commas(table: Table) -> bool:

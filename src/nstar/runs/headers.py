@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from nstar.amounts import FLOP, PARAMETERS, TOKENS
+from nstar.amounts import ANY, FLOP, PARAMETERS, TOKENS
 
 QUANTITIES = {  # our names, and what each counts
     "N": PARAMETERS,
@@ -16,6 +16,7 @@ QUANTITIES = {  # our names, and what each counts
     "dense_tokens": TOKENS,
     "C": FLOP,
     "budget": FLOP,
+    "batch": ANY,  # sequences or tokens
 }
 UNITS = (
     dict.fromkeys(("k", "thousand", "thousands"), 1e3)
@@ -34,10 +35,15 @@ _LONGEST_FIRST = "|".join(sorted(PREFIXES, key=len, reverse=True))
 _FLOP = re.compile(rf"({_LONGEST_FIRST})?(flops?|flos)")  # total_flos: Hugging Face's
 _PER_SECOND = re.compile(rf"({'|'.join(PREFIXES)})?f(?:lops?)?s?")  # of petaflop-days
 _CAPITAL = re.compile(r"(?<![a-z])[KMGTPEZY]Flop")  # as in GFlops
+_COUNTS = "params?|parameters?|tokens?|toks"
+_GLUED = re.compile(rf"(?<![A-Za-z])([KMBTG])({_COUNTS})")  # as in Mparams
+_LEADING = re.compile(
+    rf"^\s*([A-Za-z]+?)(?:\s+of)?[\s_-]*(?:{_COUNTS})\b", re.IGNORECASE
+)
 _BRACKET = re.compile(r"[(\[]\s*(?:in\s+)?([^)\]]*?)\s*[)\]]\s*$")
-_ENDING = re.compile(r"[A-Za-z](?:[_ ./-]+in)?[_ ./-]+([A-Za-z]+|1e[0-9]+)\s*$")
+_ENDING = re.compile(r"[A-Za-z](?:[_ ./-]+in)?[_ ./-]+([A-Za-z]+|1?e[0-9]+)\s*$")
 _WORD = re.compile(
-    r"[A-Z]{2,}s?(?![a-z])|[A-Z]?[a-z]+[0-9]*|[A-Z]+|[0-9]+(?:[e^][0-9]+)?"
+    r"[A-Z]{2,}s?(?![a-z])|[A-Z]?[a-z]+[0-9]*|[A-Z]+(?![a-z])|[0-9]+(?:[e^][0-9]+)?"
 )
 
 MEASURED_ON = {  # words of losses that were measured on held-out text
@@ -174,7 +180,7 @@ class Meaning(NamedTuple):
 
 def words_of(header: str) -> list[str]:
     """Split a header such as config.model.nParams into its words, in lower case."""
-    plain = _CAPITAL.sub(lambda match: match[0].lower(), header)
+    plain = _GLUED.sub(r"\1 \2", _CAPITAL.sub(lambda match: match[0].lower(), header))
     return [word.lower() for word in _WORD.findall(plain)]
 
 
@@ -195,7 +201,7 @@ def read_unit(header: str, ours: str) -> Unit | None:
         return None
     if quantity == FLOP and (unit := _flop_unit(words_of(header))):
         return unit
-    for match in (_BRACKET.search(header), _ENDING.search(header)):
+    for match in (p.search(header) for p in (_BRACKET, _ENDING, _LEADING)):
         if match and (factor := _factor(match[1])):
             return Unit(factor, match[1])
     return None
@@ -204,7 +210,7 @@ def read_unit(header: str, ours: str) -> Unit | None:
 def _factor(text: str) -> float | None:
     """Read millions, M, 1e6, x10^6; None where it is no unit of a count."""
     plain = re.sub(r"\s*\b(of|tokens?|params?|parameters)\b\s*", "", text.lower())
-    power = re.fullmatch(r"[x×*]?\s*(?:1e|10\^|10\*\*)([0-9]{1,2})", plain)
+    power = re.fullmatch(r"[x×*]?\s*(?:1?e|10\^|10\*\*)([0-9]{1,2})", plain)
     return float(f"1e{power[1]}") if power else UNITS.get(plain)
 
 

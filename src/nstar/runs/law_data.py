@@ -100,7 +100,8 @@ def _missing(runs: Observations, law: Law, name: str) -> str:
             f"differ in D; name the budgets' column with --columns budget=..., or use a "
             f"loss surface"
         )
-    if how := explain_missing(runs.columns, name):
+    headers = {runs.named.get(n, n): cells for n, cells in runs.columns.items()}
+    if how := explain_missing(headers, name):
         return f"{named}; {how}"
     words = [word for word in (name, *ALIASES.get(name, ())) if len(word) > 1]
     columns = [column for column in runs.columns if column not in ALIASES]
