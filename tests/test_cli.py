@@ -236,7 +236,7 @@ WRONG = {
     "no data set": (["fit", "lama3"], "llama3"),
     "no law for it": (["fit", "llama3_optima", "--law", "isoflop"], "budget"),
     "set": (
-        ["simulate", "--design", "llama3", "--set", "alpha1=a"],
+        ["simulate", "llama3", "--set", "alpha1=a"],
         "--set alpha1=a: expected a number",
     ),
     "data": (["data", "nosuch"], "no data set named 'nosuch'"),
@@ -401,7 +401,7 @@ def test_the_choice_follows_the_table(llama3, optima):
 
 def test_simulate_writes_a_table_that_reads_back(nstar, tmp_path):
     file = tmp_path / "simulated.csv"
-    words = ["simulate", "--design", "llama3", "--seed", "3", "--draws", "2"]
+    words = ["simulate", "llama3", "--seed", "3", "--draws", "2"]
     code, out, _ = nstar(*words, "--out", file)
     assert code == 0
     assert "seed 3" in out

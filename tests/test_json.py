@@ -905,7 +905,7 @@ def test_next(document, fits, law):
 
 
 def test_simulate(document):
-    told = document("simulate", "--design", "llama3", "--seed", "1", "--draws", "2")
+    told = document("simulate", "llama3", "--seed", "1", "--draws", "2")
     hold(SIMULATE, told)
     assert len(told["columns"]["N"]) == 133
     assert [len(table) for table in told["columns"]["L"]] == [133, 133]

@@ -287,7 +287,7 @@ UNFITTED = {
         "decades",
     ),
     "simulate of half a law": (
-        "simulate --design llama3 --set alpha1=0.5",
+        "simulate llama3 --set alpha1=0.5",
         REFUSED,
         "",
         "alpha1",

@@ -15,7 +15,8 @@ from nstar.departures.discrepancy import PARTS, bend
 from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES, Normal, StudentT
 from nstar.priors.learned import learned
-from nstar.priors.sets import PriorSet, as_set, resolve
+from nstar.priors.resolving import resolve
+from nstar.priors.sets import PriorSet, as_set
 from nstar.priors.stated import describe
 from nstar.samplers.nuts import Settings
 from nstar.validation.calibration import calibrate

@@ -1,9 +1,10 @@
 """Text of numbers, names and unknowns."""
 
+import difflib
 import math
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nstar.answers import Document
@@ -143,6 +144,14 @@ def percent(prob: float) -> str:
 
 
 CENTRAL = 0.2  # credible level below which a value lies near the centre
+def alternatives(name: str, known: Iterable[str]) -> str:
+    """Name what is nearest to a name that is not known, then all that are."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{meant}there are {', '.join(names)}"
+
+
 QUANTITIES = {
     "N": "N* (parameters)",
     "D": "D* (tokens)",

@@ -16,13 +16,12 @@ from pydantic import (
 )
 
 from nstar.batch.manifest_errors import describe, error_at, line_of, unknown_key
-from nstar.departures.bending import amplitudes
-from nstar.departures.discrepancy import DISCREPANCIES
+from nstar.departures import require_discrepancy
 from nstar.files.data_files import shipped
-from nstar.fits.model import parse_model, unknowns
-from nstar.noises.likelihoods import NOISES
+from nstar.laws.parsing import read_law
+from nstar.noises import read_noise
+from nstar.priors.families import read_prior
 from nstar.priors.sets import SETS, PriorSet
-from nstar.priors.stated import parse
 from nstar.types import Law, Noise
 
 USUAL = "usual"  # the noise that a law has unless another is named
@@ -35,14 +34,6 @@ def distinct[T](values: list[T]) -> list[T]:
         msg = f"{next(v for v in values if values.count(v) > 1)!r} comes twice"
         raise ValueError(msg)
     return values
-
-
-def known_discrepancy(name: str) -> str:
-    """Refuse a discrepancy that there is not."""
-    if name not in DISCREPANCIES:
-        msg = f"no discrepancy {name!r}; there are {', '.join(DISCREPANCIES)}"
-        raise ValueError(msg)
-    return name
 
 
 def new_set(name: str) -> str:
@@ -58,7 +49,7 @@ NotOfTheFile = Field(
 )
 AtLeastOne = Field(min_length=1)
 Names = Annotated[list[str], AtLeastOne, AfterValidator(distinct)]
-Discrepancy = Annotated[str, AfterValidator(known_discrepancy)]
+Discrepancy = Annotated[str, AfterValidator(require_discrepancy)]
 
 
 class Table(BaseModel):
@@ -112,24 +103,36 @@ class Grid(Table):
     pooled: bool = False  # one more fit of each choice, of all ladders together
 
     @model_validator(mode="after")
-    def _noises_suit_laws(self) -> Self:
-        self.models()
+    def _names_are_known(self) -> Self:
+        readers = (("laws", read_law, ""), ("noises", read_noise, USUAL))
+        for key, read_name, usual in readers:
+            for name in getattr(self, key):
+                if name == usual:
+                    continue
+                try:
+                    read_name(name)
+                except ValueError as error:
+                    raise error_at([key], f"grid: {error}") from None
         return self
 
     def models(self) -> dict[tuple[str, str], tuple[Law, Noise]]:
         """Each law with each noise, by their names; a law's usual noise by its own.
 
         Raises:
-            ValidationError: there is no such law or noise, or they do not go together.
+            ValidationError: they do not go together.
         """
+        from nstar.fits.model import (
+            parse_model,  # JAX: once the rest is known to be right
+        )
+        from nstar.noises.likelihoods import NOISES
+
         pairs = {}
         for name in self.laws:
             for kind in self.noises:
                 try:
                     model = parse_model(name, None if kind == USUAL else kind)
                 except ValueError as error:
-                    key = "laws" if "no law" in str(error) else "noises"
-                    raise error_at([key], f"grid: {error}") from None
+                    raise error_at(["grid", "noises"], f"grid: {error}") from None
                 names = (
                     n for n, v in NOISES.items() if kind == USUAL and v == model.noise
                 )
@@ -148,7 +151,7 @@ class Priors(Table):
     def _priors_are_known(self) -> Self:
         self.prior_set()
         for prior in self.own.values():
-            parse(prior)
+            read_prior(prior)
         return self
 
     def prior_set(self) -> PriorSet:
@@ -264,13 +267,6 @@ class Manifest(Table):
         if strange := [name for name in self.grid.priors if name not in sets]:
             msg = f"grid.priors: no set {strange[0]!r}; there are {', '.join(sets)}"
             raise error_at(["grid", "priors"], msg)
-        known = set[str]()
-        for law, noise in self.grid.models().values():
-            known |= {*unknowns(law, noise)} | amplitudes(law)
-        for name, table in self.priors.items():
-            if unknown := [n for n in table.own if n not in known]:
-                msg = f"priors.{name}.own: {unknown[0]!r} is no unknown of these laws; there are {', '.join(sorted(known))}"
-                raise error_at(["priors", name, "own"], msg)
         return self
 
     @model_validator(mode="after")
@@ -282,6 +278,20 @@ class Manifest(Table):
                 "posterior at the runs themselves. Leave the bootstrap out, or the waves"
             )
             raise error_at(["grid", "discrepancies"], msg)
+        return self
+
+    @model_validator(mode="after")
+    def _laws_go_with_noises_and_priors(self) -> Self:
+        from nstar.departures.bending import amplitudes
+        from nstar.fits.model import unknowns
+
+        known = set[str]()
+        for law, noise in self.grid.models().values():
+            known |= {*unknowns(law, noise)} | amplitudes(law)
+        for name, table in self.priors.items():
+            if unknown := [n for n in table.own if n not in known]:
+                msg = f"priors.{name}.own: {unknown[0]!r} is no unknown of these laws; there are {', '.join(sorted(known))}"
+                raise error_at(["priors", name, "own"], msg)
         return self
 
 

@@ -73,12 +73,9 @@ def backtest(
     measured = read(replace(request, runs=test)) if test else None
     if request.cache:
         use_cache()
-    from nstar.fits.mixture import require_names
     from nstar.validation.backtest import backtest as hold_out_and_score
     from nstar.validation.backtest import default_along
     from nstar.validation.held_out import HeldOutRuns
-
-    require_names(laws)
 
     ladders: dict[str, list[HeldOut]] = {}
     for name, part in _ladders(table, by):

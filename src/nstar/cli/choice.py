@@ -5,11 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nstar.cli import options as o
-from nstar.fits.mixture import require_names
-from nstar.fits.model import parse_model
+from nstar.laws import ROUTE_LAWS
 from nstar.laws.parsing import parse_law
-from nstar.plans.routes import ROUTE_LAWS, SURFACE, assign_runs
-from nstar.priors.stated import choose as choose_priors
+from nstar.plans.routes import SURFACE, assign_runs
 from nstar.runs.observations import Observations
 from nstar.types import Kind
 
@@ -20,26 +18,6 @@ class Choice(NamedTuple):
     law: str
     runs: Observations
     reason: str
-
-
-def require(request: o.Request, laws: tuple[str, ...] = ()) -> None:
-    """Refuse a law, noise or prior that does not exist, before the runs are read.
-
-    Raises:
-        ValueError: one does not exist; the message names those that do.
-    """
-    names = o.laws(request.law) if request.law else list(laws or ROUTE_LAWS)
-    if request.law and len(names) > 1:
-        require_names(names)
-    models = [parse_model(law, request.noise, pool=request.pool) for law in names]
-    known = {name for model in models for name in model.prior_names}
-    priors = request.prior_set.overrides
-    if strange := [name for name in priors if name not in known]:
-        msg = f"--prior {strange[0]}: no unknown of {', '.join(names)}; there are {', '.join(sorted(known))}"
-        raise ValueError(msg)
-    for model in models:
-        of_model = {n: p for n, p in priors.items() if n in model.unknowns}
-        choose_priors(model.law, model.noise, of_model)
 
 
 def choose(runs: Observations, law: str | None, *, surface: bool = False) -> Choice:

@@ -54,7 +54,9 @@ def lifetime(
     sample_counts = [int(k) for k in numbers(samples, "--samples")]
 
     from nstar.amounts import parse_amount
+    from nstar.runs.sources import require_source
 
+    require_source(counts)
     count, length = (
         parse_amount(problems, "--problems"),
         parse_amount(tokens, "--tokens"),

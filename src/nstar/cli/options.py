@@ -385,6 +385,30 @@ class Request:
     pool: Pool = None
     group: Group = None
 
+    def __post_init__(self) -> None:
+        """Refuse files and names that there are not, before anything is read.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: there is no such law, noise, discrepancy or prior.
+        """
+        from nstar.cli.names import require_laws, require_priors
+        from nstar.departures import require_discrepancy
+        from nstar.noises import read_noise
+        from nstar.runs.filters import require_filter
+        from nstar.runs.sources import require_source
+
+        require_source(self.runs)
+        names = require_laws(laws(self.law) if self.law else [])
+        if self.noise:
+            read_noise(self.noise)
+        if self.discrepancy:
+            require_discrepancy(self.discrepancy)
+        columns(self.columns)
+        for condition in self.where or ():
+            require_filter(condition)
+        require_priors(self.prior_set, names, self.noise, pooled=bool(self.pool))
+
     @property
     def saved(self) -> bool:
         """Whether the source is a saved fit."""

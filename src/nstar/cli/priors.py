@@ -31,10 +31,9 @@ def prior(
     if len(o.laws(request.law or "one")) > 1:
         msg = f"--law {request.law}: a prior is of one law"
         raise ValueError(msg)
-    from nstar.cli.choice import choose, require
+    from nstar.cli.choice import choose
     from nstar.validation.prior_check import prior_predictive
 
-    require(request)
     name, table, _ = choose(read(request), request.law)
     predictive = prior_predictive(
         table,

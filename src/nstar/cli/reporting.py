@@ -155,6 +155,7 @@ def report(
     if not budget:
         msg = "say the training budget, as in --budget 3.8e25"
         raise ValueError(msg)
+    page_file = _prepare(request, budget, output.prob, published or (), law or (), out)
     limits = limit_options.limits()
     bill = bill_options.bill()
     question = _question(
@@ -167,7 +168,6 @@ def report(
         _read_ledger(ledger, output.prob),
         quick=quick,
     )
-    page_file = _prepare(request, budget, output.prob, published or (), law or (), out)
     from nstar.report.page import page
     from nstar.runs.law_data import TooFew
 
@@ -226,11 +226,13 @@ def _question(
         o.require_positive("--target-loss", [target], "1.9")
     o.require_prob(chance, "--chance")
     from nstar.plans.actions import parse_actions
+
+    actions = parse_actions(candidates or [])
+    tokens = None if served is None else demand_of(served, "--serve-tokens")
     from nstar.report.facts import Question
 
-    tokens = None if served is None else demand_of(served, "--serve-tokens")
     return Question(
-        parse_actions(candidates or []),
+        actions,
         limits,
         target,
         bill,
@@ -273,8 +275,8 @@ def _prepare(
 
     for fit_id in published:
         registry.get(fit_id)
-    from nstar.cli.choice import require
-    from nstar.plans.routes import ROUTE_LAWS
+    from nstar.cli.names import require_priors
+    from nstar.laws import ROUTE_LAWS
 
     for law in laws:
         if law not in ROUTE_LAWS:
@@ -282,7 +284,7 @@ def _prepare(
                 f"--law {law}: no route of that name; there are {', '.join(ROUTE_LAWS)}"
             )
             raise ValueError(msg)
-    require(request, tuple(laws) or ROUTE_LAWS)
+    require_priors(request.prior_set, tuple(laws) or ROUTE_LAWS, None)
     return file
 
 

@@ -74,6 +74,14 @@ def passk(
 ) -> None:
     """Predict pass@k from counts, of these problems and new ones."""
     ks = numbers(k)
+    from nstar.cli.names import require_laws, require_priors
+    from nstar.priors.sets import PriorSet
+    from nstar.runs.sources import require_source
+
+    require_source(table)
+    names = require_laws([law])
+    prior_texts = o.pairs(prior, "--prior", "tail='LogNormal(-1.4, 0.6)'")
+    require_priors(PriorSet(overrides=prior_texts), names, None)
     from nstar.laws.parsing import parse_law
     from nstar.types import AcrossModels
 
@@ -81,7 +89,6 @@ def passk(
         msg = f"--size {size:g}: the {law} law is of one model; leave it out, or fit several with --law repeated_by_size"
         raise ValueError(msg)
     named = o.columns(columns, "samples=n,successes=c")
-    prior_texts = o.pairs(prior, "--prior", "tail='LogNormal(-1.4, 0.6)'")
     if cache:
         use_cache()
     from nstar.inference.more_samples import MoreSamples

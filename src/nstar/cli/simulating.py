@@ -14,22 +14,12 @@ from nstar.cli.source import read, remark
 
 
 @o.command(
-    "nstar simulate --law chinchilla --design ladder.csv --out simulated.csv",
-    without=("prob",),
+    "nstar simulate ladder.csv --law chinchilla --out simulated.csv",
+    without=("cache", "discrepancy", "group", "params_counted", "pool", "prob"),
 )
 def simulate(
-    design: Annotated[
-        str,
-        typer.Option(
-            metavar="RUNS",
-            help="A table or data set whose inputs (N, D, C, budgets) are taken; its losses are not looked at.",
-        ),
-    ],
+    request: o.Request,
     output: o.Output,
-    law: Annotated[
-        str,
-        typer.Option(metavar="LAW", help="The law to draw from, as `fit` names them."),
-    ] = "chinchilla",
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,48 +28,33 @@ def simulate(
             help="An unknown: alpha1=0.5. All or none; none draws them from the prior.",
         ),
     ] = None,
-    noise: o.Noise = None,
-    prior: o.Priors = None,
-    priors: o.PriorSetName = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
     draws: Annotated[
         int, typer.Option(metavar="COUNT", min=1, help="How many tables to draw.")
     ] = 1,
-    seed: o.Seed = None,
     out: o.Out = None,
 ) -> None:
-    """Draw runs that a law would give, as CSV."""
+    """Draw runs that a law would give, as CSV.
+
+    RUNS gives the inputs (N, D, C, budgets); its losses are not looked at.  The law is
+    chinchilla unless named.
+    """
     from nstar.files.writing import require_writable, write_atomically
 
     if out:
         require_writable(out)
     params = {n: _number(n, v) for n, v in o.pairs(set_, "--set", "alpha1=0.5").items()}
-    from nstar.cli.choice import require
     from nstar.predictions.simulation import simulate as draw
 
-    request = o.Request(
-        design,
-        law,
-        noise,
-        None,
-        prior,
-        priors,
-        columns,
-        where,
-        flop_per_param_token,
-    )
-    require(request)
+    law, seed = request.law or "chinchilla", request.seed or 0
     runs = read(request)
     simulated = draw(
         law,
         runs,
         params or None,
-        noise,
+        request.noise,
         priors=request.prior_set,
         draws=draws,
-        seed=seed or 0,
+        seed=seed,
     )
     tables = {
         str(n): simulated[n]
@@ -95,7 +70,7 @@ def simulate(
             {
                 "design": runs.source,
                 "law": law,
-                "seed": seed or 0,
+                "seed": seed,
                 "draws": draws,
                 "runs": len(runs),
                 "flop_convention": str(runs.cost),
@@ -110,10 +85,10 @@ def simulate(
         write_atomically(out, text)
         if not output.json:
             show.line(
-                f"{draws} table(s) of {len(runs)} runs written to {out}, seed {seed or 0}"
+                f"{draws} table(s) of {len(runs)} runs written to {out}, seed {seed}"
             )
     elif not output.json:
-        remark(f"{law} law on the inputs of {runs.source}, seed {seed or 0}")
+        remark(f"{law} law on the inputs of {runs.source}, seed {seed}")
         sys.stdout.write(text)
 
 

@@ -49,9 +49,8 @@ def get_fit(request: o.Request, *, surface: bool = False) -> Fitted:
     """
     if request.saved:
         return _load(request)
-    from nstar.cli.choice import choose, require
+    from nstar.cli.choice import choose
 
-    require(request)
     law, runs, reason = choose(read(request), request.law, surface=surface)
     remark(f"law {law}: {reason}")
     if request.cache:

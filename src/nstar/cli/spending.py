@@ -126,6 +126,11 @@ def spend(
     o.require_positive("--budget", [budget] if budget is not None else [], "8e14")
     kind = o.figure_kind(figure)
     duel = _duel(against) if against else None
+    from nstar.runs.sources import require_source
+
+    for text in models:
+        _, _, source = text.rpartition("=")
+        require_source(source)
     from nstar.inference.spending import ALL, Option
     from nstar.inference.spending import spend as work_out
     from nstar.inference.strategies import SAMPLES

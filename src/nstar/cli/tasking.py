@@ -122,6 +122,9 @@ def task(
     if table is None and request.saved:
         msg = f"{request.runs} is a saved fit: name the table of runs that were evaluated with --task"
         raise ValueError(msg)
+    from nstar.runs.sources import require_source
+
+    require_source(table or request.runs)
     from nstar.downstream.fits import fit_task
     from nstar.downstream.scoring import score
     from nstar.validation.checks import check_fit

@@ -37,7 +37,6 @@ WIDE_SDS = 2.0  # sds above its median up to which an amplitude's bends are reso
 UNSEEN = 0.5  # smallest singular value that is kept, over all runs' noise together
 LEAST_SEEN = 0.01  # least precision of a run in that, over the median
 RANKS = (16, 24, 40, 64, 96, 128)  # so that similar tables share a program
-DISCREPANCIES = ("waves", "none")
 PARTS = ("along", "tokens", "across", "local")
 WORDS = {
     "bend_along": "how far the log loss bends along compute",

@@ -34,12 +34,7 @@ def read(path: Path, source: str | None = None) -> Table:
     if path.is_dir():
         msg = f"{source}: is a folder; expected a .csv, .tsv, .jsonl, .json or .parquet file"
         raise ValueError(msg)
-    if not path.is_file():
-        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, beside, n=3)
-        hint = f"; did you mean {near}?" if near else ""
-        msg = f"{source}: no such file{hint}"
-        raise FileNotFoundError(msg)
+    require_file(path, source)
     kind = path.suffix.lower()
     known = {".parquet": _parquet, ".pq": _parquet}
     known |= dict.fromkeys((".csv", ".tsv", ".txt"), _csv)
@@ -59,6 +54,20 @@ def read(path: Path, source: str | None = None) -> Table:
         msg = f"{source}: the file is empty; expected a header and one row per run"
         raise ValueError(msg)
     return known[kind](raw, source)
+
+
+def require_file(path: Path, source: str) -> None:
+    """Refuse the path of a file that is not there.
+
+    Raises:
+        FileNotFoundError: naming the nearest of its folder.
+    """
+    if not path.is_file():
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, beside, n=3)
+        hint = f"; did you mean {near}?" if near else ""
+        msg = f"{source}: no such file{hint}"
+        raise FileNotFoundError(msg)
 
 
 def _csv(raw: bytes, source: str) -> Table:

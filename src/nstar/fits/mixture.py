@@ -12,11 +12,10 @@ import xarray as xr
 
 from nstar.fits import store
 from nstar.fits.fitting import Fit
+from nstar.laws.parsing import require_names
 from nstar.runs.observations import Observations
 from nstar.types import Law, Noise
 from nstar.verdicts import Check, Status
-
-MOST = 5  # laws of one average
 
 
 @dataclass(frozen=True)
@@ -177,17 +176,6 @@ def load(
         record["how"]["name"], Status(record["how"]["status"]), record["how"]["detail"]
     )
     return Average(tuple(parts), tuple(record["names"]), tuple(record["weights"]), how)
-
-
-def require_names(names: Sequence[str]) -> None:
-    """Refuse too many laws, or two of one name, before anything is sampled.
-
-    Raises:
-        ValueError: naming them.
-    """
-    if not 1 <= len(names) <= MOST or len(set(names)) < len(names):
-        msg = f"expected 1 to {MOST} laws of different names to average, got {', '.join(names) or 'none'}"
-        raise ValueError(msg)
 
 
 def thinned(fit: Fit, count: int) -> Fit:

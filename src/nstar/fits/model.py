@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 
+from nstar.departures import require_discrepancy
 from nstar.departures.bending import amplitudes, bend, bendable
-from nstar.departures.discrepancy import DISCREPANCIES
 from nstar.departures.pooling import Pooled, pool_law, pool_placed
 from nstar.laws.parsing import parse_law
+from nstar.noises import read_noise
 from nstar.noises.likelihoods import NOISES
 from nstar.noises.shared import Between
-from nstar.priors import sets as prior_sets
+from nstar.priors.resolving import resolve
 from nstar.priors.sets import Priors, PriorSet, as_set
 from nstar.runs.grouping import number_within
 from nstar.runs.law_data import prepare
@@ -96,7 +97,7 @@ class Model:
                 if SHARED in x
                 else x
             )
-        chosen, attrs, notes = prior_sets.resolve(self.priors, law, noise, used)
+        chosen, attrs, notes = resolve(self.priors, law, noise, used)
         return Problem(law, noise, chosen, Data(x, y), used, attrs, notes)
 
 
@@ -148,10 +149,7 @@ def which(discrepancy: str | None, usual: str | None, law: Law) -> str:
         ValueError: there is none of that name.
     """
     name = discrepancy or usual or ("waves" if bendable(law) else "none")
-    if name not in DISCREPANCIES:
-        msg = f"no discrepancy {name!r}; there are {', '.join(DISCREPANCIES)}"
-        raise ValueError(msg)
-    return name
+    return require_discrepancy(name)
 
 
 def _form(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
@@ -164,12 +162,7 @@ def _form(law: str | Law, noise: str | Noise | None) -> tuple[Law, Noise]:
         law = parse_law(law)
     noise = noise or law.response.noise
     if isinstance(noise, str):
-        name, _, over = noise.partition(":")
-        if name not in NOISES or (over and name != "between"):
-            msg = (
-                f"no noise {noise!r}; there are {', '.join(NOISES)}, and between:COLUMN"
-            )
-            raise ValueError(msg)
+        name, over = read_noise(noise)
         noise = Between(over) if over else NOISES[name]
     _require(noise, law)
     return law, noise

@@ -18,6 +18,7 @@ from nstar.fits.fitting import Fit
 from nstar.fits.model import parse_model, unknowns
 from nstar.fits.tree import provenance
 from nstar.priors import sets as prior_sets
+from nstar.priors.resolving import resolve
 from nstar.priors.sets import Priors
 from nstar.samplers import density
 from nstar.samplers.density import ONCE
@@ -69,7 +70,7 @@ def pick(
     if is_reweighted(given) or given.diagnosis.trouble:
         return None  # weights cannot mend chains that are not to be believed
     with jax.enable_x64(True):
-        chosen, attrs, notes = prior_sets.resolve(stated, law, new, given.runs)
+        chosen, attrs, notes = resolve(stated, law, new, given.runs)
         if not set(unknowns(law, new)) <= set(unknowns(law, given.noise)):
             return None
         log_weights = _of_priors(given, new, chosen)

@@ -10,7 +10,7 @@ from jax.scipy.special import gammaln
 from numpyro.distributions import constraints
 
 from nstar.responses.rate_mixtures import CENTRES, log_kernel, parts
-from nstar.types import Array, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Kind, Law, Params, Prior, Response
 
 POPULATION_SIZES = (3, len(CENTRES) + 1)  # lengths of the axis that parametrises it
 
@@ -24,6 +24,12 @@ class Binomial:
     What is expected of a problem is its population, parametrised in the last axis
     (`nstar.responses.rate_mixtures`).  It has no unknowns of its own: the population is the law's.
     """
+
+    def refusal(self, law: Law) -> str:
+        """Why the noise does not suit a law: it is of counts; empty where it does."""
+        if law.response.kind is Kind.COUNTS:
+            return ""
+        return f"binomial noise is for counts of successes, which {type(law).__name__} does not predict"
 
     def priors(self, response: Response) -> dict[str, Prior]:
         """No unknowns."""

@@ -8,27 +8,27 @@ arXiv:2204.02311, app. B), goodput the share of the booked time in which steps c
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import numpy as np
-import numpyro.distributions as dist
 from numpy.typing import ArrayLike
 
 from nstar.answers import Document
 from nstar.intervals import interval
-from nstar.priors.stated import describe, parse
+from nstar.priors.families import Stated, read_prior
 from nstar.published.hardware import Hardware
-from nstar.types import Array
+from nstar.types import Prior
 from nstar.wording import flop
 
-MFU = dist.Uniform(0.38, 0.43)  # Llama 3 405B: arXiv:2407.21783, table 4
+MFU = Stated(
+    "Uniform", {"low": 0.38, "high": 0.43}
+)  # Llama 3 405B: arXiv:2407.21783, table 4
 GOODPUT = 0.9  # "higher than 90 %" of the time, ibid. sec. 3.3.4
 HOUR = 3600.0
 DRAWS = 4000  # of uncertain inputs, for intervals
 CHECKED = 100_000  # draws that show whether a distribution stays within its bounds
 
-type Guess = float | dist.Distribution
+type Guess = float | Stated | Prior  # a number, or a distribution; NumPyro's too
 
 
 class Billed(NamedTuple):
@@ -44,9 +44,9 @@ class Bill:
 
     hardware: Hardware
     precision: str | None = None  # bfloat16 unless given
-    mfu: Any = MFU  # 0 to 1
-    goodput: Any = GOODPUT  # 0 to 1
-    price: Any = None  # of an accelerator-hour
+    mfu: Guess = MFU  # 0 to 1
+    goodput: Guess = GOODPUT  # 0 to 1
+    price: Guess | None = None  # of an accelerator-hour
     currency: str = "USD"
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class Bill:
         ):
             if value is None:
                 continue
-            draws = _draws(value, jax.random.key(0), CHECKED)
+            draws = draw_guess(value, np.random.default_rng(0), CHECKED)
             if not np.all((draws > 0) & (draws <= most)):
                 expected = "between 0 and 1" if most == 1 else "positive"
                 msg = f"{name}: expected {expected}, got {format_guess(value)}"
@@ -73,16 +73,16 @@ class Bill:
         """Draws of hours and money for C FLOP, (draw, ...); a row shares its uncertain inputs."""
         compute = np.asarray(C, dtype=float)
         rows = compute.shape[:1] or (1,)
-        keys = jax.random.split(jax.random.key(seed), 3)
+        random = np.random.default_rng(seed).spawn(3)
         shape = rows + (1,) * max(compute.ndim - 1, 0)
 
-        def draw(value: Guess, key: Any) -> np.ndarray:
-            return _draws(value, key, rows[0]).reshape(shape)
+        def draw(value: Guess, i: int) -> np.ndarray:
+            return draw_guess(value, random[i], rows[0]).reshape(shape)
 
         rate = self.hardware.flop_per_second(self.precision)
-        rate = rate * draw(self.mfu, keys[0]) * draw(self.goodput, keys[1])
+        rate = rate * draw(self.mfu, 0) * draw(self.goodput, 1)
         hours = compute / rate / HOUR
-        money = None if self.price is None else hours * draw(self.price, keys[2])
+        money = None if self.price is None else hours * draw(self.price, 2)
         return Billed(hours, money)
 
     def intervals(self, C: float, prob: float = 0.9) -> Document:
@@ -116,7 +116,7 @@ def parse_guess(text: str, what: str) -> Guess:
     except ValueError:
         pass
     try:
-        return parse(text)
+        return read_prior(text)
     except ValueError as error:
         msg = f"{what} {text!r}: expected a number or a distribution such as Uniform(0.38, 0.43) ({error})"
         raise ValueError(msg) from None
@@ -124,10 +124,26 @@ def parse_guess(text: str, what: str) -> Guess:
 
 def format_guess(value: Guess) -> str:
     """Format a number or a distribution."""
-    return describe(value) if isinstance(value, dist.Distribution) else f"{value:g}"
+    match value:
+        case float() | int():
+            return f"{value:g}"
+        case Stated():
+            return str(value)
+        case _:
+            from nstar.priors.stated import describe
+
+            return describe(value)
 
 
-def _draws(value: Guess, key: Array, count: int) -> np.ndarray:
-    if isinstance(value, dist.Distribution):
-        return np.asarray(value.sample(key, (count,)), dtype=float)
-    return np.full(count, float(value))
+def draw_guess(value: Guess, random: np.random.Generator, count: int) -> np.ndarray:
+    """Draw from a number or a distribution, (count,)."""
+    match value:
+        case float() | int():
+            return np.full(count, float(value))
+        case Stated():
+            return value.draw(random, count)
+        case _:
+            import jax
+
+            key = jax.random.key(int(random.integers(2**31)))
+            return np.asarray(value.sample(key, (count,)), dtype=float)

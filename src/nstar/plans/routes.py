@@ -13,7 +13,7 @@ from nstar.fits.fitting import Fit, fit
 from nstar.fits.mixture import Average, Posterior
 from nstar.fits.model import parse_model
 from nstar.fits.refit_cache import RefitCache, of_runs
-from nstar.laws import name_of
+from nstar.laws import ROUTE_LAWS, name_of
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.planning import Plan, plan
 from nstar.priors.sets import Priors, PriorSet, as_set
@@ -32,8 +32,6 @@ TITLES = {
     "allocation": "measured optima",
     "coupled": "loss surface",
 }
-# in order of preference: the first that the runs allow is the primary route
-ROUTE_LAWS = ("isoflop", "allocation", "coupled")
 ADDITIVE = "chinchilla"  # what most people fit
 SURFACE = "coupled"  # bent, it scores best: benchmarks/results/extrapolation.md
 

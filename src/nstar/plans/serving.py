@@ -11,9 +11,7 @@ T, so the best run follows from the demand's mean; what is spent follows from ev
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import jax
 import numpy as np
-import numpyro.distributions as dist
 
 from nstar.answers import Answer, Document, Table
 from nstar.fits.groups import in_group
@@ -21,6 +19,7 @@ from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
 from nstar.plans import tables
 from nstar.plans.actions import ANY, Limits
+from nstar.plans.bills import Guess, draw_guess
 from nstar.plans.choosing import choose, require_loss
 from nstar.plans.limiting import apply_limits, check_supply
 from nstar.predictions.distances import (
@@ -117,7 +116,7 @@ class Served(Answer):
 def serve(
     fit: Posterior,
     C: float,
-    tokens: float | dist.Distribution,
+    tokens: Guess,
     *,
     limits: Limits = ANY,
     group: str | None = None,
@@ -157,13 +156,9 @@ def serve(
     return Served(fit, C, demand, (N0, D0), after, loss, requested)
 
 
-def _demand(tokens: float | dist.Distribution, count: int, seed: int) -> np.ndarray:
+def _demand(tokens: Guess, count: int, seed: int) -> np.ndarray:
     """Draws of the tokens served over the lifetime, (draw,)."""
-    demand = (
-        np.asarray(tokens.sample(jax.random.key(seed), (count,)), dtype=float)
-        if isinstance(tokens, dist.Distribution)
-        else np.full(count, float(tokens))
-    )
+    demand = draw_guess(tokens, np.random.default_rng(seed), count)
     if not (np.all(np.isfinite(demand)) and np.all(demand >= 0)):
         msg = "served tokens: expected a number of tokens or a distribution over such, none of them negative"
         raise ValueError(msg)

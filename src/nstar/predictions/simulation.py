@@ -10,7 +10,8 @@ import xarray as xr
 from nstar.answers import Document
 from nstar.costs.training import PerParamToken
 from nstar.fits.model import parse_model, placed
-from nstar.priors.sets import Priors, resolve
+from nstar.priors.resolving import resolve
+from nstar.priors.sets import Priors
 from nstar.runs.law_data import input_columns
 from nstar.runs.observations import Observations
 from nstar.samplers import density

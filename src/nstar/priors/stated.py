@@ -1,6 +1,5 @@
 """Priors a user sets by name, written as `LogNormal(-1.0, 0.5)`."""
 
-import ast
 import difflib
 from collections.abc import Callable, Mapping
 
@@ -9,6 +8,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import constraints
 from numpyro.distributions.transforms import ExpTransform, SigmoidTransform, Transform
 
+from nstar.priors.families import read_prior
 from nstar.types import Law, Noise, Prior
 
 
@@ -24,23 +24,7 @@ def _transformed_student(transform: Transform) -> Callable[..., dist.Distributio
 
 # heavy-tailed on the scale of the log, or of the logit
 TRANSFORMS = {"LogStudentT": ExpTransform(), "LogitStudentT": SigmoidTransform()}
-FAMILIES: dict[str, Callable[..., dist.Distribution]] = {
-    name: getattr(dist, name)
-    for name in (
-        "Normal",
-        "LogNormal",
-        "StudentT",
-        "HalfNormal",
-        "Gamma",
-        "InverseGamma",
-        "Beta",
-        "Uniform",
-        "Exponential",
-        "Cauchy",
-        "HalfCauchy",
-        "Laplace",
-    )
-} | {name: _transformed_student(transform) for name, transform in TRANSFORMS.items()}
+_TRANSFORMED = {name: _transformed_student(t) for name, t in TRANSFORMS.items()}
 
 
 def parse(text: str) -> dist.Distribution:
@@ -49,28 +33,9 @@ def parse(text: str) -> dist.Distribution:
     Raises:
         ValueError: unknown family, or arguments that are no numbers it accepts.
     """
-    try:
-        call = ast.parse(text.strip(), mode="eval").body
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-            raise ValueError
-        args = [float(ast.literal_eval(arg)) for arg in call.args]
-        kwargs = {
-            k.arg: float(ast.literal_eval(k.value)) for k in call.keywords if k.arg
-        }
-    except (SyntaxError, ValueError, TypeError):
-        msg = (
-            f"prior {text!r}: expected a family and numbers, as in LogNormal(-1.0, 0.5)"
-        )
-        raise ValueError(msg) from None
-    if call.func.id not in FAMILIES:
-        near = difflib.get_close_matches(call.func.id, FAMILIES, n=3, cutoff=0.3)
-        msg = f"prior {text!r}: no family {call.func.id!r}; did you mean {near or list(FAMILIES)}?"
-        raise ValueError(msg)
-    try:
-        return FAMILIES[call.func.id](*args, **kwargs, validate_args=True)
-    except (TypeError, ValueError) as error:
-        msg = f"prior {text!r}: {error}"
-        raise ValueError(msg) from None
+    stated = read_prior(text)
+    make = _TRANSFORMED.get(stated.family) or getattr(dist, stated.family)
+    return make(**stated.params, validate_args=True)
 
 
 def describe(prior: Prior) -> str:

@@ -65,6 +65,16 @@ def keep_rows(
     return table
 
 
+def require_filter(condition: str) -> None:
+    """Refuse a condition that cannot be read, before there is a table.
+
+    Raises:
+        ValueError: it is none of the forms.
+    """
+    if not (BEST.match(condition) or CONDITION.match(condition)):
+        raise _unread(condition)
+
+
 def columns_of(
     table: Table, conditions: Sequence[str], named: Mapping[str, str]
 ) -> set[str]:
@@ -106,10 +116,15 @@ def _best(
 def _parts(condition: str) -> tuple[str, str, str]:
     match = CONDITION.match(condition)
     if match is None:
-        msg = f"filter {condition!r}: expected col=value, col!=value, col<x, col<=x, col>x or col>=x, or least col by col"
-        raise ValueError(msg)
+        raise _unread(condition)
     name, sign, value = match.groups()
     return name, sign, value
+
+
+def _unread(condition: str) -> ValueError:
+    return ValueError(
+        f"filter {condition!r}: expected col=value, col!=value, col<x, col<=x, col>x or col>=x, or least col by col"
+    )
 
 
 def _column(table: Table, name: str, condition: str, named: Mapping[str, str]) -> str:

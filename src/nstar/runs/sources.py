@@ -34,12 +34,33 @@ def open_source(source: Any, columns: Mapping[str, str] | None) -> Opened:
     chosen = {str(ours): str(theirs) for ours, theirs in (columns or {}).items()}
     if not isinstance(source, str | Path):
         return Opened(tables.from_columns(source), chosen, {}, {})
+    if require_source(source):
+        return _registered(str(source), chosen)
+    return Opened(table_files.read(Path(source), str(source) or "."), chosen, {}, {})
+
+
+def require_source(source: str | Path) -> bool:
+    """Refuse what is neither a file nor a data set; say whether it is a data set.
+
+    Raises:
+        ValueError: it is neither, or no path.
+        FileNotFoundError: it is the path of a file that is not there.
+    """
     if "\n" in str(source):
         msg = "expected the path of a file or the name of a data set, got a text of several lines; write it to a .csv file"
         raise ValueError(msg)
-    if str(source) in datasets.names() and not _is_file(Path(source)):
-        return _registered(str(source), chosen)
-    return Opened(_file(source), chosen, {}, {})
+    path = Path(source)
+    if _is_file(path) or path.is_dir():
+        return False
+    if str(source) in datasets.names():
+        return True
+    if not path.suffix:
+        near = difflib.get_close_matches(str(source), datasets.names(), n=3, cutoff=0.3)
+        hint = f"did you mean {near}?" if near else "`nstar data` lists the data sets"
+        msg = f"{source}: neither a file nor a data set; {hint}"
+        raise ValueError(msg)
+    table_files.require_file(path, str(source))
+    return False
 
 
 def _is_file(path: Path) -> bool:
@@ -47,16 +68,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError as error:
         raise ValueError(f"{path}: no path ({error.strerror})") from error
-
-
-def _file(source: str | Path) -> Table:
-    path = Path(source)
-    if not _is_file(path) and not path.is_dir() and not path.suffix:
-        near = difflib.get_close_matches(str(source), datasets.names(), n=3, cutoff=0.3)
-        hint = f"did you mean {near}?" if near else "`nstar data` lists the data sets"
-        msg = f"{source}: neither a file nor a data set; {hint}"
-        raise ValueError(msg)
-    return table_files.read(path, str(source) or ".")
 
 
 def _registered(name: str, chosen: dict[str, str]) -> Opened:

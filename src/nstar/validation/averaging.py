@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nstar.fits.fitting import Fit, fit
-from nstar.fits.mixture import Average, require_names
+from nstar.fits.mixture import Average
 from nstar.fits.model import parse_model
 from nstar.laws import name_of
+from nstar.laws.parsing import require_names
 from nstar.predictions.prediction import log_density, responses
 from nstar.priors.sets import Priors, PriorSet, as_set
 from nstar.progress import Tick

@@ -18,7 +18,8 @@ from nstar.costs.cost_line import WIDEST, of_runs, optimum
 from nstar.costs.training import SIX, PerParamToken
 from nstar.departures.discrepancy import Bent
 from nstar.fits.model import parse_model, placed
-from nstar.priors.sets import Priors, resolve
+from nstar.priors.resolving import resolve
+from nstar.priors.sets import Priors
 from nstar.runs.law_data import input_columns
 from nstar.samplers import density, nuts
 from nstar.samplers.density import Data, Skeleton, split
