@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from nstar.cache import use_cache
+
 BEYOND = (10.0, 100.0)  # times the largest run's compute
 SEEDS = (0, 1)
 
@@ -148,9 +150,8 @@ def main() -> None:
             f"{len(rows)} quantities: |z| at most {max(abs(r['z']) for r in rows):.2f}, ratios {ratios.min():.3f} to {ratios.max():.3f}, mean {ratios.mean():.4f}"
         )
         return
-    import nstar
 
-    nstar.use_cache()
+    use_cache()
     fits_by_name: dict[str, Any] = {}
     for name, runs in ladders(options.only).items():
         for law in options.laws:

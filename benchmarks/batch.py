@@ -25,6 +25,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares, minimize
 
+from nstar.fits.resampling import bootstrap
+
 FOLDER = Path(__file__).parent / "results"
 PUBLISHED = np.array([np.log(482.01), np.log(2085.43), np.log(1.8172), 0.3478, 0.3658])
 HUBER = 1e-3
@@ -100,13 +102,12 @@ def points(fit: Callable[..., np.ndarray], count: int) -> dict[str, Any]:
 
 def posteriors(count: int, budgets: tuple[float, ...]) -> dict[str, Any]:
     """Rate of our certified posteriors, warm, and what their certificates say."""
-    import nstar
     from nstar.fits import batches
 
     table = runs()
 
     def made(count: int, seed: int) -> Any:
-        return nstar.bootstrap(
+        return bootstrap(
             table,
             "chinchilla",
             count=count,

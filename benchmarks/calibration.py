@@ -18,8 +18,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-import nstar
 from commits import commit
+from nstar.cache import use_cache
 from nstar.laws import LAWS
 from nstar.validation.calibration import DECISIVE, Ranks, calibrate, power
 
@@ -89,7 +89,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    nstar.use_cache()
+    use_cache()
     folder = HERE / "results"
     folder.mkdir(exist_ok=True)
     file = folder / "calibration.json"

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import nstar
+from nstar.cache import use_cache
 from nstar.downstream.fits import accuracy_at_loss, fit_task
 from nstar.verdicts import Status
 
@@ -117,5 +118,5 @@ if __name__ == "__main__":
     parser.add_argument("--runs", required=True, help="gadre_overtrain.csv")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    nstar.use_cache()
+    use_cache()
     given.out.write_text(report(given.runs), encoding="utf-8")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import nstar
+from nstar.cache import use_cache
 from nstar.fits.fitting import Fit
 from nstar.intervals import credible_level, interval
 from nstar.laws.bounded_metric import BoundedMetric
@@ -206,7 +207,7 @@ if __name__ == "__main__":
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--part", choices=PARTS, action="append", help="only these")
     given = parser.parse_args()
-    nstar.use_cache()
+    use_cache()
     document: dict[str, Any] = {"prob": 0.9}
     for part, (file, run) in PARTS.items():
         if part not in (given.part or PARTS) or not (given.data / file).is_file():

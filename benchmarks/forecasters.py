@@ -11,9 +11,9 @@ from functools import partial
 
 import numpy as np
 
-import nstar
 import peers
 import trials
+from nstar.cache import use_cache
 from nstar.fits.diagnostics import diagnose
 from nstar.fits.fitting import Fit, fit
 from nstar.fits.model import unknowns
@@ -113,4 +113,4 @@ FORECASTERS: dict[str, Forecaster] = {
     "nstar coupled, waves": partial(one_law, law="coupled", discrepancy="waves"),
 }
 
-nstar.use_cache()
+use_cache()

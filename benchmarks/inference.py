@@ -22,6 +22,7 @@ import pyarrow.csv
 
 import nstar
 from inference_sets import POPULATIONS
+from nstar.cache import use_cache
 from nstar.responses.pass_rates import unbiased
 from nstar.samplers.nuts import Settings
 
@@ -376,7 +377,7 @@ if __name__ == "__main__":
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--records", action="store_true", help="with every forecast")
     given = parser.parse_args()
-    nstar.use_cache()
+    use_cache()
     left_out: list[str] = []
     sets = (
         simulated(given.simulated, given.seed)

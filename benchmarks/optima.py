@@ -24,6 +24,7 @@ import numpy as np
 import nstar
 import optima_routes
 from bends import TRIED, forecast
+from nstar.cache import use_cache
 from nstar.fits.diagnostics import diagnose
 from nstar.fits.model import unknowns
 from nstar.fits.refit_cache import RefitCache
@@ -195,7 +196,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--keep", type=Path, help="folder that keeps the routes' fits")
     options = parser.parse_args()
-    nstar.use_cache()
+    use_cache()
     what = options.only or ["trials", "laws", "routes"]
     document = json.loads(FILE.read_text()) if FILE.exists() else {}
     if "trials" in what:

@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-import nstar
 from commits import commit
 from ladders import ladders
+from nstar.runs.optima import measured_optima
 
 FOLDER = Path(__file__).parent
 FEWEST = 6  # optima, to fit a parabola with some left over
 ABOUT = """# Slopes of measured optima
 
-Measured optima (vertices of parabolas, `nstar.measured_optima`) of every development ladder that has budgets; slopes of log D* in log C by least squares over the lower and the upper half, and the change of slope per decade of compute from a parabola, with its standard error. Commit {commit}; `python benchmarks/optima_slopes.py`.
+Measured optima (vertices of parabolas, `nstar.runs.optima.measured_optima`) of every development ladder that has budgets; slopes of log D* in log C by least squares over the lower and the upper half, and the change of slope per decade of compute from a parabola, with its standard error. Commit {commit}; `python benchmarks/optima_slopes.py`.
 
 | ladder | optima | decades | slope, lower half | slope, upper half | change per decade |
 | --- | --- | --- | --- | --- | --- |
@@ -69,7 +69,7 @@ def main() -> None:
     for ladder in ladders():
         if "budget" not in ladder.runs:
             continue
-        optima = nstar.measured_optima(ladder.runs)
+        optima = measured_optima(ladder.runs)
         if len(optima) >= FEWEST:
             rows.append(slopes(optima["C"], optima["D"]).row(ladder.name))
     page = ABOUT.format(commit=commit()) + "\n".join(rows) + "\n" + READ

@@ -20,6 +20,7 @@ import numpy as np
 
 import nstar
 from extrapolation import rounded
+from nstar.cache import use_cache
 from nstar.fits.fitting import fit
 from nstar.predictions.prediction import loss
 from nstar.runs.observations import Observations
@@ -117,7 +118,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     stored = json.loads(FILE.read_text()) if FILE.exists() else {}
     if not options.tables:
-        nstar.use_cache()
+        use_cache()
         runs = nstar.read_runs("porian_isoflop")
         conditions = np.unique(runs[OVER])
         for i in options.conditions:

@@ -9,13 +9,14 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 import nstar
+from nstar.cache import use_cache
 from nstar.plans.routes import routes
 from nstar.published import fits as published
 from nstar.report import allocation_figures
 from nstar.report.drawing import STYLE
 
 if __name__ == "__main__":
-    nstar.use_cache()
+    use_cache()
     found = routes(nstar.read_runs("llama3"), [3.8e25])
     out = Path(__file__).parent / "results" / "llama3.svg"
     out.parent.mkdir(exist_ok=True)

@@ -20,11 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import nstar
+from nstar.cache import use_cache
 from nstar.fits.diagnostics import diagnose
 from nstar.fits.fitting import Fit
 from nstar.fits.model import unknowns
 from nstar.runs import datasets
 from nstar.runs.observations import Observations
+from nstar.runs.optima import measured_optima
 from nstar.samplers.nuts import Settings
 
 OUT = Path(__file__).parent / "results" / "record_fits.json"
@@ -96,7 +98,7 @@ def optima() -> Iterator[Ladder]:
             yield Ladder(source, name, data, _counted(part, name), part)
     for ladder in surfaces():
         if ladder.source in ("chinchilla", "marin"):
-            yield ladder._replace(runs=nstar.measured_optima(ladder.runs))
+            yield ladder._replace(runs=measured_optima(ladder.runs))
 
 
 def _parts(
@@ -173,7 +175,7 @@ def main(words: list[str] | None = None) -> None:
     kept = json.loads(OUT.read_text())["fits"] if OUT.is_file() else []
     kept = [entry for entry in kept if entry["ladder"] not in again]
     have = {(entry["ladder"], entry["kind"]) for entry in kept}
-    nstar.use_cache()
+    use_cache()
     for kind, ladder, options in jobs(PORIAN_BENT):
         if (ladder.name, kind) in have:
             continue

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-import nstar
 from ladders import ladders
+from nstar.cache import use_cache
 from nstar.fits.diagnostics import diagnose
 from nstar.fits.model import unknowns
 from nstar.priors.learned import learned
@@ -210,7 +210,7 @@ def main() -> None:
     asked = parser.parse_args()
     file = RESULTS / "priors.json"
     kept = json.loads(file.read_text())["scores"] if file.is_file() else []
-    nstar.use_cache()
+    use_cache()
     if not asked.tables:
         run(asked.kinds, asked.sources, kept)
     whole = RESULTS / "priors.md"

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import nstar
+from nstar.cache import use_cache
 from nstar.report.drawing import STYLE
 
 HERE = Path(__file__).parent
@@ -103,7 +104,7 @@ def hold() -> None:
 
 
 if __name__ == "__main__":
-    nstar.use_cache()
+    use_cache()
     runs = nstar.read_runs("llama3")
     with mpl.rc_context(STYLE):
         bent = nstar.fit(runs, "coupled")

@@ -13,6 +13,8 @@ import pytest
 import nstar
 from designs import repeated
 from nstar import cli
+from nstar.cache import use_cache
+from nstar.runs.optima import measured_optima
 from nstar.samplers.nuts import Settings
 
 # pytest's workers have the cores, and inherit this from where they are started
@@ -43,7 +45,7 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Share compiled programs between the workers of one session."""
-    nstar.use_cache(os.environ.get("NSTAR_TEST_CACHE") or REPO / ".cache" / "jax")
+    use_cache(os.environ.get("NSTAR_TEST_CACHE") or REPO / ".cache" / "jax")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,7 +64,7 @@ def llama3() -> nstar.Observations:
 
 @pytest.fixture(scope="session")
 def optima(llama3: nstar.Observations) -> nstar.Observations:
-    return nstar.measured_optima(llama3)
+    return measured_optima(llama3)
 
 
 @pytest.fixture(scope="session")

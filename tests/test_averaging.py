@@ -27,6 +27,7 @@ from nstar.validation.averaging import (
     stack,
 )
 from nstar.validation.backtest import HeldOut, backtest, check_backtest
+from nstar.validation.checks import check_plan
 from nstar.verdicts import Check, Status
 
 LAWS = ("chinchilla", "coupled")
@@ -181,7 +182,7 @@ def test_plan_and_checks_take_an_average(averaged):
     names = [check.name for check in nstar.check_fit(averaged)]
     assert names[0] == "weights"
     assert {"chinchilla: convergence", "coupled: convergence"} <= set(names)
-    assert {c.name for c in nstar.check_plan(made)} >= {"extrapolation"}
+    assert {c.name for c in check_plan(made)} >= {"extrapolation"}
     held = nstar.compare(averaged, "chinchilla_A3_unrounded", BUDGETS)
     assert held.table()[0]["D"]["posterior"]["median"] > 0
 

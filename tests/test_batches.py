@@ -464,7 +464,8 @@ import jax
 import jax.numpy as jnp
 import nstar
 from test_batches import TABLES
-nstar.use_cache({cache!r})
+from nstar.cache import use_cache
+use_cache({cache!r})
 made = nstar.fit_batch(TABLES)
 print(len(jax.devices()), made.certificates["k_hat"].values.tolist())
 print(made.draws["level"].mean("draw").values.tolist())

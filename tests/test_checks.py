@@ -8,6 +8,8 @@ import xarray as xr
 
 import nstar
 from nstar.fits.diagnostics import in_necks, place
+from nstar.predictions.distances import check_prediction
+from nstar.validation.checks import check_plan
 from nstar.verdicts import Check, Status, worst
 
 
@@ -174,14 +176,14 @@ def test_a_law_that_bends_away_is_for_review():
 )
 def test_extrapolation_is_counted_in_decades(allocation_fit, budget, verdict):
     assert (
-        status(nstar.check_plan(nstar.plan(allocation_fit, budget)), "extrapolation")
+        status(check_plan(nstar.plan(allocation_fit, budget)), "extrapolation")
         == verdict
     )
 
 
 def test_an_optimum_outside_the_runs_is_for_review(allocation_fit):
-    inside = nstar.check_plan(nstar.plan(allocation_fit, 1e21))
-    outside = nstar.check_plan(nstar.plan(allocation_fit, 3.8e25))
+    inside = check_plan(nstar.plan(allocation_fit, 1e21))
+    outside = check_plan(nstar.plan(allocation_fit, 3.8e25))
     assert status(inside, "tokens per parameter") == "PASS"
     assert status(outside, "tokens per parameter") == "REVIEW"
 
@@ -189,7 +191,7 @@ def test_an_optimum_outside_the_runs_is_for_review(allocation_fit):
 def test_every_check_says_what_was_seen(surface_fit):
     for check in [
         *nstar.check_fit(surface_fit),
-        *nstar.check_plan(nstar.plan(surface_fit, 3.8e25)),
+        *check_plan(nstar.plan(surface_fit, 3.8e25)),
     ]:
         assert set(check.as_json()) == {"name", "status", "detail"}
         assert len(check.detail) > 20
@@ -220,9 +222,9 @@ def test_skew_may_differ_between_budgets(llama3):
 
 
 def test_a_prediction_far_from_the_runs_is_for_review(surface_fit):
-    near = nstar.check_prediction(surface_fit, 1e9, 2e10)
-    far = nstar.check_prediction(surface_fit, np.array([4e11]), np.array([1.5e13]))
-    aside = nstar.check_prediction(surface_fit, 1e7, 1e13)
+    near = check_prediction(surface_fit, 1e9, 2e10)
+    far = check_prediction(surface_fit, np.array([4e11]), np.array([1.5e13]))
+    aside = check_prediction(surface_fit, 1e7, 1e13)
     assert worst(near) is Status.PASS
     assert status(far, "extrapolation") == "REVIEW"
     assert status(aside, "tokens per parameter") == "REVIEW"
@@ -239,13 +241,13 @@ def test_a_law_of_two_responses_is_checked():
 def test_answers_are_judged_by_their_own_chains(allocation_fit):
     """Unknowns that mix may have an answer that does not; it is judged itself."""
     made = nstar.plan(allocation_fit, [1e22, 3.8e25])
-    assert status(nstar.check_plan(made), "draws of the decision") == "PASS"
+    assert status(check_plan(made), "draws of the decision") == "PASS"
     draws = made.draws.copy(deep=True)
     count = allocation_fit.tree["posterior"].sizes["draw"]
     draws["N"][:count, 1] *= 1e3  # one chain is elsewhere
     (check,) = (
         c
-        for c in nstar.check_plan(replace(made, draws=draws))
+        for c in check_plan(replace(made, draws=draws))
         if c.name == "draws of the decision"
     )
     assert check.status == "FAIL"
@@ -268,16 +270,16 @@ def test_a_lone_divergence_passes_for_a_neck_one_time_in_ten(rng):
 
 def test_a_form_taken_as_exact_is_for_review_beyond_the_runs(surface_fit, bent_fit):
     C = float(surface_fit.runs["C"].max())
-    at = nstar.check_plan(nstar.plan(surface_fit, [C]))
+    at = check_plan(nstar.plan(surface_fit, [C]))
     assert "exact form" not in {c.name for c in at}
-    beyond = nstar.check_plan(nstar.plan(surface_fit, [2 * C]))
+    beyond = check_plan(nstar.plan(surface_fit, [2 * C]))
     (check,) = (c for c in beyond if c.name == "exact form")
     assert check.status == "REVIEW"
     assert "held 75 % of runs one decade" in check.detail
     N, D = (2 * float(bent_fit.runs[n].max()) for n in "ND")
-    assert status(nstar.check_prediction(surface_fit, N, D), "exact form") == "REVIEW"
-    assert "exact form" not in {c.name for c in nstar.check_prediction(bent_fit, N, D)}
-    beyond = nstar.check_plan(nstar.plan(bent_fit, [2 * C]))
+    assert status(check_prediction(surface_fit, N, D), "exact form") == "REVIEW"
+    assert "exact form" not in {c.name for c in check_prediction(bent_fit, N, D)}
+    beyond = check_plan(nstar.plan(bent_fit, [2 * C]))
     assert "exact form" not in {c.name for c in beyond}
 
 

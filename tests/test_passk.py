@@ -13,6 +13,7 @@ from scipy import special, stats
 import nstar
 from nstar.inference.repeated import draw_new_rates, draw_rates
 from nstar.inference.repeated_backtest import hold_out_samples
+from nstar.inference.sample_worth import next_samples
 from nstar.laws.repeated_by_size import RepeatedBySize
 from nstar.noises.counts import Binomial, Counts
 from nstar.responses import pass_rates, rate_mixtures
@@ -297,14 +298,14 @@ def test_posterior_of_four_unknowns_is_that_of_importance_sampling():
 
 def test_next_samples_go_where_the_doubt_is(fitted):
     fit, _ = fitted
-    ranked = nstar.next_samples(fit, 1000, 100)
+    ranked = next_samples(fit, 1000, 100)
     assert ranked[0]["successes"] == 0  # unsolved so far, and k reaches them
     assert sum(r["share"] for r in ranked) == pytest.approx(1)
     assert all(r["removed"] <= r["variance"] + 1e-12 for r in ranked)
-    more = nstar.next_samples(fit, 1000, 400)
+    more = next_samples(fit, 1000, 400)
     assert more[0]["removed"] > ranked[0]["removed"]
     with pytest.raises(ValueError, match="whole number"):
-        nstar.next_samples(fit, 1000, 0)
+        next_samples(fit, 1000, 0)
 
 
 @pytest.mark.parametrize(

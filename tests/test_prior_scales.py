@@ -6,7 +6,7 @@ import pytest
 from numpyro.distributions.transforms import ExpTransform, SigmoidTransform
 
 import nstar
-from nstar.validation.power_scaling import Row, Sensitivity
+from nstar.validation.power_scaling import Row, Sensitivity, sensitivity
 from nstar.validation.prior_scales import (
     FACTORS,
     ScaledPrior,
@@ -20,7 +20,7 @@ from nstar.verdicts import Check, Status
 
 @pytest.fixture(scope="module")
 def owed(allocation_fit):
-    return nstar.sensitivity(allocation_fit, budgets=[3.8e25])
+    return sensitivity(allocation_fit, budgets=[3.8e25])
 
 
 def test_answers_are_held_against_the_prior_too(owed):

@@ -14,13 +14,15 @@ from designs import DESIGNS
 from nstar.departures.discrepancy import PARTS, bend
 from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES, Normal, StudentT
+from nstar.priors import sets
 from nstar.priors.learned import learned
 from nstar.priors.resolving import resolve
 from nstar.priors.sets import PriorSet, as_set
 from nstar.priors.stated import describe
 from nstar.samplers.nuts import Settings
 from nstar.validation.calibration import calibrate
-from nstar.validation.power_scaling import log_prior
+from nstar.validation.power_scaling import log_prior, sensitivity
+from nstar.validation.prior_check import prior_predictive
 from nstar.verdicts import Status
 
 SHORT = Settings(chains=2, warmup=200, draws=500)
@@ -109,7 +111,7 @@ def test_a_bent_law_has_amplitudes_and_noise_of_its_own(llama3):
 
 def test_own_priors_lie_on_top_of_a_set(optima):
     law, noise = LAWS["allocation"](), Normal()
-    asked = nstar.informed(without=["marin"]) | {"alpha1": "Normal(0.5, 0.01)"}
+    asked = sets.informed(without=["marin"]) | {"alpha1": "Normal(0.5, 0.01)"}
     found = resolve(asked, law, noise, optima)
     assert describe(found.priors["alpha1"]) == "Normal(0.5, 0.01)"
     assert json.loads(found.attrs["prior_own"]) == ["alpha1"]
@@ -127,9 +129,9 @@ def test_what_does_not_exist_is_refused(optima):
     ):
         nstar.fit(optima, "allocation", priors="strong")
     with pytest.raises(ValueError, match="no source 'marine' in the public record"):
-        nstar.informed(without=["marine"])
+        sets.informed(without=["marine"])
     with pytest.raises(ValueError, match="no such unknown"):
-        nstar.fit(optima, "allocation", priors=nstar.informed() | {"k": "Normal(0, 1)"})
+        nstar.fit(optima, "allocation", priors=sets.informed() | {"k": "Normal(0, 1)"})
 
 
 def test_the_set_is_saved_and_restored(informed, tmp_path):
@@ -212,7 +214,7 @@ def test_weights_of_a_discrepancy_are_not_scaled(llama3):
 
 def test_sensitivity_names_the_prior_that_speaks_against_the_runs(optima):
     strong = {"alpha1": dist.Normal(0.6, 0.03)}
-    bound = nstar.sensitivity(
+    bound = sensitivity(
         nstar.fit(
             optima,
             "allocation",
@@ -232,7 +234,7 @@ def test_sensitivity_names_the_prior_that_speaks_against_the_runs(optima):
         "sigma": "Uniform(0.001, 3)",
         "tokens_per_parameter": "Uniform(0.1, 300)",
     }
-    free = nstar.sensitivity(
+    free = sensitivity(
         nstar.fit(
             optima,
             "allocation",
@@ -245,7 +247,7 @@ def test_sensitivity_names_the_prior_that_speaks_against_the_runs(optima):
     assert free.check.status is Status.PASS
     assert {r.says for r in free.rows} == {"the runs decide"}
     with pytest.raises(ValueError, match="no single quantity 'beta'"):
-        nstar.sensitivity(
+        sensitivity(
             nstar.fit(optima, "allocation", settings=SHORT, tick=still), ["beta"]
         )
 
@@ -253,7 +255,7 @@ def test_sensitivity_names_the_prior_that_speaks_against_the_runs(optima):
 def test_the_prior_predictive_sees_a_wrong_unit(llama3):
     from dataclasses import replace
 
-    fine = nstar.prior_predictive(llama3, "coupled", budgets=[1e21], draws=400)
+    fine = prior_predictive(llama3, "coupled", budgets=[1e21], draws=400)
     assert fine.check().status is Status.PASS
     assert {r["statistic"] for r in fine.table()} == {
         "median L",
@@ -264,14 +266,14 @@ def test_the_prior_predictive_sees_a_wrong_unit(llama3):
     (at,) = fine.budgets()
     assert at["N"]["lower"] < 3e9 < at["N"]["upper"]
     percent = replace(llama3, columns=llama3.columns | {"L": llama3["L"] * 100})
-    wrong = nstar.prior_predictive(percent, "coupled", draws=400)
+    wrong = prior_predictive(percent, "coupled", draws=400)
     assert wrong.check().status is Status.REVIEW
     assert "median L is 81.4" in wrong.check().detail
 
 
 def test_informed_priors_expect_less_of_n_star_than_weak_ones(llama3):
     def spread(priors):
-        (at,) = nstar.prior_predictive(
+        (at,) = prior_predictive(
             llama3, "coupled", priors=priors, budgets=[3.8e25], discrepancy="none"
         ).budgets()
         return np.log(at["N"]["upper"] / at["N"]["lower"])

@@ -18,6 +18,7 @@ from nstar.inference.problem_sets import Curve, Problems, problems_of
 from nstar.inference.spending import ALL, Option, spend
 from nstar.inference.strategies import STRATEGIES, BestOfN, Greedy, Oracle, Vote
 from nstar.laws.repeated_by_size import RepeatedBySize
+from nstar.predictions.responding import respond
 from nstar.published import fits as published
 from nstar.runs.law_data import prepare
 from nstar.samplers.nuts import Settings
@@ -399,13 +400,13 @@ def test_a_metric_that_hardly_differs_is_for_review():
 def test_responses_that_are_no_loss_are_predicted(clip_fit):
     """Ten times the compute of simulated CLIP runs: inside the interval, above the floor."""
     fit, truth = clip_fit, {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12}
-    found = nstar.respond(fit, {"C": [1e20, 1e22]})
+    found = respond(fit, {"C": [1e20, 1e22]})
     low, high = np.quantile(found["law"], [0.005, 0.995], axis=0)
     curve = fit.law.expected(truth, {"C": np.array([1e20, 1e22])})
     assert ((low < curve) & (curve < high)).all()
     assert (np.diff(found["law"], axis=1) < 0).all()
     assert found["measured"].std() > found["law"].std()
     with pytest.raises(ValueError, match="reads C; C lacks; it does not read N"):
-        nstar.respond(fit, {"N": [1e9]})
+        respond(fit, {"N": [1e9]})
     with pytest.raises(ValueError, match="C must be positive"):
-        nstar.respond(fit, {"C": [-1.0]})
+        respond(fit, {"C": [-1.0]})

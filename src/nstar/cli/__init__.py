@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -26,16 +27,18 @@ from nstar.cli import (
     tuning,
 )
 from nstar.cli.options import Command
+from nstar.cli.panels import Panels
 
 app = typer.Typer(
+    cls=Panels,
     help="Bayesian scaling laws: what to train with a budget, what it will reach, how sure that is.",
     epilog="Example: nstar report llama3 --budget 3.8e25",
     no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     rich_markup_mode=None,  # plain help: rich takes longer to import than all the rest
     pretty_exceptions_enable=False,
 )
-ROOMS = (  # in the order of `nstar --help`
+ROOMS = (  # in the order of `nstar --help`, panel by panel
     reporting,
     posterior,
     predicting,
@@ -58,7 +61,24 @@ ROOMS = (  # in the order of `nstar --help`
 for room in ROOMS:
     for command in vars(room).values():
         if isinstance(command, Command):
-            app.command(epilog=f"Example: {command.example}")(command.run)
+            register = app.command(
+                epilog=f"Example: {command.example}", rich_help_panel=command.panel
+            )
+            register(command.run)
+
+
+@app.callback()
+def _begin(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which nstar this is, and leave.")
+    ] = False,
+) -> None:
+    if version:
+        import nstar
+
+        print(f"nstar {nstar.__version__}")
+        raise typer.Exit
 
 
 def main() -> None:

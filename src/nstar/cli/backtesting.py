@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @o.command(
     "nstar backtest llama3 --law coupled --hold-out 1 --hold-out 2",
     without=("group", "pool", "prior", "prob"),
+    panel=o.CHECK,
 )
 def backtest(
     request: o.Request,

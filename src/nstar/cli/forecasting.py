@@ -27,7 +27,8 @@ Note = Annotated[
 
 
 @o.command(
-    "nstar forecast ladder.nc --at 7e9,1.4e11 --name hero --ledger forecasts.jsonl"
+    "nstar forecast ladder.nc --at 7e9,1.4e11 --name hero --ledger forecasts.jsonl",
+    panel=o.KEEP,
 )
 def forecast(
     request: o.Request,
@@ -118,7 +119,7 @@ def forecast(
     show.finish(checks)
 
 
-@o.command("nstar outcome forecasts.jsonl --name hero --loss 2.234")
+@o.command("nstar outcome forecasts.jsonl --name hero --loss 2.234", panel=o.KEEP)
 def outcome(
     output: o.Output,
     ledger: Place = FILE,
@@ -215,7 +216,7 @@ def outcome(
     show.finish(checks)
 
 
-@o.command("nstar ledger forecasts.jsonl")
+@o.command("nstar ledger forecasts.jsonl", panel=o.KEEP)
 def ledger(
     output: o.Output,
     ledger: Place = FILE,

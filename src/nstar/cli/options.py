@@ -26,10 +26,15 @@ class Command:
 
     run: Callable[..., None]
     example: str
+    panel: str
+
+
+# panels of `nstar --help`, by what people want
+BEGIN, DECIDE, CHECK, KEEP = "To begin", "To decide", "To check", "To keep"
 
 
 def command(
-    example: str, without: Sequence[str] = ()
+    example: str, without: Sequence[str] = (), panel: str = DECIDE
 ) -> Callable[[Callable[..., None]], Command]:
     """Make a function a command, each parameter that is a group replaced by its options.
 
@@ -39,6 +44,7 @@ def command(
     Args:
         example: of its use, for its help.
         without: options of its groups that the command does not have.
+        panel: of `nstar --help` that lists it.
     """
 
     def expand(function: Callable[..., None]) -> Command:
@@ -67,7 +73,7 @@ def command(
 
         vars(run)["__signature__"] = inspect.Signature(options)
         run.__annotations__ = {option.name: option.annotation for option in options}
-        return Command(run, example)
+        return Command(run, example, panel)
 
     return expand
 

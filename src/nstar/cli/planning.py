@@ -31,7 +31,7 @@ def plan(
     print_answer(answer, checks, output, fitted, request.group)
 
 
-@o.command("nstar compare llama3 --published llama3 --budget 3.8e25")
+@o.command("nstar compare llama3 --published llama3 --budget 3.8e25", panel=o.CHECK)
 def compare(
     request: o.Request,
     output: o.Output,

@@ -5,7 +5,11 @@ from nstar.cli.answering import print_answer
 from nstar.cli.source import get_fit
 
 
-@o.command("nstar fit ladder.csv --law chinchilla --out ladder.nc", without=("group",))
+@o.command(
+    "nstar fit ladder.csv --law chinchilla --out ladder.nc",
+    without=("group",),
+    panel=o.BEGIN,
+)
 def fit(
     request: o.Request,
     output: o.Output,
@@ -21,7 +25,7 @@ def fit(
     _summarise(request, output, out)
 
 
-@o.command("nstar summary ladder.nc --prob 0.9", without=("group",))
+@o.command("nstar summary ladder.nc --prob 0.9", without=("group",), panel=o.BEGIN)
 def summary(
     request: o.Request,
     output: o.Output,

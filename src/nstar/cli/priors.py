@@ -10,6 +10,7 @@ from nstar.cli.source import get_fit, read
 @o.command(
     "nstar prior llama3 --law chinchilla --priors informed --budget 1e21",
     without=("cache", "group", "pool"),
+    panel=o.CHECK,
 )
 def prior(
     request: o.Request,
@@ -55,7 +56,7 @@ def prior(
     print_answer(predictive, predictive.checks(), output, about=about)
 
 
-@o.command("nstar sensitivity ladder.nc", without=("group", "pool"))
+@o.command("nstar sensitivity ladder.nc", without=("group", "pool"), panel=o.CHECK)
 def sensitivity(
     request: o.Request,
     output: o.Output,

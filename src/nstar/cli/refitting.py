@@ -28,7 +28,9 @@ class Engines(StrEnum):
     ray = "ray"
 
 
-@o.command("nstar refit public-ladders-small --out public", without=("prob",))
+@o.command(
+    "nstar refit public-ladders-small --out public", without=("prob",), panel=o.KEEP
+)
 def refit(
     manifest: Annotated[
         str,

@@ -9,7 +9,7 @@ from nstar.cli import options as o
 from nstar.cli import show
 
 
-@o.command("nstar data chinchilla_epoch", without=("prob",))
+@o.command("nstar data chinchilla_epoch", without=("prob",), panel=o.BEGIN)
 def data(
     output: o.Output,
     name: Annotated[
@@ -46,7 +46,7 @@ def data(
     _print_entry(record, json=output.json)
 
 
-@o.command("nstar published llama3 --budget 3.8e25", without=("prob",))
+@o.command("nstar published llama3 --budget 3.8e25", without=("prob",), panel=o.CHECK)
 def published(
     output: o.Output,
     name: Annotated[
@@ -99,7 +99,9 @@ def _at(fit: Any, C: float) -> Document:
     }
 
 
-@o.command("nstar models llama3-405b --against llama3", without=("prob",))
+@o.command(
+    "nstar models llama3-405b --against llama3", without=("prob",), panel=o.CHECK
+)
 def models(
     output: o.Output,
     name: Annotated[

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @o.command(
     "nstar report llama3 --budget 3.8e25",
     without=("discrepancy", "group", "law", "noise", "pool"),
+    panel=o.BEGIN,
 )
 def report(
     request: o.Request,

@@ -16,6 +16,7 @@ from nstar.cli.source import read, remark
 @o.command(
     "nstar simulate ladder.csv --law chinchilla --out simulated.csv",
     without=("cache", "discrepancy", "group", "params_counted", "pool", "prob"),
+    panel=o.CHECK,
 )
 def simulate(
     request: o.Request,

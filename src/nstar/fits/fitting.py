@@ -194,7 +194,7 @@ def fit(
         priors: "weak" (the laws' own) or "informed" (learned from the public record,
             less the source of these runs); or priors by name of unknown, as
             distributions or as text, `{"alpha1": "Normal(0.5, 0.05)"}`; or both,
-            `nstar.informed() | {"alpha1": "Normal(0.5, 0.05)"}`.
+            `nstar.priors.sets.informed() | {"alpha1": "Normal(0.5, 0.05)"}`.
         seed: the same seed gives the same draws.
         settings: chains, warm-up, draws, acceptance target.
         tick: called with the blocks of sampling done and their total; a bar on stderr,

@@ -52,7 +52,7 @@ def respond(fit: Posterior, x: Mapping[str, Array], seed: int = 0) -> xr.Dataset
     (fit,) = fit.components
     law = fit.law
     if len(law.response.columns) != 1 or law.response.whole:
-        msg = f"the {type(law).__name__} law predicts {', '.join(law.response.columns)}, not one number of a run; counts are for nstar.pass_at_k, tasks of two steps for nstar.score"
+        msg = f"the {type(law).__name__} law predicts {', '.join(law.response.columns)}, not one number of a run; counts are for nstar.pass_at_k, tasks of two steps for nstar.downstream.scoring.score"
         raise ValueError(msg)
     inputs = _inputs(law, x)
     with jax.enable_x64(True):

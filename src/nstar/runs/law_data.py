@@ -199,6 +199,6 @@ def _not_optima(runs: Observations, response: Response) -> list[Check]:
     detail = (
         f"{sum(spread_out)} budgets hold runs that differ more than twofold in tokens; the "
         "allocation law takes one compute-optimal run a budget: fit the isoFLOP law, or "
-        "find the optima first with nstar.measured_optima"
+        "find the optima first with nstar.runs.optima.measured_optima"
     )
     return [Check("optima", Status.REVIEW, detail)]
