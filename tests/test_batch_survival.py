@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 
-from nstar.batch import engines, fitting, store
+from nstar.batch import engines, fitting, store, timing
 from nstar.batch.manifest import read
 from nstar.batch.plan import plan
+from nstar.batch.store import Damage, Store
 from nstar.fits.batches import OF_BUDGET
 from nstar.fits.certificates import Certificate
 from nstar.fits.model import problem
@@ -330,6 +331,59 @@ def test_a_dry_run_tells_and_writes_nothing(folder, nstar):
     assert code == 0
     assert "44 fits in 6 chunks, 0 are there" in out
     assert not (folder / "dry").exists()
+
+
+def test_a_dry_run_says_what_cannot_be_fetched(folder, nstar, monkeypatch):
+    """By name, once, with what to do; and counts what will fail for it."""
+
+    def offline(*_, **__):
+        raise OSError("no route to host")
+
+    for name in ("NSTAR_DATA_DIR", "NSTAR_CACHE"):
+        monkeypatch.setenv(name, str(folder / "nothing"))
+    monkeypatch.setattr("pooch.retrieve", offline)
+    edited(folder, "[grid]", '[[data]]\nsource = "chinchilla_epoch"\n[grid]')
+    words = "refit", folder / "m.toml", "--out", folder / "dry", "--dry-run"
+    code, out, _ = nstar(*words)
+    assert code == 0
+    lines = " ".join(out.split())
+    assert "cannot be fetched or read: chinchilla_epoch; say where" in lines
+    assert "cannot fetch https://" in lines
+    assert "(no route to host); put it at" in lines
+    told = json.loads(nstar(*words, "--json")[1])
+    assert list(told["unreadable"]) == ["chinchilla_epoch"]
+    refused = sum(c["fits"] for c in told["chunks"] if c["reason"])
+    assert f"{refused} of the fits will fail" in lines
+    assert refused >= 1
+
+
+def test_an_estimate_is_of_what_is_made_and_of_the_longest(folder, tmp_path):
+    """More workers than chunks are of no use; what cannot be read takes no time."""
+    made = [
+        replace(c, choice=c.choice._replace(discrepancy="waves"))
+        for c in planned(folder)
+    ]
+    store = Store(tmp_path, Damage.REFUSE)
+    one, two, many = (timing.seconds(made, store, n) for n in (1, 2, 99))
+    assert one > two > many > max(len(c.samples) for c in made) * timing.BENT
+    assert timing.seconds(made[:1], store, 99) == timing.seconds(made[:1], store, 1)
+    lost = [replace(c, runs=None, reason="gone") for c in made]
+    assert timing.seconds(lost, store, 1) == 0
+    assert timing.seconds([*made, *lost], store, 1) == one
+
+
+MEASURED = {  # wall seconds on two cores, benchmarks/results/refit.md
+    "public-ladders": 3228,
+    "public-ladders-small": 4897,
+}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_an_estimate_is_within_a_factor_of_two_of_what_was_measured(
+    name, data_dir, tmp_path
+):
+    estimate = timing.seconds(plan(read(name)), Store(tmp_path, Damage.REFUSE), 2)
+    assert 0.5 < estimate / MEASURED[name] < 2
 
 
 # What is planned

@@ -21,7 +21,7 @@ from nstar.priors.sets import PriorSet, as_set
 from nstar.priors.stated import describe
 from nstar.samplers.nuts import Settings
 from nstar.validation.calibration import calibrate
-from nstar.validation.power_scaling import log_prior, sensitivity
+from nstar.validation.power_scaling import sensitivity
 from nstar.validation.prior_check import prior_predictive
 from nstar.verdicts import Status
 
@@ -194,7 +194,7 @@ def test_informed_fits_are_calibrated():
 
 
 def test_log_prior_is_the_density_of_the_prior(informed):
-    said = log_prior(informed)
+    said = informed.tree["log_prior"].dataset
     assert set(said.data_vars) == {"alpha1", "tokens_per_parameter", "sigma"}
     sigma = informed.tree["posterior"]["sigma"].to_numpy()
     base = informed.priors["sigma"].base_dist
@@ -207,7 +207,7 @@ def test_weights_of_a_discrepancy_are_not_scaled(llama3):
     few = llama3.take(np.arange(0, 133, 4))
     quick = Settings(chains=2, warmup=250, draws=250)
     fit = nstar.fit(few, "chinchilla", settings=quick, tick=still)
-    names = set(log_prior(fit).data_vars)
+    names = set(fit.tree["log_prior"].data_vars)
     assert {"bend_along", "alpha1", "nu"} <= names
     assert not any(name.startswith("waves_") for name in names)
 

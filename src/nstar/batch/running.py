@@ -43,6 +43,11 @@ class Refit:
     whole: bool  # all of the manifest is there; not so where only a part was asked for
     summary: Record | None = None  # what the page says, where one was asked for
 
+    def __repr__(self) -> str:
+        """How many fits there are, how many passed, and where they are."""
+        total = self.table.num_rows
+        return f"Refit: {total} fits, {total - len(self.failed)} passed, {self.fitted} made now; in {self.folder}"
+
     @property
     def failed(self) -> list[Record]:
         """Rows of the fits that did not pass."""

@@ -1,5 +1,6 @@
 """How long a batch takes: estimated before it is run, and told while it runs."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +11,15 @@ from nstar.batch.store import Store
 from nstar.batch.table import POOLED
 from nstar.samplers import density
 
-BY_WEIGHTS, BY_NUTS, BENT, OF_ALL = 0.03, 2.0, 40.0, 120.0  # seconds of a fit
+# seconds, of two cores without caches: benchmarks/results/refit.md
+START = 6.0  # of a process, until it fits
 COMPILE = 25.0  # of a law with a noise, for tables of one size, where nothing is cached
-FEW = 40  # runs below which about half of the fits need NUTS
+BENT, OF_ALL = (
+    40.0,
+    120.0,
+)  # of a fit whose law bends, and of one of all ladders together
+# of a fit whose form is exact, by its runs: the fewer, the more of them need NUTS
+EXACT = ((40, 1.0), (200, 0.1), (math.inf, 0.012))
 
 
 def seconds(chunks: Sequence[Chunk], store: Store, workers: int) -> float:
@@ -25,24 +32,22 @@ def seconds(chunks: Sequence[Chunk], store: Store, workers: int) -> float:
         workers: that share the work.
     """
     measured = _measured(store)
-    programs = {
-        (c.choice[:3], density.size(len(c.runs)))
-        for c in chunks
-        if c.runs and not c.reason
-    }
-    fits = sum(len(c.samples) * measured.get(c.choice[:3], _usual(c)) for c in chunks)
-    return (fits + COMPILE * len(programs)) / workers
+    made = [c for c in chunks if c.runs and not c.reason]
+    if not made:
+        return 0.0
+    programs = {(c.choice[:3], density.size(len(c.runs or ()))) for c in made}
+    each = [len(c.samples) * measured.get(c.choice[:3], _usual(c)) for c in made]
+    shared = sum(each) + COMPILE * len(programs)
+    return START + max(shared / min(workers, len(made)), max(each) + COMPILE)
 
 
 def _usual(chunk: Chunk) -> float:
     """Seconds of a fit of which nothing is known."""
-    if chunk.runs is None or chunk.reason:
-        return 0.0
     if chunk.samples[0].resample == POOLED:
         return OF_ALL / len(chunk.samples)
     if chunk.choice.discrepancy != "none":
         return BENT
-    return BY_NUTS / 2 if len(chunk.runs) < FEW else BY_WEIGHTS
+    return next(each for runs, each in EXACT if len(chunk.runs or ()) < runs)
 
 
 def _measured(store: Store) -> Mapping[tuple[str, str, str], float]:

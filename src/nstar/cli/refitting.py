@@ -204,6 +204,9 @@ def _print_plan(
     estimate = seconds(pending, store, count)
     fits = sum(len(c.samples) for c in pending)
     present = sum(len(c.samples) for c in selected) - fits
+    refused = sum(len(c.samples) for c in pending if c.reason)
+    # each table once, whatever is asked of it
+    unreadable = {c.ladder: c.reason for c in pending if c.runs is None}
     if json:
         show.as_json(
             {
@@ -219,6 +222,7 @@ def _print_plan(
                     }
                     for c in pending
                 ],
+                "unreadable": unreadable,
                 "seconds": estimate,
                 "workers": count,
             }
@@ -233,6 +237,12 @@ def _print_plan(
         for reason in dict.fromkeys(c.reason for c in of_ladder if c.reason):
             show.line(f"  fails: {reason}")
     show.line(f"{fits} fits in {len(pending)} chunks, {present} are there", bold=True)
+    if unreadable:
+        show.line(
+            f"cannot be fetched or read: {', '.join(unreadable)}; say where they are with NSTAR_DATA_DIR, or give their files as source"
+        )
+    if refused:
+        show.line(f"{refused} of the fits will fail, as said above")
     workplace = f"on {count} worker{'s' * (count > 1)}"
     show.line(
         f"about {duration(estimate)} {workplace}, with all programs to compile; a rough estimate"

@@ -65,6 +65,8 @@ class NextRun:
 class NextRuns(Answer):
     """A batch of runs in the order they were chosen, and its value to the target's decision."""
 
+    records_key = "steps"
+
     fit: Posterior
     target: Target
     pilot: float  # FLOP, the pilot budget

@@ -32,6 +32,8 @@ CROSSED = 160  # draws of the loss and of the task, each paired with each for th
 class Scores(Answer):
     """Accuracies of runs not yet made, under every draw of the loss and of the task."""
 
+    records_key = "predictions"
+
     fit: Posterior
     task: Fit
     draws: xr.Dataset  # loss, nll, accuracy, measured, (draw, run); N, D, C of the runs

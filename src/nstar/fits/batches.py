@@ -63,6 +63,11 @@ class Batch:
     certificates: xr.Dataset
     notes: tuple[Check, ...] = ()  # on what all fits have in common
 
+    def __repr__(self) -> str:
+        """How many fits there are, and how many may be trusted."""
+        passed = self.certificates["passed"].to_numpy()
+        return f"Batch: {len(passed)} fits, {passed.sum()} passed"
+
 
 def fit_batch(
     tables: Mapping[str, Observations | Any],

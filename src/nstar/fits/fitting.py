@@ -16,6 +16,7 @@ from nstar.departures.pooling import Pooled
 from nstar.fits import store
 from nstar.fits.attempts import attempts
 from nstar.fits.diagnostics import Diagnostics, diagnose
+from nstar.fits.later_groups import add_later
 from nstar.fits.model import (
     Model,
     parse_model,
@@ -44,7 +45,8 @@ class Fit:
 
     `tree` holds ArviZ's groups: `posterior` (the law's and the noise's unknowns and
     what follows from them), `prior`, `log_likelihood`, `sample_stats`,
-    `observed_data` and `constant_data`.
+    `observed_data` and `constant_data`; also `posterior_predictive` and `log_prior`,
+    which are worked out when they are first read, and are not saved.
     """
 
     law: Law
@@ -54,6 +56,10 @@ class Fit:
     seed: int
     priors: Mapping[str, Prior] = field(default_factory=dict)  # in place of the law's
     notes: tuple[Check, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Add the groups that follow from the others."""
+        add_later(self.tree, self.law, self.noise, self.priors, self.seed)
 
     # read as an average of one law, as every answer reads a posterior
 
@@ -152,6 +158,10 @@ class Fit:
         )
         table = self.summary().to_html(float_format="{:.4g}".format)
         return f"<p>{escape(str(self))}; {escape(sentence)}; 90% equal-tailed intervals</p>{table}"
+
+    def __repr__(self) -> str:
+        """One line, as `str` has it."""
+        return f"Fit: {self}"
 
     def __str__(self) -> str:
         """Name the law, the noise and the data."""

@@ -140,6 +140,10 @@ class Average:
         tree.attrs = {"weights": json.dumps(weights), "weights_from": self.how.detail}
         return tree
 
+    def __repr__(self) -> str:
+        """One line, as `str` has it."""
+        return f"Average: {self}"
+
     def __str__(self) -> str:
         """Name the laws with their weights, equal weights beside, and the data."""
         laws = zip(self.names, self.weights, strict=True)

@@ -12,6 +12,7 @@ from nstar.costs.training import PerParamToken
 from nstar.departures.bending import bend, is_bent, with_shapes
 from nstar.departures.pooling import Pooled, pool_placed
 from nstar.files.tree_files import digest, read_tree, write_tree
+from nstar.fits.later_groups import without_later
 from nstar.laws import LAWS
 from nstar.noises.likelihoods import NOISES
 from nstar.priors.stated import parse
@@ -72,7 +73,7 @@ def _signed(
         msg = f"{path}: one group of a pooled fit is not saved by itself; save the pooled fit, and name the group to what reads it"
         raise ValueError(msg)
     attrs = {**tree.attrs, "nstar_format": FORMAT, "fit_notes": _notes(notes)}
-    tree = tree.copy()
+    tree = without_later(tree)
     tree["runs"] = xr.DataTree(_runs_dataset(runs))
     tree.attrs = attrs
     tree.attrs["contents_sha256"] = digest(tree)

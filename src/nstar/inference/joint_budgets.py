@@ -65,6 +65,8 @@ class Choice:
 class Lifetime(Answer):
     """N, D and k for one budget of training and samples, best expected pass@k first."""
 
+    records_key = "choices"
+
     loss: Fit
     counts: Fit
     budget: float  # FLOP

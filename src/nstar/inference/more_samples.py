@@ -18,6 +18,8 @@ NONE = "–"
 class MoreSamples(Answer):
     """pass@k at more samples than were drawn, and which to draw next."""
 
+    records_key = "predictions"
+
     predicted: PassAtK
     more: int  # further samples of a problem
     worth: Sequence[Document]  # of them, by `next_samples`

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from nstar.answers import Document
+from nstar.answers import Document, Framed
 from nstar.fits.fitting import Fit, fit
 from nstar.fits.model import parse_model
 from nstar.inference.repeated_checks import check_counts, one_population
@@ -20,6 +20,7 @@ from nstar.runs.reading import read_runs
 from nstar.samplers import density
 from nstar.types import AcrossModels, Kind, Law
 from nstar.verdicts import Check
+from nstar.wording import three
 
 DRAWS = 1000  # of the posterior, whose problems' rates are drawn
 NEAR_SHARE = 0.1  # share of the draws that stand for an end of the zero mass's interval
@@ -27,7 +28,7 @@ TARGETS = ("these", "these_measured", "new", "new_measured")
 
 
 @dataclass(frozen=True)
-class PassAtK:
+class PassAtK(Framed):
     """pass@k under every draw, for two targets that are not to be mixed up.
 
     `these` is the mean over the fitted problems of their own chance of being solved by k
@@ -36,10 +37,21 @@ class PassAtK:
     not seen yet, `new_measured` what as many new problems would show.
     """
 
+    records_key = "predictions"
+
     fit: Fit
     draws: xr.Dataset  # by target, (draw, k), and zero_mass, (draw,)
     counts: np.ndarray  # samples and successes of these problems, (2, problem)
     shown: int
+
+    def __repr__(self) -> str:
+        """The medians of new problems, and the fit they follow from."""
+        medians = self.draws["new"].median("draw")
+        chances = ", ".join(
+            f"pass@{int(k)} {three(float(medians.sel(k=k)))}"
+            for k in medians["k"].to_numpy()
+        )
+        return f"PassAtK: {chances} of new problems; {self.fit}"
 
     def table(self, prob: float = 0.9) -> list[Document]:
         """One record a k; `counted` is the unbiased estimate where the samples reach."""

@@ -162,20 +162,39 @@ def parse_action(text: str) -> Action:
     return Action(name.strip() or run, N, D)
 
 
-def parse_actions(texts: Sequence[str]) -> list[Action]:
-    """Parse candidates, each text one or several with commas between.
+type Candidate = Action | str | float | tuple[float, float]
+
+
+def parse_actions(candidates: Sequence[Candidate]) -> list[Action]:
+    """Read candidates: text of one or several with commas between, N, (N, D), or actions.
 
     Raises:
         ValueError: one is not read, or two have one name.
     """
-    actions = [
-        parse_action(part)
-        for text in texts
-        for part in split_amounts(text, "candidates")
-    ]
+    actions = [action for each in candidates for action in _actions(each)]
     names = [action.name for action in actions]
     for name in names:
         if names.count(name) > 1:
             msg = f"candidate {name!r} is given twice; name one, as in again={name}"
             raise ValueError(msg)
     return actions
+
+
+def _actions(candidate: Candidate) -> list[Action]:
+    match candidate:
+        case Action():
+            return [candidate]
+        case str():
+            return [
+                parse_action(part) for part in split_amounts(candidate, "candidates")
+            ]
+        case tuple():
+            size, tokens = map(float, candidate)
+            name = f"{count(size)}@{count(tokens)}"
+        case _:
+            size, tokens = float(candidate), None
+            name = count(size)
+    if not all(np.isfinite(v) and v > 0 for v in (size, tokens or 1.0)):
+        msg = f"candidate {candidate!r}: expected positive parameters and tokens, as in 8e9 or (8e9, 1.5e13)"
+        raise ValueError(msg)
+    return [Action(name, size, tokens)]

@@ -45,6 +45,8 @@ class Plan(Answer):
     the limits cost; N and D are the law's own all the same.
     """
 
+    records_key = "budgets"
+
     fit: Posterior
     draws: xr.Dataset
     limits: Limits = ANY  # as the user gave them

@@ -12,7 +12,7 @@ from nstar.fits.groups import in_group
 from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
 from nstar.plans import risk, tables
-from nstar.plans.actions import ANY, Action, Limits
+from nstar.plans.actions import ANY, Action, Candidate, Limits, parse_actions
 from nstar.plans.bills import Bill
 from nstar.plans.choosing import choose, require_loss, sizes_around
 from nstar.plans.limiting import apply_limits, check_supply
@@ -49,6 +49,8 @@ class Risk(Answer):
     draw's best run reaches the same loss; (draw,) `N_star`; and (draw, size) `regret_along` the sizes that
     the budget could buy.  The first action is the recommended one.
     """
+
+    records_key = "actions"
 
     fit: Posterior
     C: float  # FLOP of the budget
@@ -204,7 +206,7 @@ class Risk(Answer):
 def weigh(
     fit: Posterior,
     C: float,
-    candidates: Sequence[Action] = (),
+    candidates: Sequence[Candidate] = (),
     *,
     limits: Limits = ANY,
     target: float | None = None,
@@ -220,7 +222,8 @@ def weigh(
         fit: a fit of a loss, or an average of such.
         C: the budget, FLOP.  Regret is against the best run of this budget, also for
             candidates that would cost another; one that is better has none.
-        candidates: runs; those without tokens get what the budget buys.
+        candidates: runs, as in ["8B", "70B@1.4T", "llama3-405b", 8e9, (7e10, 1.4e12)], or
+            actions; those without tokens get what the budget buys.
         limits: on what the budget may buy: knowing the law would not lift them.  Half and
             twice the size are weighed where they are allowed.
         target: loss whose probability of being missed is reported.
@@ -231,8 +234,9 @@ def weigh(
         planned: the fit's own plan of the budget, where there is one already.
 
     Raises:
-        ValueError: the law has no loss, or a candidate has the name of another action.
+        ValueError: the law has no loss, or a candidate is not read or has the name of another action.
     """
+    named = parse_actions(candidates)
     fit = in_group(fit, group, seed=seed)
     require_loss(fit)
     requested, (fit, limits) = limits, apply_limits(fit, limits)
@@ -246,10 +250,10 @@ def weigh(
         if not limits.params and recommended.N * by <= limits.most
     ]
     for name in (RECOMMENDED, *WRONG_SIZES):
-        if any(c.name == name for c in candidates):
+        if any(c.name == name for c in named):
             msg = f"candidate {name!r}: give it a name of its own, as in mine={name}"
             raise ValueError(msg)
-    actions = tuple(a.at(C, cost, limits) for a in (recommended, *wrong, *candidates))
+    actions = tuple(a.at(C, cost, limits) for a in (recommended, *wrong, *named))
     sizes, tokens = (np.array([getattr(a, n) for a in actions]) for n in ("N", "D"))
     tried = limits.sizes(sizes_around(N[:, 0]))
     losses = law_loss(
@@ -281,7 +285,7 @@ def weigh(
     }
     coords |= fit.coords
     draws = xr.Dataset(data, coords, {"repaired": repaired})
-    return Risk(fit, C, actions, draws, len(candidates), target, level, bill, requested)
+    return Risk(fit, C, actions, draws, len(named), target, level, bill, requested)
 
 
 def _optima_of_plan(plan: Plan, budget: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,8 @@ from nstar.files.data_files import find_entry, read_toml, shipped
 from nstar.files.writing import atomic_path
 from nstar.runs.readers import READERS
 
+LONGEST = 120  # letters of a failure that helps; a connection's is a page
+
 
 @dataclass(frozen=True)
 class Upstream:
@@ -183,8 +185,9 @@ def _upstream(entry: DataSet, source: Upstream, folder: Path, *, fetch: bool) ->
             source.url, f"sha256:{source.sha256}", fname=target.name, path=folder
         )
     except OSError as error:
+        why = str(error) if len(str(error)) < LONGEST else type(error).__name__
         raise OSError(
-            f"{entry.name}: cannot fetch {source.url} ({error}); {elsewhere}"
+            f"{entry.name}: cannot fetch {source.url} ({why}); {elsewhere}"
         ) from error
     return target
 

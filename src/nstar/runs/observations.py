@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nstar.answers import frame
 from nstar.costs.training import SIX, PerParamToken
 from nstar.verdicts import Check
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+SHOWN = 5  # runs that a notebook shows
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,38 @@ class Observations:
         """Name a column as the table does, with our name beside it."""
         header_name = self.named.get(name, name)
         return repr(name) if header_name == name else f"{header_name!r} ({name})"
+
+    def __repr__(self) -> str:
+        """How many runs of what, over which range."""
+        return f"Observations: {len(self)} runs of {self.source}; {', '.join(self._ranges())}"
+
+    def _repr_html_(self) -> str:
+        """The first rows, the ranges, and what is to be noted."""
+        head = self.to_pandas().head(SHOWN).to_html(float_format="{:.4g}".format)
+        notes = "".join(
+            f"<p>{note.status}: {escape(note.name)}, {escape(note.detail)}</p>"
+            for note in self.notes
+        )
+        return f"<p>{escape(repr(self))}</p>{notes}{head}"
+
+    def _ranges(self) -> list[str]:
+        """Least and most of each column of numbers; the names of others."""
+        ranges = []
+        for name, values in self.columns.items():
+            if values.dtype.kind not in "fiu":
+                ranges.append(f"{name} ({len(np.unique(values))} values)")
+            elif np.isfinite(values).any():
+                least, most = np.nanmin(values), np.nanmax(values)
+                ranges.append(f"{name} {least:.3g} to {most:.3g}")
+        return ranges
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The runs as a pandas frame by our names, with the row of each in its source."""
+        return frame({"row": self.rows, **self.columns}, "pandas")
+
+    def to_polars(self) -> "pl.DataFrame":
+        """The runs as a polars frame by our names, with the row of each in its source."""
+        return frame({"row": self.rows, **self.columns}, "polars")
 
     def __len__(self) -> int:
         """Count the runs."""

@@ -23,6 +23,8 @@ from nstar.wording import count, flop, percent, plain, standing
 class Comparison(Answer):
     """Ours and theirs at the same budgets, with ratios and credible levels."""
 
+    records_key = "budgets"
+
     plan: Plan
     published: PublishedFit
     notes: tuple[Check, ...] = ()  # on priors that had learned from the published fit

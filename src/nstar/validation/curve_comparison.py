@@ -63,6 +63,8 @@ def published_curve(published: PublishedFit, x: Mapping[str, Array]) -> np.ndarr
 class CurveComparison(Answer):
     """A fitted curve and a published one at the same inputs, (point,)."""
 
+    records_key = "curve"
+
     fit: Fit
     published: PublishedFit
     at: Mapping[str, np.ndarray]

@@ -48,6 +48,14 @@ class HeldOutRuns(Answer):
             ],
         }
 
+    def records(self, prob: float = 0.9) -> list[Document]:
+        """One record a ladder and split."""
+        return [
+            {"ladder": name} | outcome.record()
+            for name, outcomes in self.ladders.items()
+            for outcome in outcomes
+        ]
+
     def checks(self) -> list[Check]:
         """Check the sampler, and the width of intervals on held-out runs."""
         return [

@@ -1,21 +1,15 @@
 """Sensitivity of answers to the prior and to the likelihood, by power-scaling."""
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from numpyro.distributions import Distribution
 
 from nstar.answers import Document
 from nstar.departures.bent_lines import DERIVED, UNKNOWN
 from nstar.fits.fitting import Fit
 from nstar.plans.planning import plan
-from nstar.samplers.density import Skeleton, split
-from nstar.types import Array, Params
 from nstar.verdicts import Check, Status
 
 THRESHOLD = (
@@ -89,7 +83,7 @@ def sensitivity(
         {
             "posterior": posterior[list(quantities or default)].assign(decisions),
             "log_likelihood": fit.tree["log_likelihood"].dataset.astype(float),
-            "log_prior": log_prior(fit),
+            "log_prior": fit.tree["log_prior"].dataset,
         }
     )
 
@@ -135,45 +129,6 @@ def _decisions(fit: Fit, budgets: Sequence[float]) -> Document:
             draws = values.reshape(shape)
             answers[f"{name} at {C:.3g} FLOP"] = (("chain", "draw"), draws)
     return answers
-
-
-def log_prior(fit: Fit) -> xr.Dataset:
-    """Log density of the prior at each draw, by single unknown, (chain, draw) each."""
-    posterior = fit.tree["posterior"].dataset
-    priors = fit.law.priors() | fit.noise.priors(fit.law.response) | dict(fit.priors)
-    single = [
-        n
-        for n, p in priors.items()
-        if not isinstance(p, str)
-        and posterior[n].ndim == 2
-        and (isinstance(p, Distribution) or callable(p))
-    ]
-    with jax.enable_x64(True):
-        skeleton, numbers = split(fit.law, fit.noise)
-        draws = {n: posterior[n].to_numpy() for n in priors}
-        chosen = {n: p for n, p in fit.priors.items() if not isinstance(p, str)}
-        values = _log_prior(skeleton, numbers, chosen, draws, tuple(single))
-    dims = ("chain", "draw")
-    data = {n: (dims, np.asarray(v)) for n, v in values.items()}
-    return xr.Dataset(data, {d: posterior[d] for d in dims})
-
-
-@partial(jax.jit, static_argnums=(0, 4))
-def _log_prior(
-    skeleton: Skeleton, numbers: Any, chosen: Any, draws: Params, names: tuple[str, ...]
-) -> dict[str, Array]:
-    law, noise = skeleton.fill(numbers)
-    priors = law.priors() | noise.priors(law.response) | dict(chosen)
-
-    def evaluate(params: Params) -> dict[str, Array]:
-        densities = {}
-        for name in names:
-            prior = priors[name]
-            prior = prior if isinstance(prior, Distribution) else prior(params)
-            densities[name] = jnp.asarray(prior.log_prob(params[name]))
-        return densities
-
-    return jax.vmap(jax.vmap(evaluate))(draws)
 
 
 def _verdict(prior: float, runs: float) -> str:

@@ -24,6 +24,8 @@ from nstar.wording import amount, beyond, count, flop, numbers, percent
 class Prediction(Answer):
     """Losses of runs of N parameters on D tokens, (run,) each."""
 
+    records_key = "predictions"
+
     fit: Posterior
     N: np.ndarray
     D: np.ndarray
@@ -106,6 +108,8 @@ class Prediction(Answer):
 @dataclass(frozen=True)
 class CurvePrediction(Answer):
     """Response of runs given by the inputs of a law, (run,) each."""
+
+    records_key = "predictions"
 
     fit: Fit
     at: Mapping[str, np.ndarray]

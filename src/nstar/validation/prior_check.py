@@ -36,6 +36,8 @@ FAR = 0.01  # prior probability of as extreme a value, both tails, below which t
 class PriorPredictive(Answer):
     """Tables simulated from the prior at the inputs of the runs, and their statistics."""
 
+    records_key = "statistics"
+
     runs: Observations
     law: Law
     simulated: (

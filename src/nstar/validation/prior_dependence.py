@@ -20,6 +20,8 @@ NONE = "none in this law"
 class PriorDependence(Answer):
     """How far quantities move with the prior, and decisions with the width of priors."""
 
+    records_key = "sensitivity"
+
     fit: Fit
     budgets: Sequence[float]
     sensitivity: Sensitivity

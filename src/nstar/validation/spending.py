@@ -25,6 +25,8 @@ type Pair = tuple[tuple[str, float], tuple[str, float]]  # models and their samp
 class Spending(Answer):
     """Every way to spend inference on a problem, and the questions put to them."""
 
+    records_key = "frontier"
+
     contenders: Sequence[Contender]
     spent: Spent
     budget: float | None = None  # FLOP a problem

@@ -18,6 +18,8 @@ from nstar.wording import percent, three
 class Summary(Answer):
     """Unknowns of a fit, or of every law that is averaged."""
 
+    records_key = "unknowns"
+
     fit: Posterior
     saved: str | None = None  # the file it was written to
 
