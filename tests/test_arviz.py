@@ -11,21 +11,23 @@ import nstar
 from nstar.fits.later_groups import LATER, Later
 
 
-def draw(name, tree):
+def draw(name, tree, **options):
     """Draw one of ArviZ's plots; it has lines."""
-    figure = getattr(arviz_plots, name)(tree, backend="matplotlib").viz["figure"].item()
+    drawn = getattr(arviz_plots, name)(tree, backend="matplotlib", **options)
+    figure = drawn.viz["figure"].item()
     assert any(axes.lines for axes in figure.axes)
     plt.close(figure)
 
 
-@pytest.mark.parametrize("name", ["plot_ppc_dist", "plot_loo_pit", "plot_psense_dist"])
-def test_arviz_plots_a_fits_tree(name, allocation_fit):
-    draw(name, allocation_fit.tree)
-
-
 @pytest.mark.parametrize("name", ["plot_ppc_dist", "plot_loo_pit"])
-def test_arviz_plots_the_tree_of_a_surface(name, surface_fit):
-    draw(name, surface_fit.tree)
+@pytest.mark.parametrize("which", ["allocation_fit", "surface_fit"])
+def test_arviz_plots_a_fits_tree(name, which, request):
+    draw(name, request.getfixturevalue(which).tree)
+
+
+def test_arviz_scales_the_priors_of_a_fits_tree(allocation_fit):
+    names = ["alpha1", "tokens_per_parameter", "sigma"]  # it has a bend's weights too
+    draw("plot_psense_dist", allocation_fit.tree, var_names=names)
 
 
 def test_scaled_priors_of_a_law_with_alpha_are_plotted_without_it(surface_fit):
@@ -33,7 +35,8 @@ def test_scaled_priors_of_a_law_with_alpha_are_plotted_without_it(surface_fit):
     tree = surface_fit.tree.copy()
     with pytest.raises(ValueError, match="alpha already exists"):
         draw("plot_psense_dist", tree)
-    tree["posterior"] = tree["posterior"].drop_vars("alpha")
+    without = tree["posterior"].dataset.drop_vars("alpha")
+    tree["posterior"] = xr.DataTree(without)
     draw("plot_psense_dist", tree)
 
 
@@ -58,8 +61,8 @@ def test_nothing_is_worked_out_until_it_is_read_and_then_once():
 def test_predictive_draws_scatter_as_the_noise_does(surface_fit):
     """Their ranks among what is observed, and their log density as the fit has it."""
     tree = surface_fit.tree
-    predicted = tree["posterior_predictive"]["log_L"]
-    observed = tree["observed_data"]["log_L"]
+    predicted = tree["posterior_predictive"]["log_loss"]
+    observed = tree["observed_data"]["log_loss"]
     assert predicted.dims == ("chain", "draw", *observed.dims)
     below = (predicted < observed).mean(("chain", "draw")).to_numpy()
     assert 0.3 < np.median(below) < 0.7

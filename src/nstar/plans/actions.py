@@ -189,12 +189,10 @@ def _actions(candidate: Candidate) -> list[Action]:
                 parse_action(part) for part in split_amounts(candidate, "candidates")
             ]
         case tuple():
-            size, tokens = map(float, candidate)
-            name = f"{count(size)}@{count(tokens)}"
+            numbers = [float(number) for number in candidate]
         case _:
-            size, tokens = float(candidate), None
-            name = count(size)
-    if not all(np.isfinite(v) and v > 0 for v in (size, tokens or 1.0)):
+            numbers = [float(candidate)]
+    if len(numbers) > 2 or not all(np.isfinite(n) and n > 0 for n in numbers):
         msg = f"candidate {candidate!r}: expected positive parameters and tokens, as in 8e9 or (8e9, 1.5e13)"
         raise ValueError(msg)
-    return [Action(name, size, tokens)]
+    return [Action("@".join(map(count, numbers)), *numbers)]
