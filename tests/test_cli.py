@@ -5,9 +5,12 @@ import re
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+from nstar import cli
 
 REPO = Path(__file__).parent.parent
 COMMANDS = (
@@ -72,13 +75,42 @@ def test_help_is_quick_and_imports_no_jax():
     told = shell("--help")
     assert time.perf_counter() - start < 5  # a loaded machine; 0.2 s alone
     assert told.returncode == 0
-    assert "..." not in told.stdout.partition("Commands:")[2]  # no summary is cut
+    panels = told.stdout.partition("To begin:")[2]
+    assert "..." not in panels  # no summary is cut
+    titles = re.findall(r"^(To \w+):$", told.stdout, re.MULTILINE)
+    assert titles == ["To begin", "To decide", "To check", "To keep"]
+    listed = re.findall(r"^  (\w+)  +[A-Z]", panels, re.MULTILINE)
+    assert set(COMMANDS) <= set(listed)
+    assert len(set(listed)) == len(listed) == len(cli.app.registered_commands)
     slow = "jax", "numpyro", "arviz_stats", "xarray", "matplotlib", "pandas", "rich"
     code = f"import sys, nstar.cli; print([m for m in {slow!r} if m in sys.modules])"
     told = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert told.stdout.strip() == "[]"
+
+
+def test_the_version_is_said_and_nothing_else(nstar):
+    assert nstar("--version") == (0, f"nstar {version('nstar')}\n", "")
+
+
+def test_a_shell_completes_commands_and_options():
+    """As Typer's script for bash asks it, without JAX."""
+
+    def completions(words):
+        asked = {"_NSTAR_COMPLETE": "complete_bash", "COMP_WORDS": words}
+        asked["COMP_CWORD"] = str(len(words.split()) - 1)
+        code = "import sys; sys.argv = ['nstar']; from nstar.cli import main; main()"
+        told = subprocess.run(
+            [sys.executable, "-c", f"{code}; assert 'jax' not in sys.modules"],
+            capture_output=True,
+            text=True,
+            env=os.environ | asked,
+        )
+        return told.stdout.split()
+
+    assert completions("nstar pl") == ["plan"]
+    assert "--budget" in completions("nstar plan --bu")
 
 
 # Streams and exit codes, in processes of their own
