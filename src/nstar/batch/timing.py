@@ -13,13 +13,13 @@ from nstar.samplers import density
 
 # seconds, of two cores without caches: benchmarks/results/refit.md
 START = 6.0  # of a process, until it fits
-COMPILE = 25.0  # of a law with a noise, for tables of one size, where nothing is cached
+COMPILE = 8.0  # of a law with a noise, for tables of one size, where nothing is cached
 BENT, OF_ALL = (
     40.0,
     120.0,
 )  # of a fit whose law bends, and of one of all ladders together
 # of a fit whose form is exact, by its runs: the fewer, the more of them need NUTS
-EXACT = ((40, 1.0), (200, 0.1), (math.inf, 0.012))
+EXACT = ((40, 1.0), (200, 0.13), (math.inf, 0.012))
 
 
 def seconds(chunks: Sequence[Chunk], store: Store, workers: int) -> float:
