@@ -29,7 +29,7 @@ def tune(
         ),
     ] = None,
 ) -> None:
-    """Say the best learning rate and batch of a run, from runs of several.
+    """Say the best learning rate and batch of a run.
 
     RUNS has columns N, D, L, lr and batch (in the unit that you like: the answer has it too).
     """

@@ -25,6 +25,8 @@ NAMES = ("lr", "batch")
 class Tuning(Answer):
     """The best learning rate and batch of runs to be made, under every draw."""
 
+    records_key = "runs"
+
     fit: Posterior
     N: np.ndarray  # parameters, (run,)
     D: np.ndarray  # tokens, (run,)
