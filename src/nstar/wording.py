@@ -144,6 +144,8 @@ def percent(prob: float) -> str:
 
 
 CENTRAL = 0.2  # credible level below which a value lies near the centre
+
+
 def alternatives(name: str, known: Iterable[str]) -> str:
     """Name what is nearest to a name that is not known, then all that are."""
     names = list(known)
