@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import nstar
+import shapes  # noqa: F401  annotations of rooms that are imported later are checked
 from designs import repeated
 from nstar import cli
 from nstar.cache import use_cache

@@ -3,14 +3,28 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float, Real
 
-type Array = Any  # a NumPy or JAX array; laws broadcast plainly
-type Params = Mapping[str, Array]  # one draw of a law's unknowns
-type Inputs = Mapping[str, Array]  # columns of the runs, by our names
-type Prior = Any  # a NumPyro distribution, or a function of earlier unknowns giving one
+if TYPE_CHECKING:
+    import jax
+    from numpyro.distributions import Distribution
+
+    type Array = jax.Array | np.ndarray
+    # of an unknown: a distribution, or a function of earlier unknowns giving one
+    type Prior = Distribution | Callable[[Params], Distribution]
+else:  # JAX is not loaded to say so
+    Array = Any | float  # whatever has a shape and a dtype, or is one number
+    Prior = Any
+
+type Number = Float[Array, ""] | float  # a setting, traced where a law is compiled
+type Same = Any  # of the kind that came in: a number, or an array of NumPy's or JAX's
+type Key = Any  # of JAX's random numbers; NumPyro takes None too, and refuses it
+type Params = Mapping[str, Float[Array, "..."]]  # one draw of a law's unknowns
+type Derived = dict[str, Float[Array, "..."]]  # what follows from them, by name
+type Inputs = Mapping[str, Real[Array, "*#runs"]]  # columns of the runs, by our names
 
 SHARED = "shared"  # the input that numbers which runs share a part of their scatter
 
@@ -406,14 +420,14 @@ class Sharing(Noise, Protocol):
 class Cost(Protocol):
     """Training FLOP of a run of N parameters on D tokens."""
 
-    def flop(self, N: Array, D: Array) -> Array:
+    def flop(self, N: Array | float, D: Array | float) -> Same:
         """FLOP of a run."""
         ...
 
-    def tokens(self, N: Array, C: Array) -> Array:
+    def tokens(self, N: Array | float, C: Array | float) -> Same:
         """Tokens that a budget of C FLOP buys at N parameters."""
         ...
 
-    def params(self, D: Array, C: Array) -> Array:
+    def params(self, D: Array | float, C: Array | float) -> Same:
         """Parameters that a budget of C FLOP buys at D tokens."""
         ...

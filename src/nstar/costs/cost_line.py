@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nstar.types import Array, Cost
+from nstar.types import Array, Cost, Number
 
 GRID = 129  # sizes tried along the line before the best is refined
 STEPS = 8  # toward the root of the slope: smooth surfaces need about seven
@@ -24,8 +24,8 @@ def of_runs(N: Array, D: Array, widened: float = WIDENED) -> tuple[float, float]
 def optimum(
     loss: Callable[[Array, Array], Array],
     cost: Cost,
-    C: Array,
-    span: tuple[float, float] = WIDEST,
+    C: Array | float,
+    span: tuple[Number, Number] = WIDEST,
 ) -> tuple[Array, Array]:
     """Return log N* and log D* of one budget under one draw.
 
@@ -56,10 +56,12 @@ def optimum(
     return log_N, jnp.log(cost.tokens(jnp.exp(log_N), C))
 
 
-def _ends(cost: Cost, C: Array, span: tuple[float, float]) -> tuple[Array, Array]:
+def _ends(
+    cost: Cost, C: Array | float, span: tuple[Number, Number]
+) -> tuple[Array, Array]:
     """Log N at the most and the least tokens per parameter of the span."""
 
-    def size(ratio: float) -> Array:
+    def size(ratio: Number) -> Array:
         # solve D / N = ratio on the line by bisection; D / N falls with N
         def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
             left, right = ends
@@ -84,7 +86,7 @@ def _root(slope: Callable[[Array], Array], left: Array, right: Array) -> Array:
     below, above = jax.vmap(slope)(jnp.stack([left, right]))
 
     def step(_: int, at: tuple[Array, ...]) -> tuple[Array, ...]:
-        low, high, f_low, f_high, stayed, _ = at
+        low, high, f_low, f_high, stayed, _last = at
         apart = f_high - f_low
         share = jnp.where(apart > 0, f_high / jnp.where(apart > 0, apart, 1.0), 0.5)
         middle = high - jnp.clip(share, 0.0, 1.0) * (high - low)

@@ -9,9 +9,9 @@ read once and its keys and values are shared by all samples of a problem.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nstar.costs.transformers import Transformer
-from nstar.types import Array
 
 PER_PARAM = 2.0  # FLOP a parameter and token, a forward pass without attention
 GUIDED = 2.0  # forward passes a step with classifier-free guidance, one without
@@ -58,11 +58,11 @@ class Serving:
         decode = self.tokens * self.per_token(self.prompt + self.tokens / 2)
         return decode + PER_PARAM * self.verifier * (self.prompt + self.tokens)
 
-    def flop(self, samples: Array) -> np.ndarray:
+    def flop(self, samples: ArrayLike) -> np.ndarray:
         """FLOP of a problem given so many samples."""
         return self.prefill + self.sample * np.asarray(samples, dtype=float)
 
-    def samples(self, flop: Array) -> np.ndarray:
+    def samples(self, flop: ArrayLike) -> np.ndarray:
         """Samples that this many FLOP a problem buy, whole."""
         left = (np.asarray(flop, dtype=float) - self.prefill) / self.sample
         return np.maximum(np.floor(left * (1 + 1e-12)), 0.0)

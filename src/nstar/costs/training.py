@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nstar.types import Array, Cost
+from nstar.types import Array, Cost, Same
 
 FLOP_PER_PARAM_TOKEN = 6.0  # forward and backward pass, Kaplan et al. (2020) sec. 2.1
 
@@ -13,15 +13,15 @@ class PerParamToken:
 
     k: float = FLOP_PER_PARAM_TOKEN
 
-    def flop(self, N: Array, D: Array) -> Array:
+    def flop(self, N: Array | float, D: Array | float) -> Same:
         """FLOP of a run of N parameters on D tokens."""
         return self.k * N * D
 
-    def tokens(self, N: Array, C: Array) -> Array:
+    def tokens(self, N: Array | float, C: Array | float) -> Same:
         """Tokens that C FLOP buy at N parameters."""
         return C / (self.k * N)
 
-    def params(self, D: Array, C: Array) -> Array:
+    def params(self, D: Array | float, C: Array | float) -> Same:
         """Parameters that C FLOP buy at D tokens."""
         return C / (self.k * D)
 

@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jax.typing import ArrayLike
+from jaxtyping import Float
 from numpyro.distributions import constraints
 
 from nstar.departures.waves import MATERN
 from nstar.laws.line import STRAIGHT, Line, Trend, tied
-from nstar.types import Array, Inputs, Params, Prior, of_profiles
+from nstar.types import Array, Derived, Inputs, Key, Number, Params, Prior, of_profiles
 
 AMPLITUDE, SPREAD = 0.25, 0.7  # of log tokens; sd of its log
 LENGTH, WAVES = 8.0, 10  # e-folds of compute
@@ -54,8 +56,8 @@ class BentLine:
     """
 
     ends: tuple[float, float]  # least and largest log(C / C0) of the budgets
-    turn: Any = field(compare=False)  # V, (2 wave, 2 wave)
-    seen: Any = field(compare=False)  # q, (2 wave,)
+    turn: Float[Array, "weights weights"] = field(compare=False)  # V
+    seen: Float[Array, " weights"] = field(compare=False)  # q
 
     def priors(self) -> dict[str, Prior]:
         """Amplitude tau, and the weights of the waves."""
@@ -64,11 +66,13 @@ class BentLine:
             WEIGHTS: lambda params: dist.Normal(0.0, self.scale(params[UNKNOWN])),
         }
 
-    def scale(self, tau: Array) -> Array:
+    def scale(self, tau: Number) -> Float[Array, " weights"]:
         """Prior sd of each weight, s, (2 wave,)."""
         return jnp.hypot(1.0, tau * self.seen)
 
-    def bend(self, params: Params, c: Array) -> Array:
+    def bend(
+        self, params: Params, c: Float[Array, "*budgets"]
+    ) -> Float[Array, "*budgets"]:
         """Departure of log D* from its power law, c = log(C / C0)."""
         tau, w = params[UNKNOWN], params[WEIGHTS]
         return columns(jnp.asarray(c)) @ (self.turn @ (tau * w / self.scale(tau)))
@@ -77,7 +81,7 @@ class BentLine:
         """Coordinates number the weights."""
         return _labels()
 
-    def derived(self, params: Params, optimum: Line, C0: float) -> dict[str, Array]:
+    def derived(self, params: Params, optimum: Line, C0: Number) -> Derived:
         """Exponent and tokens per parameter of the bent line."""
         return _derived(self.ends, optimum, C0)
 
@@ -100,11 +104,11 @@ class MarginalisedBentLine:
     design: tuple[float, ...]  # log(C / C0) of the budgets, rising
     at: float  # C0 ...
     k: float  # ... and FLOP per parameter and token of the law
-    axes: Any = field(compare=False)  # U, (budget, budget)
-    # q, (budget,) and (2 wave,), zeros beyond the rank
-    size: Any = field(compare=False)
-    seen: Any = field(compare=False)
-    turn: Any = field(compare=False)  # V, (2 wave, 2 wave)
+    axes: Float[Array, "budgets budgets"] = field(compare=False)  # U
+    # q, by budget and by wave, zeros beyond the rank
+    size: Float[Array, " budgets"] = field(compare=False)
+    seen: Float[Array, " weights"] = field(compare=False)
+    turn: Float[Array, "weights weights"] = field(compare=False)  # V
 
     def priors(self) -> dict[str, Prior]:
         """Amplitude tau, and standard normal residuals z of the weights given the optima."""
@@ -113,12 +117,16 @@ class MarginalisedBentLine:
             WEIGHTS: dist.Normal(0.0, 1.0).expand([2 * WAVES]),
         }
 
-    def scatter(self, params: Params, line: Array) -> Prior:
+    def scatter(
+        self, params: Params, line: Float[Array, " budgets"]
+    ) -> dist.Distribution:
         """Optima of the budgets, the bend marginalised."""
         sd = jnp.hypot(params["scatter"], params[UNKNOWN] * self.size)
         return NormalAlong(line, self.axes, sd)
 
-    def bend(self, params: Params, c: Array) -> Array:
+    def bend(
+        self, params: Params, c: Float[Array, "*budgets"]
+    ) -> Float[Array, "*budgets"]:
         """Departure of log D* from its power law, c = log(C / C0)."""
         tau, s, at = params[UNKNOWN], params["scatter"], jnp.asarray(self.design)
         line = tied(params, self.at * jnp.exp(at), self.at, self.k)[1]
@@ -133,7 +141,7 @@ class MarginalisedBentLine:
         """Coordinates number the weights."""
         return _labels()
 
-    def derived(self, params: Params, optimum: Line, C0: float) -> dict[str, Array]:
+    def derived(self, params: Params, optimum: Line, C0: Number) -> Derived:
         """Exponent and tokens per parameter of the bent line."""
         return _derived((self.design[0], self.design[-1]), optimum, C0)
 
@@ -142,7 +150,7 @@ def _labels() -> tuple[dict[str, list], dict[str, list[str]]]:
     return {"wave": list(range(2 * WAVES))}, {WEIGHTS: ["wave"]}
 
 
-def _derived(ends: tuple[float, float], optimum: Line, C0: float) -> dict[str, Array]:
+def _derived(ends: tuple[Number, Number], optimum: Line, C0: Number) -> Derived:
     """Slope of log N* over the budgets, D*/N* at the reference budget."""
     low, high = ends
     log_N, _ = optimum(C0 * jnp.exp(jnp.asarray(ends)))
@@ -165,19 +173,21 @@ class NormalAlong(dist.Distribution):
         shape = jnp.shape(loc)
         super().__init__(shape[:-1], shape[-1:], validate_args=validate_args)
 
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw along each axis."""
         z = jax.random.normal(key, (*sample_shape, *jnp.shape(self.loc)))
         return self.loc + (self.sd * z) @ self.axes.T
 
-    def log_prob(self, value: Array, intermediates: Any = None) -> Array:
+    def log_prob(
+        self, value: ArrayLike, intermediates: list[Any] | None = None
+    ) -> Array:
         """Log density, the sum over the axes."""
         return (
             dist.Normal(0.0, self.sd).log_prob((value - self.loc) @ self.axes).sum(-1)
         )
 
 
-def columns(c: Array) -> Array:
+def columns(c: Float[Array, "*budgets"]) -> Float[Array, "*budgets weights"]:
     """Waves at c = log(C / C0), (..., 2 wave), whose squares sum to one."""
     xp = np if isinstance(c, np.ndarray) else jnp  # outside of a program without one
     phase = c[..., None] * FREQUENCY

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from nstar.departures.marginalised import (
     BASIS,
@@ -19,6 +20,7 @@ from nstar.departures.marginalised import (
 from nstar.departures.waves import Waves, over_line, over_plane
 from nstar.types import (
     Array,
+    Derived,
     Extended,
     Floored,
     Inputs,
@@ -89,24 +91,39 @@ class Bent:
             }
         return priors
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log loss of each run."""
         straight = jnp.exp(self.law.expected(params, x))
         return jnp.log(self._bent(params, straight, x["N"], x["D"]))
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Loss of runs of N parameters on D tokens, with the bend."""
         return self._bent(params, self.law.loss(params, N, D), N, D)
 
-    def _bent(self, params: Params, straight: Array, N: Array, D: Array) -> Array:
+    def _bent(
+        self,
+        params: Params,
+        straight: Float[Array, "*#runs"],
+        N: Float[Array, "*#runs"],
+        D: Float[Array, "*#runs"],
+    ) -> Float[Array, "*runs"]:
         return self.applied(params, straight, self.bend(params, N, D))
 
-    def applied(self, params: Params, straight: Array, bend: Array) -> Array:
+    def applied(
+        self,
+        params: Params,
+        straight: Float[Array, "*#runs"],
+        bend: Float[Array, "*#runs"],
+    ) -> Float[Array, "*runs"]:
         """Loss of runs, from the law's own and the log factor on what is reducible of it."""
         floor = self.law.floor(params)
         return floor + (straight - floor) * jnp.exp(bend)
 
-    def bend(self, params: Params, N: Array, D: Array) -> Array:
+    def bend(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Log factor on the reducible loss."""
         n, d = jnp.log(N) - self.log_N0, jnp.log(D) - self.log_D0
 
@@ -117,13 +134,17 @@ class Bent:
         local = part("local") * self.faded(n, d)
         return sum((part(name) for name in PARTS if name != "local"), local)
 
-    def faded(self, n: Array, d: Array) -> Array:
+    def faded(
+        self, n: Float[Array, "*runs"], d: Float[Array, "*runs"]
+    ) -> Float[Array, "*runs"]:
         """Ratio of the local part's sd at a run to that at the largest."""
         # NumPy's arrays stay NumPy's: no program is compiled for them
         xp = np if isinstance(n, np.ndarray) else jnp
         return xp.exp(FADE * (self.log_top - xp.minimum(n + d, self.log_top)))
 
-    def columns(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    def columns(
+        self, x: Inputs
+    ) -> tuple[Float[np.ndarray, "run weight"], Int[np.ndarray, " weight"]]:
         """Log factor on the runs' reducible losses by each weight at unit amplitude.
 
         Returns:
@@ -196,7 +217,7 @@ class Bent:
             random,
             tau,
             np.asarray(params[BEND_AT_RUNS]),
-            sampled_law.shapes,
+            np.asarray(sampled_law.shapes),
             shown,
             part,
         )
@@ -207,15 +228,15 @@ class Bent:
         }
         return unknowns | {f"waves_{name}": value for name, value in parts}
 
-    def floor(self, params: Params) -> Array:
+    def floor(self, params: Params) -> Float[Array, "..."]:
         """Irreducible loss of the law."""
         return self.law.floor(params)
 
-    def usual(self, N: Array, D: Array) -> Inputs:
+    def usual(self, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]) -> Inputs:
         """Further inputs at the law's reference, where it has any."""
         return self.law.usual(N, D) if isinstance(self.law, Extended) else {}
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Return the law's own numbers, before the bend."""
         return self.law.derived(params)
 

@@ -30,11 +30,12 @@ import numpy as np
 import numpyro.distributions as dist
 from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
+from jaxtyping import Float
 from scipy.linalg import cho_solve
 
 from nstar.departures.triangular import cholesky, pulled_back
 from nstar.laws.priors import log_normal
-from nstar.types import Array, Inputs, Params, Prior, Response
+from nstar.types import Array, Inputs, Number, Params, Prior, Response
 
 BASIS = "basis"  # input of a marginalised law: each run's row of U
 BEND_AT_RUNS = "bend_runs"  # its unknown c
@@ -58,20 +59,23 @@ class Linearisation(NamedTuple):
 class Guide:
     """A normal approximation of the law's unknowns and of the bend given the runs."""
 
-    to: Any = field(compare=False)  # U'W, residuals to coordinates of a bend, (m, run)
-    share: Any = field(compare=False)  # reducible part of each run's loss, (run,)
+    # U'W, residuals to coordinates of a bend
+    to: Float[Array, "m runs"] = field(compare=False)
+    share: Float[Array, " runs"] = field(compare=False)  # reducible part of each's loss
     sigma: float = field(compare=False)  # the noise's scale it was made for
-    at: Any = field(compare=False)  # the law's unknowns, (unknown,)
-    prior: Any = field(compare=False)  # their prior's mean and precision, (2, unknown)
-    curvature: Any = field(compare=False)  # J'WJ, (unknown, unknown)
-    pull: Any = field(compare=False)  # J'W rest, (unknown,)
-    slopes: Any = field(compare=False)  # U'WJ, and U'W rest last, (m, unknown + 1)
+    at: Float[Array, " unknowns"] = field(compare=False)  # the law's unknowns
+    # their prior's mean and precision
+    prior: Float[Array, "2 unknowns"] = field(compare=False)
+    curvature: Float[Array, "unknowns unknowns"] = field(compare=False)  # J'WJ
+    pull: Float[Array, " unknowns"] = field(compare=False)  # J'W rest
+    # U'WJ, and U'W rest last
+    slopes: Float[Array, "m unknowns+1"] = field(compare=False)
 
 
 class Factors(NamedTuple):
     """Matrices that depend on the amplitudes and the noise's scale alone."""
 
-    scale: Array  # s
+    scale: Number  # s
     root: Array  # R, (m, m)
     lower: Array  # L, (m, m)
 
@@ -84,11 +88,11 @@ class Marginalised:
     names: tuple[str, ...]  # of the amplitudes
     medians: tuple[float, ...]  # medians of their priors
     spread: tuple[float, ...]  # sds of their logs
-    shapes: Any = field(compare=False)  # BB' of each part, (part, m, m)
+    shapes: Float[Array, "part m m"] = field(compare=False)  # BB' of each part
     guide: Guide
-    factors: Any = field(default=None, compare=False)
+    factors: Any = field(default=None, compare=False)  # Factors, once conditioned
     # losses of the runs without the bend, and the floor
-    straight: Any = field(default=None, compare=False)
+    straight: tuple[Array, Array] | None = field(default=None, compare=False)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -113,14 +117,16 @@ class Marginalised:
         m = jnp.shape(self.shapes)[-1]
         return priors | {BEND_AT_RUNS: dist.Normal(0.0, 1.0).expand([m])}
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log loss of each run."""
         factors = self.factors or self.condition(params).factors
         bend = x[BASIS] @ (factors.scale * (factors.root @ params[BEND_AT_RUNS]))
         straight, floor = self.straight or self._straight(params, x)
         return jnp.log(floor + (straight - floor) * jnp.exp(bend))
 
-    def _straight(self, params: Params, x: Inputs) -> tuple[Array, Array]:
+    def _straight(
+        self, params: Params, x: Inputs
+    ) -> tuple[Float[Array, "*runs"], Float[Array, "..."]]:
         """Loss of each run under the law without its bend, and the floor."""
         return jnp.exp(self.law.expected(params, x)), self.law.floor(params)
 
@@ -179,7 +185,9 @@ class Marginalised:
         pull = precision * (mean - guide.at) + guide.pull / scale**2 - V.T @ v
         pulled = solve_triangular(T, pull, lower=True)
         t = solve_triangular(T, pulled + z, lower=True, trans=1)
-        return dict(u) | unravel(guide.at + t), -jnp.sum(jnp.log(jnp.diag(T)))
+        return dict(u) | unravel(jnp.asarray(guide.at + t)), -jnp.sum(
+            jnp.log(jnp.diag(T))
+        )
 
     def residual_bend(self, straight: Array, floor: Array, y: Array) -> Array:
         """Log factor on the reducible loss that would fit each run exactly, (run,)."""
@@ -204,7 +212,7 @@ class Marginalised:
         """
         at, unravel = ravel_pytree({name: u[name] for name in self.law.priors()})
 
-        def residual(t: Array) -> Array:
+        def residual(t: jax.Array) -> Array:
             straight = self._straight(constrain({**u, **unravel(t)}), x)
             correction = jnp.exp(self._log_share_ratio(*straight) - log_ratio)
             return self.residual_bend(*straight, y) * correction
@@ -224,7 +232,9 @@ class Marginalised:
         )
 
 
-def covariance(tau: Array, shapes: Array) -> tuple[Array, Array]:
+def covariance(
+    tau: Float[Array, " part"], shapes: Float[Array, "part m m"]
+) -> tuple[Float[jax.Array, "m m"], Float[jax.Array, ""]]:
     """K for amplitudes, (m, m), and what was added to its diagonal."""
     K = jnp.tensordot(jnp.square(tau), shapes, 1)
     jitter = JITTER * jnp.finfo(K.dtype).eps * jnp.trace(K)
@@ -232,14 +242,16 @@ def covariance(tau: Array, shapes: Array) -> tuple[Array, Array]:
 
 
 @jax.custom_vjp
-def factorised(tau: Array, scale: Array, shapes: Array) -> tuple[Array, Array]:
+def factorised(
+    tau: Float[Array, " part"], scale: Number, shapes: Float[Array, "part m m"]
+) -> tuple[Float[jax.Array, "m m"], Float[jax.Array, "m m"]]:
     """R and L for amplitudes and the noise's scale, (m, m) each."""
     return _factorised(tau, scale, shapes)[0]
 
 
 def _factorised(
-    tau: Array, scale: Array, shapes: Array
-) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+    tau: Array, scale: Number, shapes: Array
+) -> tuple[tuple[jax.Array, jax.Array], tuple[Array | float, ...]]:
     factor = cholesky(covariance(tau, shapes)[0])
     root = factor / scale
     lower = cholesky(jnp.eye(len(root)) + root.T @ root)
@@ -247,7 +259,8 @@ def _factorised(
 
 
 def _slopes(
-    saved: tuple[Array, ...], slopes: tuple[Array, Array]
+    saved: tuple[Array, Array, Array, jax.Array, jax.Array, jax.Array],
+    slopes: tuple[jax.Array, jax.Array],
 ) -> tuple[Array, Array, None]:
     """Derivatives by amplitudes and scale: the pull-back of each Cholesky factor."""
     tau, scale, shapes, factor, root, lower = saved

@@ -1,6 +1,6 @@
 """Any law over groups of runs that differ a little: each group borrows from the others."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 from numpyro.distributions import biject_to
 
 from nstar.departures.marginalised import BEND_AT_RUNS, Marginalised
@@ -18,6 +20,7 @@ from nstar.types import (
     Array,
     Centred,
     Cost,
+    Derived,
     Derives,
     Inputs,
     Labelled,
@@ -115,7 +118,7 @@ class Pooled:
             self, typical_spread=typical_spread, known=np.stack(known, axis=1)
         )
 
-    def _prior(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    def _prior(self) -> tuple[Derived, Float[np.ndarray, " unknowns"]]:
         """Medians of all unknowns, and widths on the real line of those that differ."""
         key, centre, widths = jax.random.key(0), {}, []
         for name, prior in self.law.priors().items():
@@ -130,7 +133,7 @@ class Pooled:
                 widths.append((high - low) / 1.349)  # the sd, were it normal
         return centre, np.array(widths)
 
-    def _slopes(self, centre: Mapping[str, Any], x: Inputs) -> np.ndarray:
+    def _slopes(self, centre: Params, x: Inputs) -> np.ndarray:
         """Derivatives of each run's expected response, (run, ..., unknown)."""
         to, names = self._to_real(), self.differing
         columns = {name: np.asarray(x[name], dtype=float) for name in self.law.inputs}
@@ -156,13 +159,13 @@ class Pooled:
         return priors
 
     def _offsets(self, i: int, name: str) -> Prior:
-        def prior(params: Params) -> Prior:
+        def prior(params: Params) -> dist.Distribution:
             ratio = params[f"spread_{name}"] / self.typical_spread[i]
             return dist.Normal(0.0, ratio ** jnp.asarray(self.known[i]))
 
         return prior
 
-    def values(self, params: Params) -> dict[str, Array]:
+    def values(self, params: Params) -> dict[str, Float[Array, " groups"]]:
         """The law's unknowns in every group, (group,) each."""
         values = {}
         for i, (name, to) in enumerate(self._to_real().items()):
@@ -173,12 +176,12 @@ class Pooled:
             values[name] = to(to.inv(params[name]) + spread * z)
         return values
 
-    def in_group(self, params: Params, group: int) -> dict[str, Array]:
+    def in_group(self, params: Params, group: int) -> Derived:
         """The law's unknowns in one group of the runs, by its number."""
         common = {name: params[name] for name in self.law.priors()}
         return common | {n: v[group] for n, v in self.values(params).items()}
 
-    def draw_next_group(self, key: Array, params: Params) -> dict[str, Array]:
+    def draw_next_group(self, key: Array, params: Params) -> Derived:
         """Draw the law's unknowns in the population's next group."""
         unknowns = {name: params[name] for name in self.law.priors()}
         z = jax.random.normal(key, (len(self.differing),))
@@ -186,7 +189,7 @@ class Pooled:
             unknowns[name] = to(to.inv(params[name]) + params[f"spread_{name}"] * z[i])
         return unknowns
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "runs ..."]:
         """Response of each run under its own group's unknowns."""
         group = jnp.asarray(x[self.over]).astype(int)
         common = {name: params[name] for name in self.law.priors()}
@@ -212,7 +215,7 @@ class Pooled:
         sampled_law: "Pooled",
         params: Params,
         x: Inputs,
-    ) -> dict[str, Array]:
+    ) -> Derived:
         """Draw this law's unknowns given draws of the marginalised law's, (draw, ...)."""
         if not isinstance(self.law, Marginalisable):
             return dict(params)
@@ -229,7 +232,7 @@ class Pooled:
         return replace(self, law=self.law.condition(params)) if bent else self
 
     def reparameterise(
-        self, u: Params, constrain: Any, x: Inputs, y: Array
+        self, u: Params, constrain: Callable[[Params], Params], x: Inputs, y: Array
     ) -> tuple["Pooled", dict[str, Array], Array]:
         """Scale the bend by its conditional width; its centre stays at zero."""
         if not isinstance(self.law, Marginalised):
@@ -240,7 +243,7 @@ class Pooled:
     def linearise(self, *arguments: Any) -> None:
         """Return None: the guide is the same wherever the mode is."""
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Derived quantities of the law for the population, and the unknowns by group."""
         law = self.law.derived(params) if isinstance(self.law, Derives) else {}
         return law | {f"{n}_by_group": v for n, v in self.values(params).items()}
@@ -255,7 +258,7 @@ class Pooled:
             n: ["group"] for n in by_group
         }
 
-    def number(self, names: Array) -> np.ndarray:
+    def number(self, names: ArrayLike) -> Float[np.ndarray, " names"]:
         """Give the number of each named group, as the law's input has it.
 
         Raises:
@@ -269,7 +272,10 @@ class Pooled:
         return np.array([known[str(name)] for name in np.atleast_1d(names)])
 
 
-def _share(slope: np.ndarray, typical_spread: np.ndarray) -> np.ndarray:
+def _share(
+    slope: Float[np.ndarray, "runs unknowns"],
+    typical_spread: Float[np.ndarray, " unknowns"],
+) -> Float[np.ndarray, " unknowns"]:
     """Share of the typical spread's variance that runs with these slopes explain."""
     precision = slope.T @ slope + np.diag(typical_spread**-2.0)
     return np.clip(1 - np.diag(np.linalg.inv(precision)) / typical_spread**2, 0.0, 1.0)

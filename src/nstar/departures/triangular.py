@@ -6,18 +6,20 @@ as the same sides a few at a time, and the slope of a Cholesky factor is two of 
 
 import jax
 import jax.numpy as jnp
-
-from nstar.types import Array
+from jax import Array
+from jaxtyping import Float
 
 SIDES = 20  # right-hand sides that are solved for together
 
 
-def cholesky(K: Array) -> Array:
+def cholesky(K: Float[Array, "m m"]) -> Float[Array, "m m"]:
     """Lower triangular L with L L' = K, (m, m); only K's lower half is read."""
     return jax.lax.linalg.cholesky(K, symmetrize_input=False)
 
 
-def pulled_back(L: Array, slope: Array) -> Array:
+def pulled_back(
+    L: Float[Array, "m m"], slope: Float[Array, "m m"]
+) -> Float[Array, "m m"]:
     """Slope by K from that by its factor L (Murray 2016, arXiv:1602.07527, eq. 10)."""
     inner = jnp.tril(L.T @ slope)
     inner = inner - jnp.diag(jnp.diag(inner)) / 2
@@ -26,7 +28,9 @@ def pulled_back(L: Array, slope: Array) -> Array:
     return (slope_of_both + slope_of_both.T) / 2
 
 
-def solve(L: Array, sides: Array, *, transposed: bool = False) -> Array:
+def solve(
+    L: Float[Array, "m m"], sides: Float[Array, "m sides"], *, transposed: bool = False
+) -> Float[Array, "m sides"]:
     """Solve L x = sides, or L' x = sides, for each column, (m, side)."""
     m, count = sides.shape
     group_size = max(n for n in range(1, min(SIDES, count) + 1) if count % n == 0)

@@ -1,15 +1,15 @@
 """A smooth random process over (log N, log D), as a sum of waves of fixed frequencies."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 from scipy import special  # not scipy.stats, which takes half a second to import
 
 from nstar.laws.priors import log_normal
-from nstar.types import Array, Prior
+from nstar.types import Array, Number, Prior
 
 MATERN = 3.0  # degrees of freedom of the spectrum of a Matern-3/2 process
 
@@ -27,7 +27,9 @@ class Waves:
 
     median: float  # the prior's median of the amplitude
     spread: float  # sd of its log
-    frequency: Any = field(compare=False)  # (wave, 2), per e-fold of N and of D
+    frequency: Float[np.ndarray, "waves 2"] = field(
+        compare=False
+    )  # per e-fold of N and of D
     pin: float = 0.0  # 1 where the process is zero at the centre of the runs
 
     @property
@@ -35,7 +37,9 @@ class Waves:
         """Number of weights."""
         return 2 * len(self.frequency)
 
-    def columns(self, n: Array, d: Array) -> Array:
+    def columns(
+        self, n: Float[Array, "*runs"], d: Float[Array, "*runs"]
+    ) -> Float[Array, "*runs weights"]:
         """Value of each wave at unit amplitude and weight, (..., weight)."""
         # NumPy's arrays stay NumPy's: no program is compiled for them
         xp = np if isinstance(n, np.ndarray) else jnp
@@ -51,18 +55,26 @@ class Waves:
         """Prior of w."""
         return dist.Normal(0.0, 1.0).expand([self.size])
 
-    def bend(self, tau: Array, w: Array, n: Array, d: Array) -> Array:
+    def bend(
+        self,
+        tau: Number,
+        w: Float[Array, " weights"],
+        n: Float[Array, "*runs"],
+        d: Float[Array, "*runs"],
+    ) -> Float[Array, "*runs"]:
         """Value of the process."""
         return self.columns(n, d) @ (tau * w)
 
 
-def over_line(waves: int, length: float) -> np.ndarray:
+def over_line(waves: int, length: float) -> Float[np.ndarray, " waves"]:
     """Even quantiles of the spectrum on a line, a Student-t with 3 degrees of freedom."""
     u = 0.5 + (np.arange(waves) + 0.5) / (2 * waves)
     return special.stdtrit(MATERN, u) / length
 
 
-def over_plane(waves: int, lengths: tuple[float, float]) -> np.ndarray:
+def over_plane(
+    waves: int, lengths: tuple[float, float]
+) -> Float[np.ndarray, "waves 2"]:
     """Points of the spectrum in the plane, spread evenly by a Halton sequence."""
     at = np.arange(1, waves + 1)
     u = np.stack([_radical_inverse(at, base) for base in (2, 3, 5)], axis=-1)

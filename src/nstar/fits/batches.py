@@ -252,7 +252,7 @@ def _decided(
 
 
 def _answers(
-    tasks: list[Task], params: Mapping[str, np.ndarray], options: BatchOptions
+    tasks: list[Task], params: Params, options: BatchOptions
 ) -> dict[str, np.ndarray]:
     """Unknowns, (fit, draw, ...) each, and what follows from them."""
     first = tasks[0]

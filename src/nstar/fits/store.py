@@ -174,7 +174,7 @@ def _stored(
     return Stored(law, noise, runs, tree, int(attrs["seed"]), chosen, notes)
 
 
-def _prior(text: str) -> Prior | str:
+def _prior(text: str) -> Any:
     """Read a prior back; one of the user's own making stays as it was described."""
     try:
         return parse(text)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nstar.fits.fitting import Fit
 from nstar.inference.repeated import draw_new_rates, draw_rates, populations
 from nstar.responses import rate_mixtures
-from nstar.types import AcrossModels, Array, Kind
+from nstar.types import AcrossModels, Kind
 
 DRAWS = 400  # of the posterior
 
@@ -61,7 +62,7 @@ class Curve:
         """Columns that the accuracy is a curve of."""
         return tuple(n for n in self.fit.law.inputs if n != "samples")
 
-    def accuracy(self, x: Mapping[str, Array]) -> np.ndarray:
+    def accuracy(self, x: Mapping[str, ArrayLike]) -> np.ndarray:
         """Accuracy of one answer, (draw,), at inputs that are scalars or (draw,)."""
         law, params = (
             self.fit.law,

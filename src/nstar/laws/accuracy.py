@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from nstar.laws.examples import LOSSES
 from nstar.laws.reference_run import CentredLaw, centre_of, spread_of
 from nstar.responses import sigmoid
 from nstar.responses.scales import ACCURACY
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class Accuracy(CentredLaw):
         """A curve about as wide as the runs are spread."""
         return sigmoid.priors(0.6 * self.spread, self.chance)
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Accuracy of each run."""
         return sigmoid.accuracy(params, jnp.log(x["L"] / self.L0))
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Return the ceiling a1 and the middle m."""
         middle = self.L0 * sigmoid.middle(params)
         return {"ceiling": sigmoid.ceiling(params), "middle": middle}

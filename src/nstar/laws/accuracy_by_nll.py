@@ -5,12 +5,13 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws.examples import LOSSES
 from nstar.laws.reference_run import CentredLaw, centre_of, spread_of
 from nstar.responses import sigmoid
 from nstar.responses.scales import TASK
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,13 @@ class AccuracyByNll(CentredLaw):
             **sigmoid.priors(0.6 * self.spread, self.chance),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs 2"]:
         """Log q and accuracy there, in the last axis."""
         log_q = params["nll_power"] * jnp.log(x["L"] / self.L0)
         accuracy = sigmoid.accuracy(params, log_q)
         return jnp.stack([jnp.log(params["nll_level"]) + log_q, accuracy], axis=-1)
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Return the ceiling a1 and the middle m, an nll."""
         middle = params["nll_level"] * sigmoid.middle(params)
         return {"ceiling": sigmoid.ceiling(params), "middle": middle}

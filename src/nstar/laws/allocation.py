@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.allocation_line import AllocationLine
@@ -32,20 +33,22 @@ class Allocation(AllocationLine):
             **self.trend.priors(),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log D* of each budget."""
         return self.log_optimum(params, x["C"])[1]
 
-    def log_optimum(self, params: Params, C: Array) -> tuple[Array, Array]:
+    def log_optimum(
+        self, params: Params, C: Float[Array, "*#budgets"]
+    ) -> tuple[Float[Array, "*budgets"], Float[Array, "*budgets"]]:
         """Return log N* and log D* on the law's line."""
         return tied(params, C, self.C0, self.k, self.trend)
 
     def off_line(
         self,
         params: Params,
-        C: np.ndarray,
-        noise: np.ndarray,
+        C: Float[np.ndarray, " budgets"],
+        noise: Float[np.ndarray, "draws budgets"],
         random: np.random.Generator,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[Float[np.ndarray, "draws budgets"], Float[np.ndarray, "draws budgets"]]:
         """Off by the noise: N* and D* stay tied."""
         return -noise, noise

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.allocation_line import AllocationLine
@@ -40,11 +41,13 @@ class AllocationFree(AllocationLine):
             **self.trend.priors(),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs 2"]:
         """Log N* and log D* of each budget, in the last axis."""
         return jnp.stack(self.log_optimum(params, x["C"]), axis=-1)
 
-    def log_optimum(self, params: Params, C: Array) -> tuple[Array, Array]:
+    def log_optimum(
+        self, params: Params, C: Float[Array, "*#budgets"]
+    ) -> tuple[Float[Array, "*budgets"], Float[Array, "*budgets"]]:
         """Return log N* and log D* on the law's two lines."""
         c = jnp.log(C / self.C0)
         both = jnp.log(self.C0 / params["flop_per_param_token"])
@@ -58,9 +61,9 @@ class AllocationFree(AllocationLine):
     def off_line(
         self,
         params: Params,
-        C: np.ndarray,
-        noise: np.ndarray,
+        C: Float[np.ndarray, " budgets"],
+        noise: Float[np.ndarray, "draws budgets 2"],
         random: np.random.Generator,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[Float[np.ndarray, "draws budgets"], Float[np.ndarray, "draws budgets"]]:
         """Off by the noise of each."""
         return noise[..., 0], noise[..., 1]

@@ -6,6 +6,7 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float
 
 from nstar.laws.examples import OPTIMA
 from nstar.laws.line import STRAIGHT, Trend
@@ -16,7 +17,7 @@ from nstar.laws.reference_run import (
     from_runs,
     typical_error,
 )
-from nstar.types import Array, Inputs, Params
+from nstar.types import Array, Derived, Inputs, Params
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class AllocationLine(CentredLaw, ABC):
     example: ClassVar[Inputs] = OPTIMA
 
     @abstractmethod
-    def log_optimum(self, params: Params, C: Array) -> tuple[Array, Array]:
+    def log_optimum(
+        self, params: Params, C: Float[Array, "*#budgets"]
+    ) -> tuple[Float[Array, "*budgets"], Float[Array, "*budgets"]]:
         """Return log N* and log D* on the law's line."""
 
-    def probes(self, C: np.ndarray) -> Inputs:
+    def probes(self, C: Float[np.ndarray, " budgets"]) -> Inputs:
         """The budgets, measured as well as usual."""
         return {"C": C, "se": np.full(len(C), self.se)}
 
@@ -43,6 +46,6 @@ class AllocationLine(CentredLaw, ABC):
         """Those of the trend."""
         return self.trend.labels()
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Numbers of the line with its bend, where it has one."""
         return self.trend.derived(params, partial(self.log_optimum, params), self.C0)

@@ -6,10 +6,11 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses.scales import METRIC
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -56,24 +57,24 @@ class BoundedMetric(CentredLaw):
             **room,
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Error of each run."""
         top, floor = self.top(params), params["error"] * params["error_floor_share"]
         grown = jnp.logaddexp(0.0, jnp.log(x["C"] / self.C0) + self._log_bend(params))
         return floor + (top - floor) * jnp.exp(-self.gamma(params) * grown)
 
-    def gamma(self, params: Params) -> Array:
+    def gamma(self, params: Params) -> Float[Array, "..."]:
         """Exponent of the falling part."""
         return params["slope"] / (1 - params["error_floor_share"])
 
-    def top(self, params: Params) -> Array:
+    def top(self, params: Params) -> Float[Array, "..."]:
         """Error of guessing, u: never below that at the reference."""
         error = params["error"]
         room = params["chance_room"] if self.chance is None else 1.0
         most = 1.0 if self.chance is None else 1.0 - self.chance
         return error + jnp.maximum(most - error, 0.0) * room
 
-    def _log_bend(self, params: Params) -> Array:
+    def _log_bend(self, params: Params) -> Float[Array, "..."]:
         """Log of C0 / b: (1 + C0/b)^-gamma is how far the reference run has come."""
         error, share = params["error"], params["error_floor_share"]
         fallen = (
@@ -84,7 +85,7 @@ class BoundedMetric(CentredLaw):
         t = jnp.maximum(fallen / self.gamma(params), 1e-9)
         return t + jnp.log(-jnp.expm1(-t))
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Return gamma, LAION's b, in FLOP, and d; the error of guessing where unknown."""
         top = {} if self.chance is not None else {"chance_error": self.top(params)}
         return top | {

@@ -6,12 +6,13 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.powers import above_floor, exponents, power
 from nstar.laws.reference_run import from_runs
 from nstar.laws.surface import LossSurface
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ class Broken(LossSurface):
             "break_width": dist.LogNormal(0.0, 0.4),
         }
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Bend the log of the reducible sum, then add the floor."""
         alpha, beta = exponents(params)
         size = params["size_share"]
@@ -65,7 +68,7 @@ class Broken(LossSurface):
         bent = R * jnp.exp(-gamma * (params["break_ratio"] - 1) * f * turned)
         return above_floor(params["level"], params["floor_share"], bent)
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """E, the exponents, and those of L* - E in compute before and after the break."""
         alpha, beta = exponents(params)
         gamma = alpha * beta / (alpha + beta)
@@ -78,7 +81,7 @@ class Broken(LossSurface):
         }
 
 
-def _softplus(u: Array) -> Array:
+def _softplus(u: Float[Array, "*runs"]) -> Float[Array, "*runs"]:
     """log(1 + e^u) where e^u may overflow."""
     return jnp.maximum(u, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(u)))
 

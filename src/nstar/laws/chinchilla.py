@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from jaxtyping import Float
+
 from nstar.laws import priors
 from nstar.laws.powers import above_floor, exponents, power
 from nstar.laws.surface import LossSurface
-from nstar.types import Array, Params, Prior
+from nstar.types import Array, Derived, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class Chinchilla(LossSurface):
         """Level, shares and exponents."""
         return priors.additive()
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Sum the floor and the two reducible terms directly, at the reference scale."""
         alpha, beta = exponents(params)
         size = params["size_share"]
@@ -42,7 +46,7 @@ class Chinchilla(LossSurface):
         reducible = size * by_size + (1 - size) * by_data
         return above_floor(params["level"], params["floor_share"], reducible)
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Hoffmann's E, A, B, alpha and beta."""
         alpha, beta = exponents(params)
         reducible = params["level"] * (1 - params["floor_share"])

@@ -6,13 +6,14 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.examples import PROFILES
 from nstar.laws.powers import above_floor, power
 from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,12 @@ class Compute(CentredLaw):
             "gamma": dist.LogNormal(np.log(0.15), 0.5),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log loss of each run."""
         falling = power(x["C"] / self.C0, -params["gamma"])
         return jnp.log(above_floor(params["level"], params["floor_share"], falling))
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Return the floor and the falling term at C = 1."""
         reducible = params["level"] * (1 - params["floor_share"])
         return {

@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.powers import above_floor, exponents, power
 from nstar.laws.surface import LossSurface
-from nstar.types import Array, Params, Prior
+from nstar.types import Array, Derived, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Coupled(LossSurface):
             "coupling": dist.LogNormal(np.log(0.7), 0.4),
         }
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Sum the two terms under their common power, then add the floor."""
         k = params["coupling"]
         alpha, beta = exponents(params)
@@ -43,7 +46,7 @@ class Coupled(LossSurface):
         reducible = (size * by_size + (1 - size) * by_data) ** k
         return above_floor(params["level"], params["floor_share"], reducible)
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """E, A, B, alpha and beta: A and B as the terms' weights at N = D = 1."""
         k = params["coupling"]
         alpha, beta = exponents(params)

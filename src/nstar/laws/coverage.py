@@ -6,12 +6,13 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws.powers import power
 from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses import pass_rates
 from nstar.responses.scales import ACCURACY
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,12 @@ class Coverage(CentredLaw):
             "tail": dist.LogNormal(np.log(median), sd),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """pass@k at each k."""
         falls = power(x["k"] / self.k0, -params["tail"])
         return jnp.exp(jnp.log(params["solved"]) * falls)
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Return a and b as Brown et al. print them."""
         tail = params["tail"]
         return {

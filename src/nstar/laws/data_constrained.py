@@ -7,6 +7,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.effective_surface import EffectiveSurface
@@ -46,7 +47,7 @@ class DataConstrained(EffectiveSurface):
         "unique_tokens": PROFILES["D"] / cycled(1.0, 4.0, 60.0, 1.0, 16.0)
     }
 
-    def usual(self, N: Array, D: Array) -> Inputs:
+    def usual(self, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]) -> Inputs:
         """Take every token as unique, one epoch, as far as the supply goes."""
         return {"N": N, "D": D, "unique_tokens": np.minimum(D, self.supply)}
 
@@ -58,13 +59,17 @@ class DataConstrained(EffectiveSurface):
             "R_N": dist.LogNormal(np.log(5.0), 0.7),
         }
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Loss of one epoch, or of the epochs that D tokens make of the supply."""
         unique = jnp.minimum(D, self.supply)
         x = {"N": N, "D": D, "unique_tokens": unique}
         return self.plain().loss(params, *self.effective(params, x))
 
-    def effective(self, params: Params, x: Inputs) -> tuple[Array, Array]:
+    def effective(
+        self, params: Params, x: Inputs
+    ) -> tuple[Float[Array, "*#runs"], Float[Array, "*#runs"]]:
         """Return N' and D': parameters and unique tokens that would do as well."""
         N, D = x["N"], x["D"]
         alpha, beta = exponents(params)
@@ -76,7 +81,11 @@ class DataConstrained(EffectiveSurface):
         return _decayed(fed, N, params["R_N"]), _decayed(unique, D, params["R_D"])
 
 
-def _decayed(first: Array, all_of: Array, star: Array) -> Array:
+def _decayed(
+    first: Float[Array, "*#runs"],
+    all_of: Float[Array, "*#runs"],
+    star: Float[Array, "*#runs"],
+) -> Float[Array, "*runs"]:
     """Count what comes after the first by a value that decays."""
     times = all_of / jnp.maximum(first, HARDLY_ANY * all_of)
     left = jnp.minimum((times - 1) / star, NOTHING_LEFT)

@@ -4,10 +4,11 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from nstar.laws.chinchilla import Chinchilla
 from nstar.laws.surface import LossSurface
-from nstar.types import Array, Inputs, Params
+from nstar.types import Array, Derived, Inputs, Params
 
 
 @dataclass(frozen=True)
@@ -20,23 +21,27 @@ class EffectiveSurface(LossSurface):
     """
 
     @abstractmethod
-    def usual(self, N: Array, D: Array) -> Inputs:
+    def usual(self, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]) -> Inputs:
         """Inputs of a run (N, D) that is in all else as the reference run."""
 
     @abstractmethod
-    def effective(self, params: Params, x: Inputs) -> tuple[Array, Array]:
+    def effective(
+        self, params: Params, x: Inputs
+    ) -> tuple[Float[Array, "*#runs"], Float[Array, "*#runs"]]:
         """Return N' and D' of each run."""
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log loss of each run."""
         return jnp.log(self.plain().loss(params, *self.effective(params, x)))
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Loss of a run as usual."""
         x = self.usual(N, D)
         return self.plain().loss(params, *self.effective(params, x))
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Hoffmann's E, A, B, alpha and beta of plain runs."""
         return self.plain().derived(params)
 

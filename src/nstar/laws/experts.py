@@ -6,6 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.effective_surface import EffectiveSurface
@@ -41,7 +42,7 @@ class Experts(EffectiveSurface):
     }
     example: ClassVar = MIXTURES
 
-    def usual(self, N: Array, D: Array) -> Inputs:
+    def usual(self, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]) -> Inputs:
         """Expand as the runs do on geometric average."""
         return {"N": N, "D": D, "total_params": N * self.expansion}
 
@@ -59,7 +60,9 @@ class Experts(EffectiveSurface):
             "expert_limit": dist.LogNormal(np.log(100.0), 1.0),
         }
 
-    def effective(self, params: Params, x: Inputs) -> tuple[Array, Array]:
+    def effective(
+        self, params: Params, x: Inputs
+    ) -> tuple[Float[Array, "*#runs"], Float[Array, "*#runs"]]:
         """Return the size of a dense model that does as well, and its tokens."""
         N, limit = x["N"], params["expert_limit"]
         r = x["total_params"] / N

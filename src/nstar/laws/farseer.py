@@ -6,10 +6,11 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.surface import LossSurface
-from nstar.types import Array, Params, Prior
+from nstar.types import Array, Derived, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class Farseer(LossSurface):
             "beta_bend": dist.Normal(0.0, 0.2),
         }
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Sum what endless data leaves and the data term."""
         n, d = jnp.log(N / self.N0), jnp.log(D / self.D0)
         share = params["endless_share"]
@@ -78,11 +81,11 @@ class Farseer(LossSurface):
             share * jnp.exp(endless) + (1 - share) * jnp.exp(data)
         )
 
-    def floor(self, params: Params) -> Array:
+    def floor(self, params: Params) -> Float[Array, "..."]:
         """No loss is irreducible: what endless data leaves falls with size."""
         return jnp.zeros_like(params["level"])
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Farseer's a_1 to b_3, D in units of D0; the bends are its alpha, beta, gamma."""
         share = params["endless_share"]
         terms = (
@@ -98,7 +101,9 @@ class Farseer(LossSurface):
         return numbers
 
 
-def _bent(n: Array, q: Array) -> Array:
+def _bent(
+    n: Float[Array, "*#runs"], q: Float[Array, "*#runs"]
+) -> Float[Array, "*runs"]:
     """(e^(qn) - 1) / q, smooth through q = 0."""
     small = jnp.abs(q) < 1e-5
     safe = jnp.where(small, 1.0, q)

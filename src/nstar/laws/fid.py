@@ -6,6 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws.powers import above_floor, power
 from nstar.laws.reference_run import CentredLaw, centre_of
@@ -42,7 +43,7 @@ class Fid(CentredLaw):
             "gamma": dist.LogNormal(np.log(0.3), 0.6),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log FID of each model."""
         falling = power(x["forward_flop"] / self.G0, -params["gamma"])
         return jnp.log(above_floor(params["fid"], params["fid_floor_share"], falling))

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.costs.training import FLOP_PER_PARAM_TOKEN, flop_per_param_token
 from nstar.laws import priors
@@ -16,7 +17,7 @@ from nstar.laws.line import STRAIGHT, HiddenTrend, tied
 from nstar.laws.powers import above_floor
 from nstar.laws.reference_run import centre
 from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Cost, Inputs, Params, Prior
+from nstar.types import Array, Cost, Derived, Inputs, Params, Prior
 
 NEAR = 1.73  # e-folds of D, 0.75 decades: how far a measured optimum's parabola reads
 
@@ -99,12 +100,12 @@ class IsoFLOP:
             **(skews if self.skew_per_budget else {}),
         }
 
-    def _optima(self, params: Params) -> Prior:
+    def _optima(self, params: Params) -> dist.Distribution:
         """Prior of the budgets' own optima, log tokens."""
         line = tied(params, jnp.asarray(self.budgets), self.C0, self.k)[1]
         return self.trend.scatter(params, line)
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log loss of each run, about the minimum of its own budget."""
         return self.prepared(x).expected(params, x)
 
@@ -113,7 +114,12 @@ class IsoFLOP:
         number = jnp.searchsorted(jnp.asarray(self.budgets), x["budget"] * (1 - 1e-9))
         return AtRuns(self, jax.nn.one_hot(number, len(self.budgets), dtype=float))
 
-    def of_runs(self, params: Params, log_D: Array, budget: Array) -> Array:
+    def of_runs(
+        self,
+        params: Params,
+        log_D: Float[Array, " runs"],
+        budget: Float[Array, "runs budgets"],
+    ) -> Float[Array, " runs"]:
         """Log loss of runs, `budget` with a one where the budget is theirs, (run, budget)."""
         C = jnp.asarray(self.budgets)
         minimum = jnp.log(self.minimal_loss(params, C)) + (
@@ -129,13 +135,15 @@ class IsoFLOP:
         rise = (budget @ self.share(params, C)) * self.shape(budget @ kappa, skew, q)
         return budget @ minimum + jnp.log1p(rise)
 
-    def _off_trend(self, z: Array) -> Array:
+    def _off_trend(self, z: Float[Array, " budgets"]) -> Float[Array, " budgets"]:
         """Levels of the budgets without what is straight in log C: that is the trend's."""
         c = jnp.log(jnp.asarray(self.budgets))
         c, z = c - jnp.mean(c), z - jnp.mean(z)
         return z - c * (jnp.sum(c * z) / jnp.sum(jnp.square(c)))
 
-    def _taken_by_trend(self, key: Array, C: Array) -> Array:
+    def _taken_by_trend(
+        self, key: Array, C: Float[Array, "*runs"]
+    ) -> Float[Array, "*runs"]:
         """What is straight in the seen budgets' levels: the trend took it, new ones miss it."""
         c = jnp.log(jnp.asarray(self.budgets))
         level, slope = jax.random.normal(key, (2,))
@@ -143,41 +151,54 @@ class IsoFLOP:
         slope = slope / jnp.linalg.norm(c - jnp.mean(c))
         return level + slope * (jnp.log(C) - jnp.mean(c))
 
-    def shape(self, kappa: Array, skew: Array, q: Array) -> Array:
+    def shape(
+        self,
+        kappa: Float[Array, "*#runs"],
+        skew: Float[Array, "*#runs"],
+        q: Float[Array, "*#runs"],
+    ) -> Float[Array, "*runs"]:
         """Rise of the reducible loss as a share of its least, q from there in log D."""
         both = jnp.sqrt(jnp.square(3 * skew) + 4 * kappa)
         alpha, beta = (both + 3 * skew) / 2, (both - 3 * skew) / 2
         return (beta * jnp.expm1(alpha * q) + alpha * jnp.expm1(-beta * q)) / both
 
-    def minimal_loss(self, params: Params, C: Array) -> Array:
+    def minimal_loss(
+        self, params: Params, C: Float[Array, "*#budgets"]
+    ) -> Float[Array, "*budgets"]:
         """E + F C^-gamma."""
         falling = (C / self.C0) ** -params["gamma"]
         return above_floor(params["level"], params["floor_share"], falling)
 
-    def share(self, params: Params, C: Array) -> Array:
+    def share(
+        self, params: Params, C: Float[Array, "*#budgets"]
+    ) -> Float[Array, "*budgets"]:
         """Reducible share of the minimal loss."""
         return 1 - self.floor(params) / self.minimal_loss(params, C)
 
-    def curvature(self, params: Params, C: Array) -> Array:
+    def curvature(
+        self, params: Params, C: Float[Array, "*#budgets"]
+    ) -> Float[Array, "*budgets"]:
         """Trend of the rise's second derivative in log D at the minimum."""
         C = C.clip(self.budgets[0], self.budgets[-1])
         return params["curvature"] * (C / self.C0) ** params["curvature_slope"]
 
-    def log_optimum(self, params: Params, C: Array) -> tuple[Array, Array]:
+    def log_optimum(
+        self, params: Params, C: Float[Array, "*#budgets"]
+    ) -> tuple[Float[Array, "*budgets"], Float[Array, "*budgets"]]:
         """Return log N* and log D* on the law's line."""
         return tied(params, C, self.C0, self.k, self.trend)
 
-    def probes(self, C: np.ndarray) -> Inputs:
+    def probes(self, C: Float[np.ndarray, " budgets"]) -> Inputs:
         """Runs of a usual profile of each budget."""
         return {"C": np.broadcast_to(C[:, None], (len(C), len(self.probe)))}
 
     def off_line(
         self,
         params: Params,
-        C: np.ndarray,
-        noise: np.ndarray,
+        C: Float[np.ndarray, " budgets"],
+        noise: Float[np.ndarray, "draws budgets runs"],
         random: np.random.Generator,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[Float[np.ndarray, "draws budgets"], Float[np.ndarray, "draws budgets"]]:
         """Off by the budget's scatter, and as the runs' noise moves a parabola's minimum."""
         z = random.normal(size=noise.shape[:2])
         slope = noise @ np.array(self.probe)
@@ -185,14 +206,22 @@ class IsoFLOP:
         off = params["scatter"] * z - slope / seen
         return -off, off
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Loss of a run of a new budget, on the trends."""
         C = self.k * N * D
         q = jnp.log(D) - self.log_optimum(params, C)[1]
         rise = self.shape(self.curvature(params, C), params["skew"], q)
         return self.minimal_loss(params, C) * (1 + self.share(params, C) * rise)
 
-    def draw_expected(self, key: Array, params: Params, N: Array, D: Array) -> Array:
+    def draw_expected(
+        self,
+        key: Array,
+        params: Params,
+        N: Float[Array, "*#runs"],
+        D: Float[Array, "*#runs"],
+    ) -> Float[Array, "*runs"]:
         """Log loss of runs of new budgets: runs of one budget share its scatter."""
         C = self.k * N * D
         near = jnp.round(jnp.log(C), 6)
@@ -214,11 +243,11 @@ class IsoFLOP:
         dims = dims | {name: ["budget"] for name in per_budget}
         return coords | {"budget": list(self.budgets)}, dims
 
-    def floor(self, params: Params) -> Array:
+    def floor(self, params: Params) -> Float[Array, "..."]:
         """E, the irreducible loss."""
         return params["level"] * params["floor_share"]
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Return the floor and the size of the falling term at the reference budget."""
         return {
             "E": self.floor(params),
@@ -234,9 +263,9 @@ class AtRuns:
     """The law at runs whose budgets are known, for the sampler's inner loop."""
 
     law: IsoFLOP
-    budget: Array  # one where the budget is the run's, (run, budget)
+    budget: Float[Array, "runs budgets"]  # one where the budget is the run's
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """As the law's, for these runs only."""
         return self.law.of_runs(params, jnp.log(x["D"]), self.budget)
 

@@ -6,11 +6,12 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.powers import exponents, power
 from nstar.laws.surface import LossSurface
-from nstar.types import Array, Params, Prior
+from nstar.types import Array, Derived, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,20 @@ class Kaplan(LossSurface):
             "exponent_sum": dist.LogNormal(np.log(0.2), 0.5),
         }
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Sum the two bottlenecks under their common power."""
         alpha, beta = exponents(params)
         size = params["size_share"]
         both = size * power(N / self.N0, -alpha / beta) + (1 - size) * self.D0 / D
         return params["level"] * both**beta
 
-    def floor(self, params: Params) -> Array:
+    def floor(self, params: Params) -> Float[Array, "..."]:
         """No loss is irreducible."""
         return jnp.zeros_like(params["level"])
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Kaplan's N_c and D_c, alpha_N and alpha_D."""
         alpha, beta = exponents(params)
         level, size = params["level"], params["size_share"]

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
+from jaxtyping import Float
 
-from nstar.types import Array, Params, Prior
+from nstar.types import Array, Derived, Number, Params, Prior
 
-type Line = Callable[[Array], tuple[Array, Array]]
+type Line = Callable[[Array], tuple[Array, Array]]  # log N* and log D* of budgets
 
 
+@runtime_checkable
 class Trend(Protocol):
     """How log D* may leave its power law, as a function of log compute."""
 
@@ -19,7 +21,9 @@ class Trend(Protocol):
         """Priors of the unknowns this takes."""
         ...
 
-    def bend(self, params: Params, c: Array) -> Array:
+    def bend(
+        self, params: Params, c: Float[Array, "*#budgets"]
+    ) -> Float[Array, "*budgets"]:
         """Departure of log D* from its power law, c = log(C / C0)."""
         ...
 
@@ -27,15 +31,18 @@ class Trend(Protocol):
         """Coordinates by dimension, and dimensions by unknown."""
         ...
 
-    def derived(self, params: Params, optimum: Line, C0: float) -> dict[str, Array]:
+    def derived(self, params: Params, optimum: Line, C0: Number) -> Derived:
         """Numbers of the line as it is read, from log N* and log D* of a budget."""
         ...
 
 
+@runtime_checkable
 class HiddenTrend(Trend, Protocol):
     """A trend of optima that are themselves unknown."""
 
-    def scatter(self, params: Params, line: Array) -> Prior:
+    def scatter(
+        self, params: Params, line: Float[Array, "*budgets"]
+    ) -> dist.Distribution:
         """Prior of the budgets' own optima, log tokens, about the power law there."""
         ...
 
@@ -48,11 +55,15 @@ class Straight:
         """Nothing is unknown."""
         return {}
 
-    def bend(self, params: Params, c: Array) -> Array:
+    def bend(
+        self, params: Params, c: Float[Array, "*#budgets"]
+    ) -> Float[Array, "*budgets"]:
         """Zero."""
         return jnp.zeros_like(c)
 
-    def scatter(self, params: Params, line: Array) -> Prior:
+    def scatter(
+        self, params: Params, line: Float[Array, "*budgets"]
+    ) -> dist.Distribution:
         """Each budget scatters by itself."""
         return dist.Normal(line, params["scatter"])
 
@@ -60,7 +71,7 @@ class Straight:
         """Nothing to label."""
         return {}, {}
 
-    def derived(self, params: Params, optimum: Line, C0: float) -> dict[str, Array]:
+    def derived(self, params: Params, optimum: Line, C0: Number) -> Derived:
         """Nothing besides the law's own unknowns."""
         return {}
 
@@ -69,8 +80,12 @@ STRAIGHT = Straight()
 
 
 def tied(
-    params: Params, C: Array, C0: float, k: float, trend: Trend = STRAIGHT
-) -> tuple[Array, Array]:
+    params: Params,
+    C: Float[Array, "*#budgets"],
+    C0: Number,
+    k: Number,
+    trend: Trend = STRAIGHT,
+) -> tuple[Float[Array, "*budgets"], Float[Array, "*budgets"]]:
     r"""Return log N* and log D* of a budget under C = k N D.
 
     $$ \log N^* = \tfrac12 \log\frac{C_0}{k \rho} + \alpha_1 \log\frac{C}{C_0} - \delta $$

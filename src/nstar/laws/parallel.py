@@ -6,12 +6,13 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.powers import above_floor
 from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses.scales import LOG_LOSS
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ class Parallel(CentredLaw):
             "stream_worth": dist.LogNormal(np.log(0.35), 0.8),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log loss of each run."""
         worth = jnp.log1p(params["stream_worth"] * jnp.log(x["P"]))
         falling = jnp.exp(-params["alpha"] * (jnp.log(x["N"] / self.N0) + worth))
         return jnp.log(above_floor(params["level"], params["floor_share"], falling))
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Return E and A as they are printed, A in parameters."""
         level, share = params["level"], params["floor_share"]
         A = self.N0 * (level * (1 - share)) ** (1 / params["alpha"])

@@ -6,11 +6,12 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.effective_surface import EffectiveSurface
 from nstar.laws.examples import PROFILES, cycled
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 FULL = 16.0  # bits; BF16 is the baseline of every study
 
@@ -41,7 +42,7 @@ class Precision(EffectiveSurface):
         "activation_bits": cycled(16.0, 8.0, 3.0, 16.0, 4.0, 2.0, 1.0),
     }
 
-    def usual(self, N: Array, D: Array) -> Inputs:
+    def usual(self, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]) -> Inputs:
         """Train in sixteen bits."""
         bits = jnp.full_like(N, FULL, dtype=float)
         return {"N": N, "D": D, "weight_bits": bits, "activation_bits": bits}
@@ -60,17 +61,24 @@ class Precision(EffectiveSurface):
             "activation_power": dist.LogNormal(np.log(1.6), 0.5),
         }
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Hoffmann's numbers, and what parameters of four bits are worth."""
         four = self.worth(params, jnp.asarray(4.0), jnp.asarray(4.0))
         return super().derived(params) | {"worth_of_4_bits": four}
 
-    def effective(self, params: Params, x: Inputs) -> tuple[Array, Array]:
+    def effective(
+        self, params: Params, x: Inputs
+    ) -> tuple[Float[Array, "*#runs"], Float[Array, "*#runs"]]:
         """Return the parameters that the bits leave, and the tokens."""
         worth = self.worth(params, x["weight_bits"], x["activation_bits"])
         return x["N"] * worth, x["D"]
 
-    def worth(self, params: Params, weight: Array, activation: Array) -> Array:
+    def worth(
+        self,
+        params: Params,
+        weight: Float[Array, "*#runs"],
+        activation: Float[Array, "*#runs"],
+    ) -> Float[Array, "*runs"]:
         """Parameters of full precision that one of so many bits does for."""
         w = -jnp.expm1(-weight / params["weight_decay_bits"])
         a = -jnp.expm1(-activation / params["activation_decay_bits"])

@@ -9,7 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions.transforms import SigmoidTransform
 
-from nstar.types import Array, Prior
+from nstar.types import Number, Prior
 
 WORDS = {
     "alpha1": "exponent of N* in C, before any bend",
@@ -21,7 +21,7 @@ WORDS = {
 }
 
 
-def log_normal(median: Array, spread: float) -> dist.Distribution:
+def log_normal(median: Number, spread: Number) -> dist.Distribution:
     """Log-normal prior by its median, which may be a number of a compiled law."""
     log = jnp.log if isinstance(median, jax.Array) else np.log
     return dist.LogNormal(log(median), spread)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws.examples import PROBLEMS
 from nstar.laws.reference_run import centre
@@ -77,7 +78,7 @@ class RepeatedBySize:
         dims = {name: ["size"] for name in ("offset_ease", "offset_tail")}
         return {"size": list(self.sizes)}, dims
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs 42"]:
         """Return each problem's population (`nstar.responses.rate_mixtures`), (problem, 42)."""
         sizes = jnp.asarray(self.sizes)
         populations = self.around(
@@ -87,7 +88,13 @@ class RepeatedBySize:
         each = jax.nn.one_hot(model, len(sizes), dtype=populations.dtype)
         return each @ populations
 
-    def around(self, params: Params, size: Array, ease: Array, tail: Array) -> Array:
+    def around(
+        self,
+        params: Params,
+        size: Float[Array, "*#models"],
+        ease: Float[Array, "*#models"],
+        tail: Float[Array, "*#models"],
+    ) -> Float[Array, "*models 42"]:
         """Return the population of a model of this size, with its offsets from the line."""
         n = jnp.log(size / self.N0)
         zero = jnp.clip(pass_rates.zero_mass(params), 1e-30, 1 - 1e-12)

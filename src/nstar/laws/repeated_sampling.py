@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from nstar.laws.examples import PROBLEMS
 from nstar.responses import pass_rates, rate_mixtures
 from nstar.responses.scales import SUCCESSES
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class RepeatedSampling:
         """Those of a population of problems."""
         return pass_rates.priors()
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs 42"]:
         """Return each problem's population (`nstar.responses.rate_mixtures`), (problem, 42)."""
         population = pass_rates.population_of(params)
         return jnp.broadcast_to(
             population, (*jnp.shape(x["samples"]), *population.shape)
         )
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Return the share beyond reach, never solved or below 1e-6, and pass@1."""
         population = pass_rates.population_of(params)
         return {

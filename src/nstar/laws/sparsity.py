@@ -6,13 +6,14 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.examples import PROFILES, cycled
 from nstar.laws.powers import above_floor, exponents, power
 from nstar.laws.reference_run import centre, from_runs
 from nstar.laws.surface import LossSurface
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class Sparsity(LossSurface):
     }
     example: ClassVar = PROFILES | {"sparsity": cycled(0.0, 0.75, 0.95, 0.5, 0.9)}
 
-    def usual(self, N: Array, D: Array) -> Inputs:
+    def usual(self, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]) -> Inputs:
         """Leave out as many weights as the runs do on geometric average."""
-        return {"N": N, "D": D, "sparsity": 1 - self.density}
+        return {"N": N, "D": D, "sparsity": jnp.asarray(1 - self.density)}
 
     def priors(self) -> dict[str, Prior]:
         """Those of the additive law, and how the size term shrinks.
@@ -53,15 +54,17 @@ class Sparsity(LossSurface):
             "sparse_exponent": dist.LogNormal(np.log(0.75), 0.4),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log loss of each run."""
         return jnp.log(self.sparse_loss(params, x))
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Loss of a run of the usual sparsity."""
         return self.sparse_loss(params, self.usual(N, D))
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Frantar's a_S, b_S and c_S, and Hoffmann's E, B, alpha and beta."""
         alpha, beta = exponents(params)
         reducible = params["level"] * (1 - params["floor_share"])
@@ -76,7 +79,7 @@ class Sparsity(LossSurface):
             "beta": beta,
         }
 
-    def sparse_loss(self, params: Params, x: Inputs) -> Array:
+    def sparse_loss(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Loss of runs of any sparsity."""
         alpha, beta = exponents(params)
         size = params["size_share"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from nstar.laws.examples import PROFILES
 from nstar.laws.reference_run import CentredLaw, centre_of
@@ -26,13 +27,15 @@ class LossSurface(CentredLaw, ABC):
     example: ClassVar[Inputs] = PROFILES
 
     @abstractmethod
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Loss of a run of N parameters on D tokens, without run noise."""
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log loss of each run."""
         return jnp.log(self.loss(params, x["N"], x["D"]))
 
-    def floor(self, params: Params) -> Array:
+    def floor(self, params: Params) -> Float[Array, "..."]:
         """E, the irreducible loss."""
         return params["level"] * params["floor_share"]

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import jax.numpy as jnp
+from jaxtyping import Float
+
 from nstar.laws import priors
 from nstar.laws.chinchilla import Chinchilla
 from nstar.laws.reference_run import flop_per_token
 from nstar.laws.surface import LossSurface
-from nstar.types import Array, Params, Prior
+from nstar.types import Array, Derived, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,15 @@ class Tied(LossSurface):
             "exponent_sum": priors.exponent_sum(),
         }
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Hoffmann's surface at alpha1 = 1/2."""
-        return self.untied().loss({**params, "alpha1": 0.5}, N, D)
+        return self.untied().loss({**params, "alpha1": jnp.asarray(0.5)}, N, D)
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Hoffmann's E, A, B and their exponent, and Gadre's eta, a and b."""
-        numbers = self.untied().derived({**params, "alpha1": 0.5})
+        numbers = self.untied().derived({**params, "alpha1": jnp.asarray(0.5)})
         eta = numbers["alpha"] / 2
         return numbers | {
             "eta": eta,

@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from nstar.laws.reference_run import CentredLaw, centre_of, spread_of
 from nstar.responses import sigmoid
 from nstar.responses.scales import ACCURACY
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,12 @@ class TokenBudget(CentredLaw):
         every = sigmoid.priors(0.6 * self.spread)
         return {name: prior for name, prior in every.items() if name != "curve"}
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Accuracy at each budget."""
-        return sigmoid.accuracy({**params, "curve": 0.0}, -jnp.log(x["T"] / self.T0))
+        return sigmoid.accuracy(
+            {**params, "curve": jnp.asarray(0.0)}, -jnp.log(x["T"] / self.T0)
+        )
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Return the ceiling."""
         return {"ceiling": sigmoid.ceiling(params)}

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.effective_surface import EffectiveSurface
@@ -41,7 +42,7 @@ class Upcycled(EffectiveSurface):
         "dense_tokens": PROFILES["D"] * cycled(0.1, 1.0, 5.0, 0.4, 2.0, 1.0, 0.1)
     }
 
-    def usual(self, N: Array, D: Array) -> Inputs:
+    def usual(self, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]) -> Inputs:
         """Expand, and train the parent, as the runs do on geometric average."""
         return {
             "N": N,
@@ -58,7 +59,9 @@ class Upcycled(EffectiveSurface):
             "parent_worth": dist.LogNormal(np.log(0.4), 0.7),
         }
 
-    def effective(self, params: Params, x: Inputs) -> tuple[Array, Array]:
+    def effective(
+        self, params: Params, x: Inputs
+    ) -> tuple[Float[Array, "*#runs"], Float[Array, "*#runs"]]:
         """Return the size of a dense model, and its tokens from scratch, that do as well."""
         N, D = x["N"], x["D"] + params["parent_worth"] * x["dense_tokens"]
         return N * power(x["total_params"] / N, params["expert_worth"]), D

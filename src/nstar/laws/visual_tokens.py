@@ -6,6 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws.powers import above_floor
 from nstar.laws.reference_run import CentredLaw, centre_of
@@ -43,7 +44,7 @@ class VisualTokens(CentredLaw):
             "beta": dist.LogNormal(np.log(0.03), 1.0),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Error of each model."""
         n, t = jnp.log(x["N"] / self.N0), jnp.log(x["T"] / self.T0)
         falling = jnp.exp(-params["alpha"] * n - params["beta"] * t)

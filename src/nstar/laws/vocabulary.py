@@ -5,13 +5,14 @@ from typing import ClassVar
 
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws import priors
 from nstar.laws.examples import PROFILES, cycled
 from nstar.laws.powers import exponents, power
 from nstar.laws.reference_run import CentredLaw, centre_of
 from nstar.responses.scales import NORMALISED_LOSS
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Vocabulary(CentredLaw):
         "vocabulary_params": PROFILES["N"] * cycled(0.01, 0.08, 0.3, 0.03, 0.15)
     }
 
-    def usual(self, N: Array, D: Array) -> Inputs:
+    def usual(self, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]) -> Inputs:
         """Give the vocabulary its average share of the parameters."""
         return {"N": N, "D": D, "vocabulary_params": N * self.share}
 
@@ -64,7 +65,7 @@ class Vocabulary(CentredLaw):
             "alpha_v": dist.LogNormal(np.log(0.5), 0.4),
         }
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Normalised loss of each run."""
         alpha, beta = exponents(params)
         v, size = params["vocabulary_share"], params["size_share"]
@@ -75,15 +76,17 @@ class Vocabulary(CentredLaw):
         falling = v * by_words + (1 - v) * (size * by_size + (1 - size) * by_data)
         return params["normalised_level"] + params["reducible"] * (falling - 1)
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Normalised loss of a run whose vocabulary has its usual share."""
         return self.expected(params, self.usual(N, D))
 
-    def floor(self, params: Params) -> Array:
+    def floor(self, params: Params) -> Float[Array, "..."]:
         """-E: negative, as the loss is."""
         return params["normalised_level"] - params["reducible"]
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Tao's E, A_1, A_2, B, in counts, and their exponents."""
         alpha, beta = exponents(params)
         v, size = params["vocabulary_share"], params["size_share"]

@@ -17,7 +17,6 @@ from nstar.predictions.distances import check_prediction
 from nstar.predictions.prediction import NOTHING_ELSE, log_density, loss
 from nstar.runs.grouping import NEXT
 from nstar.runs.observations import Observations
-from nstar.types import Array
 from nstar.validation.checks import check_fit, check_plan
 from nstar.verdicts import Check, Status
 from nstar.wording import count, plainly
@@ -148,7 +147,7 @@ def _density(
 
     def density(losses: np.ndarray) -> np.ndarray:
         run = {"N": N, "D": D, "C": float(cost.flop(N, D)), **x}
-        columns: dict[str, Array] = {n: np.full(len(losses), v) for n, v in run.items()}
+        columns = {n: np.full(len(losses), v) for n, v in run.items()}
         runs = Observations(
             {**columns, "L": losses}, np.arange(len(losses)), "", "", cost
         )

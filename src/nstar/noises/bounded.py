@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jax.typing import ArrayLike
+from jaxtyping import Float
 from numpyro.distributions import constraints
 
 from nstar.responses import sigmoid
-from nstar.types import Array, Inputs, Kind, Law, Params, Prior, Response
+from nstar.types import Array, Inputs, Key, Kind, Law, Params, Prior, Response
 
 LEAST = 0.0025  # p (1 - p) below which scatter shrinks no further: the odd lucky answer
 
@@ -39,7 +41,9 @@ class Bounded:
         scale = 2 * response.of("accuracy").scatter
         return {"sigma_accuracy": dist.LogNormal(np.log(scale), 1.0)}
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the truncated normal about the law."""
         wide = jnp.square(params["sigma_accuracy"]) + 1 / x.get("questions", jnp.inf)
         scale = jnp.sqrt((expected * (1 - expected) + LEAST) * wide)
@@ -68,11 +72,15 @@ class TwoSteps:
         scale = dist.LogNormal(np.log(response.of("nll").scatter), 1.0)
         return {"sigma_nll": scale} | Bounded().priors(response)
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs 2"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the joint distribution of log nll and accuracy."""
 
-        def accuracy(log_q: Array) -> dist.Distribution:
-            curve = sigmoid.accuracy(params, log_q - jnp.log(params["nll_level"]))
+        def accuracy(log_q: ArrayLike) -> dist.Distribution:
+            curve = sigmoid.accuracy(
+                params, jnp.asarray(log_q) - jnp.log(params["nll_level"])
+            )
             return Bounded().around(curve, params, x)
 
         return Chain(dist.Normal(expected[..., 0], params["sigma_nll"]), accuracy)
@@ -86,7 +94,7 @@ class Chain(dist.Distribution):
     def __init__(
         self,
         first: dist.Distribution,
-        second: Callable[[Array], dist.Distribution],
+        second: Callable[[ArrayLike], dist.Distribution],
         *,
         validate_args: bool | None = None,
     ) -> None:
@@ -94,13 +102,16 @@ class Chain(dist.Distribution):
         self.first, self.second = first, second
         super().__init__(first.batch_shape, (2,), validate_args=validate_args)
 
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw the first, then the second given it."""
         first_key, second_key = jax.random.split(key)
         first = self.first.sample(first_key, sample_shape)
         return jnp.stack([first, self.second(first).sample(second_key)], axis=-1)
 
-    def log_prob(self, value: Array, intermediates: Any = None) -> Array:
+    def log_prob(
+        self, value: ArrayLike, intermediates: list[Any] | None = None
+    ) -> Array:
         """Log density of the first, and of the second given it."""
-        first, second = value[..., 0], value[..., 1]
-        return self.first.log_prob(first) + self.second(first).log_prob(second)
+        values = jnp.asarray(value)
+        first, second = values[..., 0], values[..., 1]
+        return jnp.add(self.first.log_prob(first), self.second(first).log_prob(second))

@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.scipy.special import gammaln
+from jax.typing import ArrayLike
+from jaxtyping import Float, Real
 from numpyro.distributions import constraints
 
-from nstar.responses.rate_mixtures import CENTRES, log_kernel, parts
-from nstar.types import Array, Inputs, Kind, Law, Params, Prior, Response
+from nstar.responses.rate_mixtures import CENTRES, Parts, log_kernel, parts
+from nstar.types import Array, Inputs, Key, Kind, Law, Params, Prior, Response
 
 POPULATION_SIZES = (3, len(CENTRES) + 1)  # lengths of the axis that parametrises it
 
@@ -35,7 +37,9 @@ class Binomial:
         """No unknowns."""
         return {}
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs population"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the probabilities of each problem's counts.
 
         Raises:
@@ -57,9 +61,11 @@ class Binomial:
 class PreparedBinomial:
     """Binomial noise of given counts, with the likelihoods that depend on them alone."""
 
-    likelihoods: Any = field(compare=False)  # from `scaled_probabilities`
+    likelihoods: tuple[Array, Array] = field(compare=False)  # `scaled_probabilities`
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs population"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the distribution of the given counts."""
         _require(expected, x["samples"])
         on_basis = jnp.shape(expected)[-1] == POPULATION_SIZES[1]
@@ -92,7 +98,7 @@ class Counts(dist.Distribution):
         self.n = jnp.broadcast_to(samples, shape)
         super().__init__(shape, (), validate_args=validate_args)
 
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw each problem's rate, and its successes given it."""
         of_part, of_rate, of_count = jax.random.split(key, 3)
         mixture, shape = parts(self.population), (*sample_shape, *self.batch_shape)
@@ -108,9 +114,11 @@ class Counts(dist.Distribution):
         rate = jnp.where(part == 0, 0.0, jax.random.beta(of_rate, a, b))
         return jax.random.binomial(of_count, self.n, rate, shape)
 
-    def log_prob(self, value: Array, intermediates: Any = None) -> Array:
+    def log_prob(
+        self, value: ArrayLike, intermediates: list[Any] | None = None
+    ) -> Array:
         """Log probability of counts, the rate integrated out."""
-        mixture = parts(self.population)
+        value, mixture = jnp.asarray(value), parts(self.population)
         scale, likelihoods = self.likelihoods or scaled_probabilities(
             self._log_kernel(value, mixture), value
         )
@@ -119,7 +127,7 @@ class Counts(dist.Distribution):
         never = jnp.where(value == 0, mixture.never * none, 0.0)
         return scale + jnp.log(jnp.maximum(solved + never, 1e-300))
 
-    def _log_kernel(self, value: Array, mixture: Any) -> Array:
+    def _log_kernel(self, value: Array, mixture: Parts) -> Array:
         if self.population.shape[-1] != 3:
             return log_kernel(self.n, value)
         n, s = self.n[..., None], jnp.asarray(value)[..., None]
@@ -138,7 +146,9 @@ def _require(expected: Array, samples: Array) -> None:
         raise ValueError(msg)
 
 
-def scaled_probabilities(log_p: Array, value: Array) -> tuple[Array, Array]:
+def scaled_probabilities(
+    log_p: Float[Array, "*#runs parts"], value: Real[Array, "*#runs"]
+) -> tuple[Float[Array, "*runs"], Float[Array, "*runs parts"]]:
     """Scale probabilities against underflow.
 
     Returns:

@@ -6,6 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from nstar.types import Array
 
@@ -16,7 +18,9 @@ SERIES = (-1 / 8, 1 / 192, -1 / 640, 17 / 14336, -31 / 18432, 691 / 180224)
 class HeavyTailed(dist.StudentT):
     """NumPyro's Student-t; only the normalising constant is worked out otherwise."""
 
-    def log_prob(self, value: Array, intermediates: Any = None) -> Array:
+    def log_prob(
+        self, value: ArrayLike, intermediates: list[Any] | None = None
+    ) -> Array:
         """Log density."""
         z = (value - self.loc) / self.scale
         nu = self.df
@@ -25,7 +29,7 @@ class HeavyTailed(dist.StudentT):
         return constant - (nu + 1) / 2 * jnp.log1p(jnp.square(z) / nu)
 
 
-def log_gamma_ratio(z: Array) -> Array:
+def log_gamma_ratio(z: Float[Array, "*runs"]) -> Float[Array, "*runs"]:
     r"""$\log\Gamma(z + \tfrac12) - \log\Gamma(z)$ for positive z.
 
     By the recurrence of Gamma to z + 8, and from there by the asymptotic series

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.noises.bounded import Bounded, TwoSteps
 from nstar.noises.counts import Binomial
@@ -28,7 +29,9 @@ class Normal:
         """Scale within a decade or so of what the response usually shows."""
         return {"sigma": dist.LogNormal(np.log(response.scatter), 1.0)}
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the normal distribution about the law."""
         return dist.Normal(expected, jnp.hypot(params["sigma"], x.get("se", 0.0)))
 
@@ -45,7 +48,9 @@ class StudentT:
         """Scale as for the normal, and the degrees of freedom."""
         return Normal().priors(response) | {"nu": dist.Gamma(2.0, 0.1)}
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the Student-t distribution about the law."""
         scale = jnp.hypot(params["sigma"], x.get("se", 0.0))
         return HeavyTailed(params["nu"], expected, scale)
@@ -77,7 +82,9 @@ class Growing:
         """The Student-t's priors, and that of the growth, which may be near zero."""
         return StudentT().priors(response) | {"growth": dist.HalfNormal(GROWTH)}
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the Student-t distribution about the law."""
         smaller = jnp.log(jnp.minimum(x["C"] / self.C0, 1.0))
         scale = params["sigma"] * jnp.exp(-params["growth"] * smaller)
@@ -104,7 +111,9 @@ class Correlated:
             "correlation": dist.Uniform(-1.0, 1.0),
         }
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs 2"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the bivariate normal about both lines."""
         sd = jnp.stack([params["sigma_N"], params["sigma_D"]])
         rho = params["correlation"]

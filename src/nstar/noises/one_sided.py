@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.special import log_ndtr
+from jax.typing import ArrayLike
+from jaxtyping import Float
 from numpyro.distributions import constraints
 
-from nstar.types import Array, Inputs, Kind, Law, Params, Prior, Response
+from nstar.types import Array, Inputs, Key, Kind, Law, Params, Prior, Response
 
 ROOT_TWO_PI = 2.5066282746310002
 FAR = -12.0  # below it the asymptotic series of Mills' ratio is exact to 1e-9
@@ -38,7 +40,9 @@ class OneSided:
         scale = dist.LogNormal(np.log(response.scatter), 1.0)
         return {"sigma": scale, "excess": scale}
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the exponentially modified normal above the law."""
         scale = jnp.hypot(params["sigma"], x.get("se", 0.0))
         return NormalPlusExponential(expected, scale, params["excess"])
@@ -67,7 +71,7 @@ class NormalPlusExponential(dist.Distribution):
         self.loc, self.scale, self.excess = jnp.broadcast_arrays(loc, scale, excess)
         super().__init__(jnp.shape(self.loc), (), validate_args=validate_args)
 
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw the normal and the exponential variable, and add them."""
         normal_key, exponential_key = jax.random.split(key)
         shape = (*sample_shape, *self.batch_shape)
@@ -77,7 +81,9 @@ class NormalPlusExponential(dist.Distribution):
             + self.excess * jax.random.exponential(exponential_key, shape)
         )
 
-    def log_prob(self, value: Array, intermediates: Any = None) -> Array:
+    def log_prob(
+        self, value: ArrayLike, intermediates: list[Any] | None = None
+    ) -> Array:
         r"""Write Phi(z) of the usual form by Mills' ratio where it would underflow.
 
         With $z = r/\sigma - \sigma/\lambda$ the density is
@@ -92,17 +98,17 @@ class NormalPlusExponential(dist.Distribution):
         return jnp.where(z < 0, left, right) - jnp.log(self.excess)
 
     @property
-    def mean(self) -> Array:
+    def mean(self) -> jax.Array:
         """Mean of the sum."""
         return self.loc + self.excess
 
     @property
-    def variance(self) -> Array:
+    def variance(self) -> jax.Array:
         """Variance of the sum."""
         return jnp.square(self.scale) + jnp.square(self.excess)
 
 
-def _log_mills(z: Array) -> Array:
+def _log_mills(z: Float[Array, "*runs"]) -> Float[Array, "*runs"]:
     """Log of Phi(z) exp(z^2 / 2) for z below zero."""
     near, w = jnp.maximum(z, FAR), 1 / jnp.square(jnp.minimum(z, FAR))
     series = 1 - w * (1 - 3 * w * (1 - 5 * w * (1 - 7 * w * (1 - 9 * w))))

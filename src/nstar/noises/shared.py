@@ -1,5 +1,6 @@
 """Scatter that several runs share: of a budget or a recipe, or of one run made again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jax.typing import ArrayLike
+from jaxtyping import Float, Real
 from numpyro.distributions import constraints
 
 from nstar.runs.observations import Observations
-from nstar.types import SHARED, Array, Inputs, Law, Params, Prior, Response
+from nstar.types import SHARED, Array, Inputs, Key, Law, Params, Prior, Response
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Between:
 
     over: str = "budget"  # the column that names a run's group
 
-    def shared(self, runs: Observations, law: Law) -> np.ndarray:
+    def shared(self, runs: Observations, law: Law) -> Float[np.ndarray, " runs"]:
         """Number the group of each run, (run,).
 
         Raises:
@@ -58,7 +61,9 @@ class Between:
         """Scale within groups as for the normal; between them likewise."""
         return _scales(response, "between")
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the joint distribution of runs, or of runs each by itself."""
         within = jnp.hypot(params["sigma"], x.get("se", 0.0))
         return SharedStudentT(
@@ -79,7 +84,7 @@ class Repeated:
 
     over = ""
 
-    def shared(self, runs: Observations, law: Law) -> np.ndarray:
+    def shared(self, runs: Observations, law: Law) -> Float[np.ndarray, " runs"]:
         """Number the inputs of each run, (run,): same number, same inputs.
 
         Raises:
@@ -102,7 +107,9 @@ class Repeated:
         """
         return _scales(response, "misfit")
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the joint distribution of runs, or of runs each by itself."""
         within = jnp.hypot(params["sigma"], x.get("se", 0.0))
         return SharedStudentT(
@@ -156,7 +163,7 @@ class SharedStudentT(dist.Distribution):
         self.group = alone if group is None else jnp.asarray(group)
         super().__init__(jnp.shape(self.loc), (), validate_args=validate_args)
 
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw each group's part and its common scale, and each run's own."""
         runs = self.loc.size
         of_group, of_run, of_scale = jax.random.split(key, 3)
@@ -170,7 +177,9 @@ class SharedStudentT(dist.Distribution):
             *sample_shape, *self.loc.shape
         )
 
-    def log_prob(self, value: Array, intermediates: Any = None) -> Array:
+    def log_prob(
+        self, value: ArrayLike, intermediates: list[Any] | None = None
+    ) -> Array:
         """Log density of each run given the runs of its group before it."""
         r = jnp.atleast_1d(value - self.loc)
         v, t2 = (
@@ -191,7 +200,7 @@ class SharedStudentT(dist.Distribution):
         return log_density.reshape(jnp.shape(value - self.loc))
 
 
-def _sums_before(group: Array) -> Any:
+def _sums_before(group: Real[Array, " runs"]) -> Callable[[Array], Array]:
     """Return a function of values, (..., run): sums over the earlier runs of each's group."""
     order = jnp.argsort(group, stable=True)
     back = jnp.argsort(order)

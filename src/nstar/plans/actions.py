@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from nstar.amounts import PARAMETERS, TOKENS, parse_amount, split_amounts
@@ -89,7 +90,7 @@ class Limits:
     def free(self) -> bool:
         """Whether any size is allowed, on all tokens that a budget buys."""
         fixed = self.multiple_of or self.params
-        return not fixed and np.isinf(self.most) and np.isinf(self.max_tokens)
+        return not fixed and bool(np.isinf(self.most) and np.isinf(self.max_tokens))
 
     def sizes(self, N: ArrayLike) -> np.ndarray:
         """Allowed sizes nearest to these, rising, each once."""
@@ -102,9 +103,9 @@ class Limits:
             return np.unique(steps) * self.multiple_of
         return np.unique(np.minimum(allowed, self.most))
 
-    def tokens(self, N: ArrayLike, C: float, cost: Cost) -> np.ndarray:
+    def tokens(self, N: ArrayLike, C: float, cost: Cost) -> Float[np.ndarray, "..."]:
         """Tokens that a budget buys at each size, at most `max_tokens`."""
-        return np.minimum(cost.tokens(N, C), self.max_tokens)
+        return np.asarray(np.minimum(cost.tokens(np.asarray(N), C), self.max_tokens))
 
     def epochs(self, D: float) -> float | None:
         """Epochs of a run of D tokens, one at least; None without a limit on unique tokens."""

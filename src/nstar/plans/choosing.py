@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Posterior, thinned
@@ -23,10 +24,10 @@ FEW = 400  # draws of each law that say where those optima are
 class BestRuns(NamedTuple):
     """The run of least expected loss of each budget, and its loss under every draw."""
 
-    N: np.ndarray  # parameters of the run of least expected loss, (budget,)
-    D: np.ndarray  # its tokens, (budget,)
-    loss: np.ndarray  # of that run, (draw, budget)
-    least: np.ndarray  # loss of each draw's own best run, (draw, budget)
+    N: Float[np.ndarray, " budget"]  # parameters of the run of least expected loss
+    D: Float[np.ndarray, " budget"]  # its tokens
+    loss: Float[np.ndarray, "draw budget"]  # of that run
+    least: Float[np.ndarray, "draw budget"]  # loss of each draw's own best run
 
 
 def sizes_around(N: np.ndarray) -> np.ndarray:
@@ -37,7 +38,7 @@ def sizes_around(N: np.ndarray) -> np.ndarray:
 
 def choose(
     fit: Posterior,
-    C: np.ndarray,
+    C: Float[np.ndarray, " budget"],
     cost: Cost,
     limits: Limits = ANY,
     N: np.ndarray | None = None,
@@ -88,7 +89,7 @@ def choose(
 
 
 def _size_range(
-    fit: Posterior, C: np.ndarray, cost: Cost, N: np.ndarray | None
+    fit: Posterior, C: Float[np.ndarray, " budget"], cost: Cost, N: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest size to try at each budget."""
     guides = C if N is not None else np.geomspace(C[0], C[-1], min(GUIDES, len(C)))
@@ -119,7 +120,9 @@ def _draws(fit: Fit) -> int:
     return fit.tree["posterior"].sizes["chain"] * fit.tree["posterior"].sizes["draw"]
 
 
-def _mean_loss(N: np.ndarray, losses: np.ndarray, C: float) -> np.ndarray:
+def _mean_loss(
+    N: Float[np.ndarray, " size"], losses: Float[np.ndarray, "draw size"], C: float
+) -> Float[np.ndarray, " size"]:
     """Mean loss of each size, (size,), infinite where a draw's is."""
     undefined = np.isnan(losses).any(axis=1)
     mean = losses.mean(axis=0)
@@ -137,7 +140,9 @@ def _mean_loss(N: np.ndarray, losses: np.ndarray, C: float) -> np.ndarray:
     return mean
 
 
-def _best_size(N: np.ndarray, mean: np.ndarray, *, free: bool) -> float:
+def _best_size(
+    N: Float[np.ndarray, " size"], mean: Float[np.ndarray, " size"], *, free: bool
+) -> float:
     """Size of least mean loss; where any size is allowed, by the parabola about it."""
     i = int(np.argmin(mean))
     if not free or i in (0, len(N) - 1):
@@ -150,7 +155,7 @@ def _best_size(N: np.ndarray, mean: np.ndarray, *, free: bool) -> float:
     return float(N[i] * np.exp(np.clip(shift, x[0] - x[1], x[2] - x[1])))
 
 
-def _least_loss(losses: np.ndarray) -> np.ndarray:
+def _least_loss(losses: Float[np.ndarray, "draw size"]) -> Float[np.ndarray, " draw"]:
     """Least loss of each draw, (draw,), by the parabola about the least of the sizes."""
     i = np.clip(np.argmin(losses, axis=1), 1, losses.shape[1] - 2)
     rows = np.arange(len(losses))

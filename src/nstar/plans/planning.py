@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from nstar.answers import Answer, Document, Table
 from nstar.departures.bending import is_bent
@@ -52,12 +53,12 @@ class Plan(Answer):
     limits: Limits = ANY  # as the user gave them
 
     @property
-    def budgets(self) -> np.ndarray:
+    def budgets(self) -> Float[np.ndarray, " budget"]:
         """FLOP of each budget."""
         return self.draws["budget"].to_numpy()
 
     @property
-    def decades(self) -> np.ndarray:
+    def decades(self) -> Float[np.ndarray, " budget"]:
         """Decades of compute each budget lies beyond the largest run."""
         return np.log10(self.budgets / self.draws.attrs["C_max"])
 
@@ -235,7 +236,9 @@ def plan(
     return Plan(fit, xr.Dataset(data, coords, {"C_max": C_max}), limits)
 
 
-def _on_cost_line(N: np.ndarray, D: np.ndarray) -> bool:
+def _on_cost_line(
+    N: Float[np.ndarray, "draw budget"], D: Float[np.ndarray, "draw budget"]
+) -> bool:
     """Whether N D is the same under every draw, as it is on a cost line."""
     return bool(np.allclose(np.ptp(np.log(N * D), axis=0), 0, atol=1e-6))
 
@@ -251,7 +254,10 @@ def _on_edge(fit: Posterior, ratio: np.ndarray) -> np.ndarray:
 
 
 def _median_run(
-    fit: Posterior, C: np.ndarray, N: np.ndarray, D: np.ndarray
+    fit: Posterior,
+    C: Float[np.ndarray, " budget"],
+    N: Float[np.ndarray, "draw budget"],
+    D: Float[np.ndarray, "draw budget"],
 ) -> Document:
     """The run at the median of log N*."""
     run = np.exp(np.median(np.log(N), axis=0))
@@ -262,7 +268,11 @@ def _median_run(
 
 
 def _recommend(
-    fit: Posterior, C: np.ndarray, N: np.ndarray, D: np.ndarray, limits: Limits
+    fit: Posterior,
+    C: Float[np.ndarray, " budget"],
+    N: Float[np.ndarray, "draw budget"],
+    D: Float[np.ndarray, "draw budget"],
+    limits: Limits,
 ) -> Document:
     """The run of least expected loss, its loss, each draw's least, and the regret."""
     dims = ("draw", "budget")

@@ -11,12 +11,17 @@ median of the draws' optima, since losses are not symmetrical about them.
 """
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
+
+from nstar.types import Array
 
 LEVEL = 0.9  # of value at risk and expected shortfall
 
 
-def regret(losses: ArrayLike, least: ArrayLike | None = None) -> np.ndarray:
+def regret(
+    losses: ArrayLike, least: ArrayLike | None = None
+) -> Float[np.ndarray, "draw action"]:
     """Loss given away, (draw, action), against the best under each draw; never negative.
 
     Args:
@@ -36,19 +41,19 @@ def best(losses: ArrayLike) -> int:
     return int(np.argmin(np.mean(np.asarray(losses, dtype=float), axis=0)))
 
 
-def best_probability(losses: ArrayLike) -> np.ndarray:
+def best_probability(losses: ArrayLike) -> Float[np.ndarray, " action"]:
     """Probability that each action is the best of them, (action,); ties are shared."""
     table = np.asarray(losses, dtype=float)
     wins = table == table.min(axis=1, keepdims=True)
     return (wins / wins.sum(axis=1, keepdims=True)).mean(axis=0)
 
 
-def miss_probability(losses: ArrayLike, target: float) -> np.ndarray:
+def miss_probability(losses: ArrayLike, target: float) -> Float[Array, "..."]:
     """Probability that each action's loss stays above the target, (action,)."""
     return np.mean(np.asarray(losses, dtype=float) > target, axis=0)
 
 
-def value_at_risk(values: ArrayLike, level: float = LEVEL) -> np.ndarray:
+def value_at_risk(values: ArrayLike, level: float = LEVEL) -> Float[Array, "..."]:
     """Least value that is not exceeded with probability `level`, over the first axis.
 
     Of losses and costs: more is worse.  The inverse of the draws' own distribution.
@@ -62,7 +67,7 @@ def value_at_risk(values: ArrayLike, level: float = LEVEL) -> np.ndarray:
     )
 
 
-def expected_shortfall(values: ArrayLike, level: float = LEVEL) -> np.ndarray:
+def expected_shortfall(values: ArrayLike, level: float = LEVEL) -> Float[Array, "..."]:
     r"""Mean of the worst part 1 - `level` of the draws (CVaR), over the first axis.
 
     $$ \mathrm{ES} = \mathrm{VaR} + \frac{E[\max(v - \mathrm{VaR}, 0)]}{1 - p} $$

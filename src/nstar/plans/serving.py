@@ -45,10 +45,10 @@ class Served(Answer):
 
     fit: Posterior
     C: float  # FLOP of the training that sets the quality
-    tokens: np.ndarray  # served over the lifetime, (draw,)
+    tokens: Float[np.ndarray, " draw"]  # served over the lifetime
     before: tuple[float, float]  # N, D that training alone recommends
     after: tuple[float, float]  # N, D for the lifetime
-    loss: np.ndarray  # of both, (draw, 2)
+    loss: Float[np.ndarray, "draw 2"]  # of both
     limits: Limits = ANY  # as the user gave them
 
     def checks(self) -> list[Check]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from nstar.answers import Answer, Document, Table
 from nstar.fits.groups import in_group
@@ -288,15 +289,20 @@ def weigh(
     return Risk(fit, C, actions, draws, len(named), target, level, bill, requested)
 
 
-def _optima_of_plan(plan: Plan, budget: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _optima_of_plan(
+    plan: Plan, budget: Float[np.ndarray, " budget"]
+) -> tuple[Float[np.ndarray, "draw budget"], Float[np.ndarray, "draw budget"]]:
     """Optima of a budget as a plan has them, (draw, budget) each."""
     at = plan.draws.sel(budget=budget)
     return at["N"].to_numpy(), at["D"].to_numpy()
 
 
 def _wasted(
-    fit: Posterior, compute: np.ndarray, losses: np.ndarray, limits: Limits
-) -> tuple[np.ndarray, np.ndarray, float]:
+    fit: Posterior,
+    compute: Float[np.ndarray, " run"],
+    losses: Float[np.ndarray, "draw run"],
+    limits: Limits,
+) -> tuple[Float[np.ndarray, "draw run"], Float[np.ndarray, " run"], float]:
     """FLOP that actions take beyond the least that reaches their losses.
 
     Returns:

@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 
 from nstar.costs.cost_line import WIDENED, WIDEST, of_runs, optimum
 from nstar.departures.bending import amplitudes
@@ -17,16 +19,18 @@ from nstar.predictions.tiling import map_tiles
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton, split
 from nstar.samplers.randomness import generator
-from nstar.types import Allocation, Array, Cost, Law, Params, Scattered, Surface
+from nstar.types import Allocation, Array, Cost, Law, Number, Params, Scattered, Surface
 
 BUDGETS = (4,)  # searched at a time
 POINTS = (32,)  # of a line in closed form, computed at a time
 AT_EDGE = 0.01  # in log D/N: an optimum this near an end of the search is on it
 
+type Optima = tuple[  # N* and D*
+    Float[np.ndarray, "draw budget"], Float[np.ndarray, "draw budget"]
+]
 
-def optima(
-    fit: Posterior, C: Array, cost: Cost | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+
+def optima(fit: Posterior, C: ArrayLike, cost: Cost | None = None) -> Optima:
     """N* and D* on the law's line, (draw, budget) each: closed where known, else searched.
 
     A surface with a discrepancy is searched within `search_window(fit)`.
@@ -42,9 +46,7 @@ def optima(
     return _concatenate(_optima_of_law(part, C, cost) for part in fit.parts)
 
 
-def _optima_of_law(
-    fit: Fit, C: Array, cost: Cost | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _optima_of_law(fit: Fit, C: ArrayLike, cost: Cost | None) -> Optima:
     span = search_window(fit) if isinstance(fit.law, Bent) else WIDEST
     return _optima(fit, fit.law, C, span, cost)
 
@@ -61,12 +63,12 @@ def require_allocation(fit: Posterior) -> None:
             raise ValueError(msg)
 
 
-def straight_optima(fit: Posterior, C: Array) -> tuple[np.ndarray, np.ndarray]:
+def straight_optima(fit: Posterior, C: ArrayLike) -> Optima:
     """N* and D* of the law without its discrepancy, (draw, budget) each."""
     return _concatenate(_straight_optima_of_law(part, C) for part in fit.parts)
 
 
-def _straight_optima_of_law(fit: Fit, C: Array) -> tuple[np.ndarray, np.ndarray]:
+def _straight_optima_of_law(fit: Fit, C: ArrayLike) -> Optima:
     if not isinstance(fit.law, Bent):
         return _optima(fit, fit.straight, C, WIDEST)
     zeros = np.zeros(len(next(iter(fit.draws.values()))))
@@ -75,8 +77,8 @@ def _straight_optima_of_law(fit: Fit, C: Array) -> tuple[np.ndarray, np.ndarray]
 
 
 def _concatenate(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
+    pairs: Iterable[Optima],
+) -> Optima:
     """Concatenate draws of N* and D* of the laws of an average, (draw, budget) each."""
     N, D = zip(*pairs, strict=True)
     return np.concatenate(N), np.concatenate(D)
@@ -87,7 +89,9 @@ def search_window(fit: Fit, widened: float = WIDENED) -> tuple[float, float]:
     return of_runs(fit.runs["N"], fit.runs["D"], widened)
 
 
-def on_edge(log_ratio: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+def on_edge(
+    log_ratio: Float[np.ndarray, "*optima"], ends: tuple[float, float]
+) -> Bool[np.ndarray, "*optima"]:
     """Whether each optimum, log D*/N*, lies at an end of the tokens per parameter searched."""
     low, high = np.log(ends)
     return (log_ratio <= low + AT_EDGE) | (log_ratio >= high - AT_EDGE)
@@ -96,11 +100,11 @@ def on_edge(log_ratio: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
 def _optima(
     fit: Fit,
     law: Law,
-    C: Array,
+    C: ArrayLike,
     span: tuple[float, float],
     cost: Cost | None = None,
     draws: Mapping[str, np.ndarray] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Optima:
     runs_cost = cost is None or cost == fit.runs.cost  # as closed forms assume
     draws = fit.draws if draws is None else draws
     with jax.enable_x64(True):
@@ -125,8 +129,8 @@ def _optima(
 
 @partial(jax.jit, static_argnums=0)
 def _line(
-    skeleton: Skeleton, numbers: Any, draws: Params, C: Array
-) -> tuple[Array, Array]:
+    skeleton: Skeleton, numbers: Any, draws: Params, C: Float[Array, " budget"]
+) -> tuple[Float[Array, "draw budget"], Float[Array, "draw budget"]]:
     law, _ = skeleton.fill(numbers)
     return jax.vmap(lambda p: law.log_optimum(p, C))(draws)
 
@@ -137,9 +141,9 @@ def _search(
     cost: Cost,
     numbers: Any,
     draws: Params,
-    C: Array,
-    span: tuple[float, float],
-) -> tuple[Array, Array]:
+    C: Float[Array, " budget"],
+    span: tuple[Number, Number],
+) -> tuple[Float[Array, "draw budget"], Float[Array, "draw budget"]]:
     law, _ = skeleton.fill(numbers)
 
     def optimum_of_draw(params: Params) -> tuple[Array, Array]:
@@ -149,9 +153,7 @@ def _search(
     return jax.lax.map(optimum_of_draw, draws, batch_size=256)
 
 
-def measured_optima(
-    fit: Posterior, C: Array, *, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray] | None:
+def measured_optima(fit: Posterior, C: ArrayLike, *, seed: int = 0) -> Optima | None:
     """N* and D* where the optimum of a new budget would be measured, (draw, budget).
 
     None where the law, or one of an average's, does not say how measured optima scatter.
@@ -161,7 +163,7 @@ def measured_optima(
     return _concatenate(known) if len(known) == len(optima_of_parts) else None
 
 
-def _measured(fit: Fit, C: Array, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+def _measured(fit: Fit, C: ArrayLike, seed: int) -> Optima | None:
     if not isinstance(fit.law, Scattered):
         return None
     law, C, random = fit.law, np.asarray(C, float), generator(seed)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from nstar.verdicts import Check, Status
@@ -11,7 +12,7 @@ from nstar.verdicts import Check, Status
 class Crossings(NamedTuple):
     """The first budget at which each draw reaches a target."""
 
-    C: np.ndarray  # FLOP, (draw,); infinite where no budget reaches it
+    C: Float[np.ndarray, " draw"]  # FLOP; infinite where no budget reaches it
     repaired: float  # share of draws whose loss rose somewhere along the line
     below: float  # share that has reached it at the smallest budget already
 
@@ -35,7 +36,7 @@ def finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def never_rising(losses: ArrayLike) -> tuple[np.ndarray, float]:
+def never_rising(losses: ArrayLike) -> tuple[Float[np.ndarray, "... budget"], float]:
     """Losses that never rise along the last axis, and the share of draws repaired.
 
     More compute can always be left unspent, so where the loss of a draw rises with the

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from nstar.answers import Answer, Document, Table
 from nstar.fits.fitting import Fit
@@ -12,7 +14,7 @@ from nstar.intervals import interval
 from nstar.predictions.crossings import Crossings, check_early, crossings, finite
 from nstar.predictions.prediction import loss
 from nstar.predictions.responding import main_input, respond
-from nstar.types import Array, Kind
+from nstar.types import Kind
 from nstar.verdicts import Check, Status
 from nstar.wording import amount, percent, share
 
@@ -24,8 +26,8 @@ POINTS = 400
 
 
 def predict_curve(
-    fit: Posterior, x: Mapping[str, Array], seed: int = 0
-) -> dict[str, np.ndarray]:
+    fit: Posterior, x: Mapping[str, ArrayLike], seed: int = 0
+) -> dict[str, Float[np.ndarray, "draw point"]]:
     """Draws of the response at named inputs, a loss or not.
 
     Args:
@@ -179,6 +181,8 @@ def reach_on_curve(
     return CurveReach(fit, along, target, chance, last, dict(fixed or {}), crossing)
 
 
-def intervals_of(draws: np.ndarray, prob: float) -> list[dict[str, float]]:
+def intervals_of(
+    draws: Float[np.ndarray, "draw point"], prob: float
+) -> list[dict[str, float]]:
     """Interval at each point of draws, (draw, point)."""
     return [interval(draws[:, i], prob).as_json() for i in range(draws.shape[1])]

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Float, Shaped
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from nstar.fits.fitting import Fit
@@ -24,6 +26,7 @@ from nstar.types import (
     Array,
     Extended,
     Inputs,
+    Key,
     Kind,
     Law,
     Params,
@@ -33,15 +36,15 @@ from nstar.types import (
 KEY = "%key"  # name of each draw's random key, among its unknowns
 POINTS = (32,)  # computed at a time
 POINTS_EACH = (4,)  # the same, where points differ by draw
-NOTHING_ELSE: Mapping[str, Array] = MappingProxyType({})
+NOTHING_ELSE: Mapping[str, float] = MappingProxyType({})
 
 
 def loss(
     fit: Posterior,
-    N: Array | None = None,
-    D: Array | None = None,
+    N: ArrayLike | None = None,
+    D: ArrayLike | None = None,
     *,
-    x: Mapping[str, Array] = NOTHING_ELSE,
+    x: Mapping[str, ArrayLike] = NOTHING_ELSE,
     seed: int = 0,
     group: str | None = None,
 ) -> xr.Dataset:
@@ -90,12 +93,12 @@ def loss(
 
 def responses(
     fit: Posterior,
-    N: Array | None = None,
-    D: Array | None = None,
+    N: ArrayLike | None = None,
+    D: ArrayLike | None = None,
     *,
-    x: Mapping[str, Array] = NOTHING_ELSE,
+    x: Mapping[str, ArrayLike] = NOTHING_ELSE,
     seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Float[np.ndarray, "draw point ..."], Float[np.ndarray, "draw point ..."]]:
     """Response of runs on the law's own scale, (draw, point): expected, and measured.
 
     The first is the centre of the run's noise: where the law has budgets it includes the
@@ -112,7 +115,9 @@ def responses(
     return _concatenate(expected), _concatenate(measured)
 
 
-def _responses(fit: Fit, inputs: Inputs, seed: int) -> tuple[np.ndarray, ...]:
+def _responses(
+    fit: Fit, inputs: Inputs, seed: int
+) -> tuple[Float[np.ndarray, "draw point ..."], ...]:
     """Response of the law, centre of the run's noise, and measured response, (draw, point)."""
     with jax.enable_x64(True):
         skeleton, numbers = split(fit.law, fit.noise)
@@ -123,8 +128,8 @@ def _responses(fit: Fit, inputs: Inputs, seed: int) -> tuple[np.ndarray, ...]:
 
 
 def _inputs(
-    fit: Fit, N: Array | None, D: Array | None, x: Mapping[str, Array]
-) -> dict[str, np.ndarray]:
+    fit: Fit, N: ArrayLike | None, D: ArrayLike | None, x: Mapping[str, ArrayLike]
+) -> dict[str, Float[np.ndarray, " point"]]:
     """Inputs of the law for each run, (point,) each: those given, and defaults for others."""
     law, given = fit.law, {"N": N, "D": D, **x}
     columns = {
@@ -149,7 +154,7 @@ def _inputs(
 
 
 def _map_draws(
-    program: Callable[..., Any],
+    program: Callable[..., tuple[Array, ...]],
     skeleton: Skeleton,
     numbers: Any,
     fit: Fit,
@@ -173,13 +178,18 @@ def _map_draws(
 
 @partial(jax.jit, static_argnums=0, compiler_options=density.ONCE)
 def _loss(
-    skeleton: Skeleton, numbers: Any, draws: Params, x: Inputs
-) -> tuple[Array, Array]:
+    skeleton: Skeleton,
+    numbers: Any,
+    draws: Mapping[str, Shaped[Array, "draw ..."]],
+    x: Inputs,
+) -> tuple[Float[Array, "draw point ..."], Float[Array, "draw point ..."]]:
     """Response of the law, and the centre of the noise, with the scatter of the budget."""
     law, _ = skeleton.fill(numbers)
 
-    def evaluate(params: Params) -> tuple[Array, Array]:
-        expected = _expected(law, params, x, jax.random.wrap_key_data(params[KEY]))
+    def evaluate(draw: Mapping[str, Array]) -> tuple[Array, Array]:
+        params = {name: value for name, value in draw.items() if name != KEY}
+        key = jax.random.wrap_key_data(jnp.asarray(draw[KEY]))
+        expected = _expected(law, params, x, key)
         if isinstance(law, Varying):
             return jnp.log(law.loss(params, x["N"], x["D"])), expected
         return expected, expected
@@ -187,14 +197,16 @@ def _loss(
     return jax.vmap(evaluate)(draws)
 
 
-def _expected(law: Law, params: Params, x: Inputs, key: Array) -> Array:
+def _expected(law: Law, params: Params, x: Inputs, key: Key) -> Array:
     """Expected response of new runs, each on a new budget where the law has budgets."""
     if isinstance(law, Varying):
         return law.draw_expected(key, params, x["N"], x["D"])
     return law.expected(params, x)
 
 
-def log_density(fit: Posterior, runs: Observations, *, seed: int = 0) -> np.ndarray:
+def log_density(
+    fit: Posterior, runs: Observations, *, seed: int = 0
+) -> Float[np.ndarray, " run"]:
     """Log predictive density of measured runs, (run,).
 
     The density of the response under the noise, on the law's scale, averaged over the
@@ -207,7 +219,7 @@ def log_density(fit: Posterior, runs: Observations, *, seed: int = 0) -> np.ndar
     return logsumexp(densities, axis=0, b=np.array(fit.weights)[:, None])
 
 
-def _log_density(fit: Fit, runs: Observations, seed: int) -> np.ndarray:
+def _log_density(fit: Fit, runs: Observations, seed: int) -> Float[np.ndarray, " run"]:
     law = fit.law
     reads = ("N", "D") if isinstance(law, Varying) else law.inputs
     x = _inputs(fit, None, None, {name: runs[name] for name in reads if name in runs})
@@ -222,13 +234,19 @@ def _log_density(fit: Fit, runs: Observations, seed: int) -> np.ndarray:
     return logsumexp(densities, axis=0) - np.log(len(densities))
 
 
-def loss_of_draws(fit: Posterior, N: Array, D: Array) -> np.ndarray:
+def loss_of_draws(
+    fit: Posterior,
+    N: Float[np.ndarray, "draw point"],
+    D: Float[np.ndarray, "draw point"],
+) -> Float[np.ndarray, "draw point"]:
     """Loss of the law where runs differ by draw: N, D and the loss are (draw, point)."""
     parts = zip(fit.parts, fit.shared_out(N), fit.shared_out(D), strict=True)
     return _concatenate([_law_loss(*part, 0) for part in parts])
 
 
-def law_loss(fit: Posterior, N: Array, D: Array) -> np.ndarray:
+def law_loss(
+    fit: Posterior, N: Float[np.ndarray, " point"], D: Float[np.ndarray, " point"]
+) -> Float[np.ndarray, "draw point"]:
     """Loss of runs (N, D), (point,) each, without any scatter: (draw, point)."""
     return _concatenate([_law_loss(part, N, D, None) for part in fit.parts])
 
@@ -238,7 +256,12 @@ def _concatenate(parts: Sequence[np.ndarray]) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _law_loss(fit: Fit, N: Array, D: Array, of_draws: int | None) -> np.ndarray:
+def _law_loss(
+    fit: Fit,
+    N: Float[np.ndarray, "... point"],
+    D: Float[np.ndarray, "... point"],
+    of_draws: int | None,
+) -> Float[np.ndarray, "draw point"]:
     skeleton, numbers = split(fit.law, fit.noise)
 
     def program(draws: Params, N: Array, D: Array) -> tuple[Array]:
@@ -254,8 +277,8 @@ def _loss_at(
     of_draws: int | None,
     numbers: Any,
     draws: Params,
-    N: Array,
-    D: Array,
-) -> Array:
+    N: Float[Array, "... point"],
+    D: Float[Array, "... point"],
+) -> Float[Array, "draw point"]:
     law, _ = skeleton.fill(numbers)
     return jax.vmap(law.loss, (0, of_draws, of_draws))(draws, N, D)

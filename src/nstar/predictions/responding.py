@@ -5,11 +5,13 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from nstar.answers import Document
 from nstar.fits.mixture import Posterior
 from nstar.samplers import density
-from nstar.types import Array, Kind, Law
+from nstar.types import Kind, Law
 
 SCATTER = ("questions",)  # columns that the scatter depends on, and the law does not
 MAIN_INPUTS = ("C", "T", "k", "forward_flop", "N", "L")  # in order of preference
@@ -27,7 +29,7 @@ def main_input(law: Law) -> str:
     return next((name for name in MAIN_INPUTS if name in law.inputs), law.inputs[0])
 
 
-def respond(fit: Posterior, x: Mapping[str, Array], seed: int = 0) -> xr.Dataset:
+def respond(fit: Posterior, x: Mapping[str, ArrayLike], seed: int = 0) -> xr.Dataset:
     """Predict the response of a law at inputs of your choice.
 
     For laws of one column that is no loss, such as an error against compute
@@ -69,7 +71,9 @@ def respond(fit: Posterior, x: Mapping[str, Array], seed: int = 0) -> xr.Dataset
     return xr.Dataset(data, coords, attrs={"seed": seed, "unit": law.response.unit})
 
 
-def _inputs(law: Law, x: Mapping[str, Array]) -> dict[str, np.ndarray]:
+def _inputs(
+    law: Law, x: Mapping[str, ArrayLike]
+) -> dict[str, Float[np.ndarray, " point"]]:
     """Inputs of the law, checked and broadcast to one length, (point,) each."""
     missing = [name for name in law.inputs if name not in x]
     strange = [name for name in x if name not in (*law.inputs, *SCATTER)]

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from nstar.answers import Document
 from nstar.costs.training import PerParamToken
@@ -15,13 +16,13 @@ from nstar.priors.sets import Priors
 from nstar.runs.law_data import input_columns
 from nstar.runs.observations import Observations
 from nstar.samplers import density
-from nstar.types import SHARED, Array, Law, Noise, Sharing
+from nstar.types import SHARED, Law, Noise, Sharing
 
 
 def simulate(
     law: str | Law,
-    design: Observations | Mapping[str, Array],
-    params: Mapping[str, Array] | None = None,
+    design: Observations | Mapping[str, ArrayLike],
+    params: Mapping[str, ArrayLike] | None = None,
     noise: str | Noise | None = None,
     *,
     priors: Priors = None,
@@ -88,7 +89,7 @@ def simulate(
 
 
 def _repeat(
-    law: Law, noise: Noise, params: Mapping[str, Array], draws: int
+    law: Law, noise: Noise, params: Mapping[str, ArrayLike], draws: int
 ) -> Document:
     names = [*law.priors(), *noise.priors(law.response)]
     missing = [name for name in names if name not in params]

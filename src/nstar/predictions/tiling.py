@@ -8,6 +8,8 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Real, Shaped
+from numpy.typing import ArrayLike
 
 from nstar.types import Array
 
@@ -15,7 +17,9 @@ ROWS = 512  # draws in a tile
 LEAST = 32  # points to which tables are padded; then four times as many, and so on
 
 
-def pad_points(x: Mapping[str, Array]) -> dict[str, np.ndarray]:
+def pad_points(
+    x: Mapping[str, Real[Array, " point"]],
+) -> dict[str, Real[np.ndarray, " padded"]]:
     """Pad points, (point,) each, with copies of the last to one of few sizes."""
     count = len(next(iter(x.values())))
     size = LEAST * 4 ** max(math.ceil(math.log(count / LEAST, 4)), 0)
@@ -25,8 +29,8 @@ def pad_points(x: Mapping[str, Array]) -> dict[str, np.ndarray]:
 
 def map_tiles(
     program: Callable[..., Any],
-    draws: Mapping[str, Array],
-    *points: Array,
+    draws: Mapping[str, Shaped[Array, "draw ..."]],
+    *points: ArrayLike,
     sizes: Sequence[int],
 ) -> tuple[np.ndarray, ...]:
     """Evaluate a program on tiles of draws and points, padded with copies of the last.

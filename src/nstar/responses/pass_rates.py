@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from numpy.typing import ArrayLike
 
 from nstar.responses.rate_mixtures import CENTRES, STEP
 from nstar.types import Array, Params, Prior
@@ -106,7 +107,7 @@ def zero_mass(params: Params) -> Array:
     return params["zero_root"] ** ROOT
 
 
-def unbiased(samples: Array, successes: Array, k: Array) -> np.ndarray:
+def unbiased(samples: ArrayLike, successes: ArrayLike, k: ArrayLike) -> np.ndarray:
     r"""Estimate pass@k of problems from counts, without bias.
 
     $$ 1 - \binom{n - c}{k} \Big/ \binom{n}{k} $$

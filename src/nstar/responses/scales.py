@@ -4,30 +4,30 @@ from dataclasses import replace
 
 import numpy as np
 
-from nstar.types import Array, Kind, Response
+from nstar.types import Kind, Response
 
 
-def _exp(y: Array) -> tuple[Array, ...]:
+def _exp(y: np.ndarray) -> tuple[np.ndarray, ...]:
     return (np.exp(np.clip(y, -700.0, 700.0)),)  # the far tail of a Student-t overflows
 
 
-def _same(y: Array) -> tuple[Array, ...]:
+def _same(y: np.ndarray) -> tuple[np.ndarray, ...]:
     return (y,)
 
 
-def _stack_logs(N: Array, D: Array) -> Array:
+def _stack_logs(N: np.ndarray, D: np.ndarray) -> np.ndarray:
     return np.stack([np.log(N), np.log(D)], axis=-1)
 
 
-def _split_exp(y: Array) -> tuple[Array, ...]:
+def _split_exp(y: np.ndarray) -> tuple[np.ndarray, ...]:
     return np.exp(y[..., 0]), np.exp(y[..., 1])
 
 
-def _stack_nll(nll: Array, accuracy: Array) -> Array:
+def _stack_nll(nll: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
     return np.stack([np.log(nll), accuracy], axis=-1)
 
 
-def _split_nll(y: Array) -> tuple[Array, ...]:
+def _split_nll(y: np.ndarray) -> tuple[np.ndarray, ...]:
     return (*_exp(y[..., 0]), y[..., 1])
 
 

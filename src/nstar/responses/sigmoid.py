@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
-from nstar.types import Array, Params, Prior
+from nstar.types import Array, Number, Params, Prior
 
 SURE = 400.0  # guesses that a stated chance level is worth: sd 0.02 about a quarter
 CURVE = 1.5  # sd of lambda: scored with Gadre's twenty tasks, a decade held out
@@ -33,7 +33,7 @@ WORDS = {
 }
 
 
-def priors(width: Array, chance: float | Array | None = None) -> dict[str, Prior]:
+def priors(width: Number, chance: Number | None = None) -> dict[str, Prior]:
     """Priors of the curve.
 
     Args:

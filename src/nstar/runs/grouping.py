@@ -1,6 +1,7 @@
 """Groups of runs: a corpus, recipe, optimiser or family."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nstar.runs.observations import Observations
 
@@ -37,7 +38,7 @@ def group_names(runs: Observations, over: str) -> np.ndarray:
     return names
 
 
-def number_within(shared: np.ndarray, group: np.ndarray) -> np.ndarray:
+def number_within(shared: ArrayLike, group: ArrayLike) -> np.ndarray:
     """Number the distinct pairs of group and shared value, (run,)."""
     pairs = np.stack([group, shared])
     return np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1).astype(float)

@@ -1,6 +1,6 @@
 """A problem's unknowns as one flat vector, in the order that its programs take them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,8 +16,8 @@ from nstar.types import Array, Law, Noise, Params
 
 def origin(law: Law, noise: Noise, priors: Any) -> dict[str, Array]:
     """Every unknown at zero on the real line."""
-    zero = {name: jnp.zeros(()) for name in priors.names}
-    params = dict.fromkeys(priors.names, jnp.ones(()))
+    zero: dict[str, Array] = {name: jnp.zeros(()) for name in priors.names}
+    params: dict[str, Array] = dict.fromkeys(priors.names, jnp.ones(()))
     for name, prior in density.several(law, noise, priors).items():
         shape = jax.eval_shape(lambda p, prior=prior: _zeros(prior, p), params)
         zero[name] = jnp.zeros(shape.shape)
@@ -30,7 +30,7 @@ def _zeros(prior: Any, params: Params) -> Array:
     return jnp.zeros(distribution.shape())
 
 
-def unravel_of(skeleton: Skeleton, problem: Any) -> Callable[[Array], dict[str, Array]]:
+def unravel_of(skeleton: Skeleton, problem: Any) -> Callable[..., dict[str, Array]]:
     """The map from flat unknowns to named ones on the real line."""
     numbers, priors, _ = problem
     law, noise = skeleton.fill(numbers)
@@ -46,9 +46,7 @@ def energy_of(skeleton: Skeleton, problem: Any) -> Callable[[Array], Array]:
     return lambda u: of_named(unravel(u))
 
 
-def flatten(
-    skeleton: Skeleton, problem: Any, draws: Mapping[str, np.ndarray]
-) -> np.ndarray:
+def flatten(skeleton: Skeleton, problem: Any, draws: Params) -> np.ndarray:
     """Flat unknowns of draws of the prior, (draw, unknown); those they lack are zero."""
     numbers, priors, _ = problem
     law, noise = skeleton.fill(numbers)

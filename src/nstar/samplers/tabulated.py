@@ -187,7 +187,7 @@ def tabulate(priors: Mapping[str, Prior], given: Mapping[str, Prior]) -> Priors:
 type Row = tuple[int, int, tuple[float, ...]]  # support, shape, numbers and constant
 
 
-def _row(prior: Prior) -> Row | None:
+def _row(prior: Any) -> Row | None:
     """One row of the table; None where the prior is of no known family."""
     kind = type(prior)
     if kind is dist.TransformedDistribution:

@@ -22,7 +22,7 @@ import numpy as np
 from nstar.samplers import modes
 from nstar.samplers.density import Skeleton
 from nstar.samplers.flat import energy_of
-from nstar.types import Array
+from nstar.types import Array, Number
 
 BLOCK = 250  # transitions, or points, that the program is called for
 DEEPEST = 10  # doublings of a tree
@@ -359,7 +359,7 @@ def _turning(left: Array, right: Array, momentum: Array) -> Array:
     return (left @ inner <= 0) | (right @ inner <= 0)
 
 
-def _adapt_step(walk: Walk, error: Array, learning: Array) -> Walk:
+def _adapt_step(walk: Walk, error: Array, learning: Number) -> Walk:
     """Dual averaging of the log step, Hoffman & Gelman (2014), eq. 6."""
     count = walk.count + 1
     share = 1 / (count + DELAY)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nstar.fits.fitting import Fit
 from nstar.predictions.distances import check_distance, check_prediction
-from nstar.types import Array, Kind, Surface
+from nstar.types import Kind, Surface
 from nstar.verdicts import Check, Status
 
 IDLE = 0.8  # of the prior's interquartile range: a wider posterior was not learned
@@ -22,7 +23,7 @@ ENDS = {
 }
 
 
-def check_curve(fit: Fit, at: Mapping[str, Array]) -> list[Check]:
+def check_curve(fit: Fit, at: Mapping[str, ArrayLike]) -> list[Check]:
     """Check the inputs at which a curve is read against the runs it was fitted to.
 
     Args:

@@ -186,7 +186,7 @@ def _unit(published: PublishedFit, ours: str) -> list[Check]:
 
 
 def _range(
-    published: PublishedFit, x: Mapping[str, Array], times: float
+    published: PublishedFit, x: Mapping[str, ArrayLike], times: float
 ) -> list[Check]:
     if published.C_range is None or "C" not in x:
         return []
