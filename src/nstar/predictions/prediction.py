@@ -236,11 +236,16 @@ def _log_density(fit: Fit, runs: Observations, seed: int) -> Float[np.ndarray, "
 
 def loss_of_draws(
     fit: Posterior,
-    N: Float[np.ndarray, "draw point"],
-    D: Float[np.ndarray, "draw point"],
+    N: Float[Array, "draw point"],
+    D: Float[Array, "draw point"],
 ) -> Float[np.ndarray, "draw point"]:
     """Loss of the law where runs differ by draw: N, D and the loss are (draw, point)."""
-    parts = zip(fit.parts, fit.shared_out(N), fit.shared_out(D), strict=True)
+    parts = zip(
+        fit.parts,
+        fit.shared_out(np.asarray(N)),
+        fit.shared_out(np.asarray(D)),
+        strict=True,
+    )
     return _concatenate([_law_loss(*part, 0) for part in parts])
 
 
