@@ -90,8 +90,8 @@ def search_window(fit: Fit, widened: float = WIDENED) -> tuple[float, float]:
 
 
 def on_edge(
-    log_ratio: Float[np.ndarray, "*optima"], ends: tuple[float, float]
-) -> Bool[np.ndarray, "*optima"]:
+    log_ratio: Float[Array, "*optima"], ends: tuple[float, float]
+) -> Bool[Array, "*optima"]:
     """Whether each optimum, log D*/N*, lies at an end of the tokens per parameter searched."""
     low, high = np.log(ends)
     return (log_ratio <= low + AT_EDGE) | (log_ratio >= high - AT_EDGE)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Real, Shaped
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
@@ -236,8 +236,8 @@ def _log_density(fit: Fit, runs: Observations, seed: int) -> Float[np.ndarray, "
 
 def loss_of_draws(
     fit: Posterior,
-    N: Float[Array, "draw point"],
-    D: Float[Array, "draw point"],
+    N: Real[Array, "draw point"],
+    D: Real[Array, "draw point"],
 ) -> Float[np.ndarray, "draw point"]:
     """Loss of the law where runs differ by draw: N, D and the loss are (draw, point)."""
     parts = zip(
@@ -250,7 +250,7 @@ def loss_of_draws(
 
 
 def law_loss(
-    fit: Posterior, N: Float[np.ndarray, " point"], D: Float[np.ndarray, " point"]
+    fit: Posterior, N: Real[np.ndarray, " point"], D: Real[np.ndarray, " point"]
 ) -> Float[np.ndarray, "draw point"]:
     """Loss of runs (N, D), (point,) each, without any scatter: (draw, point)."""
     return _concatenate([_law_loss(part, N, D, None) for part in fit.parts])
@@ -263,8 +263,8 @@ def _concatenate(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 def _law_loss(
     fit: Fit,
-    N: Float[np.ndarray, "... point"],
-    D: Float[np.ndarray, "... point"],
+    N: Real[np.ndarray, "... point"],
+    D: Real[np.ndarray, "... point"],
     of_draws: int | None,
 ) -> Float[np.ndarray, "draw point"]:
     skeleton, numbers = split(fit.law, fit.noise)
@@ -282,8 +282,8 @@ def _loss_at(
     of_draws: int | None,
     numbers: Any,
     draws: Params,
-    N: Float[Array, "... point"],
-    D: Float[Array, "... point"],
+    N: Real[Array, "... point"],
+    D: Real[Array, "... point"],
 ) -> Float[Array, "draw point"]:
     law, _ = skeleton.fill(numbers)
     return jax.vmap(law.loss, (0, of_draws, of_draws))(draws, N, D)
