@@ -12,9 +12,10 @@ WHOLE_NUMBERS_ARE_FLOATS = BeartypeConf(is_pep484_tower=True)
 def check(function: Callable) -> Callable:
     """Check every call of a function.
 
-    Fields of dataclasses are left alone: those of a law are traced where it is compiled.
+    Fields of dataclasses are left alone: those of a law are traced where it is compiled;
+    and so are other special methods, which take and give no arrays.
     """
-    if function.__name__ == "__init__":
+    if function.__name__.startswith("__"):
         return function
     return beartype(function, conf=WHOLE_NUMBERS_ARE_FLOATS)
 

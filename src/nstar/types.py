@@ -188,11 +188,13 @@ class Repeating(Surface, Protocol):
 class Tunable(Surface, Protocol):
     """A surface that knows the best learning rate and batch of a run."""
 
-    def best(self, params: Params, N: Array, D: Array) -> tuple[Array, Array]:
+    def best(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> tuple[Float[Array, "*#runs"], Float[Array, "*#runs"]]:
         """Best learning rate and batch of a run of N parameters on D tokens."""
         ...
 
-    def excess(self, params: Params, x: Inputs) -> Array:
+    def excess(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log of each run's loss over that of a tuned run."""
         ...
 

@@ -6,13 +6,14 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float, Real
 
 from nstar.laws.coupled import Coupled
 from nstar.laws.examples import PROFILES, cycled
 from nstar.laws.reference_run import centre_of
 from nstar.laws.surface import LossSurface
 from nstar.responses.scales import TUNED_LOSS
-from nstar.types import Array, Inputs, Params, Prior
+from nstar.types import Array, Derived, Inputs, Params, Prior
 
 SERIES = 1e-3  # of the exponent, below which the penalty's series is exact
 MOST = 50.0  # e-folds of the penalty, beyond which it is as good as infinite
@@ -92,20 +93,22 @@ class Tuning(LossSurface):
         """Return the surface of runs that are tuned."""
         return Coupled(self.N0, self.D0)
 
-    def usual(self, N: Array, D: Array) -> Inputs:
+    def usual(self, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]) -> Inputs:
         """Inputs of tuned runs (N, D): their rate and batch need no number."""
         none = np.full(np.broadcast_shapes(np.shape(N), np.shape(D)), np.nan)
         return {"N": N, "D": D, "lr": none, "batch": none}
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Loss of a tuned run of N parameters on D tokens."""
         return self.tuned().loss(params, N, D)
 
-    def expected(self, params: Params, x: Inputs) -> Array:
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log loss of each run, tuned as it was."""
         return jnp.log(self.loss(params, x["N"], x["D"])) + self.excess(params, x)
 
-    def excess(self, params: Params, x: Inputs) -> Array:
+    def excess(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
         """Log of each run's loss over that of a tuned run."""
         lr, batch = self.best(params, x["N"], x["D"])
         u = _distance(x["lr"], lr)
@@ -117,7 +120,9 @@ class Tuning(LossSurface):
         tuned = self.loss(params, x["N"], x["D"])
         return jnp.log1p(params["level"] * scale * cost / tuned)
 
-    def best(self, params: Params, N: Array, D: Array) -> tuple[Array, Array]:
+    def best(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> tuple[Float[Array, "*#runs"], Float[Array, "*#runs"]]:
         """Best learning rate and batch of a run of N parameters on D tokens."""
         n, d = jnp.log(N / self.N0), jnp.log(D / self.D0)
         lr = params["log_lr"] + params["lr_by_size"] * n + params["lr_by_data"] * d
@@ -125,7 +130,7 @@ class Tuning(LossSurface):
         batch = batch + params["batch_by_size"] * n + params["batch_by_data"] * d
         return self.lr0 * jnp.exp(lr), self.batch0 * jnp.exp(batch)
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Those of the coupled law, and the best rate and batch of the reference run."""
         return {
             **self.tuned().derived(params),
@@ -134,13 +139,17 @@ class Tuning(LossSurface):
         }
 
 
-def _distance(value: Array, best: Array) -> Array:
+def _distance(
+    value: Real[Array, "*#runs"], best: Float[Array, "*#runs"]
+) -> Float[Array, "*runs"]:
     """Log of a value over its best; zero where the value is NaN."""
     missing = jnp.isnan(value)
     return jnp.where(missing, 0.0, jnp.log(jnp.where(missing, 1.0, value) / best))
 
 
-def _steeper(z: Array, skew: Array) -> Array:
+def _steeper(
+    z: Float[Array, "*#runs"], skew: Float[Array, "*#runs"]
+) -> Float[Array, "*runs"]:
     """The square of z, made steeper above zero by the skew and flatter below."""
     t = jnp.minimum(skew * z, MOST)
     small = jnp.abs(t) < SERIES

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Float
 
 from nstar.laws.tuning import Tuning
 from nstar.noises.heavy_tailed import HeavyTailed
@@ -46,7 +47,9 @@ class Mistuned:
             "mistuned": dist.LogNormal(np.log(0.15), 0.7),
         }
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> dist.Distribution:
+    def around(
+        self, expected: Float[Array, "*runs"], params: Params, x: Inputs
+    ) -> dist.Distribution:
         """Return the Student-t distribution about the law."""
         excess = self.law.excess(params, x)
         scale = jnp.hypot(params["sigma"], params["mistuned"] * excess)

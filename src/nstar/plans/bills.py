@@ -8,7 +8,7 @@ arXiv:2204.02311, app. B), goodput the share of the booked time in which steps c
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,8 +17,12 @@ from nstar.answers import Document
 from nstar.intervals import interval
 from nstar.priors.families import Stated, read_prior
 from nstar.published.hardware import Hardware
-from nstar.types import Prior
 from nstar.wording import flop
+
+if TYPE_CHECKING:
+    from numpyro.distributions import Distribution
+else:  # NumPyro is not loaded to say so
+    Distribution = Any
 
 MFU = Stated(
     "Uniform", {"low": 0.38, "high": 0.43}
@@ -28,7 +32,7 @@ HOUR = 3600.0
 DRAWS = 4000  # of uncertain inputs, for intervals
 CHECKED = 100_000  # draws that show whether a distribution stays within its bounds
 
-type Guess = float | Stated | Prior  # a number, or a distribution; NumPyro's too
+type Guess = float | Stated | Distribution  # a number, or a distribution; NumPyro's too
 
 
 class Billed(NamedTuple):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from nstar.answers import Answer, Document, Table
 from nstar.fits.groups import in_group

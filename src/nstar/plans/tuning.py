@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from nstar.answers import Answer, Document, Table
 from nstar.fits.mixture import Posterior
@@ -30,9 +31,9 @@ class Tuning(Answer):
     fit: Posterior
     N: np.ndarray  # parameters, (run,)
     D: np.ndarray  # tokens, (run,)
-    lr: np.ndarray  # best learning rate, (draw, run)
-    batch: np.ndarray  # best batch as the runs count it, (draw, run)
-    loss: np.ndarray  # of the tuned run, (draw, run)
+    lr: Float[np.ndarray, "draw run"]  # best learning rate
+    batch: Float[np.ndarray, "draw run"]  # best batch as the runs count it
+    loss: Float[np.ndarray, "draw run"]  # of the tuned run
     given_away: np.ndarray  # mean loss that taking the median optimum costs, (run,)
     cost: (
         np.ndarray
