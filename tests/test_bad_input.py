@@ -191,7 +191,7 @@ READ = {
     ),
     "billions beside millions": (
         (_with(params=N * 1e3, tokens=D / 1e7),),
-        ("tokens per parameter", r"N = .*'params'", "multiply the column"),
+        (r"'tokens' \(D\)", "tokens per parameter", "--units D=1e9"),
     ),
     "log10 parameters": (
         (_with(params=np.log10(N)),),
@@ -223,7 +223,7 @@ READ = {
     ),
     "C of another unit": (
         (_with(flops=6 * N * D / 1e3),),
-        ("row", "0.001 times 6 N D", "30 rows of 30", "--flop-per-param-token"),
+        (r"'flops' \(C\)", "0.001 times 6 N D", "1 times with C=1e3", "--units C=1e3"),
     ),
     "one C mistyped": (
         (_with(flops=6 * N * D * np.where(np.arange(30) == 6, 100, 1)),),

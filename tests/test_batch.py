@@ -337,6 +337,9 @@ def test_weights_of_resamples_are_of_the_runs_that_the_law_takes(folder, monkeyp
     table = ladder(0, 32)
     C = np.repeat([1e19, 3e19, 1e20, 3e20], 8)
     table["D"] = C / 6 / table["N"]
+    table["L"] = (
+        1.7 + 0.5 * (table["N"] / 1e9) ** -0.35 + 0.5 * (table["D"] / 2e10) ** -0.35
+    )
     table["budget"] = C.copy()
     table["budget"][[0, 13]] = np.nan
     write(folder, "t0", table)

@@ -6,6 +6,7 @@ import pytest
 import nstar
 from nstar.laws import LAWS
 from nstar.runs.law_data import prepare
+from nstar.runs.problems import TableProblems
 from nstar.verdicts import Status
 
 RNG = np.random.default_rng(0)
@@ -59,12 +60,6 @@ SEEN = {
         "one corpus",
         ("'c4', 'pile'", "--where 'dataset=pile'"),
     ),
-    "checkpoints": (
-        GOOD | {"run_id": RUN // 5},
-        "chinchilla",
-        "checkpoints",
-        ("6 runs appear more than once", "run '0': 5 rows", "keep the last"),
-    ),
     "runs measured twice": (
         {n: np.repeat(c, 2) for n, c in GOOD.items()}
         | {"run": np.repeat(RUN, 2), "eval": np.tile([0, 1], 30)},
@@ -101,12 +96,6 @@ SEEN = {
         "chinchilla",
         "loss units",
         ("perplexities", "natural logarithms"),
-    ),
-    "a diverged run": (
-        GOOD | {"L": L * _off([17], 2.0)},
-        "chinchilla",
-        "diverged runs",
-        ("1 run lies far above", "rows 18", "Student-t", "leave them out"),
     ),
     "one size": (
         {"N": np.full(30, 1e9), "D": D, "L": 2 + 2085 / D**0.37},
@@ -148,6 +137,41 @@ def test_a_mistake_is_noted_for_review_with_its_remedy(case):
     assert list(reviews) == [name], reviews
     for fragment in fragments:
         assert fragment in reviews[name], reviews[name]
+
+
+REFUSED = {
+    "checkpoints": (
+        GOOD | {"run_id": RUN // 5},
+        "checkpoints",
+        (
+            "6 runs appear more than once",
+            "run '0': 5 rows",
+            "keep the last of each with --where 'most D per run_id'",
+        ),
+    ),
+    "a diverged run": (
+        GOOD | {"L": L * _off([17], 2.0)},
+        "diverged runs",
+        ("row 18", "1 run diverged", "--where 'L<3.9' or --drop-diverged"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_rows_that_are_no_runs_of_the_ladder_are_refused_with_their_remedy(case):
+    columns, name, fragments = REFUSED[case]
+    with pytest.raises(TableProblems) as caught:
+        nstar.read_runs(columns)
+    (problem,) = [p for p in caught.value.problems if p.status is Status.FAIL]
+    assert problem.name == name
+    for fragment in fragments:
+        assert fragment in problem.sentence(), problem.sentence()
+    repaired = nstar.read_runs(columns, where=caught.value.repair.where)
+    assert len(repaired) == len(N) - len(problem.rows)
+    assert repaired.notes == ()
+    taken = nstar.read_runs(columns, accept=[name])
+    assert [note.name for note in taken.notes][:1] == [name]
+    assert taken.notes[0].status is Status.REVIEW
 
 
 GROUPS = {

@@ -69,6 +69,7 @@ def _read(entry: Data, name: str, source: str) -> Iterator[Ladder]:
             entry.where,
             k=entry.flop_per_param_token,
             params_counted=entry.params_counted,
+            by=entry.by,
         )
     except (ValueError, OSError) as error:
         yield Ladder(name, None, " ".join(str(error).split()))

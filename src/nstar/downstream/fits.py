@@ -70,7 +70,7 @@ def fit_task(
         if list(column_names.values()).count(theirs) > 1:
             msg = f"column {theirs!r} cannot be the {ours} and another at once: {column_names}"
             raise ValueError(msg)
-    table = read_runs(runs, {**(columns or {}), **column_names}, where)
+    table = read_runs(runs, {**(columns or {}), **column_names}, where, ladder=False)
     if questions is not None and not isinstance(questions, str):
         counts = np.full(len(table), float(questions))
         table = replace(table, columns=table.columns | {"questions": counts})

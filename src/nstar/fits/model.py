@@ -25,6 +25,7 @@ from nstar.types import (
     Centred,
     Cost,
     Inputs,
+    Kind,
     Law,
     Noise,
     Particular,
@@ -78,7 +79,10 @@ class Model:
             ValueError: the runs do not carry the law, or a prior is of no unknown.
         """
         if not isinstance(runs, Observations):
-            runs = read_runs(runs)
+            of_loss = self.law.response.kind in (Kind.LOSS, Kind.OPTIMUM)
+            runs = read_runs(
+                runs, by=self.pool or None, reads=self.law.inputs, ladder=of_loss
+            )
         law = self.law
         groups = (
             pool_law(law, runs, self.pool)

@@ -370,7 +370,7 @@ def _may_be(table: Table, ours: str, name: str, meaning: Meaning) -> bool:
         }
         return all(a.scaled for a in read.values()) or _bears_sizes(read)
     values = read_numbers(table, ours, name).values
-    values = values[~np.isnan(values)]
+    values = values[np.isfinite(values)]
     least = 1e5 if meaning.kind == "label" else -np.inf
     return 2 * values.size >= len(set(_filled(table, name))) and bool(
         np.all(values > least)

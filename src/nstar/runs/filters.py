@@ -8,11 +8,13 @@ import numpy as np
 
 from nstar.amounts import ANY, read_amount
 from nstar.files.tables import Table
-from nstar.runs.columns import numbers, read_numbers, suggest
+from nstar.runs.alike import number_alike
+from nstar.runs.columns import numbers, numbers_or_text, read_numbers, suggest
 from nstar.runs.headers import QUANTITIES
 
 CONDITION = re.compile(r"^\s*([^=!<>]+?)\s*(==|=|!=|<=|>=|<|>)\s*(.*?)\s*$", re.DOTALL)
 BEST = re.compile(r"^\s*(least|most)\s+(\S+)\s+by\s+(\S+)\s*$")
+PER = re.compile(r"^\s*(least|most)\s+(.+?)\s+per\s+(.+?)\s*$")
 COMPARE = {
     "<": np.less,
     "<=": np.less_equal,
@@ -32,7 +34,8 @@ def keep_rows(
     """Keep the rows for which every condition, as in `col=value` or `N<=1B`, holds.
 
     `least error by C` keeps the best runs: those that none with as little C beats;
-    `most accuracy by C` likewise.  Conditions hold one after the other.
+    `most accuracy by C` likewise.  `least L per N,D` keeps the best of each N and D, and
+    `most D per run` the last row of each run.  Conditions hold one after the other.
 
     Args:
         table: whose rows they are.
@@ -49,6 +52,9 @@ def keep_rows(
     for condition in conditions:
         if best := BEST.match(condition):
             table = table.take(_best(table, *best.groups(), condition, read))
+            continue
+        if choice := PER.match(condition):
+            table = table.take(_best_of_each(table, *choice.groups(), condition, read))
             continue
         name, sign, value = _parts(condition)
         keep = _holds(table, name, sign, value, condition, read)
@@ -79,7 +85,7 @@ def columns_of(
     table: Table, conditions: Sequence[str], named: Mapping[str, str]
 ) -> set[str]:
     """Name the table's columns that conditions are on."""
-    comparisons = [c for c in conditions if not BEST.match(c)]
+    comparisons = [c for c in conditions if not (BEST.match(c) or PER.match(c))]
     return {_column(table, _parts(c)[0], c, named) for c in comparisons}
 
 
@@ -113,6 +119,24 @@ def _best(
     return keep
 
 
+def _best_of_each(
+    table: Table, kind: str, value: str, groups: str, condition: str, read: _Reader
+) -> np.ndarray:
+    """Mark the best row of each group of rows that are alike; one without a name is its own."""
+    y = (1.0 if kind == "least" else -1.0) * read.numbers(table, value, condition)
+    names = [
+        _column(table, n.strip(), condition, read.named) for n in groups.split(",")
+    ]
+    cells = [numbers_or_text(table, name, read.decimal) for name in names]
+    unnamed = np.any([c == "" for c in cells if c.dtype.kind == "U"], axis=0)
+    group = np.where(unnamed, -1 - np.arange(len(y)), number_alike(cells))
+    order = np.lexsort((np.where(np.isfinite(y), y, np.inf), group))
+    first = order[np.unique(group[order], return_index=True)[1]]
+    keep = np.zeros(len(y), dtype=bool)
+    keep[first] = np.isfinite(y[first])
+    return keep
+
+
 def _parts(condition: str) -> tuple[str, str, str]:
     match = CONDITION.match(condition)
     if match is None:
@@ -123,7 +147,7 @@ def _parts(condition: str) -> tuple[str, str, str]:
 
 def _unread(condition: str) -> ValueError:
     return ValueError(
-        f"filter {condition!r}: expected col=value, col!=value, col<x, col<=x, col>x or col>=x, or least col by col"
+        f"filter {condition!r}: expected col=value, col!=value, col<x, col<=x, col>x or col>=x, least col by col, or least col per col"
     )
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from nstar.runs.columns import ALIASES
-from nstar.runs.loss_checks import check_losses
 from nstar.runs.missing import explain_missing
 from nstar.runs.observations import Observations
 from nstar.runs.value_checks import (
@@ -59,8 +58,6 @@ def prepare(
     runs = runs.noting(
         *_constant(runs, law), *_flat(runs, response), *_not_optima(runs, response)
     )
-    if response.kind is Kind.LOSS and response.lower == 0:
-        runs = check_losses(runs)
     x = {name: runs[name] for name in inputs}
     if "se" in runs and np.isfinite(runs["se"]).all() and not response.log_loss:
         x["se"] = runs["se"]

@@ -5,131 +5,94 @@ from collections.abc import Mapping
 import numpy as np
 
 from nstar.runs.observations import Observations
+from nstar.runs.problems import Problem, ReadOptions
+from nstar.verdicts import Status
 
-C_FACTOR_STOP = 20.0  # C further from the FLOP convention than this is a mistake
-PLAIN = {"N": 1e4, "D": 1e5, "C": 1e9}  # the largest run has more; units and logs less
-WHAT = {"N": "parameters", "D": "tokens", "C": "FLOP"}
-LOGS = {  # where base-10 and natural logarithms of real runs lie
-    "N": ((5, 14), (11, 33)),
-    "D": ((6, 16), (14, 38)),
-    "C": ((13, 30), (30, 70)),
-}
-TOKENS_PER_PARAMETER = (1e-4, 1e6)  # the median run lies far inside
+COUNTS = ("N", "D", "C", "budget")
+MAY_BE_EMPTY = ("budget", "se")
 
 
-def refuse(runs: Observations, named: Mapping[str, str]) -> None:
-    """Refuse values that no run can have.
+def find_impossible(runs: Observations, named: Mapping[str, str]) -> list[Problem]:
+    """Find values that no run can have, one problem a column.
 
-    Raises:
-        ValueError: N, D, C or a budget not positive and finite, a negative standard
-            error, or N, D or C in billions or as logarithms.
+    N, D, C and a budget are positive and finite, a standard error finite and not
+    negative. An empty budget or standard error is none.
     """
-    for name in ("N", "D", "C", "budget", "se"):
-        if name not in runs:
-            continue
-        usual = named.get("log10_D_se", name) if name == "se" else name
-        column, values = named.get(name, usual), runs[name]
-        _refuse_values(runs, name, column)
-        if name in PLAIN and values.max() < PLAIN[name]:
-            raise ValueError(_unit_message(runs, name, column, values))
+    return [
+        problem
+        for name in (*COUNTS, "se")
+        if name in runs and (problem := _impossible(runs, named, name))
+    ]
 
 
-def _refuse_values(runs: Observations, name: str, column: str) -> None:
-    values = runs[name]
-    may_be_empty = name in {"budget", "se"}
-    gaps = np.isnan(values) & may_be_empty
-    least = values >= 0 if name == "se" else values > 0
-    bad = ~gaps & ~(np.isfinite(values) & least)
+def _impossible(
+    runs: Observations, named: Mapping[str, str], name: str
+) -> Problem | None:
+    usual = named.get("log10_D_se", name) if name == "se" else name
+    column, values = named.get(name, usual), runs[name]
+    bad = ~(np.isfinite(values) & ((values >= 0) if name == "se" else (values > 0)))
+    if name in MAY_BE_EMPTY:
+        bad &= ~np.isnan(values)
     if not bad.any():
-        return
-    i = int(np.argmax(bad))
-    value = "an empty cell" if np.isnan(values[i]) else f"{values[i]:g}"
+        return None
     kind = (
         "a standard error, finite and not negative"
         if name == "se"
         else "a positive finite count"
     )
-    where = f"{column}>=0" if name == "se" else f"{column}>0"
-    msg = (
-        f"{runs.source}, row {runs.rows[i]}, column {column!r} ({name}): expected {kind}, "
-        f"got {value} ({count(bad, 'such row')}); correct them or leave them out, as in "
-        f"--where '{where}'"
-    )
-    raise ValueError(msg)
+    sign = ">=" if name == "se" else ">"
+    return _refusal(runs, name, column, bad, kind, f"{column}{sign}0")
 
 
-def count(rows: np.ndarray, noun: str) -> str:
-    """Write how many rows a mask holds."""
-    n = int(rows.sum())
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+def find_missing_losses(runs: Observations, named: Mapping[str, str]) -> list[Problem]:
+    """Find losses that are empty, infinite or not positive: runs with no loss to fit.
 
-
-def _unit_message(
-    runs: Observations, name: str, column: str, values: np.ndarray
-) -> str:
-    return (
-        f"{runs.source}, column {column!r} ({name}): expected plain counts of {WHAT[name]}, "
-        f"got values from {values.min():g} to {values.max():g}, which look like "
-        f"{_guess(name, column, values)}"
-    )
-
-
-def _guess(name: str, column: str, values: np.ndarray) -> str:
-    fractional = name == "C" or bool(np.any(values % 1))
-    low, high = values.min(), values.max()
-    kinds = (
-        ("base-10 logarithms", f"10**{column}"),
-        ("natural logarithms", f"exp({column})"),
-    )
-    for (kind, expression), (least, most) in zip(kinds, LOGS[name], strict=True):
-        if fractional and least <= low and high <= most:
-            return f"{kind}; give {expression}, or the plain counts if they are in another unit"
-    unit = (
-        "petaFLOP-days or another unit" if name == "C" else "billions or another unit"
-    )
-    factor = "8.64e19" if name == "C" else "1e9"
-    return f"{unit}; multiply {column} by {factor}, or by what its unit stands for"
-
-
-def refuse_flop(runs: Observations, named: Mapping[str, str]) -> None:
-    """Raise where C and N D cannot be of one run.
-
-    Raises:
-        ValueError: C is far from the FLOP convention.
+    Where most losses are negative they are of another kind, such as normalised ones.
     """
-    ratio = runs["C"] / runs.cost.flop(runs["N"], runs["D"])
-    distant = np.abs(np.log(ratio)) > np.log(C_FACTOR_STOP)
-    if not distant.any():
-        return
-    i = int(np.argmax(np.abs(np.log(ratio))))
-    columns = [named.get(n, n) for n in ("N", "D", "C")]
-    msg = (
-        f"{runs.source}, row {runs.rows[i]}, columns {columns}: C = {runs['C'][i]:g} is "
-        f"{ratio[i]:.3g} times {runs.cost.k:g} N D (N = {runs['N'][i]:g}, D = "
-        f"{runs['D'][i]:g}); {count(distant, 'row')} of {len(runs)} differ more than "
-        f"{C_FACTOR_STOP:g} times. Correct the units of the three, leave C out, or state "
-        f"the convention with --flop-per-param-token (the median here is "
-        f"{np.median(ratio) * runs.cost.k:.3g})"
+    if "L" not in runs:
+        return []
+    bad = ~np.isfinite(runs["L"])
+    negative = ~bad & (runs["L"] <= 0)
+    if negative.mean() < 0.5:
+        bad |= negative
+    if not bad.any() or bad.all():
+        return []
+    column = named.get("L", "L")
+    problem = _refusal(
+        runs, "L", column, bad, "a positive finite number", f"{column}>0"
     )
-    raise ValueError(msg)
+    return [problem]
 
 
-def refuse_sizes(runs: Observations, named: Mapping[str, str]) -> None:
-    """Raise where tokens per parameter show that N, D or C is in another unit.
-
-    Raises:
-        ValueError: the median run has absurdly many or few tokens per parameter.
-    """
-    ratio = float(np.median(runs["D"] / runs["N"]))
-    if TOKENS_PER_PARAMETER[0] < ratio < TOKENS_PER_PARAMETER[1]:
-        return
-    given = [
-        f"{n} = {np.median(runs[n]):.3g} ({named[n]!r})" for n in "NDC" if n in named
-    ]
-    derived = f"; {runs.derived}" if runs.derived else ""
-    msg = (
-        f"{runs.source}: the median run has {ratio:.3g} tokens per parameter, where "
-        f"language models have 1 to 1000 (medians: {', '.join(given)}{derived}); expected "
-        "plain counts, so multiply the column that is in thousands, millions or billions"
+def _refusal(
+    runs: Observations,
+    name: str,
+    column: str,
+    bad: np.ndarray,
+    kind: str,
+    condition: str,
+) -> Problem:
+    rows = tuple(runs.rows[bad].tolist())
+    shown = tuple("an empty cell" if np.isnan(v) else f"{v:g}" for v in runs[name][bad])
+    first = ", ".join(dict.fromkeys(shown))
+    n = len(rows)
+    by_filter = f", or keep the others with --where '{condition}'" if condition else ""
+    return Problem(
+        "missing losses" if name == "L" else "impossible values",
+        Status.FAIL,
+        f"expected {kind}, got {first} ({n} such row{'s' if n > 1 else ''})",
+        f"correct them or leave them out with --skip-rows {','.join(map(str, rows[:8]))}{',...' if n > 8 else ''}{by_filter}",
+        column=column,
+        ours=name,
+        rows=rows,
+        repair=ReadOptions(skip_rows=rows),
     )
-    raise ValueError(msg)
+
+
+def possible(runs: Observations) -> np.ndarray:
+    """Mark the runs whose sizes and losses are those of runs, (run,)."""
+    fine = np.ones(len(runs), dtype=bool)
+    for name in ("N", "D", "C"):
+        if name in runs:
+            fine &= np.isfinite(runs[name]) & (runs[name] > 0)
+    return fine

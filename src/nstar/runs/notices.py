@@ -5,67 +5,54 @@ from collections.abc import Mapping
 import numpy as np
 
 from nstar.runs.observations import Observations
+from nstar.runs.problems import Problem
 from nstar.verdicts import Check, Status
 
-C_FACTOR = 1.25  # C may differ from the FLOP convention this much before it is noted
 TOKENS_PER_PARAMETER = 0.5  # the median language model is trained on more
+MANY_TOKENS = 1e4  # per parameter; the most that any language model was trained on
 SMALL = 1e6  # parameters; ladders end above it
 
 
-def note(
+def find_unusual(
     runs: Observations, named: Mapping[str, str], data_unit: str = "tokens"
-) -> Observations:
-    """Add a note for each unusual value.
+) -> list[Problem]:
+    """Find unusual values, each for review.
 
     Args:
         runs: named, completed and without duplicates.
         named: our names to the table's.
         data_unit: what D counts.
     """
-    return runs.noting(
-        *_flop(runs, named, data_unit),
+    return [
         *(_sizes(runs, named) if data_unit == "tokens" else []),
         *_pooled(runs, named),
         *_repeated(runs),
         *_errors(runs),
-    )
+    ]
 
 
-def _flop(runs: Observations, named: Mapping[str, str], data_unit: str) -> list[Check]:
-    if runs.derived or not all(name in runs for name in ("N", "D", "C")):
-        return []
-    ratio = runs["C"] / runs.cost.flop(runs["N"], runs["D"])
-    outside = np.abs(np.log(ratio)) > np.log(C_FACTOR)
-    if not outside.any():
-        return []
-    i = int(np.argmax(np.abs(np.log(ratio))))
-    reason = (
-        "" if data_unit == "tokens" else f"; D counts {data_unit}, of many tokens each"
-    )
-    detail = (
-        f"{outside.sum()} of {len(runs)} runs have C more than {C_FACTOR:g} times away from "
-        f"{runs.cost} (worst: row {runs.rows[i]}, factor {ratio[i]:.3g}{reason}). N*(C) and D*(C) "
-        f"use {runs.cost}; if C was counted otherwise, state it with --flop-per-param-token "
-        f"(the median here is {np.median(ratio) * runs.cost.k:.3g}), or leave "
-        f"{named.get('C', 'C')} out"
-    )
-    return [Check("FLOP convention", Status.REVIEW, detail)]
-
-
-def _sizes(runs: Observations, named: Mapping[str, str]) -> list[Check]:
+def _sizes(runs: Observations, named: Mapping[str, str]) -> list[Problem]:
     notes = []
     if "N" in named and runs["N"].max() < SMALL:
         detail = (
             f"the largest run has {runs['N'].max():.3g} parameters; if column {named['N']!r} "
             "is in thousands or millions, multiply it"
         )
-        notes.append(Check("size of N", Status.REVIEW, detail))
+        notes.append(Problem("size of N", Status.REVIEW, detail))
     if "N" not in runs or "D" not in runs:
         return notes
     cure = "If N and D are swapped, map them with --columns N=...,D=..."
-    return notes + few_tokens(
-        float(np.median(runs["D"] / runs["N"])), "median run", cure
+    ratio = float(np.median(runs["D"] / runs["N"]))
+    few = few_tokens(ratio, "median run", cure)
+    many = (
+        [
+            f"the median run has {ratio:.3g} tokens per parameter; language models have 1 to 1000. {cure}"
+        ]
+        if ratio > MANY_TOKENS
+        else []
     )
+    details = [check.detail for check in few] + many
+    return notes + [Problem("N and D", Status.REVIEW, detail) for detail in details]
 
 
 def few_tokens(ratio: float, run: str, cure: str) -> list[Check]:
@@ -82,7 +69,7 @@ def few_tokens(ratio: float, run: str, cure: str) -> list[Check]:
     return [Check("N and D", Status.REVIEW, detail)]
 
 
-def _pooled(runs: Observations, named: Mapping[str, str]) -> list[Check]:
+def _pooled(runs: Observations, named: Mapping[str, str]) -> list[Problem]:
     notes = []
     for group in ("ladder", "corpus"):
         if group in runs and (names := np.unique(runs[group])).size > 1:
@@ -93,12 +80,12 @@ def _pooled(runs: Observations, named: Mapping[str, str]) -> list[Check]:
                 f"{', ...' if names.size > 4 else ''}) and one law is fitted to all; a law "
                 f"belongs to one corpus and recipe: choose with --where '{column}={names[-1]}'"
             )
-            notes.append(Check(f"one {group}", Status.REVIEW, detail))
+            notes.append(Problem(f"one {group}", Status.REVIEW, detail))
     return notes
 
 
-def _repeated(runs: Observations) -> list[Check]:
-    """Note checkpoints, which differ in tokens, or runs measured more than once."""
+def _repeated(runs: Observations) -> list[Problem]:
+    """Note runs measured more than once at one N and D."""
     length = next(
         (n for n in ("D", "C") if n in runs and n not in runs.derived[:1]), None
     )
@@ -115,22 +102,16 @@ def _repeated(runs: Observations) -> list[Check]:
         [n if span > 1e-3 else 0 for n, span in zip(counts, spans, strict=True)]
     )
     if checkpoints.max() > 1:
-        detail = (
-            f"{(checkpoints > 1).sum()} runs appear more than once (run {str(names[np.argmax(checkpoints)])!r}: "
-            f"{checkpoints.max()} rows) with more and more tokens. Checkpoints of one run share its "
-            "noise and its learning-rate schedule; keep the last of each, or intervals come "
-            "out too narrow"
-        )
-        return [Check("checkpoints", Status.REVIEW, detail)]
+        return []  # they are noticed as checkpoints
     detail = (
         f"{(counts > 1).sum()} runs appear more than once (run {str(names[np.argmax(counts)])!r}: "
         f"{counts.max()} rows) at the same N and D. Measurements of one run share its noise; "
         "choose one with --where, or intervals come out too narrow"
     )
-    return [Check("repeated runs", Status.REVIEW, detail)]
+    return [Problem("repeated runs", Status.REVIEW, detail)]
 
 
-def _errors(runs: Observations) -> list[Check]:
+def _errors(runs: Observations) -> list[Problem]:
     if "se" not in runs or not (empty := np.isnan(runs["se"])).any() or empty.all():
         return []
     rows = ", ".join(map(str, runs.rows[empty][:6]))
@@ -138,4 +119,4 @@ def _errors(runs: Observations) -> list[Check]:
         f"{empty.sum()} runs have no standard error (rows {rows}), so those of the others "
         "are not used; fill them in, or leave those rows out"
     )
-    return [Check("standard errors", Status.REVIEW, detail)]
+    return [Problem("standard errors", Status.REVIEW, detail)]
