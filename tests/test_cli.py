@@ -14,6 +14,7 @@ from nstar import cli
 
 REPO = Path(__file__).parent.parent
 COMMANDS = (
+    "check",
     "report",
     "fit",
     "summary",

@@ -904,6 +904,62 @@ def test_next(document, fits, law):
     assert len(told["sweep"]) == len(told["steps"]) == 2
 
 
+CHECK = {
+    "data": str,
+    "data_sha256": str,
+    "rows": int,
+    "runs": int,
+    "columns": ANY,
+    "ranges": {"N": [float], "D": [float], "C": [float], "L": [float]},
+    "law": (str, None),
+    "headline": str,
+    "problems": [
+        {
+            "name": str,
+            "status": str,
+            "column": (str, None),
+            "rows": ANY,
+            "values": ANY,
+            "detail": str,
+            "remedy": (str, None),
+            "options": (str, None),
+        }
+    ],
+    "repair": (str, None),
+    "repaired": bool,
+    "command": (str, None),
+    "next": (str, None),
+    "rewritten": (
+        {
+            "path": str,
+            "left_out": [int],
+            "changes": [{"row": int, "column": str, "before": str, "after": str}],
+        },
+        None,
+    ),
+    "checks": CHECKS,
+}
+
+
+def test_check(document, nstar, llama3, tmp_path):
+    table, out = tmp_path / "t.csv", tmp_path / "out.csv"
+    rows = [
+        f"{llama3['N'][i] / 1e6},{llama3['D'][i]},{llama3['L'][i]}" for i in range(133)
+    ]
+    rows[7] = rows[7].replace(f"{llama3['L'][7]}", "11")
+    table.write_text("N,D,L\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    code, printed, _ = nstar("check", table, "--json")
+    assert code == 1
+    told = json.loads(printed)
+    hold(CHECK, told)
+    assert told["repair"].startswith("--units N=1e6 --where 'L<")
+    assert told["next"].startswith("nstar report ")
+    told = document("check", table, "--repair", out)
+    hold(CHECK, told)
+    assert told["rewritten"]["left_out"] == [9]
+    assert told["runs"] == 132
+
+
 def test_simulate(document):
     told = document("simulate", "llama3", "--seed", "1", "--draws", "2")
     hold(SIMULATE, told)

@@ -278,7 +278,7 @@ def test_a_budget_far_from_the_runs_is_named_by_sensitivity(ask, monkeypatch):
 
 
 UNFITTED = {
-    "fit in billions": ("fit billions.csv", REFUSED, "", "billions or another unit"),
+    "fit in billions": ("fit billions.csv", REFUSED, "", "look like billions"),
     "prior far beyond": ("prior llama3 --law allocation -C 1e36", FAIL, *FAR),
     "backtest beyond the runs": (
         "backtest llama3 --hold-out 50",

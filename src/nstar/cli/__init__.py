@@ -8,6 +8,7 @@ import typer
 
 from nstar.cli import (
     backtesting,
+    check,
     designing,
     forecasting,
     lifetimes,
@@ -28,6 +29,8 @@ from nstar.cli import (
 )
 from nstar.cli.options import Command
 from nstar.cli.panels import Panels
+from nstar.cli.repairing import explain
+from nstar.cli.source import RunsRefused
 
 app = typer.Typer(
     cls=Panels,
@@ -39,6 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 ROOMS = (  # in the order of `nstar --help`, panel by panel
+    check,
     reporting,
     posterior,
     predicting,
@@ -88,6 +92,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader of stdout has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except RunsRefused as refused:
+        print("\n".join(explain(refused, sys.argv[1:])), file=sys.stderr)
+        sys.exit(2)
     except (ValueError, OSError) as error:
         print(f"nstar: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

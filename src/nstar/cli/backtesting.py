@@ -70,7 +70,7 @@ def backtest(
     if predictions:
         require_writable(predictions, option="--predictions")
     kind = o.figure_kind(figure)
-    table = read(request)
+    table = read(request, by=by)
     measured = read(replace(request, runs=test)) if test else None
     if request.cache:
         use_cache()

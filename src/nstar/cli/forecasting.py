@@ -320,7 +320,7 @@ def _matched(book: "Ledger", request: o.Request) -> tuple[dict[str, float], int]
 
     from nstar.ledger.records import same_run
 
-    table, losses = read(request), {}
+    table, losses = read(request, ladder=False), {}
     if missing := [name for name in ("N", "D", "L") if name not in table]:
         msg = f"{table.source}: lacks {', '.join(missing)}; an outcome needs N, D and L of its run"
         raise ValueError(msg)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nstar.plans.actions import Limits
     from nstar.plans.bills import Bill
     from nstar.priors.sets import PriorSet
+    from nstar.runs.problems import ReadOptions
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,44 @@ Where = Annotated[
         help="Keep rows: 'corpus=c4', 'C<=1e20', or the best runs, 'least error by C'. Repeatable.",
     ),
 ]
+Units = Annotated[
+    str | None,
+    typer.Option(
+        "--units",
+        metavar="MAP",
+        help="What columns are counted in: N=1e6,D=billions.",
+    ),
+]
+SkipRows = Annotated[
+    str | None,
+    typer.Option(
+        "--skip-rows",
+        metavar="ROWS",
+        help="Rows to leave out, by their number in the file: 4,9.",
+    ),
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(
+        "--decimal",
+        metavar="SIGN",
+        help="comma or point: the sign that divides, as in 3,973 for a little less than four.",
+    ),
+]
+DropDiverged = Annotated[
+    bool,
+    typer.Option(
+        "--drop-diverged", help="Leave out runs whose loss is far above the others'."
+    ),
+]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="NAME",
+        help="Take a problem of the table as it is, as `nstar check` names it. Repeatable.",
+    ),
+]
 FlopPer = Annotated[
     float | None,
     typer.Option(
@@ -390,6 +429,33 @@ class Request:
     cache: Cache = True
     pool: Pool = None
     group: Group = None
+    units: Units = None
+    skip_rows: SkipRows = None
+    decimal: Decimal = None
+    drop_diverged: DropDiverged = False
+    accept: Accept = None
+
+    def read_options(self) -> "ReadOptions":
+        """Read how the table is to be read.
+
+        Raises:
+            ValueError: an option is not as it should be.
+        """
+        from nstar.runs.problems import ReadOptions, read_names
+        from nstar.runs.units import parse_units
+
+        if self.decimal not in (None, "comma", "point"):
+            msg = f"--decimal {self.decimal}: expected comma or point"
+            raise ValueError(msg)
+        return ReadOptions(
+            columns(self.columns),
+            parse_units(pairs(_parts(self.units), "--units", "N=1e6,D=billions")),
+            tuple(self.where or ()),
+            rows(self.skip_rows),
+            self.decimal or "",
+            self.drop_diverged,
+            read_names(self.accept or ()),
+        )
 
     def __post_init__(self) -> None:
         """Refuse files and names that there are not, before anything is read.
@@ -561,8 +627,24 @@ def columns(text: str | None, example: str = "N=params,D=tokens,L=loss") -> Docu
     Raises:
         ValueError: a part is no pair, or a name comes twice.
     """
-    parts = [part for part in (text or "").split(",") if part]
-    return pairs(parts, "--columns", example)
+    return pairs(_parts(text), "--columns", example)
+
+
+def _parts(text: str | None) -> list[str]:
+    return [part for part in (text or "").split(",") if part]
+
+
+def rows(text: str | None) -> tuple[int, ...]:
+    """Read --skip-rows as the numbers of rows.
+
+    Raises:
+        ValueError: one is no number of a row.
+    """
+    parts = [part.strip() for part in _parts(text)]
+    if strange := [part for part in parts if not part.isdecimal()]:
+        msg = f"--skip-rows {strange[0]!r}: expected the numbers of rows, as in 4,9"
+        raise ValueError(msg)
+    return tuple(map(int, parts))
 
 
 def figure_kind(path: str | None) -> str:

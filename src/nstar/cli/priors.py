@@ -32,10 +32,11 @@ def prior(
     if len(o.laws(request.law or "one")) > 1:
         msg = f"--law {request.law}: a prior is of one law"
         raise ValueError(msg)
+    table = read(request)
     from nstar.cli.choice import choose
     from nstar.validation.prior_check import prior_predictive
 
-    name, table, _ = choose(read(request), request.law)
+    name, table, _ = choose(table, request.law)
     predictive = prior_predictive(
         table,
         name,

@@ -47,7 +47,7 @@ def simulate(
     from nstar.predictions.simulation import simulate as draw
 
     law, seed = request.law or "chinchilla", request.seed or 0
-    runs = read(request)
+    runs = read(request, ladder=False)
     simulated = draw(
         law,
         runs,

@@ -1,9 +1,11 @@
 """Read a command's runs and fit them, or load a saved fit, with progress on stderr."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nstar.cli import options as o
+from nstar.runs.problems import SWEEP, ReadOptions, TableProblems
 
 if TYPE_CHECKING:
     from nstar.fits.mixture import Posterior
@@ -17,24 +19,75 @@ class Fitted(NamedTuple):
     reason: str
 
 
-def read(request: o.Request) -> "Observations":
+class RunsRefused(TableProblems):
+    """The table of a command is not fitted as it is; the command's options may repair it."""
+
+    def __init__(self, problems: TableProblems, options: ReadOptions) -> None:
+        super().__init__(problems.source, problems.problems, problems.repair)
+        self.options = options  # as they were given
+
+
+def read(
+    request: o.Request, *, by: str | None = None, ladder: bool = True
+) -> "Observations":
     """Read the table of runs.
 
+    Args:
+        request: the options.
+        by: column whose groups are fitted apart, where it is not `--pool`.
+        ladder: whether its rows are runs to which a law of loss may be fitted.
+
     Raises:
-        ValueError: an option or the table is not as it should be.
+        RunsRefused: the table has problems.
+        ValueError: an option is not as it should be.
     """
-    columns = o.columns(request.columns)
-    k = 6.0 if request.flop_per_param_token is None else request.flop_per_param_token
-    o.require_positive("--flop-per-param-token", [k], "6")
+    options, k = request.read_options(), flop_per_param_token(request)
     from nstar.runs.reading import read_runs
 
-    return read_runs(
-        request.runs,
-        columns,
-        list(request.where or ()),
-        k=k,
-        params_counted=request.params_counted,
-    )
+    def read_table(reads: Sequence[str] = ()) -> "Observations":
+        return read_runs(
+            request.runs,
+            options.columns,
+            options.where,
+            k=k,
+            params_counted=request.params_counted,
+            units=options.units,
+            skip_rows=options.skip_rows,
+            decimal=options.decimal,
+            drop_diverged=options.drop_diverged,
+            accept=options.accept,
+            by=by or request.pool,
+            reads=reads,
+            ladder=ladder,
+        )
+
+    try:
+        try:
+            return read_table()
+        except TableProblems as problems:
+            if not (request.law and any(p.name == SWEEP for p in problems.problems)):
+                raise
+            return read_table(_law_reads(request.law))  # a law may read the settings
+    except TableProblems as problems:
+        raise RunsRefused(problems, options) from None
+
+
+def _law_reads(law: str) -> list[str]:
+    """List what laws read."""
+    from nstar.laws.parsing import parse_law
+
+    return [name for part in o.laws(law) for name in parse_law(part).inputs]
+
+
+def flop_per_param_token(request: o.Request) -> float:
+    """Read the FLOP convention.
+
+    Raises:
+        ValueError: it is no positive number.
+    """
+    k = 6.0 if request.flop_per_param_token is None else request.flop_per_param_token
+    o.require_positive("--flop-per-param-token", [k], "6")
+    return k
 
 
 def get_fit(request: o.Request, *, surface: bool = False) -> Fitted:
@@ -49,9 +102,10 @@ def get_fit(request: o.Request, *, surface: bool = False) -> Fitted:
     """
     if request.saved:
         return _load(request)
+    table = read(request)  # before JAX is imported: it may be refused
     from nstar.cli.choice import choose
 
-    law, runs, reason = choose(read(request), request.law, surface=surface)
+    law, runs, reason = choose(table, request.law, surface=surface)
     remark(f"law {law}: {reason}")
     if request.cache:
         use_cache()

@@ -20,20 +20,18 @@ from nstar.priors.sets import Priors, PriorSet, as_set
 from nstar.priors.stated import describe
 from nstar.runs.law_data import TooFew
 from nstar.runs.observations import Observations
-from nstar.runs.optima import measured_optima
+from nstar.runs.routing import SURFACE, assign_runs
 from nstar.types import Surface
 from nstar.verdicts import Check, Status
 
 DISAGREE = 1.3  # ratio of two routes' medians from which they disagree
 FORM_MATTERS = 1.3  # ratio of D* under two forms from which the choice is for review
-NARROW = 0.2  # decades of D/N at like compute below which no surface is identified
 TITLES = {
     "isoflop": "isoFLOP profiles",
     "allocation": "measured optima",
     "coupled": "loss surface",
 }
 ADDITIVE = "chinchilla"  # what most people fit
-SURFACE = "coupled"  # bent, it scores best: benchmarks/results/extrapolation.md
 
 
 @dataclass(frozen=True)
@@ -93,58 +91,6 @@ class Routes:
             Status.REVIEW if ratio > DISAGREE else Status.PASS,
             detail,
         )
-
-
-def assign_runs(runs: Observations) -> tuple[dict[str, Observations], dict[str, str]]:
-    """Runs that each route's law can be fitted to, by law, and why others cannot be."""
-    data: dict[str, Observations] = {}
-    reasons: dict[str, str] = {}
-    runs = _with_profiles(runs)
-    profiles = "budget" in runs and "L" in runs and "D" in runs
-    if profiles:
-        try:
-            data["allocation"] = measured_optima(runs)
-            data["isoflop"] = runs
-        except ValueError as error:
-            reasons["allocation"] = reasons["isoflop"] = str(error)
-    elif _are_optima(runs):
-        data["allocation"] = runs
-        reasons["isoflop"] = "the table holds one optimum a budget, not whole profiles"
-    else:
-        reasons["isoflop"] = reasons["allocation"] = (
-            "C does not repeat in isoFLOP budgets"
-        )
-    if not all(name in runs for name in ("N", "D", "L")):
-        reasons[SURFACE] = "the table lacks N, D or L"
-    elif not profiles and _are_optima(runs):
-        reasons[SURFACE] = (
-            "the runs lie on one line in (N, D), where size and data cannot be told apart"
-        )
-    else:
-        data[SURFACE] = runs
-    return data, reasons
-
-
-def _with_profiles(runs: Observations) -> Observations:
-    """Drop the budgets of a table of optima: with one run each they are no profiles."""
-    if "budget" not in runs:
-        return runs
-    budget = runs["budget"][~np.isnan(runs["budget"])]
-    if len(np.unique(budget)) < len(budget):
-        return runs
-    columns = {name: v for name, v in runs.columns.items() if name != "budget"}
-    return replace(runs, columns=columns)
-
-
-def _are_optima(runs: Observations) -> bool:
-    """Whether the runs look like one compute-optimal point a budget."""
-    if "C" not in runs or "D" not in runs or "N" not in runs or len(runs) < 3:
-        return False
-    c, ratio = np.log10(runs["C"]), np.log10(runs["D"] / runs["N"])
-    if len(np.unique(np.round(c, 3))) < len(c):
-        return False
-    residuals = ratio - np.polyval(np.polyfit(c, ratio, 1), c)
-    return bool(np.std(residuals) < NARROW)
 
 
 def routes(

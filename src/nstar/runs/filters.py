@@ -77,7 +77,8 @@ def require_filter(condition: str) -> None:
     Raises:
         ValueError: it is none of the forms.
     """
-    if not (BEST.match(condition) or CONDITION.match(condition)):
+    forms = (BEST, PER, CONDITION)
+    if not any(form.match(condition) for form in forms):
         raise _unread(condition)
 
 

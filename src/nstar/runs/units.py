@@ -132,12 +132,12 @@ def _factor(runs: Observations) -> np.ndarray:
 
 def _completed(runs: Observations, factors: Mapping[str, float]) -> np.ndarray:
     """Return tokens per parameter where columns are multiplied by factors, (run,)."""
-    N, D, C = (runs[n] * factors[n] if n in factors else None for n in ("N", "D", "C"))
-    if N is None:
-        N = runs.cost.params(D, C)
-    if D is None:
-        D = runs.cost.tokens(N, C)
-    return D / N
+    size = {name: runs[name] * factor for name, factor in factors.items()}
+    if "D" not in size:
+        return runs.cost.tokens(size["N"], size["C"]) / size["N"]
+    if "N" not in size:
+        return size["D"] / runs.cost.params(size["D"], size["C"])
+    return size["D"] / size["N"]
 
 
 def _plausible(runs: Observations, given: list[str]) -> Iterator[Reading]:
