@@ -25,6 +25,7 @@ COMMANDS = (
     "data",
     "published",
     "models",
+    "words",
     "risk",
     "cost",
     "target",

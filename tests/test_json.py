@@ -142,6 +142,7 @@ WEIGHED = {
     "perfect_information": float,
     "repaired": float,
     "limits": LIMITS,
+    "as_good": ({"within": float, "N": [float]}, None),
     "actions": [ACTION],
 }
 CROSSING = {"median": (float, None), "lower": (float, None), "upper": (float, None)}
@@ -272,8 +273,60 @@ OPTIMA = (
     },
     None,
 )
+PILOT = {
+    "N": float,
+    "D": float,
+    "C": float,
+    "saved": float,
+    "worth": float,
+    "regret": float,
+    "expected": INTERVAL,
+    "cost": (INTERVAL, None),
+    "worth_cost": (INTERVAL, None),
+}
+VERDICT = {
+    "ruling": str,
+    "reason": str,
+    "rule": str,
+    "rests_on": str,
+    "failed": [str],
+    "target": ({"loss": float, "asked": float, "chance": float}, None),
+    "pilot": (PILOT, None),
+}
+SHEET = {
+    "sentence": str,
+    "N": float,
+    "D": float,
+    "as_good": ([float], None),
+    "lines": {...: str},
+    "cost": (
+        {
+            "hours": INTERVAL,
+            "cost": (INTERVAL, None),
+            "accelerators": float,
+            "stated": bool,
+            "days": INTERVAL,
+            "currency": str,
+        },
+        None,
+    ),
+    "risks": [str],
+    "data": str,
+    "date": (str, None),
+    "author": (str, None),
+    "version": str,
+}
 REPORT = {
     "headline": str,
+    "verdict": VERDICT,
+    "sheet": SHEET,
+    "evidence": {
+        "runs": int,
+        "smallest": float,
+        "largest": float,
+        "decades_beyond": float,
+        "tokens_per_parameter": ([float], None),
+    },
     "status": str,
     "data": str,
     "seed": int,
@@ -315,6 +368,8 @@ REPORT = {
     "decision": {
         "by": str,
         "weights": {...: float},
+        "weighted": str,
+        "doubts": {...: {...: str}},
         "budget": float,
         "N": float,
         "D": float,

@@ -19,7 +19,7 @@ from nstar.published import hardware
 from nstar.report.facts import Question, gather
 from nstar.report.page import page
 from nstar.wording import standing
-from test_report import cells
+from test_report import cells, words_of
 
 C = 3.8e25
 H100 = 9.894e14  # FLOP/s, dense bfloat16
@@ -78,6 +78,7 @@ def agree(wanted, actual, loose=None, *, at="$", tolerance=EXACT):
 OF_A_RUN = {  # its size is a parabola's lowest point, its waste read off a frontier
     **dict.fromkeys(("recommended", "actions"), (1e-5, 0.0)),
     "regret": (1e-3, 1e-9),
+    "as_good": (5e-3, 0.0),  # read off 65 sizes
     "beyond_frontier": (0.0, 1e-3),
     **dict.fromkeys(
         ("wasted", "expected_wasted", "wasted_share", "wasted_cost"), (0.03, 0.0)
@@ -305,10 +306,24 @@ def test_risk_of_runs(document, files, surface_fit, hand):
         "perfect_information": actions["recommended"]["expected_regret"],
         "repaired": 0.0,
         "limits": {},
+        "as_good": {"within": 0.005, "N": as_good_by_hand(hand)},
         "N": quantiles(hand.optimum(C)),
         "actions": list(actions.values()),
     }
     agree(wanted, answer, OF_A_RUN)
+
+
+def as_good_by_hand(hand, within=0.005):
+    """The sizes whose mean loss is half a percent above the least."""
+    best = hand.best(C)
+    least = hand.loss(best, C / 6 / best).mean()
+
+    def extra(n):
+        return hand.loss(np.exp(n), C / 6 / np.exp(n)).mean() / least - 1 - within
+
+    middle = np.log(best)
+    ends = (middle - 5, middle), (middle, middle + 5)
+    return [float(np.exp(brentq(extra, *pair))) for pair in ends]
 
 
 def served_by_hand(hand, tokens):
@@ -383,8 +398,8 @@ def test_target_of_a_loss(document, files, surface_fit, hand):
 # On the page
 
 
-NUMBER = re.compile(r"(-?\d[\d.]*(?:e-?\d+)?)([TBM%]?)")
-SCALES = {"T": 1e12, "B": 1e9, "M": 1e6, "%": 0.01, "": 1.0}
+NUMBER = re.compile(r"(-?\d[\d.]*(?:e-?\d+)?)([TBMK%]?)")
+SCALES = {"T": 1e12, "B": 1e9, "M": 1e6, "K": 1e3, "%": 0.01, "": 1.0}
 
 
 def prints(text, *wanted, digits=3, rel=1e-5):
@@ -420,8 +435,7 @@ def tree(surface_fit):
 
 
 def test_the_headline(tree, surface_fit, hand):
-    (text,) = tree.xpath("//p[contains(@class, 'headline')]")
-    text = " ".join(text.text_content().split())
+    text = words_of(tree, "buys")
     size, N = hand.best(C), hand.optimum(C)
     loss = hand.loss(size, C / 6 / size)
     match = re.search(
@@ -444,73 +458,113 @@ def test_the_headline(tree, surface_fit, hand):
     prints(match[10], (loss - hand.least(C)).mean(), digits=2)
     wasted = actions_by_hand(hand)["recommended"]["expected_wasted"]
     prints(match[11], wasted / C, rel=0.03)
-    tiles = [
-        figure.text_content()
-        for figure in tree.xpath("//section[@id='decision']//figcaption")
-    ]
-    prints(tiles[1].split("of the run")[0], np.median(loss), digits=4)
+
+
+def test_the_sheet(tree, surface_fit, hand):
+    text = words_of(tree, "decision")
+    size = hand.best(C)
+    loss = hand.loss(size, C / 6 / size)
+    match = re.search(
+        r"about (\S+) parameters on (\S+) tokens; anything from (\S+) to (\S+) gives away less than (\S+) of loss"
+        r".* the best size is (.*?\])\. Loss ([^(]*) \(median"
+        r".* reached with a chance of ([\d.]+%); 80% takes (\S+) FLOP, (\S+) times this budget"
+        r".* Cost USD (.*\]): (.*\]) \S+ H100.* hours; (.*\]) days on (\S+) of them"
+        r".* up to (\S+) FLOP; the budget lies (\S+) decades beyond",
+        text,
+    )
+    assert match, text
+    rounded = float(f"{size:.1e}")
+    prints(match[1], rounded, digits=2)
+    prints(match[2], C / 6 / rounded, digits=2)
+    for end, group in zip(as_good_by_hand(hand), (3, 4), strict=True):
+        prints(match[group], end, digits=2, rel=5e-3)
+    assert match[5] == "0.5%", text
+    prints_interval(match[6], hand.optimum(C))
+    prints_interval(match[7], loss, digits=4)
+    prints(match[8], np.mean(loss <= 0.65))
+    budget = reach_by_hand(surface_fit, hand, 0.65, 0.8)["budget"]
+    prints(match[9], budget, digits=2, rel=3e-3)
+    prints(match[10], budget / C, digits=2, rel=0.01)
+    hours = C / (H100 * 0.4 * 0.9 * 3600)
+    prints(match[11], *[2 * hours] * 3)
+    prints(match[12], *[hours] * 3)
+    prints(match[13], *[hours / 24 / 1e5] * 3)
+    assert match[14] == "100,000"
+    prints(match[15], surface_fit.runs["C"].max(), digits=4)
+    prints(match[16], np.log10(C / surface_fit.runs["C"].max()), digits=2)
+    worst = np.sort(loss)[-len(loss) // 10 - 1 :]
+    tail = re.search(r"loss is above (\S+), and then (\S+) on average", text)
+    prints(tail[1], worst[0], digits=4)
+    prints(tail[2], worst[1:].mean(), digits=4)
+    regret = re.search(r"which gives away (\S+) of loss on average", text)
+    prints(regret[1], (loss - hand.least(C)).mean(), digits=2)
 
 
 def test_what_the_budget_buys(tree, surface_fit, hand):
     (row,) = cells(tree, "buys", 0)
     size, N = hand.best(C), hand.optimum(C)
     loss = hand.loss(size, C / 6 / size)
-    assert (row[0], row[4]) == ("loss surface", "not in this law")
+    assert row[0] == "loss surface"
     prints(row[1], C, digits=4)
     prints_interval(row[2], N)
     prints_interval(row[3], C / 6 / N)
-    prints_interval(row[5], C / 6 / N**2)
-    prints_interval(row[6], loss, digits=4)
-    prints_interval(row[7], loss - hand.least(C), digits=2, rel=1e-3)
+    prints_interval(row[4], C / 6 / N**2)
+    prints_interval(row[5], loss, digits=4)
+    prints_interval(row[6], loss - hand.least(C), digits=2, rel=1e-3)
     target = reach_by_hand(surface_fit, hand, 0.65, 0.8)
-    rows = [row[2] for row in cells(tree, "buys", 1)]
-    rounding = dict(digits=4, rel=3e-3)
-    prints(rows[0], *target["crossing"].values(), **rounding)
-    prints(rows[1], *target["crossing_oracle"].values(), **rounding)
-    prints(rows[2], target["budget"], **rounding)
-    prints(rows[3], target["N"], target["D"], rel=3e-3)
-    for text, name in zip(
-        rows[4:], ("reached", "below_floor", "repaired"), strict=True
+    ends = "lower", "median", "upper"
+    for row, name in zip(
+        cells(tree, "buys", 1), ("crossing", "crossing_oracle"), strict=True
     ):
-        prints(text, target[name])
+        for cell, end in zip(row[1:], ends, strict=True):
+            prints(cell, target[name][end], digits=4, rel=3e-3)
 
 
 def test_how_to_spend_it_and_what_can_go_wrong(tree, hand):
     actions = actions_by_hand(hand, target=0.65)
-    spend, wrong, money = (cells(tree, s, 0) for s in ("spend", "wrong", "money"))
-    alone = {row[1]: row for row in cells(tree, "spend", 1)}
-    for row, risk, bill in zip(spend, wrong, money, strict=True):
+    spend, wrong = (cells(tree, s, 0) for s in ("spend", "wrong"))
+    alone = {row[0]: row for row in cells(tree, "spend", 1)}
+    assert set(alone) == set(NAMED)
+    for row, risk in zip(spend, wrong, strict=True):
         a = actions[row[0]]
-        assert risk[1] == bill[1] == row[0]
+        assert risk[0] == row[0]
         prints(row[1], a["N"])
         prints(row[2], a["D"])
-        for cell in (row[3], bill[2]):
-            prints(cell, a["C"], digits=4)
-        for cell in (row[4], risk[2]):
-            prints(cell, *a["loss"].values(), digits=4)
+        prints(row[3], a["C"], digits=4)
+        prints(row[4], *a["loss"].values(), digits=4)
         prints(row[5], a["expected_regret"], digits=2)
-        prints(row[6], *a["regret"].values(), digits=2, rel=1e-3)
-        prints(row[7], *a["wasted_share"].values(), rel=0.03)
+        prints(row[6], *a["wasted_share"].values(), rel=0.03)
+        prints(risk[1], a["value_at_risk"], digits=4)
+        prints(risk[2], a["expected_shortfall"], digits=4)
         if a["best_probability"] is None:
-            assert row[8] == "not a rival"
+            assert risk[3] == "not a rival"
         else:
-            prints(row[8], a["best_probability"])
+            prints(risk[3], a["best_probability"])
+        prints(risk[4], a["miss_probability"])
+        if row[0] in NAMED:
             one = alone[row[0]]
-            assert [*one[3:5], one[5]] == [row[4], row[6], row[5]]
-            prints(one[2], a["N"])
-            if row[0] in NAMED:
-                prints(one[7], np.mean(hand.optimum(C) < a["N"]))
-        prints(risk[3], a["value_at_risk"], digits=4)
-        prints(risk[4], a["expected_shortfall"], digits=4)
-        prints(risk[5], a["miss_probability"])
-        prints(bill[3], *a["hours"].values())
-        prints(bill[4], *a["cost"].values())
-        prints(bill[5], *a["wasted_cost"].values(), rel=0.03)
-        prints(bill[6], a["cost_shortfall"])
+            assert one[2:5] == row[4:7]
+            prints(one[5], np.mean(hand.optimum(C) < a["N"]))
+    money = cells(tree, "money", 0)
+    assert [row[0] for row in money] == [
+        "recommended, half the size, twice the size, 8B",
+        "ours",
+    ]
+    for row, name in zip(money, ("recommended", "ours"), strict=True):
+        a = actions[name]
+        prints(row[1], a["C"], digits=4)
+        prints(row[2], *a["hours"].values())
+        prints(row[3], *a["cost"].values())
+        prints(row[4], a["cost_shortfall"])
+    wasted = re.search(r"Of it wasted: (.*?)\. ", words_of(tree, "money"))[1]
+    amounts = re.findall(r"(.+?) USD (\S+ \[\S+ \S+\])(?:, |$)", wasted)
+    assert [name for name, _ in amounts] == list(actions)
+    for name, text in amounts:
+        prints(text, *actions[name]["wasted_cost"].values(), rel=0.03)
 
 
 def test_the_lifetime_and_the_line(tree, hand):
-    trained, life, saved = cells(tree, "spend", 2)
+    trained, life = cells(tree, "spend", 2)
     size, served = hand.best(C), served_by_hand(hand, 1e13)
     total = []
     for row, (N, D) in ((trained, (size, C / 6 / size)), (life, served)):
@@ -521,7 +575,8 @@ def test_the_lifetime_and_the_line(tree, hand):
         for cell, value in zip(row[3:6], (*flop, sum(flop)), strict=True):
             prints(cell, value, digits=4, rel=3e-3)
         prints_interval(row[6], hand.loss(N, D), digits=4)
-    prints(saved[5], *[1 - total[1] / total[0]] * 3)
+    saved = re.search(r"which saves (\S+) of the lifetime", words_of(tree, "spend"))
+    prints(saved[1], 1 - total[1] / total[0])
     (line,) = cells(tree, "spend", 3)
     alpha1, A1 = hand.beta / (hand.alpha + hand.beta), hand.optimum(1.0)
     for cell, draws in ((1, alpha1), (2, 1 - alpha1), (4, A1), (5, 1 / (6 * A1))):
@@ -530,7 +585,7 @@ def test_the_lifetime_and_the_line(tree, hand):
 
 
 def test_ours_beside_what_is_published(tree, hand):
-    rows = cells(tree, "published", 0)
+    rows = cells(tree, "published", 1)
     N, tokens = hand.optimum(C), 0.299 * C**0.537
     D, alpha1 = C / 6 / N, hand.beta / (hand.alpha + hand.beta)
     pairs = {
@@ -541,13 +596,14 @@ def test_ours_beside_what_is_published(tree, hand):
         5: (1 - alpha1, 0.537),
     }
     for i, (ours, theirs) in pairs.items():
-        prints_interval(rows[i][2], ours)
-        prints(rows[i][3], theirs)
-        prints_interval(rows[i][4], ours / theirs)
+        prints_interval(rows[i][1], ours)
+        prints(rows[i][2], theirs)
+        prints_interval(rows[i][3], ours / theirs)
         level = abs(2 * np.mean(ours < theirs) - 1)
-        assert rows[i][5] == standing(level, 0.9)
-    assert rows[3][5] == "its law has no loss"
-    released = cells(tree, "published", 1)
+        assert rows[i][4] == standing(level, 0.9)
+    assert rows[4][0].startswith("exponent of N*, ")
+    assert rows[3][4] == "its law has no loss"
+    released = cells(tree, "published", 2)
     assert [row[0] for row in released] == [
         "PaLM 540B",
         "Llama 3.1 70B",

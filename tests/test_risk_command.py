@@ -81,7 +81,8 @@ def test_risk_in_words_shows_regret_beside_the_interval_of_n(nstar, saved):
     assert code == 0
     assert "Least expected loss at 3.8e25 FLOP" in out
     assert "and yet this run gives away" in out
-    assert "wasted (USD)" in out
+    assert "cost (USD)" in out
+    assert "Of it wasted: recommended USD " in out
     assert "Uniform(2, 3) USD an hour" in out
     assert "P(loss" not in out
     bare = nstar("risk", saved["surface"], "-C", "3.8e25")[1]

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from nstar.files.writing import json_text, require_writable, write_atomically
 from nstar.fits.unknown_words import WORDS
+from nstar.intervals import Interval
 from nstar.verdicts import Check, Status
 from nstar.wording import (
     beside,
     count,
     digits,
     flop,
+    money,
     percent,
     plain,
     plainly,
@@ -197,3 +199,14 @@ def test_files_are_whole_and_places_tried(tmp_path):
             require_writable(bad, ".nc")
     with pytest.raises(ValueError, match="folder"):
         require_writable(tmp_path)
+
+
+def test_money_has_one_unit_from_end_to_end():
+    ends = {"median": 1.114e6, "lower": 9.02e5, "upper": 1.33e6}
+    assert money(ends, "USD") == "USD 1.11M [0.902M, 1.33M]"
+    assert money(Interval(25_000.0, 999.0, 2.1e6)) == "25K [0.999K, 2100K]"
+    assert [money(v, "EUR") for v in (7.03e9, 999_990.0, 312.0)] == [
+        "EUR 7.03B",
+        "EUR 1M",
+        "EUR 312",
+    ]

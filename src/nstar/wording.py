@@ -12,6 +12,7 @@ from nstar.intervals import Interval
 from nstar.verdicts import Check
 
 SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
+MONEY = (*SCALES[1:], (1e3, "K"))
 FLOP_FROM = 1e16  # from here on a bare number in a sentence is FLOP, not tokens
 LONGEST_NAME = 80  # letters of a data set's name before it is cut
 
@@ -57,9 +58,9 @@ def shares(interval: Interval | dict[str, float]) -> str:
     return f"{share(i.median)} [{share(i.lower)}, {share(i.upper)}]"
 
 
-def flop(value: float) -> str:
-    """Write a budget: 3.8e25."""
-    mantissa, exponent = f"{value:.3e}".split("e")
+def flop(value: float, n: int = 4) -> str:
+    """Write a budget with so many digits: 3.8e25."""
+    mantissa, exponent = f"{value:.{n - 1}e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
@@ -78,6 +79,21 @@ def numbers(interval: Interval | dict[str, float], n: int = 3) -> str:
     """Write a median and its interval with so many significant digits."""
     i = interval if isinstance(interval, Interval) else Interval(**interval)
     return f"{digits(i.median, n)} [{digits(i.lower, n)}, {digits(i.upper, n)}]"
+
+
+def money(value: float | Interval | dict[str, float], currency: str = "") -> str:
+    """Write money, and its interval in the unit of its median: USD 1.24M [0.92M, 1.3M]."""
+    if isinstance(value, int | float):
+        ends = [float(value)]
+    else:
+        i = value if isinstance(value, Interval) else Interval(**value)
+        ends = [i.median, i.lower, i.upper]
+    scale, letter = next(
+        (unit for unit in MONEY if ends[0] >= unit[0] * 0.9995), (1.0, "")
+    )
+    first, *bounds = (f"{digits(end / scale, 3)}{letter}" for end in ends)
+    amount = f"{first} [{', '.join(bounds)}]" if bounds else first
+    return f"{currency} {amount}".strip()
 
 
 NUMBER = re.compile(r"(?<![\w.-])(\d(?:\.\d+)?e\+\d+)(?=(\s*FLOP)?)")

@@ -207,3 +207,26 @@ def _print_entry(record: Document, *, json: bool) -> None:
         show.as_json(record)
     else:
         show.entry(record)
+
+
+@o.command("nstar words regret", without=("prob",))
+def words(
+    output: o.Output,
+    term: Annotated[
+        str | None,
+        typer.Argument(metavar="[TERM]", help="A word; all are listed without one."),
+    ] = None,
+) -> None:
+    """Say what the words of pages and answers mean."""
+    from nstar.definitions import DEFINITIONS, nearest
+
+    terms = list(DEFINITIONS) if term is None else nearest(term)
+    if not terms:
+        msg = f"{term}: no such word here; `nstar words` lists those that there are"
+        raise ValueError(msg)
+    meanings = {name: DEFINITIONS[name] for name in terms}
+    if output.json:
+        show.as_json({"words": meanings})
+        return
+    for name, meaning in meanings.items():
+        show.line(f"{name}: {meaning}")

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from nstar.plans.bills import Bill
     from nstar.plans.routes import Routes
     from nstar.report.facts import Facts, Question
+    from nstar.report.sheet import Signature
 
 
 @o.command(
@@ -124,6 +126,18 @@ def report(
             help="Of counts: tokens of a sample, to say what samples cost.",
         ),
     ] = None,
+    accelerators: Annotated[
+        float | None,
+        typer.Option(
+            "--accelerators",
+            metavar="K",
+            help="How many the run is to have, to say how many days it takes.",
+        ),
+    ] = None,
+    author: Annotated[
+        str | None,
+        typer.Option("--author", metavar="NAME", help="Who answers for the page."),
+    ] = None,
     out: o.Out = None,
 ) -> None:
     """Write a page: what to train, or what samples or compute buy.
@@ -167,6 +181,7 @@ def report(
         bill,
         limits,
         _read_ledger(ledger, output.prob),
+        _signature(author, accelerators, bill),
         quick=quick,
     )
     from nstar.report.page import page
@@ -188,6 +203,7 @@ def report(
         facts.checks,
         json=output.json,
         print_details=lambda: _print_routes(facts, output.prob),
+        verdict=facts.verdict.headline(output.prob),
     )
 
 
@@ -219,6 +235,7 @@ def _question(
     bill: "Bill | None",
     limits: "Limits",
     ledger: "Ledger | None",
+    signature: "Signature",
     *,
     quick: bool,
 ) -> "Question":
@@ -241,7 +258,23 @@ def _question(
         tokens,
         quick,
         ledger,
+        signature,
     )
+
+
+def _signature(
+    author: str | None, accelerators: float | None, bill: "Bill | None"
+) -> "Signature":
+    """Take down who answers for the page, today's date, and the accelerators of the run."""
+    from nstar.report.sheet import Signature
+
+    if accelerators is not None:
+        o.require_positive("--accelerators", [accelerators], "1024")
+        if bill is None:
+            msg = f"--accelerators {accelerators:g}: of which kind? give --hardware too, as in --hardware h100"
+            raise ValueError(msg)
+    today = datetime.now(tz=UTC).date()
+    return Signature(author, f"{today.day} {today:%B %Y}", accelerators)
 
 
 def _read_ledger(file: str | None, prob: float) -> "Ledger | None":

@@ -144,6 +144,7 @@ def write_page(
     *,
     json: bool,
     print_details: Callable[[], None] = lambda: None,
+    verdict: str = "",
 ) -> None:
     """Write a page and its numbers, print its headline and checks; exit with 1 on FAIL.
 
@@ -154,6 +155,7 @@ def write_page(
         checks: on them.
         json: whether to print the document in place of words.
         print_details: between the checks and the names of the files.
+        verdict: on spending the budget, where the page has one.
     """
     from nstar.files.writing import json_text, write_atomically
 
@@ -163,6 +165,8 @@ def write_page(
         remark(f"page {file}, numbers {numbers}")
         show.as_json(document)
     else:
+        if verdict:
+            show.line(verdict, bold=True)
         show.line(document["headline"], bold=True)
         show.checks(checks)
         print_details()

@@ -158,7 +158,7 @@ def cost(
 
 
 def _print_cost(document: Document, prob: float) -> None:
-    from nstar.wording import count, counts, flop, percent, share
+    from nstar.wording import count, counts, flop, money, percent, share
 
     show.line(
         f"{document['model']}: {count(document['N'], 4)} parameters on {count(document['D'])} tokens",
@@ -171,7 +171,7 @@ def _print_cost(document: Document, prob: float) -> None:
         rows = [[*row, counts(takes[row[0]]["hours"])] for row in rows]
         if takes[rows[0][0]]["cost"]:
             header.append(f"cost ({document['currency']})")
-            rows = [[*row, counts(takes[row[0]]["cost"])] for row in rows]
+            rows = [[*row, money(takes[row[0]]["cost"])] for row in rows]
     show.table(
         f"Median [{percent(prob)} equal-tailed interval of utilisation, goodput and price]",
         header,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from nstar.answers import Document, Table
 from nstar.design.sweep import as_csv
-from nstar.wording import count, counts, digits, flop, numbers, percent
+from nstar.wording import count, counts, digits, flop, money, numbers, percent
 
 NONE = "–"
 
@@ -117,6 +117,6 @@ def _money(step: Document) -> list[str]:
     worth = step["worth_takes"]
     return [
         *hours,
-        counts(step["takes"]["cost"]),
-        counts(worth["cost"]) if worth else NONE,
+        money(step["takes"]["cost"]),
+        money(worth["cost"]) if worth else NONE,
     ]

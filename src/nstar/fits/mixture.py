@@ -57,8 +57,8 @@ class Average:
 
     @property
     def runs(self) -> Observations:
-        """The runs that the first component has learned from."""
-        return self.components[0].runs
+        """The runs of the component that has learned from most."""
+        return max((fit.runs for fit in self.components), key=len)
 
     @property
     def seed(self) -> int:

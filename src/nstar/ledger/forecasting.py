@@ -128,9 +128,7 @@ def _check_unseen(
         detail = f"not a forecast: the run is among the data ({run}: row {', '.join(map(str, rows))}, N and D within 1 %), and its score will not count; forecast a run that is not made yet"
         return Check(name, Status.REVIEW, detail)
     if "N" not in runs or "D" not in runs:
-        detail = (
-            f"the data have no N and D, so nothing tells whether {run} is among them"
-        )
+        detail = f"the data have no N and D, so nothing tells whether {run} is among them; give a table with both"
         return Check(name, Status.REVIEW, detail)
     return Check(name, Status.PASS, f"no run of the data is {run}")
 

@@ -94,7 +94,7 @@ class Record:
         """Checks of coverage, of forecasts that do not count, and of units."""
         checks = [self._coverage(), *self._not_counted(), *self._far_losses()]
         if self.failing:
-            detail = f"{', '.join(self.failing)}: frozen although a check failed at the time; scored like the rest"
+            detail = f"{', '.join(self.failing)}: frozen although a check failed at the time; scored like the rest: read them apart"
             checks.append(Check("forecasts frozen", Status.REVIEW, detail))
         return checks
 

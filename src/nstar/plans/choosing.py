@@ -9,7 +9,7 @@ from nstar.fits.fitting import Fit
 from nstar.fits.mixture import Posterior, thinned
 from nstar.plans.actions import ANY, Limits
 from nstar.predictions.allocating import optima
-from nstar.predictions.prediction import law_loss
+from nstar.predictions.prediction import law_loss, loss_of_draws
 from nstar.predictions.refusals import suggest_command
 from nstar.types import Cost, Surface
 from nstar.wording import count, share
@@ -28,6 +28,7 @@ class BestRuns(NamedTuple):
     D: Float[np.ndarray, " budget"]  # its tokens
     loss: Float[np.ndarray, "draw budget"]  # of that run
     least: Float[np.ndarray, "draw budget"]  # loss of each draw's own best run
+    least_tried: Float[np.ndarray, "draw budget"]  # least among the sizes tried
 
 
 def sizes_around(N: np.ndarray) -> np.ndarray:
@@ -78,14 +79,33 @@ def choose(
     best = np.array(
         [_best_size(n, m, free=any_size) for n, m in zip(grids, means, strict=True)]
     )
-    least = np.stack(
-        [_least_loss(t) if any_size else t.min(axis=1) for _, t in pairs], axis=1
+    least_tried = np.stack([t.min(axis=1) for _, t in pairs], axis=1)
+    least = (
+        np.stack([_least_loss(t) for _, t in pairs], axis=1)
+        if any_size
+        else least_tried
     )
     D = np.array(
         [float(limits.tokens(n, c, cost)) for n, c in zip(best, C, strict=True)]
     )
     loss = law_loss(fit, best, D)
-    return BestRuns(best, D, loss, np.minimum(least, loss))
+    return BestRuns(best, D, loss, np.minimum(least, loss), least_tried)
+
+
+def oracle_loss(
+    fit: Posterior, N: np.ndarray, D: np.ndarray, run: BestRuns, limits: Limits
+) -> np.ndarray:
+    """Loss of each draw's own best run, (draw, budget): what every regret is against.
+
+    Args:
+        fit: a fit of a loss, or an average.
+        N: sizes of each draw's optimum, (draw, budget).
+        D: its tokens.
+        run: the run of least expected loss, which no draw's best is worse than.
+        limits: on the run; under them the best is the least of the sizes tried.
+    """
+    best = loss_of_draws(fit, N, D) if limits.free else run.least
+    return np.minimum(np.minimum(best, run.least_tried), run.loss)
 
 
 def _size_range(

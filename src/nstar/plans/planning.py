@@ -16,9 +16,9 @@ from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
 from nstar.plans import tables
 from nstar.plans.actions import ANY, Limits
-from nstar.plans.choosing import choose, require_loss
+from nstar.plans.choosing import choose, oracle_loss, require_loss
 from nstar.plans.limiting import apply_limits, check_supply
-from nstar.predictions import allocating, prediction
+from nstar.predictions import allocating
 from nstar.predictions.distances import check_tokens_per_parameter
 from nstar.types import Surface
 from nstar.verdicts import Check
@@ -277,10 +277,8 @@ def _recommend(
     """The run of least expected loss, its loss, each draw's least, and the regret."""
     dims = ("draw", "budget")
     run = choose(fit, C, fit.runs.cost, limits, N)
-    oracle, cost = run.least, {}
-    if limits.free:
-        oracle = prediction.loss_of_draws(fit, N, D)
-    else:
+    oracle, cost = oracle_loss(fit, N, D, run, limits), {}
+    if not limits.free:
         best = choose(fit, C, fit.runs.cost, N=N)
         gap = run.loss.mean(axis=0) - best.loss.mean(axis=0)
         cost = {"limits_cost": ("budget", np.maximum(gap, 0.0))}
@@ -288,8 +286,8 @@ def _recommend(
         "N_recommended": ("budget", run.N),
         "D_recommended": ("budget", run.D),
         "loss": (dims, run.loss),
-        "loss_oracle": (dims, np.minimum(oracle, run.loss)),
-        "regret": (dims, np.maximum(run.loss - oracle, 0.0)),
+        "loss_oracle": (dims, oracle),
+        "regret": (dims, run.loss - oracle),
     }
 
 

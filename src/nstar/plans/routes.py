@@ -16,16 +16,19 @@ from nstar.fits.refit_cache import RefitCache, of_runs
 from nstar.laws import ROUTE_LAWS, name_of
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.planning import Plan, plan
+from nstar.predictions.distances import check_distance, largest
 from nstar.priors.sets import Priors, PriorSet, as_set
 from nstar.priors.stated import describe
 from nstar.runs.law_data import TooFew
 from nstar.runs.observations import Observations
 from nstar.runs.routing import SURFACE, assign_runs
 from nstar.types import Surface
-from nstar.verdicts import Check, Status
+from nstar.verdicts import Check, Status, worst
+from nstar.wording import flop
 
 DISAGREE = 1.3  # ratio of two routes' medians from which they disagree
 FORM_MATTERS = 1.3  # ratio of D* under two forms from which the choice is for review
+NEARLY = 0.99  # of the largest run: runs that end before it reach less far
 TITLES = {
     "isoflop": "isoFLOP profiles",
     "allocation": "measured optima",
@@ -64,6 +67,11 @@ class Routes:
         """The route whose numbers the headline starts with."""
         return self.fitted[0]
 
+    @property
+    def learned_from(self) -> Observations:
+        """The runs of the route that has learned from most; how far answers reach is from these."""
+        return max((route.fit.runs for route in self.fitted), key=len)
+
     def spread(self, C: float) -> list[tuple[float, str]]:
         """Median D* of every route at a budget, least first."""
         return sorted(
@@ -71,13 +79,28 @@ class Routes:
             for r in self.fitted
         )
 
+    def extrapolation(self, C: float) -> Check:
+        """Check once for all routes how far a budget lies beyond the runs."""
+        check = check_distance(self.learned_from, C, what="the")
+        near = NEARLY * largest(self.learned_from)
+        shorter = [r for r in self.fitted if largest(r.fit.runs) < near]
+        if not shorter:
+            return check
+        ends = " and ".join(
+            f"the {r.title} (runs up to {flop(largest(r.fit.runs), 3)} FLOP)"
+            for r in shorter
+        )
+        detail = f"{check.detail}. Less far reach {ends}"
+        status = worst([check, *(check_distance(r.fit.runs, C) for r in shorter)])
+        if status is Status.FAIL is not check.status:
+            detail += ", which cannot support it: leave them out (--law), or add runs"
+        return Check(check.name, status, detail)
+
     def disagreement(self, C: float) -> Check:
         """Check that the routes' median D* at a budget agree within a factor of 1.3."""
         (low, least), *_, (high, most) = [*self.spread(C), *self.spread(C)[-1:]]
         if len(self.fitted) == 1:
-            detail = (
-                f"only one route ({least}) is open to these runs, so none checks it"
-            )
+            detail = f"only one route ({least}) is open to these runs, so none checks it; add what another takes (isoFLOP budgets for profiles, sizes and tokens that vary apart for a surface)"
             return Check("routes agree", Status.REVIEW, detail)
         ratio = high / low
         detail = (
@@ -224,7 +247,7 @@ def _check_form(plan: Plan, additive: Plan) -> Check:
     )
     apart = max(medians) / min(medians) > FORM_MATTERS
     if apart:
-        detail += "; the additive law is what is usually fitted, and its interval does not hold this difference"
+        detail += "; the additive law is what is usually fitted, and its interval does not hold this difference: decide by the law that may bend"
     name = f"{TITLES[SURFACE]}: choice of form"
     return Check(name, Status.REVIEW if apart else Status.PASS, detail)
 

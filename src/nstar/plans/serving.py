@@ -54,9 +54,12 @@ class Served(Answer):
 
     def checks(self) -> list[Check]:
         """Check that the choice lies among the runs, and inside the search."""
+        return [*check_extrapolation(self.fit, self.C), *self.check_choice()]
+
+    def check_choice(self) -> list[Check]:
+        """Check the choice alone, where the distance of the budget is checked elsewhere."""
         runs, (N, D), (N0, _) = self.fit.runs, self.after, self.before
-        checks = check_extrapolation(self.fit, self.C)
-        checks += check_tokens_per_parameter(
+        checks = check_tokens_per_parameter(
             runs, {"the choice": (N, D)}, "lifetime choice among the runs"
         )
         checks += check_farther(
@@ -66,7 +69,7 @@ class Served(Answer):
             "lifetime choice within reach of the runs",
         )
         if N < 1.01 * SMALLEST * N0:
-            detail = f"a size still smaller than {N:.3g}, {SMALLEST:.2g} of the recommended, was not looked at: it may save more; are so many tokens served?"
+            detail = f"a size still smaller than {N:.3g}, {SMALLEST:.2g} of the recommended, was not looked at: it may save more; check that so many tokens are served"
             checks.append(
                 Check("lifetime choice inside the search", Status.REVIEW, detail)
             )

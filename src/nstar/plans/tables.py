@@ -9,10 +9,12 @@ from nstar.wording import (
     digits,
     epochs,
     flop,
+    money,
     numbers,
     percent,
     share,
     shares,
+    visible,
 )
 
 NONE = "none in this law"
@@ -180,7 +182,8 @@ def serve(document: Document, prob: float) -> Iterator[Table | str]:
 
 
 def _flops(interval: dict[str, float]) -> str:
-
+    if interval["lower"] == interval["upper"]:
+        return flop(interval["median"])
     return f"{flop(interval['median'])} [{flop(interval['lower'])}, {flop(interval['upper'])}]"
 
 
@@ -196,9 +199,16 @@ def risk_headline(document: Document) -> str:
 
 def risk(document: Document, prob: float) -> Iterator[Table | str]:
     """Every action: its loss, its regret, what can go wrong, and what it takes."""
+    yield from actions(document, prob)
+    yield from chances(document)
+    yield from takes(document, prob)
+
+
+def actions(document: Document, prob: float) -> Iterator[Table | str]:
+    """Every action: its loss, and what it gives away of loss and of compute."""
     rows = [
         [
-            r["name"],
+            visible(r["name"]),
             count(r["N"]),
             count(r["D"]),
             flop(r["C"]),
@@ -209,31 +219,33 @@ def risk(document: Document, prob: float) -> Iterator[Table | str]:
         for r in document["actions"]
     ]
     yield Table(
-        f"Median [{percent(prob)} equal-tailed credible interval of the law, without run noise]",
-        ["action", "N", "D", "FLOP", "loss", "expected regret", "compute wasted"],
+        f"Runs weighed; median [{percent(prob)} equal-tailed credible interval of the law, without run noise]",
+        ["action", "N", "D", "FLOP", "loss", "mean regret", "compute wasted"],
         rows,
     )
     yield (
         "Regret is loss given away against each draw's own best run of the budget; compute wasted is the part "
         "of an action's FLOP that the draw's best run would not need for the same loss."
     )
-    yield from _chances(document)
-    if document["bill"]:
-        yield from _bill(document, prob)
 
 
-def _chances(document: Document) -> Iterator[Table | str]:
+def chances(document: Document) -> Iterator[Table | str]:
+    """What can go wrong with every action: the tail of its loss, and its chances."""
     level, target = percent(document["level"]), document["target_loss"]
-    header = ["action", f"loss at risk, {level}", f"expected shortfall, {level}"]
+    header = ["action", f"value at risk, {level}", f"expected shortfall, {level}"]
     rows = [
-        [r["name"], digits(r["value_at_risk"], 4), digits(r["expected_shortfall"], 4)]
+        [
+            visible(r["name"]),
+            digits(r["value_at_risk"], 4),
+            digits(r["expected_shortfall"], 4),
+        ]
         for r in document["actions"]
     ]
     best = [r["best_probability"] for r in document["actions"]]
     if any(chance is not None for chance in best):
         header.append("P(best of these)")
         rows = [
-            [*row, "" if p is None else share(p)]
+            [*row, "not a rival" if p is None else share(p)]
             for row, p in zip(rows, best, strict=True)
         ]
     if target is not None:
@@ -242,29 +254,42 @@ def _chances(document: Document) -> Iterator[Table | str]:
             [*row, share(r["miss_probability"])]
             for row, r in zip(rows, document["actions"], strict=True)
         ]
-    yield Table("What can go wrong", header, rows)
+    yield Table("The tail of each loss, and its chances", header, rows)
     yield (
         f"The loss exceeds its value at risk in one draw of {1 / (1 - document['level']):.3g}; the shortfall is its mean there."
     )
 
 
-def _bill(document: Document, prob: float) -> Iterator[Table | str]:
-    actions, currency = document["actions"], document["currency"]
-    priced = actions[0]["cost"] is not None
-    header = [
-        "action",
-        "accelerator-hours",
-        *([f"cost ({currency})", f"wasted ({currency})"] if priced else []),
-    ]
+def takes(document: Document, prob: float) -> Iterator[Table | str]:
+    """Hours and money, once for all actions of as many FLOP, and what each wastes of them."""
+    if not document["bill"]:
+        return
+    of_compute: dict[str, list[Document]] = {}
+    for action in document["actions"]:
+        of_compute.setdefault(flop(action["C"]), []).append(action)
+    currency, priced = document["currency"], document["actions"][0]["cost"] is not None
+    header = ["action", "FLOP", "accelerator-hours"]
+    header += [f"cost ({currency})", f"its expected shortfall ({currency})"] * priced
     rows = [
         [
-            r["name"],
-            counts(r["hours"]),
-            *([counts(r["cost"]), counts(r["wasted_cost"])] if priced else []),
+            ", ".join(visible(action["name"]) for action in alike),
+            compute,
+            counts(alike[0]["hours"]),
+            *(
+                [money(alike[0]["cost"]), money(alike[0]["cost_shortfall"])]
+                if priced
+                else []
+            ),
         ]
-        for r in actions
+        for compute, alike in of_compute.items()
     ]
     yield Table(
         f"What it takes; median [{percent(prob)} equal-tailed interval]", header, rows
     )
-    yield document["bill"]
+    if priced:
+        wasted = ", ".join(
+            f"{visible(action['name'])} {money(action['wasted_cost'], currency)}"
+            for action in document["actions"]
+        )
+        yield f"Of it wasted: {wasted}."
+    yield f"{document['bill']}."

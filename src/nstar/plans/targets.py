@@ -13,7 +13,12 @@ from nstar.plans.actions import ANY, Limits
 from nstar.plans.choosing import choose, require_loss
 from nstar.plans.limiting import apply_limits, check_supply
 from nstar.predictions.crossings import Crossings, check_early, crossings, finite
-from nstar.predictions.distances import check_extrapolation, check_tokens_per_parameter
+from nstar.predictions.distances import (
+    check_distance,
+    check_forms,
+    check_tokens_per_parameter,
+    decades_beyond,
+)
 from nstar.types import Floored
 from nstar.verdicts import Check, Status
 
@@ -55,7 +60,7 @@ class Reach(Answer):
             "below_floor": self.below_floor,
             "before": self.crossings.below,
             "repaired": self.crossings.repaired,
-            "decades_beyond_data": finite(np.log10(self.C / self.fit.runs["C"].max())),
+            "decades_beyond_data": finite(decades_beyond(self.fit.runs, self.C)),
         }
 
     def checks(self) -> list[Check]:
@@ -71,14 +76,15 @@ class Reach(Answer):
             *check_early(self.crossings, self.chance, "budget"),
         ]
         if met:
-            far, *form = check_extrapolation(self.fit, self.C)
-            checks += [far._replace(name="target within reach of the runs"), *form]
+            name, what = "target within reach of the runs", "the target's"
+            checks.append(check_distance(self.fit.runs, self.C, name, what=what))
+            checks += check_forms(self.fit, self.C)
             checks += check_tokens_per_parameter(
                 self.fit.runs, {"the run": (self.N, self.D)}, "run among the runs"
             )
             checks += check_supply(self.fit, self.limits, self.D)
         if self.crossings.repaired > RARE:
-            detail = f"the loss of {self.crossings.repaired:.1%} of draws rises somewhere with the budget and was held where it was"
+            detail = f"the loss of {self.crossings.repaired:.1%} of draws rises somewhere with the budget and was held where it was; ask for a target nearer the runs"
             checks.append(Check("losses that fall", Status.REVIEW, detail))
         return checks
 

@@ -15,7 +15,13 @@ from nstar.intervals import interval
 from nstar.plans import risk, tables
 from nstar.plans.actions import ANY, Action, Candidate, Limits, parse_actions
 from nstar.plans.bills import Bill
-from nstar.plans.choosing import choose, require_loss, sizes_around
+from nstar.plans.choosing import (
+    SIZES,
+    choose,
+    oracle_loss,
+    require_loss,
+    sizes_around,
+)
 from nstar.plans.limiting import apply_limits, check_supply
 from nstar.plans.planning import Plan
 from nstar.predictions.allocating import optima
@@ -25,7 +31,7 @@ from nstar.predictions.distances import (
     check_farther,
     check_tokens_per_parameter,
 )
-from nstar.predictions.prediction import law_loss, loss_of_draws
+from nstar.predictions.prediction import law_loss
 from nstar.verdicts import Check, Status
 from nstar.wording import share
 
@@ -38,6 +44,8 @@ FRONTIER = 41  # budgets between which the compute of a loss is interpolated
 OVER = 1.01  # of the budget: an action of more FLOP costs more than the budget
 ROUNDING = 1e-12  # of a loss, which two programs may compute
 RARE = 0.005  # share of draws from which wasted compute is reported as a lower bound
+AS_GOOD = 0.005  # of the loss: sizes expected to lose no more are as good as the best
+AROUND = 32.0  # times the size, either way, among which they are looked for
 LEAST_SHARE = 1e-4  # of the largest action's compute: the least budget of those
 
 
@@ -62,6 +70,8 @@ class Risk(Answer):
     level: float = risk.LEVEL
     bill: Bill | None = None
     limits: Limits = ANY  # as the user gave them
+    as_good: tuple[float, float] | None = None
+    """Ends of the sizes whose expected loss is within `AS_GOOD` of the recommended run's."""
 
     @property
     def rivals(self) -> list[str]:
@@ -83,6 +93,14 @@ class Risk(Answer):
     def perfect_information(self) -> float:
         """Expected loss that knowing the law would save: the best action's regret."""
         return float(self.draws["regret"].sel(action=RECOMMENDED).mean())
+
+    @property
+    def chance_of_target(self) -> float | None:
+        """Probability that the recommended run reaches the target; none without a target."""
+        if self.target is None:
+            return None
+        loss = self.draws["loss"].sel(action=RECOMMENDED).to_numpy()
+        return 1 - float(risk.miss_probability(loss, self.target))
 
     def table(self, prob: float = 0.9) -> list[Document]:
         """One record an action; quantities without a target or a bill are null."""
@@ -142,15 +160,19 @@ class Risk(Answer):
             "perfect_information": self.perfect_information,
             "repaired": self.draws.attrs["repaired"],
             "limits": self.limits.as_json(),
+            "as_good": self.as_good and {"within": AS_GOOD, "N": list(self.as_good)},
             "N": interval(self.draws["N_star"], prob).as_json(),
             "actions": self.table(prob),
         }
 
     def checks(self) -> list[Check]:
         """Check the actions against the runs, the budget, the target and the supply of tokens."""
+        return [*check_extrapolation(self.fit, self.C), *self.check_actions()]
+
+    def check_actions(self) -> list[Check]:
+        """Check the actions alone, where the distance of the budget is checked elsewhere."""
         runs, table = self.fit.runs, self.table()
-        checks = check_extrapolation(self.fit, self.C)
-        checks += check_tokens_per_parameter(
+        checks = check_tokens_per_parameter(
             runs, {r["name"]: (r["N"], r["D"]) for r in table}, "actions among the runs"
         )
         checks += check_farther(
@@ -262,10 +284,8 @@ def weigh(
         np.concatenate([sizes, tried]),
         np.concatenate([tokens, limits.tokens(tried, C, cost)]),
     )
-    least = loss_of_draws(fit, N, D)[:, 0] if limits.free else run.least[:, 0]
-    least = np.minimum(least, losses[:, len(sizes) :].min(axis=1))
-    oracle_loss = np.minimum(least, losses[:, 0])
-    gap = losses - oracle_loss[:, None]
+    least = oracle_loss(fit, N, D, run, limits)[:, 0]
+    gap = losses - least[:, None]
     regret = np.where(gap > ROUNDING, gap, 0.0)
     compute = cost.flop(sizes, tokens)
     wasted, below, repaired = _wasted(fit, compute, losses[:, : len(sizes)], limits)
@@ -275,7 +295,7 @@ def weigh(
         "regret": (dims, regret[:, :k]),
         "wasted": (dims, wasted),
         "below": ("action", below),
-        "least": ("draw", oracle_loss),
+        "least": ("draw", least),
         "N_star": ("draw", N[:, 0]),
         "regret_along": (("draw", "size"), regret[:, k:]),
     }
@@ -286,7 +306,47 @@ def weigh(
     }
     coords |= fit.coords
     draws = xr.Dataset(data, coords, {"repaired": repaired})
-    return Risk(fit, C, actions, draws, len(named), target, level, bill, requested)
+    return Risk(
+        fit,
+        C,
+        actions,
+        draws,
+        len(named),
+        target,
+        level,
+        bill,
+        requested,
+        _sizes_as_good(fit, C, recommended.N, limits),
+    )
+
+
+def _sizes_as_good(
+    fit: Posterior, C: float, N: float, limits: Limits
+) -> tuple[float, float] | None:
+    """Ends of the sizes as good as one; None where it is the only one allowed."""
+    sizes = limits.sizes(np.geomspace(N / AROUND, N * AROUND, SIZES))
+    if len(sizes) == 1:
+        return None
+    loss = law_loss(fit, sizes, limits.tokens(sizes, C, fit.runs.cost)).mean(axis=0)
+    x, start = np.log(sizes), int(np.argmin(np.abs(np.log(sizes / N))))
+    extra = loss / loss[start] - 1
+    low, high = (
+        float(np.exp(_crossing(x[side], extra[side], AS_GOOD)))
+        for side in (slice(start, None, -1), slice(start, None))
+    )
+    return low, high
+
+
+def _crossing(x: np.ndarray, values: np.ndarray, level: float) -> float:
+    """Where values first rise above a level along x; the last x where they never do."""
+    above = np.flatnonzero(~(values <= level))
+    if not above.size:
+        return float(x[-1])
+    i = int(above[0])
+    if i == 0 or not np.isfinite(values[i]):
+        return float(x[max(i - 1, 0)])
+    part = (level - values[i - 1]) / (values[i] - values[i - 1])
+    return float(x[i - 1] + part * (x[i] - x[i - 1]))
 
 
 def _optima_of_plan(

@@ -36,13 +36,25 @@ def check_extrapolation(fit: Posterior, C: ArrayLike) -> list[Check]:
         fit: a fit whose runs have compute, or an average of such.
         C: FLOP, one or (budget,).
     """
-    checks = [check_distance(fit.runs, C)]
-    if np.asarray(C).max() <= fit.runs["C"].max():
-        return checks
+    return [check_distance(fit.runs, C), *check_forms(fit, C)]
+
+
+def check_forms(fit: Posterior, C: ArrayLike) -> list[Check]:
+    """Warn of laws whose form is taken as exact, where budgets lie beyond the runs."""
+    if np.asarray(C).max() <= largest(fit.runs):
+        return []
     forms = dict.fromkeys(taken_as_exact(part.law) for part in fit.components)
-    return checks + [
-        Check("exact form", Status.REVIEW, words) for words in forms if words
-    ]
+    return [Check("exact form", Status.REVIEW, words) for words in forms if words]
+
+
+def decades_beyond(runs: Observations, C: float) -> float:
+    """Decades that a budget lies beyond the largest run; below zero where it is smaller."""
+    return float(np.log10(C / largest(runs)))
+
+
+def largest(runs: Observations) -> float:
+    """Compute of the largest run, FLOP."""
+    return float(runs["C"].max())
 
 
 def check_distance(
@@ -50,6 +62,7 @@ def check_distance(
     values: ArrayLike,
     name: str = "extrapolation",
     column: str = "C",
+    what: str = "the farthest",
 ) -> Check:
     """Check how many decades values lie beyond the largest run, or below the smallest.
 
@@ -58,6 +71,7 @@ def check_distance(
         values: of the column, one or several.
         name: of the check.
         column: compute, or another input of a law.
+        what: the values are, before the name of the input.
     """
     low, high = float(runs[column].min()), float(runs[column].max())
     span = np.log10(high / low)
@@ -70,7 +84,9 @@ def check_distance(
         if above >= below
         else f"below the smallest run ({low:.3g}{unit}"
     )
-    detail = f"the farthest {target} lies {beyond:.1f} decades {side}; the runs span {span:.1f})"
+    detail = (
+        f"{what} {target} lies {beyond:.1f} decades {side}; the runs span {span:.1f})"
+    )
     if beyond > TOO_FAR * max(span, 0.1):
         detail += ": these runs cannot support it; add runs nearer to it"
         return Check(name, Status.FAIL, detail)

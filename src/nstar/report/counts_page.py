@@ -2,14 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from nstar.answers import Document
+from nstar.answers import Document, Table
 from nstar.inference.repeated import PassAtK
 from nstar.report import frontier_figure
 from nstar.report.counts_facts import MORE, CountsFacts
 from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, band
 from nstar.report.labels import legend_above
 from nstar.report.sections import Section, page, picture
-from nstar.report.tables import Table
 from nstar.wording import count, digits, flop, percent, share, shares
 
 if TYPE_CHECKING:
@@ -100,7 +99,9 @@ def _scaling(facts: CountsFacts) -> list[Section]:
     ]
     never_words = "Some problems are out of reach of any number of samples. How many, n samples cannot tell from rates far below 1/n, so what is predicted of new problems is shown with that share at either end of its interval."
     return [
-        Section("scaling", "Inference scaling", words, pictures, [Table(header, rows)]),
+        Section(
+            "scaling", "Inference scaling", words, pictures, [Table("", header, rows)]
+        ),
         Section(
             "never",
             "Problems never solved",
@@ -108,6 +109,7 @@ def _scaling(facts: CountsFacts) -> list[Section]:
             (),
             [
                 Table(
+                    "",
                     [
                         "model",
                         "share never solved",
@@ -167,6 +169,7 @@ def _ways_table(what: str, ways: list[Document], best: str) -> Table:
         for entry in ways
     ]
     return Table(
+        "",
         [f"FLOP a problem, {what}", "model", "strategy", "amount", "accuracy", best],
         rows,
     )
@@ -198,7 +201,7 @@ def _cost(facts: CountsFacts) -> Section:
     words = [
         "2 FLOP a parameter and token of a forward pass; attention, the prompt and a verifier are left out here, and counted by nstar spend --prompt --verifier."
     ]
-    return Section("cost", "What samples cost", words, (), [Table(header, rows)])
+    return Section("cost", "What samples cost", words, (), [Table("", header, rows)])
 
 
 def _next(facts: CountsFacts) -> Section:
@@ -224,5 +227,5 @@ def _next(facts: CountsFacts) -> Section:
         "taken away",
     ]
     return Section(
-        "next", "Where the next samples help most", words, (), [Table(header, rows)]
+        "next", "Where the next samples help most", words, (), [Table("", header, rows)]
     )

@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nstar.answers import Document
+from nstar.answers import Document, Table
 from nstar.fits.unknown_words import describe_unknown
 from nstar.report.curve_facts import CurveFacts
 from nstar.report.drawing import BLUE, INK, ORANGE, PURPLE, SOFT
 from nstar.report.held_out_figure import from_outcome, labelled_panel
 from nstar.report.labels import Label, write_names
 from nstar.report.sections import Picture, Section, page, picture
-from nstar.report.tables import Table
 from nstar.scores import quantiles
 from nstar.validation.curve_checks import ENDS
 from nstar.wording import amount, digits, numbers, percent, standing, three
@@ -102,6 +101,7 @@ def _curve(facts: CurveFacts) -> Section:
     ]
     tables = [
         Table(
+            "",
             [
                 *document["predictions"][0]["at"],
                 f"{name} of the law",
@@ -126,6 +126,7 @@ def _curve(facts: CurveFacts) -> Section:
         low, middle, high = (amount(v) if v else beyond for v in ends)
         tables.append(
             Table(
+                "",
                 header,
                 [
                     [
@@ -170,7 +171,7 @@ def _ends(facts: CurveFacts) -> Section:
         "What the curve rests on",
         words,
         (),
-        [Table(["unknown", "what it is", "mean [interval]", "told by"], rows)],
+        [Table("", ["unknown", "what it is", "mean [interval]", "told by"], rows)],
     )
 
 
@@ -217,7 +218,9 @@ def _hold_outs(facts: CurveFacts) -> Section:
     words = [
         "The same law fitted to the smaller of these runs, and what it said of the larger: intervals are of measured runs, on the scale the law is fitted on."
     ]
-    return Section("held-out", "Held-out runs", words, pictures, [Table(header, rows)])
+    return Section(
+        "held-out", "Held-out runs", words, pictures, [Table("", header, rows)]
+    )
 
 
 def _published(facts: CurveFacts) -> Section | None:
@@ -248,5 +251,5 @@ def _published(facts: CurveFacts) -> Section | None:
         f"{p['id']}: {p['law_form']}, {p['citation']}" for p in comparisons
     ]
     return Section(
-        "published", "Beside published curves", words, (), [Table(header, rows)]
+        "published", "Beside published curves", words, (), [Table("", header, rows)]
     )

@@ -27,6 +27,8 @@ class Decision:
     draws: Mapping[str, np.ndarray]  # N, D of the optimum; loss and regret of the run
     weights: Mapping[str, float] = field(default_factory=dict)  # of a mixture
     weighted: str = ""  # how the weights were found, in words
+    doubts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Status of each check of a fit that is not PASS, by the routes it rests on."""
 
     def as_json(self, prob: float) -> Document:
         """Plain data; loss and regret null where no route has a loss."""
@@ -38,6 +40,8 @@ class Decision:
         return {
             "by": self.by,
             "weights": dict(self.weights),
+            "weighted": self.weighted,
+            "doubts": {name: dict(checks) for name, checks in self.doubts.items()},
             "budget": self.C,
             "N": self.N,
             "D": self.D,

@@ -1,7 +1,7 @@
 """Every number and check of a report, as the document its page is made from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,12 +19,15 @@ from nstar.plans.routes import Route, Routes
 from nstar.plans.serving import Served, serve
 from nstar.plans.targets import Reach, reach
 from nstar.plans.weighing import Risk, weigh
+from nstar.predictions.distances import check_forms
 from nstar.report import records
 from nstar.report.decision import Decision, decide
 from nstar.report.headline import headline, regret_alone
 from nstar.report.loss_by_budget import LossByBudget, loss_by_budget
+from nstar.report.sheet import Signature, evidence, sheet
+from nstar.report.verdict import Verdict, rule
 from nstar.types import Scattered, Surface
-from nstar.validation.checks import check_fit, check_plan
+from nstar.validation.checks import check_fit, check_optima
 from nstar.validation.comparison import Comparison, compare
 from nstar.validation.hindsight import (
     RouteHoldOut,
@@ -55,6 +58,7 @@ class Question(NamedTuple):
     served: Any = None  # tokens over the lifetime, a number or a distribution
     quick: bool = False  # leaves out whatever needs another fit
     ledger: Ledger | None = None  # of the project's forecasts
+    signature: Signature = Signature()
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Facts:
     hold_outs: list[RouteHoldOut]
     loss_by_budget: LossByBudget | None
     document: Document  # the same as plain data
+    verdict: Verdict
     reach: Reach | None = None
     served: Served | None = None
     record: Record | None = None  # of the project's forecasts
@@ -110,6 +115,7 @@ def gather(
     decision = decide(
         routes, posterior, question.limits, _describe_weights(routes, weighting)
     )
+    decision = replace(decision, doubts=_doubts(routes, decision, cache))
     comparisons = [
         compare(routes.primary.fit, n, budgets, planned=routes.primary.plan)
         for n in names
@@ -145,13 +151,14 @@ def gather(
             serve_answer = serve(posterior, C, question.served, limits=question.limits)
     multiverse = _multiverse(routes, fits, decision, question, prob, cache, tick)
     next_runs = (
-        _next_runs(posterior, C, prob, question.limits, cache) if posterior else []
+        _next_runs(posterior, C, prob, question.limits, cache) if posterior else None
     )
     checks += [
         _capped_at_review(check)
-        for reply in (reach_answer, serve_answer)
-        if reply
-        for check in reply.checks()
+        for check in [
+            *(reach_answer.checks() if reach_answer else ()),
+            *(serve_answer.check_choice() if serve_answer else ()),
+        ]
     ]
     ledger, record = question.ledger, None
     if ledger:
@@ -168,6 +175,7 @@ def gather(
     checks = _collect_checks(routes, comparisons, risks, C, checks, cache)
     sentence = headline(routes, decision, prob, worst(checks), dict(risks))
     regret = regret_alone(decision, dict(risks))
+    verdict = rule(checks, _chance(question, risks), next_runs, question.bill)
     document = {
         "headline": sentence,
         "status": str(worst(checks)),
@@ -176,6 +184,8 @@ def gather(
         "prob": prob,
         "interval": "equal-tailed",
         "checks": [check.as_json() for check in checks],
+        "verdict": verdict.as_json(prob),
+        "evidence": evidence(routes, C),
         "decision": decision.as_json(prob) | {"expected_regret_alone": regret},
         "held_out": [trial.as_json() for trial in hold_outs],
         "forecasts": forecasts_json(ledger, prob) if ledger else None,
@@ -194,9 +204,10 @@ def gather(
         ],
         "public_record": public.as_json(prob),
         "released": _released(routes, comparisons, posterior, C, prob),
-        "next_runs": next_runs,
+        "next_runs": next_runs or [],
         "provenance": records.provenance(routes, command),
     }
+    document["sheet"] = sheet(document, decision, question.bill, question.signature)
     return Facts(
         sentence,
         checks,
@@ -206,11 +217,37 @@ def gather(
         hold_outs,
         curve,
         document,
+        verdict,
         reach_answer,
         serve_answer,
         record,
         public=public,
     )
+
+
+def _chance(question: Question, risks: list[tuple[str, Risk]]) -> Document | None:
+    """Return the target, the chance asked for and that of the recommended run, where there is one."""
+    if question.target is None or not risks:
+        return None
+    return {
+        "loss": question.target,
+        "asked": question.chance,
+        "chance": risks[0][1].chance_of_target,
+    }
+
+
+def _doubts(
+    routes: Routes, decision: Decision, cache: RefitCache
+) -> dict[str, dict[str, str]]:
+    """Return the checks of a fit that are not PASS, by the routes that have a weight in the decision."""
+    doubts = {}
+    for route in routes.fitted:
+        if decision.weights.get(route.title, float(route.title == decision.by)) > 0:
+            checks = [
+                c for c in _fit_checks(route, cache) if c.status is not Status.PASS
+            ]
+            doubts[route.title] = {c.name: str(c.status) for c in checks}
+    return {title: names for title, names in doubts.items() if names}
 
 
 def usual_published(source: str) -> list[str]:
@@ -243,7 +280,13 @@ def _hold_out_checks(
     names: list[str], hold_outs: list[RouteHoldOut], question: Question
 ) -> list[Check]:
     if question.quick:
-        return [Check("held-out runs", Status.REVIEW, f"not tested: {UNTESTED}")]
+        return [
+            Check(
+                "held-out runs",
+                Status.REVIEW,
+                f"not tested: {UNTESTED}; run it without",
+            )
+        ]
     return check_hold_outs(hold_outs, names)
 
 
@@ -269,7 +312,7 @@ def _next_runs(
     """Rank the runs to make first, by worth per FLOP."""
     weights = getattr(posterior, "weights", ())
     key = [
-        "next",
+        "runs to make next",
         [of_fit(part) for part in posterior.components],
         weights,
         C,
@@ -364,9 +407,9 @@ def _collect_checks(
             if check not in shared:
                 routes_of.setdefault(check, []).append(route.title)
     for name, risk in risks[:1]:
-        for check in risk.checks():
+        for check in risk.check_actions():
             routes_of.setdefault(check, [name])
-    checks = [routes.disagreement(C), *routes.runs.notes]
+    checks = [routes.disagreement(C), routes.extrapolation(C), *routes.runs.notes]
     checks += [check for check in others if check not in routes_of]
     checks += [
         _prefix(check, names, len(routes.fitted)) for check, names in routes_of.items()
@@ -397,10 +440,9 @@ def _fit_checks(route: Route, cache: RefitCache) -> list[Check]:
 def _plan_checks(route: Route, cache: RefitCache) -> list[Check]:
     """Return the checks of a plan at its budgets."""
     plan = route.plan
-    key = ["plan checks", of_fit(route.fit), plan.budgets.tolist()]
-    return _parse_checks(
-        cache.answer(key, lambda: [c.as_json() for c in check_plan(plan)])
-    )
+    key = ["checks of optima", of_fit(route.fit), plan.budgets.tolist()]
+    checks = cache.answer(key, lambda: [c.as_json() for c in check_optima(plan)])
+    return [*check_forms(route.fit, plan.budgets), *_parse_checks(checks)]
 
 
 def _parse_checks(checks: list[dict[str, str]]) -> list[Check]:

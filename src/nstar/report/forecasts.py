@@ -2,23 +2,22 @@
 
 import numpy as np
 
-from nstar.answers import Document
+from nstar.answers import Document, Table
 from nstar.ledger import tables as ledger_tables
 from nstar.ledger.verification import Record
 from nstar.report.held_out_figure import PROB, PredictedRuns
-from nstar.report.tables import Table
 
 
-def table(document: Document) -> Table:
-    """List every frozen forecast; no rows where no ledger was named."""
+def table(document: Document) -> Table | None:
+    """List every frozen forecast; none where no ledger was named."""
     forecasts = document["forecasts"]
-    return Table(*ledger_tables.forecasts(forecasts)) if forecasts else Table([], [])
+    return Table("", *ledger_tables.forecasts(forecasts)) if forecasts else None
 
 
-def coverage(document: Document) -> Table:
+def coverage(document: Document) -> Table | None:
     """Count the intervals that hold their measurement, and how many should."""
     forecasts = document["forecasts"]
-    return Table(*ledger_tables.coverage(forecasts)) if forecasts else Table([], [])
+    return Table("", *ledger_tables.coverage(forecasts)) if forecasts else None
 
 
 def summary(document: Document) -> str:

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
+from nstar.answers import Document
 from nstar.intervals import interval
 from nstar.plans.actions import ANY
 from nstar.plans.routes import Routes
 from nstar.plans.weighing import Risk
-from nstar.predictions.distances import FAR
+from nstar.predictions.distances import FAR, decades_beyond, largest
 from nstar.report.decision import MIXTURE, Decision
 from nstar.verdicts import Status
 from nstar.wording import count, counts, digits, flop, numbers, percent, share
@@ -24,18 +23,19 @@ def headline(
     risks: Mapping[str, Risk],
 ) -> str:
     """Say what to train, what it reaches, what disagrees, and how far it is from the runs."""
-    lead, C = routes.primary, decision.C
-    decades = float(lead.plan.decades[-1])
-    largest = float(np.max(lead.fit.runs["C"]))
+    runs, C = routes.learned_from, decision.C
+    decades = decades_beyond(runs, C)
     parts = [_run(decision, prob), _optimum(routes, decision, prob)]
     if decision.by in risks:
         parts.append(_uncertainty_cost(decision, risks, prob))
     if decades > FAR:
         parts.insert(
             0,
-            f"{flop(C)} FLOP lies {decades:.1f} decades beyond the largest run ({flop(largest)} FLOP), "
+            f"{flop(C)} FLOP lies {decades:.1f} decades beyond the largest run ({flop(largest(runs), 3)} FLOP), "
             "farther than these runs can test.",
         )
+    if doubts := weighted_doubts(decision.as_json(prob)):
+        parts.append(f"{doubts[0].upper()}{doubts[1:]}.")
     if status is Status.FAIL:
         parts.insert(0, "FAIL: do not act on these numbers; see the checks.")
     else:
@@ -45,6 +45,23 @@ def headline(
             else "All checks PASS."
         )
     return " ".join(parts)
+
+
+def weighted_doubts(decision: Document) -> str:
+    """Name the checks that are not PASS of the routes that a decision rests on, with their weights."""
+    parts = []
+    for route, doubts in decision["doubts"].items():
+        for status in (Status.FAIL, Status.REVIEW):
+            if names := [name for name, each in doubts.items() if each == status]:
+                parts.append(
+                    f"in the {route}{_weight(decision, route)} {status}: {', '.join(names)}"
+                )
+    return "; ".join(parts)
+
+
+def _weight(decision: Document, route: str) -> str:
+    weight = decision["weights"].get(route)
+    return "" if weight is None else f" ({share(round(weight, 2))})"
 
 
 def basis(decision: Decision) -> str:

@@ -16,17 +16,16 @@ from nstar.report import (
     universes_figure,
 )
 from nstar.report.decision import MIXTURE
-from nstar.report.decision_figures import decision_tiles, density
 from nstar.report.drawing import colour
 from nstar.report.facts import Facts
 from nstar.report.sections import Picture, picture
 from nstar.types import Surface, of_profiles
 from nstar.validation.hindsight import decades_text
-from nstar.wording import counts, digits, flop, numbers, percent
+from nstar.wording import flop, percent
 
 SHAPES = ("N", "D")  # of allocation figures, in this order
 # inches; figures beside each other or on a narrow screen, and those across the page
-HALF, SHORT, WIDE, SMALL = (4.6, 3.5), (4.6, 2.9), (9.2, 3.9), (5.0, 2.3)
+HALF, SHORT, WIDE = (4.6, 3.5), (4.6, 2.9), (9.2, 3.9)
 
 
 class Album:
@@ -35,10 +34,10 @@ class Album:
     def __init__(self) -> None:
         """Begin with every place empty."""
         places = (
-            "tiles",
             "held_out",
             "forecasts",
             "line",
+            "regret",
             "allocation",
             "target",
             "profiles",
@@ -56,8 +55,6 @@ class Album:
         *args: Any,
         size: tuple[float, float] = HALF,
         narrow: tuple[float, float] | None = None,
-        big: str = "",
-        note: str = "",
     ) -> None:
         """Draw one more figure for a place, and once more where it spans the page.
 
@@ -69,12 +66,9 @@ class Album:
             args: of `draw`.
             size: width and height, in inches.
             narrow: the same for a narrow screen, of a figure across the page.
-            big: the number it stands for.
-            note: beside that number.
         """
         name = f"{place.replace('_', '-')}-{len(self.pictures[place])}"
         added = picture(name, title, alt, draw, *args, size=size)
-        added = added._replace(big=big, note=note)
         if narrow is not None:
             small = picture(f"{name}-narrow", title, alt, draw, *args, size=narrow)
             added = added._replace(narrow=small.svg)
@@ -84,7 +78,6 @@ class Album:
 def draw_pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Picture]]:
     """Draw every figure of the page."""
     album = Album()
-    _decision(album, facts)
     _trust(album, routes, facts)
     _spending(album, routes, facts, C)
     if facts.loss_by_budget:
@@ -100,8 +93,7 @@ def draw_pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Pict
             runs,
             budgets,
             facts.reach,
-            size=WIDE,
-            narrow=HALF,
+            size=SHORT,
         )
     if any(u["N"] for u in facts.document["universes"]):
         rows = len(facts.document["universes"])
@@ -131,37 +123,6 @@ def _prior_scales(album: Album, scales: list[Document]) -> None:
         title = "L* with priors half and twice as wide"
         album.add(
             "owed", title, alt, prior_scales_figure.loss_intervals, scales, size=size
-        )
-
-
-def _decision(album: Album, facts: Facts) -> None:
-    prob = facts.document["prob"]
-    target = facts.reach.target if facts.reach else None
-    for tile in decision_tiles(facts.decision, target):
-        decision = facts.document["decision"]
-        interval = {
-            "Size": decision["N_star"],
-            "Tokens": decision["D_star"],
-            "Loss": decision["loss"],
-            "Given away": decision["regret"],
-        }.get(tile.title)
-        write = counts if tile.title in {"Size", "Tokens"} else lambda i: numbers(i, 3)
-        summary = (
-            f"; median [{percent(prob)} interval] {write(interval)}" if interval else ""
-        )
-        marked = (
-            "" if tile.mark is None else f", {tile.mark_name} at {digits(tile.mark, 3)}"
-        )
-        album.add(
-            "tiles",
-            f"{tile.title}: {tile.big} for {flop(facts.decision.C)} FLOP",
-            f"Histogram of {tile.note}{summary}{marked}.",
-            density,
-            tile,
-            prob,
-            size=SMALL,
-            big=tile.big,
-            note=tile.note,
         )
 
 
@@ -225,12 +186,13 @@ def _spending(album: Album, routes: Routes, facts: Facts, C: float) -> None:
     if facts.risks and facts.risks[0][1].draws.sizes["size"] > 1:
         colours = {route.title: colour(route.name) for route in routes.fitted}
         album.add(
-            "target",
+            "regret",
             f"Loss given away by size at {flop(C)} FLOP",
             "Mean regret against model size by what is believed, what one draw in twenty exceeds, and the actions weighed.",
             regret_figure.curve,
             facts.risks,
             colours | {MIXTURE: colour(MIXTURE)},
+            size=SHORT,
         )
     for route in routes.fitted:
         if of_profiles(route.fit.law):

@@ -3,6 +3,7 @@
 from nstar.answers import Document
 from nstar.report import tables
 from nstar.report.markup import environment
+from nstar.report.verdict import rule
 from nstar.report.words import REMEDY, SECTIONS
 from nstar.runs.observations import Observations
 from nstar.verdicts import Check, Status
@@ -26,14 +27,16 @@ def refusal(
         f"FAIL: {len(runs)} runs cannot say what to train with {flop(budget)} FLOP; "
         "no number is given rather than one that rests on priors alone."
     )
+    found = checks(runs, why)
     return {
         "headline": headline,
+        "verdict": rule(found, None, None, None).as_json(prob),
         "status": str(Status.FAIL),
         "data": runs.source,
         "seed": seed,
         "prob": prob,
         "interval": "equal-tailed",
-        "checks": [check.as_json() for check in checks(runs, why)],
+        "checks": [check.as_json() for check in found],
         "routes": [],
         "provenance": {
             "command": command,

@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from nstar.answers import Document
+from nstar.answers import Document, Table
 from nstar.report import tables
 from nstar.report.drawing import svg
 from nstar.report.markup import environment
-from nstar.report.tables import Table
 from nstar.wording import shown
 
 USUAL = (5.8, 3.9)  # inches
@@ -20,8 +19,6 @@ class Picture(NamedTuple):
 
     title: str
     svg: Markup
-    big: str = ""  # the number it stands for, where it has one
-    note: str = ""  # beside that number
     narrow: Markup | None = (
         None  # the same for a narrow screen, where it spans the page
     )

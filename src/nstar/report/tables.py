@@ -1,12 +1,11 @@
 """The tables of the budget page, from its document."""
 
 from math import exp
-from typing import NamedTuple
 
-from nstar.answers import Document
-from nstar.plans.weighing import WRONG_SIZES
+from nstar.answers import Document, Table
 from nstar.report.prior_scales_figure import label
-from nstar.report.words import PROVENANCE
+from nstar.report.verdict import worth_their_cost
+from nstar.report.words import NOTHING_NEXT, PROVENANCE
 from nstar.wording import (
     beside,
     count,
@@ -21,41 +20,47 @@ from nstar.wording import (
     visible,
 )
 
-
-class Table(NamedTuple):
-    """A header and rows of text."""
-
-    header: list[str]
-    rows: list[list[str]]
+NONE = "not in this law"
 
 
 def optima_by_route(document: Document) -> Table:
-    """Optimum, loss and regret of each budget by each route."""
-    header = [
-        "route",
-        "budget (FLOP)",
-        "N* (parameters)",
-        "D* (tokens)",
-        "next measured D*",
-        "tokens per parameter",
-        "loss",
-        "regret",
-    ]
+    """Optimum of each budget by each route, and the loss and the regret of its own best run."""
+    header = ["route", "budget (FLOP)", "N* (parameters)", "D* (tokens)"]
+    header += ["tokens per parameter", "loss of its own run", "regret of that"]
     rows = [
         [
             route["route"],
             flop(b["C"]),
             counts(b["N"]),
             counts(b["D"]),
-            counts(b["optimum"]["D"]) if b["optimum"] else "not in this law",
             numbers(b["tokens_per_parameter"]),
-            numbers(b["loss"], 4) if b["loss"] else "not in this law",
-            numbers(b["regret"], 2) if b["regret"] else "not in this law",
+            numbers(b["loss"], 4) if b["loss"] else NONE,
+            numbers(b["regret"], 2) if b["regret"] else NONE,
         ]
         for route in document["routes"]
         for b in route["budgets"]
     ]
-    return Table(header, rows)
+    return Table("", header, rows)
+
+
+def variance_shares(document: Document) -> str:
+    """Say how much of a measured loss's variance is the law's, and how much is run noise."""
+    parts = []
+    for route in document["routes"]:
+        for budget, variance in zip(
+            route["budgets"], route["loss_from"] or (), strict=False
+        ):
+            noise = round(variance["noise"], 2)
+            at = f" at {flop(budget['C'])} FLOP" * (len(route["budgets"]) > 1)
+            parts.append(
+                f"by the {route['route']}{at} {percent(round(1 - noise, 2))} and {percent(noise)}"
+            )
+    if not parts:
+        return ""
+    return (
+        "Of the variance of the log loss that this run would be measured at, these parts are the law's, with its bend, "
+        f"and run noise: {'; '.join(parts)}. Another law would add its own."
+    )
 
 
 def power_laws(document: Document) -> Table:
@@ -64,7 +69,7 @@ def power_laws(document: Document) -> Table:
         "route",
         "α₁ of N*",
         "α₂ of D*",
-        "of N*, from the largest run to the largest budget",
+        "of N* beyond the runs",
         "A₁",
         "A₂",
         "noise",
@@ -85,167 +90,45 @@ def power_laws(document: Document) -> Table:
         ]
         for route in document["routes"]
     ]
-    return Table(header, rows)
+    return Table("", header, rows)
 
 
-def loss_sources(document: Document) -> Table:
-    """Shares of the variance of each surface's loss, by source."""
-    routes = [r for r in document["routes"] if r["loss_from"]]
-    sources = [n for n in routes[0]["loss_from"][0] if n != "law"] if routes else []
-    rows = [
-        [
-            route["route"],
-            flop(b["C"]),
-            *(percent(round(variance[n], 2)) for n in sources),
-        ]
-        for route in routes
-        for b, variance in zip(route["budgets"], route["loss_from"], strict=True)
-    ]
-    return Table(["route", "budget (FLOP)", *sources], rows)
-
-
-def actions(document: Document) -> Table:
-    """Every action under the mixture or route that the decision is made by."""
-    risks = document["risk"][:1]
-    rivals = any(
-        action["best_probability"] is not None for e in risks for action in e["actions"]
-    )
-    header = [
-        "action",
-        "N",
-        "D",
-        "FLOP",
-        "loss",
-        "mean regret",
-        "regret",
-        "compute wasted",
-    ]
-    header += ["P(best)"] if rivals else []
-    rows = [
-        [
-            visible(action["name"]),
-            count(action["N"]),
-            count(action["D"]),
-            flop(action["C"]),
-            numbers(action["loss"], 4),
-            digits(action["expected_regret"], 2),
-            numbers(action["regret"], 2),
-            shares(action["wasted_share"]),
-            *([_best(action["best_probability"])] if rivals else []),
-        ]
-        for entry in risks
+def candidates_by_route(document: Document) -> Table:
+    """The runs that the user named by each route alone, and their place in its N*."""
+    weighed = {
+        (entry["route"], action["name"]): action
+        for entry in document["risk"][len(document["decision"]["weights"]) > 0 :]
         for action in entry["actions"]
-    ]
-    return Table(header, rows)
-
-
-def actions_by_route(document: Document) -> Table:
-    """The recommended and the named actions by each route alone, and their place in its N*."""
-    below = {
-        (placed["route"], placed["name"]): share(placed["below"])
-        for placed in document["placed"]
     }
-    actions_of = {
-        e["route"]: _rivals(e) for e in document["risk"][1:] or document["risk"]
-    }
-    placed_routes = dict.fromkeys(placed["route"] for placed in document["placed"])
-    rows = [
-        [
-            route,
-            visible(action["name"]),
-            count(action["N"]),
-            numbers(action["loss"], 4),
-            numbers(action["regret"], 2),
-            digits(action["expected_regret"], 2),
-            shares(action["wasted_share"]),
-            below.get((route, action["name"]), "–"),
-        ]
-        for route, actions in actions_of.items()
-        for action in actions
-    ]
-    none = "not in this law"
-    rows += [
-        [
-            placed["route"],
-            visible(placed["name"]),
-            count(placed["N"]),
-            none,
-            none,
-            none,
-            none,
-            share(placed["below"]),
-        ]
-        for placed in document["placed"]
-        if placed["route"] in placed_routes and placed["route"] not in actions_of
-    ]
-    header = [
-        "route",
-        "action",
-        "N",
-        "loss",
-        "regret",
-        "mean regret",
-        "compute wasted",
-        "draws of N* below it",
-    ]
-    return Table(header, rows if document["placed"] or len(actions_of) > 1 else [])
-
-
-def _rivals(entry: Document) -> list[Document]:
-    """Return the recommended run and those the user named."""
-    return [a for a in entry["actions"] if a["name"] not in WRONG_SIZES]
-
-
-def _best(probability: float | None) -> str:
-    return "not a rival" if probability is None else share(probability)
-
-
-def tail_losses(document: Document) -> Table:
-    """Value at risk and expected shortfall of each action's loss."""
-    risks = document["risk"]
-    level = percent(risks[0]["level"]) if risks else ""
-    target = risks[0]["target_loss"] if risks else None
-    header = [
-        "by",
-        "action",
-        "loss",
-        f"value at risk, {level}",
-        f"expected shortfall, {level}",
-    ]
-    header += [] if target is None else [f"P(loss > {target:g})"]
-    rows = [
-        [
-            entry["route"],
-            visible(action["name"]),
-            numbers(action["loss"], 4),
-            digits(action["value_at_risk"], 4),
-            digits(action["expected_shortfall"], 4),
-            *([] if target is None else [share(action["miss_probability"])]),
-        ]
-        for i, entry in enumerate(risks)
-        for action in (_rivals(entry) if i else entry["actions"])
-    ]
-    return Table(header, rows)
+    rows = []
+    names = [placed["name"] for placed in document["placed"]]
+    for placed in sorted(document["placed"], key=lambda p: names.index(p["name"])):
+        action = weighed.get((placed["route"], placed["name"]))
+        rows.append(
+            [
+                visible(placed["name"]),
+                placed["route"],
+                numbers(action["loss"], 4) if action else "no loss",
+                digits(action["expected_regret"], 2) if action else "–",
+                shares(action["wasted_share"]) if action else "–",
+                share(placed["below"]),
+            ]
+        )
+    header = ["candidate", "route", "loss", "mean regret", "compute wasted"]
+    return Table("", [*header, "draws of N* below it"], rows)
 
 
 def held_out(document: Document) -> Table:
-    """Scores of each route on held-out runs."""
-    header = [
-        "route",
-        "decades held out",
-        "runs",
-        "held by 50%",
-        "held by 90%",
-        "rms error",
-        "bias",
-        "width of 90%",
-        "log density a run",
-    ]
-    rows = [
-        [
+    """Scores of each route on held-out runs, and on the measured optima among them."""
+    header = ["route", "held out", "inside 50%", "inside 90%", "rms error", "bias"]
+    header += ["width of 90%", "log density a run"]
+    header += ["optima inside 90%", "log error of D*", "P(as many misses)"]
+    rows = []
+    for trial in document["held_out"]:
+        held, optima = trial["n_test"], trial["optima"]
+        row = [
             trial["route"],
-            f"{trial['hold_out_decades']:g}",
-            f"{trial['n_test']} of {trial['n_train'] + trial['n_test']}",
+            f"{held} of {trial['n_train'] + held}",
             share(trial["coverage"]["0.5"]),
             share(trial["coverage"]["0.9"]),
             digits(trial["rmse"], 2),
@@ -253,77 +136,37 @@ def held_out(document: Document) -> Table:
             digits(trial["width"]["0.9"], 2),
             digits(trial["log_density"], 3),
         ]
-        for trial in document["held_out"]
-    ]
-    return Table(header, rows)
-
-
-def optima(document: Document) -> Table:
-    """Scores of each route on the measured optima of held-out budgets."""
-    rows = []
-    for trial in document["held_out"]:
-        if (measured := trial["optima"]) is None:
+        if optima is None:
+            rows.append([*row, "none measured", "–", "–"])
             continue
-        count = len(measured["budgets"])
+        count = len(optima["budgets"])
         rows.append(
             [
-                trial["route"],
-                f"{trial['hold_out_decades']:g}",
-                ", ".join(flop(C) for C in measured["budgets"]),
-                ", ".join(f"{e:+.2f}" for e in measured["error"]),
-                f"{count - measured['misses']} of {count}",
-                digits(measured["D"]["interval_score"]["0.9"], 2),
-                share(measured["chance"]),
+                *row,
+                f"{count - optima['misses']} of {count}",
+                ", ".join(f"{e:+.2f}" for e in optima["error"]),
+                share(optima["chance"]),
             ]
         )
-    header = [
-        "route",
-        "decades held out",
-        "budgets (FLOP)",
-        "log error of D*",
-        "held by 90%",
-        "interval score of log D*",
-        "P(as many misses)",
-    ]
-    return Table(header, rows)
+    return Table("", header, rows)
 
 
 def universes(document: Document) -> Table:
     """The decision under other choices."""
     rows = []
     for universe in document["universes"]:
-        row = [universe["kind"], visible(universe["name"])]
-        if universe["N"] is None:
-            rows.append([*row, "–", "–", "–", "–", visible(universe["trouble"])])
-            continue
-        loss = numbers(universe["loss"], 4) if universe["loss"] else "not in this law"
-        mean = (
-            "–"
-            if universe["regret"] is None
-            else digits(universe["expected_regret"], 2)
-        )
+        name = f"{universe['kind']}: {visible(universe['name'])}"
+        N, mean = universe["N"], universe["expected_regret"]
+        if universe["trouble"]:
+            name += f" (trouble: {visible(universe['trouble'])})"
         rows.append(
             [
-                *row,
-                counts(universe["N"]),
-                counts(universe["D"]),
-                loss,
-                mean,
-                visible(universe["trouble"] or "none"),
+                name,
+                counts(N) if N else "–",
+                NONE if mean is None else digits(mean, 2),
             ]
         )
-    return Table(
-        [
-            "choice",
-            "universe",
-            "N*",
-            "D*",
-            "loss of the recommended run",
-            "its mean regret",
-            "trouble of the fit",
-        ],
-        rows,
-    )
+    return Table("", ["another choice", "N*", "mean regret"], rows)
 
 
 def prior_scales(document: Document) -> Table:
@@ -332,101 +175,9 @@ def prior_scales(document: Document) -> Table:
     for scale in document["owed_to_priors"]["scales"]:
         N = {n: exp(v) for n, v in scale["intervals"]["log N*"][0].items()}
         loss = scale["intervals"].get("L*")
-        of_loss = numbers(loss[0], 4) if loss else "not in this law"
+        of_loss = numbers(loss[0], 4) if loss else NONE
         rows.append([label(scale), counts(N), of_loss, scale["how"]])
-    return Table(["priors", "N*", "L*", "how"], rows)
-
-
-def target(document: Document) -> Table:
-    """Compute at which the target loss is reached."""
-    record = document["target"]
-    if record is None:
-        return Table([], [])
-
-    def flop_interval(crossing: Document) -> str:
-        ends = [
-            "not reached" if crossing[n] is None else flop(crossing[n])
-            for n in ("median", "lower", "upper")
-        ]
-        return f"{ends[0]} [{ends[1]}, {ends[2]}]"
-
-    reached = record["budget"] is not None
-    rows = [
-        [
-            f"loss {record['target']:g}",
-            "by one run a budget",
-            flop_interval(record["crossing"]),
-        ],
-        [
-            f"loss {record['target']:g}",
-            "by each draw's own best run",
-            flop_interval(record["crossing_oracle"]),
-        ],
-        [
-            f"with probability {percent(record['chance'])}",
-            "least budget",
-            flop(record["budget"]) if reached else "no budget looked at",
-        ],
-        [
-            "",
-            "its run",
-            f"{count(record['N'])} parameters on {count(record['D'])} tokens"
-            if reached
-            else "–",
-        ],
-        [
-            f"by {flop(record['up_to'])} FLOP",
-            "reached with probability",
-            share(record["reached"]),
-        ],
-        [
-            "",
-            "below the irreducible loss with probability",
-            share(record["below_floor"]),
-        ],
-        [
-            "",
-            "draws whose loss rose with compute and was held",
-            share(record["repaired"]),
-        ],
-    ]
-    return Table(["target", "what", "FLOP"], rows)
-
-
-def serving(document: Document) -> Table:
-    """The run best for training alone beside the run best for the lifetime."""
-    record = document["serving"]
-    if record is None:
-        return Table([], [])
-    names = {
-        "training_alone": "best for training alone",
-        "lifetime": "best for the lifetime",
-    }
-    rows = [
-        [
-            choice,
-            count(record[name]["N"]),
-            count(record[name]["D"]),
-            flop(record[name]["training"]),
-            _flops(record[name]["serving"]),
-            _flops(record[name]["lifetime"]),
-            numbers(record[name]["loss"], 4),
-        ]
-        for name, choice in names.items()
-    ]
-    rows.append(
-        ["saved over the lifetime", "", "", "", "", shares(record["saved"]), ""]
-    )
-    return Table(
-        ["choice", "N", "D", "training FLOP", "serving FLOP", "lifetime FLOP", "loss"],
-        rows,
-    )
-
-
-def _flops(interval: dict[str, float]) -> str:
-    if interval["lower"] == interval["upper"]:
-        return flop(interval["median"])
-    return f"{flop(interval['median'])} [{flop(interval['lower'])}, {flop(interval['upper'])}]"
+    return Table("", ["priors", "N*", "L*", "how"], rows)
 
 
 def released_models(document: Document) -> Table:
@@ -445,13 +196,14 @@ def released_models(document: Document) -> Table:
         for model in document["released"]
     ]
     return Table(
+        "",
         ["model", "FLOP", "N", "D", "our N*", "our D*", "N / N*", "its N lies"],
         rows,
     )
 
 
 def next_runs(document: Document) -> Table:
-    """Runs to make first, and what they are worth."""
+    """Runs that are worth making first, and what they are worth."""
     rows = [
         [
             count(run["N"]),
@@ -459,72 +211,39 @@ def next_runs(document: Document) -> Table:
             flop(run["C"]),
             numbers(run["expected"], 4),
             digits(run["saved"], 2),
-            *(
-                ("–", "–")
-                if run["worth"] is None
-                else (flop(run["worth"]), digits(run["worth"] / run["C"], 2))
-            ),
+            flop(float(f"{run['worth']:.2g}")),
+            digits(run["worth"] / run["C"], 2),
         ]
-        for run in document["next_runs"]
+        for run in worth_their_cost(document["next_runs"])
     ]
-    return Table(
-        [
-            "N",
-            "D",
-            "FLOP it costs",
-            "loss it would measure",
-            "loss it saves",
-            "worth (FLOP)",
-            "worth / cost",
-        ],
-        rows,
-    )
+    header = ["N", "D", "FLOP it costs", "loss it would measure", "loss it saves"]
+    return Table("", [*header, "worth (FLOP)", "worth / cost"], rows)
 
 
-def bills(document: Document) -> Table:
-    """Accelerator-hours and cost of each action, where hardware is named."""
-    risks = [entry for entry in document["risk"] if entry["bill"]]
-    priced = bool(risks) and risks[0]["actions"][0]["cost"] is not None
-    header = ["by", "action", "FLOP", "accelerator-hours"]
-    header += (
-        [f"cost ({risks[0]['currency']})", "of it wasted", "cost shortfall"]
-        if priced
-        else []
+def none_worth_making(document: Document) -> str:
+    """Say that no run is worth its cost, and which comes nearest."""
+    valued = [run for run in document["next_runs"] if run["worth"]]
+    if not valued:
+        return NOTHING_NEXT
+    best = max(valued, key=lambda run: run["worth"] / run["C"])
+    return (
+        f"None of the {len(document['next_runs'])} runs weighed is worth its cost. Nearest to it comes {count(best['N'])} parameters on "
+        f"{count(best['D'])} tokens: it costs {flop(best['C'])} FLOP and would save as much as {flop(float(f'{best["worth"]:.2g}'))}."
     )
-    rows = [
-        [
-            entry["route"],
-            visible(action["name"]),
-            flop(action["C"]),
-            counts(action["hours"]),
-            *(
-                [
-                    counts(action["cost"]),
-                    counts(action["wasted_cost"]),
-                    count(action["cost_shortfall"]),
-                ]
-                if priced
-                else []
-            ),
-        ]
-        for i, entry in enumerate(risks)
-        for action in (_rivals(entry) if i else entry["actions"])
-    ]
-    return Table(header, rows)
 
 
 def published(entry: Document, prob: float) -> Table:
     """Our posterior beside a published fit."""
-    header = [
-        "budget (FLOP)",
-        "quantity",
-        "ours",
-        entry["id"],
-        "ours / theirs",
-        f"{entry['id']} lies",
-    ]
     rows = beside(entry["budgets"], entry["exponents"], entry["exponents_over"], prob)
-    return Table(header, rows)
+    header = ["budget (FLOP)", "quantity", "ours", entry["id"], "ours / theirs"]
+    header.append(f"{entry['id']} lies")
+    if len(entry["budgets"]) > 1:
+        return Table("", header, rows)
+    budget = flop(entry["budgets"][0]["C"])  # which the sentence above names
+    shorter = [
+        [what if budget == C else f"{what}, {C}", *cells] for C, what, *cells in rows
+    ]
+    return Table("", header[1:], shorter)
 
 
 def checks(document: Document, *, passed: bool) -> Table:
@@ -534,7 +253,20 @@ def checks(document: Document, *, passed: bool) -> Table:
         for c in document["checks"]
         if (c["status"] == "PASS") == passed
     ]
-    return Table(["verdict", "check", "what was seen, and what to do"], rows)
+    return Table("", ["verdict", "check", "what was seen, and what to do"], rows)
+
+
+def names_of_passed(document: Document) -> str:
+    """Name the checks that are PASS, those of one route together."""
+    names: dict[str, list[str]] = {}
+    for check in document["checks"]:
+        if check["status"] == "PASS":
+            owner, _, name = visible(check["name"]).rpartition(": ")
+            names.setdefault(owner, []).append(name)
+    return "; ".join(
+        f"{f'{owner}: ' if owner else ''}{', '.join(each)}"
+        for owner, each in names.items()
+    )
 
 
 def provenance(document: Document) -> list[tuple[str, str]]:

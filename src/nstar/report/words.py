@@ -1,33 +1,22 @@
 """Sentences of the report, apart from its markup."""
 
 SECTIONS = {
-    "decision": "The decision",
     "trust": "Can it be trusted?",
     "buys": "What the budget buys",
     "spend": "How to spend it",
     "wrong": "What can go wrong",
     "money": "Money and time",
-    "published": "Beside the published fits and released models",
-    "next": "What to run next",
-    "provenance": "Provenance: where this comes from, and how to repeat it",
+    "published": "Beside what is publicly known",
+    "next": "What to run first",
+    "words": "What the words mean",
+    "provenance": "Where this comes from",
 }
 INTRODUCTIONS = {
-    "decision": (
-        "Each figure has the draws of the posterior, the line its median, the shade its central {prob}. "
-        "N* is where the loss is least under a draw; the run to train is one for all draws."
-    ),
     "held_out": (
-        "The same routes fitted to the smaller of these very runs, and what they said of the larger "
-        "ones: intervals are of measured runs, with their noise; errors and widths are on the scale the law is fitted on, "
-        "for most the log of the loss, where 0.01 is one percent. A 90% interval should hold about nine runs of ten, but runs of one "
-        "budget err together."
-    ),
-    "optima": (
-        "The same re-fits on the tokens to train with: the measured optimum of each held-out budget, the minimum of a "
-        "parabola in log D, and what was said of it. An error below zero asked for too few tokens. Budgets share one "
-        "line and its bend, so misses come together: the last column is how often the route's own joint draws "
-        "miss as many, or more. The mixture's weights rest on this and on the losses above, half of each budget by "
-        "either. A route without a loss has no part in them and is held out only where it stands alone."
+        "The routes fitted to the smaller of these very runs, and what they said of the larger ones: of measured losses "
+        "(errors are of the log loss: 0.01 is one percent), and of the tokens to train with at each budget held out "
+        "(below zero: too few asked for; the last column: how often the route's own draws miss as many or more). "
+        "Runs of one budget err together. The mixture's weights rest on both, half and half."
     ),
     "forecasts": (
         "What this project forecast before its runs were made, each frozen in a ledger with its date and a "
@@ -35,84 +24,43 @@ INTRODUCTIONS = {
         "predicted too high. This is the record to judge the next forecast by; forecasts of one fit err together."
     ),
     "answer": (
-        "Median [{prob} equal-tailed credible interval]. N* and D* are the law's line, which for "
-        "profiles and measured optima may bend smoothly about a power law; “next measured D*” "
-        "adds the scatter between budgets with which a new one's optimum would fall, and the "
-        "error of measuring it. "
-        "The loss is that of the recommended run (of least expected loss) under every draw, without run "
-        "noise or scatter between budgets; regret is what it gives away against each draw's own "
-        "optimum on the law's line."
-    ),
-    "line": (
-        "The loss of the recommended run of every budget, by the {by}: median and bands of 50%, 80% and "
-        "95% probability, without run noise. The shaded part lies beyond the largest run."
-    ),
-    "shares": (
-        "Where the uncertainty of that loss comes from, as a share of the variance of the log "
-        "loss that a run would measure: the law's parameters, the discrepancy with which the "
-        "surface may bend about its form, and the noise of a run. Near the runs the bend undoes "
-        "what the parameters leave open, and a share may be below zero. Another form would add "
-        "its own: see “What can go wrong”."
+        "By each route believed alone; median [{prob} equal-tailed credible interval], without run noise. Its own run is "
+        "that of least expected loss by that route."
     ),
     "allocation": (
-        "Bands hold the law's line with {prob} probability. Dots are measured optima, the "
-        "minima of parabolas in log D. Dashes are the published law, the star its own printed "
-        "prediction. The shaded part lies beyond the largest run."
+        "Bands hold the law's line with {prob} probability; dots are measured optima; dashes are the published law, the star its "
+        "own printed prediction; the shaded part lies beyond the largest run."
     ),
     "target": (
-        "At {budget} FLOP: first the loss along the line of equal cost with its {prob} band; the dot "
-        "is the recommended run, the ticks below are draws of N*. A flat curve means that a "
-        "wide interval on N* costs little: then the mean regret of every size the budget "
-        "could buy, and dotted what one draw in twenty exceeds; ticks on top are actions."
+        "Loss along the line of equal cost with its {prob} band; the dot is the recommended run, the ticks below are draws of N*."
     ),
-    "candidates": (
-        "Nobody can train at each draw's own optimum, so the recommended run is that of least "
-        "expected loss. Regret is the loss an action gives away against each draw's own best run; "
-        "compute wasted is the part of the action's FLOP that the best run would not need for the "
-        "same loss. Median [{prob} equal-tailed credible interval], without run noise."
-    ),
-    "by_route": (
-        "How that changes with the route: the same, each route believed alone, and where the size "
-        "lies among the draws of its N*."
-    ),
+    "by_route": "The candidates by each route believed alone, and where their size lies among the draws of its N*.",
     "lines": (
         "The line itself: N* = A₁ C^α₁ and D* = A₂ C^α₂, C in FLOP; of a line that bends, the "
         "power law between the smallest and the largest budget of the runs."
     ),
     "profiles": (
-        "Points are runs, curves the fitted profiles with {prob} bands, without run noise; a "
-        "label is a budget in FLOP. Colours only tell neighbours apart."
+        "Points are runs, curves the fitted profiles with {prob} bands; a label is a budget in FLOP, colours only tell neighbours apart."
     ),
     "serving": (
-        "A model that is served costs 2 FLOP for every parameter and token it serves, so one smaller "
-        "than the training optimum, trained longer to the same expected loss, is cheaper over its "
-        "life (Sardana et al. 2024). Demand is {served}."
-    ),
-    "wrong": (
-        "Value at risk is the loss that one draw in {one_in} exceeds, the shortfall the mean loss there."
+        "A model that is served costs 2 FLOP for every parameter and token it serves, so a smaller one trained longer to the same "
+        "expected loss is cheaper over its life (Sardana et al. 2024). Demand is {served}."
     ),
     "universes": (
-        "The decision under other choices of the analyst, one changed at a time: N* with its {prob} "
-        "interval, the loss of the run recommended above, and what that run would give away if the "
-        "other choice were the right one."
+        "The decision under other choices of the analyst, one changed at a time: N* with its {prob} interval, and what the recommended "
+        "run would give away if the other choice were the right one."
     ),
     "owed": (
         "What the decision owes to priors rather than runs: N* and L* of the {owed} at {at}, with the "
-        "priors that matter half and twice as wide, one at a time; median with its {prob} equal-tailed "
-        "interval. The draws are weighed anew, or the law fitted again where weights do not answer."
-    ),
-    "published": (
-        "The {lead} beside the published law at the same budgets and FLOP convention; median "
-        "[{prob} equal-tailed credible interval]."
+        "priors that matter half and twice as wide, one at a time (draws weighed anew, or fitted again)."
     ),
     "released": (
         "Released models of about this compute, beside N* and D* of their own compute by the {by}. "
         "A model smaller than N* may be meant to be served."
     ),
     "next": (
-        "What one more small run would be worth before the large one is chosen: the expected value "
-        "of sample information (Raiffa & Schlaifer 1961), in loss and in the FLOP that would buy as "
-        "much. It counts only what is learned of the size to choose, and only as far as the law "
+        "Runs worth making before the large one is chosen: the expected value of sample information (Raiffa & Schlaifer 1961), in loss and in "
+        "the FLOP that would buy as much. It counts only what is learned of the size to choose, and only as far as the law "
         "holds; a run that shows the law wrong is worth more."
     ),
 }

@@ -142,7 +142,7 @@ def _with_budget(runs: Observations) -> Observations:
     if small.size:
         detail = (
             f"budgets with fewer than three runs ({', '.join(f'{b:.3g}' for b in small)} FLOP) "
-            "show no minimum of their own; theirs is inferred from the other budgets"
+            "show no minimum of their own; theirs is inferred from the other budgets; add runs there, or leave them out"
         )
         runs = runs.noting(Check("small budgets", Status.REVIEW, detail))
     return runs

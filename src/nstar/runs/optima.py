@@ -74,7 +74,7 @@ def measured_optima(runs: Observations, at_least: int = 3) -> Observations:
     }
     notes = runs.notes
     if missing:
-        detail = f"no minimum inside the runs of budgets {', '.join(missing)} FLOP; they are left out of the optima"
+        detail = f"no minimum inside the runs of budgets {', '.join(missing)} FLOP; they are left out of the optima; add runs on the side where the loss still falls"
         notes = (*notes, Check("budgets without a minimum", Status.REVIEW, detail))
     return Observations(
         columns,

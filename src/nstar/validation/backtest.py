@@ -231,9 +231,7 @@ def check_backtest(outcomes: Sequence[HeldOut]) -> list[Check]:
         detail = f"90 % intervals of a measured run held {covered:.0%} of {n} runs"
         status = Status.PASS if covered >= 0.75 else Status.REVIEW
         if status is Status.REVIEW:
-            detail += (
-                "; beyond these runs, intervals of this law are too narrow by as much"
-            )
+            detail += "; beyond these runs, intervals of this law are too narrow by as much: compare another law, or count on wider ones"
         elif (chance := outcome.chance_of_small_errors()) < TOO_NEAR:
             status = Status.REVIEW
             detail += (

@@ -69,8 +69,12 @@ NECK_REMEDY = (
 
 def check_plan(plan: Plan) -> list[Check]:
     """Check how far a plan lies beyond the runs, and whether its quantities have mixed."""
-    distance = check_extrapolation(plan.fit, plan.budgets)
-    return [*distance, *_check_range(plan), *_check_edge(plan), *_check_decisions(plan)]
+    return [*check_extrapolation(plan.fit, plan.budgets), *check_optima(plan)]
+
+
+def check_optima(plan: Plan) -> list[Check]:
+    """Check a plan's quantities alone, where its distance is checked elsewhere."""
+    return [*_check_range(plan), *_check_edge(plan), *_check_decisions(plan)]
 
 
 def _check_sampler(fit: Fit) -> Iterator[Check]:
@@ -112,7 +116,8 @@ def _check_sampler(fit: Fit) -> Iterator[Check]:
     yield Check(
         "energy",
         Status.PASS if passed else Status.REVIEW,
-        f"E-BFMI {d.e_bfmi:.2f}; below {E_BFMI} the tails may be missed",
+        f"E-BFMI {d.e_bfmi:.2f}; below {E_BFMI} the tails may be missed"
+        + ("" if passed else "; fit again with another --seed or tighter priors"),
     )
 
 
@@ -159,6 +164,8 @@ def _check_priors(fit: Fit) -> Iterator[Check]:
             f"the runs say little of {', '.join(uninformed)}: there the posterior is the prior "
             "(its interquartile range shrank by less than a fifth)"
         )
+        if relevant:
+            detail += "; add runs that tell them, or state priors of your own (--prior)"
         yield Check(
             "learned from runs", Status.REVIEW if relevant else Status.PASS, detail
         )
@@ -226,7 +233,7 @@ def _check_budgets(fit: Fit) -> Iterator[Check]:
     if count < FEW:
         detail = (
             f"{count} budgets say little of the {' and the '.join(informed)}: there the posterior is "
-            f"the prior, and so is much of the intervals; {FEW} or more would tell"
+            f"the prior, and so is much of the intervals; add budgets: {FEW} or more would tell"
         )
         yield Check("budgets", Status.REVIEW, detail)
 

@@ -194,5 +194,5 @@ def _range(
     C = np.asarray(x["C"], float) * times
     if C.min() >= low and C.max() <= high:
         return []
-    detail = f"{published.id} was fitted from {low:.3g} to {high:.3g} FLOP, and is read outside that here"
+    detail = f"{published.id} was fitted from {low:.3g} to {high:.3g} FLOP, and is read outside that here; take it there as an extrapolation of theirs"
     return [Check("their range", Status.REVIEW, detail)]

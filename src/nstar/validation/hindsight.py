@@ -199,11 +199,11 @@ def route_weights(
     by_route = [next((t for t in hold_outs if t.route == name), None) for name in names]
     records = [record for record in by_route if record is not None]
     if len(records) < len(names):
-        detail = f"not all were held out, so nothing here tells {' and '.join(names)} apart: equal weights"
+        detail = f"not all were held out, so nothing here tells {' and '.join(names)} apart: equal weights; read each route alone beside the mixture"
         return tuple(equal), Check("weights of the routes", Status.REVIEW, detail)
     densities, levels = _common_densities(records), records[0].levels
     if not densities.size:
-        detail = f"no run was held out of {' and of '.join(names)} alike: equal weights"
+        detail = f"no run was held out of {' and of '.join(names)} alike: equal weights; read each route alone beside the mixture"
         return tuple(equal), Check("weights of the routes", Status.REVIEW, detail)
     evidence = share_evidence(densities, _common_optima(records), levels)
     weights = stack(evidence, equal)
@@ -257,7 +257,7 @@ def check_hold_outs(
     if missing := [name for name in routes if name not in held_out]:
         detail = (
             f"nothing shows how {' and '.join(missing)} extrapolates: holding out half a decade of these "
-            f"runs' compute leaves fewer than {LEAST}, or too few for the law"
+            f"runs' compute leaves fewer than {LEAST}, or too few for the law; add runs over more decades"
         )
         checks.append(Check("held-out runs", Status.REVIEW, detail))
     for record in hold_outs:
@@ -265,9 +265,9 @@ def check_hold_outs(
         detail = f"90 % intervals of a measured run held {coverage:.0%} of {record.n_test} runs"
         low_coverage = coverage < COVERED
         if low_coverage:
-            detail += "; farther out they are too narrow by as much"
+            detail += "; farther out they are too narrow by as much: count on wider ones, or measure a run nearer the budget"
         if record.trouble:
-            detail += f"; the fit to {record.n_train} runs had {record.trouble}"
+            detail += f"; the fit to {record.n_train} runs had {record.trouble}: read its record with care, or hold out again with another --seed"
         status = Status.REVIEW if low_coverage or record.trouble else Status.PASS
         name = f"{record.route}: top {decades_text(record.decades)} held out"
         checks.append(Check(name, status, detail))
