@@ -5,12 +5,13 @@ maximisation (Liu & Rubin 1995) about Gauss-Newton steps; the law's own priors, 
 normal on the real line.  One small compiled program serves every selection from a table.
 """
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.tree_util import register_dataclass
 from numpyro.distributions import biject_to
 
 from nstar.types import Law
@@ -66,15 +67,9 @@ def pose(
 ) -> Posed:
     """Put a law at the centre of the pool; inputs are of the pool and then of the target."""
     n = len(y)
+    mean, sd = _prior(law, seed)
     law = law.at({k: v[:n] for k, v in x.items()}, cost)
     x = {k: np.asarray(x[k], float) for k in law.inputs}
-    with jax.enable_x64(True):
-        keys = jax.random.split(jax.random.key(seed), len(law.priors()))
-        each = [
-            biject_to(d.support).inv(d.sample(key, (4000,)))
-            for d, key in zip(law.priors().values(), keys, strict=True)
-        ]
-    u = np.stack([np.asarray(v) for v in each], axis=1)
     smaller = np.maximum(np.log(C[:n].max() / C), 0.0)
     scale = 1.0 if law.response.name.startswith("log") else OF_LOSS
     return Posed(
@@ -82,13 +77,31 @@ def pose(
         x,
         law.response.link(y),
         smaller,
-        u.mean(0),
-        u.std(0),
+        mean,
+        sd,
         growth,
         scale,
         law.response.link,
         law.response.unlink,
     )
+
+
+@lru_cache
+def _prior(law: Law, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and sd on the real line of priors that do not depend on the reference run.
+
+    The reference run becomes an argument of the compiled programs, one for all pools.
+    """
+    for kind in {type(v) for v in (law, *vars(law).values()) if is_dataclass(v)}:
+        register_dataclass(kind, [f.name for f in fields(kind)], [])
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(seed), len(law.priors()))
+        each = [
+            biject_to(d.support).inv(d.sample(key, (4000,)))
+            for d, key in zip(law.priors().values(), keys, strict=True)
+        ]
+    u = np.stack([np.asarray(v) for v in each], axis=1)
+    return u.mean(0), u.std(0)
 
 
 def _response(law: Law, u: Any, x: Any) -> Any:
@@ -98,12 +111,12 @@ def _response(law: Law, u: Any, x: Any) -> Any:
     return law.expected(told, x)
 
 
-@partial(jax.jit, static_argnums=0)
+@jax.jit
 def _both(law: Law, u: Any, x: Any) -> Any:
     return _response(law, u, x), jax.jacfwd(partial(_response, law), argnums=0)(u, x)
 
 
-@partial(jax.jit, static_argnums=0)
+@jax.jit
 def _many(law: Law, u: Any, x: Any) -> Any:
     return jax.lax.map(lambda u: _response(law, u, x), u, batch_size=50)
 

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from design_fits import USUAL, Fitted, Posed, draws, fit
-from nstar.design.policies import sequential
+from design_fits import Fitted, Posed, fit
+from nstar.design.policies import POWER, fill, sequential
+from nstar.design.updating import Belief, Joint
 
-POWER = 0.3  # of cost, by which D-optimal, V-optimal and nstar divide, as published
-FIRST = 2.5  # cheap runs for each unknown, to begin with
-SHARE = 0.2  # of the budget that they may cost
+FIRST = 2.5  # cheap runs for each unknown, to begin with, as published
+SHARE = 0.2  # of the budget that they may cost, as published
+START = 0.1  # of the budget that nstar's first runs may cost, one for each unknown
 STEP = 0.1  # of the runs so far that are made before the next fit, at least one
 PLANNED = 40  # runs of a plan
 PART = 0.25  # of a plan, and of the runs so far, that are made before the next fit
@@ -98,17 +99,21 @@ def _oracle(pool: Pool) -> Callable[[np.ndarray], np.ndarray]:
     return lambda at: pool.p.y[at]
 
 
+def cheap_start(
+    pool: Pool, budget: float, each: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Some of the cheapest runs, so many for each unknown, and one at least."""
+    count = int(each * len(pool.p.mean))
+    cheap = np.argsort(pool.cost, kind="stable")[: 2 * count]
+    first = in_order(pool, budget, rng.permutation(cheap))[:count]
+    return first if first.size else cheap[:1]
+
+
 def optimal(
     pool: Pool, budget: float, rng: np.random.Generator, *, target: bool
 ) -> np.ndarray:
     """V-optimal (the target's mean variance) or D-optimal (the unknowns' volume)."""
-    unknowns = len(pool.p.mean)
-    cheap = np.argsort(pool.cost, kind="stable")[: int(2 * FIRST * unknowns)]
-    first = in_order(pool, SHARE * budget, rng.permutation(cheap))[
-        : int(FIRST * unknowns)
-    ]
-    if not first.size:
-        first = cheap[:1]
+    first = cheap_start(pool, SHARE * budget, FIRST, rng)
 
     def choose(belief: tuple, left: np.ndarray, room: float) -> Sequence[int]:
         made, fitted = belief
@@ -155,69 +160,54 @@ def v_optimal(pool: Pool, budget: float, rng: np.random.Generator) -> np.ndarray
 
 
 def nstar(pool: Pool, budget: float, rng: np.random.Generator) -> np.ndarray:
-    """Plan for all of the budget over draws of the law and a discrepancy, make a quarter, fit again.
+    """Plan for all of the budget, make a quarter of the plan, fit again.
 
-    From the first run on, since the prior has draws too.  A plan is greedy by the fall of
-    the target runs' mean predictive variance, with the noise that each run is to have.
+    A plan is greedy by the fall of the target runs' mean predictive variance, of the law
+    about its mode and of a discrepancy, with the noise that each run is to have.  The first
+    fit is of a cheap run for each unknown.
     """
 
     def choose(belief: tuple, left: np.ndarray, room: float) -> Sequence[int]:
         made, fitted = belief
-        drawn = draws(pool.p, fitted, rng)
-        noise = fitted.noise if fitted else prior_noise(pool.p)
-        law = (drawn - drawn.mean(axis=0)) / np.sqrt(len(drawn) - 1)
-        factors = np.concatenate([law, seen(pool, made, noise)])
-        best = plan(factors, noise, pool, left, room)
+        best = plan(pool, made, fitted, left, room)
         if len(made) >= ENOUGH:
             return best
         return best[: max(1, int(np.ceil(PART * max(len(best), len(made)))))]
 
-    rounds = sequential(_believing(pool), choose, _oracle(pool), pool.cost, budget)
+    first = cheap_start(pool, START * budget, 1.0, rng)
+    rounds = sequential(
+        _believing(pool), choose, _oracle(pool), pool.cost, budget, list(first)
+    )
     return np.concatenate([r.candidates for r in rounds])
 
 
-def seen(pool: Pool, made: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Factors of the discrepancy once runs are made: draws know the law's part, not this."""
+def plan(
+    pool: Pool, made: np.ndarray, fitted: Fitted, left: np.ndarray, room: float
+) -> list[int]:
+    """Fill a budget by the policy of `nstar next`, for many targets in a few directions."""
+    n = pool.p.pool
+    law = (fitted.slopes @ np.linalg.cholesky(fitted.covariance)).T
+    factors = np.concatenate([law, remaining_bend(pool, made, fitted.noise)])
+    axes, size, _ = np.linalg.svd(factors[:, n:], full_matrices=False)
+    main = axes[:, :TARGETS] * size[:TARGETS]
+    joint = Joint(factors[:, left], main, np.square(fitted.noise[left]))
+    units = [np.array([i]) for i in range(len(left))]
+    costs = pool.cost[left]
+    picks = fill(Belief.initial(joint), units, costs, room, explained, PLANNED)
+    return [int(left[p.unit]) for p in picks]
+
+
+def explained(belief: Belief, units: Sequence[np.ndarray]) -> np.ndarray:
+    """Variance of all targets that a belief's runs explain together with each unit's one."""
+    rows = belief.rows()[np.concatenate(units)]
+    return np.square(belief.targets).sum() + np.square(rows).sum(axis=1)
+
+
+def remaining_bend(pool: Pool, made: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Factors of the discrepancy once runs are made."""
     at = pool.bend[:, made]
     inner = np.eye(len(pool.bend)) + (at / np.square(noise[made])) @ at.T
     return np.linalg.solve(np.linalg.cholesky(inner), pool.bend)
-
-
-def prior_noise(p: Posed) -> np.ndarray:
-    """Scatter of runs before any is seen."""
-    return USUAL * p.scale * np.exp(p.growth * p.smaller)
-
-
-def plan(
-    factors: np.ndarray, noise: np.ndarray, pool: Pool, left: np.ndarray, room: float
-) -> list[int]:
-    """Fill a budget greedily by the fall of the target runs' mean variance.
-
-    The rank-one updates of `nstar.design.updating`, over the main directions of many targets.
-    """
-    n = pool.p.pool
-    runs, target = factors[:, :n], factors[:, n:]
-    axes, size, _ = np.linalg.svd(target, full_matrices=False)
-    main = axes[:, :TARGETS] * size[:TARGETS]
-    c, own, rows = runs.T @ main, np.square(runs).sum(axis=0), np.empty((0, n))
-    v, ready = np.square(noise[:n]), np.zeros(n, bool)
-    ready[left] = True
-    chosen: list[int] = []
-    while len(chosen) < PLANNED:
-        can = np.flatnonzero(ready & (pool.cost <= room))
-        if not can.size:
-            break
-        gain = np.square(c[can]).sum(axis=1) / (own[can] + v[can])
-        i = int(can[np.argmax(gain / pool.cost[can] ** POWER)])
-        g = runs.T @ runs[:, i] - rows.T @ rows[:, i]
-        d = max(g[i], 0.0) + v[i]
-        row = g / np.sqrt(d)
-        c = c - np.outer(row, c[i] / np.sqrt(d))
-        own = np.maximum(own - np.square(row), 0.0)
-        rows = np.vstack([rows, row])
-        ready[i], room = False, room - pool.cost[i]
-        chosen.append(i)
-    return chosen
 
 
 POLICIES: dict[str, Policy] = {

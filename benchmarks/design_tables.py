@@ -124,6 +124,33 @@ def parscale(t: dict[str, list[str]]) -> Columns:
     return {"N": N, "P": P, "C": 6 * N * P * PARSCALE_TOKENS, "L": _number(t["loss"])}
 
 
+def quest_precision(t: dict[str, list[str]]) -> Columns:
+    """Weights and activations of few bits; FLOP as in full precision."""
+    return _plain(
+        t,
+        {
+            "N": "params_nonembed",
+            "D": "tokens",
+            "weight_bits": "w_bits",
+            "activation_bits": "a_bits",
+            "C": "flops",
+            "L": "loss",
+        },
+    )
+
+
+def ladder(**where: str) -> Callable[[dict[str, list[str]]], Columns]:
+    """Runs of a ladder whose cells are these."""
+
+    def columns(t: dict[str, list[str]]) -> Columns:
+        x = _plain(t, {"N": "params", "D": "tokens", "C": "flops", "L": "loss"})
+        for name, cell in where.items():
+            x["L"] = np.where(np.array(t[name]) == cell, x["L"], np.nan)
+        return x
+
+    return columns
+
+
 TABLES: dict[str, tuple[Callable[[dict[str, list[str]]], Columns], Law, str | None]] = {
     "farseer": (farseer, LAWS["farseer"](), None),
     "datablations": (datablations, LAWS["data_constrained"](), None),
@@ -131,6 +158,19 @@ TABLES: dict[str, tuple[Callable[[dict[str, list[str]]], Columns], Law, str | No
     "vocab_scaling": (vocab_scaling, LAWS["vocabulary"](), None),
     "sparsity_upcycle": (sparsity_upcycle, LAWS["upcycled"](), None),
     "parscale": (parscale, LAWS["parallel"](), "corpus"),
+    "chinchilla_epoch": (ladder(outlier="0"), LAWS["chinchilla"](), None),
+    "llama3_isoflop": (ladder(condition="raw_loss"), LAWS["chinchilla"](), None),
+    "porian_isoflop": (
+        ladder(corpus="rw", hparams="tuned", param_count="standard", split="val"),
+        LAWS["chinchilla"](),
+        None,
+    ),
+    "marin_isoflop": (
+        ladder(validation_optimal="0"),
+        LAWS["chinchilla"](),
+        "corpus",
+    ),
+    "quest_precision": (quest_precision, LAWS["precision"](), None),
 }
 
 

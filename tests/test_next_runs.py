@@ -139,16 +139,9 @@ def test_the_best_next_optimum_of_a_straight_line_is_found(straight):
     joint = preposterior.joint_covariance(straight, there, chosen.target)
     told = [v.nats for v in policies.single_values(joint, chosen.target, there)]
     np.testing.assert_allclose(told, truth, atol=0.03, rtol=0.05)
-    by_value = policies._greedy(
-        Belief.initial(joint), chosen.target, there, 2e23, "nats", 0.0, 1
-    )
-    assert by_value[0].members[0] == np.argmax(truth) == len(own) - 1
-    per_flop = policies._greedy(
-        Belief.initial(joint), chosen.target, there, 2e23, "nats", 1.0, 1
-    )
-    assert truth[per_flop[0].members[0]] / there.C[
-        per_flop[0].members[0]
-    ] > 0.9 * np.max(truth / there.C)
+    first = policies.greedy(joint, chosen.target, there, 2e23, "nats", 1)[0].members[0]
+    per_cost = truth / there.C**policies.POWER
+    assert per_cost[first] > 0.9 * np.max(per_cost)
     set_of = np.concatenate([s.members for s in chosen.steps])
     assert chosen.steps[-1].value.nats == pytest.approx(
         0.5 * np.log(had / left(set_of)), rel=0.05
@@ -158,8 +151,8 @@ def test_the_best_next_optimum_of_a_straight_line_is_found(straight):
 # Policies
 
 
-def test_the_greedy_batch_keeps_to_the_budget_and_takes_the_best_of_its_ways(rng):
-    """One dear run that tells all, and cheap ones that tell little, per FLOP more."""
+def test_the_greedy_batch_keeps_to_the_budget_and_buys_the_dear_run_that_tells_all(rng):
+    """Cheap runs, which tell little, would tell more per FLOP."""
     theta = rng.normal(size=4000)
     runs = np.column_stack(
         [theta, *(0.1 * theta + rng.normal(size=4000) for _ in range(5))]
@@ -175,6 +168,29 @@ def test_the_greedy_batch_keeps_to_the_budget_and_takes_the_best_of_its_ways(rng
     assert 0 not in np.concatenate([s.members for s in cheap])
     nats = [s.value.nats for s in steps]
     assert nats == sorted(nats)
+
+
+def test_a_budget_is_filled_by_value_per_power_of_cost():
+    """Independent runs: the order is known, what is too dear is passed over."""
+    gain, cost = np.array([1.0, 0.9, 0.5, 0.3, 0.0]), np.array([1e3, 1.0, 30, 1.0, 1.0])
+    joint = Joint(np.eye(5), np.diag(np.sqrt(2 * gain)), np.ones(5))
+
+    def explained(belief, units):
+        rows = belief.rows()[np.concatenate(units)]
+        return np.square(belief.targets).sum() + np.square(rows).sum(axis=1)
+
+    def order(budget, most=9):
+        units = [np.array([i]) for i in range(5)]
+        belief = Belief.initial(joint)
+        picks = policies.fill(belief, units, cost, budget, explained, most)
+        return [p.unit for p in picks]
+
+    ranked = np.argsort(-gain / cost**0.3)[:4].tolist()
+    assert ranked == [1, 3, 2, 0]
+    assert order(1032) == ranked  # the last says nothing and is left
+    assert order(1031) == [1, 3, 2]
+    assert order(31) == [1, 3]
+    assert order(1032, most=2) == [1, 3]
 
 
 def test_runs_are_made_until_the_next_costs_more_than_it_is_worth():

@@ -1,13 +1,15 @@
 r"""Which runs to make: a batch within a budget, one after another, and when to stop.
 
-A batch is chosen greedily, the run of most value per FLOP given those already in it; the
-same per root of FLOP and without regard to cost is tried too and the best batch kept, since
-one dear run may be worth more than all the cheap ones that come first (Khuller, Moss &
-Naor 1999, doi:10.1016/S0020-0190(99)00031-9).  Runs of a batch are chosen before any has its result.
-With results coming in, one fits again and chooses again (`sequential`).
+A batch is chosen greedily: the run of most value, per its FLOP to the power 0.3, given those
+already in it.  That power is the published one (arXiv:2604.22753), between value per FLOP,
+which buys many cheap runs that say little together, and value alone, which spends all on one;
+the best of several powers by its own forecast buys too few runs and did worse
+(`benchmarks/results/design.md`).  Runs of a batch are chosen before any has its result.  With
+results coming in, one fits again and chooses again (`sequential`).
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +27,7 @@ from nstar.design.preposterior import (
 from nstar.design.updating import Belief, Joint
 
 MOST = 12  # steps of a batch unless given
-POWERS = (1.0, 0.5, 0.0)  # of cost, by which value is divided
+POWER = 0.3  # of cost, by which value is divided
 GAIN = 1e-4  # of the value of the batch so far: a run that adds less is not chosen
 
 
@@ -35,6 +37,13 @@ class Step(NamedTuple):
     members: np.ndarray  # candidates
     cost: float  # FLOP of the unit
     value: Value  # of the batch so far
+
+
+class Pick(NamedTuple):
+    """A unit chosen for a batch, and the belief once the batch so far is measured."""
+
+    unit: int
+    belief: Belief
 
 
 def greedy(
@@ -55,63 +64,58 @@ def greedy(
         by: "saved", "variance" or "nats".
         most: steps at most.
     """
-    start = initial_belief(joint, target)
-    tried = [
-        _greedy(start, target, candidates, pilot, by, power, most) for power in POWERS
+    units = candidates.units
+    costs = np.array([candidates.C[members].sum() for members in units])
+    value = partial(_unit_values, target=target, by=by)
+    picks = fill(initial_belief(joint, target), units, costs, pilot, value, most)
+    return [
+        Step(units[p.unit], float(costs[p.unit]), value_of(p.belief, target))
+        for p in picks
     ]
-    return max(tried, key=lambda steps: getattr(steps[-1].value, by) if steps else 0.0)
 
 
-def _greedy(
+def fill(
     belief: Belief,
-    target: Target,
-    candidates: Candidates,
-    pilot: float,
-    by: str,
-    power: float,
+    units: Sequence[np.ndarray],
+    costs: np.ndarray,
+    budget: float,
+    value: Callable[[Belief, Sequence[np.ndarray]], np.ndarray],
     most: int,
-) -> list[Step]:
-    """Choose the units of most value per `power` of their FLOP, one after another."""
-    units = {
-        u: (m, float(candidates.C[m].sum())) for u, m in enumerate(candidates.units)
-    }
-    steps: list[Step] = []
-    value_so_far, spent = 0.0, 0.0
-    while len(steps) < most:
-        affordable = {
-            u: unit
-            for u, unit in units.items()
-            if spent + unit[1] <= pilot * (1 + 1e-9)
-        }
-        if not affordable:
+) -> list[Pick]:
+    """Fill a budget with the units of most value per root of cost, one after another.
+
+    Args:
+        belief: what is known before any of them.
+        units: candidates that are made together, by number.
+        costs: FLOP of each unit, (unit,).
+        budget: FLOP in all.
+        value: of all that a belief has measured together with each of some units.
+        most: units at most.
+    """
+    picks: list[Pick] = []
+    remaining, value_so_far, left = np.arange(len(units)), 0.0, budget * (1 + 1e-9)
+    while len(picks) < most:
+        remaining = remaining[costs[remaining] <= left]
+        if not remaining.size:
             break
-        values = dict(
-            zip(
-                affordable,
-                _unit_values(belief, target, [m for m, _ in affordable.values()], by),
-                strict=True,
-            )
-        )
-        chosen = max(
-            affordable,
-            key=lambda u: (values[u] - value_so_far) / affordable[u][1] ** power,
-        )
-        if values[chosen] <= value_so_far * (1 + GAIN):
+        values = value(belief, [units[u] for u in remaining])
+        best = int(np.argmax((values - value_so_far) / costs[remaining] ** POWER))
+        if values[best] <= value_so_far * (1 + GAIN):
             break
-        members, cost = units.pop(chosen)
-        for i in members:
-            belief = belief.measure(i)
-        value_so_far, spent = values[chosen], spent + cost
-        steps.append(Step(members, cost, value_of(belief, target)))
-    return steps
+        unit, value_so_far = int(remaining[best]), float(values[best])
+        belief = _measure_all(belief, units[unit])
+        picks.append(Pick(unit, belief))
+        remaining, left = np.delete(remaining, best), left - costs[unit]
+    return picks
 
 
 def _unit_values(
-    belief: Belief, target: Target, units: Sequence[np.ndarray], by: str
-) -> list[float]:
-    """Value of the runs measured so far together with each of some units."""
+    belief: Belief, units: Sequence[np.ndarray], target: Target, by: str
+) -> np.ndarray:
+    """Value of the runs measured so far together with each of some units, (unit,)."""
     if any(len(members) > 1 for members in units):
-        return [getattr(value_of(_measure_all(belief, m), target), by) for m in units]
+        after = (value_of(_measure_all(belief, m), target) for m in units)
+        return np.array([getattr(value, by) for value in after])
     singles = np.array([members[0] for members in units])
     rows = belief.rows()[singles]
     if by == "saved":
@@ -119,16 +123,14 @@ def _unit_values(
             posterior_means(belief, target),
             common_normals(len(belief.targets) + 1)[:, -1:],
         )
-        return [expected_saving(base + z * row[:-1], target) for row in rows]
+        return np.array([expected_saving(base + z * row[:-1], target) for row in rows])
     column = -1 if by == "nats" else target.best
     prior, current = (
         belief.initial(belief.joint).variance()[column],
         belief.variance()[column],
     )
     remaining = np.maximum(current - np.square(rows[:, column]), 1e-12 * prior)
-    return list(
-        prior - remaining if by == "variance" else 0.5 * np.log(prior / remaining)
-    )
+    return prior - remaining if by == "variance" else 0.5 * np.log(prior / remaining)
 
 
 def _measure_all(belief: Belief, members: np.ndarray) -> Belief:
