@@ -154,11 +154,14 @@ def against(results: dict[str, Any]) -> dict[str, Any]:
     return {"means": means, "beside_v_optimal": lower}
 
 
-def resampled_table(folder: Path, name: str, *, fast: bool) -> dict[str, Any]:
+def resampled_table(
+    folder: Path, name: str, most: int, *, fast: bool
+) -> dict[str, Any]:
     """Scores of policies over many targets of one table, less V-optimal's on the same."""
     start, base = time.perf_counter(), list(tables(folder, name))
     kinds = design_splits.kinds(base)
-    splits = int(np.clip(RUNS / sum(len(t.L) for t in base), FEWEST, MOST))
+    runs_of_table = sum(len(t.L) for t in base)
+    splits = min(int(np.clip(RUNS / runs_of_table, FEWEST, MOST)), most)
     policies = FAST if fast else tuple(POLICIES)
     shares = BUDGETS[-1:] if fast else BUDGETS
     r2 = np.empty((len(policies), len(shares), len(kinds), splits))
@@ -309,6 +312,9 @@ def main() -> None:
     parser.add_argument(
         "--fast", action="store_true", help="nstar and V-optimal at 10 %% alone"
     )
+    parser.add_argument(
+        "--splits", type=int, default=MOST, help="resampled targets of a kind at most"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     library.use_cache()
@@ -324,7 +330,8 @@ def main() -> None:
         document["summary"] = against(document["selection"])
     if "resampled" in parts:
         document["resampled"] = {
-            n: resampled_table(options.data, n, fast=options.fast) for n in names
+            n: resampled_table(options.data, n, options.splits, fast=options.fast)
+            for n in names
         }
         document["resampled_summary"] = summarise(document["resampled"])
     if "nested" in parts:

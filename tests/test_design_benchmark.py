@@ -64,16 +64,14 @@ def test_what_hardly_varies_is_no_axis(bench, table):
 
 def test_policies_see_the_same_splits_and_keep_to_the_budget(bench, table, monkeypatch):
     monkeypatch.setattr(bench, "tables", lambda folder, name: [table])
-    monkeypatch.setattr(bench, "FEWEST", 3)
-    monkeypatch.setattr(bench, "RUNS", 0)
-    found = bench.resampled_table(Path(), "grid", fast=True)
-    assert found["splits"] == 12
-    ours, theirs = (found["policies"][p]["0.1"] for p in ("nstar", "v_optimal"))
+    scores = bench.resampled_table(Path(), "grid", 3, fast=True)
+    assert scores["splits"] == 12
+    ours, theirs = (scores["policies"][p]["0.1"] for p in ("nstar", "v_optimal"))
     assert theirs["less_v_optimal"] == theirs["se"] == 0
     assert ours["less_v_optimal"] == pytest.approx(ours["mean"] - theirs["mean"])
     kinds = ours["kinds"].values()
     assert ours["mean"] == pytest.approx(np.mean([k["mean"] for k in kinds]))
-    summary = bench.summarise({"grid": found})
+    summary = bench.summarise({"grid": scores})
     assert summary["means"]["nstar"]["0.1"]["mean"] == pytest.approx(ours["mean"])
     (split,) = bench.pools(bench.design_splits.resample([table], "cost", 0))
     pool = split[1]

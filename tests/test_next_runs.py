@@ -243,6 +243,14 @@ def test_diversity_in_tokens_per_parameter_comes_out_by_itself(chosen):
     assert len(ratio) == 4
 
 
+def test_the_first_run_is_of_most_value_per_power_of_cost(chosen):
+    there, target = chosen.candidates, chosen.target
+    joint = preposterior.joint_covariance(chosen.fit, there, target)
+    values = policies.single_values(joint, target, there)
+    per_cost = [v.saved / c**0.3 for v, c in zip(values, there.C, strict=True)]
+    assert chosen.steps[0].members == [np.argmax(per_cost)]
+
+
 def test_a_batch_saves_no_more_than_there_is(chosen):
     rows = chosen.table()
     assert all(0 <= r["regret_left"] <= chosen.target.regret for r in rows)
