@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nstar.ledger.entries import Ledger as Ledger
     from nstar.ledger.forecasting import forecast as forecast
     from nstar.ledger.verification import track_record as track_record
+    from nstar.multipliers.comparing import recipes as recipes
     from nstar.plans.actions import Limits as Limits
     from nstar.plans.planning import plan as plan
     from nstar.plans.weighing import weigh as weigh
@@ -49,6 +50,7 @@ _ROOMS = {
     "plan": ("plans.planning", "plan"),
     "predict": ("predictions.prediction", "loss"),
     "read_runs": ("runs.reading", "read_runs"),
+    "recipes": ("multipliers.comparing", "recipes"),
     "refit": ("batch.running", "refit"),
     "simulate": ("predictions.simulation", "simulate"),
     "track_record": ("ledger.verification", "track_record"),

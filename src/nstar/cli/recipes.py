@@ -1,0 +1,104 @@
+"""The command on recipes: which is better at a budget, by how much, and how sure."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli.answering import print_answer
+
+EXAMPLE = "muon=0.93"
+
+
+@o.command("nstar recipes ladders.csv --by recipe --baseline adamw --budget 1e24")
+def recipes(
+    output: o.Output,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUNS...",
+            help="One table with a column that names recipes, or several, one a recipe: adamw=a.csv muon=b.csv.",
+        ),
+    ],
+    by: Annotated[
+        str,
+        typer.Option("--by", metavar="COLUMN", help="The column that names recipes."),
+    ] = "recipe",
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="NAME",
+            help="The recipe that others are compared with; the first by name unless given.",
+        ),
+    ] = None,
+    budget: Annotated[
+        list[float] | None,
+        o.budget(
+            "Training FLOP, as in 1e24; the largest run's unless given. Repeatable."
+        ),
+    ] = None,
+    spend: Annotated[
+        str | None,
+        typer.Option(
+            "--spend",
+            metavar="HOW",
+            help="optimum (each recipe along its own), runs (at the tokens per parameter of its own runs), or a number of tokens per parameter; optimum unless given, where the runs show it.",
+        ),
+    ] = None,
+    speed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--speed",
+            metavar="NAME=SPEED",
+            help="Tokens a second of a recipe beside the baseline's at equal FLOP, a number or a distribution: muon=0.93. Repeatable.",
+        ),
+    ] = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    flop_per_param_token: o.FlopPer = None,
+    params_counted: o.Counted = None,
+    seed: o.Seed = None,
+) -> None:
+    """Compare recipes: compute multipliers with intervals, and the chance to be better.
+
+    One posterior over all recipes: what they share is learned, and so is in what measure
+    they differ.
+    """
+    budgets = budget or []
+    o.require_positive("--budget", budgets, "1e24")
+    k = 6.0 if flop_per_param_token is None else flop_per_param_token
+    o.require_positive("--flop-per-param-token", [k], "6")
+    texts = o.pairs(speed, "--speed", EXAMPLE)
+    from nstar.multipliers import comparing, reading
+    from nstar.plans.bills import parse_guess
+    from nstar.runs.reading import read_runs
+
+    speeds = {
+        name: parse_guess(text, f"--speed {name}=") for name, text in texts.items()
+    }
+    names, conditions = o.columns(columns), list(where or ())
+    if len(runs) == 1 and ("=" not in runs[0] or Path(runs[0]).is_file()):
+        table = read_runs(
+            runs[0], names, conditions, k=k, params_counted=params_counted
+        )
+    else:
+        tables = o.pairs(runs, "RUNS", "adamw=a.csv")
+        table = reading.read_tables(
+            tables, names, conditions, k=k, params_counted=params_counted
+        )
+        by = reading.RECIPE
+    answer = comparing.recipes(
+        table, by, baseline, budgets, spend=spend, speed=speeds, seed=seed or 0
+    )
+    about = {
+        "data": table.source,
+        "data_sha256": table.sha256,
+        "runs": len(table),
+        "interval": "equal-tailed",
+        "flop_convention": str(table.cost),
+        "params_counted": table.params_counted,
+        "loss_unit": answer.runs.loss_unit,
+    }
+    print_answer(answer, answer.checks(), output, about=about)

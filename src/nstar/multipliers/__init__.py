@@ -1,0 +1,1 @@
+"""Compute multipliers: recipes compared at a budget, and what decides between them."""
