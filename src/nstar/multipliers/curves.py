@@ -111,12 +111,20 @@ def _between(knots: np.ndarray, every: int, count: int) -> np.ndarray:
     return knots[..., left] + (at - left) * (knots[..., right] - knots[..., left])
 
 
+class Part(NamedTuple):
+    """A part of the bends, which all recipes have in common or each its own."""
+
+    size: np.ndarray  # (draw, 1, 1)
+    kernel: np.ndarray  # of cells and points, (..., cell + point, cell + point)
+    common: bool
+
+
 class Bends(NamedTuple):
     """Bends of a stack of draws, by the prior."""
 
     at_cells: np.ndarray  # with the part at single runs, (draw, recipe, cell)
     at_points: np.ndarray  # (draw, recipe, point)
-    of_one: list[tuple[np.ndarray, np.ndarray]]  # sizes and kernels of cells and points
+    parts: list[Part]  # that the bends at points have
 
 
 def draw_prior_bends(
@@ -131,31 +139,35 @@ def draw_prior_bends(
     """Draw the bends of recipes before any losses are seen; takes what `draw_bends` takes."""
     ladders = model.ladders
     cell, count = ladders.cell, len(scales.sigma)
-    recipes, points = n.shape
-    at_cells, at_points = (ladders.n, ladders.d), (n, d)
-    flat = [
-        np.concatenate([a[cell], b.ravel()])
-        for a, b in zip(at_cells, at_points, strict=True)
+    axes = list(zip((ladders.n, ladders.d), (n, d), strict=True))
+    flat = [np.concatenate([a[cell], b.ravel()]) for a, b in axes]
+    by_row = [np.concatenate([a, b], axis=1) for a, b in axes]
+    near = flat if ladders.paired else by_row
+    parts = [
+        Part(scales.bend_common, joint.smooth_kernel(*flat, *flat), common=True),
+        Part(scales.bend_own, joint.smooth_kernel(*by_row, *by_row), common=False),
+        Part(
+            scales.bend_common,
+            joint.local_kernel(*near, *near, ladders.top),
+            common=ladders.paired,
+        ),
     ]
-    every = _root(joint.smooth_kernel(*flat, *flat))
-    drawn = random.standard_normal((count, len(every))) @ every.T
-    of_cells, of_points = np.split(drawn, [cell.sum()], axis=1)
-    first = np.zeros((count, *cell.shape))
-    first[:, cell] = scales.bend_common[..., 0] * of_cells
-    last = scales.bend_common * of_points.reshape(count, recipes, points)
-    together = [
-        np.concatenate([a, b], axis=1) for a, b in zip(at_cells, at_points, strict=True)
-    ]
-    smooth = joint.smooth_kernel(*together, *together)
-    near = joint.local_kernel(*together, *together, ladders.top)
-    width = cell.shape[1]
-    of_one = [(scales.bend_own, smooth), (scales.bend_common, near)]
-    for size, kernel in of_one:
-        z = random.standard_normal((count, recipes, width + points))
-        own = size * np.einsum("rij,prj->pri", _root(kernel), z)
-        first = first + own[..., :width]
-        last = last + (local or kernel is smooth) * own[..., width:]
-    return Bends(first, last, of_one if local else of_one[:1])
+    at_cells, at_points = np.zeros((count, *cell.shape)), np.zeros((count, *n.shape))
+    for part in parts:
+        root = _root(part.kernel)
+        z = random.standard_normal((count, *root.shape[:-1]))
+        drawn = part.size * np.einsum("...ij,p...j->p...i", root, z).reshape(
+            count, -1, root.shape[-1]
+        )
+        if part.common:
+            at_cells[:, cell] += drawn[:, 0, : cell.sum()]
+            of_points = drawn[:, 0, cell.sum() :].reshape(at_points.shape)
+        else:
+            at_cells += drawn[..., : cell.shape[1]]
+            of_points = drawn[..., cell.shape[1] :]
+        if local or part is not parts[-1]:
+            at_points += of_points
+    return Bends(at_cells, at_points, parts if local else parts[:-1])
 
 
 def draw_bends(
@@ -190,12 +202,14 @@ def draw_bends(
     off = off - f.share * prior.at_cells - draw_scatter(model, scales, random)
     about = joint.covariance(model, scales, f.share)
     w = f.share * about.solve(off * cell) * cell
-    across = joint.smooth_kernel(n.ravel(), d.ravel(), ladders.n[cell], ladders.d[cell])
-    moved = (w[:, cell] @ across.T).reshape(prior.at_points.shape)
-    moved = scales.bend_common**2 * moved
-    for size, kernel in prior.of_one:
-        across = kernel[:, width:, :width]
-        moved = moved + size**2 * np.einsum("rij,prj->pri", across, w)
+    moved = np.zeros(prior.at_points.shape)
+    for size, kernel, common in prior.parts:
+        if common:
+            across = kernel[cell.sum() :, : cell.sum()]
+            moved += size**2 * (w[:, cell] @ across.T).reshape(moved.shape)
+        else:
+            across = kernel[:, width:, :width]
+            moved += size**2 * np.einsum("rij,prj->pri", across, w)
     return prior.at_points + moved
 
 

@@ -10,7 +10,8 @@ factor of their own, since what a recipe does to a loss is mostly a change of co
 a factor e^v on the reducible loss is one of e^(v/gamma) in FLOP.  $\delta$ is a bend that
 all recipes have in common and $\delta_g$ one of their own (Kennedy & O'Hagan 2001), with
 the lengths of `nstar.departures.discrepancy`, $\lambda$ one at single runs, larger for
-smaller ones; q is the part of a loss that is reducible.
+smaller ones, which recipes of the same sizes have in common; q is the part of a loss that
+is reducible.
 Runs of several recipes at the same N and D, and seed where it is known, are pairs: b is
 theirs together, so that it cancels in what they say of the difference.  h grows toward
 small compute.  All priors are normal on the real line.
@@ -89,7 +90,9 @@ class Model(NamedTuple):
     ladders: Ladders
     priors: Priors
     smooth: np.ndarray  # kernel of a bend within a recipe, (recipe, cell, cell)
-    local: np.ndarray  # kernel of a bend at single runs, likewise
+    local: (
+        np.ndarray
+    )  # kernel of a bend at single runs, likewise; zero where it is common
     common: np.ndarray  # directions of a bend of all, (recipe, cell, direction)
     rest: np.ndarray  # variance that those leave out, (recipe, cell)
 
@@ -119,7 +122,12 @@ def place(ladders: Ladders, priors: Priors) -> Model:
     within = cell[:, :, None] & cell[:, None, :]
     at = np.flatnonzero(cell.ravel())
     flat_n, flat_d = n.ravel()[at], d.ravel()[at]
-    variance, axes = np.linalg.eigh(smooth_kernel(flat_n, flat_d, flat_n, flat_d))
+    flat = flat_n, flat_d, flat_n, flat_d
+    kernel = smooth_kernel(*flat)
+    local = local_kernel(n, d, n, d, ladders.top) * within
+    if ladders.paired:
+        kernel, local = kernel + local_kernel(*flat, ladders.top), 0 * local
+    variance, axes = np.linalg.eigh(kernel)
     large = variance > NEGLIGIBLE * variance.max()
     common, rest = np.zeros((cell.size, large.sum())), np.zeros(cell.size)
     common[at] = axes[:, large] * np.sqrt(variance[large])
@@ -128,7 +136,7 @@ def place(ladders: Ladders, priors: Priors) -> Model:
         ladders,
         priors,
         smooth_kernel(n, d, n, d) * within,
-        local_kernel(n, d, n, d, ladders.top) * within,
+        local,
         common.reshape(*cell.shape, -1),
         rest.reshape(cell.shape),
     )

@@ -31,6 +31,11 @@ class Ladders:
     log_k: np.ndarray  # log of C / (N D), (recipe,)
     top: float  # n + d of the largest run
 
+    @property
+    def paired(self) -> bool:
+        """Whether runs of several recipes are of the same size, and seed."""
+        return bool(self.member.size)
+
     def of_recipe(self, g: int) -> "Ladders":
         """One recipe alone, which shares nothing."""
         cells = self.cell[g].sum()

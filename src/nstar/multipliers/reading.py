@@ -115,12 +115,12 @@ def find_ladders(runs: Observations, by: str) -> tuple[Ladders, Observations]:
     counted = np.unique(runs[over].astype(str), return_counts=True)
     names, counts = counted
     if len(names) < 2:
-        msg = f"{runs.source}: column {runs.header(over)} names one recipe, {names[0]!r}; a comparison takes two at least"
+        msg = f"{runs.source}: column {runs.header(over)} names one recipe, {str(names[0])!r}; a comparison takes two at least"
         raise ValueError(msg)
     if (counts < LEAST).any():
         few = names[counts < LEAST]
         row = runs.rows[runs[over].astype(str) == few[0]][0]
-        msg = f"{runs.source}, row {row}, column {runs.header(over)}: recipe {few[0]!r} has one run, which shows no trend{f' (and so have {list_some(few[1:].tolist())})' if len(few) > 1 else ''}; add runs of other sizes, or leave it out with --where '{by}!={few[0]}'"
+        msg = f"{runs.source}, row {row}, column {runs.header(over)}: recipe {str(few[0])!r} has one run, which shows no trend{f' (and so have {list_some(few[1:].tolist())})' if len(few) > 1 else ''}; add runs of other sizes, or leave it out with --where '{by}!={few[0]}'"
         raise ValueError(msg)
     group = group_names(runs, over)
     runs = _comparable(runs, group)
@@ -202,5 +202,5 @@ def _refuse_twins(runs: Observations, group: np.ndarray, over: str) -> None:
         at = np.flatnonzero(number == i)
         if len(np.unique(group[at])) > 1:
             a, b = at[0], next(j for j in at if group[j] != group[at[0]])
-            msg = f"{runs.source}, rows {runs.rows[a]} and {runs.rows[b]}: the same run (N = {runs['N'][a]:g}, D = {runs['D'][a]:g}, L = {runs['L'][a]:g}) stands in recipes {group[a]!r} and {group[b]!r} of column {runs.header(over)}; keep it in one"
+            msg = f"{runs.source}, rows {runs.rows[a]} and {runs.rows[b]}: the same run (N = {runs['N'][a]:g}, D = {runs['D'][a]:g}, L = {runs['L'][a]:g}) stands in recipes {str(group[a])!r} and {str(group[b])!r} of column {runs.header(over)}; keep it in one"
             raise ValueError(msg)

@@ -25,6 +25,7 @@ STEPS = 10  # of Gauss and Newton from the prior's centre
 FURTHER_STEPS = 1  # from where the last had it
 FARTHEST = 5.0  # spreads from the population at which the surface is linearised
 LOTS = (300, 300, 600, 1500)  # draws: to move the proposal, and that are weighed
+ATTEMPTS = 3  # lots that are weighed, until one may be trusted
 FREEDOM = 8.0  # degrees of freedom of the proposal
 STEP = 0.05  # between points whose difference is a slope, in prior sds
 LEAST_CURVATURE = 0.5  # of the log density; that of the prior is one
@@ -78,8 +79,12 @@ def sample(
     for lot in first:
         z, _, log_weights = draw_lot(model, proposal, lot, random)
         proposal = _moved(proposal, z, log_weights)
-    z, centre, log_weights = draw_lot(model, proposal, last, random)
-    certificate, weights = certificates.by_weights(log_weights)
+    for _ in range(ATTEMPTS):
+        z, centre, log_weights = draw_lot(model, proposal, last, random)
+        certificate, weights = certificates.by_weights(log_weights)
+        if certificate.passed:
+            break
+        proposal = _moved(proposal, z, log_weights)
     at = certificates.resampled(weights, count, random)
     log_scales, shape = _unpack(model, z[at])
     drawn = centre.level[at], shape, centre.offsets[at], log_scales

@@ -1,0 +1,530 @@
+"""Recipes compared: the model is what it says, multipliers are right, bad input is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from scipy import stats
+
+import nstar
+from conftest import FALSE_ALARM
+from nstar.laws.coupled import Coupled
+from nstar.multipliers import arms, joint, sampling, simulating, surface
+from nstar.multipliers.covariances import factorise
+from nstar.multipliers.curves import follow
+from nstar.multipliers.joint import Prior, Priors, place
+from nstar.multipliers.ladders import gather
+from nstar.multipliers.reading import find_ladders, read_tables
+from nstar.verdicts import Status
+from test_json import hold
+
+NOTHING = Prior(1e-6, 0.1)
+STRAIGHT = Priors(bend_common=NOTHING, bend_own=NOTHING)
+POWER = replace(  # a pure power: one floor, one exponent
+    STRAIGHT, floor=NOTHING, size_share=NOTHING, alpha1=NOTHING, slope=NOTHING
+)
+TOKENS = 20.0  # per parameter
+
+
+def design(recipes=2, runs=8, C=(1e18, 1e21), shift=0.0):
+    """Columns of ladders along a ray; `shift` keeps recipes' sizes apart, in log C."""
+    parts = [np.geomspace(*C, runs) * np.exp(shift * g) for g in range(recipes)]
+    C, recipe = np.concatenate(parts), np.repeat(np.arange(recipes), runs)
+    N = np.sqrt(C / 6 / TOKENS)
+    return recipe, N, TOKENS * N, C
+
+
+def ladders_of(recipe, N, D, C, L, seed=None):
+    names = tuple(f"r{g}" for g in range(recipe.max() + 1))
+    return gather(names, recipe, N, D, C, L, seed)
+
+
+def power_law(C, E=1.7, R=1.0, gamma=0.15):
+    return E + R * (C / 1e19) ** -gamma
+
+
+def frame(recipe, N, D, C, L, names=("adamw", "muon", "lion"), **more):
+    columns = {"recipe": np.array(names)[recipe], "N": N, "D": D, "C": C, "L": L}
+    return columns | more
+
+
+def two(log_m=0.25, noise=0.002, seed=0, **kinds):
+    """A table of two recipes, the second better by a constant multiplier."""
+    recipe, N, D, C = design(**kinds)
+    L = power_law(C * np.exp(log_m * recipe))
+    L = L * np.exp(noise * np.random.default_rng(seed).normal(size=len(L)))
+    return frame(recipe, N, D, C, L)
+
+
+@pytest.fixture(scope="module")
+def compared():
+    return nstar.recipes(two(), baseline="adamw", budget=[1e21, 1e22])
+
+
+# The model
+
+
+def random_surface(seed=0):
+    random = np.random.default_rng(seed)
+    shape = joint.SHAPE_CENTRE + 0.5 * random.normal(size=(3, 5))
+    offsets = 0.1 * random.normal(size=(3, 2, 5))
+    return shape, offsets, *random.normal(size=(2, 2, 7))
+
+
+def test_the_surface_is_the_coupled_law():
+    shape, offsets, n, d = random_surface()
+    log_loss = surface.of_runs(shape, offsets, n, d).log_loss
+    law = Coupled(N0=1.0, D0=1.0)
+    for i in range(len(shape)):
+        for g in range(2):
+            w, a = (surface.expit(shape[i, j] + offsets[i, g, j + 1]) for j in (1, 2))
+            s, k = surface.expit(shape[i, 0]), np.exp(shape[i, 4])
+            total = np.exp(shape[i, 3] + offsets[i, g, 4])
+            total /= 2 * (w * (1 - a) + (1 - w) * a)
+            floor = s * np.exp(offsets[i, g, 0])
+            level = floor + (1 - s) * np.exp(offsets[i, g, 1])
+            params = {
+                "level": level,
+                "floor_share": floor / level,
+                "size_share": w,
+                "alpha1": a,
+                "exponent_sum": total,
+                "coupling": k,
+            }
+            expected = law.loss(params, np.exp(n[g]), np.exp(d[g]))
+            np.testing.assert_allclose(np.exp(log_loss[i, g]), expected, rtol=1e-5)
+
+
+def test_the_derivatives_are_those_of_the_surface():
+    shape, offsets, n, d = random_surface()
+    slopes = surface.of_runs(shape, offsets, n, d).slopes
+    for j in range(offsets.shape[-1]):
+        step = 1e-6 * (np.arange(offsets.shape[-1]) == j)
+        up, down = (
+            surface.of_runs(shape, offsets + sign * step, n, d).log_loss
+            for sign in (1, -1)
+        )
+        np.testing.assert_allclose((up - down) / 2e-6, slopes[..., j], atol=1e-8)
+
+
+def test_no_other_split_of_a_budget_is_better_than_the_optimum():
+    shape, offsets, *_ = random_surface()
+    product = np.tile([-1.0, 2.0], (2, 1))
+    n, d = surface.optimum(shape, offsets, product)
+    least = surface.of_runs(shape, offsets, n, d).log_loss
+    for step in (-0.1, 0.1):
+        assert (
+            surface.of_runs(shape, offsets, n + step, d - step).log_loss > least
+        ).all()
+
+
+def test_a_covariance_solves_and_draws_as_a_dense_one():
+    random = np.random.default_rng(0)
+    blocks = random.normal(size=(2, 3, 4, 4))
+    blocks = blocks @ np.swapaxes(blocks, -1, -2) + np.eye(4)
+    common, r = random.normal(size=(2, 3, 4, 2)), random.normal(size=(2, 3, 4))
+    both = factorise(blocks, common)
+    for i in range(2):
+        U = common[i].reshape(12, 2)
+        dense = U @ U.T
+        for g in range(3):
+            at = slice(4 * g, 4 * g + 4)
+            dense[at, at] += blocks[i, g]
+        x = np.linalg.solve(dense, r[i].ravel())
+        np.testing.assert_allclose(both.solve(r)[i].ravel(), x)
+        np.testing.assert_allclose(both.square(r)[i], r[i].ravel() @ x)
+        np.testing.assert_allclose(
+            2 * both.half_log_det[i], np.linalg.slogdet(dense)[1]
+        )
+
+
+def test_weights_say_that_the_proposal_is_near_the_posterior():
+    """Nested Laplace and the exact density agree on nearly every draw."""
+    recipe, N, D, C = design(3, 8)
+    model = place(ladders_of(recipe, N, D, C, power_law(C)), Priors())
+    truth = simulating.simulate(model, np.array([1e21]), np.random.default_rng(1))
+    model = place(truth.ladders, Priors())
+    draws = sampling.sample(model)
+    assert draws.certificate.passed, draws.certificate
+    z = np.tile(draws.proposal.at, (300, 1))
+    exact = sampling.draw_lot(
+        model,
+        draws.proposal._replace(width=1e-9 * np.eye(len(z[0]))),
+        300,
+        np.random.default_rng(0),
+    )[1].log_marginal
+    assert np.std(exact) < 0.7
+
+
+def test_runs_of_one_size_and_seed_are_pairs():
+    recipe, N, D, C = design(2, 5)
+    L = power_law(C)
+    assert ladders_of(recipe, N, D, C, L).member.shape[-1] == 5
+    apart = design(2, 5, shift=0.3)
+    assert ladders_of(*apart, power_law(apart[3])).member.shape[-1] == 0
+    other_seeds = np.arange(10)
+    assert ladders_of(recipe, N, D, C, L, other_seeds).member.shape[-1] == 0
+    same_seeds = np.tile(np.arange(5), 2)
+    assert ladders_of(recipe, N, D, C, L, same_seeds).member.shape[-1] == 5
+
+
+def test_repeats_are_one_cell_that_remembers_their_scatter():
+    recipe, N, D, C = (np.repeat(values, 3) for values in design(2, 5))
+    noise = 0.01 * np.random.default_rng(0).normal(size=len(C))
+    repeated = ladders_of(recipe, N, D, C, power_law(C) * np.exp(noise))
+    assert repeated.cell.shape == (2, 5)
+    assert (repeated.count == 3).all()
+    spread = np.sqrt(repeated.squares.sum() / 20)
+    np.testing.assert_allclose(
+        spread, np.sqrt(np.mean(noise.reshape(-1, 3).var(1, ddof=1)))
+    )
+
+
+# What is right
+
+
+def test_of_a_pure_power_the_multiplier_is_the_closed_form():
+    """L = E + R (m C)^-gamma: log m is the log ratio of the reducible losses over gamma."""
+    recipe, N, D, C = design(2, 10)
+    ladders = ladders_of(recipe, N, D, C, power_law(C * np.exp(0.4 * recipe)))
+    model = place(ladders, POWER)
+    draws = sampling.sample(model)
+    curves = follow(model, draws, np.array([1e21]), np.random.default_rng(0))
+    log_m = curves.log_compute(0, curves.at(1e21)[:, 1]) - np.log(1e21)
+    shape = draws.shape
+    a, total = surface.expit(shape[:, 2]), np.exp(shape[:, 3])
+    w = surface.expit(shape[:, 1])
+    total = total / (2 * (w * (1 - a) + (1 - w) * a))
+    gamma = a * (1 - a) * total
+    closed = (draws.offsets[:, 0, 1] - draws.offsets[:, 1, 1]) / gamma
+    np.testing.assert_allclose(log_m, closed, atol=2e-3)
+    at_runs = follow(
+        model,
+        draws,
+        np.array([1e20]),
+        np.random.default_rng(0),
+        np.tile([np.log(20.0), 0.0], (2, 1)),
+    )
+    log_m = at_runs.log_compute(0, at_runs.at(1e20)[:, 1]) - np.log(1e20)
+    np.testing.assert_allclose(np.median(log_m), 0.4, atol=0.02)
+
+
+def ranks(priors, count, recipes=2, runs=8):
+    """Ranks of log m and of the losses' difference, chances that r1 is better, and outcomes."""
+    recipe, N, D, C = design(recipes, runs, shift=0.1)
+    ratio = np.tile([np.log(TOKENS), 0.0], (recipes, 1))
+    budgets, found = np.array([1e20, 1e23]), []
+    for seed in range(count):
+        random = np.random.default_rng(seed)
+        blank = place(ladders_of(recipe, N, D, C, power_law(C)), priors)
+        truth = simulating.simulate(blank, budgets, random, ratio)
+        model = place(truth.ladders, priors)
+        draws = sampling.sample(model, seed)
+        curves = follow(model, draws, budgets, random, ratio)
+        for budget in budgets:
+            is_so, said = truth.curves.at(budget)[0], curves.at(budget)
+            off = said[:, 1] - said[:, 0] - (is_so[1] - is_so[0])
+            log_m = curves.log_compute(0, said[:, 1])
+            true_m = truth.curves.log_compute(0, truth.curves.at(budget)[:, 1])[0]
+            below = np.mean(log_m < true_m) + 0.5 * np.mean(log_m == true_m)
+            better, before = said[:, 1] < said[:, 0], curves.at(1e20)
+            crossed = better != (before[:, 1] < before[:, 0])
+            was = truth.curves.at(1e20)[0]
+            found.append(
+                [
+                    below,
+                    np.mean(off < 0),
+                    better.mean(),
+                    is_so[1] < is_so[0],
+                    crossed.mean(),
+                    (is_so[1] < is_so[0]) != (was[1] < was[0]),
+                ]
+            )
+    return np.array(found, float).reshape(count, len(budgets), 6)
+
+
+def assert_calibrated(found):
+    """Ranks as wide as they should be, and chances that come true as often as they say."""
+    z = stats.norm.ppf(np.clip(found[..., :2], 5e-4, 1 - 5e-4))
+    for square in np.sum(z**2, axis=0).ravel():
+        assert stats.chi2.sf(square, len(found)) > FALSE_ALARM
+        assert stats.chi2.cdf(square, len(found)) > FALSE_ALARM
+    for chance, came in (
+        (found[..., 2], found[..., 3]),
+        (found[..., 4], found[..., 5]),
+    ):
+        off = np.sum(came - chance, axis=0)
+        sd = np.sqrt(np.sum(chance * (1 - chance), axis=0))
+        assert (
+            np.abs(off) < stats.norm.isf(FALSE_ALARM / 2) * np.maximum(sd, 0.3)
+        ).all()
+
+
+def test_simulated_recipes_are_covered_as_often_as_is_said():
+    assert_calibrated(ranks(Priors(), 12))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("priors", [Priors(), replace(Priors(), floor=NOTHING)])
+def test_simulated_recipes_are_covered_as_often_as_is_said_by_many(priors):
+    """A true sd 1.5 times the posterior's is seen in 64 with probability 0.8 and more."""
+    assert_calibrated(ranks(priors, 64))
+
+
+def test_too_narrow_intervals_would_be_seen():
+    random = np.random.default_rng(0)
+    z = 1.5 * random.normal(size=(400, 2, 2))
+    found = np.concatenate([stats.norm.cdf(z), np.zeros((400, 2, 4))], axis=-1)
+    with pytest.raises(AssertionError):
+        assert_calibrated(found)
+
+
+def test_pairs_cancel_what_they_share():
+    """Eight pairs whose shared noise is five times their own: nearly as if it were not there."""
+    recipe, N, D, C = design(2, 8)
+    random = np.random.default_rng(3)
+    own, shared = 0.001 * random.normal(size=16), 0.005 * random.normal(size=8)
+    widths = []
+    for noise in (own, own + np.tile(shared, 2)):
+        L = power_law(C * np.exp(0.2 * recipe)) * np.exp(noise)
+        model = place(ladders_of(recipe, N, D, C, L), Priors())
+        draws = sampling.sample(model)
+        line = np.tile([np.log(TOKENS), 0.0], (2, 1))
+        curves = follow(model, draws, np.array([1e21]), np.random.default_rng(0), line)
+        log_m = curves.log_compute(0, curves.at(1e21)[:, 1]) - np.log(1e21)
+        widths.append(np.ptp(np.quantile(log_m, [0.05, 0.95])))
+    assert widths[1] < 1.3 * widths[0]
+
+
+def test_a_comparison_finds_the_multiplier(compared):
+    low, high = compared.multiplier("muon")[1:]
+    assert low < np.exp(0.25) < high
+    assert compared.chance_better("muon") > 0.95
+    assert compared.best() == "muon"
+    assert compared.multiplier("adamw") == (1.0, 1.0, 1.0)
+    assert compared.chance_better("adamw", than="muon") == pytest.approx(
+        1 - compared.chance_better("muon")
+    )
+    assert sum(compared.chances_best(1e22).values()) == pytest.approx(1)
+    far, near = (
+        np.ptp(np.log(compared.multiplier("muon", C)[1:])) for C in (1e22, 1e21)
+    )
+    assert far > near
+
+
+def test_the_other_baseline_turns_the_multiplier_round():
+    turned = nstar.recipes(two(), baseline="muon", budget=1e20)
+    straight = nstar.recipes(two(), baseline="adamw", budget=1e20)
+    product = turned.multiplier("adamw").median * straight.multiplier("muon").median
+    assert product == pytest.approx(1, abs=0.02)
+
+
+def test_a_document_says_everything_once(compared):
+    document = compared.as_json()
+    json.dumps(document, allow_nan=False)
+    (first, second) = document["budgets"]
+    assert first["choice"] == "muon"
+    record = first["recipes"][1]
+    assert record["recipe"] == "muon"
+    assert record["wall_clock"] is None
+    assert second["recipes"][1]["decades_beyond_runs"] == pytest.approx(1, abs=0.01)
+    assert [floor["floor"] for floor in document["floors"]] == [
+        "common",
+        "own",
+        "low",
+        "high",
+    ]
+    assert document["pocket"]["muon"] == pytest.approx(np.exp(0.25), rel=0.1)
+    assert "better with probability" in compared.headline()
+    assert len(list(compared.tables())) >= 5
+
+
+def test_a_loss_below_the_floor_of_the_other_is_unbounded():
+    """Floors .08 apart: the baseline never reaches what the other does at large budgets."""
+    recipe, N, D, C = design(2, 10, C=(1e18, 1e23))
+    L = power_law(C) - 0.2 * recipe
+    own = replace(STRAIGHT, floor=Prior(0.1, 0.3))
+    answer = nstar.recipes(frame(recipe, N, D, C, L), budget=[1e19, 1e26], priors=own)
+    near, far = (at["recipes"][1] for at in answer.as_json()["budgets"])
+    assert near["unbounded"] < 0.05
+    assert far["unbounded"] > 0.5
+    assert far["multiplier"]["median"] is None
+    assert far["chance_better"] > 0.99
+
+
+def test_speed_stands_beside_and_is_never_mixed_in():
+    plain = nstar.recipes(two(), budget=1e20).as_json()["budgets"][0]["recipes"][1]
+    timed = nstar.recipes(two(), budget=1e20, speed={"muon": 0.5})
+    record = timed.as_json()["budgets"][0]["recipes"][1]
+    assert record["multiplier"] == plain["multiplier"]
+    in_time = record["wall_clock"]["multiplier"]["median"]
+    assert in_time == pytest.approx(0.5 * plain["multiplier"]["median"])
+    spread = nstar.recipes(two(), budget=1e20, speed={"muon": dist.Uniform(0.4, 0.6)})
+    wide = spread.as_json()["budgets"][0]["recipes"][1]["wall_clock"]["multiplier"]
+    assert wide["lower"] < record["wall_clock"]["multiplier"]["lower"]
+
+
+# Checks
+
+
+def checks_of(columns, **kinds):
+    answer = nstar.recipes(columns, budget=kinds.pop("budget", 1e21), **kinds)
+    return {c.name: c for c in answer.checks() if c.status is not Status.PASS}
+
+
+def test_good_runs_have_nothing_to_review(compared):
+    assert {c.name for c in compared.checks() if c.status is not Status.PASS} == set()
+
+
+def test_a_budget_far_beyond_the_smaller_arm_is_for_review():
+    assert (
+        "1.5 decades beyond"
+        in checks_of(two(), budget=10**22.5)["extrapolation"].detail
+    )
+
+
+def test_arms_without_a_common_range_are_for_review():
+    detail = checks_of(two(shift=8.0))["ranges overlap"].detail
+    assert "'muon'" in detail
+
+
+def test_an_arm_of_few_runs_is_for_review():
+    columns = two()
+    keep = np.arange(16) < 11
+    few = {name: values[keep] for name, values in columns.items()}
+    assert "muon (3)" in checks_of(few)["runs of a recipe"].detail
+
+
+def test_an_arm_that_scatters_on_one_side_is_for_review():
+    columns = two(runs=12)
+    columns["L"][[15, 20]] *= 1.05
+    assert "'muon'" in checks_of(columns)["tuning"].detail
+
+
+def test_seeds_that_vary_more_than_recipes_differ_are_for_review():
+    columns = {name: np.repeat(values, 3) for name, values in two(log_m=0.01).items()}
+    noise = np.random.default_rng(0).normal(size=len(columns["L"]))
+    columns["L"] = columns["L"] * np.exp(0.03 * noise)
+    assert "more seeds" in checks_of(columns)["seeds"].detail
+
+
+def test_parameters_counted_otherwise_are_for_review():
+    columns = two()
+    columns["N"] = columns["N"] * np.where(columns["recipe"] == "muon", 0.7, 1.0)
+    assert "'muon'" in checks_of(columns)["counting of N"].detail
+
+
+# Bad input
+
+
+def changed(**columns):
+    return two() | columns
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        (two(), {"by": "recpie"}, "no column 'recpie'.*did you mean"),
+        (two(), {"baseline": "adam"}, "baseline 'adam'.*did you mean 'adamw'"),
+        (two(), {"budget": -1.0}, "budget: expected positive"),
+        (two(), {"spend": "best"}, "spend 'best'"),
+        (two(), {"speed": {"mion": 0.9}}, "speed of 'mion'.*did you mean"),
+        (two(), {"speed": {"muon": -0.9}}, "speed of 'muon': expected a positive"),
+        (
+            {n: v[:9] for n, v in two().items()},
+            {},
+            "row 1?[0-9], column 'recipe': recipe 'muon' has one run.*--where",
+        ),
+        ({n: v[:8] for n, v in two().items()}, {}, "names one recipe, 'adamw'"),
+        (
+            changed(L=np.tile(two()["L"][:8], 2)),
+            {},
+            "rows . and .*: the same run .* stands in recipes 'adamw' and 'muon'",
+        ),
+        (
+            changed(tokenizer=np.repeat(["gpt2", "llama"], 8)),
+            {},
+            "column 'tokenizer': the recipes' losses are not comparable .*bytes_per_token",
+        ),
+        (
+            changed(loss_unit=np.repeat(["nats", "bits"], 8)),
+            {},
+            "column 'loss_unit': .*not comparable",
+        ),
+        (
+            {n: v for n, v in two().items() if n not in "LC"},
+            {},
+            "needs column 'L'",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(columns, options, message):
+    with pytest.raises(ValueError, match=message):
+        nstar.recipes(columns, **options)
+
+
+def test_losses_of_two_tokenizers_are_compared_per_byte():
+    tokenizers = np.repeat(["gpt2", "llama"], 8)
+    per_token = np.repeat([4.0, 5.0], 8)
+    columns = changed(tokenizer=tokenizers, bytes_per_token=per_token)
+    columns["L"] = columns["L"] * per_token
+    ladders, runs = find_ladders(nstar.read_runs(columns), "recipe")
+    assert runs.loss_unit == "nats per byte"
+    np.testing.assert_allclose(np.exp(ladders.y[0]), two()["L"][:8])
+
+
+def test_tables_of_other_losses_are_not_joined():
+    first, second = (
+        {n: v[at] for n, v in two().items() if n != "recipe"}
+        for at in (slice(8), slice(8, 16))
+    )
+    joined = read_tables({"adamw": first, "muon": second})
+    assert list(joined["recipe"]) == ["adamw"] * 8 + ["muon"] * 8
+    other = {"loss" if n == "L" else n: v for n, v in second.items()}
+    with pytest.raises(ValueError, match="columns 'L' of adamw, 'loss' of muon"):
+        read_tables({"adamw": first, "muon": other})
+
+
+# The command
+
+
+def write(columns, path):
+    names = list(columns)
+    rows = zip(*(columns[n] for n in names), strict=True)
+    lines = [",".join(names), *(",".join(map(str, row)) for row in rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_the_command_answers_as_python_does(nstar, tmp_path):
+    path = write(two(), tmp_path / "ladders.csv")
+    options = ("--baseline", "adamw", "--budget", "1e21", "--speed", "muon=0.93")
+    code, out, _ = nstar("recipes", path, *options, "--json")
+    assert code == 0
+    document = json.loads(out)
+    hold(
+        {k: document[k] for k in ("data", "runs", "prob")},
+        {"data": str, "runs": int, "prob": float},
+    )
+    assert document["budgets"][0]["choice"] == "muon"
+    code, out, _ = nstar("recipes", path, *options)
+    assert "in wall-clock, not FLOP" in out
+    code, _, err = nstar("recipes", path, "--speed", "muon=fast")
+    assert code == 2
+    assert "expected a number or a distribution" in err
+
+
+def test_several_tables_are_a_recipe_each(nstar, tmp_path):
+    columns = {n: v for n, v in two().items() if n != "recipe"}
+    paths = [
+        write({n: v[at] for n, v in columns.items()}, tmp_path / f"{name}.csv")
+        for name, at in (("a", slice(8)), ("b", slice(8, 16)))
+    ]
+    code, out, _ = nstar("recipes", f"adamw={paths[0]}", f"muon={paths[1]}", "--json")
+    assert code == 0
+    assert json.loads(out)["recipes"] == ["adamw", "muon"]
+    assert arms.frontier(np.array([1.0, 2.0, 3.0]), np.array([3.0, 4.0, 2.0]))[
+        0
+    ].tolist() == [1, 3]
