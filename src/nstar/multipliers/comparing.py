@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -11,14 +12,13 @@ import numpyro.distributions as dist
 from nstar.answers import Answer, Document, Table
 from nstar.intervals import Interval
 from nstar.multipliers import arms, tables
-from nstar.multipliers.curves import Curves, follow
+from nstar.multipliers.curves import REACH, Curves, follow
 from nstar.multipliers.floors import FLOORS, Floor, pocket_multipliers
 from nstar.multipliers.joint import Model, Priors, place
 from nstar.multipliers.ladders import Ladders
 from nstar.multipliers.reading import find_baseline, find_ladders
-from nstar.multipliers.sampling import Draws, Proposal, free, sample
+from nstar.multipliers.sampling import KEPT, Draws, free, sample
 from nstar.predictions.crossings import finite
-from nstar.progress import Tick, progress
 from nstar.runs.columns import suggest
 from nstar.runs.observations import Observations
 from nstar.runs.reading import read_runs
@@ -48,8 +48,7 @@ class Recipes(Answer):
     baseline: str
     budgets: tuple[float, ...]  # FLOP
     path: str  # how a budget is spent, in words
-    floors: tuple[Floor, ...]  # multipliers where floors are otherwise
-    pocket: Mapping[str, float | None]  # of each recipe by the pocket formula
+    ratio: np.ndarray | None  # log D/N by recipe as a line in log C; None at optima
     seed: int
     by: str
     # relative tokens a second of recipes at equal FLOP, as given, and their draws
@@ -64,6 +63,17 @@ class Recipes(Answer):
     def top(self) -> float:
         """Largest compute that every recipe has a run of, FLOP."""
         return float(arms.largest_compute(self.model.ladders).min())
+
+    @cached_property
+    def floors(self) -> tuple[Floor, ...]:
+        """Multipliers where the floors are otherwise: a fit anew for each."""
+        return tuple(self._with_floor(floor) for floor in FLOORS)
+
+    @cached_property
+    def pocket(self) -> dict[str, float | None]:
+        """Multiplier of each recipe by the pocket formula; None where it has none."""
+        base = self._number(self.baseline)
+        return pocket_multipliers(self.model.ladders, self.draws, base)
 
     def log_multiplier(self, name: str, C: float | None = None) -> np.ndarray:
         """Draws of the log of a recipe's multiplier, (draw,).
@@ -214,6 +224,30 @@ class Recipes(Answer):
         text, speed = self.speeds[name]
         return {"speed": text, "multiplier": _document(np.exp(log_m) * speed, prob)}
 
+    def _with_floor(self, floor: Floor) -> Floor:
+        """Fit anew from where these draws are, with another prior of the floors."""
+        model = place(self.model.ladders, floor.of(self.model.priors))
+        near = self.draws.proposal
+        near = None if near is None else free(near, floor.unknown)
+        draws = sample(model, self.seed, near=near)
+        held = np.exp(self.curves.log_C[[0, -1]] + [REACH, -REACH])
+        random = np.random.default_rng(self.seed)
+        curves = follow(model, draws, held, random, self.ratio)
+        other = replace(self, model=model, draws=draws, curves=curves)
+        return replace(floor, medians=tuple(other._brief(C) for C in self.budgets))
+
+    def _brief(self, C: float) -> Document:
+        """Median multipliers and chances alone."""
+        recipes = [
+            {
+                "recipe": name,
+                "multiplier": finite(self.multiplier(name, C).median),
+                "chance_better": self.chance_better(name, C),
+            }
+            for name in self.names
+        ]
+        return {"C": C, "recipes": recipes}
+
     def _floor(self, floor: Floor) -> Document:
         return {
             "floor": floor.name,
@@ -263,7 +297,6 @@ def recipes(
     speed: Mapping[str, Speed] | None = None,
     priors: Priors | None = None,
     seed: int = 0,
-    tick: Tick | None = None,
 ) -> Recipes:
     """Compare recipes at budgets, in one hierarchical posterior over all of them.
 
@@ -279,17 +312,11 @@ def recipes(
             number or a distribution each.
         priors: of the scales, for what they share and in what they differ.
         seed: the same seed gives the same answer.
-        tick: called with the fits done and their total; a bar on stderr, where that is a
-            terminal, unless given.
 
     Raises:
         ValueError: the runs cannot be compared, there is no such baseline, a budget or a
             speed is not positive, or a speed is of no recipe.
     """
-    if tick is None:
-        with progress() as bar:
-            options = {"spend": spend, "speed": speed, "priors": priors, "seed": seed}
-            return recipes(runs, by, baseline, budget, tick=bar("recipes"), **options)
     if not isinstance(runs, Observations):
         runs = read_runs(runs)
     ladders, runs = find_ladders(runs, by)
@@ -303,20 +330,10 @@ def recipes(
     speeds = _speeds(ladders.names, speed or {}, seed)
     usual = priors or Priors()
     held = np.array([*budgets, *arms.least_compute(ladders), largest])
-    cases, answers = [usual, *(floor.of(usual) for floor in FLOORS)], []
-    near: Proposal | None = None
-    for i, chosen in enumerate(cases):
-        model = place(ladders, chosen)
-        if near and i:
-            draws = sample(model, seed, near=free(near, FLOORS[i - 1].unknown))
-        else:
-            draws = sample(model, seed)
-            near = draws.proposal
-        random = np.random.default_rng([seed, i])
-        answers.append((model, draws, follow(model, draws, held, random, ratio)))
-        tick(i + 1, len(cases))
-    (model, draws, curves), *others = answers
-    answer = Recipes(
+    model = place(ladders, usual)
+    draws = sample(model, seed)
+    curves = follow(model, draws, held, np.random.default_rng(seed), ratio)
+    return Recipes(
         runs,
         model,
         draws,
@@ -324,34 +341,10 @@ def recipes(
         ladders.names[base],
         budgets,
         path,
-        (),
-        pocket_multipliers(ladders, draws, base),
+        ratio,
         seed,
         by,
         speeds,
-    )
-    floors = [
-        replace(case, medians=_medians(replace(answer, curves=other[2])))
-        for case, other in zip(FLOORS, others, strict=True)
-    ]
-    return replace(answer, floors=tuple(floors))
-
-
-def _medians(answer: Recipes) -> tuple[Document, ...]:
-    """Median multipliers and chances by budget and recipe."""
-    return tuple(
-        {
-            "C": C,
-            "recipes": [
-                {
-                    "recipe": name,
-                    "multiplier": finite(answer.multiplier(name, C).median),
-                    "chance_better": answer.chance_better(name, C),
-                }
-                for name in answer.names
-            ],
-        }
-        for C in answer.budgets
     )
 
 
@@ -387,7 +380,6 @@ def _speeds(
     Raises:
         ValueError: one is of no recipe, or not positive.
     """
-    from nstar.multipliers.sampling import KEPT
     from nstar.plans.bills import format_guess
 
     speeds = {}

@@ -25,7 +25,7 @@ STEPS = 10  # of Gauss and Newton from the prior's centre
 FURTHER_STEPS = 1  # from where the last had it
 FARTHEST = 5.0  # spreads from the population at which the surface is linearised
 LOTS = (300, 300, 600, 1500)  # draws: to move the proposal, and that are weighed
-ATTEMPTS = 3  # lots that are weighed, until one may be trusted
+ATTEMPTS = 3  # lots that are weighed, until they may be trusted together
 FREEDOM = 8.0  # degrees of freedom of the proposal
 STEP = 0.05  # between points whose difference is a slope, in prior sds
 LEAST_CURVATURE = 0.5  # of the log density; that of the prior is one
@@ -79,12 +79,16 @@ def sample(
     for lot in first:
         z, _, log_weights = draw_lot(model, proposal, lot, random)
         proposal = _moved(proposal, z, log_weights)
-    for _ in range(ATTEMPTS):
-        z, centre, log_weights = draw_lot(model, proposal, last, random)
+    lots: list[tuple[np.ndarray, Centre, np.ndarray]] = []
+    while True:
+        lots.append(draw_lot(model, proposal, last, random))
+        z, log_weights = (np.concatenate([lot[i] for lot in lots]) for i in (0, 2))
         certificate, weights = certificates.by_weights(log_weights)
-        if certificate.passed:
+        if certificate.passed or len(lots) == ATTEMPTS:
             break
-        proposal = _moved(proposal, z, log_weights)
+        proposal = _moved(proposal, lots[-1][0], lots[-1][2])
+    parts = zip(*(lot[1] for lot in lots), strict=True)
+    centre = Centre(*(np.concatenate(values) for values in parts))
     at = certificates.resampled(weights, count, random)
     log_scales, shape = _unpack(model, z[at])
     drawn = centre.level[at], shape, centre.offsets[at], log_scales
@@ -175,6 +179,7 @@ def draw_lot(
     x = normal * np.sqrt(FREEDOM / random.chisquare(FREEDOM, (count, 1)))
     z = proposal.at + x @ proposal.width.T
     log_q = -(FREEDOM + size) / 2 * np.log1p(np.square(x).sum(axis=1) / FREEDOM)
+    log_q -= np.linalg.slogdet(proposal.width)[1]
     drawn = [
         _draw_given(model, z[part], proposal.start, random)
         for part in _parts(model, count)
