@@ -59,7 +59,8 @@ def porian(path: Path) -> Iterator[RecipeTable]:
 def routed(path: Path) -> Iterator[RecipeTable]:
     """Mixtures beside dense models at equal FLOP, one kind of router at a time."""
     table = pd.read_csv(path)
-    table = table[(table.k == 1) & table.loss.notna()]
+    usual = (table.k == 1) & (table.routing_frequency == 0.5)
+    table = table[usual & table.loss.notna()]
     for router in ("S-Base", "Hash", "RL-R"):
         part = table[table.router_type.isin([router, "Dense"])]
         part = part.assign(recipe=part.router_type + "-" + part.num_experts.astype(str))

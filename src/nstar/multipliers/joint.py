@@ -39,6 +39,7 @@ FADE = 0.3  # exponent by which a local bend fades toward large compute
 LOCAL = 0.15  # sd of the local bend at the largest run, over that of the others
 ALONG, TOKENS, ACROSS, NEAR = 5.0, 2.0, (6.0, 3.0), 1.2  # lengths, e-folds
 NEGLIGIBLE = 1e-4  # of a bend's variance, in directions left out of what is common
+ROUNDED = 1e-5  # sd of what rounding does to a log loss
 ROOT3 = np.sqrt(3.0)
 LOG_SCALES = -30.0, 2.0  # beyond these nothing is a scale
 
@@ -68,8 +69,8 @@ class Priors:
     slope: Prior = Prior(0.04, 0.7)
     bend_common: Prior = Prior(0.02, 0.7)
     bend_own: Prior = Prior(0.007, 0.8)
-    sigma: Prior = Prior(0.004, 1.0)
-    pair: Prior = Prior(0.003, 1.0)
+    sigma: Prior = Prior(0.003, 0.8)
+    pair: Prior = Prior(0.002, 0.8)
     growth: Prior = Prior(0.1, 0.8)
     # mean and sd of the logit of the population's floor share
     floor_share: tuple[float, float] = (SHAPE_CENTRE[0], SHAPE_WIDTH[0])
@@ -223,6 +224,7 @@ def covariance(
     blocks = share[..., None] * share[..., None, :] * blocks
     alone = scales.sigma**2 / ladders.count + scales.pair**2 * ladders.alone
     diagonal = size**2 * alone + scales.bend_common**2 * share**2 * model.rest
+    diagonal = diagonal + ROUNDED**2
     rows = np.arange(share.shape[-1])
     common = [
         (scales.bend_common * share)[..., None] * model.common,
