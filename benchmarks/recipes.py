@@ -92,7 +92,7 @@ def splits(table: RecipeTable) -> Iterator[Split]:
         train, _ = find_ladders(runs.take(keep & ~test), "recipe")
         every, _ = find_ladders(runs.take(keep), "recipe")
         edge = log_C[keep & ~test].max()
-        new = every.cell & (arms.log_compute(every) > edge + 1e-9)
+        new = every.cell & (every.log_C > edge + 1e-9)
         if "split" in runs:
             new = every.cell & ~_is_of(every, train)
         yield Split(table, decades, train, every, new)
@@ -123,7 +123,7 @@ class Measured(NamedTuple):
 
 def budgets_of(split: Split, a: int, b: int) -> np.ndarray:
     """Log FLOP of the held-out budgets of b at which a was measured too."""
-    log_C = arms.log_compute(split.every)
+    log_C = split.every.log_C
     held = np.sort(log_C[b, split.new[b]])
     first = held[np.diff(held, prepend=-np.inf) > SAME_BUDGET]
     top = log_C[a, split.every.cell[a]].max()
@@ -135,8 +135,8 @@ def measure(split: Split, a: int, b: int, y: np.ndarray, at: np.ndarray) -> Meas
     lines = []
     for g in (a, b):
         cells = split.every.cell[g]
-        order = np.argsort(arms.log_compute(split.every)[g, cells])
-        log_C = arms.log_compute(split.every)[g, cells][order]
+        order = np.argsort(split.every.log_C[g, cells])
+        log_C = split.every.log_C[g, cells][order]
         lines.append((log_C, *arms.frontier(log_C, y[g, cells][order])))
     (all_a, C_a, y_a), (_, C_b, y_b) = lines
     loss_b, loss_a = np.interp(at, C_b, y_b), np.interp(at, C_a, y_a)
@@ -255,7 +255,7 @@ def ranking(ladders: Ladders) -> list[list[bool]]:
 def right_in_training(split: Split) -> list[bool]:
     """Whether ranking within the training runs says who is better at their top."""
     train = split.train
-    log_C = arms.log_compute(train)
+    log_C = train.log_C
     tops = np.where(train.cell, log_C, -np.inf).max(axis=1)
     edge = tops.min() - min(split.decades, 0.5) * np.log(10)
     small = replace(train, cell=train.cell & (log_C < edge))

@@ -20,20 +20,14 @@ ENOUGH_TO_JUDGE = 8  # runs whose skewness says something
 SAME_RATIO = 1e-6  # of variance of log C, where there is no trend to fit
 
 
-def log_compute(ladders: Ladders) -> np.ndarray:
-    """Log FLOP of each cell, (recipe, cell)."""
-    shift = ladders.log_N0 + ladders.log_D0
-    return ladders.n + ladders.d + shift + ladders.log_k[:, None]
-
-
 def largest_compute(ladders: Ladders) -> np.ndarray:
     """Largest compute of each recipe, FLOP."""
-    return np.exp(np.where(ladders.cell, log_compute(ladders), -np.inf).max(axis=1))
+    return np.exp(np.where(ladders.cell, ladders.log_C, -np.inf).max(axis=1))
 
 
 def least_compute(ladders: Ladders) -> np.ndarray:
     """Least compute of each recipe, FLOP."""
-    return np.exp(np.where(ladders.cell, log_compute(ladders), np.inf).min(axis=1))
+    return np.exp(np.where(ladders.cell, ladders.log_C, np.inf).min(axis=1))
 
 
 def frontiers(ladders: Ladders) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -41,7 +35,7 @@ def frontiers(ladders: Ladders) -> list[tuple[np.ndarray, np.ndarray]]:
     lines = []
     for g in range(len(ladders.names)):
         at = ladders.cell[g]
-        lines.append(frontier(log_compute(ladders)[g, at], ladders.y[g, at]))
+        lines.append(frontier(ladders.log_C[g, at], ladders.y[g, at]))
     return lines
 
 
@@ -58,7 +52,7 @@ def ratio_lines(ladders: Ladders) -> tuple[np.ndarray, np.ndarray]:
     lines, spread = [], []
     for g in range(len(ladders.names)):
         at = ladders.cell[g]
-        log_C = log_compute(ladders)[g, at]
+        log_C = ladders.log_C[g, at]
         ratio = (ladders.d - ladders.n)[g, at] + ladders.log_D0 - ladders.log_N0
         trend = np.var(log_C) > SAME_RATIO
         slope = np.polyfit(log_C, ratio, 1)[0] if trend else 0.0
@@ -117,10 +111,13 @@ def _count(ladders: Ladders) -> list[Check]:
 
 
 def _counting(ladders: Ladders) -> list[Check]:
-    low, high = int(np.argmin(ladders.log_k)), int(np.argmax(ladders.log_k))
-    if ladders.log_k[high] - ladders.log_k[low] < COUNTED:
+    shift = ladders.log_N0 + ladders.log_D0
+    each = np.where(ladders.cell, ladders.log_C - ladders.n - ladders.d - shift, 0.0)
+    log_k = each.sum(axis=1) / ladders.cell.sum(axis=1)
+    low, high = int(np.argmin(log_k)), int(np.argmax(log_k))
+    if log_k[high] - log_k[low] < COUNTED:
         return []
-    k = np.exp(ladders.log_k)
+    k = np.exp(log_k)
     detail = f"C / (N D) is {k[high]:.3g} for {ladders.names[high]!r} and {k[low]:.3g} for {ladders.names[low]!r}: if N is counted otherwise in one of them (with embeddings, active of a mixture of experts), count it alike; if FLOP per parameter and token do differ, they are compared at equal FLOP"
     return [Check("counting of N", Status.REVIEW, detail)]
 

@@ -234,7 +234,9 @@ class Recipes(Answer):
         random = np.random.default_rng(self.seed)
         curves = follow(model, draws, held, random, self.ratio)
         other = replace(self, model=model, draws=draws, curves=curves)
-        return replace(floor, medians=tuple(other._brief(C) for C in self.budgets))
+        medians = tuple(other._brief(C) for C in self.budgets)
+        log_odds = draws.log_evidence - self.draws.log_evidence
+        return replace(floor, medians=medians, log_odds=log_odds)
 
     def _brief(self, C: float) -> Document:
         """Median multipliers and chances alone."""
@@ -252,6 +254,7 @@ class Recipes(Answer):
         return {
             "floor": floor.name,
             "words": floor.words,
+            "log_odds": floor.log_odds,
             "budgets": list(floor.medians),
         }
 

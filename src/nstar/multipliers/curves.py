@@ -76,7 +76,7 @@ def follow(
     ladders = model.ladders
     log_C = np.arange(np.log(np.min(C)) - REACH, np.log(np.max(C)) + REACH + FINE, FINE)
     shift = ladders.log_N0 + ladders.log_D0
-    product = log_C - ladders.log_k[:, None] - shift  # (recipe, point)
+    product = ladders.budget[:, :1] + ladders.budget[:, 1:] * log_C - shift
     if ratio is None:
         n, d = surface.optimum(draws.shape, draws.offsets, product)
         path_n, path_d = np.median(n, axis=0), np.median(d, axis=0)

@@ -27,6 +27,7 @@ class Floor:
     of: Callable[[Priors], Priors]
     unknown: int  # that its prior changes, among scales and shape
     medians: tuple[dict[str, Any], ...] = ()  # by budget, of each recipe
+    log_odds: float = 0.0  # of the losses under it, beside the usual prior's
 
 
 def _pinned(sds: float) -> Callable[[Priors], Priors]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+STEADY = 0.02  # sd of log C / (N D) that is rounding, not a trend
 SAME = 5e-3  # runs of one size differ less in log N and in log D: whole steps
 
 
@@ -28,7 +29,10 @@ class Ladders:
     alone: np.ndarray
     log_N0: float
     log_D0: float
-    log_k: np.ndarray  # log of C / (N D), (recipe,)
+    log_C: np.ndarray  # mean log FLOP of a cell's runs, (recipe, cell)
+    # log N D of each recipe as a line in log C, its value at C = 1 and its slope, (recipe, 2):
+    # a slope of one unless C / (N D) moves with compute
+    budget: np.ndarray
     top: float  # n + d of the largest run
 
     @property
@@ -50,7 +54,8 @@ class Ladders:
             np.zeros((1, cells)),
             self.log_N0,
             self.log_D0,
-            self.log_k[[g]],
+            self.log_C[[g], :cells],
+            self.budget[[g]],
             float((one[1] + one[2]).max()),
         )
 
@@ -104,7 +109,7 @@ def gather(
     several = np.bincount(of_set) > 1
     alone = several.any() * np.square(member[:, ~several]).sum(axis=1)
     off = y - mean(y)[cell]
-    log_k = np.log(C) - log_N - log_D
+    log_C = np.log(C)
     n, d = mean(log_N) - log_N0, mean(log_D) - log_D0
     return Ladders(
         names,
@@ -118,9 +123,26 @@ def gather(
         table(alone),
         log_N0,
         log_D0,
-        np.array([log_k[recipe == g].mean() for g in range(len(names))]),
+        table(mean(log_C)),
+        _budget_lines(recipe, log_C, log_N + log_D),
         float((n + d).max()),
     )
+
+
+def _budget_lines(
+    recipe: np.ndarray, log_C: np.ndarray, product: np.ndarray
+) -> np.ndarray:
+    """Log N D as a line in log C for each recipe, with a slope of all."""
+    count = np.bincount(recipe)
+
+    def centred(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean = np.bincount(recipe, values) / count
+        return mean, values - mean[recipe]
+
+    (mean_C, off_C), (mean_product, off) = centred(log_C), centred(product)
+    steady = np.std(off - off_C) < STEADY
+    slope = 1.0 if steady else float(off_C @ off / (off_C @ off_C))
+    return np.stack([mean_product - slope * mean_C, np.full(len(count), slope)], axis=1)
 
 
 def number_sizes(log_N: np.ndarray, log_D: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
 from nstar.fits import certificates
@@ -25,7 +26,7 @@ STEPS = 10  # of Gauss and Newton from the prior's centre
 FURTHER_STEPS = 1  # from where the last had it
 FARTHEST = 5.0  # spreads from the population at which the surface is linearised
 LOTS = (300, 300, 600, 1500)  # draws: to move the proposal, and that are weighed
-ATTEMPTS = 3  # lots that are weighed, until they may be trusted together
+ATTEMPTS = 4  # lots that are weighed, until they may be trusted together
 FREEDOM = 8.0  # degrees of freedom of the proposal
 STEP = 0.05  # between points whose difference is a slope, in prior sds
 LEAST_CURVATURE = 0.5  # of the log density; that of the prior is one
@@ -59,6 +60,8 @@ class Draws(NamedTuple):
     log_scales: np.ndarray  # (draw, 10)
     certificate: Certificate
     proposal: Proposal | None = None  # that they are of
+    # log density of the losses, up to a constant of the model's size
+    log_evidence: float = np.nan
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # small matrices
@@ -92,7 +95,8 @@ def sample(
     at = certificates.resampled(weights, count, random)
     log_scales, shape = _unpack(model, z[at])
     drawn = centre.level[at], shape, centre.offsets[at], log_scales
-    return Draws(*drawn, certificate, proposal)
+    evidence = float(logsumexp(log_weights) - np.log(len(log_weights)))
+    return Draws(*drawn, certificate, proposal, evidence)
 
 
 def free(proposal: Proposal, unknown: int) -> Proposal:

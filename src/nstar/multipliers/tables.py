@@ -7,6 +7,7 @@ from nstar.wording import flop, percent, share, three
 
 PAIRS = 8  # that cannot be told apart, in a table
 UNBOUNDED = 0.005  # share of draws worth a word
+AGAINST = -4.6  # log odds below which the runs speak against a floor: one in a hundred
 
 
 def headline(document: Document) -> str:
@@ -99,7 +100,10 @@ def _floors(document: Document, i: int) -> Table:
     rows = [["as learned", *(_one(own[name]) for name in names)]]
     for floor in document["floors"]:
         medians = _of(floor, i)
-        rows.append([floor["words"], *(_one(medians[name]) for name in names)])
+        against = "" if _credible(floor) else ", which the runs speak against"
+        rows.append(
+            [floor["words"] + against, *(_one(medians[name]) for name in names)]
+        )
     pocket = [_one(document["pocket"][name]) for name in names]
     rows.append(["pocket formula, at the largest runs", *pocket])
     return Table("median multiplier by floor", ("floor", *names), rows)
@@ -109,18 +113,26 @@ def _of(floor: Document, i: int) -> Document:
     return {r["recipe"]: r["multiplier"] for r in floor["budgets"][i]["recipes"]}
 
 
+def _credible(floor: Document) -> bool:
+    return floor["log_odds"] > AGAINST
+
+
 def _one(value: float | None) -> str:
     return "unbounded" if value is None else three(value)
 
 
 def _moved(document: Document, name: str, i: int) -> float | None:
-    """How far the median multiplier moves with the floor; None where it is not bounded."""
+    """How far the median multiplier moves with floors that the runs do not speak against.
+
+    None where it is not bounded.
+    """
     own = [
         r["multiplier"]["median"]
         for r in document["budgets"][i]["recipes"]
         if r["recipe"] == name
     ]
-    values = own + [_of(floor, i)[name] for floor in document["floors"]]
+    floors = [floor for floor in document["floors"] if _credible(floor)]
+    values = own + [_of(floor, i)[name] for floor in floors]
     if any(value is None for value in values):
         return None
     return max(abs(value - own[0]) for value in values)
