@@ -11,13 +11,14 @@ import numpyro.distributions as dist
 
 from nstar.answers import Answer, Document, Table
 from nstar.intervals import Interval
-from nstar.multipliers import arms, tables
+from nstar.multipliers import arms, joint, tables
 from nstar.multipliers.curves import REACH, Curves, follow
 from nstar.multipliers.floors import FLOORS, Floor, pocket_multipliers
 from nstar.multipliers.joint import Model, Priors, place
 from nstar.multipliers.ladders import Ladders
 from nstar.multipliers.reading import find_baseline, find_ladders
 from nstar.multipliers.sampling import KEPT, Draws, free, sample
+from nstar.multipliers.settling import Outlook, Settling, settle
 from nstar.predictions.crossings import finite
 from nstar.runs.columns import suggest
 from nstar.runs.observations import Observations
@@ -113,6 +114,20 @@ class Recipes(Answer):
         loss = self.curves.at(self._budget(C)).mean(axis=0)
         return self.names[int(np.argmin(loss))]
 
+    def settle(self, C: float | None = None) -> list[Settling]:
+        """Runs that could be made next, by what they do for the choice at a budget."""
+        C = self._budget(C)
+        scales = joint.unpack(self.draws.log_scales)
+        outlook = Outlook(
+            self.curves,
+            self.names,
+            np.stack([self.log_multiplier(name, C) for name in self.names], axis=1),
+            arms.largest_compute(self.model.ladders),
+            scales.sigma[:, 0, 0],
+            scales.pair[:, 0, 0],
+        )
+        return settle(outlook, C, self.seed)
+
     def as_json(self, prob: float = 0.9) -> Document:
         """Every number; a bound that does not exist is null."""
         return {
@@ -181,6 +196,7 @@ class Recipes(Answer):
             "choice": self.best(C),
             "recipes": records,
             "undecided": self._undecided(loss),
+            "next": [run.as_json() for run in self.settle(C)],
         }
 
     def _order(self, loss: np.ndarray) -> np.ndarray:

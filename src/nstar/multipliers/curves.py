@@ -25,7 +25,8 @@ class Curves:
 
     log_C: np.ndarray  # (point,)
     log_loss: np.ndarray  # (draw, recipe, point), never rising
-    log_floor: np.ndarray  # (draw, recipe)
+    log_N: np.ndarray  # of the median path, (recipe, point)
+    log_D: np.ndarray
     repaired: float  # share of draws whose loss rose somewhere
 
     def at(self, C: float) -> np.ndarray:
@@ -36,6 +37,12 @@ class Curves:
         share = (x - left) / step
         values = self.log_loss
         return (1 - share) * values[..., right - 1] + share * values[..., right]
+
+    def path(self, C: float, recipe: int) -> tuple[float, float]:
+        """Log N and log D of a recipe's run with C FLOP."""
+        lines = self.log_N[recipe], self.log_D[recipe]
+        log_N, log_D = (float(np.interp(np.log(C), self.log_C, y)) for y in lines)
+        return log_N, log_D
 
     def log_compute(self, recipe: int, log_loss: np.ndarray) -> np.ndarray:
         """Log FLOP at which a recipe reaches losses, (draw, ...): infinite where it never does.
@@ -94,8 +101,13 @@ def follow(
     log_loss = level + bent(f.log_loss, f.share, bend)
     fallen = np.minimum.accumulate(log_loss, axis=-1)
     rose = np.any(log_loss - fallen > 1e-6, axis=(-2, -1))
-    floor = draws.level[:, None] + surface.log_floors(draws.shape, draws.offsets)
-    return Curves(log_C, fallen, floor, float(rose.mean()))
+    return Curves(
+        log_C,
+        fallen,
+        path_n + ladders.log_N0,
+        path_d + ladders.log_D0,
+        float(rose.mean()),
+    )
 
 
 def bent(log_loss: np.ndarray, share: np.ndarray, bend: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from nstar.answers import Document, Table
-from nstar.wording import flop, percent, share, three
+from nstar.wording import count, flop, percent, share, three
 
 PAIRS = 8  # that cannot be told apart, in a table
 UNBOUNDED = 0.005  # share of draws worth a word
@@ -22,6 +22,7 @@ def headline(document: Document) -> str:
         words += f"; with probability {share(record['unbounded'])} no compute would do"
     if moved is not None:
         words += f"; the floor moves this by {moved:.2g}"
+    words += f"; {_next(at)}"
     if len(others) > 1:
         words += f"; of {len(others) + 1} recipes {at['choice']} is the one to choose"
     return words
@@ -38,6 +39,7 @@ def all_tables(document: Document) -> Iterator[Table | str]:
         if any(r["wall_clock"] for r in at["recipes"]):
             yield _wall_clock(at, prob)
         yield _floors(document, i)
+        yield _runs(at)
 
 
 def bounds(interval: Document) -> str:
@@ -69,6 +71,32 @@ def _budget(at: Document, prob: str) -> Table:
         for r in sorted(at["recipes"], key=lambda r: r["regret_loss"])
     ]
     return Table(f"{flop(at['C'])} FLOP: {at['choice']}", header, rows)
+
+
+def _next(at: Document) -> str:
+    """Say whether one more run is worth it for the choice."""
+    run = at["next"][0]
+    what = f"one more run of {flop(run['C'])} of {' and '.join(run['recipes'])}"
+    if run["worth"]:
+        return f"{what} is worth it for the choice: it saves {share(run['saves'])} of the budget in expectation and costs {share(run['costs'])}"
+    most = max(at["next"], key=lambda run: run["saves"])
+    return f"no one more run pays for the choice: the most that any saves is {share(most['saves'])} of the budget, at {share(most['costs'])}"
+
+
+def _runs(at: Document) -> Table:
+    rows = [
+        [
+            " and ".join(run["recipes"]),
+            flop(run["C"]),
+            ", ".join(map(count, run["N"])),
+            ", ".join(map(count, run["D"])),
+            share(run["saves"]),
+            share(run["costs"]),
+        ]
+        for run in at["next"][:PAIRS]
+    ]
+    header = ("run of", "FLOP each", "N", "D", "saves, of the budget", "costs")
+    return Table("one more run, and the choice after it", header, rows)
 
 
 def _undecided(at: Document) -> Table:
