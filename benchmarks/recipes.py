@@ -37,6 +37,7 @@ HOLD_OUTS = (0.5, 1.0, 2.0)  # decades
 FEWEST = 3  # cells of an arm that are fitted
 SAME_BUDGET = 0.05  # in log C
 PROB = 0.9
+MEASURED = 400  # draws of what is measured, of every pair
 NOTHING = Prior(1e-5, 0.1)
 POOLED = Priors(  # spreads of departures.pooling: a fifth of the prior's width
     floor=Prior(0.19, 0.7),
@@ -48,13 +49,6 @@ POOLED = Priors(  # spreads of departures.pooling: a fifth of the prior's width
     bend_own=NOTHING,
     pair=NOTHING,
 )
-
-
-class Arm(NamedTuple):
-    """Cells of one recipe: those fitted, and those held out."""
-
-    log_C: np.ndarray  # of both, (cell,)
-    fitted: np.ndarray  # whether a cell is, (cell,)
 
 
 class Split(NamedTuple):
@@ -198,7 +192,7 @@ def pairs_of(
             continue
         truth = measure(split, a, b, split.every.y, at)
         drawn = {
-            name: [measure(split, a, b, one, at) for one in y]
+            name: [measure(split, a, b, one, at) for one in y[:MEASURED]]
             for name, y in methods.items()
         }
         for i, log_C in enumerate(at):

@@ -1,5 +1,6 @@
 """Tables of recipes for `recipes.py`: those of a folder, the shared ones, simulated ones."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +37,11 @@ def of_folder(folder: Path) -> Iterator[RecipeTable]:
             else pd.read_parquet(path)
         )
         if "recipe" in head.columns:
-            runs = nstar.read_runs(path)
+            try:
+                runs = nstar.read_runs(path)
+            except ValueError as error:
+                print(f"{path.name} is left out: {error}", file=sys.stderr)
+                continue
             if set(runs.columns) >= NEEDED:
                 yield RecipeTable(path.stem, path.stem, runs)
     for name, layout in LAYOUTS.items():

@@ -17,6 +17,7 @@ from nstar.multipliers.curves import follow
 from nstar.multipliers.joint import Prior, Priors, place
 from nstar.multipliers.ladders import gather
 from nstar.multipliers.reading import find_ladders, read_tables
+from nstar.report.recipes_figure import figure as draw
 from nstar.verdicts import Status
 
 NOTHING = Prior(1e-6, 0.1)
@@ -340,6 +341,7 @@ def test_a_document_says_everything_once(compared):
     assert document["pocket"]["muon"] == pytest.approx(np.exp(0.25), rel=0.15)
     assert "better with probability" in compared.headline()
     assert len(list(compared.tables())) >= 5
+    assert draw(document, "svg").count(b"<path") > 10
 
 
 def test_a_loss_below_the_floor_of_the_other_is_unbounded():
@@ -521,6 +523,9 @@ def test_the_command_answers_as_python_does(nstar, tmp_path):
     document = json.loads(out)
     assert (document["data"], document["runs"]) == (path, 16)
     assert document["budgets"][0]["choice"] == "muon"
+    code, _, err = nstar("recipes", path, "--figure", "recipes.txt")
+    assert code == 2
+    assert "--figure" in err
     code, _, err = nstar("recipes", path, "--speed", "muon=fast")
     assert code == 2
     assert "expected a number or a distribution" in err

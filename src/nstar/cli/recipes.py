@@ -55,6 +55,14 @@ def recipes(
             help="Tokens a second of a recipe beside the baseline's at equal FLOP, a number or a distribution: muon=0.93. Repeatable.",
         ),
     ] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option(
+            "--figure",
+            metavar="FILE",
+            help="Draw multipliers over compute, with medians under other floors (.svg, .png, .pdf).",
+        ),
+    ] = None,
     columns: o.Columns = None,
     where: o.Where = None,
     flop_per_param_token: o.FlopPer = None,
@@ -70,6 +78,7 @@ def recipes(
     o.require_positive("--budget", budgets, "1e24")
     k = 6.0 if flop_per_param_token is None else flop_per_param_token
     o.require_positive("--flop-per-param-token", [k], "6")
+    kind = o.figure_kind(figure)
     texts = o.pairs(speed, "--speed", EXAMPLE)
     from nstar.multipliers import comparing, reading
     from nstar.plans.bills import parse_guess
@@ -92,6 +101,11 @@ def recipes(
     answer = comparing.recipes(
         table, by, baseline, budgets, spend=spend, speed=speeds, seed=seed or 0
     )
+    if figure:
+        from nstar.files.writing import write_atomically
+        from nstar.report.recipes_figure import figure as draw
+
+        write_atomically(figure, draw(answer.as_json(output.prob), kind))
     about = {
         "data": table.source,
         "data_sha256": table.sha256,
