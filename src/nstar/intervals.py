@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from jaxtyping import Real
     from numpy.typing import ArrayLike
 
 
@@ -18,7 +19,7 @@ class Interval(NamedTuple):
         return {"median": self.median, "lower": self.lower, "upper": self.upper}
 
 
-def interval(draws: "ArrayLike", prob: float) -> Interval:
+def interval(draws: "Real[ArrayLike, '*draws']", prob: float) -> Interval:
     """Quantiles of the draws at 1/2 and (1 -+ prob)/2.
 
     Raises:
@@ -34,7 +35,7 @@ def interval(draws: "ArrayLike", prob: float) -> Interval:
     return Interval(float(middle), float(low), float(high))
 
 
-def credible_level(draws: "ArrayLike", value: float) -> float:
+def credible_level(draws: "Real[ArrayLike, '*draws']", value: float) -> float:
     """Probability of the smallest equal-tailed interval that holds the value; NaN if none."""
     import numpy as np
 

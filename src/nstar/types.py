@@ -104,8 +104,11 @@ class Law(Protocol):
         """Priors by name; they may depend on the design, never on the response."""
         ...
 
-    def expected(self, params: Params, x: Inputs) -> Array:
-        """Location of the response of each run, on the response's scale."""
+    def expected(self, params: Params, x: Inputs) -> Float[Array, "*runs"]:
+        """Location of the response of each run, on the response's scale.
+
+        A response of several columns has them in a last axis of its own.
+        """
         ...
 
 
@@ -151,7 +154,9 @@ class Reads(Protocol):
 class Surface(Protocol):
     """A law that knows the loss of any run (N, D)."""
 
-    def loss(self, params: Params, N: Array, D: Array) -> Array:
+    def loss(
+        self, params: Params, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]
+    ) -> Float[Array, "*runs"]:
         """Loss of a run of N parameters on D tokens, without run noise."""
         ...
 
@@ -160,7 +165,7 @@ class Surface(Protocol):
 class Floored(Surface, Protocol):
     """A surface with a loss that no size and no data removes."""
 
-    def floor(self, params: Params) -> Array:
+    def floor(self, params: Params) -> Float[Array, "..."]:
         """E, the irreducible loss."""
         ...
 
@@ -169,7 +174,7 @@ class Floored(Surface, Protocol):
 class Extended(Surface, Protocol):
     """A surface that reads more of a run than N, D and C."""
 
-    def usual(self, N: Array, D: Array) -> Inputs:
+    def usual(self, N: Float[Array, "*#runs"], D: Float[Array, "*#runs"]) -> Inputs:
         """Inputs of a run (N, D) that is in all else as the law's reference."""
         ...
 
@@ -203,7 +208,13 @@ class Tunable(Surface, Protocol):
 class Varying(Protocol):
     """A surface whose budgets scatter about its trend."""
 
-    def draw_expected(self, key: Array, params: Params, N: Array, D: Array) -> Array:
+    def draw_expected(
+        self,
+        key: Key,
+        params: Params,
+        N: Float[Array, "*#runs"],
+        D: Float[Array, "*#runs"],
+    ) -> Float[Array, "*runs"]:
         """Expected response of runs of new budgets, each budget scattered anew."""
         ...
 
@@ -212,7 +223,9 @@ class Varying(Protocol):
 class Allocation(Protocol):
     """A law that knows the compute-optimal run of a budget."""
 
-    def log_optimum(self, params: Params, C: Array) -> tuple[Array, Array]:
+    def log_optimum(
+        self, params: Params, C: Float[Array, "*#budgets"]
+    ) -> tuple[Float[Array, "*budgets"], Float[Array, "*budgets"]]:
         """Natural logs of N*(C) and D*(C): the law's line, without scatter."""
         ...
 
@@ -221,17 +234,17 @@ class Allocation(Protocol):
 class Scattered(Protocol):
     """An allocation law that also knows how measured optima scatter about its line."""
 
-    def probes(self, C: np.ndarray) -> Inputs:
+    def probes(self, C: Float[np.ndarray, " budgets"]) -> Inputs:
         """Inputs of what is measured of new budgets, (budget, ...), that noise reads."""
         ...
 
     def off_line(
         self,
         params: Mapping[str, np.ndarray],
-        C: np.ndarray,
-        noise: np.ndarray,
+        C: Float[np.ndarray, " budgets"],
+        noise: Float[np.ndarray, "draws budgets ..."],
         random: np.random.Generator,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[Float[np.ndarray, "draws budgets"], Float[np.ndarray, "draws budgets"]]:
         """How far from its line the optimum of each new budget would be measured.
 
         Args:
@@ -260,7 +273,13 @@ class AcrossModels(Protocol):
         """Values of that column of the fitted models, each once."""
         ...
 
-    def around(self, params: Params, size: Array, ease: Array, tail: Array) -> Array:
+    def around(
+        self,
+        params: Params,
+        size: Float[Array, "*#models"],
+        ease: Float[Array, "*#models"],
+        tail: Float[Array, "*#models"],
+    ) -> Float[Array, "*models population"]:
         """Population of a model of this size, with its offsets from the line."""
         ...
 
@@ -269,7 +288,7 @@ class AcrossModels(Protocol):
 class Derives(Protocol):
     """A law with numbers people know it by, besides its unknowns."""
 
-    def derived(self, params: Params) -> dict[str, Array]:
+    def derived(self, params: Params) -> Derived:
         """Return quantities computed from the unknowns, by the field's names."""
         ...
 
@@ -381,7 +400,7 @@ class Noise(Protocol):
         """Priors of the scatter of this response."""
         ...
 
-    def around(self, expected: Array, params: Params, x: Inputs) -> Any:
+    def around(self, expected: Float[Array, "*runs"], params: Params, x: Inputs) -> Any:
         """Return the distribution of the response about its expectation."""
         ...
 
@@ -413,7 +432,7 @@ class Sharing(Noise, Protocol):
         """Column that names who shares it; empty where inputs say so."""
         ...
 
-    def shared(self, runs: Any, law: Law) -> np.ndarray:
+    def shared(self, runs: Any, law: Law) -> Float[np.ndarray, " runs"]:
         """Number which runs share it, (run,): what `around` reads as the input SHARED."""
         ...
 
