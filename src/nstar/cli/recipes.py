@@ -90,7 +90,7 @@ def recipes(
     names, conditions = o.columns(columns), list(where or ())
     if len(runs) == 1 and ("=" not in runs[0] or Path(runs[0]).is_file()):
         table = read_runs(
-            runs[0], names, conditions, k=k, params_counted=params_counted
+            runs[0], names, conditions, k=k, params_counted=params_counted, by=by
         )
     else:
         tables = o.pairs(runs, "RUNS", "adamw=a.csv")

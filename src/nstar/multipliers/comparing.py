@@ -5,9 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
-import numpyro.distributions as dist
 
 from nstar.answers import Answer, Document, Table
 from nstar.intervals import Interval
@@ -19,6 +17,7 @@ from nstar.multipliers.ladders import Ladders
 from nstar.multipliers.reading import find_baseline, find_ladders
 from nstar.multipliers.sampling import KEPT, Draws, free, sample
 from nstar.multipliers.settling import Outlook, Settling, settle
+from nstar.plans.bills import Guess, draw_guess, format_guess
 from nstar.predictions.crossings import finite
 from nstar.runs.columns import suggest
 from nstar.runs.observations import Observations
@@ -30,8 +29,6 @@ SPREAD_OF_RATIO = 0.3  # sd of log D/N at a given compute from which optima are 
 UNDECIDED = 0.9  # chance below which the runs do not tell two recipes apart
 POINTS = 25  # of curves in the document
 WORTH_A_WORD = 0.005  # share of draws
-
-type Speed = float | dist.Distribution
 
 
 @dataclass(frozen=True)
@@ -313,7 +310,7 @@ def recipes(
     budget: float | Sequence[float] = (),
     *,
     spend: str | float | None = None,
-    speed: Mapping[str, Speed] | None = None,
+    speed: Mapping[str, Guess] | None = None,
     priors: Priors | None = None,
     seed: int = 0,
 ) -> Recipes:
@@ -337,7 +334,7 @@ def recipes(
             speed is not positive, or a speed is of no recipe.
     """
     if not isinstance(runs, Observations):
-        runs = read_runs(runs)
+        runs = read_runs(runs, by=by)
     ladders, runs = find_ladders(runs, by)
     base = find_baseline(ladders.names, baseline)
     largest = float(runs["C"].max())
@@ -392,25 +389,20 @@ def _paths(
 
 
 def _speeds(
-    names: Sequence[str], speed: Mapping[str, Speed], seed: int
+    names: Sequence[str], speed: Mapping[str, Guess], seed: int
 ) -> dict[str, tuple[str, np.ndarray]]:
     """Draws of relative speeds, and how they are said.
 
     Raises:
         ValueError: one is of no recipe, or not positive.
     """
-    from nstar.plans.bills import format_guess
-
+    random = np.random.default_rng(seed).spawn(len(speed))
     speeds = {}
     for i, (name, value) in enumerate(speed.items()):
         if name not in names:
             msg = f"speed of {name!r}: no recipe of that name; {suggest(name, names)}"
             raise ValueError(msg)
-        if isinstance(value, dist.Distribution):
-            key = jax.random.fold_in(jax.random.key(seed), i)
-            drawn = np.asarray(value.sample(key, (KEPT,)), float)
-        else:
-            drawn = np.full(KEPT, float(value))
+        drawn = draw_guess(value, random[i], KEPT)
         if not np.all(np.isfinite(drawn) & (drawn > 0)):
             msg = f"speed of {name!r}: expected a positive number or distribution, as in 0.93, got {format_guess(value)}"
             raise ValueError(msg)

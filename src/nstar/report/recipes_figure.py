@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nstar.answers import Document
-from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, STYLE, Label, name_ends, save
+from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, STYLE, save
+from nstar.report.labels import Label, Mark, write_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,9 +55,10 @@ def panel(ax: "Axes", document: Document) -> "Axes":
                 ax.plot(at["C"], _number(values[name]), "_", color=colour, ms=9)
     ax.axhline(1.0, color=SOFT, lw=1.0)
     ax.axvline(document["largest_common_compute"], color=SOFT, lw=1.0, ls=":")
-    ax.set(xscale="log", yscale="log", xlabel="FLOP")
+    ax.set(xscale="log", yscale="log", xlabel="training compute C (FLOP)")
     ax.set_ylabel(f"compute {document['baseline']} needs, over that of the recipe")
-    name_ends(ax, labels)
+    largest = Mark(document["largest_common_compute"], "largest common run", SOFT)
+    write_names(ax, labels, [largest])
     return ax
 
 
