@@ -768,3 +768,45 @@ def test_a_table_that_is_not_there_comes_before_everything(tmp_path):
     assert done.returncode == 2
     assert "no such file" in done.stderr
     assert done.stderr.splitlines()[-1] == "False"
+
+
+# What follows from a table though no column says it
+
+
+@pytest.mark.parametrize("budget", [1e18, 3e19, 2e21])
+def test_a_run_that_has_a_size_and_a_budget_has_tokens(budget):
+    table = {"budget": [budget] * 3, "params": [1e8, 2e8, 4e8], "loss": [3.2, 3.1, 3.3]}
+    runs = nstar.read_runs(table)
+    np.testing.assert_allclose(runs["D"], budget / (6 * runs["N"]))
+    assert "budget" in runs.derived
+
+
+@pytest.mark.parametrize("above", ["# of May\n# by hand\n", "\n#\n", ""])
+def test_lines_that_begin_with_a_hash_stand_above_the_header(above, tmp_path):
+    file = tmp_path / "runs.csv"
+    file.write_text(f"{above}params,tokens,loss\n1e8,2e9,3.5\n2e8,9e9,oops\n")
+    (problem,) = examine(file).stops
+    assert problem.rows == (above.count("\n") + 3,)
+
+
+def test_a_header_that_begins_with_a_hash_is_read(tmp_path):
+    file = tmp_path / "runs.csv"
+    file.write_text("# params, tokens, loss\n1e8,2e9,3.5\n2e8,9e9,3.0\n")
+    assert nstar.read_runs(file)["N"].tolist() == [1e8, 2e8]
+
+
+@pytest.mark.parametrize(("column", "offered"), [("tokenizer", False), ("arm", True)])
+def test_only_recipes_whose_losses_compare_are_compared(column, offered):
+    table = grid(ratios=(10, 40))
+    both = {name: np.repeat(values, 2) for name, values in table.items()}
+    both["loss"] = both["loss"] * np.tile([1.0, 1.1], len(table["loss"]))
+    examination = examine(both | {column: np.tile(["a", "b"], len(table["loss"]))})
+    (problem,) = [p for p in examination.stops if p.name == "several recipes"]
+    assert ("nstar recipes" in problem.remedy) is offered
+
+
+def test_fewer_active_parameters_are_said_where_flop_are_few():
+    table = grid()
+    flops = 6 * table["params"] * table["tokens"] / 8
+    notes = examine(table | {"flops": flops}).problems
+    assert any("experts" in p.detail for p in notes if p.name == "FLOP convention")

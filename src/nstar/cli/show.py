@@ -30,7 +30,8 @@ def checks(results: Sequence[Check]) -> None:
                 )
                 _print(f"{name}: {escape(check.detail)}")
     passed = sum(check.status is Status.PASS for check in results)
-    _print(f"[green]{passed} of {len(results)} checks PASS[/]")
+    if results:
+        _print(f"[green]{passed} of {len(results)} checks PASS[/]")
 
 
 def answer(

@@ -71,7 +71,7 @@ def require_file(path: Path, source: str) -> None:
 
 
 def _csv(raw: bytes, source: str) -> Table:
-    text = _decoded(raw, source)
+    text = _uncommented(_decoded(raw, source))
     delimiter = _delimiter(text)
     lines = _lines(text, delimiter, source)
     first = next((i for i, line in enumerate(lines) if any(line)), None)
@@ -144,6 +144,25 @@ def _decoded(raw: bytes, source: str) -> str:
             "is not; save it as UTF-8 CSV"
         )
         raise ValueError(msg) from error
+
+
+def _uncommented(text: str) -> str:
+    """Blank the lines above the header that begin with a hash, so that rows keep numbers.
+
+    The last of them is the header where numbers follow it, as NumPy writes one.
+    """
+    if not text.lstrip().startswith("#"):
+        return text
+    lines = text.splitlines()
+    first = next(
+        (i for i, line in enumerate(lines) if line.strip()[:1] not in {"", "#"}), 0
+    )
+    cells = re.split(r"[,;\t]", lines[first])
+    above = [""] * first
+    if 2 * sum(map(_is_number, cells)) >= len(cells):
+        last = max(i for i in range(first) if lines[i].strip())
+        above[last] = lines[last].strip().lstrip("# ")
+    return "\n".join([*above, *lines[first:]])
 
 
 def _delimiter(text: str) -> str:

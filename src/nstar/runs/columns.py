@@ -34,8 +34,16 @@ from nstar.runs.problems import Problem, ReadOptions, list_some
 from nstar.verdicts import Status
 
 ALIASES = {
-    "N": ("params", "parameters", "n_params", "num_params", "model_size", "params_opt"),
-    "D": ("tokens", "n_tokens", "num_tokens", "train_tokens", "tokens_opt"),
+    "N": (
+        "params",
+        "parameters",
+        "n_params",
+        "num_params",
+        "model_size",
+        "params_opt",
+        "n_opt",
+    ),
+    "D": ("tokens", "n_tokens", "num_tokens", "train_tokens", "tokens_opt", "d_opt"),
     "C": (
         "flops",
         "flop",

@@ -40,6 +40,10 @@ def drop_duplicates(runs: Observations) -> tuple[Observations, list[Problem]]:
 def complete(runs: Observations) -> Observations:
     """Fill the third of N, D and C by the FLOP convention."""
     present = [name for name in ("N", "D", "C") if name in runs]
+    if len(present) == 1 and "C" not in runs and _spends_budgets(runs):
+        runs = replace(runs, columns=runs.columns | {"C": runs["budget"]})
+        runs = complete(runs)
+        return replace(runs, derived=f"{runs.derived}, C being the budget of each run")
     if len(present) != 2:
         return runs
     cost = runs.cost
@@ -52,6 +56,11 @@ def complete(runs: Observations) -> Observations:
     columns = runs.columns | {missing: value}
     derived = f"{missing} follows from {present[0]} and {present[1]} by {cost}"
     return replace(runs, columns=columns, derived=derived)
+
+
+def _spends_budgets(runs: Observations) -> bool:
+    """Tell whether every run has a budget, which is then its compute."""
+    return "budget" in runs and bool(np.all(runs["budget"] > 0))
 
 
 def name_budgets(runs: Observations) -> Observations:

@@ -22,6 +22,10 @@ ELSEWHERE = (
     2.0,
 )  # C / (k N D) outside these asks for another column of parameters
 EXACT = (0.8, 1.25)  # ... and inside these, that column is what C was counted with
+SPARSE = (
+    " (a mixture of experts spends its FLOP on the active parameters: give those as N, "
+    "and all of them as total_params for --law experts)"
+)
 EXPERTS = 1.5  # all parameters over the active ones: not embeddings alone
 PARAMS = re.compile(r"param|model_size|(^|_)size($|_)|(^|_)n($|_)", re.IGNORECASE)
 
@@ -120,7 +124,11 @@ def _what_it_does(runs: Observations, counted: Count) -> str:
     )
     level = f"C is {counted.median:.3g} times {k:g} N D all along"
     said = ends if counted.slope else level
-    why = " (embeddings, attention or another counter)"
+    why = (
+        SPARSE
+        if counted.median < ELSEWHERE[0]
+        else " (embeddings, attention or another counter)"
+    )
     exponent = (
         f"; the factor goes as C^{counted.slope:.3g}, so an exponent of N* near "
         f"{EXPONENT:g} in {k:g} N D is {EXPONENT * (1 - counted.slope):.3g} in this table's FLOP "

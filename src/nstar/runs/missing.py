@@ -10,6 +10,7 @@ TOKENS_A_BATCH = 1e4  # a batch above it counts tokens, one below sequences
 LOSSES = {  # words of headers that are nearly losses, and how they become one
     "perplexity": "its natural logarithm is a loss",
     "ppl": "its natural logarithm is a loss",
+    "bits": "bits; times ln 2 they are a loss in nats, comparable only among themselves",
     "bpb": "bits a byte; times ln 2 they are a loss in nats a byte, comparable only among themselves",
     "accuracy": "an accuracy, which laws read as --columns metric={name}",
     "acc": "an accuracy, which laws read as --columns metric={name}",

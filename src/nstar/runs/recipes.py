@@ -19,6 +19,7 @@ SHARE = 0.25  # of the runs share their N and D with another
 SURE = 5.0  # standard errors by which groups off one surface are apart
 FEW = 6  # names that are recipes rather than a source of noise
 ARMS = re.compile(r"recipe|(^|_)arm|variant|optimi[sz]er|tokeni[sz]er", re.IGNORECASE)
+TOKENIZERS = re.compile(r"tokeni[sz]er|vocab", re.IGNORECASE)
 APART = 0.01  # of log loss: less does not matter to a law
 LEAST_RUNS = 10
 
@@ -136,10 +137,13 @@ def _problem(
         f"the table holds {groups.size} recipes by {column!r}: {sizes}{more}; {why}, and one law "
         "over them is of none"
     )
-    remedy = (
-        f"take one with --where '{where}', fit them side by side with --pool {column}, or "
-        f"compare them with nstar recipes --by {column}"
+    together = (
+        "; losses under two tokenizers are in other units, and can be compared a byte only"
+        if TOKENIZERS.search(column)
+        else f", fit them side by side with --pool {column}, or compare them with nstar "
+        f"recipes --by {column}"
     )
+    remedy = f"take one with --where '{where}'{together}"
     return Problem(
         "several recipes",
         Status.FAIL,
