@@ -115,7 +115,7 @@ def simulated(count: int, seed: int = 0) -> Iterator[RecipeTable]:
     for i in range(count):
         random = np.random.default_rng([seed, i])
         kind = ("constant", "growing", "crossing")[i % 3]
-        paired, own_floors = bool(i // 3 % 2), bool(i // 6 % 2)
+        paired, floors_apart = bool(i // 3 % 2), bool(i // 6 % 2)
         recipes = int(random.integers(2, 5))
         E, R, gamma = 1.6 + 0.3 * random.normal(), 1.0, random.uniform(0.12, 0.2)
         parts = []
@@ -132,7 +132,7 @@ def simulated(count: int, seed: int = 0) -> Iterator[RecipeTable]:
             if kind == "crossing":
                 start = -growth * random.uniform(0.0, 2.0)
             log_m = start + growth * decades
-            floor = E + own_floors * 0.01 * random.normal()
+            floor = E + floors_apart * 0.01 * random.normal()
             loss = floor + R * (C * np.exp(log_m) / 1e19) ** -gamma
             noise = NOISE * (0.5 if paired else 1.0) * random.normal(size=RUNS)
             loss *= np.exp(noise + paired * of_pair)
@@ -142,7 +142,9 @@ def simulated(count: int, seed: int = 0) -> Iterator[RecipeTable]:
                     {"recipe": f"r{g}", "N": N, "D": 20 * N, "C": C, "L": loss}
                 )
             )
-        name = f"simulated {kind}{' paired' * paired}{' own floors' * own_floors} {i}"
+        name = (
+            f"simulated {kind}{' paired' * paired}{' floors apart' * floors_apart} {i}"
+        )
         yield RecipeTable(
             name, "simulated", nstar.read_runs(pd.concat(parts, ignore_index=True))
         )

@@ -128,13 +128,8 @@ def _seeds(ladders: Ladders, draws: Draws) -> list[Check]:
     if freedom < 1:
         return []
     seeds = float(np.sqrt((ladders.squares * ladders.cell).sum() / freedom))
-    apart = float(np.median(np.ptp(draws.offsets[..., 1], axis=1)))
-    f = surface.of_runs(
-        draws.shape,
-        draws.offsets,
-        np.zeros((len(ladders.names), 1)),
-        np.zeros((len(ladders.names), 1)),
-    )
+    centre = np.zeros((len(ladders.names), 1))
+    f = surface.of_runs(draws.shape, draws.offsets, centre, centre)
     apart = float(np.median(np.ptp(f.log_loss[..., 0], axis=1)))
     if seeds < apart:
         return []

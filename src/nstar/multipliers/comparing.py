@@ -15,8 +15,8 @@ from nstar.multipliers.floors import FLOORS, Floor, pocket_multipliers
 from nstar.multipliers.joint import Model, Priors, place
 from nstar.multipliers.ladders import Ladders
 from nstar.multipliers.reading import find_baseline, find_ladders
-from nstar.multipliers.sampling import KEPT, Draws, free, sample
-from nstar.multipliers.settling import Outlook, Settling, settle
+from nstar.multipliers.sampling import DRAWS, Draws, free, sample
+from nstar.multipliers.settling import Beliefs, Settling, settle
 from nstar.plans.bills import Guess, draw_guess, format_guess
 from nstar.predictions.crossings import finite
 from nstar.runs.columns import suggest
@@ -24,7 +24,7 @@ from nstar.runs.observations import Observations
 from nstar.runs.reading import read_runs
 from nstar.verdicts import Check, Status
 
-OWN_OPTIMUM, OWN_RUNS = "optimum", "runs"
+OPTIMUM, RUNS = "optimum", "runs"
 SPREAD_OF_RATIO = 0.3  # sd of log D/N at a given compute from which optima are seen
 UNDECIDED = 0.9  # chance below which the runs do not tell two recipes apart
 POINTS = 25  # of curves in the document
@@ -115,7 +115,7 @@ class Recipes(Answer):
         """Runs that could be made next, by what they do for the choice at a budget."""
         C = self._budget(C)
         scales = joint.unpack(self.draws.log_scales)
-        outlook = Outlook(
+        beliefs = Beliefs(
             self.curves,
             self.names,
             np.stack([self.log_multiplier(name, C) for name in self.names], axis=1),
@@ -123,7 +123,7 @@ class Recipes(Answer):
             scales.sigma[:, 0, 0],
             scales.pair[:, 0, 0],
         )
-        return settle(outlook, C, self.seed)
+        return settle(beliefs, C, self.seed)
 
     def as_json(self, prob: float = 0.9) -> Document:
         """Every number; a bound that does not exist is null."""
@@ -140,6 +140,11 @@ class Recipes(Answer):
             "pocket": dict(self.pocket),
             "curves": self._curves(prob),
         }
+
+    def records(self, prob: float = 0.9) -> list[Document]:
+        """One record for each budget and recipe."""
+        budgets = [self._at(C, prob) for C in self.budgets]
+        return [{"C": at["C"]} | record for at in budgets for record in at["recipes"]]
 
     def checks(self) -> list[Check]:
         """What of it is not to be relied on."""
@@ -243,9 +248,9 @@ class Recipes(Answer):
         near = self.draws.proposal
         near = None if near is None else free(near, floor.unknown)
         draws = sample(model, self.seed, near=near)
-        held = np.exp(self.curves.log_C[[0, -1]] + [REACH, -REACH])
+        ends = np.exp(self.curves.log_C[[0, -1]] + [REACH, -REACH])
         random = np.random.default_rng(self.seed)
-        curves = follow(model, draws, held, random, self.ratio)
+        curves = follow(model, draws, ends, random, self.ratio)
         other = replace(self, model=model, draws=draws, curves=curves)
         medians = tuple(other._brief(C) for C in self.budgets)
         log_odds = draws.log_evidence - self.draws.log_evidence
@@ -345,10 +350,10 @@ def recipes(
     ratio, path = _paths(ladders, spend)
     speeds = _speeds(ladders.names, speed or {}, seed)
     usual = priors or Priors()
-    held = np.array([*budgets, *arms.least_compute(ladders), largest])
+    ends = np.array([*budgets, *arms.least_compute(ladders), largest])
     model = place(ladders, usual)
     draws = sample(model, seed)
-    curves = follow(model, draws, held, np.random.default_rng(seed), ratio)
+    curves = follow(model, draws, ends, np.random.default_rng(seed), ratio)
     return Recipes(
         runs,
         model,
@@ -371,17 +376,17 @@ def _paths(
     lines, spread = arms.ratio_lines(ladders)
     if spend is None:
         seen = spread.min() > SPREAD_OF_RATIO
-        spend = OWN_OPTIMUM if seen else OWN_RUNS
-    if spend == OWN_OPTIMUM:
+        spend = OPTIMUM if seen else RUNS
+    if spend == OPTIMUM:
         return None, "each recipe at its own optimum"
-    if spend == OWN_RUNS:
+    if spend == RUNS:
         return lines, "each recipe at the tokens per parameter of its own runs"
     try:
         tokens = float(spend)
     except ValueError:
         tokens = np.nan
     if not (np.isfinite(tokens) and tokens > 0):
-        msg = f"spend {spend!r}: expected {OWN_OPTIMUM}, {OWN_RUNS} or tokens per parameter such as 20"
+        msg = f"spend {spend!r}: expected {OPTIMUM}, {RUNS} or tokens per parameter such as 20"
         raise ValueError(msg)
     line = np.array([np.log(tokens), 0.0])
     words = f"every recipe at {tokens:g} tokens per parameter"
@@ -396,13 +401,12 @@ def _speeds(
     Raises:
         ValueError: one is of no recipe, or not positive.
     """
-    random = np.random.default_rng(seed).spawn(len(speed))
     speeds = {}
     for i, (name, value) in enumerate(speed.items()):
         if name not in names:
             msg = f"speed of {name!r}: no recipe of that name; {suggest(name, names)}"
             raise ValueError(msg)
-        drawn = draw_guess(value, random[i], KEPT)
+        drawn = draw_guess(value, np.random.default_rng([seed, i]), DRAWS)
         if not np.all(np.isfinite(drawn) & (drawn > 0)):
             msg = f"speed of {name!r}: expected a positive number or distribution, as in 0.93, got {format_guess(value)}"
             raise ValueError(msg)

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+JITTER = 1e-12  # of the largest variance, on the diagonal
+
 
 class Covariance(NamedTuple):
     r"""A stack of blockdiag(B) + U U', factorised.
@@ -35,9 +37,9 @@ class Covariance(NamedTuple):
     def draw(self, random: np.random.Generator) -> np.ndarray:
         """Draw from the normal of this covariance, (..., block, row)."""
         *stack, blocks, rows, directions = self.common.shape
-        own = random.standard_normal((*stack, blocks, rows))
+        alone = random.standard_normal((*stack, blocks, rows))
         shared = random.standard_normal((*stack, directions))
-        return np.einsum("...ij,...j->...i", self.root, own) + np.einsum(
+        return np.einsum("...ij,...j->...i", self.root, alone) + np.einsum(
             "...gbq,...q->...gb", self.common, shared
         )
 
@@ -49,15 +51,27 @@ class Covariance(NamedTuple):
 
 def factorise(blocks: np.ndarray, common: np.ndarray) -> Covariance:
     """Factorise blocks, (..., block, row, row), and directions, (..., block, row, direction)."""
-    root = np.linalg.cholesky(blocks)
+    root = _root(blocks)
     inverse = np.linalg.inv(root)
-    whitened = inverse @ common
+    whitened = inverse @ np.nan_to_num(common)
     *stack, count, rows, directions = whitened.shape
     flat = whitened.reshape(*stack, count * rows, directions)
     gram = np.eye(directions) + np.swapaxes(flat, -1, -2) @ flat
-    small = np.linalg.cholesky(gram)
+    small = _root(gram)
     log_det = _log_diagonal(root).sum(axis=-1) + _log_diagonal(small)
     return Covariance(root, inverse, common, whitened, np.linalg.inv(small), log_det)
+
+
+def _root(matrices: np.ndarray) -> np.ndarray:
+    """Cholesky factors of matrices that may be singular to rounding, or no numbers at all.
+
+    Draws of scales far out have such; their weights are next to nothing whatever they are.
+    """
+    finite = np.isfinite(matrices).all(axis=(-2, -1), keepdims=True)
+    eye = np.eye(matrices.shape[-1])
+    safe = np.where(finite, matrices, eye)
+    most = np.diagonal(safe, axis1=-2, axis2=-1).max(axis=-1, initial=0.0)
+    return np.linalg.cholesky(safe + JITTER * most[..., None, None] * eye)
 
 
 def _log_diagonal(root: np.ndarray) -> np.ndarray:

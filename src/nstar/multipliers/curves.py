@@ -157,7 +157,7 @@ def draw_prior_bends(
     near = flat if ladders.paired else by_row
     parts = [
         Part(scales.bend_common, joint.smooth_kernel(*flat, *flat), common=True),
-        Part(scales.bend_own, joint.smooth_kernel(*by_row, *by_row), common=False),
+        Part(scales.bend_recipe, joint.smooth_kernel(*by_row, *by_row), common=False),
         Part(
             scales.bend_common,
             joint.local_kernel(*near, *near, ladders.top),
@@ -236,10 +236,10 @@ def draw_scatter(
     """Draw the scatter of cells, (draw, recipe, cell)."""
     ladders, count = model.ladders, len(scales.sigma)
     variance = scales.sigma**2 / ladders.count + scales.pair**2 * ladders.alone
-    own = np.sqrt(variance) * random.standard_normal((count, *ladders.cell.shape))
+    alone = np.sqrt(variance) * random.standard_normal((count, *ladders.cell.shape))
     sets = random.standard_normal((count, ladders.member.shape[-1]))
     shared = np.einsum("rcs,ps->prc", ladders.member, sets)
-    return joint.grown(model, scales) * (own + scales.pair * shared)
+    return joint.grown(model, scales) * (alone + scales.pair * shared)
 
 
 def draw_runs(

@@ -43,7 +43,7 @@ FLOORS = (
         SPREAD,
     ),
     Floor(
-        "own",
+        "apart",
         "floors that differ by three percent",
         lambda priors: replace(priors, floor=Prior(0.03, 0.3)),
         SPREAD,
@@ -68,7 +68,7 @@ def pocket_multipliers(
     lines = frontiers(ladders)
     log_C, log_L = lines[base]
     reducible = np.exp(log_L) - floor
-    found: dict[str, float | None] = {}
+    multipliers: dict[str, float | None] = {}
     for name, (other_C, other_L) in zip(ladders.names, lines, strict=True):
         at = min(log_C[-1], other_C[-1])
         losses = [
@@ -77,5 +77,7 @@ def pocket_multipliers(
         ]
         usable = min(*losses, *reducible) > 0 and len(log_C) > 1
         alpha = -np.polyfit(log_C, np.log(reducible), 1)[0] if usable else np.nan
-        found[name] = finite((losses[0] / losses[1]) ** (1 / alpha)) if usable else None
-    return found
+        multipliers[name] = (
+            finite((losses[0] / losses[1]) ** (1 / alpha)) if usable else None
+        )
+    return multipliers

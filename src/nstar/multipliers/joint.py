@@ -29,7 +29,7 @@ from nstar.multipliers.surface import OFFSETS
 
 SCALES = (
     *(f"spread_{name}" for name in OFFSETS),
-    *("bend_common", "bend_own", "sigma", "pair", "growth"),
+    *("bend_common", "bend_recipe", "sigma", "pair", "growth"),
 )
 LEVEL, LEVEL_WIDTH = np.log(2.0), 1.0  # of the log of the loss at the reference run
 # of the shape on the real line, as near as normals come to those of nstar.laws.priors
@@ -62,13 +62,13 @@ class Priors:
     (benchmarks/recipes.py).
     """
 
-    floor: Prior = Prior(0.006, 1.0)
+    floor: Prior = Prior(0.005, 1.0)
     reducible: Prior = Prior(0.06, 0.8)
-    size_share: Prior = Prior(0.15, 0.7)
-    alpha1: Prior = Prior(0.05, 0.7)
+    size_share: Prior = Prior(0.06, 0.7)
+    alpha1: Prior = Prior(0.02, 0.7)
     slope: Prior = Prior(0.04, 0.7)
-    bend_common: Prior = Prior(0.02, 0.7)
-    bend_own: Prior = Prior(0.007, 0.8)
+    bend_common: Prior = Prior(0.012, 0.7)
+    bend_recipe: Prior = Prior(0.0045, 0.8)
     sigma: Prior = Prior(0.003, 0.8)
     pair: Prior = Prior(0.002, 0.8)
     growth: Prior = Prior(0.1, 0.8)
@@ -103,7 +103,7 @@ class Scales(NamedTuple):
 
     spreads: np.ndarray  # (..., 1, 5)
     bend_common: np.ndarray
-    bend_own: np.ndarray
+    bend_recipe: np.ndarray
     sigma: np.ndarray
     pair: np.ndarray
     growth: np.ndarray
@@ -219,8 +219,11 @@ def covariance(
             offsets are uncertain too.
     """
     ladders, size = model.ladders, grown(model, scales)
-    own, local = scales.bend_own[..., None] ** 2, scales.bend_common[..., None] ** 2
-    blocks = own * model.smooth + local * model.local
+    single, local = (
+        scales.bend_recipe[..., None] ** 2,
+        scales.bend_common[..., None] ** 2,
+    )
+    blocks = single * model.smooth + local * model.local
     blocks = share[..., None] * share[..., None, :] * blocks
     alone = scales.sigma**2 / ladders.count + scales.pair**2 * ladders.alone
     diagonal = size**2 * alone + scales.bend_common**2 * share**2 * model.rest

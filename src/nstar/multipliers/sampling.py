@@ -32,7 +32,7 @@ STEP = 0.05  # between points whose difference is a slope, in prior sds
 LEAST_CURVATURE = 0.5  # of the log density; that of the prior is one
 SHRINKAGE = 3  # draws' worth of the old width for each unknown
 MEMORY = 2e6  # numbers of a stack of matrices
-KEPT = 1000  # draws
+DRAWS = 1000  # draws
 
 
 class Centre(NamedTuple):
@@ -66,7 +66,7 @@ class Draws(NamedTuple):
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # small matrices
 def sample(
-    model: Model, seed: int = 0, count: int = KEPT, near: Proposal | None = None
+    model: Model, seed: int = 0, count: int = DRAWS, near: Proposal | None = None
 ) -> Draws:
     """Draw from the posterior; the same seed gives the same draws.
 

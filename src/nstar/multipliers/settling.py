@@ -38,18 +38,18 @@ class Settling(NamedTuple):
         }
 
 
-class Outlook(NamedTuple):
+class Beliefs(NamedTuple):
     """What is believed before another run: curves, and what each choice gains."""
 
     curves: Curves
     names: tuple[str, ...]
     log_multiplier: np.ndarray  # of each recipe at the budget, (draw, recipe)
     largest: np.ndarray  # FLOP of each recipe's largest run
-    own: np.ndarray  # sd of a run's own scatter, (draw,)
-    shared: np.ndarray  # sd of what runs of a pair share
+    sigma: np.ndarray  # sd of the scatter of single runs, (draw,)
+    pair: np.ndarray  # sd of what runs of a pair share
 
 
-def settle(outlook: Outlook, budget: float, seed: int) -> list[Settling]:
+def settle(beliefs: Beliefs, budget: float, seed: int) -> list[Settling]:
     """What another run, or a pair with the present choice, would do for the choice.
 
     Preposterior analysis by nested Monte Carlo (Raiffa & Schlaifer 1961): every draw is the
@@ -57,27 +57,28 @@ def settle(outlook: Outlook, budget: float, seed: int) -> list[Settling]:
     expected that, and the choice is made again.
 
     Args:
-        outlook: what is believed.
+        beliefs: what is believed.
         budget: FLOP.
         seed: of what is measured.
 
     Returns:
-        Runs, the best value for its cost first.
+        Runs that cost less than the budget, the best value for its cost first.
     """
     random = np.random.default_rng(seed)
-    draws = len(outlook.own)
+    draws = len(beliefs.sigma)
     at = np.linspace(0, draws - 1, min(DRAWS, draws)).astype(int)
-    gain = np.clip(outlook.log_multiplier[at], -FAR, FAR)
+    gain = np.clip(beliefs.log_multiplier[at], -FAR, FAR)
     chosen = int(np.argmax(gain.mean(axis=0)))
-    own, shared = outlook.own[at], outlook.shared[at]
-    alone = [(g,) for g in range(len(outlook.names))]
-    pairs = [(g, chosen) for g in range(len(outlook.names)) if g != chosen]
+    sigma, pair = beliefs.sigma[at], beliefs.pair[at]
+    alone = [(g,) for g in range(len(beliefs.names))]
+    pairs = [(g, chosen) for g in range(len(beliefs.names)) if g != chosen]
     runs = []
     for recipes in (*alone, *pairs):
-        for C in outlook.largest[list(recipes)].min() * np.array(STEPS):
-            expected = outlook.curves.at(C)[at][:, list(recipes)]
+        sizes = beliefs.largest[list(recipes)].min() * np.array(STEPS)
+        for C in sizes[len(recipes) * sizes < budget]:
+            expected = beliefs.curves.at(C)[at][:, list(recipes)]
             log_weight = np.zeros((len(at), len(at)))
-            for value, sd in _independent(expected, own, shared):
+            for value, sd in _independent(expected, sigma, pair):
                 measured = value + sd * random.standard_normal(len(at))
                 off = (measured[:, None] - value) / sd
                 log_weight -= 0.5 * np.square(off) + np.log(sd)
@@ -85,13 +86,13 @@ def settle(outlook: Outlook, budget: float, seed: int) -> list[Settling]:
             weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
             after = weight / weight.sum(axis=1, keepdims=True) @ gain
             saves = float(np.mean(after.max(axis=1) - after[:, chosen]))
-            sizes = np.exp([outlook.curves.path(C, g) for g in recipes])
+            path = np.exp([beliefs.curves.path(C, g) for g in recipes])
             runs.append(
                 Settling(
-                    tuple(outlook.names[g] for g in recipes),
+                    tuple(beliefs.names[g] for g in recipes),
                     float(C),
-                    tuple(map(float, sizes[:, 0])),
-                    tuple(map(float, sizes[:, 1])),
+                    tuple(map(float, path[:, 0])),
+                    tuple(map(float, path[:, 1])),
                     saves,
                     float(len(recipes) * C / budget),
                 )
@@ -100,11 +101,11 @@ def settle(outlook: Outlook, budget: float, seed: int) -> list[Settling]:
 
 
 def _independent(
-    expected: np.ndarray, own: np.ndarray, shared: np.ndarray
+    expected: np.ndarray, sigma: np.ndarray, pair: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """What runs measure, as independent values and their sds: a pair's difference and mean."""
     if expected.shape[1] == 1:
-        return [(expected[:, 0], np.hypot(own, shared))]
+        return [(expected[:, 0], np.hypot(sigma, pair))]
     difference = expected[:, 0] - expected[:, 1]
-    mean_sd = np.hypot(own / np.sqrt(2), shared)
-    return [(difference, own * np.sqrt(2)), (expected.mean(axis=1), mean_sd)]
+    mean_sd = np.hypot(sigma / np.sqrt(2), pair)
+    return [(difference, sigma * np.sqrt(2)), (expected.mean(axis=1), mean_sd)]

@@ -6,7 +6,7 @@ from nstar.answers import Document, Table
 from nstar.wording import count, flop, percent, share, three
 
 PAIRS = 8  # that cannot be told apart, in a table
-UNBOUNDED = 0.005  # share of draws worth a word
+WORTH_A_WORD = 0.005  # share of draws, or of a budget, worth a word
 AGAINST = -4.6  # log odds below which the runs speak against a floor: one in a hundred
 
 
@@ -18,7 +18,7 @@ def headline(document: Document) -> str:
     name, chance = record["recipe"], record["chance_better"]
     moved = _moved(document, name, 0)
     words = f"at {flop(at['C'])} FLOP {base} would need {bounds(record['multiplier'])} times the compute for what {name} reaches; {name} is better with probability {chance:.2f}"
-    if record["unbounded"] > UNBOUNDED:
+    if record["unbounded"] > WORTH_A_WORD:
         words += f"; with probability {share(record['unbounded'])} no compute would do"
     if moved is not None:
         words += f"; the floor moves this by {moved:.2g}"
@@ -39,7 +39,8 @@ def all_tables(document: Document) -> Iterator[Table | str]:
         if any(r["wall_clock"] for r in at["recipes"]):
             yield _wall_clock(at, prob)
         yield _floors(document, i)
-        yield _runs(at)
+        if at["next"]:
+            yield _runs(at)
 
 
 def bounds(interval: Document) -> str:
@@ -75,12 +76,17 @@ def _budget(at: Document, prob: str) -> Table:
 
 def _next(at: Document) -> str:
     """Say whether one more run is worth it for the choice."""
+    if not at["next"]:
+        return "no run that costs less than the budget is left to try"
     run = at["next"][0]
-    what = f"one more run of {flop(run['C'])} of {' and '.join(run['recipes'])}"
     if run["worth"]:
+        what = f"one more run of {flop(run['C'])} of {' and '.join(run['recipes'])}"
         return f"{what} is worth it for the choice: it saves {share(run['saves'])} of the budget in expectation and costs {share(run['costs'])}"
     most = max(at["next"], key=lambda run: run["saves"])
-    return f"no one more run pays for the choice: the most that any saves is {share(most['saves'])} of the budget, at {share(most['costs'])}"
+    what = f"one more run of {flop(most['C'])} of {' and '.join(most['recipes'])}"
+    if most["saves"] < WORTH_A_WORD:
+        return f"{what} would not change the choice"
+    return f"no one more run pays for the choice: {what} saves {share(most['saves'])} of the budget in expectation and costs {share(most['costs'])}"
 
 
 def _runs(at: Document) -> Table:
@@ -124,8 +130,8 @@ def _wall_clock(at: Document, prob: str) -> Table:
 def _floors(document: Document, i: int) -> Table:
     at, base = document["budgets"][i], document["baseline"]
     names = [r["recipe"] for r in at["recipes"] if r["recipe"] != base]
-    own = {r["recipe"]: r["multiplier"]["median"] for r in at["recipes"]}
-    rows = [["as learned", *(_one(own[name]) for name in names)]]
+    usual = {r["recipe"]: r["multiplier"]["median"] for r in at["recipes"]}
+    rows = [["as learned", *(_one(usual[name]) for name in names)]]
     for floor in document["floors"]:
         medians = _of(floor, i)
         against = "" if _credible(floor) else ", which the runs speak against"
@@ -154,13 +160,13 @@ def _moved(document: Document, name: str, i: int) -> float | None:
 
     None where it is not bounded.
     """
-    own = [
+    usual = [
         r["multiplier"]["median"]
         for r in document["budgets"][i]["recipes"]
         if r["recipe"] == name
     ]
     floors = [floor for floor in document["floors"] if _credible(floor)]
-    values = own + [_of(floor, i)[name] for floor in floors]
+    values = usual + [_of(floor, i)[name] for floor in floors]
     if any(value is None for value in values):
         return None
-    return max(abs(value - own[0]) for value in values)
+    return max(abs(value - usual[0]) for value in values)

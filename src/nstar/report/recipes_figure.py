@@ -6,7 +6,7 @@ import numpy as np
 
 from nstar.answers import Document
 from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, STYLE, save
-from nstar.report.labels import Label, Mark, write_names
+from nstar.report.labels import Label, write_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,10 +55,9 @@ def panel(ax: "Axes", document: Document) -> "Axes":
                 ax.plot(at["C"], _number(values[name]), "_", color=colour, ms=9)
     ax.axhline(1.0, color=SOFT, lw=1.0)
     ax.axvline(document["largest_common_compute"], color=SOFT, lw=1.0, ls=":")
-    ax.set(xscale="log", yscale="log", xlabel="training compute C (FLOP)")
+    ax.set(xscale="log", yscale="log", xlabel="FLOP")
     ax.set_ylabel(f"compute {document['baseline']} needs, over that of the recipe")
-    largest = Mark(document["largest_common_compute"], "largest common run", SOFT)
-    write_names(ax, labels, [largest])
+    write_names(ax, labels)
     return ax
 
 
