@@ -13,7 +13,7 @@ budget buys no run at all, every policy has the cheapest one's cost.
 `resampled`: the same over many targets of each of these tables and of five ladders
 (`design_splits`), in pairs with V-optimal: every policy sees the same splits.  `--fast` is
 nstar and V-optimal at 10 %, in less than ten minutes of one core.  Choices were made on
-splits of even seeds below 80; these are others.
+others, the splits of even seeds below 80.
 
 `nested`: values by the linear-Gaussian update beside nested Monte Carlo on five ladders,
 in rank, and log N* beside fits of outcomes made anew on one.  `speed`: 150 runs, 200
@@ -56,7 +56,7 @@ type Scored = tuple[float, int]  # R2, and the runs that were made
 
 BASELINE = "v_optimal"
 FAST = ("v_optimal", "nstar")
-FIRST_SPLIT = 1000  # of the resampled targets
+FIRST_SPLIT = 2000  # of the resampled targets
 RUNS, FEWEST, MOST = 4000, 20, 80  # of all splits of a kind, about; splits of a kind
 SLACK, ERRORS = 0.01, 2.0  # below V-optimal: R2, or standard errors if these are more
 

@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from design_fits import Fitted, Posed, fit
-from nstar.design.policies import POWER, fill, sequential
+from nstar.design.policies import fill, sequential
 from nstar.design.updating import Belief, Joint
 
+POWER = 0.3  # of cost, by which D- and V-optimal divide, as published
 FIRST = 2.5  # cheap runs for each unknown, to begin with, as published
-SHARE = 0.2  # of the budget that they may cost, as published
-START = 0.1  # of the budget that nstar's first runs may cost, one for each unknown
+FEWER = 1.5  # the same of nstar
+SHARE = 0.2  # of the budget that they may cost
 STEP = 0.1  # of the runs so far that are made before the next fit, at least one
 PLANNED = 40  # runs of a plan
 PART = 0.25  # of a plan, and of the runs so far, that are made before the next fit
@@ -164,7 +165,7 @@ def nstar(pool: Pool, budget: float, rng: np.random.Generator) -> np.ndarray:
 
     A plan is greedy by the fall of the target runs' mean predictive variance, of the law
     about its mode and of a discrepancy, with the noise that each run is to have.  The first
-    fit is of a cheap run for each unknown.
+    fit is of three cheap runs for two unknowns.
     """
 
     def choose(belief: tuple, left: np.ndarray, room: float) -> Sequence[int]:
@@ -174,7 +175,7 @@ def nstar(pool: Pool, budget: float, rng: np.random.Generator) -> np.ndarray:
             return best
         return best[: max(1, int(np.ceil(PART * max(len(best), len(made)))))]
 
-    first = cheap_start(pool, START * budget, 1.0, rng)
+    first = cheap_start(pool, SHARE * budget, FEWER, rng)
     rounds = sequential(
         _believing(pool), choose, _oracle(pool), pool.cost, budget, list(first)
     )

@@ -185,7 +185,7 @@ def test_a_budget_is_filled_by_value_per_power_of_cost():
         picks = policies.fill(belief, units, cost, budget, explained, most)
         return [p.unit for p in picks]
 
-    ranked = np.argsort(-gain / cost**0.3)[:4].tolist()
+    ranked = np.argsort(-gain / cost**0.4)[:4].tolist()
     assert ranked == [1, 3, 2, 0]
     assert order(1032) == ranked  # the last says nothing and is left
     assert order(1031) == [1, 3, 2]
@@ -247,7 +247,7 @@ def test_the_first_run_is_of_most_value_per_power_of_cost(chosen):
     there, target = chosen.candidates, chosen.target
     joint = preposterior.joint_covariance(chosen.fit, there, target)
     values = policies.single_values(joint, target, there)
-    per_cost = [v.saved / c**0.3 for v, c in zip(values, there.C, strict=True)]
+    per_cost = [v.saved / c**0.4 for v, c in zip(values, there.C, strict=True)]
     assert chosen.steps[0].members == [np.argmax(per_cost)]
 
 
