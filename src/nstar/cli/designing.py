@@ -84,7 +84,7 @@ def next(
         typer.Option(
             "--by",
             metavar="WHAT",
-            help="What each run is to lower per FLOP: regret of the choice of size, variance of the large run's loss, or entropy of log N*.",
+            help="What runs are to lower for their cost: regret of the choice of size, variance of the large run's loss, or entropy of log N*.",
         ),
     ] = "regret",
     figure: Annotated[

@@ -292,7 +292,7 @@ def next_runs(
         candidates: runs that can be made; a grid of sizes and tokens unless given
             (`nstar.design.candidates`).
         by: "regret" (of the choice), "variance" (of its loss) or "entropy" (of log
-            N*), each per FLOP.  A law without a loss has the last alone.
+            N*), each per FLOP to the power 0.4.  A law without a loss has the last alone.
         parallel: steps made at once before the law is fitted again.
         most: steps in all.
         limits: on the target's run.

@@ -1,7 +1,7 @@
 r"""What a set of runs is worth before they are made: to the loss, to N*, to the choice.
 
 At the target budget C a size $a$ must be chosen, of loss $\ell_a$.  The value of a set S of
-runs is measured in three ways, each also per FLOP:
+runs is measured in three ways:
 
 $$ \text{saved} = \min_a E[\ell_a] - E_{y_S} \min_a E[\ell_a \mid y_S], \quad
    \text{variance} = \mathrm{Var}(\ell) - \mathrm{Var}(\ell \mid y_S), \quad
