@@ -201,7 +201,8 @@ def test_intervals_far_too_wide_are_for_review(monkeypatch):
     C = np.geomspace(1e20, 1e22, 12)
     verdicts = []
     for width in (1.0, 10.0):
-        test = nstar.read_runs({"C": C, "N": np.sqrt(C / 120), "L": np.full(12, 3.0)})
+        table = {"C": C, "N": np.sqrt(C / 120), "L": np.full(12, 3.0)}
+        test = nstar.read_runs(table, ladder=False)
         middle = np.log(3.0) + 0.01 * rng.normal(size=12)
         draws = middle + 0.01 * width * rng.normal(size=(4000, 12))
         fit = fit_of(SimpleNamespace(response=LOG_LOSS))
@@ -214,7 +215,8 @@ def test_intervals_far_too_wide_are_for_review(monkeypatch):
 def invented(misses):
     """What was said of eight runs, of which the first few came out far above."""
     test = nstar.read_runs(
-        {"N": np.geomspace(1e8, 1e9, 8), "D": np.full(8, 1e10), "L": np.full(8, 3.0)}
+        {"N": np.geomspace(1e8, 1e9, 8), "D": np.full(8, 1e10), "L": np.full(8, 3.0)},
+        ladder=False,
     )
     draws = np.log(3.0) + 0.01 * np.random.default_rng(0).normal(size=(500, 8))
     draws[:, :misses] -= 0.05

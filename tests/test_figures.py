@@ -14,6 +14,7 @@ from nstar.report.drawing import svg
 from nstar.report.facts import Question, gather
 from nstar.report.labels import Label, Mark, name_inside, write_names
 from nstar.report.page import page
+from nstar.runs.optima import measured_optima
 from nstar.samplers.nuts import Settings
 
 BUDGET = 5.76e23
@@ -24,7 +25,7 @@ FEW = Settings(chains=2, warmup=100, draws=100)  # what is drawn need not be rig
 def tree(once, data_dir):
     """A page of other runs than those of the other tests, with what figures may show."""
     runs = nstar.read_runs("chinchilla_epoch")
-    laws = {"isoflop": runs, "allocation": nstar.measured_optima(runs)}
+    laws = {"isoflop": runs, "allocation": measured_optima(runs)}
     fits = {
         law: once(f"chinchilla-{law}", table, law, discrepancy="none", settings=FEW)
         for law, table in laws.items()

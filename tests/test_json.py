@@ -639,6 +639,8 @@ SET = dict.fromkeys(
 PUBLISHED = dict.fromkeys(
     (
         "id",
+        "data_sets",
+        "why",
         "family",
         "modality",
         "form",

@@ -16,7 +16,7 @@ from nstar.multipliers.covariances import factorise
 from nstar.multipliers.curves import follow
 from nstar.multipliers.joint import Prior, Priors, place
 from nstar.multipliers.ladders import gather
-from nstar.multipliers.reading import find_ladders, read_tables
+from nstar.multipliers.reading import ACCEPTED, find_ladders, read_tables
 from nstar.report.recipes_figure import figure as draw
 from nstar.verdicts import Status
 
@@ -492,7 +492,7 @@ def test_losses_of_two_tokenizers_are_compared_per_byte():
     per_token = np.repeat([4.0, 5.0], 8)
     columns = changed(tokenizer=tokenizers, bytes_per_token=per_token)
     columns["L"] = columns["L"] * per_token
-    ladders, runs = find_ladders(nstar.read_runs(columns), "recipe")
+    ladders, runs = find_ladders(nstar.read_runs(columns, accept=ACCEPTED), "recipe")
     assert runs.loss_unit == "nats per byte"
     np.testing.assert_allclose(np.exp(ladders.y[0]), two()["L"][:8])
 

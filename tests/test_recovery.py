@@ -43,6 +43,24 @@ TRUTHS = {
     "data_constrained": SURFACE | {"R_D": 12.0, "R_N": 6.0},
     "experts": SURFACE
     | {"expert_worth": 0.45, "expert_fade": 0.05, "expert_limit": 60.0},
+    "tuning": SURFACE
+    | {
+        "coupling": 0.7,
+        "log_lr": 0.1,
+        "lr_by_size": -0.4,
+        "lr_by_data": 0.1,
+        "log_batch": -0.2,
+        "batch_by_size": 0.0,
+        "batch_by_data": 0.5,
+        "batch_by_lr": 0.4,
+        "lr_cost": 0.01,
+        "batch_cost": 0.01,
+        "lr_skew": 0.4,
+        "batch_skew": -0.2,
+        "cost_by_size": -0.1,
+        "cost_by_data": -0.1,
+        "mistuned": 0.1,
+    },
     "upcycled": SURFACE | {"expert_worth": 0.4, "parent_worth": 0.5},
     "vocabulary": {
         "normalised_level": -4.2,

@@ -69,7 +69,7 @@ def recipes(
     params_counted: o.Counted = None,
     seed: o.Seed = None,
 ) -> None:
-    """Compare recipes: compute multipliers with intervals, and the chance to be better.
+    """Compare recipes: which is better, by how much.
 
     One posterior over all recipes: what they share is learned, and so is in what measure
     they differ.
@@ -90,7 +90,13 @@ def recipes(
     names, conditions = o.columns(columns), list(where or ())
     if len(runs) == 1 and ("=" not in runs[0] or Path(runs[0]).is_file()):
         table = read_runs(
-            runs[0], names, conditions, k=k, params_counted=params_counted, by=by
+            runs[0],
+            names,
+            conditions,
+            k=k,
+            params_counted=params_counted,
+            by=by,
+            accept=reading.ACCEPTED,
         )
     else:
         tables = o.pairs(runs, "RUNS", "adamw=a.csv")

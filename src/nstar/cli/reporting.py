@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nstar.plans.bills import Bill
     from nstar.plans.routes import Routes
     from nstar.report.facts import Facts, Question
-    from nstar.report.sheet import Signature
+    from nstar.report.signature import Signature
 
 
 @o.command(
@@ -266,7 +266,7 @@ def _signature(
     author: str | None, accelerators: float | None, bill: "Bill | None"
 ) -> "Signature":
     """Take down who answers for the page, today's date, and the accelerators of the run."""
-    from nstar.report.sheet import Signature
+    from nstar.report.signature import Signature
 
     if accelerators is not None:
         o.require_positive("--accelerators", [accelerators], "1024")

@@ -40,6 +40,10 @@ class Later(BackendArray):
     def _values(self) -> np.ndarray:
         return np.asarray(self._work_out(), self.dtype).reshape(self.shape)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Later":
+        """Return itself: nothing changes it, and it holds the tree that it is of."""
+        return self
+
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         """Read a part, as xarray's own arrays of files do."""
         return indexing.explicit_indexing_adapter(
@@ -116,7 +120,8 @@ class _Densities:
         self.names = tuple(
             name
             for name, prior in (own | dict(chosen)).items()
-            if posterior[name].ndim == len(SAMPLE)
+            if name in posterior  # a group of a pooled fit has no spreads
+            and posterior[name].ndim == len(SAMPLE)
             and (isinstance(prior, Distribution) or callable(prior))
         )
 

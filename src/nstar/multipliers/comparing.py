@@ -14,7 +14,7 @@ from nstar.multipliers.curves import REACH, Curves, follow
 from nstar.multipliers.floors import FLOORS, Floor, pocket_multipliers
 from nstar.multipliers.joint import Model, Priors, place
 from nstar.multipliers.ladders import Ladders
-from nstar.multipliers.reading import find_baseline, find_ladders
+from nstar.multipliers.reading import ACCEPTED, find_baseline, find_ladders
 from nstar.multipliers.sampling import DRAWS, Draws, free, sample
 from nstar.multipliers.settling import Beliefs, Settling, settle
 from nstar.plans.bills import Guess, draw_guess, format_guess
@@ -339,7 +339,7 @@ def recipes(
             speed is not positive, or a speed is of no recipe.
     """
     if not isinstance(runs, Observations):
-        runs = read_runs(runs, by=by)
+        runs = read_runs(runs, by=by, accept=ACCEPTED)
     ladders, runs = find_ladders(runs, by)
     base = find_baseline(ladders.names, baseline)
     largest = float(runs["C"].max())

@@ -15,6 +15,7 @@ from nstar.runs.observations import Observations
 from nstar.runs.problems import list_some
 from nstar.runs.reading import read_runs
 
+ACCEPTED = ("several recipes",)  # of a table: they are what is compared
 RECIPE = "recipe"  # the column that several tables are joined by
 SEEDS = ("seed", "data_seed", "data_order")  # columns that name paired runs
 BYTES = "bytes_per_token"

@@ -38,7 +38,7 @@ class Binomial:
         return {}
 
     def around(
-        self, expected: Float[Array, "*runs population"], params: Params, x: Inputs
+        self, expected: Float[Array, "..."], params: Params, x: Inputs
     ) -> dist.Distribution:
         """Return the probabilities of each problem's counts.
 
@@ -64,7 +64,7 @@ class PreparedBinomial:
     likelihoods: tuple[Array, Array] = field(compare=False)  # `scaled_probabilities`
 
     def around(
-        self, expected: Float[Array, "*runs population"], params: Params, x: Inputs
+        self, expected: Float[Array, "..."], params: Params, x: Inputs
     ) -> dist.Distribution:
         """Return the distribution of the given counts."""
         _require(expected, x["samples"])

@@ -1,12 +1,13 @@
 """Scatter of runs at many learning rates and batches: wider the worse they are tuned."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Float
 
+from nstar.laws.reference_run import centre
 from nstar.laws.tuning import Tuning
 from nstar.noises.heavy_tailed import HeavyTailed
 from nstar.types import Array, Cost, Inputs, Law, Params, Prior, Response
@@ -22,7 +23,15 @@ class Mistuned:
     end anywhere, or diverge, and say little of where the optimum lies.
     """
 
-    law: Tuning = field(default_factory=Tuning)
+    N0: float = 1e9  # the reference run of the law, for what it says of tuning
+    D0: float = 2e10
+    lr0: float = 2e-3
+    batch0: float = 256.0
+
+    @property
+    def law(self) -> Tuning:
+        """The law that says what tuning costs."""
+        return Tuning(self.N0, self.D0, self.lr0, self.batch0)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -31,7 +40,7 @@ class Mistuned:
 
     def at(self, x: Inputs, cost: Cost) -> "Mistuned":
         """Put the law's reference where the runs have it."""
-        return replace(self, law=self.law.at(x, cost))
+        return Mistuned(*(centre(x[name]) for name in self.law.inputs))
 
     def refusal(self, law: Law) -> str:
         """Why the noise does not suit a law: it is of tuning; empty where it does."""

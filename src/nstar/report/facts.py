@@ -24,7 +24,8 @@ from nstar.report import records
 from nstar.report.decision import Decision, decide
 from nstar.report.headline import headline, regret_alone
 from nstar.report.loss_by_budget import LossByBudget, loss_by_budget
-from nstar.report.sheet import Signature, evidence, sheet
+from nstar.report.sheet import evidence, sheet
+from nstar.report.signature import Signature
 from nstar.report.verdict import Verdict, rule
 from nstar.types import Scattered, Surface
 from nstar.validation.checks import check_fit, check_optima

@@ -1,7 +1,6 @@
 """The decision sheet: what stands on page one, as plain data and short sentences."""
 
 import math
-from typing import NamedTuple
 
 from nstar.answers import Document
 from nstar.plans.actions import ANY, Limits
@@ -11,6 +10,7 @@ from nstar.predictions.distances import decades_beyond, largest
 from nstar.report.decision import Decision
 from nstar.report.headline import weighted_doubts
 from nstar.report.risks import largest_risks
+from nstar.report.signature import Signature
 from nstar.report.verdict import Ruling
 from nstar.verdicts import Status
 from nstar.wording import (
@@ -29,14 +29,6 @@ KNOWN = 0.25  # of the way to the end of the sizes as good: rounding moves no fa
 LONGEST = (
     100.0  # days that a run may take before ten times as many accelerators are taken
 )
-
-
-class Signature(NamedTuple):
-    """Who answers for a sheet, and when it was made."""
-
-    author: str | None = None
-    date: str | None = None  # as people write it
-    accelerators: float | None = None  # that the run is to have
 
 
 def evidence(routes: Routes, C: float) -> Document:

@@ -92,7 +92,8 @@ def average(
     require_names(names := tuple(part.label for part in parts))
     as_set(priors).require({n for part in parts for n in _unknowns_of(part, noise)})
     if not isinstance(runs, Observations):
-        runs = read_runs(runs)
+        reads = {name for part in parts for name in parse_model(part.law).law.inputs}
+        runs = read_runs(runs, reads=sorted(reads))
 
     def fit_component(runs: Observations, p: Component) -> Fit:
         options: dict[str, Any] = {

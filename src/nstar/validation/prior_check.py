@@ -21,7 +21,6 @@ from nstar.predictions.distances import check_distance
 from nstar.predictions.simulation import simulate
 from nstar.priors.sets import Priors
 from nstar.runs.observations import Observations
-from nstar.runs.reading import read_runs
 from nstar.samplers import density
 from nstar.samplers.density import Skeleton
 from nstar.types import Allocation, Array, Law, Noise, Params, Surface
@@ -174,8 +173,6 @@ def prior_predictive(
         ValueError: the law, the noise, the discrepancy or the priors are unknown, or the
             law cannot be fitted to the runs.
     """
-    if not isinstance(runs, Observations):
-        runs = read_runs(runs)
     model = parse_model(law, noise, priors, discrepancy)
     with jax.enable_x64(True):
         law, noise, _, _, used, _, notes = model.placed(runs)

@@ -1,0 +1,156 @@
+"""Learning rate and batch: the optimum of a simulated sweep, what settings cost, and bad input."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import nstar
+from conftest import BRIEF
+from nstar.fits.fitting import fit
+from nstar.laws import LAWS
+from nstar.noises.mistuned import Mistuned
+from nstar.plans.tuning import tune
+
+LR, BATCH = 2.0, 3e-5  # lr* = 2 N^-0.4 D^0.05, batch* = 3e-5 D^0.7
+
+
+def best(N, D):
+    return LR * N**-0.4 * D**0.05, BATCH * D**0.7
+
+
+def sweep(noise=0.002, seed=0):
+    """Three sizes and three lengths, each at four rates and three batches."""
+    rng = np.random.default_rng(seed)
+    N, D, rate, batch = (
+        v.ravel()
+        for v in np.meshgrid(
+            [5e7, 1.5e8, 4e8],
+            [1e9, 4e9, 1.6e10],
+            [-1.2, -0.4, 0.5, 1.1],
+            [-1.0, 0.1, 1.2],
+        )
+    )
+    lr, b = best(N, D)
+    tuned = 1.7 + 400 / N**0.34 + 410 / D**0.28
+    loss = tuned + 0.03 * rate**2 + 0.02 * batch**2
+    return {
+        "N": N,
+        "D": D,
+        "lr": lr * np.exp(rate),
+        "batch": b * np.exp(batch),
+        "L": loss * np.exp(rng.normal(0, noise, len(N))),
+    }
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return fit(sweep(), "tuning", discrepancy="none", settings=BRIEF)
+
+
+def test_the_optimum_of_a_larger_run_is_foretold(fitted):
+    answer = tune(fitted, [(2e9, 4e10)])
+    for draws, truth in zip((answer.lr, answer.batch), best(2e9, 4e10), strict=True):
+        low, high = np.quantile(draws, [0.005, 0.995])
+        assert low < truth < high
+        assert high / low < 4
+    exponents = answer.as_json()["exponents"]
+    assert exponents["lr_by_size"]["lower"] < -0.4 < exponents["lr_by_size"]["upper"]
+    assert (
+        exponents["batch_by_data"]["lower"] < 0.7 < exponents["batch_by_data"]["upper"]
+    )
+
+
+def test_what_a_setting_costs_is_the_loss_it_adds(fitted):
+    """Against the law's own expected loss, and the truth that was simulated."""
+    N, D = 4e8, 1.6e10
+    lr, batch = best(N, D)
+    (run,) = tune(fitted, [(N, D)], [(3 * lr, batch), (lr, batch)]).as_json()["runs"]
+    settings = {"lr": np.array([3 * lr]), "batch": np.array([batch])}
+    at = nstar.predict(fitted, N, D, x=settings)["loss"].to_numpy()
+    tuned = nstar.predict(fitted, N, D)["loss"].to_numpy()
+    worse, near = (s["regret"] for s in run["settings"])
+    assert worse == pytest.approx((at - tuned).mean(), rel=1e-6)
+    assert worse == pytest.approx(0.03 * np.log(3) ** 2, rel=0.3)
+    assert 0 <= run["regret"] <= near < 0.003
+
+
+def test_tuning_that_cost_the_runs_is_named_with_its_row(fitted):
+    answer = tune(fitted, [(4e8, 1.6e10)])
+    x = sweep(noise=0)
+    lr, batch = best(x["N"], x["D"])
+    cost = 0.03 * np.log(x["lr"] / lr) ** 2 + 0.02 * np.log(x["batch"] / batch) ** 2
+    excess = np.log(x["L"] / (x["L"] - cost))
+    document = answer.as_json()["tuning_cost"]
+    assert document["mean"] == pytest.approx(excess.mean(), rel=0.1)
+    assert excess[document["row"] - 1] == pytest.approx(excess.max(), rel=0.1)
+    (check,) = [c for c in answer.checks() if c.name == "what tuning cost the runs"]
+    assert check.status == "REVIEW"
+
+
+def test_an_optimum_beyond_the_settings_tried_is_for_review(fitted):
+    statuses = {c.name: c.status for c in tune(fitted, [(5e11, 1e13)]).checks()}
+    assert statuses["settings of batch tried"] == "REVIEW"
+    inside = {c.name: c.status for c in tune(fitted, [(1.5e8, 4e9)]).checks()}
+    assert inside["settings of batch tried"] == "PASS"
+
+
+def test_runs_without_a_rate_are_tuned():
+    law = LAWS["tuning"]()
+    with jax.enable_x64(True):
+        params = {n: np.asarray(0.3) for n in law.priors()}
+        x = law.usual(np.array([1e9]), np.array([2e10]))
+        assert law.excess(params, x).tolist() == [0.0]
+
+
+def test_scatter_grows_with_what_tuning_costs():
+    noise, law = Mistuned(), LAWS["tuning"]()
+    with jax.enable_x64(True):
+        params = {n: np.asarray(0.3) for n in law.priors()}
+        params |= {"sigma": 0.01, "mistuned": 0.5, "nu": 5.0}
+        x = {n: np.full(2, v) for n, v in (("N", 1e9), ("D", 2e10), ("batch", np.nan))}
+        x["lr"] = law.lr0 * np.exp(0.3 + np.array([0.0, 1.0]))
+        excess = np.asarray(law.excess(params, x))
+        scale = np.asarray(noise.around(np.zeros(2), params, x).scale)
+    np.testing.assert_allclose(scale, np.hypot(0.01, 0.5 * excess), rtol=1e-9)
+    assert excess[0] == pytest.approx(0, abs=1e-12)
+    assert excess[1] > 0.01
+
+
+@pytest.mark.parametrize("column", ["lr", "batch"])
+def test_a_setting_of_zero_is_refused_by_row(column):
+    table = sweep()
+    table[column] = np.where(np.arange(len(table["L"])) == 4, 0.0, table[column])
+    with pytest.raises(ValueError, match=rf"row 5, column '{column}'.*got 0"):
+        fit(table, "tuning", settings=BRIEF)
+
+
+@pytest.mark.parametrize(
+    ("runs", "settings", "words"),
+    [
+        ([(1e9, 0.0)], [], "parameters and tokens above zero"),
+        ([], [], "parameters and tokens above zero"),
+        ([(1e9, 2e10)], [(0.0, 256.0)], "learning rates and batches above zero"),
+    ],
+)
+def test_runs_and_settings_that_cannot_be_are_refused(fitted, runs, settings, words):
+    with pytest.raises(ValueError, match=words):
+        tune(fitted, runs, settings)
+
+
+def test_only_a_law_of_tuning_says_a_learning_rate(allocation_fit):
+    with pytest.raises(ValueError, match="--law tuning"):
+        tune(allocation_fit, [(1e9, 2e10)])
+
+
+def test_the_command_reads_runs_as_people_write_them(fitted, tmp_path, nstar):
+    file = tmp_path / "sweep.nc"
+    fitted.save(file)
+    _, out, _ = nstar("tune", file, "--at", "2B@40B", "--setting", "3e-4,256", "--json")
+    (run,) = json.loads(out)["runs"]
+    assert (run["N"], run["D"]) == (2e9, 4e10)
+    assert run["settings"][0]["lr"] == 3e-4
+    code, _, err = nstar("tune", file, "--at", "2B")
+    assert code == 2
+    assert "expected two numbers" in err
