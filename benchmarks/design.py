@@ -10,7 +10,7 @@ train and test rows these are pool and target, else the fifth of largest cost is
 target.  Corpora of one table are fitted apart and scored together, as published.  Where a
 budget buys no run at all, every policy has the cheapest one's cost.
 
-`resampled`: the same over many targets of each of these tables and of five ladders
+`resampled`: the same over many targets of each of these tables and of five more
 (`design_splits`), in pairs with V-optimal: every policy sees the same splits.  `--fast` is
 nstar and V-optimal at 10 %, in less than ten minutes of one core.  Choices were made on
 others, the splits of even seeds below 80.

@@ -38,6 +38,7 @@ COMMANDS = (
     "outcome",
     "ledger",
     "next",
+    "recipes",
 )
 
 

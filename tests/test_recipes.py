@@ -148,14 +148,22 @@ def test_weights_say_that_the_proposal_is_near_the_posterior():
     model = place(truth.ladders, Priors())
     draws = sampling.sample(model)
     assert draws.certificate.passed, draws.certificate
-    z = np.tile(draws.proposal.at, (300, 1))
-    exact = sampling.draw_lot(
-        model,
-        draws.proposal._replace(width=1e-9 * np.eye(len(z[0]))),
-        300,
-        np.random.default_rng(0),
-    )[1].log_marginal
-    assert np.std(exact) < 0.7
+    point = draws.proposal._replace(width=1e-9 * np.eye(len(draws.proposal.at)))
+    z, drawn, _ = sampling.draw_lot(model, point, 300, np.random.default_rng(0))
+    laplace = sampling.centre_at(model, z[:1], point.start, 5).log_marginal
+    assert np.std(drawn.log_marginal) < 0.7
+    assert abs(np.mean(drawn.log_marginal) - laplace[0]) < 0.5
+    # and the offsets that were drawn vary as the normal given the losses does
+    centre, at = sampling._centre(model, z[:1], point.start, 5)
+    scales = joint.unpack(sampling._unpack(model, z[:1])[0])
+    for j in range(len(surface.OFFSETS)):
+        prior = np.square(scales.spreads[0, 0, j])
+        with_losses = np.zeros(at.residual.shape)
+        with_losses[:, 0] = prior * at.slopes[:, 0, :, j]
+        variance = prior - at.covariance.square(with_losses)[0]
+        square = np.square(drawn.offsets[:, 0, j] - centre.offsets[0, 0, j]).sum()
+        assert stats.chi2.sf(square / variance, 300) > FALSE_ALARM
+        assert stats.chi2.cdf(square / variance, 300) > FALSE_ALARM
 
 
 def test_runs_of_one_size_and_seed_are_pairs():
@@ -355,11 +363,16 @@ def test_a_loss_below_the_floor_of_the_other_is_unbounded():
     answer = nstar.recipes(
         frame(recipe, N, D, C, L), budget=[1e19, 1e26], priors=far_apart
     )
-    near, far = (at["recipes"][1] for at in answer.as_json()["budgets"])
-    assert near["unbounded"] < 0.05
-    assert far["unbounded"] > 0.5
-    assert far["multiplier"]["median"] is None
-    assert far["chance_better"] > 0.99
+    unbounded = [
+        np.mean(answer.log_multiplier("muon", C) == np.inf) for C in (1e19, 1e26)
+    ]
+    assert unbounded[0] < 0.05
+    assert unbounded[1] > 0.5
+    assert answer.multiplier("muon", 1e26).median == np.inf
+    assert answer.chance_better("muon", 1e26) > 0.99
+    record = answer.records()[-1]
+    assert record["multiplier"]["median"] is None
+    assert record["unbounded"] == unbounded[1]
 
 
 def test_speed_stands_beside_and_is_never_mixed_in():

@@ -69,7 +69,7 @@ def recipes(
     params_counted: o.Counted = None,
     seed: o.Seed = None,
 ) -> None:
-    """Compare recipes: which is better, by how much.
+    """Say which recipe is better at a budget, and by how much.
 
     One posterior over all recipes: what they share is learned, and so is in what measure
     they differ.
