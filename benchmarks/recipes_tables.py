@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 import nstar
+from nstar.multipliers.reading import ACCEPTED
 from nstar.runs.observations import Observations
 
 NEEDED = {"N", "D", "C", "L"}
@@ -38,7 +39,7 @@ def of_folder(folder: Path) -> Iterator[RecipeTable]:
         )
         if "recipe" in head.columns:
             try:
-                runs = nstar.read_runs(path)
+                runs = nstar.read_runs(path, by="recipe", accept=ACCEPTED)
             except ValueError as error:
                 print(f"{path.name} is left out: {error}", file=sys.stderr)
                 continue
@@ -103,7 +104,7 @@ def _read(table: pd.DataFrame, size: str, tokens: str) -> Observations:
     part = table[names].rename(
         columns={size: "N", tokens: "D", "flops": "C", "loss": "L"}
     )
-    return nstar.read_runs(part.reset_index(drop=True))
+    return nstar.read_runs(part.reset_index(drop=True), by="recipe", accept=ACCEPTED)
 
 
 def simulated(count: int, seed: int = 0) -> Iterator[RecipeTable]:
@@ -146,5 +147,9 @@ def simulated(count: int, seed: int = 0) -> Iterator[RecipeTable]:
             f"simulated {kind}{' paired' * paired}{' floors apart' * floors_apart} {i}"
         )
         yield RecipeTable(
-            name, "simulated", nstar.read_runs(pd.concat(parts, ignore_index=True))
+            name,
+            "simulated",
+            nstar.read_runs(
+                pd.concat(parts, ignore_index=True), by="recipe", accept=ACCEPTED
+            ),
         )

@@ -15,6 +15,7 @@ from known import known
 from nstar.batch.triage import look_first
 from nstar.inference import contenders
 from nstar.ledger import forecasting
+from nstar.predictions.distances import check_prediction
 from nstar.report import counts_facts, curve_facts, facts
 from nstar.validation import backtest, prior_dependence, spending, summary
 from nstar.verdicts import Status
@@ -494,7 +495,7 @@ def test_counts_belong_to_what_is_asked(ask, unsampled, case):
     answered(ask(words), *wanted)
 
 
-TASK = "task LADDER --task evals.csv --accuracy accuracy"
+TASK = "task LADDER --task tasks.csv --accuracy accuracy"
 EVALUATED = {
     "of another unit": (
         (2.2, 3.0),
@@ -587,7 +588,7 @@ def test_what_belongs_together_passes(surface_fit, ask, unsampled):
     """The same checks on inputs as the runs have them."""
     C = float(surface_fit.runs["C"].max())
     weighed = door.weigh(surface_fit, C, target=0.71)
-    answer = weighed.checks() + door.check_prediction(surface_fit, 1e9, 2e10)
+    answer = weighed.checks() + check_prediction(surface_fit, 1e9, 2e10)
     assert [c for c in answer if c.status is not Status.PASS] == []
     code, words_out = ask(
         "spend 1B=counts.csv 8B=counts.csv --tokens 500 --samples 1,4"

@@ -600,7 +600,8 @@ def test_the_benchmark_takes_a_split_as_it_is(monkeypatch):
     columns = two(runs=10)
     largest = np.isin(columns["C"], np.sort(np.unique(columns["C"]))[-2:])
     columns["split"] = np.where(largest, "test", "train")
-    table = recipes_tables.RecipeTable("t", "t", nstar.read_runs(columns))
+    runs = nstar.read_runs(columns, accept=ACCEPTED)
+    table = recipes_tables.RecipeTable("t", "t", runs)
     (split,) = bench.splits(table)
     assert split.train.cell.sum() == 16
     assert split.new.sum() == 4
