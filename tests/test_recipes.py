@@ -1,6 +1,7 @@
 """Recipes compared: the model is what it says, multipliers are right, bad input is refused."""
 
 import json
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -606,3 +607,17 @@ def test_the_benchmark_takes_a_split_as_it_is(monkeypatch):
     assert split.train.cell.sum() == 16
     assert split.new.sum() == 4
     assert len(bench.budgets_of(split, 0, 1)) == 2
+
+
+def test_a_table_that_stops_the_command_is_repaired_by_what_it_prints(tmp_path, nstar):
+    table = two()
+    cells = {name: values.astype(object) for name, values in table.items()}
+    cells["N"][3] = "x7"
+    file = tmp_path / "two.csv"
+    write(cells, file)
+    code, _, err = nstar("recipes", file, "--budget", "1e22")
+    *_, repaired = err.strip().splitlines()
+    assert (code, "row 5, column 'N'" in err) == (2, True)
+    assert repaired.endswith("--skip-rows 5")
+    code, out, _ = nstar(*shlex.split(repaired)[1:], "--json")
+    assert json.loads(out)["runs"] == len(table["N"]) - 1

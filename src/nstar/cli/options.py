@@ -411,24 +411,14 @@ Price = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Request:
-    """The runs, or a saved fit, and the law that is asked for."""
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """How a table of runs is read."""
 
-    runs: Runs
-    law: Law = None
-    noise: Noise = None
-    discrepancy: Discrepancy = None
-    prior: Priors = None
-    priors: PriorSetName = None
     columns: Columns = None
     where: Where = None
     flop_per_param_token: FlopPer = None
     params_counted: Counted = None
-    seed: Seed = None
-    cache: Cache = True
-    pool: Pool = None
-    group: Group = None
     units: Units = None
     skip_rows: SkipRows = None
     decimal: Decimal = None
@@ -456,6 +446,22 @@ class Request:
             self.drop_diverged,
             read_names(self.accept or ()),
         )
+
+
+@dataclass(frozen=True)
+class Request(TableOptions):
+    """The runs, or a saved fit, and the law that is asked for."""
+
+    runs: Runs
+    law: Law = None
+    noise: Noise = None
+    discrepancy: Discrepancy = None
+    prior: Priors = None
+    priors: PriorSetName = None
+    seed: Seed = None
+    cache: Cache = True
+    pool: Pool = None
+    group: Group = None
 
     def __post_init__(self) -> None:
         """Refuse files and names that there are not, before anything is read.

@@ -7,12 +7,14 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
+from nstar.cli.source import read_table
 
 EXAMPLE = "muon=0.93"
 
 
 @o.command("nstar recipes ladders.csv --by recipe --baseline adamw --budget 1e24")
 def recipes(
+    options: o.TableOptions,
     output: o.Output,
     runs: Annotated[
         list[str],
@@ -63,10 +65,6 @@ def recipes(
             help="Draw multipliers over compute, with medians under other floors (.svg, .png, .pdf).",
         ),
     ] = None,
-    columns: o.Columns = None,
-    where: o.Where = None,
-    flop_per_param_token: o.FlopPer = None,
-    params_counted: o.Counted = None,
     seed: o.Seed = None,
 ) -> None:
     """Say which recipe is better at a budget, and by how much.
@@ -76,34 +74,20 @@ def recipes(
     """
     budgets = budget or []
     o.require_positive("--budget", budgets, "1e24")
-    k = 6.0 if flop_per_param_token is None else flop_per_param_token
-    o.require_positive("--flop-per-param-token", [k], "6")
     kind = o.figure_kind(figure)
     texts = o.pairs(speed, "--speed", EXAMPLE)
     from nstar.multipliers import comparing, reading
     from nstar.plans.bills import parse_guess
-    from nstar.runs.reading import read_runs
 
     speeds = {
         name: parse_guess(text, f"--speed {name}=") for name, text in texts.items()
     }
-    names, conditions = o.columns(columns), list(where or ())
     if len(runs) == 1 and ("=" not in runs[0] or Path(runs[0]).is_file()):
-        table = read_runs(
-            runs[0],
-            names,
-            conditions,
-            k=k,
-            params_counted=params_counted,
-            by=by,
-            accept=reading.ACCEPTED,
-        )
+        table = read_table(runs[0], options, by=by, accept=reading.ACCEPTED)
     else:
-        tables = o.pairs(runs, "RUNS", "adamw=a.csv")
-        table = reading.read_tables(
-            tables, names, conditions, k=k, params_counted=params_counted
-        )
-        by = reading.RECIPE
+        named = o.pairs(runs, "RUNS", "adamw=a.csv")
+        tables = {name: read_table(file, options) for name, file in named.items()}
+        table, by = reading.join_tables(tables), reading.RECIPE
     answer = comparing.recipes(
         table, by, baseline, budgets, spend=spend, speed=speeds, seed=seed or 0
     )

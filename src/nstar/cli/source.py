@@ -41,33 +41,58 @@ def read(
         RunsRefused: the table has problems.
         ValueError: an option is not as it should be.
     """
-    options, k = request.read_options(), flop_per_param_token(request)
+    by = by or request.pool
+    try:
+        return read_table(request.runs, request, by=by, ladder=ladder)
+    except RunsRefused as refused:
+        if not (request.law and any(p.name == SWEEP for p in refused.problems)):
+            raise
+        reads = _law_reads(request.law)  # a law may read the settings
+        return read_table(request.runs, request, by=by, ladder=ladder, reads=reads)
+
+
+def read_table(
+    source: str,
+    table: o.TableOptions,
+    *,
+    by: str | None = None,
+    ladder: bool = True,
+    reads: Sequence[str] = (),
+    accept: Sequence[str] = (),
+) -> "Observations":
+    """Read a table of runs.
+
+    Args:
+        source: a file or a data set.
+        table: how it is read.
+        by: column whose groups are fitted apart.
+        ladder: whether its rows are runs to which a law of loss may be fitted.
+        reads: what the law that is meant reads besides N, D and C.
+        accept: problems that are none to the command.
+
+    Raises:
+        RunsRefused: the table has problems.
+        ValueError: an option is not as it should be.
+    """
+    options = table.read_options()
     from nstar.runs.reading import read_runs
 
-    def read_table(reads: Sequence[str] = ()) -> "Observations":
+    try:
         return read_runs(
-            request.runs,
+            source,
             options.columns,
             options.where,
-            k=k,
-            params_counted=request.params_counted,
+            k=flop_per_param_token(table),
+            params_counted=table.params_counted,
             units=options.units,
             skip_rows=options.skip_rows,
             decimal=options.decimal,
             drop_diverged=options.drop_diverged,
-            accept=options.accept,
-            by=by or request.pool,
+            accept=(*options.accept, *accept),
+            by=by,
             reads=reads,
             ladder=ladder,
         )
-
-    try:
-        try:
-            return read_table()
-        except TableProblems as problems:
-            if not (request.law and any(p.name == SWEEP for p in problems.problems)):
-                raise
-            return read_table(_law_reads(request.law))  # a law may read the settings
     except TableProblems as problems:
         raise RunsRefused(problems, options) from None
 
@@ -79,7 +104,7 @@ def _law_reads(law: str) -> list[str]:
     return [name for part in o.laws(law) for name in parse_law(part).inputs]
 
 
-def flop_per_param_token(request: o.Request) -> float:
+def flop_per_param_token(request: o.TableOptions) -> float:
     """Read the FLOP convention.
 
     Raises:

@@ -36,7 +36,7 @@ class Tuning(LossSurface):
     parabola for s = 0 and steeper to one side otherwise (Varian's LINEX, 1975), as a rate
     that is too high costs more than one that is too low; the best batch follows the rate
     by r.  `loss` is of tuned runs, so that every plan has tuning marginalised; a run
-    without a rate or a batch (NaN) is taken as tuned in it.
+    to come without a rate or a batch (NaN) is tuned in it.
     """
 
     lr0: float = centre_of("lr", 2e-3)

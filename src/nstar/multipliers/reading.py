@@ -48,10 +48,20 @@ def read_tables(
     Raises:
         ValueError: as `read_runs` raises, or the losses are of columns of other names.
     """
-    parts = {
-        name: read_runs(table, columns, where, k=k, params_counted=params_counted)
-        for name, table in tables.items()
-    }
+    return join_tables(
+        {
+            name: read_runs(table, columns, where, k=k, params_counted=params_counted)
+            for name, table in tables.items()
+        }
+    )
+
+
+def join_tables(parts: Mapping[str, Observations]) -> Observations:
+    """Join the runs of several recipes, by name.
+
+    Raises:
+        ValueError: the losses are of columns of other names, or in other units.
+    """
     headers = {name: part.named.get("L", "L") for name, part in parts.items()}
     first, *others = parts.values()
     if len(set(headers.values())) > 1:

@@ -178,7 +178,7 @@ def tune(
 
     Example:
         >>> fit = nstar.fit("sweep.csv", "tuning")
-        >>> nstar.tune(fit, [(7e9, 140e9)]).headline()
+        >>> nstar.plans.tuning.tune(fit, [(7e9, 140e9)]).headline()
     """
     if fit.mixture or not isinstance(law := fit.parts[0].straight, Tunable):
         msg = "only a fit of the tuning law says a learning rate and a batch; fit with --law tuning"
