@@ -674,6 +674,8 @@ OPTIMUM = {"C": float, "N": (float, None), "D": (float, None), "loss": (float, N
 MODEL = dict.fromkeys(
     (
         "name",
+        "data_sets",
+        "why",
         "title",
         "modality",
         "citation",

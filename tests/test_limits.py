@@ -43,7 +43,8 @@ def params(repeated_fit):
 def both(repeated_fit, once):
     """Two laws of the same runs, of which one knows what repetition does."""
     x = {n: repeated_fit.runs[n] for n in ("N", "D", "L")}
-    fresh = once("fresh", x, "chinchilla", discrepancy="none")
+    runs = ns.read_runs(x, accept=["diverged runs"])  # many epochs, which x hides
+    fresh = once("fresh", runs, "chinchilla", discrepancy="none")
     how = Check("weights", Status.PASS, "as told")
     return Average(
         (repeated_fit, fresh), ("data_constrained", "chinchilla"), (0.5, 0.5), how

@@ -141,7 +141,7 @@ def test_few_draws_are_not_hidden(optima):
 
 def test_use_cache_never_overrules_the_user(tmp_path):
     code = (
-        "import jax, nstar; jax.config.update('jax_compilation_cache_dir', 'mine');"
+        "import jax; from nstar.cache import use_cache; jax.config.update('jax_compilation_cache_dir', 'mine');"
         f"print(use_cache({str(tmp_path)!r}), jax.config.jax_compilation_cache_dir)"
     )
     done = subprocess.run(
