@@ -1,0 +1,265 @@
+"""Loss curves under schedules: six of nine predicted from three, and ends from prefixes.
+
+    uv run python benchmarks/schedules.py --data DIR [--json] [--only SIZE]
+
+reads every table of DIR that has the columns of `lr_schedules.csv` (params_label,
+schedule, step, lr, loss).  Each size is trained on cosine_24000, constant_24000 and
+wsdcon_9 and the other curves are predicted at every step: by nstar's multi-power law
+with a learned pace, by the published multi-power and annealing-area laws in the same
+model, and by least squares of both (Huber's loss, as published).  `mae` and `r2` are of all
+points; `mae_by_curve` and `r2_by_curve` are means over curves, as papers have them.
+
+Prefixes: 20, 50, 80 and 95 % of a curve that decays are seen beside the three training
+curves, and its end is predicted; likewise the ladder curves of `olmo_tasks.csv` without
+any other curve, which has no learning rate: its runs are taken to warm up over a hundredth
+of their steps and to follow a cosine to a tenth of the peak.  Tables are read and never
+written.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from nstar.curves.fitting import LAWS, draw_losses, fit_curves
+from nstar.curves.progress import Scale, gather
+from nstar.curves.reading import Curve, read_curves
+from nstar.curves.schedules import named
+from nstar.files import table_files
+from nstar.scores import scores
+
+OURS = ("params_label", "schedule", "step", "lr", "loss")
+OLMO = ("run", "family", "step", "loss_c4_en")
+TRAIN = ("cosine_24000", "constant_24000", "wsdcon_9")
+PREFIXES = (0.2, 0.5, 0.8, 0.95)
+POINTS = 70  # of a curve at which it is predicted; between them in a straight line
+HUBER = 1e-3  # log loss from which least squares counts absolute errors (Luo et al.)
+
+
+def tables(folder: Path, needed: Sequence[str]) -> Iterator[Path]:
+    """Yield the tables that have the columns."""
+    for file in sorted([*folder.glob("*.csv"), *folder.glob("*.parquet")]):
+        if set(needed) <= set(table_files.read(file).columns):
+            yield file
+
+
+def places(curve: Curve) -> np.ndarray:
+    """Choose steps at which a curve is predicted, more of them where it is steep."""
+    step = curve.step
+    way = np.log(step / step[0]) / np.log(step[-1] / step[0]) + step / step[-1]
+    at = np.searchsorted(way, np.linspace(0, way[-1], POINTS) - 1e-9) + 0
+    return step[np.unique(np.clip(at, 0, len(step) - 1))]
+
+
+def at_every_step(curve: Curve, steps: np.ndarray, losses: np.ndarray) -> np.ndarray:
+    """Interpolate predictions, (draw, place), to the steps of the curve."""
+    return np.stack([np.interp(curve.step, steps, row) for row in losses])
+
+
+def score(truth: Sequence[np.ndarray], points: Sequence[np.ndarray]) -> dict:
+    """Score point predictions of several curves."""
+
+    def r2(y: np.ndarray, e: np.ndarray) -> float:
+        return float(1 - np.sum(e**2) / np.sum((y - y.mean()) ** 2))
+
+    errors = [p - y for p, y in zip(points, truth, strict=True)]
+    y, e = np.concatenate(truth), np.concatenate(errors)
+    return {
+        "r2": r2(y, e),
+        "r2_by_curve": float(
+            np.mean([r2(*p) for p in zip(truth, errors, strict=True)])
+        ),
+        "mae": float(np.mean(np.abs(e))),
+        "mae_by_curve": float(np.mean([np.mean(np.abs(e)) for e in errors])),
+        "worst": float(np.max(np.abs(e) / y)),
+    }
+
+
+def of_law(law: str, train: Sequence[Curve], test: Sequence[Curve]) -> dict:
+    """Score a law's posterior."""
+    start = time.process_time()
+    fit = fit_curves(train, law)
+    steps = [places(curve) for curve in test]
+    drawn = draw_losses(fit, [c.schedule for c in test], steps, [None] * len(test))
+    cpu = time.process_time() - start
+    law_draws, measured = (
+        [at_every_step(c, s, d[i]) for c, s, d in zip(test, steps, drawn, strict=True)]
+        for i in (0, 1)
+    )
+    truth = [c.loss for c in test]
+    ends = np.stack([m[:, -1] for m in measured], axis=1)
+    of_ends = scores(ends, np.array([y[-1] for y in truth]))
+    return {
+        **score(truth, [np.median(d, axis=0) for d in law_draws]),
+        **scores(np.concatenate(measured, axis=1), np.concatenate(truth)),
+        "ends": {n: of_ends[n] for n in ("coverage", "width", "interval_score")},
+        "curves": {
+            c.run: score([c.loss], [np.median(d, axis=0)])
+            for c, d in zip(test, law_draws, strict=True)
+        },
+        "effective_draws": fit.effective,
+        "cpu_s": cpu,
+    }
+
+
+def of_least_squares(law: str, train: Sequence[Curve], test: Sequence[Curve]) -> dict:
+    """Score a law by Huber's loss of the log loss, starting from its priors' means."""
+    import jax
+
+    rule = LAWS[law]
+    scale = Scale(
+        max(c.schedule.end for c in train),
+        max(c.schedule.peak for c in train),
+        float(np.median([c.begin for c in train])),
+    )
+    priors = rule.priors(min(float(c.loss.min()) for c in train))
+    mean, sd = np.array(list(priors.values())).T
+    with jax.enable_x64(True):
+
+        def predict(curves: Sequence[Curve]):
+            paths = gather(
+                [c.schedule for c in curves], [c.step for c in curves], scale
+            )
+
+            def law_at(u):
+                p = {n: mean[i] + sd[i] * u[i] for i, n in enumerate(priors)}
+                parts = rule.parts(p, paths)
+                return parts.progress - parts.decay
+
+            return jax.jit(law_at), paths.there
+
+        at_train, there = predict(train)
+        observed = np.concatenate([np.log(c.loss) for c in train])
+
+        def residuals(u: np.ndarray) -> np.ndarray:
+            loss = np.nan_to_num(np.asarray(at_train(u))[there], nan=1e-3)
+            return np.log(np.maximum(loss, 1e-3)) - observed
+
+        found = least_squares(
+            residuals, np.zeros(len(mean)), loss="huber", f_scale=HUBER, max_nfev=400
+        )
+        at_test, _ = predict(test)
+        losses = np.asarray(at_test(found.x))
+    points = [losses[i, : len(c.step)] for i, c in enumerate(test)]
+    return score([c.loss for c in test], points)
+
+
+def of_prefixes(beside: Sequence[Curve], curves: Sequence[Curve]) -> Iterator[dict]:
+    """Score ends predicted from prefixes, each fraction over the curves."""
+    for share in PREFIXES:
+        inside, width, errors = [], [], []
+        for curve in curves:
+            part = curve.until(share)
+            if len(part.step) < 8:
+                continue
+            fit = fit_curves([*(c for c in beside if c.run != curve.run), part])
+            (drawn,) = draw_losses(
+                fit, [curve.schedule], [curve.step[[-1]]], [curve.run]
+            )
+            last = scores(drawn[1], curve.loss[[-1]])
+            inside.append(last["coverage"])
+            width.append(last["width"]["0.9"])
+            errors.append(float(np.median(drawn[0])) - curve.loss[-1])
+        yield {
+            "prefix": share,
+            "curves": len(inside),
+            "coverage": {n: float(np.mean([c[n] for c in inside])) for n in inside[0]},
+            "width": {"0.9": float(np.mean(width))},
+            "mae": float(np.mean(np.abs(errors))),
+            "bias": float(np.mean(errors)),
+        }
+
+
+def olmo(file: Path) -> list[Curve]:
+    """Read the ladder curves of a table without learning rates, with the assumed schedule."""
+    table = table_files.read(file)
+    runs = table.columns["run"].astype(str)
+    ladder = table.columns["family"].astype(str) == "ladder"
+    curves = []
+    for run in np.unique(runs[ladder]):
+        at = (runs == run) & ladder
+        step = table.columns["step"][at].astype(float)
+        loss = table.columns["loss_c4_en"][at].astype(float)
+        schedule = named("cosine", step.max(), 1.0, 0.01 * step.max())
+        columns = {"run": runs[at], "step": step, "loss": loss}
+        (curve,) = read_curves(columns, schedule=schedule).curves
+        later = curve.step >= 0.05 * curve.end  # a law of a schedule has no first steps
+        curves.append(
+            replace(
+                curve,
+                step=curve.step[later],
+                loss=curve.loss[later],
+                extra=curve.extra[later],
+            )
+        )
+    return curves
+
+
+def main() -> None:
+    """Score every table and print a table, or a document."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--only", help="one size, by its label")
+    parser.add_argument(
+        "--part", choices=("schedules", "prefixes", "olmo"), action="append"
+    )
+    options = parser.parse_args()
+    parts = options.part or ["schedules", "prefixes", "olmo"]
+    rows: list[dict] = []
+
+    def add(row: dict) -> None:
+        rows.append(row)
+        print(json.dumps(row), file=sys.stderr, flush=True)
+
+    for file in tables(options.data, OURS):
+        labels = np.unique(table_files.read(file).columns["params_label"].astype(str))
+        for label in labels:
+            if options.only not in (None, label):
+                continue
+            curves = read_curves(
+                str(file), {"run": "schedule"}, [f"params_label={label}"]
+            ).curves
+            train = [c for c in curves if c.run in TRAIN]
+            test = [c for c in curves if c.run not in TRAIN]
+            about = {"table": file.stem, "size": str(label)}
+            if "schedules" in parts:
+                for law in LAWS:
+                    add(about | {"method": f"nstar {law}"} | of_law(law, train, test))
+                for law in ("multi_power_published", "annealing_area"):
+                    row = of_least_squares(law, train, test)
+                    add(about | {"method": f"least squares {law}"} | row)
+            if "prefixes" in parts:
+                falling = [
+                    c for c in test if c.schedule.at(c.step)[-1] < c.schedule.peak
+                ]
+                for row in of_prefixes(train, falling):
+                    add(about | {"method": "nstar prefix"} | row)
+    if "olmo" in parts and options.only is None:
+        for file in tables(options.data, OLMO):
+            for row in of_prefixes([], olmo(file)):
+                add(
+                    {"table": file.stem, "size": "ladder", "method": "nstar prefix"}
+                    | row
+                )
+    if not rows:
+        sys.exit(f"{options.data}: no table has the columns {', '.join(OURS)}")
+    if options.json:
+        print(json.dumps({"tables": rows}, indent=1))
+        return
+    for row in rows:
+        cover = row.get("coverage", {}).get("0.9", float("nan"))
+        print(
+            f"{row['table']:13} {row['size']:7} {row['method']:36} {row.get('prefix', 1):4} "
+            f"{row.get('r2_by_curve', float('nan')):8.5f} {row['mae']:7.4f} {cover:6.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
