@@ -77,7 +77,7 @@ def gather(
 
 def _thin(schedule: Schedule, scale: Scale) -> np.ndarray:
     """Keep the knots between which the learning rate or the steps go on by a hundredth."""
-    between = np.linspace(0, schedule.end, FINE)
+    between = np.linspace(schedule.step[0], schedule.end, FINE)
     step = np.unique(np.concatenate([schedule.step, between]))
     change = np.abs(np.diff(schedule.at(step))) / scale.peak
     way = np.diff(step) / schedule.end
