@@ -96,7 +96,7 @@ def finish(
     where: o.Where = None,
     seed: o.Seed = None,
 ) -> None:
-    """Say where a run will end under a schedule, and what other schedules would give.
+    """Say where a run will end under a schedule.
 
     The curves share a model, its data and its batch, and differ by their schedules.
     """
