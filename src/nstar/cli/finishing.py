@@ -128,7 +128,7 @@ def finish(
     like = [read.curve(going)] if going else read.curves
     highest = peak or max(c.schedule.peak for c in like)
     rise = warm if warm is not None else min(c.schedule.warm for c in like)
-    asked = {
+    requested = {
         text: _schedule("--schedule", text, total, highest, rise, final_lr)
         for text in schedule or ()
     }
@@ -137,7 +137,7 @@ def finish(
 
     fit = fit_curves(read.curves, law, seed=seed or 0)
     answer = answer_of(
-        fit, read, asked, going, decay_now=numbers["--decay-now"], final=final_lr
+        fit, read, requested, going, decay_now=numbers["--decay-now"], final=final_lr
     )
     about = {
         "data": read.source,

@@ -81,12 +81,12 @@ class Finish(Answer):
         ]
         fallen = max(1 - c.lowest / c.schedule.peak for c in self.fit.curves)
         detail = f"the learning rate fell by up to {percent(round(fallen, 2))} of its peak in the curves"
-        asked = max(
+        fall = max(
             1 - e.schedule.lr[-1] / max(e.schedule.peak, self.fit.scale.peak)
             for e in self.endings
         )
-        if unseen := fallen < asked / 2:
-            detail += f", and falls by {percent(round(asked, 2))} in the schedule: what decay brings is the prior's; give a curve that decays"
+        if unseen := fallen < fall / 2:
+            detail += f", and falls by {percent(round(fall, 2))} in the schedule: what decay brings is the prior's; give a curve that decays"
         status = Status.REVIEW if unseen else Status.PASS
         checks.append(Check("decay in the curves", status, detail))
         above = max(e.schedule.peak for e in self.endings) / self.fit.scale.peak

@@ -83,6 +83,6 @@ def _thin(schedule: Schedule, scale: Scale) -> np.ndarray:
     way = np.diff(step) / schedule.end
     passed = np.append(0.0, np.cumsum(change / max(change.sum(), JUMP) + way / 4))
     marks = np.linspace(0, passed[-1], GRID)
-    kept = np.unique(np.searchsorted(passed, marks - 1e-12))
+    places_used = np.unique(np.searchsorted(passed, marks - 1e-12))
     ends = np.flatnonzero(change > JUMP)
-    return step[np.unique(np.concatenate([kept, ends, ends + 1]))]
+    return step[np.unique(np.concatenate([places_used, ends, ends + 1]))]

@@ -364,12 +364,12 @@ def _losses(
         detail = f"run {part.run!r} has losses of zero or less"
         problems.append(Problem("losses", Status.FAIL, detail, remedy, rows=listed))
     warming = (part.step < schedule.warm) | (part.step <= 0)
-    kept = part.take(~(bad | impossible | warming))
-    if len(kept.step) < FEWEST:
-        detail = f"run {part.run!r} has {len(kept.step)} losses after its warm-up, which ends at {axis} {schedule.warm:g}; {FEWEST} are needed"
+    remaining = part.take(~(bad | impossible | warming))
+    if len(remaining.step) < FEWEST:
+        detail = f"run {part.run!r} has {len(remaining.step)} losses after its warm-up, which ends at {axis} {schedule.warm:g}; {FEWEST} are needed"
         remedy = "give more of its curve, or leave the run out with --where"
         problems.append(Problem("short curve", Status.FAIL, detail, remedy))
-    return kept
+    return remaining
 
 
 def _spikes(part: _Rows, problems: list[Problem]) -> np.ndarray:

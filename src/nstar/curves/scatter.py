@@ -17,7 +17,7 @@ REACH = 0.01
 # Beyond the law, in log loss: a run's own level and wandering, and shares by which its
 # decay and its warm-up differ from the law's.
 OFFSET = 5e-4
-OWN = 6e-4
+OF_RUN = 6e-4
 MEMORY = 0.5  # of that, in log steps
 DECAY_OFF = 0.03
 START_OFF = 0.05
@@ -76,19 +76,21 @@ def continued(
     shapes, seen_shapes = _shapes(parts), _shapes(seen_parts)
     since, before = paths.since, seen.paths.since
     within = seen_shapes @ jnp.swapaxes(seen_shapes, 1, 2)
-    within += _wandering(before, before, OWN, MEMORY)
+    within += _wandering(before, before, OF_RUN, MEMORY)
     within += _wandering(before, before, TOLERANCE, REACH)
     root = _root(p, within, seen)[of]
     cross = shapes @ jnp.swapaxes(seen_shapes[of], 1, 2)
-    cross += _wandering(since, before[of], OWN, MEMORY)
+    cross += _wandering(since, before[of], OF_RUN, MEMORY)
     known = (of >= 0)[:, None] & seen.paths.there[of]
     cross = jnp.where(known[:, None, :], cross, 0.0)
     left = jnp.where(known, seen.log_loss[of] - log_law(seen_parts)[of], 0.0)
     half = solve_triangular(root, jnp.swapaxes(cross, 1, 2), lower=True)
     white = solve_triangular(root, left[..., None], lower=True)
     back = jnp.swapaxes(half, 1, 2)
-    own = shapes @ jnp.swapaxes(shapes, 1, 2) + _wandering(since, since, OWN, MEMORY)
-    rest = own - back @ half + TINY * jnp.eye(own.shape[-1])
+    of_run = shapes @ jnp.swapaxes(shapes, 1, 2) + _wandering(
+        since, since, OF_RUN, MEMORY
+    )
+    rest = of_run - back @ half + TINY * jnp.eye(of_run.shape[-1])
     departure = back @ white + jnp.linalg.cholesky(rest) @ shocks[..., None]
     return log_law(parts) + departure[..., 0]
 

@@ -115,11 +115,11 @@ class _Densities:
         self.posterior, self.law, self.noise = posterior, law, noise
         self.chosen = {n: p for n, p in chosen.items() if not isinstance(p, str)}
         with jax.enable_x64(True):
-            own = law.priors() | noise.priors(law.response)
-        self.unknowns = [*own]
+            declared = law.priors() | noise.priors(law.response)
+        self.unknowns = [*declared]
         self.names = tuple(
             name
-            for name, prior in (own | dict(chosen)).items()
+            for name, prior in (declared | dict(chosen)).items()
             if name in posterior  # a group of a pooled fit has no spreads
             and posterior[name].ndim == len(SAMPLE)
             and (isinstance(prior, Distribution) or callable(prior))

@@ -158,11 +158,11 @@ def _target(document: Document) -> str:
     text = (
         f"loss {target['loss']:g} is reached with a chance of {share(target['chance'])}"
     )
-    asked = percent(target["asked"])
+    requested = percent(target["asked"])
     if reach["budget"] is None:
-        return f"{text}; no budget up to {flop(reach['up_to'])} FLOP has {asked}."
+        return f"{text}; no budget up to {flop(reach['up_to'])} FLOP has {requested}."
     times = digits(reach["budget"] / document["decision"]["budget"], 2)
-    return f"{text}; {asked} takes {flop(float(f'{reach["budget"]:.2g}'))} FLOP, {times} times this budget."
+    return f"{text}; {requested} takes {flop(float(f'{reach["budget"]:.2g}'))} FLOP, {times} times this budget."
 
 
 def _takes(
@@ -217,7 +217,7 @@ def _weights(document: Document) -> str:
 
 
 def _evidence(document: Document) -> str:
-    reach, held = document["evidence"], document["held_out"]
+    reach, trials = document["evidence"], document["held_out"]
     beyond = reach["decades_beyond"]
     text = f"{reach['runs']} runs of {shown(document['data'])} up to {flop(reach['largest'], 3)} FLOP; "
     text += (
@@ -225,10 +225,12 @@ def _evidence(document: Document) -> str:
         if beyond > 0
         else "the budget lies among them"
     )
-    if not held:
+    if not trials:
         return f"{text}; no hold-out was made."
-    farthest = max(trial["hold_out_decades"] for trial in held)
-    tested = " and ".join(f"{share(t['coverage']['0.9'])} ({t['route']})" for t in held)
+    farthest = max(trial["hold_out_decades"] for trial in trials)
+    tested = " and ".join(
+        f"{share(t['coverage']['0.9'])} ({t['route']})" for t in trials
+    )
     plural = "" if farthest == 1 else "s"
     return (
         f"{text}. Tested on these runs {farthest:g} decade{plural} beyond: there 90% intervals "
@@ -238,8 +240,8 @@ def _evidence(document: Document) -> str:
 
 def _checks(document: Document) -> str:
     """Count the checks, and name what is to be reviewed of the routes that have a weight."""
-    found = [check["status"] for check in document["checks"]]
-    counted = ", ".join(f"{found.count(s)} {s}" for s in Status if s in found)
+    statuses = [check["status"] for check in document["checks"]]
+    counted = ", ".join(f"{statuses.count(s)} {s}" for s in Status if s in statuses)
     doubts = weighted_doubts(document["decision"])
     return f"{counted}{f'; {doubts}' if doubts else ''}."
 

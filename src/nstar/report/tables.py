@@ -125,10 +125,10 @@ def held_out(document: Document) -> Table:
     header += ["optima inside 90%", "log error of D*", "P(as many misses)"]
     rows = []
     for trial in document["held_out"]:
-        held, optima = trial["n_test"], trial["optima"]
+        tested, optima = trial["n_test"], trial["optima"]
         row = [
             trial["route"],
-            f"{held} of {trial['n_train'] + held}",
+            f"{tested} of {trial['n_train'] + tested}",
             share(trial["coverage"]["0.5"]),
             share(trial["coverage"]["0.9"]),
             digits(trial["rmse"], 2),

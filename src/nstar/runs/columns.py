@@ -525,7 +525,7 @@ def _unreadable(
 ) -> Problem:
     """Say which cells of a column are no numbers, why, and what would read them."""
     reasons = {amounts[written[i]].problem: written[i] for i in reversed(bad)}
-    said = [f"{text!r} {reason}" for reason, text in reversed(reasons.items())]
+    readings = [f"{text!r} {reason}" for reason, text in reversed(reasons.items())]
     counted = QUANTITIES.get(ours)
     example = "7e9 or 7B" if counted else "2.5"
     rows = tuple(int(table.rows[i]) for i in bad)
@@ -533,7 +533,7 @@ def _unreadable(
     return Problem(
         "unreadable cells",
         Status.FAIL,
-        f"({ours}) expected a number such as {example}, but {'; '.join(said[:2])}",
+        f"({ours}) expected a number such as {example}, but {'; '.join(readings[:2])}",
         remedy,
         column=theirs,
         rows=rows,

@@ -123,7 +123,7 @@ def _what_it_does(runs: Observations, counted: Count) -> str:
         f"{factor[np.argmax(runs['C'])]:.3g} times at the largest"
     )
     level = f"C is {counted.median:.3g} times {k:g} N D all along"
-    said = ends if counted.slope else level
+    factors_text = ends if counted.slope else level
     why = (
         SPARSE
         if counted.median < ELSEWHERE[0]
@@ -137,7 +137,7 @@ def _what_it_does(runs: Observations, counted: Count) -> str:
         else "; exponents do not move with a factor that is the same for all runs"
     )
     return (
-        f"{said}{why}{exponent}; --budget {budget}, which a loss surface takes as {k:g} N D, is "
+        f"{factors_text}{why}{exponent}; --budget {budget}, which a loss surface takes as {k:g} N D, is "
         f"about {theirs} of this table's FLOP, by the factor at the largest run"
     )
 

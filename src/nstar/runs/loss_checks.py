@@ -205,14 +205,16 @@ def _odd(runs: Observations, residual: np.ndarray) -> list[Problem]:
 
 def _settings(runs: Observations, odd: np.ndarray) -> str:
     """Say which settings of odd runs no other run has."""
-    said = []
+    statement = []
     for name, values in of_kind(runs, Column.SETTING).items():
         text = as_text(values)
-        own = sorted({*text[odd]} - {*text[~odd]})
-        if own and len({*text}) <= max(3, len(runs) // 3):
+        intercepts = sorted({*text[odd]} - {*text[~odd]})
+        if intercepts and len({*text}) <= max(3, len(runs) // 3):
             others = ", ".join(sorted({*text[~odd]})[:3])
-            said.append(f"{name} is {', '.join(own)} there and {others} elsewhere")
-    return f" {'; '.join(said)}" if said else ""
+            statement.append(
+                f"{name} is {', '.join(intercepts)} there and {others} elsewhere"
+            )
+    return f" {'; '.join(statement)}" if statement else ""
 
 
 def _named(

@@ -100,8 +100,8 @@ def _gap(runs: Observations, text: np.ndarray) -> float | None:
     if len(runs) < LEAST_RUNS + groups.size:
         return None
     a, b = (np.log(runs[n]) - np.log(runs[n]).mean() for n in ("N", "D"))
-    own = (number.reshape(-1)[:, None] == np.arange(groups.size)).astype(float)
-    design = np.column_stack([own, a, b, a**2, b**2, a * b])
+    intercepts = (number.reshape(-1)[:, None] == np.arange(groups.size)).astype(float)
+    design = np.column_stack([intercepts, a, b, a**2, b**2, a * b])
     if np.linalg.matrix_rank(design) < design.shape[1]:
         return None
     log_L = np.log(runs["L"])

@@ -33,7 +33,7 @@ class KnownModel:
     """A released model, and what every route says at its own compute."""
 
     model: Model
-    own: bool  # whether it was sized by the ladder of these runs
+    of_these_runs: bool  # whether it was sized by the ladder of these runs
     N: Mapping[str, np.ndarray]  # N* by route, (draw,)
     regret: np.ndarray | None  # loss it gives away by what is decided with, (draw,)
 
@@ -66,7 +66,7 @@ class PublicRecord(Answer):
             "C": model.C,
             "N": model.N,
             "D": model.D,
-            "of_these_runs": known.own,
+            "of_these_runs": known.of_these_runs,
             "routes": {
                 title: compare_draws(N, model.N, prob) for title, N in known.N.items()
             },
@@ -259,8 +259,8 @@ def _known(
                 for part in _few(posterior)
             ]
         )
-    own = not set(model.data_sets).isdisjoint(names)
-    return KnownModel(model, own, stars, regret)
+    of_these_runs = not set(model.data_sets).isdisjoint(names)
+    return KnownModel(model, of_these_runs, stars, regret)
 
 
 def _few(fit: Posterior) -> list[Fit]:
@@ -305,8 +305,8 @@ def _exponent(fit: Document) -> str:
     """Name a fit without N*, with its exponent, or with why it has none."""
     reason = next(iter(fit["routes"].values()))["reason"]
     exponent = fit["exponent"]
-    told = reason if exponent is None else f"exponent {three(exponent)}"
-    return f"{fit['id']} ({told})"
+    described = reason if exponent is None else f"exponent {three(exponent)}"
+    return f"{fit['id']} ({described})"
 
 
 def _ours(intervals: Document) -> str:
