@@ -9,6 +9,7 @@ from nstar.batch.estimates import quantities
 from nstar.batch.manifest import read
 from nstar.batch.plan import plan
 from nstar.batch.running import refit
+from nstar.costs.training import SIX
 from nstar.fits.model import parse_model
 
 TRUTH = {"error": 0.3, "error_floor_share": 0.3, "slope": 0.12, "sigma_accuracy": 0.01}
@@ -52,7 +53,7 @@ def test_a_metric_has_coefficients_answers_and_scores(tmp_path):
     assert (whole["passed"], held["passed"]) == ([True], [True])
     with xr.open_datatree(tmp_path / "out" / "draws.nc", engine="h5netcdf") as tree:
         assert tree["posterior"]["metric"].dims == ("fit", "chain", "draw", "C")
-    law = parse_model(LAW, None).law.at({"C": C}, None)
+    law = parse_model(LAW, None).law.at({"C": C}, SIX)
     low, high = (whole[f"metric[1e+22]_{n}"][0] for n in ("lo", "hi"))
     assert low < float(law.expected(TRUTH, {"C": 1e22})) < high
     assert whole["gamma_lo"][0] < TRUTH["slope"] / 0.7 < whole["gamma_hi"][0]
