@@ -141,11 +141,11 @@ def of_least_squares(law: str, train: Sequence[Curve], test: Sequence[Curve]) ->
             loss = np.nan_to_num(np.asarray(at_train(u))[there], nan=1e-3)
             return np.log(np.maximum(loss, 1e-3)) - observed
 
-        found = least_squares(
+        solution = least_squares(
             residuals, np.zeros(len(mean)), loss="huber", f_scale=HUBER, max_nfev=400
         )
         at_test, _ = predict(test)
-        losses = np.asarray(at_test(found.x))
+        losses = np.asarray(at_test(solution.x))
     points = [losses[i, : len(c.step)] for i, c in enumerate(test)]
     return score([c.loss for c in test], points)
 

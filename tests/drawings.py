@@ -50,7 +50,7 @@ def words(svg):
         for path in svg.xpath(".//g[contains(@id, '-text_')]//defs/path")
         if path.get("d")
     }
-    found = []
+    elements = []
     for group in svg.xpath(".//g[contains(@id, '-text_')]"):
         points = [
             _apply(
@@ -65,15 +65,17 @@ def words(svg):
             corners = np.concatenate(points)
             text = " ".join(c.text.strip() for c in group.xpath("./comment()"))
             box = corners.min(0) + SLACK, corners.max(0) - SLACK
-            found.append(Words(text, *box))
-    return found
+            elements.append(Words(text, *box))
+    return elements
 
 
 def _lines(svg):
     """Lines and markers of the data: not of axes, grids or legends."""
-    own = "not(ancestor::g[contains(@id, 'axis_') or contains(@id, 'legend_')])"
+    outside_axes = (
+        "not(ancestor::g[contains(@id, 'axis_') or contains(@id, 'legend_')])"
+    )
     kinds = "contains(@id, '-line2d_') or contains(@id, '-LineCollection_')"
-    return svg.xpath(f".//g[({kinds}) and {own}]")
+    return svg.xpath(f".//g[({kinds}) and {outside_axes}]")
 
 
 def strokes(svg):

@@ -32,18 +32,18 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def at_once(chunk, told, shift=0.0):
+def at_once(chunk, document, shift=0.0):
     """Draws of nothing, the same for the same chunk."""
     rng = np.random.default_rng(int(chunk.name[:8], 16))
-    shape = len(chunk.samples), told.draws
+    shape = len(chunk.samples), document.draws
     said = [Certificate("importance", 0.1, 900.0, passed=True)] * shape[0]
     return fitting.Posteriors(
         said, {"alpha1": shift + rng.normal(size=shape)}, [{}] * shape[0]
     )
 
 
-def moved(chunk, told):
-    return at_once(chunk, told, shift=1.0)
+def moved(chunk, document):
+    return at_once(chunk, document, shift=1.0)
 
 
 def edited(folder, old, new):
@@ -103,10 +103,10 @@ def test_what_was_lost_and_came_later_is_the_same_batch(folder, monkeypatch):
     table["L"][4] *= 1.001
     write(folder, "t1", table)
 
-    def full(chunk, told):
+    def full(chunk, document):
         if len(chunk.samples) > 1:
             raise MemoryError
-        return at_once(chunk, told)
+        return at_once(chunk, document)
 
     monkeypatch.setattr(fitting, "_fit", full)
     assert len(refit(folder)[0].failed) == 20
@@ -160,8 +160,8 @@ def test_a_set_of_priors_that_is_renamed_is_told_by_its_new_name(folder):
 
 
 def test_answers_of_budgets_and_runs_keep_their_labels(folder, monkeypatch):
-    def answered(chunk, told):
-        found = at_once(chunk, told)
+    def answered(chunk, document):
+        found = at_once(chunk, document)
         values = found.draws["alpha1"][..., None]
         own = {n: values for n in (*OF_BUDGET, "loss")}
         return found._replace(draws=found.draws | own)
@@ -253,7 +253,7 @@ def test_a_device_without_room_is_for_another_try_and_a_fault_of_ours_is_not(
     full = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating")
     wrong = jax.errors.JaxRuntimeError("INVALID_ARGUMENT: shapes")
 
-    def fails(chunk, told):
+    def fails(chunk, document):
         raise full if chunk.ladder == "t0" else wrong
 
     monkeypatch.setattr(fitting, "_fit", fails)
@@ -316,8 +316,8 @@ def test_a_worker_holds_few_programs(folder, monkeypatch, discrepancy, kinds):
 
 
 def test_an_engine_that_forgets_a_chunk_is_found_out(folder):
-    def forgetful(chunks, told):
-        yield from engines.local(chunks[1:], told)
+    def forgetful(chunks, document):
+        yield from engines.local(chunks[1:], document)
 
     with pytest.raises(RuntimeError, match="5 of 6 chunks"):
         refit(folder, engine=forgetful)
@@ -350,9 +350,9 @@ def test_a_dry_run_says_what_cannot_be_fetched(folder, nstar, monkeypatch):
     assert "cannot be fetched or read: chinchilla_epoch; say where" in lines
     assert "cannot fetch https://" in lines
     assert "(no route to host); put it at" in lines
-    told = json.loads(nstar(*words, "--json")[1])
-    assert list(told["unreadable"]) == ["chinchilla_epoch"]
-    refused = sum(c["fits"] for c in told["chunks"] if c["reason"])
+    document = json.loads(nstar(*words, "--json")[1])
+    assert list(document["unreadable"]) == ["chinchilla_epoch"]
+    refused = sum(c["fits"] for c in document["chunks"] if c["reason"])
     assert f"{refused} of the fits will fail" in lines
     assert refused >= 1
 
@@ -476,14 +476,14 @@ def test_ladders_of_long_numbers_are_told_apart(folder):
 
 
 def test_optima_at_an_end_of_the_search_are_counted():
-    told = fitting.Request(100, "float64", (1e22, 1e24), (), 0.9)
+    document = fitting.Request(100, "float64", (1e22, 1e24), (), 0.9)
     ratio = np.log([[20.0, 5.0], [20.0, 200.0], [20.0, 200.0], [20.0, 199.9]])
     values = {"log_N": np.zeros((4, 2)), "log_D": ratio}
-    assert fitting._at_edge(values, (5.0, 200.0), told) == {
+    assert fitting._at_edge(values, (5.0, 200.0), document) == {
         "on_edge[1e+22]": 0.0,
         "on_edge[1e+24]": 1.0,
     }
-    assert fitting._at_edge(values, (1.0, 200.0), told)["on_edge[1e+24]"] == 0.75
+    assert fitting._at_edge(values, (1.0, 200.0), document)["on_edge[1e+24]"] == 0.75
 
 
 def test_runs_of_no_budget_are_not_drawn_as_one(folder):
@@ -500,8 +500,8 @@ def test_runs_of_no_budget_are_not_drawn_as_one(folder):
 
 
 def test_the_command_says_what_to_look_at_first(folder, nstar, monkeypatch):
-    def divergent(chunk, told):
-        found = at_once(chunk, told)
+    def divergent(chunk, document):
+        found = at_once(chunk, document)
         said = [c._replace(method="nuts", divergences=2) for c in found.certificates]
         return found._replace(
             certificates=said if chunk.ladder == "t1" else found.certificates
@@ -517,8 +517,8 @@ def test_the_command_says_what_to_look_at_first(folder, nstar, monkeypatch):
     )
     assert "fit with another seed" in out
     assert "more to look at first; see" in out
-    told = json.loads(nstar("refit", *how, "--json")[1])
-    assert told["headline"].startswith("REVIEW: 44 of 44 fits passed")
-    assert {"what", "status", "ladder", "choice", "detail"} == told["look_first"][
+    document = json.loads(nstar("refit", *how, "--json")[1])
+    assert document["headline"].startswith("REVIEW: 44 of 44 fits passed")
+    assert {"what", "status", "ladder", "choice", "detail"} == document["look_first"][
         0
     ].keys()

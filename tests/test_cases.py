@@ -15,6 +15,7 @@ from nstar.verdicts import Status
 def cases(data_dir: Path) -> Path:
     folder = data_dir.parent / "cases"
     if not folder.is_dir():
+        # each kind is made in test_table_problems too, which needs no folder
         pytest.skip(f"no shared cases at {folder}, beside the measured runs")
     return folder
 
@@ -154,12 +155,12 @@ def test_a_shared_case_is_answered_as_its_readme_says(name, cases):
             assert stops[stop].rows == rows
         for word in words:
             assert word in stops[stop].sentence()
-    said = {
+    answers = {
         p.name: p.sentence() for p in examination.problems if p.status is Status.REVIEW
     }
     for review, words in answer.get("reviews", {}).items():
         for word in words:
-            assert word in said[review], said
+            assert word in answers[review], answers
     if answer["repair"] is None:
         assert examination.repaired.stops
         return

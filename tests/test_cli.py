@@ -101,14 +101,14 @@ def test_a_shell_completes_commands_and_options():
     """As Typer's script for bash asks it, without JAX."""
 
     def completions(words):
-        asked = {"_NSTAR_COMPLETE": "complete_bash", "COMP_WORDS": words}
-        asked["COMP_CWORD"] = str(len(words.split()) - 1)
+        completion = {"_NSTAR_COMPLETE": "complete_bash", "COMP_WORDS": words}
+        completion["COMP_CWORD"] = str(len(words.split()) - 1)
         code = "import sys; sys.argv = ['nstar']; from nstar.cli import main; main()"
         told = subprocess.run(
             [sys.executable, "-c", f"{code}; assert 'jax' not in sys.modules"],
             capture_output=True,
             text=True,
-            env=os.environ | asked,
+            env=os.environ | completion,
         )
         return told.stdout.split()
 
@@ -426,8 +426,8 @@ def test_the_choice_follows_the_table(llama3, optima):
     assert choose(llama3, None).law == "isoflop"
     assert choose(llama3, None, surface=True).law == "coupled"
     assert choose(package.read_runs("llama3_optima"), None).law == "allocation"
-    asked = choose(llama3, "allocation")
-    assert asked.runs.source.startswith("optima of")
+    completion = choose(llama3, "allocation")
+    assert completion.runs.source.startswith("optima of")
     columns = {n: v for n, v in llama3.columns.items() if n in {"N", "D", "L"}}
     assert choose(replace(llama3, columns=columns), None).law == "coupled"
     with pytest.raises(ValueError, match="no law fits such a table"):

@@ -422,11 +422,11 @@ def test_filters_take_amounts_in_cells_and_in_conditions():
     }.items():
         assert keep_rows(table, [condition], named).rows.tolist() == rows
     scaled = from_columns({"params": [125, 1300, 2700]})
-    kept = keep_rows(scaled, ["N<=1.3B"], named, units={"N": 1e6})
-    assert kept.rows.tolist() == [1, 2]
+    remaining = keep_rows(scaled, ["N<=1.3B"], named, units={"N": 1e6})
+    assert remaining.rows.tolist() == [1, 2]
     comma = from_columns({"loss": ["3,97", "2,5"]})
-    kept = keep_rows(comma, ["loss<3"], decimal="comma")
-    assert kept.rows.tolist() == [2]
+    remaining = keep_rows(comma, ["loss<3"], decimal="comma")
+    assert remaining.rows.tolist() == [2]
 
 
 def test_ten_thousand_rows_are_named_and_read_without_jax(tmp_path):

@@ -44,8 +44,8 @@ def drawing(draw, size=(4.6, 3.5)):
 
 
 def texts(tree, place):
-    (found,) = tree.xpath(f"//svg[starts-with(@aria-labelledby, '{place}-title')]")
-    return [one.text for one in drawings.words(found)]
+    (picture,) = tree.xpath(f"//svg[starts-with(@aria-labelledby, '{place}-title')]")
+    return [one.text for one in drawings.words(picture)]
 
 
 def test_no_words_lie_on_a_line_or_on_others(tree):
@@ -70,8 +70,8 @@ def test_no_words_lie_on_a_line_or_on_others(tree):
     "place", ["allocation-0", "allocation-1", "target-0", "regret-0"]
 )
 def test_every_candidate_is_in_the_figure_or_said_to_be_outside(tree, place):
-    said = " ".join(texts(tree, place))
-    assert all(name in said for name in ("70B", "280B", "1B"))
+    written = " ".join(texts(tree, place))
+    assert all(name in written for name in ("70B", "280B", "1B"))
     if place == "target-0":
         assert "← 1B" in texts(tree, place)
 
@@ -104,11 +104,11 @@ def test_names_at_ends_move_apart_and_stay_in_order():
 
     one = drawing(draw)
     assert drawings.clashes(one) == []
-    said = {words.text: words for words in drawings.words(one)}
-    assert {"← at -3", "at 4 →"} <= said.keys()
+    written = {words.text: words for words in drawings.words(one)}
+    assert {"← at -3", "at 4 →"} <= written.keys()
     placed = sorted(
         (words.low[1], float(text.split()[1]))
-        for text, words in said.items()
+        for text, words in written.items()
         if text.startswith("height")
     )
     assert [height for _, height in placed] == sorted(heights, reverse=True)

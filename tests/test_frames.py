@@ -91,11 +91,11 @@ def test_a_fit_is_a_line(surface_fit):
 def test_runs_are_a_line_a_frame_and_a_page(llama3):
     assert repr(llama3).startswith("Observations: 133 runs of llama3; ")
     assert f"C {llama3['C'].min():.3g} to {llama3['C'].max():.3g}" in repr(llama3)
-    for kept in (llama3.to_pandas(), llama3.to_polars()):
-        assert kept["row"].to_list() == llama3.rows.tolist()
-        assert kept["L"].to_list() == llama3["L"].tolist()
-        assert set(kept.columns) == {"row", *llama3.columns}
-        back = nstar.read_runs(kept)
+    for frame in (llama3.to_pandas(), llama3.to_polars()):
+        assert frame["row"].to_list() == llama3.rows.tolist()
+        assert frame["L"].to_list() == llama3["L"].tolist()
+        assert set(frame.columns) == {"row", *llama3.columns}
+        back = nstar.read_runs(frame)
         assert np.array_equal(back["D"], llama3["D"])
     page = llama3._repr_html_()
     assert page.count("<tr") == 6

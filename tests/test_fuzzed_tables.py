@@ -141,12 +141,12 @@ def read(path) -> tuple[str, Observations | None]:
     try:
         return "read", read_runs(path)
     except TableProblems as error:
-        problems, said = error, str(error)
+        problems, message = error, str(error)
     except ValueError as error:
         return str(error), None
     repair = problems.repair
     if not repair:
-        return said, None
+        return message, None
     runs = read_runs(
         path,
         repair.columns,
@@ -156,7 +156,7 @@ def read(path) -> tuple[str, Observations | None]:
         decimal=repair.decimal,
         drop_diverged=repair.drop_diverged,
     )
-    return said, runs
+    return message, runs
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -167,12 +167,12 @@ def test_a_random_table_is_read_right_or_refused_in_words(block, tmp_path):
         rng = np.random.default_rng([2026, seed])
         path, known = tmp_path / f"table{seed}.csv", truth(rng)
         broken = write(path, rng, known)
-        said, runs = read(path)
-        assert said == "read" or path.name in said
+        message, runs = read(path)
+        assert message == "read" or path.name in message
         if runs is None:
             continue
-        taken += said == "read"
-        repaired += said != "read"
+        taken += message == "read"
+        repaired += message != "read"
         check_against(runs, known, broken)
         if "C" in runs and not runs.derived:
             ratio = runs["C"] / (6 * runs["N"] * runs["D"])

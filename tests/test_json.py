@@ -773,11 +773,11 @@ def document(nstar):
 
 @pytest.mark.parametrize("law", ["isoflop", "allocation", "chinchilla"])
 def test_plan(document, fits, law):
-    told = document("plan", fits[law], "-C", "1e24", "-C", "3.8e25", "--prob", "0.8")
-    hold(PLAN, told)
-    assert (told["law"], told["seed"], told["prob"]) == (law, 0, 0.8)
-    assert [b["C"] for b in told["budgets"]] == [1e24, 3.8e25]
-    for budget in told["budgets"]:
+    answer = document("plan", fits[law], "-C", "1e24", "-C", "3.8e25", "--prob", "0.8")
+    hold(PLAN, answer)
+    assert (answer["law"], answer["seed"], answer["prob"]) == (law, 0, 0.8)
+    assert [b["C"] for b in answer["budgets"]] == [1e24, 3.8e25]
+    for budget in answer["budgets"]:
         lossless = law == "allocation"
         for name in ("loss", "loss_oracle", "regret"):
             assert (budget[name] is None) == lossless
@@ -791,66 +791,66 @@ def test_plan(document, fits, law):
 
 @pytest.mark.parametrize("law", ["isoflop", "allocation"])
 def test_compare(document, fits, law):
-    told = document("compare", fits[law], "--published", "llama3", "-C", "3.8e25")
-    hold(COMPARE, told)
-    tokens = told["budgets"][0]["D"]
+    answer = document("compare", fits[law], "--published", "llama3", "-C", "3.8e25")
+    hold(COMPARE, answer)
+    tokens = answer["budgets"][0]["D"]
     ratio = tokens["posterior"]["median"] / tokens["published"]
     assert tokens["ratio"]["median"] == pytest.approx(ratio, rel=1e-3)
     assert 0 <= tokens["credible_level"] <= 1
-    assert told["budgets"][0]["loss"]["published"] is None
+    assert answer["budgets"][0]["loss"]["published"] is None
 
 
 def test_compare_with_a_table_outside_its_rows_is_null(document, fits):
-    told = document(
+    answer = document(
         "compare", fits["allocation"], "--published", "chinchilla", "-C", "1e24"
     )
-    hold(COMPARE, told)
-    assert told["budgets"][0]["loss"]["posterior"] is None
+    hold(COMPARE, answer)
+    assert answer["budgets"][0]["loss"]["posterior"] is None
 
 
 def test_summary(document, fits):
-    told = document("summary", fits["isoflop"])
-    hold(SUMMARY, told)
-    assert told["unknowns"]["E"]["prior"] is None
-    assert told["unknowns"]["alpha1"]["prior"]
+    answer = document("summary", fits["isoflop"])
+    hold(SUMMARY, answer)
+    assert answer["unknowns"]["E"]["prior"] is None
+    assert answer["unknowns"]["alpha1"]["prior"]
 
 
 def test_fit(document, tmp_path):
     file = tmp_path / "fit.nc"
-    told = document("fit", "llama3_optima", "--out", file)
-    hold(SUMMARY, told)
-    assert told["saved"] == str(file)
+    answer = document("fit", "llama3_optima", "--out", file)
+    hold(SUMMARY, answer)
+    assert answer["saved"] == str(file)
     saved = load(file).draws["alpha1"]
-    alpha1 = told["unknowns"]["alpha1"]
+    alpha1 = answer["unknowns"]["alpha1"]
     assert alpha1["mean"] == pytest.approx(saved.mean(), rel=1e-9)
     assert alpha1["upper"] == pytest.approx(np.quantile(saved, 0.95), rel=1e-9)
 
 
 def test_predict(document, fits):
-    told = document(
+    answer = document(
         "predict", fits["chinchilla"], "--at", "7e9,1.4e11", "--at", "4e11,1.6e13"
     )
-    hold(PREDICT, told)
-    for one in told["predictions"]:
+    hold(PREDICT, answer)
+    for one in answer["predictions"]:
         spread = [one[n]["upper"] - one[n]["lower"] for n in ("loss", "measured")]
         assert spread[0] < spread[1]
-    assert told["noise_seed"] == 0
+    assert answer["noise_seed"] == 0
 
 
 def test_forecast_outcome_and_ledger(document, fits, tmp_path):
     file = str(tmp_path / "forecasts.jsonl")
     words = ["--at", "7e9,1.4e11", "-C", "1e23", "--name", "hero", "--name", "next"]
-    told = document("forecast", fits["chinchilla"], *words, "--ledger", file)
-    hold(FROZEN, told)
-    assert [one["outcome"] for one in told["frozen"]] == [None, None]
+    answer = document("forecast", fits["chinchilla"], *words, "--ledger", file)
+    hold(FROZEN, answer)
+    assert [one["outcome"] for one in answer["frozen"]] == [None, None]
     nothing = document("ledger", file)
     hold(LEDGER, nothing)
     assert nothing["record"]["coverage"] is None
-    hero = told["frozen"][0]
+    hero = answer["frozen"][0]
     assert hero["loss"]["lower"] > hero["measured"]["lower"]
     scored = document("outcome", file, "--name", "hero", "--loss", "0.71")
     hold(OUTCOME, scored)
-    assert scored["head"] != told["head"]
+    assert scored["head"] != answer["head"]
     listed = document("ledger", file, "--prob", "0.8")
     hold(LEDGER, listed)
     assert (listed["entries"], listed["head"]) == (3, scored["head"])
@@ -858,29 +858,31 @@ def test_forecast_outcome_and_ledger(document, fits, tmp_path):
 
 
 def test_prior(document):
-    told = document(
+    answer = document(
         "prior", "llama3", "--law", "coupled", "--priors", "informed", "-C", "1e21"
     )
-    hold(PRIOR, told)
-    assert told["priors"] == "informed"
-    detail = {check["name"]: check["detail"] for check in told["checks"]}
+    hold(PRIOR, answer)
+    assert answer["priors"] == "informed"
+    detail = {check["name"]: check["detail"] for check in answer["checks"]}
     assert "llama3" in detail["priors"]
 
 
 def test_sensitivity(document, fits):
-    told = document("sensitivity", fits["allocation"])
-    hold(SENSITIVITY, told)
+    answer = document("sensitivity", fits["allocation"])
+    hold(SENSITIVITY, answer)
     at = document("sensitivity", fits["allocation"], "--budget", "1e23")
     scaled = {"unknown": str, "factor": float, "budgets": [float], "how": str}
     scales = [scaled | {"intervals": {"log N*": [INTERVAL]}}]
     hold(SENSITIVITY | {"prior_scales": scales}, at)
     assert at["checks"][-1]["name"] == "owed to priors"
-    assert {"alpha1_bent", "sigma"} <= {row["quantity"] for row in told["sensitivity"]}
-    assert all(row["says"] for row in told["sensitivity"])
+    assert {"alpha1_bent", "sigma"} <= {
+        row["quantity"] for row in answer["sensitivity"]
+    }
+    assert all(row["says"] for row in answer["sensitivity"])
 
 
 def test_informed_priors_are_named(document):
-    told = document(
+    answer = document(
         "fit",
         "llama3_optima",
         "--priors",
@@ -890,20 +892,20 @@ def test_informed_priors_are_named(document):
         "--discrepancy",
         "none",
     )
-    hold(SUMMARY, told)
-    assert told["priors"] == "informed"
-    assert told["unknowns"]["alpha1"]["prior"] == "Normal(0.5, 0.1)"
-    assert told["unknowns"]["sigma"]["prior"].startswith("LogStudentT(4, ")
-    assert any("left out: llama3" in check["detail"] for check in told["checks"])
+    hold(SUMMARY, answer)
+    assert answer["priors"] == "informed"
+    assert answer["unknowns"]["alpha1"]["prior"] == "Normal(0.5, 0.1)"
+    assert answer["unknowns"]["sigma"]["prior"].startswith("LogStudentT(4, ")
+    assert any("left out: llama3" in check["detail"] for check in answer["checks"])
 
 
 def test_report(document, tmp_path):
     file = tmp_path / "page.html"
-    told = document("report", "llama3_optima", "-C", "1e22", "--out", file)
-    hold(REPORT, told)
-    assert [route["law"] for route in told["routes"]] == ["allocation"]
-    assert set(told["routes_missing"]) == {"isoflop", "coupled"}
-    assert json.loads(file.with_suffix(".json").read_text(encoding="utf-8")) == told
+    answer = document("report", "llama3_optima", "-C", "1e22", "--out", file)
+    hold(REPORT, answer)
+    assert [route["law"] for route in answer["routes"]] == ["allocation"]
+    assert set(answer["routes_missing"]) == {"isoflop", "coupled"}
+    assert json.loads(file.with_suffix(".json").read_text(encoding="utf-8")) == answer
     assert file.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
@@ -941,14 +943,14 @@ def test_registries(document):
         )
     ]
     hold(MODEL | {"against": None, "family": family}, document("models", "dit-xl-2"))
-    told = document("models", "llama3-405b", "--against", "llama3")
-    hold(MODEL | {"against": AGAINST, "family": family}, told)
+    answer = document("models", "llama3-405b", "--against", "llama3")
+    hold(MODEL | {"against": AGAINST, "family": family}, answer)
 
 
 @pytest.mark.parametrize("law", ["chinchilla", "allocation"])
 def test_next(document, fits, law):
     bill = ("--hardware", "h100") if law == "chinchilla" else ()
-    told = document(
+    answer = document(
         "next",
         fits[law],
         "--target",
@@ -959,8 +961,8 @@ def test_next(document, fits, law):
         "2",
         *bill,
     )
-    hold(NEXT, told)
-    assert len(told["sweep"]) == len(told["steps"]) == 2
+    hold(NEXT, answer)
+    assert len(answer["sweep"]) == len(answer["steps"]) == 2
 
 
 CHECK = {
@@ -1009,29 +1011,29 @@ def test_check(document, nstar, llama3, tmp_path):
     table.write_text("N,D,L\n" + "\n".join(rows) + "\n", encoding="utf-8")
     code, printed, _ = nstar("check", table, "--json")
     assert code == 1
-    told = json.loads(printed)
-    hold(CHECK, told)
-    assert told["repair"].startswith("--units N=1e6 --where 'L<")
-    assert told["next"].startswith("nstar report ")
-    told = document("check", table, "--repair", out)
-    hold(CHECK, told)
-    assert told["rewritten"]["left_out"] == [9]
-    assert told["runs"] == 132
+    answer = json.loads(printed)
+    hold(CHECK, answer)
+    assert answer["repair"].startswith("--units N=1e6 --where 'L<")
+    assert answer["next"].startswith("nstar report ")
+    answer = document("check", table, "--repair", out)
+    hold(CHECK, answer)
+    assert answer["rewritten"]["left_out"] == [9]
+    assert answer["runs"] == 132
 
 
 def test_simulate(document):
-    told = document("simulate", "llama3", "--seed", "1", "--draws", "2")
-    hold(SIMULATE, told)
-    assert len(told["columns"]["N"]) == 133
-    assert [len(table) for table in told["columns"]["L"]] == [133, 133]
-    assert all(len(values) == 2 for values in told["unknowns"].values())
+    answer = document("simulate", "llama3", "--seed", "1", "--draws", "2")
+    hold(SIMULATE, answer)
+    assert len(answer["columns"]["N"]) == 133
+    assert [len(table) for table in answer["columns"]["L"]] == [133, 133]
+    assert all(len(values) == 2 for values in answer["unknowns"].values())
 
 
 def test_backtest(document, tmp_path):
     file = tmp_path / "held.csv"
-    told = document("backtest", "llama3", "--law", "isoflop", "--predictions", file)
-    hold(BACKTEST, told)
-    assert told["splits"][0]["optima"]["budgets"] == pytest.approx([1e21, 3e21, 1e22])
+    answer = document("backtest", "llama3", "--law", "isoflop", "--predictions", file)
+    hold(BACKTEST, answer)
+    assert answer["splits"][0]["optima"]["budgets"] == pytest.approx([1e21, 3e21, 1e22])
     assert len(file.read_text(encoding="utf-8").splitlines()) == 1 + 24
 
 
@@ -1043,8 +1045,8 @@ def test_backtest_of_several_ladders(document, llama3, tmp_path):
         for i in range(133)
     ]
     table.write_text("N,D,L,recipe\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    told = document("backtest", table, "--by", "recipe", "--discrepancy", "none")
-    hold(LADDERS, told)
-    assert [ladder["ladder"] for ladder in told["ladders"]] == ["a", "b"]
-    a, b = (ladder["splits"][0]["crps"] for ladder in told["ladders"])
+    answer = document("backtest", table, "--by", "recipe", "--discrepancy", "none")
+    hold(LADDERS, answer)
+    assert [ladder["ladder"] for ladder in answer["ladders"]] == ["a", "b"]
+    a, b = (ladder["splits"][0]["crps"] for ladder in answer["ladders"])
     assert a == pytest.approx(b, rel=0.05)  # a change of unit is no news

@@ -46,19 +46,19 @@ def informed(optima):
 
 def test_weak_is_the_default_and_changes_nothing(optima):
     law, noise = LAWS["allocation"](), Normal()
-    for asked in (None, "weak", {}, PriorSet()):
-        assert resolve(asked, law, noise, optima).priors == {}
-        assert resolve(asked, law, noise, optima).notes == ()
+    for with_one in (None, "weak", {}, PriorSet()):
+        assert resolve(with_one, law, noise, optima).priors == {}
+        assert resolve(with_one, law, noise, optima).notes == ()
 
 
 def test_informed_priors_are_those_of_the_file_less_the_runs_own_source(informed):
     record = learned()
     out = ["llama3"]
-    said = json.loads(informed.tree.attrs["priors_chosen"])
-    assert said["alpha1"] == record.left_out["llama3"]["alpha1"]["unknown"]
-    assert said["alpha1"] != record.prior("alpha1", "unknown", ())
-    assert said["sigma"] == record.prior("sigma", "points", out)
-    assert said["tokens_per_parameter"] == record.prior(
+    densities = json.loads(informed.tree.attrs["priors_chosen"])
+    assert densities["alpha1"] == record.left_out["llama3"]["alpha1"]["unknown"]
+    assert densities["alpha1"] != record.prior("alpha1", "unknown", ())
+    assert densities["sigma"] == record.prior("sigma", "points", out)
+    assert densities["tokens_per_parameter"] == record.prior(
         "tokens_per_parameter", "any", out
     )
     (note,) = [n for n in informed.notes if n.name == "priors"]
@@ -111,8 +111,8 @@ def test_a_bent_law_has_amplitudes_and_noise_of_its_own(llama3):
 
 def test_own_priors_lie_on_top_of_a_set(optima):
     law, noise = LAWS["allocation"](), Normal()
-    asked = sets.informed(without=["marin"]) | {"alpha1": "Normal(0.5, 0.01)"}
-    found = resolve(asked, law, noise, optima)
+    with_one = sets.informed(without=["marin"]) | {"alpha1": "Normal(0.5, 0.01)"}
+    found = resolve(with_one, law, noise, optima)
     assert describe(found.priors["alpha1"]) == "Normal(0.5, 0.01)"
     assert json.loads(found.attrs["prior_own"]) == ["alpha1"]
     assert json.loads(found.attrs["prior_left_out"]) == ["llama3", "marin"]
@@ -194,12 +194,12 @@ def test_informed_fits_are_calibrated():
 
 
 def test_log_prior_is_the_density_of_the_prior(informed):
-    said = informed.tree["log_prior"].dataset
-    assert set(said.data_vars) == {"alpha1", "tokens_per_parameter", "sigma"}
+    densities = informed.tree["log_prior"].dataset
+    assert set(densities.data_vars) == {"alpha1", "tokens_per_parameter", "sigma"}
     sigma = informed.tree["posterior"]["sigma"].to_numpy()
     base = informed.priors["sigma"].base_dist
     expected = stats.t(4, base.loc, base.scale).logpdf(np.log(sigma)) - np.log(sigma)
-    np.testing.assert_allclose(said["sigma"], expected, rtol=1e-6)
+    np.testing.assert_allclose(densities["sigma"], expected, rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -38,8 +38,8 @@ def test_every_fit_of_a_data_set_says_how_it_was_made():
         if fit.data_sets and fit.id in by_source:
             assert set(fit.data_sets) <= set(by_source[fit.id].datasets)
     for name, source in by_source.items():
-        told = bool(published.get(name).data_sets)
-        assert told == (bool(source.datasets) and name not in ELSEWHERE), name
+        text = bool(published.get(name).data_sets)
+        assert text == (bool(source.datasets) and name not in ELSEWHERE), name
     for model in map(models.get, models.names()):
         assert set(model.data_sets) <= known
         assert model.why or model.modality != "text"
@@ -75,9 +75,9 @@ def test_ours_is_held_against_every_fit_of_the_same_runs(record, surface_fit):
         assert one["ratio"][end] == pytest.approx(value, rel=1e-5)
     floor = document["fits"][3]["our_floors"]  # the figure's unit of loss is not known
     assert floor == {}
-    told = record.headline()
-    assert "5 published fits of these runs ask for" in told
-    assert "Llama 3.1 405B, 406B parameters on 15.6T tokens at 3.8e25 FLOP" in told
+    text = record.headline()
+    assert "5 published fits of these runs ask for" in text
+    assert "Llama 3.1 405B, 406B parameters on 15.6T tokens at 3.8e25 FLOP" in text
 
 
 def test_what_a_known_model_gives_away_is_the_loss_above_its_own_budgets_least(

@@ -139,12 +139,12 @@ def test_every_figure_has_a_title_and_a_text_alternative(tree):
     for figure in figures:
         for drawing in (shapes := figure.xpath("svg")):
             assert drawing.get("role") == "img"
-            said = [
+            shown = [
                 tree.get_element_by_id(i)
                 for i in drawing.get("aria-labelledby").split()
             ]
-            assert [one.tag for one in said] == ["title", "desc"]
-            assert all(len(one.text_content()) > 20 for one in said)
+            assert [one.tag for one in shown] == ["title", "desc"]
+            assert all(len(one.text_content()) > 20 for one in shown)
         assert len(shapes) == (2 if figure.get("class") == "across" else 1)
         assert figure.xpath("figcaption")[0].text_content().strip()
 
@@ -237,8 +237,8 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
         if u["loss"]:
             assert row[2] == digits(u["expected_regret"], 2)
     public = next(iter(made[0].public.tables())).rows
-    for row, said in zip(cells(tree, "published", 0), public, strict=True):
-        assert row == [*said]
+    for row, shown in zip(cells(tree, "published", 0), public, strict=True):
+        assert row == [*shown]
     for row, m in zip(cells(tree, "published", 2), document["released"], strict=True):
         assert row[:3] == [m["name"], flop(m["C"]), count(m["N"])]
     worthy = [r for r in document["next_runs"] if r["worth"] > r["C"]]
@@ -262,8 +262,8 @@ def test_numbers_on_the_page_are_the_documents(made, tree):
     (headline,) = tree.xpath("//p[contains(@class, 'headline')]")
     assert headline.text_content() == document["sheet"]["sentence"]
     assert document["headline"] in words_of(tree, "buys")
-    told = [one.text_content() for one in tree.xpath(PROVENANCE)]
-    assert told == [visible(str(v)) for v in document["provenance"].values()]
+    provenance = [one.text_content() for one in tree.xpath(PROVENANCE)]
+    assert provenance == [visible(str(v)) for v in document["provenance"].values()]
 
 
 PROVENANCE = "//section[@id='provenance']//dd"
@@ -281,7 +281,7 @@ def test_candidates_and_their_bill_are_on_the_page(surface_fit):
     bill = Bill(hardware.get("h100"), price=2.5)
     question = Question(named, target=0.6, bill=bill, quick=True)
     facts = gather(routes, None, 0.9, COMMAND, question)
-    (told,) = facts.document["risk"]
+    (provenance,) = facts.document["risk"]
     root = html.document_fromstring(page(routes, facts))
     rows, wrong, takes = (
         cells(root, place, 0) for place in ("spend", "wrong", "money")
@@ -290,11 +290,11 @@ def test_candidates_and_their_bill_are_on_the_page(surface_fit):
     assert [row[0] for row in rows] == names
     assert [row[0] for row in wrong] == names
     assert [row[-1] for row in wrong] == [
-        share(a["miss_probability"]) for a in told["actions"]
+        share(a["miss_probability"]) for a in provenance["actions"]
     ]
     alike, dearer = ", ".join(names[:4]), names[4]  # as many FLOP, one row
     assert [row[0] for row in takes] == [alike, dearer]
-    of_rows = told["actions"][0], told["actions"][4]
+    of_rows = provenance["actions"][0], provenance["actions"][4]
     assert [row[2] for row in takes] == [counts(a["hours"]) for a in of_rows]
     assert [row[3] for row in takes] == [money(a["cost"]) for a in of_rows]
     placed = cells(root, "spend", 1)
@@ -302,7 +302,7 @@ def test_candidates_and_their_bill_are_on_the_page(surface_fit):
     assert [row[5] for row in placed] == [
         share(p["below"]) for p in facts.document["placed"]
     ]
-    assert told["bill"] in root.xpath("//section[@id='money']")[0].text_content()
+    assert provenance["bill"] in root.xpath("//section[@id='money']")[0].text_content()
     check = next(c for c in facts.checks if "actions among the runs" in c.name)
     assert "8B" in check.detail
 
@@ -328,8 +328,8 @@ def test_limits_are_said_where_the_run_is(surface_fit, limits):
     root = html.document_fromstring(page(routes, facts))
     assert "within the limits" in facts.headline
     assert "they cost" in facts.headline
-    told = facts.document["decision"]
-    assert told["N"] <= (limits.params or limits.max_params)
+    provenance = facts.document["decision"]
+    assert provenance["N"] <= (limits.params or limits.max_params)
     ours = facts.document["published"][0]["budgets"][0]["N"]["posterior"]["median"]
     assert ours > 2e11  # the comparison is of the law, not of the limits
     assert root.xpath("//section[@id='next']//p")
@@ -354,12 +354,12 @@ def test_released_models_are_held_against_the_mixture_as_weighted(surface_fit):
 def test_the_decision_is_the_mixtures(made):
     """By hold-out scores, and its loss never below what each draw's own run reaches."""
     facts = made[0]
-    told, risk = facts.document["decision"], dict(facts.risks)["mixture"]
-    assert list(told["weights"]) == ["isoFLOP profiles", "loss surface"]
-    assert sum(told["weights"].values()) == pytest.approx(1)
-    assert told["expected_regret"] > 0
+    provenance, risk = facts.document["decision"], dict(facts.risks)["mixture"]
+    assert list(provenance["weights"]) == ["isoFLOP profiles", "loss surface"]
+    assert sum(provenance["weights"].values()) == pytest.approx(1)
+    assert provenance["expected_regret"] > 0
     run = risk.table()[0]
-    assert (run["N"], run["D"]) == pytest.approx((told["N"], told["D"]))
+    assert (run["N"], run["D"]) == pytest.approx((provenance["N"], provenance["D"]))
     losses = facts.decision.plan.draws
     assert bool((losses["loss"] >= losses["loss_oracle"] - 1e-12).all())
     assert np.mean(facts.decision.draws["loss"]) == pytest.approx(
@@ -373,8 +373,8 @@ def test_a_ladder_too_small_says_so(llama3):
     few = llama3.take(np.argsort(llama3["C"], kind="stable")[:9])
     few = dataclasses.replace(few, notes=())
     fit = nstar.fit(few, "chinchilla", discrepancy="none")
-    found = routes_of_saved(fit, [1e26])
-    facts = gather(found, None, 0.9, COMMAND, QUICK)
+    written_lines = routes_of_saved(fit, [1e26])
+    facts = gather(written_lines, None, 0.9, COMMAND, QUICK)
     assert facts.document["status"] == "FAIL"
     assert facts.headline.startswith("FAIL: do not act on these numbers")
     assert any("cannot support it" in c.detail for c in facts.checks)
@@ -428,8 +428,8 @@ def test_a_hostile_name_is_text(allocation_fit, name, tmp_path):
     assert "49" not in root.xpath("//h1")[0].text_content()
     for sign in "\u202e\u2066\u200f\x00\x1b":
         assert sign not in text
-    told = [one.text_content() for one in root.xpath(PROVENANCE)]
-    assert visible(name) in told  # whole, where it can be read
+    provenance = [one.text_content() for one in root.xpath(PROVENANCE)]
+    assert visible(name) in provenance  # whole, where it can be read
     if chromium := shutil.which("chromium"):
         assert overflow(chromium, text, tmp_path) == "390 of 390"
 
@@ -507,13 +507,13 @@ def test_numbers_of_two_lines_are_held_to_a_tolerance():
 
 def test_the_words_and_numbers_of_the_page_are_as_stored(made):
     """Words to the letter, numbers to a tolerance."""
-    found = lines_of(html.document_fromstring(made[1]))
+    written_lines = lines_of(html.document_fromstring(made[1]))
     if os.environ.get("NSTAR_WRITE_GOLDEN"):
-        GOLDEN.write_text("\n".join(found) + "\n", encoding="utf-8")
+        GOLDEN.write_text("\n".join(written_lines) + "\n", encoding="utf-8")
     stored = GOLDEN.read_text(encoding="utf-8").splitlines()
-    change = "\n".join(difflib.unified_diff(stored, found, lineterm=""))
-    assert len(found) == len(stored), change
-    wrong = [pair for pair in zip(found, stored, strict=True) if differ(*pair)]
+    change = "\n".join(difflib.unified_diff(stored, written_lines, lineterm=""))
+    assert len(written_lines) == len(stored), change
+    wrong = [pair for pair in zip(written_lines, stored, strict=True) if differ(*pair)]
     assert not wrong, "\n".join(f"{ours}\n  stored: {theirs}" for ours, theirs in wrong)
 
 
@@ -653,7 +653,7 @@ def overflow(chromium, text, folder, width=390):
     file = folder / "measure.html"
     measure = MEASURE.replace("width:390px", f"width:{width}px")
     file.write_text(measure.replace("PAGE", base64.b64encode(plain).decode()))
-    told = subprocess.run(
+    provenance = subprocess.run(
         [
             chromium,
             *QUIET,
@@ -667,7 +667,7 @@ def overflow(chromium, text, folder, width=390):
         timeout=60,
         check=True,
     ).stdout
-    return html.document_fromstring(told).get_element_by_id("told").text_content()
+    return html.document_fromstring(provenance).get_element_by_id("told").text_content()
 
 
 def printed(chromium, text, folder, paper):
@@ -694,7 +694,7 @@ def printed(chromium, text, folder, paper):
 @pytest.mark.parametrize("paper", ["A4", "letter"])
 def test_the_sheet_is_one_page_and_all_of_it_eight_at_most(made, tmp_path, paper):
     chromium = shutil.which("chromium")
-    if chromium is None:
+    if chromium is None:  # which no project can install; sizes are held below without
         pytest.skip("no Chromium here")
     text = made[1]
     start, end = text.index('<nav id="contents">'), text.index("</body>")

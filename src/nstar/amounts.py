@@ -279,9 +279,9 @@ def _without_groups(
     digits: str, exponent: str, decimal: str, habits: Habits
 ) -> _Digits:
     """Write digits with a decimal point and without separators of thousands."""
-    whole, sign, fraction = digits.partition("," if decimal == COMMA else ".")
-    if _SPACED.fullmatch(whole) and (not sign or fraction.isdigit()):
-        return _Digits(re.sub("[^0-9]", "", whole) + (f".{fraction}" if sign else ""))
+    integer, sign, fraction = digits.partition("," if decimal == COMMA else ".")
+    if _SPACED.fullmatch(integer) and (not sign or fraction.isdigit()):
+        return _Digits(re.sub("[^0-9]", "", integer) + (f".{fraction}" if sign else ""))
     if decimal == COMMA:
         return _with_decimal_comma(digits, exponent)
     if _PLAIN.fullmatch(digits):
@@ -289,8 +289,8 @@ def _without_groups(
         if ambiguous and not decimal and habits.dots_unsure:
             return _Digits(problem=_two(digits, "."), european=True)
         return _Digits(digits)
-    if _COMMAS.fullmatch(whole) and (not sign or fraction.isdigit()) and not exponent:
-        if whole.count(",") == 1 and not sign and not decimal:
+    if _COMMAS.fullmatch(integer) and (not sign or fraction.isdigit()) and not exponent:
+        if integer.count(",") == 1 and not sign and not decimal:
             return _Digits(problem=_two(digits, ","), european=True)
         return _Digits(digits.replace(",", ""))
     european = _with_decimal_comma(digits, exponent)
@@ -301,12 +301,12 @@ def _without_groups(
 
 
 def _with_decimal_comma(digits: str, exponent: str) -> _Digits:
-    whole, sign, fraction = digits.partition(",")
-    if "." in whole and not exponent and _DOTS.fullmatch(whole):
-        whole = whole.replace(".", "")
-    if not re.fullmatch("[0-9]*", whole) or not re.fullmatch("[0-9]*", fraction):
+    integer, sign, fraction = digits.partition(",")
+    if "." in integer and not exponent and _DOTS.fullmatch(integer):
+        integer = integer.replace(".", "")
+    if not re.fullmatch("[0-9]*", integer) or not re.fullmatch("[0-9]*", fraction):
         return _Digits(problem="is no number with a decimal comma")
-    return _Digits(f"{whole}.{fraction}" if sign else whole)
+    return _Digits(f"{integer}.{fraction}" if sign else integer)
 
 
 def _two(digits: str, sign: str) -> str:
@@ -315,14 +315,14 @@ def _two(digits: str, sign: str) -> str:
 
 def _groups_by_dots(digits: str) -> bool:
     """Tell whether dots can only separate thousands."""
-    whole = digits.partition(",")[0]
-    return whole.count(".") > 1 and bool(_DOTS.fullmatch(whole))
+    integer = digits.partition(",")[0]
+    return integer.count(".") > 1 and bool(_DOTS.fullmatch(integer))
 
 
 def _groups_by_commas(digits: str) -> bool:
     """Tell whether commas can only separate thousands."""
-    whole, point, _ = digits.partition(".")
-    return bool(_COMMAS.fullmatch(whole)) and (whole.count(",") > 1 or bool(point))
+    integer, point, _ = digits.partition(".")
+    return bool(_COMMAS.fullmatch(integer)) and (integer.count(",") > 1 or bool(point))
 
 
 def _either(digits: str) -> bool:
@@ -331,7 +331,7 @@ def _either(digits: str) -> bool:
 
 def _divides_by_comma(digits: str) -> bool:
     """Tell whether a comma can only be a decimal sign."""
-    whole, sign, fraction = digits.partition(",")
+    integer, sign, fraction = digits.partition(",")
     if not sign or "," in fraction or "." in fraction:
         return False
-    return "." in whole or not _COMMAS.fullmatch(digits)
+    return "." in integer or not _COMMAS.fullmatch(digits)

@@ -32,13 +32,13 @@ def seconds(chunks: Sequence[Chunk], store: Store, workers: int) -> float:
         workers: that share the work.
     """
     measured = _measured(store)
-    made = [c for c in chunks if c.runs and not c.reason]
-    if not made:
+    computed = [c for c in chunks if c.runs and not c.reason]
+    if not computed:
         return 0.0
-    programs = {(c.choice[:3], density.size(len(c.runs or ()))) for c in made}
-    each = [len(c.samples) * measured.get(c.choice[:3], _usual(c)) for c in made]
+    programs = {(c.choice[:3], density.size(len(c.runs or ()))) for c in computed}
+    each = [len(c.samples) * measured.get(c.choice[:3], _usual(c)) for c in computed]
     shared = sum(each) + COMPILE * len(programs)
-    return START + max(shared / min(workers, len(made)), max(each) + COMPILE)
+    return START + max(shared / min(workers, len(computed)), max(each) + COMPILE)
 
 
 def _usual(chunk: Chunk) -> float:

@@ -27,16 +27,16 @@ def refusal(
         f"FAIL: {len(runs)} runs cannot say what to train with {flop(budget)} FLOP; "
         "no number is given rather than one that rests on priors alone."
     )
-    found = checks(runs, why)
+    findings = checks(runs, why)
     return {
         "headline": headline,
-        "verdict": rule(found, None, None, None).as_json(prob),
+        "verdict": rule(findings, None, None, None).as_json(prob),
         "status": str(Status.FAIL),
         "data": runs.source,
         "seed": seed,
         "prob": prob,
         "interval": "equal-tailed",
-        "checks": [check.as_json() for check in found],
+        "checks": [check.as_json() for check in findings],
         "routes": [],
         "provenance": {
             "command": command,

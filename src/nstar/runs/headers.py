@@ -304,8 +304,8 @@ def _flop_unit(words: list[str]) -> Unit | None:
 
 def _flop_days(words: list[str]) -> Unit | None:
     for before, word in pairwise(["", *words]):
-        whole = before + word if word in {"day", "days"} else word
-        match = re.fullmatch(rf"{_PER_SECOND.pattern}days?", whole)
+        phrase = before + word if word in {"day", "days"} else word
+        match = re.fullmatch(rf"{_PER_SECOND.pattern}days?", phrase)
         if match:
-            return Unit(PREFIXES.get(match[1], 1.0) * SECONDS_OF_A_DAY, whole)
+            return Unit(PREFIXES.get(match[1], 1.0) * SECONDS_OF_A_DAY, phrase)
     return None
