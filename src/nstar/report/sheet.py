@@ -146,9 +146,12 @@ def _run(decision: Decision, N: float, D: float, best: Document) -> str:
 
 def _loss(document: Document) -> str:
     loss = document["decision"]["loss"]
+    prob = percent(document["prob"])
     if loss is None:
-        return "not known: these runs say where the optimum lies, not what loss it has."
-    return f"{numbers(loss, 4)} (median [{percent(document['prob'])} interval])."
+        return f"not known: these runs say where the optimum lies, not what loss it has. Brackets of this page hold {prob}."
+    return (
+        f"{numbers(loss, 4)} (median [{prob} interval], as all brackets of this page)."
+    )
 
 
 def _target(document: Document) -> str:
