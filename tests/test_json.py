@@ -942,9 +942,25 @@ def test_registries(document):
             ("fit", "quantity", "published", "measured", "ratio", "note", "reason"), ANY
         )
     ]
-    hold(MODEL | {"against": None, "family": family}, document("models", "dit-xl-2"))
+    points = dict.fromkeys(
+        (
+            "table",
+            "law",
+            "quantity",
+            "runs",
+            "prob",
+            "at",
+            "predicted",
+            "measured",
+            "note",
+        ),
+        ANY,
+    )
+    dit = MODEL | {"against": None, "family": family, "by_measured_points": [points]}
+    hold(dit, document("models", "dit-xl-2"))
     answer = document("models", "llama3-405b", "--against", "llama3")
-    hold(MODEL | {"against": AGAINST, "family": family}, answer)
+    llama = MODEL | {"against": AGAINST, "family": family, "by_measured_points": []}
+    hold(llama, answer)
 
 
 @pytest.mark.parametrize("law", ["chinchilla", "allocation"])

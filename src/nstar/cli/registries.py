@@ -144,18 +144,26 @@ def models(
         return
     from nstar.published import fits as laws
     from nstar.published.families import compare_with_family
+    from nstar.published.measured_families import predict_by_family
 
     law = laws.get(against) if against else None
     model = registry.get(name)
     comparison = registry.compare(model, law) if law else None
-    family = compare_with_family(model)
+    family, by_points = compare_with_family(model), predict_by_family(model)
     if output.json:
         _print_entry(
-            _record(model) | {"against": comparison, "family": family}, json=True
+            _record(model)
+            | {
+                "against": comparison,
+                "family": family,
+                "by_measured_points": by_points,
+            },
+            json=True,
         )
         return
     _print_entry(_record(model), json=False)
     _family(family)
+    _by_points(by_points)
     if comparison:
         show.line(f"against {comparison['fit']}", bold=True)
         show.entry({k: v for k, v in comparison.items() if k not in {"model", "fit"}})
@@ -194,6 +202,30 @@ def _family(family: list[Document]) -> None:
     for r in family:
         if r["reason"]:
             show.line(f"nothing to hold it against by {r['fit']}: {r['reason']}")
+
+
+def _by_points(predictions: list[Document]) -> None:
+    """Print what nstar's fits of the family's measured points say of a model."""
+    from nstar.wording import numbers, percent, three
+
+    if not predictions:
+        return
+    prob = percent(predictions[0]["prob"])
+    show.table(
+        f"By nstar's own fit of its family's measured points; median [{prob} credible interval of a measurement]",
+        ["points", "law", "quantity", "predicted", "measured", "of"],
+        [
+            [
+                f"{r['runs']} of {r['table']}",
+                r["law"],
+                r["quantity"],
+                numbers(r["predicted"]),
+                "–" if r["measured"] is None else three(r["measured"]),
+                r["note"],
+            ]
+            for r in predictions
+        ],
+    )
 
 
 def _record(entry: Any) -> Document:

@@ -79,12 +79,7 @@ def _compare(model: Model, relative: Relative) -> dict[str, Any]:
     )
     reason = None
     if predicted is None:
-        missing = (
-            "size of its language model"
-            if relative.quantity == "mean_error"
-            else "training compute"
-        )
-        reason = f"the {missing} of {model.name} is not in the sources read"
+        reason = f"the training compute of {model.name} is not in the sources read"
     elif measured is None:
         reason = f"no {relative.quantity} of {model.name} is in the catalogue"
     ratio = measured / predicted if predicted and measured else None
@@ -101,7 +96,11 @@ def _compare(model: Model, relative: Relative) -> dict[str, Any]:
 
 
 def _predict(model: Model, law: Any, quantity: str) -> float | None:
-    """Evaluate the law at the model's compute; None where it does not say."""
+    """Evaluate the law at the model's compute or shape; None where it does not say."""
+    if quantity == "mean_error":
+        shape, v = model.architecture, law.values
+        size = shape["llm_params"] ** v["p"]
+        return v["c"] * size * shape["visual_tokens"] ** v["q"]
     if model.C is None:
         return None
     if quantity == "tifa":

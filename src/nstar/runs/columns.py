@@ -107,7 +107,8 @@ def name_columns(table: Table, chosen: Mapping[str, str] | None = None) -> Namin
     raised: what cannot be named is a problem with FAIL, and its repair the option that
     names it; what was read by meaning or in another unit is a note.
     """
-    columns, problems = _chosen_columns(table, chosen or {})
+    chosen = chosen or {}
+    columns, problems = _chosen_columns(table, chosen)
     for ours, aliases in ALIASES.items():
         if ours in columns:
             continue
@@ -130,7 +131,8 @@ def name_columns(table: Table, chosen: Mapping[str, str] | None = None) -> Namin
     if not table.described and not chart_series(table):
         for ours in ("L", "D", "C", "N"):
             if ours not in columns:
-                _name_by_meaning(table, ours, columns, problems)
+                taken = [chosen[name] for name in chosen if name not in GROUPS]
+                _name_by_meaning(table, ours, columns, problems, taken)
         problems += _unit_notes(table, columns) + _missing(table, columns)
     return Naming(columns, problems + _shared(columns))
 
@@ -327,14 +329,22 @@ def _ambiguous(ours: str, matches: Sequence[str], detail: str = "") -> Problem:
 
 
 def _name_by_meaning(
-    table: Table, ours: str, columns: dict[str, str], problems: list[Problem]
+    table: Table,
+    ours: str,
+    columns: dict[str, str],
+    problems: list[Problem],
+    taken: Sequence[str],
 ) -> None:
-    """Name N, D, C or L by the words of the headers, with a note or a question."""
+    """Name N, D, C or L by the words of the headers, with a note or a question.
+
+    Columns that the user took for something else are `taken`.
+    """
     measured = [columns[name] for name in MEASURED if name in columns]
     meanings = {
         name: meaning
         for name in table.columns
         if name not in measured
+        and name not in taken
         and (meaning := read_meaning(name))
         and meaning.ours == ours
         and (meaning.kind != "label" or "C" not in columns or "D" not in columns)

@@ -112,6 +112,7 @@ NO_TOKENS = {
         "batch",
         "se",
         "image",
+        "visual",
         "dense",
         "label",
         "budget",
