@@ -233,12 +233,59 @@ RECORD = {
     "rmse": (float, None),
     "interval_score": ({"0.9": float}, None),
     "coverage": (dict.fromkeys(("0.5", "0.8", "0.9", "0.95"), COUNTED), None),
+    "chances": (
+        {
+            "scored": int,
+            "counted": int,
+            "brier": (float, None),
+            "brier_expected": (float, None),
+            "log_score": (float, None),
+            "decided": (float, None),
+            "even": {"brier": float, "log_score": float},
+        },
+        None,
+    ),
+}
+BOUNDED = dict.fromkeys(("median", "lower", "upper"), (float, None))
+CHOICE = {
+    "name": str,
+    "frozen": str,
+    "hash": str,
+    "note": str,
+    "baseline": str,
+    "recipe": str,
+    "C": float,
+    "decades_beyond_data": float,
+    "data": str,
+    "loss_unit": str,
+    "chance": float,
+    "chance_of_law": float,
+    "multiplier": BOUNDED | {"prob": float},
+    "runs": {...: {"N": float, "D": float, "loss": INTERVAL}},
+    "status": str,
+    "among_data": [int],
+    "outcome": (
+        {
+            "losses": {...: float},
+            "better": bool,
+            "brier": float,
+            "log_score": float,
+            "measured": str,
+            "entered": str,
+            "note": str,
+            "measured_again": bool,
+            "counted": bool,
+            "why_not": (str, None),
+        },
+        None,
+    ),
 }
 BOOK = {
     "ledger": str,
     "entries": int,
     "head": str,
     "forecasts": [FORECAST],
+    "choices": [CHOICE],
     "record": RECORD,
 }
 LEDGER = BOOK | {"prob": float, "interval": str, "checks": CHECKS}
@@ -249,6 +296,7 @@ OUTCOME = {
     "prob": float,
     "interval": str,
     "scored": [FORECAST],
+    "scored_choices": [CHOICE],
     "not_forecast": int,
     "record": RECORD,
     "checks": CHECKS,

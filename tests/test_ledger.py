@@ -12,6 +12,7 @@ from scipy import stats
 import nstar
 from nstar.fits.mixture import Average
 from nstar.ledger.chain import START, canonical, digest
+from nstar.ledger.choices import Choice
 from nstar.ledger.entries import Ledger
 from nstar.ledger.frozen import PROBS, Frozen, interval
 from nstar.ledger.records import Forecast
@@ -449,6 +450,139 @@ def test_a_forecast_frozen_on_a_failing_check_is_marked():
     checks = track_record(ledger).checks()
     assert "bold" in next(c for c in checks if c.name == "forecasts frozen").detail
     assert len(track_record(ledger).counted) == 1
+
+
+# Choices between two recipes
+
+
+def choice(name="switch", chance=0.9, **other):
+    given = {
+        "name": name,
+        "frozen": "2026-01-31T12:00:00Z",
+        "baseline": "adamw",
+        "recipe": "muon",
+        "C": 1e24,
+        "chance": chance,
+        "chance_of_law": 0.95,
+        "prob": 0.9,
+        "multiplier": {"median": 1.3, "lower": 1.1, "upper": None},
+        "runs": {
+            arm: {"N": 1e11, "D": 2e12, "loss": {"median": 2, "lower": 1, "upper": 3}}
+            for arm in ("adamw", "muon")
+        },
+        "decades_beyond_data": 1.0,
+        "basis": {"data": "ladders.csv", "loss_unit": "nats per token", "by": "recipe"},
+        "checks": (Check("sampling", Status.PASS, ""),),
+        "among_data": (),
+    }
+    return Choice(**given | other)
+
+
+BETTER, WORSE = {"adamw": 2.3, "muon": 2.2}, {"muon": 2.2, "adamw": 2.2}
+
+
+def test_a_chance_is_scored_by_what_both_runs_measured():
+    better, worse = (choice(chance=0.8).score(came) for came in (BETTER, WORSE))
+    assert (better.better, worse.better) == (True, False)
+    assert better.brier == pytest.approx(0.04)
+    assert worse.brier == pytest.approx(0.64)
+    assert better.log_score == pytest.approx(-np.log(0.8))
+    assert worse.log_score == pytest.approx(-np.log(0.2))
+
+
+def test_a_choice_is_in_the_same_chain(tmp_path, rng):
+    book = Ledger().freeze(made()).freeze(choice(note="Ada"))
+    book = book.score("switch", BETTER, when=LATER).score("hero", 2.2, when=LATER)
+    book = book.score("switch", WORSE, when=LATER, again=True)
+    back = Ledger.read(book.save(tmp_path / "forecasts.jsonl"))
+    assert back.text == book.text
+    assert as_json(back, 0.9) == as_json(book, 0.9) | {"ledger": back.source}
+    assert back.choices["switch"].as_json() == choice(note="Ada").as_json()
+    assert back.choice_outcomes["switch"].losses == WORSE
+    assert back.choice_outcomes["switch"].replaces == back.entries[2].hash
+    assert (list(back.forecasts), back.open) == (["hero"], [])
+    line = back.entries[1].text
+    for old, new in (('"chance":0.9', '"chance":0.8'), ("muon", "lion")):
+        with pytest.raises(ValueError, match="line 2: its contents do not match"):
+            Ledger.parse(back.text.replace(line, line.replace(old, new, 1)))
+    cut = back.text.replace(f"{line}\n", "")
+    with pytest.raises(ValueError, match="line 2: was written after"):
+        Ledger.parse(cut)
+
+
+CHOICES_REFUSED = {
+    "name of a forecast": (lambda b: b.freeze(choice("hero")), "'hero' was frozen on"),
+    "name of a choice": (lambda b: b.freeze(made("switch")), "'switch' was frozen on"),
+    "one loss": (
+        lambda b: b.score("switch", 2.2),
+        "'switch' is a choice, which takes the loss of each recipe",
+    ),
+    "two losses": (
+        lambda b: b.score("hero", BETTER),
+        "'hero' is a forecast of one run, which takes one loss",
+    ),
+    "an arm": (
+        lambda b: b.score("switch", {"adamw": 2.3, "moun": 2.2}),
+        "muon missing; moun of neither.*--loss adamw=2.31 --loss muon=2.28",
+    ),
+    "zero": (
+        lambda b: b.score("switch", BETTER | {"muon": 0.0}),
+        "the loss of 'muon' for 'switch': expected a positive number",
+    ),
+    "twice": (
+        lambda b: b.score("switch", BETTER).score("switch", BETTER),
+        "'switch' was scored on .* with adamw = 2.3 and muon = 2.2; .* --again",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("enter", "said"), CHOICES_REFUSED.values(), ids=CHOICES_REFUSED
+)
+def test_what_is_refused_of_a_choice_says_why(enter, said):
+    with pytest.raises(ValueError, match=said):
+        enter(Ledger().freeze(made()).freeze(choice()))
+
+
+def chances(rng, said, true, count=60):
+    """Choices of a stated chance that come with a true one."""
+    ledger = Ledger()
+    for i in range(count):
+        came = BETTER if rng.random() < true else WORSE
+        name = f"choice {i}"
+        ledger = ledger.freeze(choice(name, said)).score(name, came, when=LATER)
+    return track_record(ledger)
+
+
+def test_chances_that_hold_pass_and_others_do_not(rng):
+    right = chances(rng, 0.8, 0.8)
+    scores = right.as_json()["chances"]
+    share = scores["decided"]
+    assert scores["brier"] == pytest.approx(0.04 * share + 0.64 * (1 - share))
+    assert scores["brier_expected"] == pytest.approx(0.16)
+    log_score = -share * np.log(0.8) - (1 - share) * np.log(0.2)
+    assert scores["log_score"] == pytest.approx(log_score)
+    assert scores["even"] == {"brier": 0.25, "log_score": pytest.approx(np.log(2))}
+    for record, status, words in (
+        (right, Status.PASS, "would be no surprise"),
+        (chances(rng, 0.95, 0.6), Status.REVIEW, "have been too sure"),
+        (chances(rng, 0.6, 1.0), Status.REVIEW, "have been not sure enough"),
+    ):
+        check = next(c for c in record.checks() if c.name == "chances hold")
+        assert check.status is status
+        assert words in check.detail
+
+
+def test_a_choice_that_was_no_forecast_does_not_count():
+    book = Ledger().freeze(choice("seen", among_data=(3, 9))).freeze(choice("late"))
+    book = book.score("seen", BETTER, when=LATER)
+    book = book.score("late", BETTER, measured="2025-12-31", when=LATER)
+    record = track_record(book)
+    assert record.chances.counted == []
+    assert record.as_json()["chances"]["brier"] is None
+    reasons = {c.name: c.detail for c in record.checks()}
+    assert "among the data it was fitted to (row 3, 9)" in reasons["choice seen"]
+    assert "the loss was known on 2025-12-31" in reasons["choice late"]
 
 
 # From a fit

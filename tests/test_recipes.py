@@ -12,6 +12,8 @@ from scipy import stats
 import nstar
 from conftest import FALSE_ALARM, REPO
 from nstar.laws.coupled import Coupled
+from nstar.ledger.choosing import forecast_choice
+from nstar.ledger.entries import Ledger
 from nstar.multipliers import arms, joint, sampling, simulating, surface
 from nstar.multipliers.covariances import factorise
 from nstar.multipliers.curves import follow
@@ -548,6 +550,75 @@ def test_the_command_answers_as_python_does(nstar, tmp_path):
     code, _, err = nstar("recipes", path, "--speed", "muon=fast")
     assert code == 2
     assert "expected a number or a distribution" in err
+
+
+def test_a_choice_is_frozen_and_scored(nstar, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = write(two(), tmp_path / "ladders.csv")
+    words = ["recipes", table, "--baseline", "adamw", "-C", "1e21", "-C", "8e21"]
+    words += ["--name", "near", "--name", "far", "--note", "Ada"]
+    code, out, _ = nstar(*words, "--json")
+    document = json.loads(out)
+    assert code == 0
+    near, far = document["frozen"]
+    assert (near["recipe"], near["C"], far["C"]) == ("muon", 1e21, 8e21)
+    multiplier = document["budgets"][1]["recipes"][1]["multiplier"]
+    assert far["multiplier"] == multiplier | {"prob": 0.9}
+    assert near["among_data"] == [9, 17]  # rows of the file, below its header
+    assert far["among_data"] == []
+    assert far["decades_beyond_data"] == pytest.approx(np.log10(8), abs=0.01)
+    assert Ledger.read(".").choices["far"].note == "Ada"
+    code, out, err = nstar(*words)
+    assert (code, out) == (2, "")
+    assert "'near' was frozen on" in err
+    scored = ["outcome", "--name", "far", "--loss", "adamw=2.2", "--loss", "muon=2.1"]
+    code, out, _ = nstar(*scored)
+    assert code == 0
+    assert "far: adamw 2.2, muon 2.1 at 8e21 FLOP: muon was better" in out
+    assert "mean Brier score" in out
+    assert "1 counted of 1 scored; open: near" in out
+    measured = {
+        "recipe": ["adamw", "muon", "lion"],
+        "N": [1e10, 1e10, 1e10],
+        "D": [1e21 / 6e10] * 3,
+        "L": [2.4, 2.5, 2.5],
+    }
+    code, out, _ = nstar("outcome", "--runs", write(measured, tmp_path / "came.csv"))
+    assert code == 0
+    assert "near: adamw 2.4, muon 2.5 at 1e21 FLOP: muon was no better" in out
+    assert "1 of the runs" in out
+    assert "REVIEW choice near: not a forecast: the run is among the data" in out
+    code, out, _ = nstar("ledger")
+    assert code == 0
+    assert "Choices between two recipes" in out
+
+
+def test_the_chance_that_is_frozen_is_of_measured_losses(compared):
+    """By normals: what the curves differ by, and the noise of a run of each."""
+    frozen = forecast_choice(compared, 8e21, name="switch")
+    loss = compared.curves.at(8e21)  # of the log
+    assert frozen.chance_of_law == compared.chance_better("muon", 8e21)
+    assert 0.5 < frozen.chance < 1
+    sigma = np.exp(compared.draws.log_scales[:, joint.SCALES.index("sigma")])
+    off = (loss[:, 0] - loss[:, 1]) / (np.sqrt(2) * sigma)
+    assert frozen.chance == pytest.approx(np.mean(stats.norm.cdf(off)), abs=0.03)
+    with pytest.raises(ValueError, match="'adamw' is the baseline"):
+        forecast_choice(compared, recipe="adamw", name="switch")
+
+
+NAMES_REFUSED = {
+    "no name": (["--ledger", "a.jsonl"], "a choice that is frozen there has a name"),
+    "two": (["--name", "a", "--name", "b"], "got 2 (a, b) for 1 of --budget"),
+    "suffix": (["--name", "a", "--ledger", "a.csv"], "expected a name that ends in"),
+}
+
+
+@pytest.mark.parametrize(("words", "said"), NAMES_REFUSED.values(), ids=NAMES_REFUSED)
+def test_a_choice_without_a_place_is_refused(nstar, tmp_path, words, said):
+    table = write(two(), tmp_path / "ladders.csv")
+    code, out, err = nstar("recipes", table, *words)
+    assert (code, out) == (2, "")
+    assert said in err
 
 
 def test_several_tables_are_a_recipe_each(nstar, tmp_path):

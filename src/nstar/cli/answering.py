@@ -108,6 +108,7 @@ def print_answer(
     fitted: Fitted | None = None,
     group: str | None = None,
     about: Mapping[str, Any] | None = None,
+    after: Sequence[str] = (),
 ) -> None:
     """Print an answer, or its document; exit with code 1 where a check failed.
 
@@ -118,6 +119,7 @@ def print_answer(
         fitted: the fit it is about, where it is about one.
         group: of a pooled fit, the group that the answer is about.
         about: the first keys of the document where there is no fit.
+        after: lines below the tables.
     """
     from nstar.wording import plainly
 
@@ -130,7 +132,7 @@ def print_answer(
         headline, parts = answer.headline(prob), list(answer.tables(prob))
         if fitted:  # and what could not be worked out has been refused by now
             title(fitted, group)
-        show.answer(plain_checks, headline, parts)
+        show.answer(plain_checks, headline, [*parts, *after])
         if fitted:
             conventions(fitted)
     show.finish(plain_checks)

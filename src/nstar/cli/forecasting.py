@@ -11,7 +11,10 @@ from nstar.cli.predicting import point
 from nstar.cli.source import get_fit, read
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nstar.ledger.entries import Ledger
+    from nstar.runs.observations import Observations
 
 FILE = "forecasts.jsonl"
 Place = Annotated[
@@ -67,7 +70,7 @@ def forecast(
     """
     require_prob(output.prob)
     runs = _wanted(name, at or [], budget or [])
-    _ready(ledger, list(runs))
+    require_ready(ledger, list(runs))
     fitted = get_fit(request, surface=True)
     from nstar.cli import answering
     from nstar.ledger.entries import place
@@ -90,7 +93,7 @@ def forecast(
         )
         for run_name, run in runs.items()
     ]
-    book = _read(ledger)
+    book = read_ledger(ledger)
     for frozen in forecasts:
         book = book.freeze(frozen)
     file = place(book.save(ledger))
@@ -114,7 +117,7 @@ def forecast(
         answering.title(fitted, request.group)
         show.checks(checks)
         _print_frozen(document["forecasts"], output.prob)
-        _print_head(str(file), book)
+        show.line(head_sentence(str(file), book))
         answering.conventions(fitted)
     show.finish(checks)
 
@@ -128,11 +131,11 @@ def outcome(
         typer.Option("--name", metavar="NAME", help="The forecast whose run is done."),
     ] = None,
     loss: Annotated[
-        float | None,
+        list[str] | None,
         typer.Option(
             "--loss",
             metavar="L",
-            help="The loss it measured, in the unit of the fitted losses.",
+            help="The loss it measured, in the unit of the fitted losses; of a choice between recipes, of each: --loss adamw=2.31 --loss muon=2.28.",
         ),
     ] = None,
     runs: Annotated[
@@ -140,7 +143,7 @@ def outcome(
         typer.Option(
             "--runs",
             metavar="TABLE",
-            help="In place of a name and a loss: measured runs with N, D and L; those within 1 % of an open forecast's N and D are its outcome.",
+            help="In place of a name and a loss: measured runs with N, D and L; those within 1 % of an open forecast's N and D are its outcome, and two of the recipes of an open choice within 1 % of its budget.",
         ),
     ] = None,
     columns: o.Columns = None,
@@ -178,7 +181,7 @@ def outcome(
             book, o.Request(runs, columns=columns, where=where)
         )
     elif name is not None and loss is not None:
-        losses, unmatched = {name: loss}, 0
+        losses, unmatched = {name: _losses(loss)}, 0
     else:
         raise ValueError(msg)
     for forecast_name, value in losses.items():
@@ -189,7 +192,10 @@ def outcome(
     from nstar.ledger.verification import as_json, track_record
 
     document, checks = as_json(book, output.prob), track_record(book).checks()
-    scored = [entry for entry in document["forecasts"] if entry["name"] in losses]
+    scored, choices = (
+        [entry for entry in document[kind] if entry["name"] in losses]
+        for kind in ("forecasts", "choices")
+    )
     if output.json:
         show.as_json(
             {
@@ -198,6 +204,7 @@ def outcome(
                 "prob": output.prob,
                 "interval": "equal-tailed",
                 "scored": scored,
+                "scored_choices": choices,
                 "not_forecast": unmatched,
                 "record": document["record"],
                 "checks": [c.as_json() for c in checks],
@@ -207,12 +214,14 @@ def outcome(
         show.checks(checks)
         for entry in scored:
             _print_scored(entry, output.prob)
+        for entry in choices:
+            _print_scored_choice(entry)
         if unmatched:
             show.line(
                 f"{unmatched} of the runs in {runs} have no open forecast: left out."
             )
         _print_record(document)
-        _print_head(str(file), book)
+        show.line(head_sentence(str(file), book))
     show.finish(checks)
 
 
@@ -252,14 +261,17 @@ def ledger(
             }
         )
     else:
-        from nstar.ledger.tables import forecasts
+        from nstar.ledger.tables import choices, forecasts
         from nstar.wording import percent
 
         show.checks(checks)
         title = f"Forecasts of a measured run's loss; median [{percent(output.prob)} equal-tailed credible interval]"
-        show.table(title, *forecasts(document))
+        if document["forecasts"] or not document["choices"]:
+            show.table(title, *forecasts(document))
+        if document["choices"]:
+            show.table("Choices between two recipes", *choices(document))
         _print_record(document)
-        _print_head(book.source, book)
+        show.line(head_sentence(book.source, book))
     show.finish(checks)
 
 
@@ -278,6 +290,23 @@ def _wanted(names: list[str], at: list[str], budgets: list[float]) -> Document:
     return dict(zip(names, runs, strict=True))
 
 
+def _losses(texts: list[str]) -> float | dict[str, float]:
+    """Read one loss, or one of each recipe by name.
+
+    Raises:
+        ValueError: one is no number, or several have no name.
+    """
+    named = [text.rpartition("=") for text in texts]
+    try:
+        values = {name: float(value) for name, _, value in named}
+    except ValueError:
+        values = {}
+    if len(values) < len(texts) or (len(texts) > 1 and "" in values):
+        msg = f"--loss {' '.join(texts)}: expected the loss of a run, as in --loss 2.234, or of each recipe of a choice, as in --loss adamw=2.31 --loss muon=2.28"
+        raise ValueError(msg)
+    return values.get("", values)
+
+
 def require_prob(prob: float) -> None:
     """Refuse a probability that no frozen forecast can be read at."""
     o.require_prob(prob)
@@ -290,7 +319,7 @@ def require_prob(prob: float) -> None:
         raise ValueError(msg)
 
 
-def _ready(file: str, names: list[str]) -> None:
+def require_ready(file: str, names: list[str]) -> None:
     """Try the ledger and the names before anything is sampled."""
     from nstar.files.writing import require_writable
     from nstar.ledger.entries import place
@@ -299,10 +328,10 @@ def _ready(file: str, names: list[str]) -> None:
     require_writable(place(file), ".jsonl", option="--ledger")
     for name in names:
         require_name(name)
-        _read(file).require_free(name)
+        read_ledger(file).require_free(name)
 
 
-def _read(file: str) -> "Ledger":
+def read_ledger(file: str) -> "Ledger":
     """Read a ledger, or begin one."""
     from nstar.ledger.entries import Ledger, place
 
@@ -310,7 +339,9 @@ def _read(file: str) -> "Ledger":
     return Ledger.read(path) if path.exists() else Ledger(source=str(path))
 
 
-def _matched(book: "Ledger", request: o.Request) -> tuple[dict[str, float], int]:
+def _matched(
+    book: "Ledger", request: o.Request
+) -> tuple[dict[str, float | dict[str, float]], int]:
     """Match a table's losses to open forecasts by name; count the runs that match none.
 
     Raises:
@@ -320,22 +351,50 @@ def _matched(book: "Ledger", request: o.Request) -> tuple[dict[str, float], int]
 
     from nstar.ledger.records import same_run
 
-    table, losses = read(request, ladder=False), {}
+    table = read(request, ladder=False)
+    losses: dict[str, float | dict[str, float]] = {}
     if missing := [name for name in ("N", "D", "L") if name not in table]:
         msg = f"{table.source}: lacks {', '.join(missing)}; an outcome needs N, D and L of its run"
         raise ValueError(msg)
     matched = np.zeros(len(table), dtype=bool)
     for name in book.open:
-        forecast = book.forecasts[name]
-        same = same_run(table["N"], table["D"], forecast.N, forecast.D)
-        if same.sum() > 1:
-            rows = ", ".join(map(str, table.rows[same]))
-            msg = f"{table.source}: rows {rows} are all within 1 % of the N and D of {name!r}; choose one with --where, or give --name {name} --loss"
-            raise ValueError(msg)
-        if same.any():
-            losses[name] = float(table["L"][same][0])
-        matched |= same
+        if forecast := book.forecasts.get(name):
+            same = same_run(table["N"], table["D"], forecast.N, forecast.D)
+            _require_one(table, same, f"the N and D of {name!r}", name)
+            if same.any():
+                losses[name] = float(table["L"][same][0])
+            matched |= same
+    for name in book.open:
+        choice = book.choices.get(name)
+        if choice is None or "C" not in table or choice.basis["by"] not in table:
+            continue
+        near, group = (
+            same_run(table["C"], table["C"], choice.C, choice.C),
+            table[choice.basis["by"]].astype(str),
+        )
+        of_arms = {arm: near & (group == arm) for arm in choice.arms}
+        for arm, same in of_arms.items():
+            _require_one(table, same, f"the budget of {name!r} and of {arm}", name)
+        if all(same.any() for same in of_arms.values()):
+            losses[name] = {
+                arm: float(table["L"][same][0]) for arm, same in of_arms.items()
+            }
+            matched |= np.any([*of_arms.values()], axis=0)
     return losses, int((~matched).sum())
+
+
+def _require_one(
+    table: "Observations", same: "np.ndarray", what: str, name: str
+) -> None:
+    """Refuse several runs where one is meant.
+
+    Raises:
+        ValueError: naming their rows.
+    """
+    if same.sum() > 1:
+        rows = ", ".join(map(str, table.rows[same]))
+        msg = f"{table.source}: rows {rows} are all within 1 % of {what}; choose one with --where, or give --name {name} --loss"
+        raise ValueError(msg)
 
 
 def _print_frozen(forecasts: list[Document], prob: float) -> None:
@@ -394,20 +453,40 @@ def _print_scored(entry: Document, prob: float) -> None:
     )
 
 
+def _print_scored_choice(entry: Document) -> None:
+    from nstar.ledger.tables import losses
+    from nstar.wording import digits, flop
+
+    scores, recipe = entry["outcome"], entry["recipe"]
+    show.line(
+        f"{entry['name']}: {losses(entry)} at {flop(entry['C'])} FLOP: {recipe} was {'better' if scores['better'] else 'no better'}, "
+        f"which on {entry['frozen'][:10]} had probability {digits(entry['chance'] if scores['better'] else 1 - entry['chance'], 4)}",
+        bold=True,
+    )
+    show.line(
+        f"Brier score {digits(scores['brier'], 3)}, log score {digits(scores['log_score'], 3)}; a chance of one half has 0.25 and 0.693"
+    )
+
+
 def _print_record(document: Document) -> None:
-    from nstar.ledger.tables import coverage, means
+    from nstar.ledger.tables import chances, coverage, means
 
     counts = document["record"]
     if counts["counted"]:
         show.table("How the project's forecasts have fared", *coverage(document))
         show.line(means(document))
+    if sentence := chances(document):
+        show.line(sentence)
+    kinds = [counts, counts["chances"] or {"counted": 0, "scored": 0}]
+    counted, scored = (sum(kind[n] for kind in kinds) for n in ("counted", "scored"))
     show.line(
-        f"{counts['counted']} counted of {counts['scored']} scored; open: {', '.join(counts['open']) or 'none'}"
+        f"{counted} counted of {scored} scored; open: {', '.join(counts['open']) or 'none'}"
     )
 
 
-def _print_head(file: str, book: "Ledger") -> None:
-    show.line(
+def head_sentence(file: str, book: "Ledger") -> str:
+    """Say the hash by which a ledger's state can be recognised."""
+    return (
         f"{file}, {len(book.entries)} entries, last hash {book.head}: note it where others see it; "
         f"nstar ledger {file} --holds {book.head[:12]} then shows that nothing was dropped"
     )

@@ -1,13 +1,18 @@
 """The command on recipes: which is better at a budget, by how much, and how sure."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nstar.answers import Document
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
+from nstar.cli.forecasting import FILE, Note, head_sentence, read_ledger, require_ready
 from nstar.cli.source import read_table
+
+if TYPE_CHECKING:
+    from nstar.multipliers.comparing import Recipes
 
 EXAMPLE = "muon=0.93"
 
@@ -65,6 +70,23 @@ def recipes(
             help="Draw multipliers over compute, with medians under other floors (.svg, .png, .pdf).",
         ),
     ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="Freeze the chance that the best recipe beats the baseline into a ledger, by this name; one for each --budget. Repeatable.",
+        ),
+    ] = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger",
+            metavar="FILE",
+            help=f"Where --name is frozen: a file, made if it is not there, or a folder; {FILE} unless given.",
+        ),
+    ] = None,
+    note: Note = "",
     seed: o.Seed = None,
 ) -> None:
     """Say which recipe is better at a budget, and by how much.
@@ -74,6 +96,7 @@ def recipes(
     """
     budgets = budget or []
     o.require_positive("--budget", budgets, "1e24")
+    place = _require_names(name or [], ledger, budgets)
     kind = o.figure_kind(figure)
     texts = o.pairs(speed, "--speed", EXAMPLE)
     from nstar.multipliers import comparing, reading
@@ -96,6 +119,7 @@ def recipes(
         from nstar.report.recipes_figure import figure as draw
 
         write_atomically(figure, draw(answer.as_json(output.prob), kind))
+    frozen, after = _freeze(answer, place, name or [], note, output.prob)
     about = {
         "data": table.source,
         "data_sha256": table.sha256,
@@ -104,5 +128,51 @@ def recipes(
         "flop_convention": str(table.cost),
         "params_counted": table.params_counted,
         "loss_unit": answer.runs.loss_unit,
+        **frozen,
     }
-    print_answer(answer, answer.checks(), output, about=about)
+    print_answer(answer, answer.checks(), output, about=about, after=after)
+
+
+def _require_names(names: list[str], ledger: str | None, budgets: list[float]) -> str:
+    """Try the ledger and the names before anything is sampled; return the ledger's place.
+
+    Raises:
+        ValueError: names and budgets do not pair, or a name is taken.
+    """
+    place = ledger or FILE
+    if ledger and not names:
+        msg = f"--ledger {ledger}: a choice that is frozen there has a name, as in --name switch"
+        raise ValueError(msg)
+    if not names:
+        return place
+    if len(names) != max(len(budgets), 1) or len(set(names)) < len(names):
+        msg = f"--name: expected a name of its own for each budget, got {len(names)} ({', '.join(names)}) for {max(len(budgets), 1)} of --budget"
+        raise ValueError(msg)
+    require_ready(place, names)
+    return place
+
+
+def _freeze(
+    answer: "Recipes", place: str, names: list[str], note: str, prob: float
+) -> tuple[Document, list[str]]:
+    """Freeze a choice for each name; return what the document and the terminal say of it."""
+    if not names:
+        return {}, []
+    from nstar.ledger.choosing import forecast_choice
+    from nstar.ledger.verification import as_json
+
+    choices = [
+        forecast_choice(answer, C, name=name, note=note)
+        for name, C in zip(names, answer.budgets, strict=True)
+    ]
+    book = read_ledger(place)
+    for choice in choices:
+        book = book.freeze(choice)
+    file = str(book.save(place))
+    document = as_json(book, prob)
+    frozen = [entry for entry in document["choices"] if entry["name"] in names]
+    after = [f"frozen: {choice!r}" for choice in choices]
+    return (
+        {"ledger": file, "head": book.head, "frozen": frozen},
+        [*after, head_sentence(file, book)],
+    )

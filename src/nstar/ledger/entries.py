@@ -1,7 +1,7 @@
 """The ledger of forecasts and outcomes: entries are appended, never changed."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nstar.answers import Document
 from nstar.files.writing import write_atomically
 from nstar.ledger.chain import HASH_DIGITS, START, link, unlink
+from nstar.ledger.choices import Choice, ChoiceOutcome, require_arms
 from nstar.ledger.records import Forecast, Outcome, stamp
 
 try:
@@ -21,11 +22,13 @@ except ImportError:  # not on every platform; there nothing is locked
 FORMAT = 1  # raised when older ledgers can no longer be read
 FILE = "forecasts.jsonl"  # of a project, in its folder
 
+type Record = Forecast | Choice | Outcome | ChoiceOutcome
+
 
 class Entry(NamedTuple):
     """One line of the file: its record, hash and text."""
 
-    record: Forecast | Outcome
+    record: Record
     hash: str
     text: str
 
@@ -45,7 +48,8 @@ class Ledger:
 
     def __repr__(self) -> str:
         """Count the forecasts and the outcomes."""
-        return f"{self.source}: {len(self.forecasts)} forecasts, {len(self.outcomes)} scored; open: {', '.join(self.open) or 'none'}"
+        frozen = len(self.forecasts) + len(self.choices)
+        return f"{self.source}: {frozen} forecasts, {frozen - len(self.open)} scored; open: {', '.join(self.open) or 'none'}"
 
     @property
     def head(self) -> str:
@@ -54,50 +58,60 @@ class Ledger:
 
     @property
     def forecasts(self) -> dict[str, Forecast]:
-        """Forecasts by name."""
-        records = (entry.record for entry in self.entries)
-        return {
-            record.name: record for record in records if isinstance(record, Forecast)
-        }
+        """Forecasts of a loss by name."""
+        return self._latest(Forecast)
+
+    @property
+    def choices(self) -> dict[str, Choice]:
+        """Choices between two recipes by name."""
+        return self._latest(Choice)
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
         """Outcomes by name of forecast; the latest measurement of each."""
+        return self._latest(Outcome)
+
+    @property
+    def choice_outcomes(self) -> dict[str, ChoiceOutcome]:
+        """Outcomes by name of choice; the latest measurement of each."""
+        return self._latest(ChoiceOutcome)
+
+    def _latest[R: Record](self, kind: type[R]) -> dict[str, R]:
         records = (entry.record for entry in self.entries)
-        return {
-            record.name: record for record in records if isinstance(record, Outcome)
-        }
+        return {record.name: record for record in records if isinstance(record, kind)}
 
     @property
     def open(self) -> list[str]:
-        """Names of forecasts whose run has no loss yet."""
-        return [name for name in self.forecasts if name not in self.outcomes]
+        """Names of forecasts and choices whose runs have no loss yet."""
+        scored = self.outcomes | self.choice_outcomes
+        return [name for name in self.forecasts | self.choices if name not in scored]
 
-    def hash_of(self, name: str, kind: type = Forecast) -> str:
-        """Hash of the last entry of this kind and name.
+    def hash_of(self, name: str, *kinds: type) -> str:
+        """Hash of the last entry of a name that is of one of these kinds; else a forecast.
 
         Raises:
             ValueError: there is none.
         """
+        of = kinds or (Forecast, Choice)
         for entry in reversed(self.entries):
-            if isinstance(entry.record, kind) and entry.record.name == name:
+            if isinstance(entry.record, of) and entry.record.name == name:
                 return entry.hash
-        names = ", ".join(self.forecasts) or "none yet"
+        names = ", ".join(self.forecasts | self.choices) or "none yet"
         msg = f"{self.source}: no forecast named {name!r}; there are {names}"
         raise ValueError(msg)
 
     def require_free(self, name: str) -> None:
-        """Check that no forecast has a name yet.
+        """Check that no forecast and no choice has a name yet.
 
         Raises:
             ValueError: one has.
         """
-        if name in self.forecasts:
-            msg = f"{self.source}: {name!r} was frozen on {self.forecasts[name].frozen}, and a forecast cannot be changed; freeze this one under another name"
+        if taken := (self.forecasts | self.choices).get(name):
+            msg = f"{self.source}: {name!r} was frozen on {taken.frozen}, and a forecast cannot be changed; freeze this one under another name"
             raise ValueError(msg)
 
-    def freeze(self, forecast: Forecast) -> "Ledger":
-        """Return the ledger with one more forecast.
+    def freeze(self, forecast: Forecast | Choice) -> "Ledger":
+        """Return the ledger with one more forecast, or choice.
 
         Raises:
             ValueError: its name is taken.
@@ -108,18 +122,18 @@ class Ledger:
     def score(
         self,
         name: str,
-        loss: float,
+        loss: float | Mapping[str, float],
         *,
         measured: str | None = None,
         note: str = "",
         again: bool = False,
         when: datetime | None = None,
     ) -> "Ledger":
-        """Return the ledger with the loss that a forecast's run reached.
+        """Return the ledger with the loss that a forecast's run reached, or those of a choice.
 
         Args:
-            name: of the forecast.
-            loss: in the unit of the fitted losses.
+            name: of the forecast or the choice.
+            loss: in the unit of the fitted losses; of a choice, of both recipes by name.
             measured: the day or moment at which it was known; `when` unless given.
             note: who or why.
             again: whether it corrects a loss that was entered before, which stays.
@@ -127,24 +141,34 @@ class Ledger:
 
         Raises:
             ValueError: there is no such forecast, it has a loss already, or it has none
-                to correct, or the loss or the date is none.
+                to correct, or the loss or the date is none, or a choice lacks a loss.
         """
         hash, entered = self.hash_of(name), stamp(when)
-        previous = self.outcomes.get(name)
+        previous = (self.outcomes | self.choice_outcomes).get(name)
         if previous and not again:
-            msg = f"{self.source}: {name!r} was scored on {previous.entered} with a loss of {previous.loss:g}; if the run was measured again, say so with --again (again=True): both stay, and the later counts"
+            msg = f"{self.source}: {name!r} was scored on {previous.entered} with {previous.words}; if the run was measured again, say so with --again (again=True): both stay, and the later counts"
             raise ValueError(msg)
         if again and not previous:
             msg = f"{self.source}: {name!r} has no loss yet to be measured again; enter it without --again (again=True)"
             raise ValueError(msg)
-        replaces = self.hash_of(name, Outcome) if previous else None
-        return self._with(
-            Outcome(
-                name, hash, float(loss), measured or entered, entered, replaces, note
+        replaces = self.hash_of(name, type(previous)) if previous else None
+        choice, of_arms = self.choices.get(name), isinstance(loss, Mapping)
+        if of_arms != bool(choice):
+            msg = f"{self.source}: {name!r} is {'a choice, which takes the loss of each recipe by name' if choice else 'a forecast of one run, which takes one loss'}; got {loss}"
+            raise ValueError(msg)
+        when_known = measured or entered
+        if not isinstance(loss, Mapping):
+            loss = float(loss)
+            return self._with(
+                Outcome(name, hash, loss, when_known, entered, replaces, note)
             )
+        require_arms(self.choices[name], loss, self.source)
+        losses = {arm: float(value) for arm, value in loss.items()}
+        return self._with(
+            ChoiceOutcome(name, hash, losses, when_known, entered, replaces, note)
         )
 
-    def _with(self, record: Forecast | Outcome) -> "Ledger":
+    def _with(self, record: Record) -> "Ledger":
         text, hash = link({"format": FORMAT, **record.as_json()}, self.head)
         return Ledger((*self.entries, Entry(record, hash, text)), self.source)
 
@@ -200,18 +224,19 @@ class Ledger:
             ledger = cls((*ledger.entries, entry), source)
         return ledger
 
-    def _require_valid_next(self, record: Forecast | Outcome, position: str) -> None:
+    def _require_valid_next(self, record: Record, position: str) -> None:
         """Refuse an entry that nstar would not have added here.
 
         Raises:
             ValueError: a name that is taken, or an outcome of no forecast before it.
         """
-        known = self.forecasts
-        if isinstance(record, Forecast) and record.name in known:
+        known = self.forecasts | self.choices
+        if isinstance(record, Forecast | Choice) and record.name in known:
             msg = f"{position}: a second forecast named {record.name!r}; nstar freezes one of a name"
             raise ValueError(msg)
-        if isinstance(record, Outcome) and (
-            record.name not in known or self.hash_of(record.name) != record.forecast
+        if isinstance(record, Outcome | ChoiceOutcome) and (
+            record.name not in self._latest(record.settles)
+            or self.hash_of(record.name) != record.forecast
         ):
             msg = f"{position}: an outcome of {record.name!r}, but no such forecast stands before it"
             raise ValueError(msg)
@@ -239,7 +264,7 @@ def place(path: str | Path) -> Path:
     return path / FILE if path.is_dir() else path
 
 
-def _parse_record(document: Document, position: str) -> Forecast | Outcome:
+def _parse_record(document: Document, position: str) -> Record:
     """Parse a line's document.
 
     Raises:
@@ -248,7 +273,12 @@ def _parse_record(document: Document, position: str) -> Forecast | Outcome:
     if document.get("format") != FORMAT:
         msg = f"{position}: of format {document.get('format')}, and this nstar reads {FORMAT}; update to read it"
         raise ValueError(msg)
-    kinds = {"forecast": Forecast, "outcome": Outcome}
+    kinds = {
+        "forecast": Forecast,
+        "choice": Choice,
+        "outcome": Outcome,
+        "choice outcome": ChoiceOutcome,
+    }
     try:
         return kinds[document["kind"]].of_json(document)
     except (KeyError, TypeError):

@@ -1,9 +1,9 @@
 """The records of a ledger: frozen forecasts, and the losses measured afterwards."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -95,6 +95,8 @@ PLAIN_FIELDS = (
 class Outcome:
     """The loss that a run reached, entered beside its forecast."""
 
+    settles: ClassVar = Forecast
+
     name: str
     forecast: str  # hash of the forecast's entry
     loss: float
@@ -112,7 +114,12 @@ class Outcome:
         if not (np.isfinite(self.loss) and self.loss > 0):
             msg = f"the loss of {self.name!r}: expected a positive number such as 2.234, got {self.loss:g}"
             raise ValueError(msg)
-        _latest_moment(self.measured)
+        latest_moment(self.measured)
+
+    @property
+    def words(self) -> str:
+        """What was measured."""
+        return f"a loss of {self.loss:g}"
 
     def as_json(self) -> Document:
         """Plain data."""
@@ -121,15 +128,21 @@ class Outcome:
     @classmethod
     def of_json(cls, document: Mapping[str, Any]) -> "Outcome":
         """Read what `as_json` wrote."""
-        return cls(**{name: document[name] for name in cls.__dataclass_fields__})
+        return cls(**{f.name: document[f.name] for f in fields(cls)})
 
 
-def reason_not_counted(forecast: Forecast, outcome: Outcome) -> str | None:
-    """Why the scores of a forecast do not count, as a sentence; None where they count."""
-    if rows := forecast.among_data:
+def reason_not_counted(rows: Sequence[int], frozen: str, measured: str) -> str | None:
+    """Why the scores of a forecast do not count, as a sentence; None where they count.
+
+    Args:
+        rows: of the fitted table, that are what was forecast.
+        frozen: when it was.
+        measured: when the loss was known.
+    """
+    if rows:
         return f"not a forecast: the run is among the data it was fitted to (row {', '.join(map(str, rows))})"
-    if _latest_moment(outcome.measured) < _latest_moment(forecast.frozen):
-        return f"not a forecast: the loss was known on {outcome.measured}, and the forecast was frozen on {forecast.frozen}"
+    if latest_moment(measured) < latest_moment(frozen):
+        return f"not a forecast: the loss was known on {measured}, and the forecast was frozen on {frozen}"
     return None
 
 
@@ -144,7 +157,7 @@ def stamp(when: datetime | None) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _latest_moment(text: str) -> datetime:
+def latest_moment(text: str) -> datetime:
     """Parse a date and time; the end of the day where there is no time.
 
     Raises:

@@ -4,8 +4,9 @@ import math
 
 from nstar.answers import Document
 from nstar.ledger.frozen import STEP
+from nstar.multipliers.tables import bounds
 from nstar.scores import LEVELS
-from nstar.wording import count, digits, numbers, percent, visible
+from nstar.wording import count, digits, flop, numbers, percent, share, visible
 
 NONE = "–"
 
@@ -58,6 +59,59 @@ def _row(forecast: Document) -> list[str]:
         where,
         digits(outcome["crps"], 2),
     ]
+
+
+def choices(document: Document) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: each choice between two recipes, its chance, and which was better.
+
+    Args:
+        document: from `verification.as_json`.
+    """
+    header = [
+        *("choice", "frozen (UTC)", "budget", "is this recipe better", "than"),
+        *("chance", "multiplier", "what came", "Brier", "log score"),
+    ]
+    return header, [_choice_row(choice) for choice in document["choices"]]
+
+
+def _choice_row(choice: Document) -> list[str]:
+    outcome, failed = (
+        choice["outcome"],
+        " (a check had failed)" * (choice["status"] == "FAIL"),
+    )
+    cells = [
+        visible(choice["name"]) + failed,
+        choice["frozen"][:10],
+        flop(choice["C"]),
+        visible(choice["recipe"]),
+        visible(choice["baseline"]),
+        digits(choice["chance"], 4),
+        bounds(choice["multiplier"]),
+    ]
+    if outcome is None:
+        return [*cells, "open", NONE, NONE]
+    if not outcome["counted"]:
+        return [*cells, losses(choice), "not counted", NONE]
+    scores = (digits(outcome[n], 2) for n in ("brier", "log_score"))
+    return [*cells, losses(choice), *scores]
+
+
+def losses(choice: Document) -> str:
+    """Write what both runs of a choice measured."""
+    measured = choice["outcome"]["losses"].items()
+    return ", ".join(f"{visible(arm)} {digits(loss, 5)}" for arm, loss in measured)
+
+
+def chances(document: Document) -> str:
+    """How the chances have fared, as a sentence; empty where none counts."""
+    record = document["record"]["chances"]
+    if not record or not record["counted"]:
+        return ""
+    of = f"{record['counted']} choice{'s' * (record['counted'] > 1)}"
+    return (
+        f"Over {of} between recipes: mean Brier score {digits(record['brier'], 2)} (the chances themselves expect {digits(record['brier_expected'], 2)}, "
+        f"one half each time has 0.25), mean log score {digits(record['log_score'], 2)} (one half has 0.69), {share(record['decided'])} decided right."
+    )
 
 
 def coverage(document: Document) -> tuple[list[str], list[list[str]]]:

@@ -8,6 +8,8 @@ import numpy as np
 from scipy.special import bdtr
 
 from nstar.answers import Document
+from nstar.ledger.chances import Chances, ScoredChoice, score_choices
+from nstar.ledger.choices import Choice
 from nstar.ledger.entries import Ledger
 from nstar.ledger.frozen import Scores, interval
 from nstar.ledger.records import Forecast, Outcome, reason_not_counted
@@ -56,6 +58,7 @@ class Record:
     scored: tuple[ScoredForecast, ...]
     open: tuple[str, ...]
     failing: tuple[str, ...]  # frozen although a check failed
+    chances: Chances  # of choices, scored likewise
 
     @property
     def counted(self) -> list[ScoredForecast]:
@@ -93,6 +96,7 @@ class Record:
     def checks(self) -> list[Check]:
         """Checks of coverage, of forecasts that do not count, and of units."""
         checks = [self._coverage(), *self._not_counted(), *self._far_losses()]
+        checks += self.chances.checks()
         if self.failing:
             detail = f"{', '.join(self.failing)}: frozen although a check failed at the time; scored like the rest: read them apart"
             checks.append(Check("forecasts frozen", Status.REVIEW, detail))
@@ -100,6 +104,8 @@ class Record:
 
     def _coverage(self) -> Check:
         name, n = "forecasts hold", len(self.counted)
+        if not n and self.chances.counted:
+            return Check(name, Status.PASS, "no forecast of a loss is scored yet")
         if not n:
             detail = f"none is scored yet; open: {', '.join(self.open) or 'none'}"
             return Check(name, Status.PASS, detail)
@@ -156,6 +162,7 @@ class Record:
             "interval_score": None if score is None else {"0.9": score},
             **none,
             **means,
+            "chances": self.chances.as_json(),
         }
 
 
@@ -174,11 +181,18 @@ def track_record(ledger: Ledger) -> Record:
             scores = forecast.measured.score(outcome.loss)
             scored.append(
                 ScoredForecast(
-                    forecast, outcome, scores, reason_not_counted(forecast, outcome)
+                    forecast,
+                    outcome,
+                    scores,
+                    reason_not_counted(
+                        forecast.among_data, forecast.frozen, outcome.measured
+                    ),
                 )
             )
-    failing = (f.name for f in ledger.forecasts.values() if _status(f) is Status.FAIL)
-    return Record(tuple(scored), tuple(ledger.open), tuple(failing))
+    frozen = [*ledger.forecasts.values(), *ledger.choices.values()]
+    failing = (f.name for f in frozen if worst(list(f.checks)) is Status.FAIL)
+    choices = score_choices(ledger)
+    return Record(tuple(scored), tuple(ledger.open), tuple(failing), choices)
 
 
 def as_json(ledger: Ledger, prob: float) -> Document:
@@ -192,6 +206,10 @@ def as_json(ledger: Ledger, prob: float) -> Document:
         "forecasts": [
             _forecast(ledger, f, prob, scored.get(name))
             for name, f in ledger.forecasts.items()
+        ],
+        "choices": [
+            _choice(ledger, choice, record.chances.of(name))
+            for name, choice in ledger.choices.items()
         ],
         "record": record.as_json(),
     }
@@ -215,16 +233,33 @@ def _forecast(
         "loss_unit": f.basis["loss_unit"],
         "loss": interval(f.law_loss, prob).as_json(),
         "measured": f.measured.interval(prob).as_json(),
-        "status": str(_status(f)),
+        "status": str(worst(list(f.checks))),
         "among_data": list(f.among_data),
-        "outcome": _outcome(scored) if scored else None,
+        "outcome": {"loss": scored.outcome.loss} | _outcome(scored) if scored else None,
     }
 
 
-def _outcome(scored: ScoredForecast) -> Document:
+def _choice(ledger: Ledger, c: Choice, scored: ScoredChoice | None) -> Document:
+    names = "name", "frozen", "note", "baseline", "recipe", "C", "decades_beyond_data"
+    return {n: getattr(c, n) for n in names} | {
+        "hash": ledger.hash_of(c.name),
+        "data": c.basis["data"],
+        "loss_unit": c.basis["loss_unit"],
+        "chance": c.chance,
+        "chance_of_law": c.chance_of_law,
+        "multiplier": dict(c.multiplier) | {"prob": c.prob},
+        "runs": {name: dict(run) for name, run in c.runs.items()},
+        "status": str(worst(list(c.checks))),
+        "among_data": list(c.among_data),
+        "outcome": _outcome(scored) | {"losses": dict(scored.outcome.losses)}
+        if scored
+        else None,
+    }
+
+
+def _outcome(scored: ScoredForecast | ScoredChoice) -> Document:
     outcome = scored.outcome
     return {
-        "loss": outcome.loss,
         "measured": outcome.measured,
         "entered": outcome.entered,
         "note": outcome.note,
@@ -233,10 +268,6 @@ def _outcome(scored: ScoredForecast) -> Document:
         "counted": scored.not_counted is None,
         "why_not": scored.not_counted,
     }
-
-
-def _status(forecast: Forecast) -> Status:
-    return worst(list(forecast.checks))
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

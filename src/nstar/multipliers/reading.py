@@ -114,7 +114,7 @@ def find_ladders(runs: Observations, by: str) -> tuple[Ladders, Observations]:
             than two recipes, a recipe of one run, one run in two recipes, or losses that
             cannot be compared.
     """
-    over = next((n for n, header in runs.named.items() if header == by), by)
+    over = _column_of(runs, by)
     if over not in runs:
         msg = f"{runs.source}: no column {by!r} that names recipes; {suggest(by, runs.columns)} Name it with --by"
         raise ValueError(msg)
@@ -140,6 +140,16 @@ def find_ladders(runs: Observations, by: str) -> tuple[Ladders, Observations]:
     seed = next((runs[n].astype(str) for n in SEEDS if n in runs), None)
     columns = (runs[n] for n in ("N", "D", "C", "L"))
     return gather(tuple(map(str, names)), recipe, *columns, seed=seed), runs
+
+
+def names_of_runs(runs: Observations, by: str) -> np.ndarray:
+    """Name the recipe of each run that `find_ladders` has taken, (run,)."""
+    return group_names(runs, _column_of(runs, by))
+
+
+def _column_of(runs: Observations, by: str) -> str:
+    """Our name of the column that names recipes, given by that or the table's."""
+    return next((n for n, header in runs.named.items() if header == by), by)
 
 
 def find_baseline(names: Sequence[str], baseline: str | None) -> int:

@@ -14,6 +14,14 @@ def table(document: Document) -> Table | None:
     return Table("", *ledger_tables.forecasts(forecasts)) if forecasts else None
 
 
+def choices(document: Document) -> Table | None:
+    """List every choice between two recipes; none where none was frozen."""
+    forecasts = document["forecasts"]
+    if not forecasts or not forecasts["choices"]:
+        return None
+    return Table("", *ledger_tables.choices(forecasts))
+
+
 def coverage(document: Document) -> Table | None:
     """Count the intervals that hold their measurement, and how many should."""
     forecasts = document["forecasts"]
@@ -26,7 +34,8 @@ def summary(document: Document) -> str:
     if not forecasts:
         return ""
     entries = f"The ledger has {forecasts['entries']} entries; the last has the hash {forecasts['head'][:12]}."
-    return " ".join(part for part in (ledger_tables.means(forecasts), entries) if part)
+    means = ledger_tables.means(forecasts), ledger_tables.chances(forecasts)
+    return " ".join(part for part in (*means, entries) if part)
 
 
 def scored_forecasts(record: Record) -> PredictedRuns:

@@ -50,6 +50,7 @@ def page(routes: Routes, facts: Facts) -> str:
             "answer": tables.optima_by_route(document),
             "held_out": tables.held_out(document),
             "forecasts": forecasts.table(document),
+            "choices": forecasts.choices(document),
             "coverage": forecasts.coverage(document),
             "by_route": tables.candidates_by_route(document),
             "lines": tables.power_laws(document),
