@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 
+import nstar as package
 from nstar.batch import digests, fitting, running, timing
 from nstar.batch.engines import ORPHAN, Processes, interleaved
 from nstar.batch.manifest import Sampler, read
@@ -206,6 +207,14 @@ BAD = {
     "a name twice": (
         '[[data]]\nsource = "a.csv"\n\n[[data]]\nsource = "b/a.csv"\n',
         r"line 4: data: two ladders are named 'a'",
+    ),
+    "a baseline of nothing": (
+        '[[data]]\nsource = "a.csv"\nbaseline = "adamw"\n',
+        r"line 3: data: baseline 'adamw' of which recipes\? name their column",
+    ),
+    "a comparison without budgets": (
+        '[[data]]\nsource = "a.csv"\nby = "recipe"\nbaseline = "adamw"\n',
+        r"line 4: data: recipes are compared at budgets, and there are none",
     ),
     "at": ('at = ["x"]\n[[data]]\nsource = "a.csv"\n', r"line 1: at: unknown key"),
     "folder": (
@@ -591,3 +600,82 @@ def test_ladders_pooled_stand_beside_each_alone(folder):
     sds = {(r["resample"], r["ladder"]): r["alpha1_sd"] for r in made.table.to_pylist()}
     assert len(sds) == 4
     assert all(sds["pooled", t] < 1.1 * sds["none", t] for t in ("t0", "t1"))
+
+
+# Recipes compared
+
+RECIPES = """
+[[data]]
+source = "recipes/*.csv"
+by = "recipe"
+baseline = "adamw"
+
+[targets]
+budgets = [1e22, 1e21]
+
+[sampler]
+draws = 100
+"""
+
+
+def recipe_table(seed, names=("adamw", "muon", "lion")):
+    """Three recipes on one ray: constant multipliers of 1, 1.35 and 1.1."""
+    rng = np.random.default_rng(seed)
+    gains = dict(zip(("adamw", "muon", "lion"), (0.0, 0.3, 0.1), strict=True))
+    lines = ["recipe,N,D,C,L"]
+    for name in names:
+        for C in np.geomspace(1e18, 1e21, 6):
+            N = np.sqrt(C / 120)
+            L = 1.7 + (C * np.exp(gains.get(name, 0.0)) / 1e19) ** -0.15
+            L *= np.exp(0.001 * rng.normal())
+            lines.append(f"{name},{N:.9g},{20 * N:.9g},{C:.9g},{L:.9g}")
+    return "\n".join(lines) + "\n"
+
+
+def test_recipes_of_many_tables_are_compared(tmp_path, nstar):
+    folder = tmp_path / "recipes"
+    folder.mkdir()
+    (folder / "a.csv").write_text(recipe_table(0))
+    (folder / "b.csv").write_text(recipe_table(1))
+    (folder / "none.csv").write_text(recipe_table(2, ("sgd", "muon", "lion")))
+    (tmp_path / "m.toml").write_text(RECIPES)
+    made, said = refit(tmp_path)
+    rows = made.table.to_pylist()
+    ladders = [f"{t}: {r} beside adamw" for t in "ab" for r in ("lion", "muon")]
+    assert [row["ladder"] for row in rows] == [*ladders, "none"]
+    assert [row["passed"] for row in rows] == [True] * 4 + [False]
+    assert "baseline 'adamw': no recipe of that name" in rows[-1]["reason"]
+    alone = package.recipes(
+        folder / "b.csv", baseline="adamw", budget=[1e22, 1e21], draws=100
+    )
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    of_table = [r for r in summary["recipes"] if r["ladder"] == ladders[3]]
+    assert [r["C"] for r in of_table] == [1e21, 1e22]
+    for record in of_table:
+        interval = alone.multiplier("muon", record["C"])
+        assert record["lo"] < np.exp(0.3) < record["hi"]
+        got = [record[n] for n in ("median", "lo", "hi")]
+        np.testing.assert_allclose(got, interval, rtol=1e-6)
+        assert record["chance_better"] == alone.chance_better("muon", record["C"])
+        assert record["chance_best"] == alone.chances_best(record["C"])["muon"]
+    (quantity,) = [q for q in summary["quantities"] if q["key"] == "multiplier[1e+21]"]
+    assert [row["ladder"] for row in quantity["rows"]] == ladders
+    with xr.open_datatree(tmp_path / "out" / "draws.nc", engine="h5netcdf") as tree:
+        drawn = tree["posterior"]["log_multiplier"].sel(fit=rows[3]["fit"], C=1e21)
+        np.testing.assert_allclose(
+            drawn.to_numpy().ravel(), alone.log_multiplier("muon", 1e21), rtol=1e-5
+        )
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "Recipes compared" in page
+    assert ladders[0] in page
+    again, said = refit(tmp_path)
+    assert (again.fitted, said[0].split(": ")[1]) == (
+        1,
+        "1 fits to make in 1 chunks, 4 are there",
+    )
+    (folder / "a.csv").write_text(recipe_table(7))
+    assert refit(tmp_path)[0].fitted == 3
+    code, out, _ = nstar(
+        "refit", tmp_path / "m.toml", "--out", tmp_path / "out", "--dry-run", "--json"
+    )
+    assert (code, json.loads(out)["fits"]) == (0, 1)

@@ -288,6 +288,72 @@ BOOK = {
     "choices": [CHOICE],
     "record": RECORD,
 }
+RECIPES = {
+    "by": str,
+    "baseline": str,
+    "recipes": [str],
+    "path": str,
+    "largest_common_compute": float,
+    "prob": float,
+    "seed": int,
+    "budgets": [
+        {
+            "C": float,
+            "choice": str,
+            "recipes": [
+                {
+                    "recipe": str,
+                    "loss": INTERVAL,
+                    "multiplier": BOUNDED,
+                    "log_multiplier": BOUNDED,
+                    "unbounded": float,
+                    "chance_better": float,
+                    "chance_best": float,
+                    "rank": INTERVAL,
+                    "regret_loss": float,
+                    "regret_compute": BOUNDED,
+                    "order_changes": float,
+                    "crossing": ({"share": float, "C": (BOUNDED, None)}, None),
+                    "decades_beyond_runs": float,
+                    "wall_clock": ({"speed": str, "multiplier": BOUNDED}, None),
+                }
+            ],
+            "undecided": [{"a": str, "b": str, "chance_a_better": float}],
+            "next": [
+                {
+                    "recipes": [str],
+                    "C": float,
+                    "N": [float],
+                    "D": [float],
+                    "saves": float,
+                    "costs": float,
+                    "worth": bool,
+                }
+            ],
+        }
+    ],
+    "floors": [
+        {
+            "floor": str,
+            "words": str,
+            "log_odds": float,
+            "budgets": [
+                {
+                    "C": float,
+                    "recipes": [
+                        {
+                            "recipe": str,
+                            "multiplier": (float, None),
+                            "chance_better": float,
+                        }
+                    ],
+                }
+            ],
+        }
+    ],
+    "pocket": {...: (float, None)},
+    "curves": {"C": [float], "multiplier": {...: [BOUNDED]}},
+}
 LEDGER = BOOK | {"prob": float, "interval": str, "checks": CHECKS}
 FROZEN = HEAD | {"ledger": str, "head": str, "frozen": [FORECAST], "checks": CHECKS}
 OUTCOME = {
@@ -446,6 +512,7 @@ REPORT = {
         }
     ],
     "forecasts": (BOOK, None),
+    "recipes": (RECIPES, None),
     "not_tested": (str, None),
     "loss_by_budget": (
         [

@@ -11,6 +11,9 @@ from scipy import stats
 
 import nstar
 from conftest import FALSE_ALARM, REPO
+from nstar.cli.options import Request
+from nstar.cli.reporting import compare_for_report
+from nstar.cli.source import read
 from nstar.laws.coupled import Coupled
 from nstar.ledger.choosing import forecast_choice
 from nstar.ledger.entries import Ledger
@@ -617,6 +620,39 @@ NAMES_REFUSED = {
 def test_a_choice_without_a_place_is_refused(nstar, tmp_path, words, said):
     table = write(two(), tmp_path / "ladders.csv")
     code, out, err = nstar("recipes", table, *words)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_report_is_of_the_recipe_to_choose(tmp_path):
+    table = two() | {"recipe": np.where(two()["recipe"] == "muon", "a=b <c>", "adamw")}
+    request = Request(write(table, tmp_path / "ladders.csv"), where=["N>1"])
+    chosen, answer = compare_for_report(request, [1e20, 1e21], "recipe", "adamw")
+    assert answer.best() == "a=b <c>"
+    assert answer.budgets == (1e21, 1e20)
+    assert chosen.where == ["N>1", "recipe=a=b <c>"]
+    assert len(read(chosen)) == 8
+
+
+REPORTS_REFUSED = {
+    "no column": (["--baseline", "adamw"], "of which recipes? give the column"),
+    "no baseline": (
+        ["--recipes", "recipe", "--baseline", "adam"],
+        "baseline 'adam': no recipe of that name; did you mean 'adamw'?",
+    ),
+    "one recipe": (
+        ["--recipes", "recipe", "--where", "recipe=muon"],
+        "names one recipe",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), REPORTS_REFUSED.values(), ids=REPORTS_REFUSED
+)
+def test_a_report_of_no_recipes_is_refused(nstar, tmp_path, words, said):
+    table = write(two(), tmp_path / "ladders.csv")
+    code, out, err = nstar("report", table, "-C", "1e21", *words)
     assert (code, out) == (2, "")
     assert said in err
 

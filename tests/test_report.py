@@ -18,6 +18,7 @@ from nstar.definitions import DEFINITIONS
 from nstar.fits.mixture import Average
 from nstar.fits.refit_cache import RefitCache
 from nstar.fits.unknown_words import WORDS
+from nstar.multipliers.tables import bounds
 from nstar.plans.actions import Limits, parse_actions
 from nstar.plans.bills import Bill
 from nstar.plans.planning import plan
@@ -100,6 +101,26 @@ def made(taken, kept):
 @pytest.fixture(scope="module")
 def tree(made):
     return html.document_fromstring(made[1])
+
+
+@pytest.fixture(scope="module")
+def compared():
+    """Three recipes, the second of a name from outside and the best."""
+    C = np.geomspace(1e18, 1e20, 5)
+    names, gains = ("adamw", "<b>muon</b>\u202e", "lion"), (0.0, 0.3, 0.1)
+    recipe, gain = np.repeat(names, len(C)), np.repeat(gains, len(C))
+    C, N = np.tile(C, 3), np.sqrt(np.tile(C, 3) / 120)
+    L = 1.7 + (C * np.exp(gain) / 1e19) ** -0.15
+    table = {"recipe": recipe, "N": N, "D": 20 * N, "C": C, "L": L}
+    return nstar.recipes(table, baseline="adamw", budget=3.8e21)
+
+
+@pytest.fixture(scope="module")
+def made_of_recipes(taken, kept, made, compared):
+    """The same page where the table has several recipes."""
+    routes, question = taken([3.8e25]), QUESTION._replace(recipes=compared)
+    facts = gather(routes, None, 0.9, COMMAND, question, kept)
+    return facts, page(routes, facts)
 
 
 def cells(tree, section, number=0):
@@ -305,6 +326,43 @@ def test_candidates_and_their_bill_are_on_the_page(surface_fit):
     assert provenance["bill"] in root.xpath("//section[@id='money']")[0].text_content()
     check = next(c for c in facts.checks if "actions among the runs" in c.name)
     assert "8B" in check.detail
+
+
+def test_recipes_are_compared_on_the_page(made_of_recipes, made, compared):
+    facts, text = made_of_recipes
+    root, document = html.document_fromstring(text), compared.as_json()
+    assert facts.document["recipes"] == document
+    assert made[0].document["recipes"] is None
+    assert root.xpath("//section/@id")[1:4] == ["trust", "recipes", "buys"]
+    assert [h.text for h in root.xpath("//h2")][2:5] == [
+        "A Can it be trusted?",
+        "B Which recipe",
+        "C What the budget buys",
+    ]
+    best = "<b>muon</b>\ufffd"
+    assert visible(compared.headline()) in words_of(root, "recipes")
+    rows = cells(root, "recipes", 0)
+    assert [row[0] for row in rows] == [best, "lion", "adamw"]
+    record = document["budgets"][0]["recipes"][0]
+    assert record["recipe"].startswith("<b>muon")
+    assert rows[0][1:4] == [bounds(record["multiplier"]), "1.00", "1.00"]
+    floors = next(
+        table
+        for table in (cells(root, "recipes", i) for i in range(1, 4))
+        if table[0][0] == "as learned"
+    )
+    assert len(floors) == 2 + len(document["floors"])
+    assert len(root.xpath("//section[@id='recipes']//figure")) == 1
+    assert [
+        c for one in root.xpath("//section[@id='recipes']//svg") for c in clashes(one)
+    ] == []
+    line = facts.document["sheet"]["lines"]["Recipe"]
+    assert line.startswith(f"{record['recipe']}, of 3, the best with probability 1.00")
+    assert f"adamw would need {bounds(record['multiplier'])} times" in line
+    assert visible(line) in words_of(root, "decision")
+    (check,) = [c for c in facts.checks if c.name == "recipes: extrapolation"]
+    assert check.status is Status.REVIEW
+    assert [check.status, check.name, check.detail] in cells(root, "trust")
 
 
 def test_what_needs_other_fits_is_left_out_of_a_quick_page(surface_fit):
@@ -689,6 +747,16 @@ def printed(chromium, text, folder, paper):
         check=True,
     )
     return len(re.findall(rb"/Type\s*/Page\b", out.read_bytes()))
+
+
+@pytest.mark.parametrize("paper", ["A4", "letter"])
+def test_the_sheet_of_a_recipe_is_one_page(made_of_recipes, tmp_path, paper):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no Chromium here")
+    text = made_of_recipes[1]
+    start, end = text.index('<nav id="contents">'), text.index("</body>")
+    assert printed(chromium, text[:start] + text[end:], tmp_path, paper) == 1
 
 
 @pytest.mark.parametrize("paper", ["A4", "letter"])

@@ -7,6 +7,7 @@ import h5netcdf
 import h5py
 import numpy as np
 
+from nstar.batch.comparisons import MULTIPLIER
 from nstar.batch.table import damaged
 from nstar.files.writing import atomic_path
 from nstar.fits.batches import OF_BUDGET
@@ -72,7 +73,9 @@ def _variable(
     if "chain" not in group.dimensions:
         _dimension(group, "chain", np.zeros(1, "i4"))
         _dimension(group, "draw", np.arange(shape[0], dtype="i4"))
-    over = "C" if name in OF_BUDGET else "run" if name == "loss" else None
+    over = (
+        "C" if name in (*OF_BUDGET, MULTIPLIER) else "run" if name == "loss" else None
+    )
     more = (over,) if len(shape) > 1 and over else ()
     for dim in more:
         if dim not in group.dimensions:

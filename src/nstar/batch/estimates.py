@@ -15,9 +15,10 @@ from nstar.intervals import Interval
 from nstar.wording import count, counts, digits, flop, numbers
 
 COUNTS = {"log_N": "N", "log_D": "D", "log_A1": "A1", "log_A2": "A2"}  # by their logs
-BUDGET = re.compile(r"^([NDL]|metric)\[([^\]=]+)\]_median$")
+BUDGET = re.compile(r"^([NDL]|metric|multiplier)\[([^\]=]+)\]_median$")
 EDGE = re.compile(r"^on_edge\[([^\]]+)\]$")
 RUN = re.compile(r"^loss\[N=([^,]+), D=([^\]]+)\]_median$")
+LOGS = "N", "D", "multiplier"  # whose mean and sd are of the natural log
 TITLES = {
     "alpha1": "α₁, exponent of N* in C",
     "alpha2": "α₂, exponent of D* in C",
@@ -25,6 +26,7 @@ TITLES = {
     "D": "D* of {} FLOP, tokens",
     "L": "L* of {} FLOP, loss",
     "metric": "error at {} FLOP",
+    "multiplier": "multiplier at {} FLOP: compute the baseline needs, over that of the recipe",
 }
 
 
@@ -68,9 +70,9 @@ def quantities(columns: Iterable[str]) -> list[Quantity]:
     return [
         *(Quantity(n, TITLES[n], log=False) for n in exponents),
         *(
-            Quantity(f"{n}[{C}]", TITLES[n].format(flop(float(C))), n in ("N", "D"))
+            Quantity(f"{n}[{C}]", TITLES[n].format(flop(float(C))), n in LOGS)
             for C in sorted({C for _, C in budgets}, key=float)
-            for n in ("N", "D", "L", "metric")
+            for n in ("N", "D", "L", "metric", "multiplier")
             if (n, C) in budgets
         ),
         *(
@@ -157,8 +159,10 @@ def _columns(
 def interval(row: Mapping[str, float | None], *, log: bool) -> str:
     """Write a row's median and interval."""
     median, low, high = row["median"], row["lo"], row["hi"]
-    if median is None or low is None or high is None:
+    if median is None:
         return "–"
+    if low is None or high is None:  # a multiplier may be unbounded
+        return f"{number(median)} [{number(low)}, {number(high)}]"
     ends = Interval(lower=low, median=median, upper=high)
     return counts(ends) if log else numbers(ends, 4)
 

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import xarray as xr
 
+from nstar.batch import comparisons
 from nstar.batch.estimates import coefficients, summarise
 from nstar.batch.manifest import Manifest
 from nstar.batch.plan import CHUNK, Chunk
-from nstar.batch.table import POOLED, Cell, as_table
+from nstar.batch.table import POOLED, WHOLE, Cell, as_table
 from nstar.departures.bending import is_bent
 from nstar.departures.discrepancy import Bent
 from nstar.fits.batch_tasks import Task, batch_options, tasks_of, usual_sizes
@@ -89,7 +90,7 @@ def fit_chunk(chunk: Chunk, request: Request) -> FittedChunk:
             _head(chunk, i)
             | certificate._asdict()
             | {"prob": request.prob}
-            | summarise(each, *targets)
+            | ({} if chunk.compared else summarise(each, *targets))
             | more[i]
             | {
                 "seconds": (time.perf_counter() - began) / count,
@@ -98,7 +99,10 @@ def fit_chunk(chunk: Chunk, request: Request) -> FittedChunk:
         )
     names = dict.fromkeys(n for row in rows for n in row)
     table = as_table({n: [row.get(n) for row in rows] for n in names})
-    written = ANSWERS | set(parse_model(chunk.choice.law, chunk.choice.noise).unknowns)
+    written = {comparisons.MULTIPLIER}
+    if not chunk.compared:
+        model = parse_model(chunk.choice.law, chunk.choice.noise)
+        written = ANSWERS | set(model.unknowns)
     single = {
         n: v.astype(np.float32) for n, v in draws.items() if n in written and v.size
     }
@@ -136,19 +140,24 @@ def _head(chunk: Chunk, i: int) -> dict[str, Cell]:
     """What a fit is of."""
     choice, sample = chunk.choice, chunk.samples[i]
     pooled, runs = sample.resample == POOLED, chunk.runs_of(sample)
+    ladder, compared = sample.label if pooled else chunk.ladder, chunk.compared
+    if (
+        compared and sample.label
+    ):  # a recipe beside the baseline is what others are a ladder
+        ladder = comparisons.name_of(ladder, sample.label, compared.baseline)
     C = runs["C"] if runs is not None and "C" in runs and len(runs) else None
     return {
         "fit": chunk.labels[i],
         "name": chunk.fits[i],
         "chunk": chunk.name,
-        "ladder": sample.label if pooled else chunk.ladder,
+        "ladder": ladder,
         "law": choice.law,
         "noise": choice.noise,
         "discrepancy": choice.discrepancy,
         "priors": choice.priors,
         "seed": choice.seed,
-        "resample": sample.resample,
-        "sample": "" if pooled else sample.label,
+        "resample": WHOLE if compared else sample.resample,
+        "sample": "" if pooled or compared else sample.label,
         "runs": 0 if runs is None else len(runs),
         "C_min": None if C is None else float(C.min()),
         "C_max": None if C is None else float(C.max()),
@@ -161,6 +170,10 @@ def _fit(chunk: Chunk, request: Request) -> Posteriors:
     """Fit the chunk's runs as its samples say."""
     runs, choice, samples = chunk.runs, chunk.choice, chunk.samples
     assert runs is not None  # noqa: S101  the caller asked
+    if chunk.compared:
+        names = [sample.label for sample in samples]
+        asked = request.budgets, request.draws, choice.seed, request.prob
+        return Posteriors(*comparisons.compare(runs, chunk.compared, names, *asked))
     if samples[0].resample == POOLED:
         return _fit_pooled(chunk, runs, request)
     ends = [float(f(runs["C"])) for f in (np.min, np.max)] if "C" in runs else []

@@ -8,17 +8,20 @@ from typing import NamedTuple
 import numpy as np
 
 from nstar.batch.manifest import Data, Manifest
+from nstar.multipliers.reading import ACCEPTED
 from nstar.runs import datasets
 from nstar.runs.observations import Observations
 from nstar.runs.reading import read_runs
 
 
 class Ladder(NamedTuple):
-    """Runs under a name, or why there are none."""
+    """Runs under a name, or why there are none; of several recipes where they are compared."""
 
     name: str
     runs: Observations | None
     reason: str = ""
+    by: str = ""  # the column that names recipes, where they are compared
+    baseline: str = ""  # that they are compared with
 
 
 def ladders(manifest: Manifest) -> list[Ladder]:
@@ -70,9 +73,13 @@ def _read(entry: Data, name: str, source: str) -> Iterator[Ladder]:
             k=entry.flop_per_param_token,
             params_counted=entry.params_counted,
             by=entry.by,
+            accept=ACCEPTED if entry.baseline else (),
         )
     except (ValueError, OSError) as error:
         yield Ladder(name, None, " ".join(str(error).split()))
+        return
+    if entry.by and entry.baseline:
+        yield Ladder(name, runs, by=entry.by, baseline=entry.baseline)
         return
     headers = {header: n for n, header in runs.named.items()}
     by = headers.get(entry.by, entry.by) if entry.by else None

@@ -79,8 +79,17 @@ class Data(Table):
     columns: dict[str, str] = {}
     where: list[str] = []
     by: str | None = None  # a column; each of its values is a ladder
+    # the one of these that others are compared with, as recipes, rather than fitted apart
+    baseline: str | None = None
     flop_per_param_token: PositiveFloat = 6.0
     params_counted: Literal["total", "non-embedding", "active", "unknown"] | None = None
+
+    @model_validator(mode="after")
+    def _baseline_is_of_recipes(self) -> Self:
+        if self.baseline and not self.by:
+            msg = f'data: baseline {self.baseline!r} of which recipes? name their column, as in by = "recipe"'
+            raise error_at(["baseline"], msg)
+        return self
 
     @property
     def ladder(self) -> str:
@@ -254,11 +263,23 @@ class Manifest(Table):
 
     @model_validator(mode="after")
     def _ladders_have_names_of_their_own(self) -> Self:
-        single = [e.ladder for e in self.data if not e.by and not has_magic(e.source)]
+        single = [
+            e.ladder
+            for e in self.data
+            if (e.baseline or not e.by) and not has_magic(e.source)
+        ]
         if twice := next((n for n in single if single.count(n) > 1), None):
             last = max(i for i, e in enumerate(self.data) if e.ladder == twice)
             msg = f"data: two ladders are named {twice!r}; give one of them a name = of its own"
             raise error_at(["data", last], msg)
+        return self
+
+    @model_validator(mode="after")
+    def _comparisons_have_budgets(self) -> Self:
+        compared = [i for i, e in enumerate(self.data) if e.baseline]
+        if compared and not self.targets.budgets:
+            msg = "data: recipes are compared at budgets, and there are none; add [targets] with budgets = [1e24]"
+            raise error_at(["data", compared[0], "baseline"], msg)
         return self
 
     @model_validator(mode="after")

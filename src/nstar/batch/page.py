@@ -84,7 +84,7 @@ def _panels(q: Record) -> Iterator[tuple[str, list[Record]]]:
     """Rows of each figure and what it is of; losses in other units are not set side by side."""
     by_unit: dict[str, list[Record]] = {}
     for row in q["rows"]:
-        if row["median"] is not None:
+        if None not in (row["lo"], row["median"], row["hi"]):
             unit = row["loss_unit"] if q["key"].startswith(("L[", "loss[")) else ""
             by_unit.setdefault(unit or "", []).append(row)
     for unit, rows in by_unit.items():

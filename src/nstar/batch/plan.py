@@ -1,24 +1,26 @@
 """From a manifest to chunks of fits: the same chunks wherever and whenever they are run."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from nstar.batch import digests
+from nstar.batch import comparisons, digests
 from nstar.batch.ladders import Ladder, ladders
 from nstar.batch.manifest import Bootstrap, HoldOut, LeaveOut, Manifest
 from nstar.batch.table import POOLED, WHOLE
 from nstar.departures.bending import amplitudes
 from nstar.fits.model import parse_model, unknowns
 from nstar.fits.resampling import counts_of_runs
+from nstar.multipliers.reading import BYTES, METRICS, SEEDS, names_of_runs
 from nstar.priors.sets import PriorSet
 from nstar.runs.observations import Observations
 from nstar.runs.splits import split
 from nstar.types import Reads, Sharing
 from nstar.validation.backtest import default_along
 
+COMPARING = {"N", "D", "C", "L", BYTES, *METRICS, *SEEDS}  # what a comparison reads
 CHUNK = 64  # fits of a chunk: what a program on a CPU takes at a time
 
 type RequestDigests = tuple[str, str]  # of the sampler, and of the targets
@@ -73,6 +75,7 @@ class Chunk:
     runs: Observations | None
     reason: str = ""  # why it cannot be run
     lost: bool = False  # by the machine, and so for another time
+    compared: Ladder | None = None  # where its samples are recipes of a table
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -115,13 +118,18 @@ def plan(manifest: Manifest) -> list[Chunk]:
     Raises:
         ValueError: two ladders have one name.
     """
-    sources, choices = ladders(manifest), list(_choices(manifest))
+    every, choices = ladders(manifest), list(_choices(manifest))
+    sources = [ladder for ladder in every if not ladder.baseline]
     targets = manifest.targets.model_dump() | {"prob": manifest.outputs.prob}
     request = digests.of_sampler(manifest.sampler), digests.of(targets)
     chunks = [
         chunk
-        for ladder in sources
-        for chunk in _of_ladder(ladder, choices, manifest, request)
+        for ladder in every
+        for chunk in (
+            _of_recipes(ladder, manifest.grid.seeds, request)
+            if ladder.baseline
+            else _of_ladder(ladder, choices, manifest, request)
+        )
     ]
     if manifest.grid.pooled:
         chunks += [c for choice in choices for c in _pooled(sources, choice, request)]
@@ -135,7 +143,7 @@ def _of_ladder(
     request: RequestDigests,
 ) -> Iterator[Chunk]:
     """Each choice's fits of a ladder, cut into chunks."""
-    name, runs, reason = ladder
+    name, runs, reason = ladder[:3]
     if runs is None:
         for choice in choices:
             digest = digests.of([name, *choice.words, reason])
@@ -152,6 +160,33 @@ def _of_ladder(
                 yield _chunk(
                     name, choice, samples[cut], fits[cut], runs, request, reason
                 )
+
+
+def _of_recipes(
+    ladder: Ladder, seeds: Sequence[int], request: RequestDigests
+) -> Iterator[Chunk]:
+    """One comparison of a table's recipes for each seed."""
+    for seed in seeds:
+        model = comparisons.LAW, comparisons.NOISE, comparisons.DISCREPANCY
+        choice = Choice(*model, "weak", seed, PriorSet())
+        try:
+            names = comparisons.others(ladder)
+        except ValueError as error:
+            digest = digests.of([ladder.name, *choice.words, str(error)])
+            samples = [Sample(comparisons.COMPARED)]
+            refused = _refused(digest, ladder.name, choice, samples, str(error))
+            yield replace(refused, compared=ladder._replace(runs=None))
+            continue
+        assert ladder.runs is not None  # noqa: S101  others() has seen them
+        of_runs = [
+            ladder.runs[n].tolist() for n in ladder.runs.columns if n in COMPARING
+        ]
+        groups = names_of_runs(ladder.runs, ladder.by).tolist()
+        digest = [comparisons.MODEL, of_runs, groups, ladder.baseline, seed, request]
+        fits = [digests.of([digest, name]) for name in names]
+        samples = [Sample(comparisons.COMPARED, name) for name in names]
+        chunk = _chunk(ladder.name, choice, samples, fits, ladder.runs, request)
+        yield replace(chunk, compared=ladder._replace(runs=None))
 
 
 def _mark(sample: Sample, reason: str) -> str:
@@ -256,7 +291,7 @@ def _pooled(
     needs = list(dict.fromkeys([*law.inputs, *law.response.columns, *read]))
     shared = [noise.over] if isinstance(noise, Sharing) and noise.over else []
     parts = dict[str, Observations]()
-    for name, runs, _ in sources:
+    for name, runs, *_ in sources:
         if runs is None:
             continue
         if lacks := [n for n in needs if n not in runs and n != "ladder"]:

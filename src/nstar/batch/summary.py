@@ -1,5 +1,6 @@
 """A batch in one plain document: what its page shows, and a program reads."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from nstar.batch.table import (
 from nstar.batch.triage import failures, look_first
 from nstar.verdicts import Status
 
+CHANCE = re.compile(r"^chance_better\[([^\]]+)\]$")
 SCORES = ("coverage_90", "crps", "rmse", "bias")
 
 type Fits = Mapping[tuple[Any, ...], Record]  # by ladder and choice
@@ -78,6 +80,7 @@ def summary(
         "headline": _headline(status, rows, len(first), moved, left),
         "look_first": first,
         "quantities": estimates,
+        "recipes": recipes_compared(table),
         "held_out": _held_out(rows),
         "leave_out": left_out(rows, each, full),
         "drift": moved,
@@ -143,6 +146,22 @@ def _estimates(
                 )
         document.append(q._asdict() | {"rows": fits})
     return document
+
+
+def recipes_compared(table: pa.Table) -> list[Record]:
+    """Multiplier and chances of each recipe beside its baseline, by budget.
+
+    A bound that does not exist is None.
+    """
+    budgets = [m[1] for n in table.column_names if (m := CHANCE.match(n))]
+    return [
+        {"ladder": row["ladder"], "seed": row["seed"], "C": float(C)}
+        | {end: row[f"multiplier[{C}]_{end}"] for end in ("median", "lo", "hi")}
+        | {f"chance_{n}": row[f"chance_{n}[{C}]"] for n in ("better", "best")}
+        for row in (table.to_pylist() if budgets else [])
+        for C in budgets
+        if row["passed"] and row[f"chance_better[{C}]"] is not None
+    ]
 
 
 def _held_out(rows: Sequence[Record]) -> list[Record]:

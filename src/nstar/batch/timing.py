@@ -18,6 +18,7 @@ BENT, OF_ALL = (
     40.0,
     120.0,
 )  # of a fit whose law bends, and of one of all ladders together
+OF_RECIPE = 1.5  # of a recipe of a comparison
 # of a fit whose form is exact, by its runs: the fewer, the more of them need NUTS
 EXACT = ((40, 1.0), (200, 0.13), (math.inf, 0.012))
 
@@ -35,7 +36,11 @@ def seconds(chunks: Sequence[Chunk], store: Store, workers: int) -> float:
     computed = [c for c in chunks if c.runs and not c.reason]
     if not computed:
         return 0.0
-    programs = {(c.choice[:3], density.size(len(c.runs or ()))) for c in computed}
+    programs = {
+        (c.choice[:3], density.size(len(c.runs or ())))
+        for c in computed
+        if not c.compared  # which compiles nothing
+    }
     each = [len(c.samples) * measured.get(c.choice[:3], _usual(c)) for c in computed]
     shared = sum(each) + COMPILE * len(programs)
     return START + max(shared / min(workers, len(computed)), max(each) + COMPILE)
@@ -43,6 +48,8 @@ def seconds(chunks: Sequence[Chunk], store: Store, workers: int) -> float:
 
 def _usual(chunk: Chunk) -> float:
     """Seconds of a fit of which nothing is known."""
+    if chunk.compared:
+        return OF_RECIPE
     if chunk.samples[0].resample == POOLED:
         return OF_ALL / len(chunk.samples)
     if chunk.choice.discrepancy != "none":

@@ -258,6 +258,8 @@ def _print_results(batch: "Refit", name: str, seeds: list[int], *, json: bool) -
         if file.is_file() and file.name != ".lock"
     )
     if json:
+        from nstar.batch.summary import recipes_compared
+
         show.as_json(
             {
                 "manifest": name,
@@ -268,6 +270,7 @@ def _print_results(batch: "Refit", name: str, seeds: list[int], *, json: bool) -
                 "passed": total - len(failed),
                 "whole": batch.whole,
                 "files": files,
+                "recipes": recipes_compared(batch.table),
                 "headline": batch.summary and batch.summary["headline"],
                 "look_first": batch.summary and batch.summary["look_first"],
                 "failed": [

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,11 +23,12 @@ from nstar.cli.risking import (
     Candidates,
     Target,
 )
-from nstar.cli.source import get_fit, read, use_cache
+from nstar.cli.source import get_fit, read, read_table, remark, use_cache
 from nstar.progress import progress
 
 if TYPE_CHECKING:
     from nstar.ledger.entries import Ledger
+    from nstar.multipliers.comparing import Recipes
     from nstar.plans.actions import Limits
     from nstar.plans.bills import Bill
     from nstar.plans.routes import Routes
@@ -134,6 +136,22 @@ def report(
             help="How many the run is to have, to say how many days it takes.",
         ),
     ] = None,
+    recipes: Annotated[
+        str | None,
+        typer.Option(
+            "--recipes",
+            metavar="COLUMN",
+            help="The column that names recipes: they are compared (`nstar recipes`), and the page is of the one to choose.",
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="NAME",
+            help="Of --recipes, the one that others are compared with; the first by name unless given.",
+        ),
+    ] = None,
     author: Annotated[
         str | None,
         typer.Option("--author", metavar="NAME", help="Who answers for the page."),
@@ -148,7 +166,8 @@ def report(
     """
     o.require_positive("--budget", budget or [], "3.8e25")
     laws = list(law or ())
-    kind = choose_page(request, laws)
+    _require_table_of(recipes, baseline, request)
+    kind = "budget" if recipes else choose_page(request, laws)
     if kind != "budget":
         options = PageOptions(
             at or [],
@@ -184,6 +203,9 @@ def report(
         _signature(author, accelerators, bill),
         quick=quick,
     )
+    if recipes:
+        request, compared = compare_for_report(request, budget, recipes, baseline)
+        question = question._replace(recipes=compared)
     from nstar.report.page import page
     from nstar.runs.law_data import TooFew
 
@@ -205,6 +227,43 @@ def report(
         print_details=lambda: _print_routes(facts, output.prob),
         verdict=facts.verdict.headline(output.prob),
     )
+
+
+def _require_table_of(
+    column: str | None, baseline: str | None, request: o.Request
+) -> None:
+    """Refuse a baseline without recipes, and recipes of a saved fit.
+
+    Raises:
+        ValueError: it is either.
+    """
+    if baseline and not column:
+        msg = f"--baseline {baseline}: of which recipes? give the column that names them, as in --recipes recipe"
+        raise ValueError(msg)
+    if column and request.saved:
+        msg = f"--recipes {column}: {request.runs} is a saved fit, of one ladder; give the table of all recipes"
+        raise ValueError(msg)
+
+
+def compare_for_report(
+    request: o.Request, budget: list[float], column: str, baseline: str | None
+) -> tuple[o.Request, "Recipes"]:
+    """Compare the recipes of a table; return the request for the runs of the one to choose.
+
+    Raises:
+        ValueError: they cannot be compared.
+    """
+    from nstar.multipliers import comparing, reading
+
+    table = read_table(request.runs, request, by=column, accept=reading.ACCEPTED)
+    # the last budget is the page's, and the first that a comparison speaks of
+    compared = comparing.recipes(
+        table, column, baseline, budget[::-1], seed=request.seed or 0
+    )
+    choice = compared.best()
+    remark(f"the page is of {choice!r}, the recipe to choose at {budget[-1]:g} FLOP")
+    where = [*(request.where or []), f"{column}={choice}"]
+    return replace(request, where=where), compared
 
 
 def _refuse(
@@ -399,4 +458,6 @@ def _print_routes(facts: "Facts", prob: float) -> None:
         show.line(f"no {law} route: {reason}")
     for comparison in facts.document["published"]:
         show.line(comparison["sentence"])
+    if facts.recipes:
+        show.answer([], facts.recipes.headline(prob), [])
     show.answer([], facts.public.headline(prob), list(facts.public.tables(prob)))

@@ -247,7 +247,7 @@ class Recipes(Answer):
         model = place(self.model.ladders, floor.of(self.model.priors))
         near = self.draws.proposal
         near = None if near is None else free(near, floor.unknown)
-        draws = sample(model, self.seed, near=near)
+        draws = sample(model, self.seed, len(self.draws.level), near)
         ends = np.exp(self.curves.log_C[[0, -1]] + [REACH, -REACH])
         random = np.random.default_rng(self.seed)
         curves = follow(model, draws, ends, random, self.ratio)
@@ -318,6 +318,7 @@ def recipes(
     speed: Mapping[str, Guess] | None = None,
     priors: Priors | None = None,
     seed: int = 0,
+    draws: int = DRAWS,
 ) -> Recipes:
     """Compare recipes at budgets, in one hierarchical posterior over all of them.
 
@@ -333,6 +334,7 @@ def recipes(
             number or a distribution each.
         priors: of the scales, for what they share and in what they differ.
         seed: the same seed gives the same answer.
+        draws: of the posterior.
 
     Raises:
         ValueError: the runs cannot be compared, there is no such baseline, a budget or a
@@ -348,16 +350,16 @@ def recipes(
         msg = f"budget: expected positive FLOP such as 1e24, got {list(budgets)}"
         raise ValueError(msg)
     ratio, path = _paths(ladders, spend)
-    speeds = _speeds(ladders.names, speed or {}, seed)
+    speeds = _speeds(ladders.names, speed or {}, seed, draws)
     usual = priors or Priors()
     ends = np.array([*budgets, *arms.least_compute(ladders), largest])
     model = place(ladders, usual)
-    draws = sample(model, seed)
-    curves = follow(model, draws, ends, np.random.default_rng(seed), ratio)
+    posterior = sample(model, seed, draws)
+    curves = follow(model, posterior, ends, np.random.default_rng(seed), ratio)
     return Recipes(
         runs,
         model,
-        draws,
+        posterior,
         curves,
         ladders.names[base],
         budgets,
@@ -394,7 +396,7 @@ def _paths(
 
 
 def _speeds(
-    names: Sequence[str], speed: Mapping[str, Guess], seed: int
+    names: Sequence[str], speed: Mapping[str, Guess], seed: int, count: int
 ) -> dict[str, tuple[str, np.ndarray]]:
     """Draws of relative speeds, and how they are said.
 
@@ -406,7 +408,7 @@ def _speeds(
         if name not in names:
             msg = f"speed of {name!r}: no recipe of that name; {suggest(name, names)}"
             raise ValueError(msg)
-        drawn = draw_guess(value, np.random.default_rng([seed, i]), DRAWS)
+        drawn = draw_guess(value, np.random.default_rng([seed, i]), count)
         if not np.all(np.isfinite(drawn) & (drawn > 0)):
             msg = f"speed of {name!r}: expected a positive number or distribution, as in 0.93, got {format_guess(value)}"
             raise ValueError(msg)

@@ -13,6 +13,7 @@ from nstar.fits.refit_cache import RefitCache, of_fit
 from nstar.ledger.entries import Ledger
 from nstar.ledger.verification import Record, track_record
 from nstar.ledger.verification import as_json as forecasts_json
+from nstar.multipliers.comparing import Recipes
 from nstar.plans.actions import ANY, Action, Limits
 from nstar.plans.bills import Bill
 from nstar.plans.routes import Route, Routes
@@ -60,6 +61,7 @@ class Question(NamedTuple):
     quick: bool = False  # leaves out whatever needs another fit
     ledger: Ledger | None = None  # of the project's forecasts
     signature: Signature = Signature()
+    recipes: Recipes | None = None  # compared, of which the page's is the one to choose
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Facts:
     reach: Reach | None = None
     served: Served | None = None
     record: Record | None = None  # of the project's forecasts
+    recipes: Recipes | None = None  # compared, where the table has several
     _: KW_ONLY
     public: PublicRecord  # what is known of the budget, and published of these runs
 
@@ -165,6 +168,13 @@ def gather(
     if ledger:
         record = track_record(ledger)
         checks += record.checks()
+    recipes = question.recipes
+    if recipes:
+        checks += [
+            _capped_at_review(c._replace(name=f"recipes: {c.name}"))
+            for c in recipes.checks()
+            if c not in recipes.runs.notes
+        ]
     public = public_record(
         {route.title: route.plan for route in routes.fitted},
         posterior,
@@ -190,6 +200,7 @@ def gather(
         "decision": decision.as_json(prob) | {"expected_regret_alone": regret},
         "held_out": [trial.as_json() for trial in hold_outs],
         "forecasts": forecasts_json(ledger, prob) if ledger else None,
+        "recipes": recipes.as_json(prob) if recipes else None,
         "not_tested": UNTESTED if question.quick else None,
         "loss_by_budget": curve.as_json() if curve else None,
         "target": reach_answer.as_json(prob) if reach_answer else None,
@@ -222,6 +233,7 @@ def gather(
         reach_answer,
         serve_answer,
         record,
+        recipes,
         public=public,
     )
 

@@ -13,7 +13,7 @@ from nstar.report.page_figures import draw_pictures
 from nstar.report.sections import Picture
 from nstar.report.verdict import Ruling
 from nstar.report.words import INTRODUCTIONS, NO_LOSS, NO_MONEY, SECTIONS
-from nstar.wording import count, counts, flop, percent, shown
+from nstar.wording import count, counts, flop, percent, shown, visible
 
 CLASSES = {Ruling.GO: "PASS", Ruling.PILOT: "REVIEW", Ruling.STOP: "FAIL"}
 
@@ -26,13 +26,18 @@ def page(routes: Routes, facts: Facts) -> str:
     document = facts.document
     budget = float(routes.primary.plan.budgets[-1])
     template = environment().get_template("page.html.j2")
+    sections = {
+        place: title
+        for place, title in SECTIONS.items()
+        if place != "recipes" or facts.recipes
+    }
     values = {
         "name": shown(document["data"]),
         "facts": document,
         "sheet": document["sheet"],
         "verdict_class": CLASSES[facts.verdict.ruling],
-        "sections": SECTIONS,
-        "letters": dict(zip(SECTIONS, ascii_uppercase, strict=False)),
+        "sections": sections,
+        "letters": dict(zip(sections, ascii_uppercase, strict=False)),
         "introductions": _introductions(routes, document, budget),
         "notes": {
             "passed": tables.names_of_passed(document),
@@ -73,6 +78,7 @@ def _answers(facts: Facts) -> dict[str, list[Table | str]]:
         "target": _shown(facts.reach, prob),
         "serving": _shown(facts.served, prob),
         "public": _shown(facts.public, prob),
+        "recipes": [_visible(part) for part in _shown(facts.recipes, prob)],
     }
     risk = document["risk"][0] if document["risk"] else None
     return parts | {
@@ -87,6 +93,14 @@ def _shown(answer: Answer | None, prob: float) -> list[Table | str]:
     return [answer.headline(prob), *answer.tables(prob)] if answer else []
 
 
+def _visible(part: Table | str) -> Table | str:
+    """Show what a recipe's name may hide."""
+    if isinstance(part, str):
+        return visible(part)
+    rows = [[visible(cell) for cell in row] for row in part.rows]
+    return Table(visible(part.title), [visible(n) for n in part.header], rows)
+
+
 def _arrange(pictures: dict[str, list[Picture]]) -> dict[str, list[Picture]]:
     """Put the figures that decide onto the sheet: of losses and regret, else of the optima."""
     sheet = pictures["line"] + pictures["regret"]
@@ -99,12 +113,14 @@ def _arrange(pictures: dict[str, list[Picture]]) -> dict[str, list[Picture]]:
 
 
 def _introductions(routes: Routes, document: Document, budget: float) -> dict[str, str]:
-    served = document["serving"]
+    served, recipes = document["serving"], document["recipes"]
     values = {
         "prob": percent(document["prob"]),
         "owed": document["owed_to_priors"]["route"],
         "at": f"{flop(document['owed_to_priors']['budget'])} FLOP",
         "by": document["decision"]["by"],
+        "recipe": recipes["budgets"][0]["choice"] if recipes else "",
+        "baseline": recipes["baseline"] if recipes else "",
         "served": f"{_amount(served['served_tokens'])} tokens" if served else "",
     }
     written = {name: text.format(**values) for name, text in INTRODUCTIONS.items()}

@@ -12,6 +12,7 @@ from nstar.report import (
     loss_by_budget_figure,
     loss_by_size_figure,
     prior_scales_figure,
+    recipes_figure,
     regret_figure,
     universes_figure,
 )
@@ -36,6 +37,7 @@ class Album:
         places = (
             "held_out",
             "forecasts",
+            "recipes",
             "line",
             "regret",
             "allocation",
@@ -79,6 +81,7 @@ def draw_pictures(routes: Routes, facts: Facts, C: float) -> dict[str, list[Pict
     """Draw every figure of the page."""
     album = Album()
     _trust(album, routes, facts)
+    _recipes(album, facts)
     _spending(album, routes, facts, C)
     if facts.loss_by_budget:
         runs = routes.runs["C"], routes.runs["L"]
@@ -148,6 +151,20 @@ def _trust(album: Album, routes: Routes, facts: Facts) -> None:
             runs,
             "forecasts, as they were frozen",
             size=SHORT,
+        )
+
+
+def _recipes(album: Album, facts: Facts) -> None:
+    """Add the multipliers of recipes over compute."""
+    document = facts.document["recipes"]
+    if document:
+        base, prob = document["baseline"], percent(document["prob"])
+        album.add(
+            "recipes",
+            f"Multiplier of each recipe beside {base} against training compute",
+            f"Medians of the multiplier with {prob} bands over compute, with medians under other floors at the budgets.",
+            recipes_figure.panel,
+            document,
         )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from nstar.answers import Document
 from nstar.report.drawing import BLUE, INK, ORANGE, SOFT, STYLE, save
 from nstar.report.labels import Label, write_names
+from nstar.wording import three
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 SIZE = (6.4, 4.2)  # inches
 COLOURS = (BLUE, ORANGE, INK)
 MOST = len(COLOURS)  # recipes that are drawn: those most likely to be best
+NARROW = 8.0  # times the least multiplier that is drawn
 HIGH = 1e3  # multiplier above which nothing is drawn
 
 
@@ -57,8 +59,20 @@ def panel(ax: "Axes", document: Document) -> "Axes":
     ax.axvline(document["largest_common_compute"], color=SOFT, lw=1.0, ls=":")
     ax.set(xscale="log", yscale="log", xlabel="FLOP")
     ax.set_ylabel(f"compute {document['baseline']} needs, over that of the recipe")
+    _write_ticks(ax)
     write_names(ax, labels)
     return ax
+
+
+def _write_ticks(ax: "Axes") -> None:
+    """Write multipliers as 1.2, 1.4 or as 1, 2, 5, whichever the range asks for."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    low, high = ax.get_ylim()
+    near = high < NARROW * low
+    ax.yaxis.set_major_locator(MaxNLocator(5) if near else LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: three(value)))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _number(value: float | None) -> float:

@@ -3,6 +3,7 @@
 import math
 
 from nstar.answers import Document
+from nstar.multipliers.tables import bounds
 from nstar.plans.actions import ANY, Limits
 from nstar.plans.bills import Bill
 from nstar.plans.routes import Routes
@@ -73,6 +74,7 @@ def sheet(
         "as_good": as_good or None,
         "lines": {
             "Run": _run(decision, N, D, document["decision"]["N_star"]),
+            **_recipe(document["recipes"]),
             "Loss": _loss(document),
             "Target": _target(document),
             "Cost": _cost(takes, bill),
@@ -142,6 +144,18 @@ def _run(decision: Decision, N: float, D: float, best: Document) -> str:
     if spent < 0.99 * decision.C:
         text += f"; the run uses {flop(spent)} of them"
     return f"{text}; the best size is {counts(best)}."
+
+
+def _recipe(recipes: Document | None) -> dict[str, str]:
+    """Say which recipe the run is of, and how sure that is, where several were compared."""
+    if recipes is None:
+        return {}
+    at, base = recipes["budgets"][0], recipes["baseline"]
+    chosen = next(r for r in at["recipes"] if r["recipe"] == at["choice"])
+    text = f"{at['choice']}, of {len(at['recipes'])}, the best with probability {chosen['chance_best']:.2f}"
+    if at["choice"] != base:
+        text += f"; {base} would need {bounds(chosen['multiplier'])} times the compute for its loss"
+    return {"Recipe": f"{text}."}
 
 
 def _loss(document: Document) -> str:

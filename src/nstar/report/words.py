@@ -2,6 +2,7 @@
 
 SECTIONS = {
     "trust": "Can it be trusted?",
+    "recipes": "Which recipe",
     "buys": "What the budget buys",
     "spend": "How to spend it",
     "wrong": "What can go wrong",
@@ -22,6 +23,11 @@ INTRODUCTIONS = {
         "What this project forecast before its runs were made, each frozen in a ledger with its date and a "
         "hash, and what came: the median and {prob} interval of a measured run. An error above zero was "
         "predicted too high. This is the record to judge the next forecast by; forecasts of one fit err together."
+    ),
+    "recipes": (
+        "All recipes of the table in one posterior, each spending a budget as said below; the rest of this page is of the runs of {recipe}. "
+        "A multiplier above one is better than {baseline}, which needs so many times the compute for the loss that the recipe reaches. "
+        "In the figure, bands hold it with {prob} probability, ticks are medians under other floors, and dots mark the largest compute that all recipes have."
     ),
     "answer": (
         "By each route believed alone; median [{prob} equal-tailed credible interval], without run noise. Its own run is "
