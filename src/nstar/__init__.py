@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nstar.batch.running import refit as refit
+    from nstar.curves.watching import watch as watch
     from nstar.design.piloting import next_runs as next_runs
     from nstar.downstream.fits import fit_task as fit_task
     from nstar.fits.batches import fit_batch as fit_batch
@@ -54,6 +55,7 @@ _ROOMS = {
     "refit": ("batch.running", "refit"),
     "simulate": ("predictions.simulation", "simulate"),
     "track_record": ("ledger.verification", "track_record"),
+    "watch": ("curves.watching", "watch"),
     "weigh": ("plans.weighing", "weigh"),
     "Fit": ("fits.fitting", "Fit"),
     "Limits": ("plans.actions", "Limits"),

@@ -29,6 +29,7 @@ from nstar.cli import (
     spending,
     tasking,
     tuning,
+    watching,
 )
 from nstar.cli.options import Command
 from nstar.cli.panels import Panels
@@ -50,6 +51,7 @@ ROOMS = (  # in the order of `nstar --help`, panel by panel
     posterior,
     predicting,
     finishing,
+    watching,
     forecasting,
     planning,
     risking,

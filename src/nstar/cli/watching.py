@@ -1,0 +1,193 @@
+"""The command on a live run beside its ladder: watch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nstar.cli import options as o
+from nstar.cli.answering import print_answer
+from nstar.cli.forecasting import read_ledger, require_ready, require_prob
+from nstar.cli.predicting import point
+from nstar.cli.source import get_fit, remark
+
+if TYPE_CHECKING:
+    from nstar.curves.schedules import Schedule
+
+
+@o.command(
+    "nstar watch ladder.nc curves.csv --run hero --at 7B,140B --steps 72000",
+    panel=o.CHECK,
+)
+def watch(
+    ladder: o.Runs,
+    curves: Annotated[
+        str,
+        typer.Argument(
+            metavar="CURVES",
+            help="A table with a row for each step: run, step (or tokens), loss, and N, D and lr where there are any; the ladder's own curves in it teach how runs go.",
+        ),
+    ],
+    output: o.Output,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="NAME",
+            help="The run that goes on; the table's only one unless given.",
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        o.run(
+            "Its parameters and the tokens of its whole run, unless the table has them: 7B,140B."
+        ),
+    ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            "--steps",
+            metavar="STEPS",
+            help="Of its whole run, as the table counts them: 72000, 2T tokens; by its tokens unless given.",
+        ),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            "--schedule",
+            metavar="SCHEDULE",
+            help="Of its whole run, where nothing else says how it goes on: constant, cosine, linear, wsd (wsd:0.2), or a file with columns step and lr.",
+        ),
+    ] = None,
+    warmup: Annotated[
+        str | None,
+        typer.Option("--warmup", metavar="STEPS", help="Of warm-up of --schedule."),
+    ] = None,
+    peak: Annotated[
+        float,
+        typer.Option(
+            "--peak", metavar="LR", help="Largest learning rate of --schedule."
+        ),
+    ] = 1.0,
+    final_lr: Annotated[
+        float,
+        typer.Option(
+            "--final-lr",
+            metavar="SHARE",
+            help="Learning rate at the end, as a share of the peak.",
+        ),
+    ] = 0.1,
+    alpha: Annotated[
+        float,
+        typer.Option(
+            "--alpha",
+            metavar="PROB",
+            help="False alarms over a whole run, checked as often as you like.",
+        ),
+    ] = 0.05,
+    budget: Annotated[
+        float | None,
+        o.budget("FLOP for which the ladder's answer is given before and after."),
+    ] = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger",
+            metavar="FILE",
+            help="Freeze the forecast of its end, given the run so far, in this ledger.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Of the forecast in the ledger."),
+    ] = None,
+    note: Annotated[
+        str,
+        typer.Option("--note", metavar="TEXT", help="Who or why, with that forecast."),
+    ] = "",
+    figure: Annotated[
+        str | None,
+        typer.Option(
+            "--figure",
+            metavar="FILE",
+            help="Draw the forecast's band, the run on it and the e-value (.svg, .png, .pdf).",
+        ),
+    ] = None,
+    columns: o.Columns = None,
+    where: o.Where = None,
+    law: o.Law = None,
+    seed: o.Seed = None,
+) -> None:
+    """Say whether a live run is on its ladder's forecast, checked as often as you like.
+
+    RUNS is a saved fit, or a table that is fitted; --columns and --where are of CURVES.
+    """
+    from nstar.plans.actions import parse_amount
+
+    request = o.Request(ladder, law=law, seed=seed)
+    require_prob(output.prob)
+    o.require_positive("--peak", [peak], "3e-4")
+    o.require_positive("--budget", [budget] if budget is not None else [], "3.8e25")
+    kind = o.figure_kind(figure)
+    if (ledger is None) != (name is None):
+        msg = "--ledger and --name go together: the file, and the forecast's name in it, as in --ledger forecasts.jsonl --name hero-half-way"
+        raise ValueError(msg)
+    if ledger is not None and name is not None:
+        require_ready(ledger, [name])
+    names = o.columns(columns, "run=name,step=iter,L=val_loss")
+    N, D = point(at) if at else (None, None)
+    total = None if steps is None else parse_amount(steps, "--steps")
+    warm = 0.0 if warmup is None else parse_amount(warmup, "--warmup")
+    stated = None
+    if schedule is not None:
+        stated = _schedule(schedule, total, peak, warm, final_lr)
+    fitted = get_fit(request, surface=True)
+    from nstar.curves.watching import watch as answer_of
+    from nstar.validation.checks import check_fit
+
+    answer = answer_of(
+        fitted.fit,
+        curves,
+        run=run,
+        N=N,
+        D=D,
+        steps=total,
+        schedule=stated,
+        budget=budget,
+        alpha=alpha,
+        columns=names,
+        where=list(where or ()),
+        seed=seed,
+    )
+    checks = check_fit(fitted.fit)
+    if figure:
+        from nstar.files.writing import write_atomically
+        from nstar.report.watch_figure import figure as draw
+
+        write_atomically(figure, draw(answer.as_json(output.prob), kind))
+    if ledger is not None and name is not None:
+        from nstar.ledger.watching import forecast_of_run
+
+        frozen = forecast_of_run(answer, name=name, note=note, checks=checks)
+        book = read_ledger(ledger).freeze(frozen)
+        book.save(ledger)
+        remark(f"{name} is frozen in {ledger}, hash {book.head}")
+    print_answer(answer, [*checks, *answer.checks()], output, fitted)
+
+
+def _schedule(
+    text: str, steps: float | None, peak: float, warmup: float, final: float
+) -> "Schedule":
+    """Read a schedule from a file, or make it by name.
+
+    Raises:
+        ValueError: it is neither, or its steps are not known.
+    """
+    from nstar.curves.schedules import named, read_schedule
+
+    if Path(text).is_file():
+        return read_schedule(Path(text))
+    if steps is None:
+        msg = f"--schedule {text}: say the steps of the whole run, as in --steps 72000"
+        raise ValueError(msg)
+    return named(text, steps, peak, warmup, final)

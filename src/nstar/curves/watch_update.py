@@ -1,0 +1,138 @@
+"""A ladder's posterior given the forecast that an unfinished run makes of its own end."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from scipy.special import logsumexp
+
+from nstar.curves.watch_alarm import End
+from nstar.fits import certificates
+from nstar.fits.fitting import Fit
+from nstar.fits.mixture import Posterior
+from nstar.fits.refitting import repeat_fit
+from nstar.plans.planning import plan
+from nstar.predictions.prediction import law_loss, responses
+from nstar.verdicts import Check, Status
+from nstar.wording import digits
+
+NOISES = 8  # of a run's noise, for each draw of the law
+QUANTITIES = ("N", "D", "loss")
+WIDE = 20.0  # times the forecast's sd, from which an observation says nothing
+
+
+class Observed(NamedTuple):
+    """What the run's course adds to the forecast of its end: one observation of it."""
+
+    log_loss: float
+    sd: float  # known extra error, beside the run's noise
+
+
+class Updated(NamedTuple):
+    """The ladder's answers before and after, in draws."""
+
+    law_loss: np.ndarray  # of the run after, (draw,)
+    plans: dict[str, tuple[np.ndarray, np.ndarray]]  # by quantity, before and after
+    how: Check
+
+
+def observe(before: End, after: End) -> Observed | None:
+    """Divide the forecast after by the one before; None where it is no narrower."""
+    gained = after.sd**-2 - before.sd**-2
+    if gained <= (WIDE * before.sd) ** -2:
+        return None
+    log_loss = (after.mean / after.sd**2 - before.mean / before.sd**2) / gained
+    return Observed(float(log_loss), float(gained**-0.5))
+
+
+def update(
+    fit: Posterior,
+    N: float,
+    D: float,
+    seen: Observed | None,
+    budget: float | None,
+    seed: int,
+) -> Updated:
+    """Weigh a ladder's draws by the observation, or fit again where weights fail.
+
+    Args:
+        fit: of a loss.
+        N: parameters of the run; D: its tokens.
+        D: likewise.
+        seen: what the run says of its end; None where that is nothing.
+        budget: FLOP of which N*, D* and the loss are asked, if any.
+        seed: of noise and of resampling.
+    """
+    planned = None if budget is None else plan(fit, budget, seed=seed)
+    before = {} if planned is None else _answers(planned.draws)
+    losses = law_loss(fit, np.array([N]), np.array([D]))[:, 0]
+    if seen is None:
+        detail = "the run says less of its end than the ladder did: the ladder is left as it was"
+        return Updated(losses, {n: (v, v) for n, v in before.items()}, _how(detail))
+    certificate, weights = certificates.by_weights(_log_weights(fit, N, D, seen, seed))
+    if certificate.passed:
+        random = np.random.default_rng([seed, len(weights)])
+        at = certificates.resampled(weights, len(weights), random)
+        detail = f"the ladder's draws were weighed by the run's forecast of its own end: Pareto k-hat {certificate.k_hat:.2f}, {certificate.ess:.0f} effective draws"
+        return Updated(
+            losses[at], {n: (v, v[at]) for n, v in before.items()}, _how(detail)
+        )
+    again = _refit(fit, N, D, seen)
+    after = {} if budget is None else _answers(plan(again, budget, seed=seed).draws)
+    detail = f"the ladder was fitted again with the run's forecast of its own end as one run, known to {digits(100 * seen.sd, 2)}% of its loss, since weights on its draws would not do ({certificate.reason})"
+    return Updated(
+        law_loss(again, np.array([N]), np.array([D]))[:, 0],
+        {n: (v, after[n]) for n, v in before.items()},
+        _how(detail),
+    )
+
+
+def _how(detail: str) -> Check:
+    return Check("ladder given the run", Status.PASS, detail)
+
+
+def _answers(draws: xr.Dataset) -> dict[str, np.ndarray]:
+    """Draws of the optimum and of the loss there, by name."""
+    return {n: draws[n].to_numpy()[:, 0] for n in QUANTITIES if n in draws}
+
+
+def _log_weights(
+    fit: Posterior, N: float, D: float, seen: Observed, seed: int
+) -> np.ndarray:
+    """Log likelihood of the observation at each draw, (draw,), over the run's noise."""
+    where = np.array([N]), np.array([D])
+    logs = []
+    for i in range(NOISES):
+        z = (responses(fit, *where, seed=seed + i)[1][:, 0] - seen.log_loss) / seen.sd
+        logs.append(-(z**2) / 2)
+    return logsumexp(logs, axis=0)
+
+
+def _refit(fit: Posterior, N: float, D: float, seen: Observed) -> Posterior:
+    """Fit once more with the run beside the ladder, its extra error as a known one."""
+
+    def refit(part: Fit) -> Fit:
+        runs = part.runs
+        row = {
+            "N": N,
+            "D": D,
+            "C": float(runs.cost.flop(N, D)),
+            "L": float(np.exp(seen.log_loss)),
+        }
+        columns = {
+            name: np.append(
+                values,
+                row.get(
+                    name, np.median(values) if values.dtype.kind == "f" else values[-1]
+                ),
+            )
+            for name, values in runs.columns.items()
+        }
+        known = runs["se"] if "se" in runs else np.zeros(len(runs))
+        columns["se"] = np.append(known, seen.sd)
+        return repeat_fit(
+            part, runs=replace(runs, columns=columns, rows=np.append(runs.rows, 0))
+        )
+
+    return fit.of_components([refit(part) for part in fit.components])
