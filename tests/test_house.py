@@ -84,28 +84,6 @@ def test_no_measured_table_is_in_the_project(data_dir):
     assert not ours
 
 
-def blocks() -> list[str]:
-    return re.findall(
-        r"```python\n(.*?)```", (REPO / "README.md").read_text(), re.DOTALL
-    )
-
-
-def test_readme_examples_run(tmp_path, monkeypatch, llama3):
-    """Every Python block, on a small ladder written where they look for one."""
-    monkeypatch.chdir(tmp_path)
-    rows = [
-        f"{llama3['N'][i]},{llama3['D'][i]},{llama3['L'][i]}" for i in range(0, 133, 3)
-    ]
-    Path("ladder.csv").write_text("params,tokens,loss\n" + "\n".join(rows) + "\n")
-    grid = 'laws = ["chinchilla"]\nnoises = ["normal"]\n'
-    Path("nightly.toml").write_text(f'[[data]]\nsource = "ladder.csv"\n[grid]\n{grid}')
-    shared: dict[str, object] = {"__name__": "__main__"}
-    assert len(blocks()) >= 2
-    for block in blocks():
-        exec(compile(block, "README.md", "exec"), shared)  # noqa: S102  our own README
-    assert Path("ladder.nc").is_file()
-
-
 def test_the_page_of_laws_names_every_member_and_kind():
     """Tables of docs/laws.md: what protocols have, and the kinds that there are."""
     page = (REPO / "docs" / "laws.md").read_text(encoding="utf-8")

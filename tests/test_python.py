@@ -18,7 +18,9 @@ PATHS = re.findall(r"`nstar\.([\w.]+)`", PAGE)
 DOCUMENTS = [
     REPO / "README.md",
     REPO / "src" / "nstar" / "cli" / "README.md",
-    *(REPO / "docs").glob("*.md"),
+    *(REPO / "docs").rglob("*.md"),
+    REPO / "CONTRIBUTING.md",
+    REPO / "CHANGELOG.md",
 ]
 
 
@@ -35,6 +37,9 @@ def used(text: str) -> set[str]:
     paths = {
         f"{room}.{n.strip()}" for room, names in imported for n in names.split(",")
     }
+    text = re.sub(
+        r"^::: .*$", "", text, flags=re.MULTILINE
+    )  # the site's build finds these
     paths |= set(re.findall(r"\bnstar\.(\w+(?:\.\w+)*\.\w+)\b(?!/)", text))
     return {path for path in paths if path.partition(".")[0] not in nstar.__all__}
 

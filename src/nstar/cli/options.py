@@ -145,7 +145,7 @@ Law = Annotated[
         "--law",
         metavar="LAW",
         help="isoflop (profiles of loss at fixed compute), allocation or allocation_free "
-        "(compute-optimal points), coupled (a loss surface), or any law of the README, as in "
+        "(compute-optimal points), coupled (a loss surface), or any law of docs/which_law.md, as in "
         "bounded_metric(chance=0.001). Chosen from the runs, and named, unless given. Several, as in chinchilla,coupled, are averaged.",
     ),
 ]

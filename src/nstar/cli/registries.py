@@ -246,17 +246,23 @@ def words(
     output: o.Output,
     term: Annotated[
         str | None,
-        typer.Argument(metavar="[TERM]", help="A word; all are listed without one."),
+        typer.Argument(
+            metavar="[TERM]",
+            help="A word, or the name of a check; words are listed without one.",
+        ),
     ] = None,
 ) -> None:
-    """Say what the words of pages and answers mean."""
+    """Say what the words and checks of pages and answers mean."""
     from nstar.definitions import DEFINITIONS, nearest
+    from nstar.files.check_meanings import read_check_meanings
 
     terms = list(DEFINITIONS) if term is None else nearest(term)
-    if not terms:
+    meanings = {name: DEFINITIONS[name] for name in terms}
+    check = (term or "").rpartition(": ")[2].strip().lower()  # routes name theirs
+    meanings |= {n: m for n, m in read_check_meanings().items() if n.lower() == check}
+    if not meanings:
         msg = f"{term}: no such word here; `nstar words` lists those that there are"
         raise ValueError(msg)
-    meanings = {name: DEFINITIONS[name] for name in terms}
     if output.json:
         show.as_json({"words": meanings})
         return

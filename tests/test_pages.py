@@ -1,0 +1,82 @@
+"""The site and the README: what they say runs, builds and asks nothing of a network."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import pages
+from conftest import REPO
+
+# Pages of subjects whose commands have tests of their own, with tables too large to be here.
+ELSEWHERE = {
+    "recipes.md",
+    "schedules.md",
+    "tuning.md",
+    "watch.md",
+    "mixtures.md",
+    "tasks.md",
+    "images.md",
+}
+RUN = [
+    page
+    for page in pages.pages()
+    if page.name not in ELSEWHERE
+    and any(b.language in {"python", "sh"} and not b.mark for b in pages.blocks(page))
+]
+DONE: set[str] = set()  # commands on the same files that another page has run
+FOREIGN = re.compile(
+    r"""(?:\bsrc|\bsrcset|<link[^>]*\bhref)=["']?(?:https?:)?//|url\(["']?(?:https?:)?//|@import\s+["'](?:https?:)?//"""
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, isoflop_fit, llama3):
+    folder = tmp_path_factory.mktemp("files")
+    pages.write_files(folder, isoflop_fit, llama3)
+    return folder
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
+def test_code_of_a_page_runs(page, files, tmp_path, monkeypatch):
+    """Quick blocks, from the text; `uv run python tests/pages.py` runs the slow ones too."""
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    assert pages.run(page, slow=False, done=DONE)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", folder]
+    done = subprocess.run(
+        command, cwd=REPO, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_the_site_builds_without_a_warning_and_asks_nothing_of_a_network(site):
+    texts = {
+        file: file.read_text(encoding="utf-8")
+        for file in site.rglob("*")
+        if file.suffix in {".html", ".css", ".svg"}
+    }
+    assert len(texts) > 40
+    for file, text in texts.items():
+        assert not FOREIGN.search(text), (file, FOREIGN.search(text))
+        assert "arithmatex" not in text, (
+            f"a formula of {file} was not written as MathML"
+        )
+
+
+def test_a_request_to_a_network_would_be_seen():
+    for text in (
+        '<script src="https://cdn.example/a.js">',
+        '<link rel="stylesheet" href="//fonts.example/a.css">',
+        "a { background: url(https://example/a.png) }",
+    ):
+        assert FOREIGN.search(text)
+    assert not FOREIGN.search('<a href="https://arxiv.org/abs/2203.15556">')
