@@ -7,7 +7,7 @@ import typer
 
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
-from nstar.cli.forecasting import read_ledger, require_ready, require_prob
+from nstar.cli.forecasting import read_ledger, require_prob, require_ready
 from nstar.cli.predicting import point
 from nstar.cli.source import get_fit, remark
 
