@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from conftest import REPO
 from nstar import types
+from nstar.files.check_meanings import read_check_meanings
 
 TOOLS = Path(sys.executable).parent
 
@@ -67,6 +69,7 @@ def test_wheel_carries_its_data(tmp_path):
         "models.toml",
         "sources.toml",
         "priors.toml",
+        "troubleshooting.md",
     ):
         assert f"nstar/data/{name}" in names
     assert "nstar/report/page.html.j2" in names
@@ -118,3 +121,39 @@ def test_every_place_of_the_glossary_is_there():
         assert hasattr(import_module(f"nstar.{module}"), name), f"{module}:{name}"
     rooms = {f.parent.name for f in (REPO / "src" / "nstar").glob("*/__init__.py")}
     assert rooms == {m.split(".")[0] for m, _ in places} & rooms
+
+
+def test_the_citation_and_the_changelog_are_of_this_version():
+    """The version stands in pyproject.toml; what cites it follows."""
+    cited = (REPO / "CITATION.cff").read_text(encoding="utf-8")
+    version = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
+    assert f"\nversion: {version}\n" in cited
+    assert version in (REPO / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+OF_THEIR_PAGE = {
+    "curves",
+    "multipliers",
+    "downstream",
+}  # rooms whose page has their checks
+NAMED = re.compile(r"\b(?:Check|Problem)\(\s*\"([^\"]+)\"")
+
+
+def test_troubleshooting_has_a_paragraph_for_each_check():
+    """In data/troubleshooting.md, by the check's name, and none of a check that is gone."""
+    source = REPO / "src" / "nstar"
+    texts = {f.relative_to(source): f.read_text() for f in source.rglob("*.py")}
+    named = {
+        name
+        for file, text in texts.items()
+        if file.parts[0] not in OF_THEIR_PAGE
+        for name in NAMED.findall(text)
+    }
+    meanings = read_check_meanings()
+    page = (REPO / "data" / "troubleshooting.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^### (.+)$", page, re.MULTILINE)
+    assert not named - set(headings)
+    whole = "\n".join(texts.values())
+    assert not [name for name in headings if name not in whole]
+    assert len(headings) == len(set(headings))
+    assert all(meanings[name] for name in headings)

@@ -77,12 +77,18 @@ def refit(
         say: told a line for each chunk; stderr unless given.
         command: what the user typed, for the page.
 
+    Returns:
+        What was fitted, what failed, and the table of all fits.
+
     Raises:
         FileNotFoundError: there is no such manifest.
         RuntimeError: the engine did not give back all chunks.
         ValueError: it is not as it should be, a file of the folder was cut short or
             edited, another process writes there, or `only` names nothing.
         OSError: there is no room; what was finished is kept.
+
+    Examples:
+        >>> nstar.refit("nightly.toml", "nightly").failed  # doctest: +SKIP
     """
     say = say or (lambda text: print(text, file=sys.stderr, flush=True))
     manifest = manifest if isinstance(manifest, Manifest) else read(manifest)

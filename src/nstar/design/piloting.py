@@ -299,9 +299,15 @@ def next_runs(
         seed: of the outcomes of candidates.
         bill: where compute turns into hours and money.
 
+    Returns:
+        The runs in the order in which to make them, what each is worth, and when to stop.
+
     Raises:
         ValueError: the pilot budget buys no candidate, the criterion is unknown, or a
             budget is not positive.
+
+    Examples:
+        >>> nstar.next_runs(fit, 1e24, pilot=1e22).headline()
     """
     by = CRITERIA.get(by, by)
     if by not in Value._fields:

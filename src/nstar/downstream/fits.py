@@ -49,9 +49,15 @@ def fit_task(
         priors: as `nstar.fit` takes them.
         seed: the same seed gives the same draws.
 
+    Returns:
+        A fit of accuracy given loss, for `nstar.downstream.scoring.score`.
+
     Raises:
         ValueError: the chance level is not a fraction, or a value of the table is refused;
             the message names file, row, column and value.
+
+    Examples:
+        >>> task = nstar.fit_task("evals.csv", "arc", chance_level=0.25)  # doctest: +SKIP
     """
     if chance_level is not None and not 0 <= chance_level < 1:
         hint = (

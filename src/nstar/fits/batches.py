@@ -108,6 +108,10 @@ def fit_batch(
     Raises:
         ValueError: there are no tables, a quantile is no probability, or there is no such
             precision.
+
+    Examples:
+        >>> many = nstar.fit_batch({"a": "a.csv", "b": "b.csv"}, budgets=[1e24])  # doctest: +SKIP
+        >>> many.certificates  # doctest: +SKIP
     """
     if tick is None:
         with progress() as bar:

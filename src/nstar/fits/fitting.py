@@ -47,6 +47,11 @@ class Fit:
     what follows from them), `prior`, `log_likelihood`, `sample_stats`,
     `observed_data` and `constant_data`; also `posterior_predictive` and `log_prior`,
     which are worked out when they are first read, and are not saved.
+
+    Examples:
+        >>> fit.draws["alpha1"].shape
+        >>> fit.tree["posterior"]
+        >>> fit.save("again.nc")
     """
 
     law: Law
@@ -217,9 +222,17 @@ def fit(
             group has unknowns of its own about a population's (`nstar.departures.pooling`).  Waves,
             where they are asked for, are common to all groups.
 
+    Returns:
+        Draws of every unknown, (chain, draw), and all that is needed to read them.
+
     Raises:
         ValueError: the law, the noise or the discrepancy is unknown, or the runs do not
             carry it.
+
+    Examples:
+        >>> runs = nstar.read_runs("ladder.csv")
+        >>> chinchilla = nstar.fit(runs, "chinchilla", discrepancy="none", seed=0)
+        >>> chinchilla.summary(prob=0.9)
     """
     if tick is None:
         with progress() as bar:

@@ -167,9 +167,15 @@ def load(
         law: the law of a fit, where it is one of the user's own.
         noise: the noise, likewise.
 
+    Returns:
+        The fit, or the average.
+
     Raises:
         FileNotFoundError: no such file.
         ValueError: the file is cut short, edited, no fit, or of a newer format.
+
+    Examples:
+        >>> nstar.load("ladder.nc").summary(prob=0.9)
     """
     text, stored = store.read_parts(path, law, noise)
     parts = [Fit(*part) for part in stored]

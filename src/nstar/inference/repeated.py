@@ -135,9 +135,16 @@ def fit_counts(
         priors: as `nstar.fit` takes them.
         seed: the same seed gives the same draws.
 
+    Returns:
+        A fit of the population, for `pass_at_k`.
+
     Raises:
         ValueError: a count is none, naming file, row and value; or the rows are of
             several models or tasks, which the law takes for one population.
+
+    Examples:
+        >>> counted = nstar.fit_counts("counts.csv")  # doctest: +SKIP
+        >>> nstar.pass_at_k(counted, [100, 1000])  # doctest: +SKIP
     """
     table = read_runs(runs, columns, where)
     several = isinstance(parse_model(law).law, AcrossModels)
@@ -166,8 +173,15 @@ def pass_at_k(
         problems: how many new problems are measured; as many as these unless given.
         seed: of the rates and counts drawn.
 
+    Returns:
+        Intervals of pass@k for each k, of these problems and of new ones.
+
     Raises:
         ValueError: the fit is of something else, a k is none, or the size lacks.
+
+    Examples:
+        >>> counted = nstar.fit_counts("counts.csv")  # doctest: +SKIP
+        >>> nstar.pass_at_k(counted, [100, 1000]).to_pandas()  # doctest: +SKIP
     """
     ks = np.unique(np.asarray(k, dtype=float))
     if not (

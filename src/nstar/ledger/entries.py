@@ -41,6 +41,11 @@ class Ledger:
     number and a line that was removed or moved.  It cannot detect that the last lines are
     missing, or that all of it was written anew: `require` compares it with a hash that was
     noted elsewhere.
+
+    Examples:
+        >>> book = nstar.Ledger().freeze(nstar.forecast(fit, 7e9, 1.4e11, name="hero"))
+        >>> book.save("book.jsonl")
+        >>> nstar.Ledger.read("book.jsonl").score("hero", 0.712).save("book.jsonl")
     """
 
     entries: tuple[Entry, ...] = ()

@@ -55,9 +55,16 @@ def forecast(
         checks: of the fit, where they were made before; `check_fit` unless given.
         when: the moment of freezing; now unless given.
 
+    Returns:
+        The forecast: 399 quantiles of the loss, its density, and what it rests on.
+
     Raises:
         ValueError: neither a run nor a budget or both, a law whose response is not the
             log of a loss, or what `predict` and `plan` refuse.
+
+    Examples:
+        >>> hero = nstar.forecast(fit, 7e9, 1.4e11, name="hero")
+        >>> nstar.Ledger().freeze(hero)
     """
     require_name(name)
     require_loss(fit)

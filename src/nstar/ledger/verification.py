@@ -174,7 +174,17 @@ def central(n: int, p: float) -> tuple[int, int]:
 
 
 def track_record(ledger: Ledger) -> Record:
-    """Score every forecast whose run has a loss."""
+    """Score every forecast whose run has a loss.
+
+    Args:
+        ledger: the forecasts, and the outcomes that were entered.
+
+    Returns:
+        Coverage, CRPS, bias and log density over the forecasts that count.
+
+    Examples:
+        >>> nstar.track_record(nstar.Ledger()).as_json()
+    """
     outcomes, scored = ledger.outcomes, []
     for name, forecast in ledger.forecasts.items():
         if outcome := outcomes.get(name):

@@ -336,9 +336,15 @@ def recipes(
         seed: the same seed gives the same answer.
         draws: of the posterior.
 
+    Returns:
+        Multipliers, chances and ranks of every recipe at each budget.
+
     Raises:
         ValueError: the runs cannot be compared, there is no such baseline, a budget or a
             speed is not positive, or a speed is of no recipe.
+
+    Examples:
+        >>> nstar.recipes("ladders.csv", baseline="adamw", budget=1e24)  # doctest: +SKIP
     """
     if not isinstance(runs, Observations):
         runs = read_runs(runs, by=by, accept=ACCEPTED)

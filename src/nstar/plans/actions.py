@@ -38,7 +38,11 @@ class Action:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may be."""
+    """What a run may be.
+
+    Examples:
+        >>> nstar.plan(fit, 1e24, limits=nstar.Limits(multiple_of=1e9, max_tokens=3e12))
+    """
 
     multiple_of: float = 0.0  # parameters; any size where 0
     max_params: float = np.inf

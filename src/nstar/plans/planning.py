@@ -188,9 +188,16 @@ def plan(
         brief: leave out optima as they would be measured, and those of the law without
             its bend.
 
+    Returns:
+        Draws of N, D, loss and regret at each budget, (draw, C).
+
     Raises:
         ValueError: a budget is not positive and finite, the law says nothing of it, there
             is no such group, or limits are put on a law without a loss.
+
+    Examples:
+        >>> plan = nstar.plan(fit, [1e23, 1e24])
+        >>> plan.table(prob=0.9)
     """
     fit = in_group(fit, group, seed=seed)
     if limits != ANY:

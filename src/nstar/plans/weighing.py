@@ -256,8 +256,14 @@ def weigh(
         seed: of the scatter of a group not seen; the fit's own unless given.
         planned: the fit's own plan of the budget, where there is one already.
 
+    Returns:
+        Regret, waste, tails and chances of every run.
+
     Raises:
         ValueError: the law has no loss, or a candidate is not read or has the name of another action.
+
+    Examples:
+        >>> nstar.weigh(fit, 1e24, ["8B", "70B@2.4T"]).headline()
     """
     named = parse_actions(candidates)
     fit = in_group(fit, group, seed=seed)

@@ -68,6 +68,9 @@ def loss(
     Raises:
         ValueError: the law has no loss, there is no such group, an input is missing, or N
             and D are not positive.
+
+    Examples:
+        >>> nstar.predict(fit, N=[7e9, 50e9], D=[1.4e11, 3.3e12])["loss"].mean("draw")
     """
     fit = in_group(fit, group)
     if isinstance(fit, Average):

@@ -46,6 +46,9 @@ def simulate(
 
     Raises:
         ValueError: the design lacks an input, or params an unknown.
+
+    Examples:
+        >>> nstar.simulate("chinchilla", {"N": [1e8, 1e9], "D": [2e9, 2e10]}, draws=3)["L"]
     """
     model = parse_model(law, noise)
     law, noise = model.law, model.noise

@@ -25,6 +25,10 @@ class Observations:
     Columns: N (parameters), D (training tokens), C (training FLOP), L (loss), `se`
     (known standard error of the log response), `budget` (FLOP of the isoFLOP budget),
     and the groups `ladder`, `run`, `corpus`; other numeric columns keep their own names.
+
+    Examples:
+        >>> runs = nstar.read_runs("ladder.csv")
+        >>> runs["L"].min(), runs.to_pandas().shape
     """
 
     columns: dict[str, np.ndarray]

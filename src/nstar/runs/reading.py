@@ -128,12 +128,19 @@ def read_runs(
         ladder: whether the rows are runs to which a law of loss may be fitted; where
             not, rows that are no runs are not looked for.
 
+    Returns:
+        The runs, columns by our names, with notes on how they were read.
+
     Raises:
         TableProblems: a ValueError that names every problem of the table with file, row,
             column, value and remedy, and the options that repair it.
         ValueError: an option is not as it should be.
         FileNotFoundError: no such file, or a data set that cannot be fetched.
         TypeError: `source` is not a table.
+
+    Examples:
+        >>> nstar.read_runs("ladder.csv", {"N": "params", "D": "tokens", "L": "loss"})
+        >>> nstar.read_runs("llama3", where=["C<=1e21"])
     """
     options = ReadOptions(
         _map(columns),

@@ -85,8 +85,15 @@ def average(
         tick: progress of each fit in turn.
         discrepancy: "waves" or "none" for components that name none, as `fit` takes it.
 
+    Returns:
+        The laws' fits and their weights, which `plan`, `predict` and checks take as a fit.
+
     Raises:
         ValueError: there are too many laws, or one cannot be fitted to the runs.
+
+    Examples:
+        >>> both = nstar.average("ladder.csv", ["chinchilla", "coupled"])  # doctest: +SKIP
+        >>> nstar.plan(both, 1e24)  # doctest: +SKIP
     """
     parts = [p if isinstance(p, Component) else Component(p) for p in laws]
     require_names(names := tuple(part.label for part in parts))

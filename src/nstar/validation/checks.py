@@ -28,7 +28,17 @@ EDGE = (
 
 
 def check_fit(fit: Posterior) -> list[Check]:
-    """Check the sampler, the priors and the law of a fit; of an average each law by name."""
+    """Check the sampler, the priors and the law of a fit; of an average each law by name.
+
+    Args:
+        fit: the fit, or an average.
+
+    Returns:
+        A check for each thing looked at, and the notes on the runs.
+
+    Examples:
+        >>> [check.name for check in nstar.check_fit(fit) if check.status != "PASS"]
+    """
     notes = dict.fromkeys(note for part in fit.components for note in part.runs.notes)
     if not isinstance(fit, Average):
         return [*_check_law(fit), *notes]

@@ -176,8 +176,14 @@ def compare(
         group: of a pooled fit.
         planned: the fit's own plan of these budgets, where there is one already.
 
+    Returns:
+        Ours beside theirs at every budget: ratios with intervals, and credible levels.
+
     Raises:
         ValueError: no such published fit or group, or a budget is not positive.
+
+    Examples:
+        >>> nstar.compare(fit, "llama3", budgets=[1e22, 3.8e25]).headline()
     """
     theirs = (
         published.get(published_id) if isinstance(published_id, str) else published_id
