@@ -67,7 +67,8 @@ def test_the_site_builds_without_a_warning_and_asks_nothing_of_a_network(site):
     assert len(texts) > 40
     for file, text in texts.items():
         assert not FOREIGN.search(text), (file, FOREIGN.search(text))
-        assert "arithmatex" not in text, (
+        formula = file.suffix == ".html" and "arithmatex" in text
+        assert not formula, (
             f"a formula of {file} was not written as MathML"
         )
 

@@ -292,14 +292,17 @@ def watch(
         where: filters of rows.
         seed: of draws; the fit's own unless given.
 
+    Returns:
+        The verdict with its headline, checks, tables and figure.
+
     Raises:
         TableProblems: naming each problem of the table.
         ValueError: what `read_beside` refuses, a law without a loss, an alpha that is no
             probability, or a course that nothing is known of.
 
-    Example:
-        >>> answer = nstar.watch(nstar.load("ladder.nc"), "curves.csv", run="hero")
-        >>> answer.headline()
+    Examples:
+        >>> answer = nstar.watch(fit, "curves.csv", run="hero")  # doctest: +SKIP
+        >>> answer.headline()  # doctest: +SKIP
     """
     if not 0 < alpha < 1:
         msg = f"alpha {alpha:g}: expected the probability of a false alarm, as in 0.05"
