@@ -19,7 +19,7 @@ OUTSIDE = {  # page of the site: its file in the repository
     if file.suffix in {".md", ".svg"}
 }
 # Pages that are being written: in the navigation once they are there.
-RESERVED = {"watch.md", "mixtures.md", "tasks.md", "images.md"}
+RESERVED = {"watch.md", "mixtures.md", "tasks.md"}
 LINK = re.compile(r"(\]\()([\w./-]+)(?=[#)])")
 FORMULA = re.compile(
     r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL

@@ -152,7 +152,7 @@ def test_troubleshooting_has_a_paragraph_for_each_check():
     meanings = read_check_meanings()
     page = (REPO / "data" / "troubleshooting.md").read_text(encoding="utf-8")
     headings = re.findall(r"^### (.+)$", page, re.MULTILINE)
-    assert not named - set(headings)
+    assert sorted(named - set(headings)) == []
     whole = "\n".join(texts.values())
     assert not [name for name in headings if name not in whole]
     assert len(headings) == len(set(headings))
