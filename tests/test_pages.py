@@ -51,7 +51,7 @@ def test_code_of_a_page_runs(page, files, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", folder]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", folder]
     quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(
         command, cwd=REPO, env=quiet, capture_output=True, text=True, check=False
@@ -70,9 +70,7 @@ def test_the_site_builds_without_a_warning_and_asks_nothing_of_a_network(site):
     for file, text in texts.items():
         assert not FOREIGN.search(text), (file, FOREIGN.search(text))
         formula = file.suffix == ".html" and "arithmatex" in text
-        assert not formula, (
-            f"a formula of {file} was not written as MathML"
-        )
+        assert not formula, f"a formula of {file} was not written as MathML"
 
 
 def test_a_request_to_a_network_would_be_seen():
