@@ -1,16 +1,22 @@
 """Learning rate and batch: the optimum of a simulated sweep, what settings cost, and bad input."""
 
 import json
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
+from scipy import stats
 
 import nstar
-from conftest import BRIEF
+from conftest import BRIEF, FALSE_ALARM
+from nstar.cli.options import Request
+from nstar.cli.source import read
+from nstar.cli.tuning import without_diverged
 from nstar.fits.fitting import fit
 from nstar.laws import LAWS
 from nstar.noises.mistuned import Mistuned
+from nstar.plans.divergence import LOG_ODDS, RISE, learn
 from nstar.plans.tuning import tune
 
 LR, BATCH = 2.0, 3e-5  # lr* = 2 N^-0.4 D^0.05, batch* = 3e-5 D^0.7
@@ -154,3 +160,83 @@ def test_the_command_reads_runs_as_people_write_them(fitted, tmp_path, nstar):
     code, _, err = nstar("tune", file, "--at", "2B")
     assert code == 2
     assert "expected two numbers" in err
+
+
+# Divergence
+
+
+def outcomes(rng, log_odds, rise, count, reach=(-2.0, 3.5)):
+    """Log rates over the best ones of runs that stayed and of runs that diverged, (1, run)."""
+    u = rng.uniform(*reach, size=count)
+    lost = rng.random(count) < 1 / (1 + np.exp(-log_odds - rise * u))
+    return u[None, ~lost], u[None, lost]
+
+
+def test_the_chance_to_diverge_is_that_of_a_regression(rng):
+    """With many runs: the maximum of the likelihood, found by Newton's steps."""
+    stable, lost = outcomes(rng, -5.0, 2.5, 4000)
+    u = np.concatenate([stable, lost], axis=1)[0]
+    y = np.r_[np.zeros(stable.shape[1]), np.ones(lost.shape[1])]
+    X, w = np.stack([np.ones(len(u)), u], axis=1), np.zeros(2)
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-X @ w))
+        w += np.linalg.solve((X.T * (p * (1 - p))) @ X, X.T @ (y - p))
+    many = [np.repeat(v, 300, axis=0) for v in (stable, lost)]
+    learned = learn(*many, 0)
+    for at in (1.0, 2.0, 3.0):
+        exact = 1 / (1 + np.exp(-w @ [1, at]))
+        assert learned.chance(np.full((300, 1), at))[0] == pytest.approx(exact, rel=0.1)
+    assert (learned.stable, learned.diverged) == (stable.shape[1], lost.shape[1])
+
+
+def test_runs_that_diverged_come_true_as_often_as_they_say():
+    """Truths of the prior: chances and outcomes of 400 tables of 60 runs, at two e-folds above."""
+    rng, chances, came = np.random.default_rng(3), [], []
+    for seed in range(400):
+        log_odds = rng.normal(*LOG_ODDS)
+        rise = np.exp(rng.normal(*RISE))
+        parts = outcomes(rng, log_odds, rise, 60, (-2.0, 2.0))
+        learned = learn(*(np.repeat(v, 40, axis=0) for v in parts), seed)
+        chances.append(learned.chance(np.full((40, 1), 2.0))[0])
+        came.append(rng.random() < 1 / (1 + np.exp(-log_odds - rise * 2.0)))
+    chances, came = np.array(chances), np.array(came)
+    off, sd = np.sum(came - chances), np.sqrt(np.sum(chances * (1 - chances)))
+    assert abs(off) < stats.norm.isf(FALSE_ALARM / 2) * sd
+    told = chances > np.median(chances)
+    assert came[told].mean() > 2 * came[~told].mean()
+
+
+def test_a_rate_far_above_the_best_diverges(fitted):
+    lr = best(2e9, 4e10)[0]
+    settings = [(lr * np.exp(z), 256.0) for z in (-1.0, 2.0, 3.0)]
+    alone = tune(fitted, [(2e9, 4e10)], settings)
+    (run,) = alone.as_json()["runs"]
+    chances = [s["diverges"] for s in run["settings"]]
+    assert run["diverges"] < 0.03
+    assert chances[0] < run["diverges"] < chances[1] < chances[2]
+    table = sweep()
+    at = np.arange(0, 36, 3)
+    N, D = table["N"][at], table["D"][at]
+    rate = np.linspace(1.0, 1.4, len(N))
+    low = {"N": N, "D": D, "lr": best(N, D)[0] * np.exp(rate), "L": 9.0 + 0 * N}
+    lost = nstar.read_runs(low, ladder=False)
+    seen = tune(fitted, [(2e9, 4e10)], settings, lost)
+    (after,) = seen.as_json()["runs"]
+    assert after["settings"][1]["diverges"] > chances[1] + 0.1
+    assert seen.as_json()["divergence"]["diverged"] == 12
+    assert "12 of the 120 runs measured did" in seen.checks()[-1].detail
+
+
+def test_diverged_runs_of_a_sweep_are_left_out_of_its_losses(tmp_path, capsys):
+    table = sweep()
+    table["L"][[3, 40]] = 3.0 * table["L"][3], 8.0
+    rows = np.stack([table[n] for n in ("N", "D", "lr", "batch", "L")], axis=1)
+    file = tmp_path / "sweep.csv"
+    np.savetxt(file, rows, delimiter=",", header="N,data_size,lr,bsz,loss", comments="")
+    asked = Request(str(file), law="tuning", discrepancy="none")
+    request, lost = without_diverged(asked)
+    assert lost.rows.tolist() == [5, 42]
+    assert len(read(request)) == len(table["L"]) - 2
+    assert "2 runs diverged (rows 5, 42)" in capsys.readouterr().err
+    without_diverged(replace(asked, discrepancy=None))
+    assert "bends over" not in capsys.readouterr().err  # 108 runs are few

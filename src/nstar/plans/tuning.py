@@ -11,14 +11,17 @@ from jaxtyping import Float
 from nstar.answers import Answer, Document, Table
 from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
+from nstar.plans.divergence import Divergence, learn
 from nstar.predictions.distances import check_prediction
 from nstar.predictions.prediction import loss as predict
+from nstar.runs.observations import Observations
 from nstar.types import Tunable
 from nstar.verdicts import Check, Status
 from nstar.wording import count, digits, numbers, percent, share
 
 MUCH = 0.01  # mean log loss that tuning cost the runs, from which it is for review
 OUTSIDE = 0.5  # chance that an optimum lies beyond the settings tried, likewise
+RISKY = 0.05  # chance that the recommended run diverges, likewise
 NAMES = ("lr", "batch")
 
 
@@ -42,6 +45,9 @@ class Tuning(Answer):
     setting_cost: (
         np.ndarray
     )  # mean loss of each setting above the tuned, (setting, run)
+    divergence: Divergence
+    chance_diverges: np.ndarray  # of each run at the median settings, (run,)
+    setting_diverges: np.ndarray  # of each setting, (setting, run)
 
     def as_json(self, prob: float = 0.9) -> Document:
         """Plain data."""
@@ -53,10 +59,19 @@ class Tuning(Answer):
                 "batch": interval(self.batch[:, i], prob).as_json(),
                 "loss": interval(self.loss[:, i], prob).as_json(),
                 "regret": float(self.given_away[i]),
+                "diverges": float(self.chance_diverges[i]),
                 "settings": [
-                    {"lr": lr, "batch": batch, "regret": float(cost[i])}
-                    for (lr, batch), cost in zip(
-                        self.settings, self.setting_cost, strict=True
+                    {
+                        "lr": lr,
+                        "batch": batch,
+                        "regret": float(cost[i]),
+                        "diverges": float(chance[i]),
+                    }
+                    for (lr, batch), cost, chance in zip(
+                        self.settings,
+                        self.setting_cost,
+                        self.setting_diverges,
+                        strict=True,
                     )
                 ],
             }
@@ -78,6 +93,12 @@ class Tuning(Answer):
                 "largest": float(self.cost[worst]),
                 "row": int(self.fit.runs.rows[worst]),
             },
+            "divergence": {
+                "diverged": self.divergence.diverged,
+                "stable": self.divergence.stable,
+                "log_odds": interval(self.divergence.log_odds, prob).as_json(),
+                "rise": interval(self.divergence.rise, prob).as_json(),
+            },
         }
 
     def checks(self) -> list[Check]:
@@ -98,7 +119,19 @@ class Tuning(Answer):
         if mean > MUCH:
             detail += "; a law fitted to them without a learning rate and a batch would take it for noise or for size"
         status = Status.REVIEW if mean > MUCH else Status.PASS
-        return [*checks, Check("what tuning cost the runs", status, detail)]
+        checks.append(Check("what tuning cost the runs", status, detail))
+        return [*checks, self._diverges()]
+
+    def _diverges(self) -> Check:
+        worst = int(np.argmax(self.chance_diverges))
+        chance, of = float(self.chance_diverges[worst]), self.divergence
+        detail = f"at the median settings the run of {count(self.N[worst])} parameters diverges with probability {digits(chance, 2)}; {of.diverged} of the {of.diverged + of.stable} runs measured did"
+        if chance < RISKY:
+            return Check("divergence", Status.PASS, detail)
+        detail += (
+            ": take a lower learning rate, and see with --setting what it gives away"
+        )
+        return Check("divergence", Status.REVIEW, detail)
 
     def headline(self, prob: float = 0.9) -> str:
         """The settings of the largest run."""
@@ -113,7 +146,10 @@ class Tuning(Answer):
         document = self.as_json(prob)
         yield Table(
             f"Best learning rate and batch; median [{percent(prob)} equal-tailed credible interval]",
-            ["N", "D", "learning rate", "batch", "loss of the tuned run", "regret"],
+            [
+                *("N", "D", "learning rate", "batch", "loss of the tuned run"),
+                *("regret", "diverges"),
+            ],
             [
                 [
                     count(r["N"]),
@@ -122,18 +158,20 @@ class Tuning(Answer):
                     numbers(r["batch"], 3),
                     numbers(r["loss"], 4),
                     digits(r["regret"], 2),
+                    digits(r["diverges"], 2),
                 ]
                 for r in document["runs"]
             ],
         )
         yield (
             "Regret is the loss that the median settings give away on average, since the "
-            "best ones are not known exactly."
+            "best ones are not known exactly; the last column is the chance that a run at them "
+            "diverges."
         )
         if self.settings:
             yield Table(
                 "Settings asked about: mean loss given away to the tuned run",
-                ["N", "D", "learning rate", "batch", "regret"],
+                ["N", "D", "learning rate", "batch", "regret", "diverges"],
                 [
                     [
                         count(r["N"]),
@@ -141,6 +179,7 @@ class Tuning(Answer):
                         digits(s["lr"], 3),
                         digits(s["batch"], 3),
                         digits(s["regret"], 2),
+                        digits(s["diverges"], 2),
                     ]
                     for r in document["runs"]
                     for s in r["settings"]
@@ -164,6 +203,7 @@ def tune(
     fit: Posterior,
     runs: Sequence[tuple[float, float]],
     settings: Sequence[tuple[float, float]] = (),
+    diverged: Observations | None = None,
 ) -> Tuning:
     """Find the best learning rate and batch of runs to be made.
 
@@ -172,6 +212,7 @@ def tune(
         runs: parameters and tokens of each run.
         settings: learning rates and batches whose regret is to be told, in the units of
             the runs.
+        diverged: runs that diverged, with N, D and lr; the fit learns from the others.
 
     Raises:
         ValueError: the law knows no learning rate, or a number is not positive.
@@ -213,6 +254,14 @@ def tune(
         cost = np.mean(
             np.asarray(jax.lax.map(lambda p: law.excess(p, measured), draws)), axis=0
         )
+        measured_best = jax.vmap(lambda p: law.best(p, measured["N"], measured["D"])[0])
+        stable = np.log(measured["lr"] / np.asarray(measured_best(draws)))
+        lost = np.zeros((len(stable), 0))
+        if diverged is not None and len(diverged):
+            x = diverged["N"], diverged["D"]
+            best = jax.vmap(lambda p: law.best(p, *x)[0])(draws)
+            lost = np.log(diverged["lr"] / np.asarray(best))
+        divergence = learn(stable, lost, fit.seed)
         given_away = regret(medians)
         of_settings = [regret([setting] * len(N)) for setting in settings]
     return Tuning(
@@ -226,4 +275,10 @@ def tune(
         cost,
         tuple((float(a), float(b)) for a, b in settings),
         np.array(of_settings).reshape(len(settings), len(N)),
+        divergence,
+        divergence.chance(np.log(np.median(lr, axis=0) / lr)),
+        np.reshape(
+            [divergence.chance(np.log(rate / lr)) for rate, _ in settings],
+            (len(settings), len(N)),
+        ),
     )

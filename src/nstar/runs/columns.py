@@ -43,7 +43,15 @@ ALIASES = {
         "params_opt",
         "n_opt",
     ),
-    "D": ("tokens", "n_tokens", "num_tokens", "train_tokens", "tokens_opt", "d_opt"),
+    "D": (
+        "tokens",
+        "n_tokens",
+        "num_tokens",
+        "train_tokens",
+        "tokens_opt",
+        "d_opt",
+        "data_size",
+    ),
     "C": (
         "flops",
         "flop",
