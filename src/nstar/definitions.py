@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 DEFINITIONS: Mapping[str, str] = {
     "additive law": "L = E + A/N^alpha + B/D^beta (Hoffmann et al. 2022), the loss surface that most people fit.",
+    "baseline": "of recipes: the one that others are compared with.",
     "bend": "a smooth departure of a law from its form, of a size that the runs decide and beyond them the prior.",
     "compute wasted": "FLOP of a run that the best run would not need for the same loss.",
     "credible interval": "holds a quantity with the stated probability, given the runs, the law and the priors; as much is missed below as above.",
@@ -25,10 +26,12 @@ DEFINITIONS: Mapping[str, str] = {
     "measured optimum": "the size of least loss at a measured budget; the route of that name fits a line to these.",
     "MFU": "model FLOP utilisation: share of an accelerator's peak that training reaches.",
     "mixture": "the routes that have a loss, averaged; one weighs more where it predicted held-out runs better.",
+    "multiplier": "how many times the FLOP of a recipe its baseline needs for the same loss; above one the recipe is better.",
     "N*": "parameters of the best run that a budget buys; no one run is best under all draws, so it has an interval.",
     "pilot": "a smaller run made first, because what it teaches is worth more than it costs.",
     "posterior predictive p": "how often runs simulated from the law look as odd as the real ones; near 0 it does not fit.",
     "prior": "what is taken to be likely of an unknown before any run is looked at.",
+    "recipe": "a way of training, of an architecture on some data, whose runs are one ladder.",
     "recommended run": "the one run to train: of least expected loss over all draws.",
     "regret": "loss given away against the run that would have been best; its mean is what knowing the law would save.",
     "REVIEW": "a check to read before acting; at a FAIL the numbers are not to be acted on.",
@@ -36,6 +39,7 @@ DEFINITIONS: Mapping[str, str] = {
     "route": "a way from the runs to a budget's best size: isoFLOP profiles, measured optima, a loss surface.",
     "run noise": "scatter of measured losses about the law, from seeds, schedules and evaluation.",
     "value at risk": "the loss, or cost, that is exceeded in one draw of ten.",
+    "verdict": "go, pilot first or do not, by a rule that is printed with it.",
     "worth": "of a run to make first: the FLOP that would lower the large run's expected loss by as much.",
 }
 PLURALS = {
