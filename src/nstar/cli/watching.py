@@ -118,7 +118,9 @@ def watch(
     law: o.Law = None,
     seed: o.Seed = None,
 ) -> None:
-    """Say whether a live run is on its ladder's forecast, checked as often as you like.
+    """Say whether a live run is on its forecast.
+
+    The check may be made as often as you like; false alarms stay rare over the whole run.
 
     RUNS is a saved fit, or a table that is fitted; --columns and --where are of CURVES.
     """

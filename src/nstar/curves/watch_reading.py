@@ -65,7 +65,7 @@ class Beside:
 def track(curve: Curve, end: float, N: float | None, D: float | None) -> Track:
     """Lay a curve along the share of its run that is done, without its spikes."""
     log = np.log(curve.loss)
-    valid = (curve.extra == 0) & ~_apart(log)
+    valid = ~_apart(log)
     size = (float(np.log(N)), float(np.log(D))) if N and D else (0.0, 0.0)
     return Track(
         curve.run, curve.step[valid] / end, log[valid], np.ones(valid.sum()), size
@@ -145,14 +145,9 @@ def read_beside(
     ended, notes = _ended(others, runs)
     _require_metric(ended, runs)
     recorded = live.curve.schedule if read.rates else None
-    settled = replace(
-        live.curve,
-        step=live.curve.step[:-NEIGHBOURS],
-        loss=live.curve.loss[:-NEIGHBOURS],
-        extra=live.curve.extra[:-NEIGHBOURS],
-    )
-    done = track(settled, steps, N, D)
-    later = done.way >= BEGIN
+    done = track(live.curve, steps, N, D)
+    settled = live.curve.step[-1 - NEIGHBOURS] / steps
+    later = (done.way >= BEGIN) & (done.way <= settled)
     if later.sum() < 2:
         msg = f"run {live.curve.run!r} has done {percent(round(live.curve.end / steps, 3))} of its steps: a run is watched from {percent(BEGIN)} of its way, and a point counts once {NEIGHBOURS} more are there; look again then"
         raise ValueError(msg)
@@ -173,7 +168,11 @@ def read_beside(
         _joined(recorded, schedule),
         read.rates,
         tuple(ended),
-        (*_of_run(read.problems, live.curve.run), *notes),
+        (
+            *_of_run(read.problems, live.curve.run),
+            *notes,
+            *_set_aside(live.curve, done, steps),
+        ),
     )
 
 
@@ -264,9 +263,21 @@ def _last(part: Table, ours: str, theirs: str, problems: list[Problem]) -> float
 def _of_run(problems: list[Problem], run: str) -> list[Check]:
     """What was noted of the live run, and of others where it is for review."""
     noted = (
-        p for p in problems if p.status is not Status.PASS or repr(run) in p.detail
+        p
+        for p in problems
+        if p.name != "spikes" and (p.status is not Status.PASS or repr(run) in p.detail)
     )
     return [p.as_check() for p in noted]
+
+
+def _set_aside(curve: Curve, done: Track, steps: float) -> list[Check]:
+    """Say which points of a run are left out for lying apart from their neighbours."""
+    apart = curve.step[~np.isin(curve.step / steps, done.way)]
+    if not len(apart):
+        return []
+    listed = list_some([f"{step:g}" for step in apart])
+    detail = f"{len(apart)} points lie apart from those before and after them, and are set aside: {listed}"
+    return [Check("spikes", Status.PASS, detail)]
 
 
 def _lengths(

@@ -49,6 +49,7 @@ PRIORS = {
     "memory": Bell(float(np.log(0.1)), 0.7),
     "steep": Bell(float(np.log(10.0)), 1.0),
     "rough": Bell(float(np.log(0.02)), 0.7),
+    "reach_size": Bell(float(np.log(6.0)), 0.7),
 }
 MEAN, SD = np.array(list(PRIORS.values())).T
 PARTS = tuple(PRIORS)
@@ -128,6 +129,11 @@ def basis(way: np.ndarray) -> np.ndarray:
     return np.stack([way**-0.3 - 1, 1 / way - 1, 1 - way, fall], axis=-1)
 
 
+def _coordinates(sizes: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Log N and log D/N of sizes: at the same D/N runs of any size go much alike, (run, 2)."""
+    return np.array(sizes) @ np.array([[1.0, -1.0], [0.0, 1.0]])
+
+
 def learn_shapes(
     tracks: Sequence[Track], *, near: tuple[float, float], seed: int = 0
 ) -> Shapes:
@@ -141,7 +147,7 @@ def learn_shapes(
     apart = [np.hypot(t.size[0] - near[0], t.size[1] - near[1]) for t in tracks]
     chosen = [tracks[i] for i in np.argsort(apart, kind="stable")[:LADDER]]
     binned = [average(t, PLACES) for t in chosen]
-    size = np.array([t.size for t in binned])
+    size = _coordinates([t.size for t in binned])
     of = np.repeat(np.arange(len(binned)), [len(t.way) for t in binned])
     way, count = (np.concatenate([t[i] for t in binned]) for i in (1, 3))
     excess = np.concatenate([t.log_loss - t.log_loss[-1] for t in binned])
@@ -199,7 +205,7 @@ def expect(
         mean, covariance = _conditional(
             (shapes.draws, louder),
             shapes.seen,
-            np.array(size) - shapes.middle,
+            _coordinates([size])[0] - shapes.middle,
             there,
             count,
         )
@@ -245,9 +251,9 @@ def _smooth(p: Array, first: tuple, second: tuple, same: Array) -> Array:
     """Covariance of departures from the mean shape between points, each (way, size, shape)."""
     trend, bend, reach, stiff, of_run = (jnp.exp(p[i]) for i in range(5))
     (way, size, shape), (other, other_size, other_shape) = first, second
-    rough = jnp.exp(p[9])
+    rough, reach_size = jnp.exp(p[9]), jnp.exp(p[10])
     near = jnp.exp(-jnp.sum(jnp.abs(size[:, None] - other_size[None]), axis=-1))
-    apart = (size[:, None] - other_size[None]) / (reach * jnp.array([2.0, 1.0]))
+    apart = (size[:, None] - other_size[None]) / jnp.stack([reach_size, reach])
     by_size = trend**2 * (1 + size @ other_size.T)
     by_size += bend**2 * jnp.exp(-0.5 * jnp.sum(apart**2, axis=-1))
     along = jnp.exp(

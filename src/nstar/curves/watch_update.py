@@ -70,7 +70,10 @@ def update(
     if seen is None:
         detail = "the run says less of its end than the ladder did: the ladder is left as it was"
         return Updated(losses, {n: (v, v) for n, v in before.items()}, _how(detail))
-    certificate, weights = certificates.by_weights(_log_weights(fit, N, D, seen, seed))
+    with np.errstate(over="ignore"):  # weights so unequal that no Pareto tail fits them
+        certificate, weights = certificates.by_weights(
+            _log_weights(fit, N, D, seen, seed)
+        )
     if certificate.passed:
         random = np.random.default_rng([seed, len(weights)])
         at = certificates.resampled(weights, len(weights), random)

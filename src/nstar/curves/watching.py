@@ -159,7 +159,13 @@ class Watch(Answer):
             detail = f"the loss lies {digits(abs(sds), 3)} sds {_side(sds)} its path: see that it is the loss that the ladder was fitted to, on the same data and tokenizer"
             checks.append(Check("same loss", Status.REVIEW, detail))
         checks += check_prediction(self.fit, self.beside.N, self.beside.D)
-        return [*checks, self.updated.how, *self.beside.notes]
+        return [*checks, self._check_ladder(), *self.beside.notes]
+
+    def _check_ladder(self) -> Check:
+        if self.alarm is None:
+            return self.updated.how
+        detail = "the run left its forecast, so that the ladder is left as it was: once it has ended, fit the ladder again with it if the fault is the ladder's"
+        return self.updated.how._replace(detail=detail)
 
     def _check_alarm(self, document: Document) -> Check:
         rate = f"alarms are false in at most {percent(self.alpha)} of runs however often one checks"
@@ -335,7 +341,9 @@ def watch(
     followed = follow(course, before, binned.log_loss[None])
     ends = Ends(*(part[0] for part in followed.ends))
     after = end_of(np.exp(ends.draw(DRAWS, seed)))
-    updated = update(fit, beside.N, beside.D, observe(before, after), budget, seed)
+    left = bool(np.any(followed.log_e >= -np.log(alpha)))
+    seen = None if left else observe(before, after)
+    updated = update(fit, beside.N, beside.D, seen, budget, seed)
     return Watch(
         fit,
         beside,
