@@ -19,12 +19,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import curve_fit
 
+from nstar.curves.fitting import fit_curves
 from nstar.curves.reading import read_curves
 from nstar.curves.watch_alarm import End, Ends, Followed, follow
 from nstar.curves.watch_reading import track
@@ -48,6 +49,7 @@ LEAVES = 0.3  # of the way, where a run leaves its law
 STEP = 3.0  # sds of the forecast
 SOON = 0.6  # of the way, before which a step is to be caught
 FOLDS = 6
+FAILURES = (ValueError, TypeError, RuntimeError, np.linalg.LinAlgError)
 SHARES = (0.2, 0.5, 0.8)  # of the way, at which ends are forecast
 LEVELS = {"0.5": 0.674, "0.8": 1.2816, "0.9": 1.6449, "0.95": 1.96}
 
@@ -257,82 +259,85 @@ def ladder(file: Path) -> list[Track]:
     return tracks
 
 
+class Tally:
+    """What the test said of each run of a table, and how far off forecasts of ends were."""
+
+    def __init__(self, file: Path, size: str) -> None:
+        self.about = {"table": file.stem, "size": size}
+        self.start = time.process_time()
+        self.at: dict[str, float] = {}
+        self.errors: dict[float, list[np.ndarray]] = {share: [] for share in SHARES}
+        self.failed: dict[str, str] = {}
+
+    def watch(
+        self, live: Track, expected: Callable[[Track], tuple[Course, End]]
+    ) -> None:
+        """Watch one run, whose course and end are expected as a function says."""
+        try:
+            binned = average(live, PLACES)
+            course, end = expected(binned)
+            followed = follow(course, end, binned.log_loss[None])
+            for share in SHARES:
+                seen = binned.log_loss[None, binned.way <= share]
+                if seen.shape[1] > 1:
+                    ends = follow(course, end, seen).ends
+                    self.errors[share].append(miss(ends, live.log_loss[-1:]))
+        except FAILURES as error:
+            self.failed[live.run] = str(error)
+            return
+        self.at[live.run] = float(first(followed, binned.way)[0])
+        largest = float(np.exp(min(followed.log_e.max(), 700)))
+        say(f"{self.about['size']} {live.run}: e-value {largest:.3g} at most")
+
+    def rows(self) -> Iterator[dict]:
+        """Alarms, then ends by the share seen."""
+        about = self.about | {"runs": len(self.at), "alpha": ALPHA}
+        yield about | {
+            "method": "nstar watch",
+            **(alarms(np.array([*self.at.values()])) if self.at else {}),
+            "alarmed": {run: at for run, at in self.at.items() if np.isfinite(at)},
+            "failed": self.failed,
+            "cpu_s": time.process_time() - self.start,
+        }
+        for share, parts in self.errors.items():
+            if parts:
+                errors = coverage(np.concatenate(parts))
+                yield about | {"method": "end", "prefix": share, **errors}
+
+
 def of_ladder(file: Path) -> Iterator[dict]:
     """Watch each run of a ladder beside runs of other designs."""
-    start, tracks = time.process_time(), ladder(file)
+    tally, tracks = Tally(file, "ladder"), ladder(file)
     designs = sorted({t.size for t in tracks})
-    errors: dict[float, list[np.ndarray]] = {share: [] for share in SHARES}
-    at = {}
     for fold in range(min(FOLDS, len(designs))):
         out = designs[fold::FOLDS]
         rest = [t for t in tracks if t.size not in out]
         shapes = learn_shapes(rest, near=max(out, key=sum))
+
+        def expected(live: Track, rest=rest, shapes=shapes) -> tuple[Course, End]:
+            course = expect(shapes, live.size, live.way, live.count)
+            return course, forecast(rest, live.size)
+
         for t in (t for t in tracks if t.size in out):
-            live, end = average(t, PLACES), forecast(rest, t.size)
-            course = expect(shapes, t.size, live.way, live.count)
-            followed = follow(course, end, live.log_loss[None])
-            at[t.run] = float(first(followed, live.way)[0])
-            largest = float(np.exp(min(followed.log_e.max(), 700)))
-            say(f"{t.run}: e-value {largest:.3g} at most")
-            for share in SHARES:
-                seen = live.log_loss[None, live.way <= share]
-                if seen.shape[1] > 1:
-                    errors[share].append(
-                        miss(follow(course, end, seen).ends, t.log_loss[-1:])
-                    )
-    yield from report(file, "ladder", at, errors, start)
+            tally.watch(t, expected)
+    yield from tally.rows()
 
 
 def of_schedules(file: Path) -> Iterator[dict]:
     """Watch each curve of a size beside a law fitted to the training curves."""
-    labels = np.unique(table_files.read(file).columns["params_label"].astype(str))
-    for label in labels:
-        start = time.process_time()
-        curves = read_curves(
-            str(file), {"run": "schedule"}, [f"params_label={label}"]
-        ).curves
-        train = [c for c in curves if c.run in TRAIN]
-        errors: dict[float, list[np.ndarray]] = {share: [] for share in SHARES}
-        at = {}
+    for label in np.unique(table_files.read(file).columns["params_label"].astype(str)):
+        tally, where = Tally(file, str(label)), [f"params_label={label}"]
+        curves = read_curves(str(file), {"run": "schedule"}, where).curves
+        fit = fit_curves([c for c in curves if c.run in TRAIN])
         for curve in (c for c in curves if c.run not in TRAIN):
-            live = average(track(curve, curve.end, None, None), PLACES)
-            course, end = expect_by_law(
-                train, curve.schedule, curve.end, live.way, live.count
-            )
-            followed = follow(course, end, live.log_loss[None])
-            at[curve.run] = float(first(followed, live.way)[0])
-            largest = float(np.exp(min(followed.log_e.max(), 700)))
-            say(f"{label} {curve.run}: e-value {largest:.3g} at most")
-            for share in SHARES:
-                seen = live.log_loss[None, live.way <= share]
-                if seen.shape[1] > 1:
-                    last = np.log(curve.loss[-1:])
-                    errors[share].append(miss(follow(course, end, seen).ends, last))
-        yield from report(file, str(label), at, errors, start)
 
+            def expected(live: Track, curve=curve, fit=fit) -> tuple[Course, End]:
+                return expect_by_law(
+                    fit, curve.schedule, curve.end, live.way, live.count
+                )
 
-def report(
-    file: Path,
-    size: str,
-    at: dict[str, float],
-    errors: dict[float, list[np.ndarray]],
-    start: float,
-) -> Iterator[dict]:
-    """Rows of a table's runs: alarms, then ends by the share seen."""
-    about = {"table": file.stem, "size": size, "runs": len(at), "alpha": ALPHA}
-    yield about | {
-        "method": "nstar watch",
-        **alarms(np.array([*at.values()])),
-        "alarmed": {run: place for run, place in at.items() if np.isfinite(place)},
-        "cpu_s": time.process_time() - start,
-    }
-    for share, parts in errors.items():
-        if parts:
-            yield about | {
-                "method": "end",
-                "prefix": share,
-                **coverage(np.concatenate(parts)),
-            }
+            tally.watch(track(curve, curve.end, None, None), expected)
+        yield from tally.rows()
 
 
 def say(text: str) -> None:
@@ -375,7 +380,7 @@ def main() -> None:
             for row in score(file):
                 rows.append(row)
                 say(json.dumps(row))
-        except (ValueError, RuntimeError, np.linalg.LinAlgError) as error:
+        except FAILURES as error:
             name = part if file is None else file.stem
             rows.append({"table": name, "method": "nstar watch", "failed": str(error)})
             say(json.dumps(rows[-1]))

@@ -1,20 +1,17 @@
 """The course of a run from a law of its schedule: from other curves' fit, or its priors."""
 
-from collections.abc import Sequence
-
 import jax
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from nstar.curves import scatter
-from nstar.curves.fitting import LAWS, draw_losses, fit_curves
+from nstar.curves.fitting import LAWS, CurveFit, draw_losses
 from nstar.curves.progress import Scale, gather
-from nstar.curves.reading import Curve
 from nstar.curves.schedules import Schedule
 from nstar.curves.watch_alarm import End, end_of
 from nstar.curves.watch_shapes import MEAN, SD, Course, noise_of_run
 
-LAW = "multi_power"
+LAW = "multi_power"  # whose priors serve where there are no curves
 DRAWS = 500
 NOISES = 16
 # A law is off by 0.4 to 1 % at worst (Luo et al. 2025, table 2), and near a change of the
@@ -25,7 +22,7 @@ FIRST = 0.01  # of a run, at which a law begins where no warm-up is recorded
 
 
 def expect_by_law(
-    curves: Sequence[Curve],
+    fit: CurveFit,
     schedule: Schedule,
     steps: float,
     way: np.ndarray,
@@ -36,13 +33,12 @@ def expect_by_law(
     The second is the law's forecast of the end, as measured.
 
     Args:
-        curves: that have ended.
+        fit: of those that have ended.
         schedule: of the run, whole.
         steps: of the whole run.
         way: places as shares of it, (place,).
         count: measurements that each is the mean of, (place,).
     """
-    fit = fit_curves(curves, LAW)
     places = np.append(way, 1.0)[: len(way) + (way[-1] < 1)]
     ((losses, measured),) = draw_losses(fit, [schedule], [places * steps], [None])
     log = np.log(losses)

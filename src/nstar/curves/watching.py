@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nstar.answers import Answer, Document, Table
+from nstar.curves.fitting import fit_curves
 from nstar.curves.schedules import Schedule
 from nstar.curves.watch_alarm import End, Ends, Followed, end_of, follow
 from nstar.curves.watch_reading import SAME, Beside, alike, read_beside
@@ -395,7 +396,9 @@ def course_of(
     ]
     if of_size:
         words = f"a law of the schedule fitted to {len(of_size)} curves of this size"
-        return expect_by_law(of_size, schedule, beside.steps, way, counts)[0], words
+        return expect_by_law(fit_curves(of_size), schedule, beside.steps, way, counts)[
+            0
+        ], words
     words = "the priors of a law of its schedule: no curve beside it has ended"
     loss = float(np.exp(before.mean))
     return expect_by_prior(schedule, beside.steps, loss, way, counts), words
