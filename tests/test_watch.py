@@ -20,8 +20,9 @@ from nstar.curves.watch_shapes import (
     expect,
     learn_shapes,
 )
-from nstar.curves.watch_update import observe
+from nstar.curves.watch_update import Observed, observe, refit, update
 from nstar.ledger.entries import Ledger
+from nstar.predictions.prediction import law_loss
 from nstar.samplers.nuts import Settings
 
 FALSE_ALARM = 1e-5
@@ -446,3 +447,27 @@ def test_python_says_the_same(files, fit):
     frame = answer.to_pandas()
     assert {"step", "loss", "log_e", "forecast_median"} <= set(frame.columns)
     assert len(frame) == len(answer.course.way)
+
+
+def test_weights_and_a_new_fit_agree_on_what_a_run_adds(fit):
+    """An observation that the draws reach; the new fit reads it as a run with a known error."""
+    law = law_loss(fit, *(np.array([v]) for v in HERO))[:, 0]
+    seen = Observed(
+        float(np.log(np.quantile(law, 0.8))), 0.5 * float(np.std(np.log(law)))
+    )
+    weighed = update(fit, *HERO, seen, None, seed=0)
+    assert "weighed" in weighed.how.detail
+    again = law_loss(refit(fit, *HERO, seen), *(np.array([v]) for v in HERO))[:, 0]
+    assert np.mean(weighed.law_loss) == pytest.approx(
+        np.mean(again), abs=0.15 * np.std(again)
+    )
+    assert np.std(weighed.law_loss) == pytest.approx(np.std(again), rel=0.15)
+    assert np.std(again) < 0.8 * np.std(law)
+
+
+def test_an_observation_beyond_every_draw_asks_for_a_new_fit(fit):
+    law = np.log(law_loss(fit, *(np.array([v]) for v in HERO))[:, 0])
+    seen = Observed(float(law.mean() + 8 * law.std()), 0.1 * float(law.std()))
+    updated = update(fit, *HERO, seen, None, seed=0)
+    assert "fitted again" in updated.how.detail
+    assert np.log(np.median(updated.law_loss)) > law.mean() + law.std()

@@ -81,7 +81,7 @@ def update(
         return Updated(
             losses[at], {n: (v, v[at]) for n, v in before.items()}, _how(detail)
         )
-    again = _refit(fit, N, D, seen)
+    again = refit(fit, N, D, seen)
     after = {} if budget is None else _answers(plan(again, budget, seed=seed).draws)
     detail = f"the ladder was fitted again with the run's forecast of its own end as one run, known to {digits(100 * seen.sd, 2)}% of its loss, since weights on its draws would not do ({certificate.reason})"
     return Updated(
@@ -112,10 +112,19 @@ def _log_weights(
     return logsumexp(logs, axis=0)
 
 
-def _refit(fit: Posterior, N: float, D: float, seen: Observed) -> Posterior:
-    """Fit once more with the run beside the ladder, its extra error as a known one."""
+def refit(fit: Posterior, N: float, D: float, seen: Observed) -> Posterior:
+    """Fit once more with a run beside the ladder, its extra error as a known one.
 
-    def refit(part: Fit) -> Fit:
+    Other inputs of the law are taken at the ladder's medians.
+
+    Args:
+        fit: of a loss.
+        N: parameters of the run; D: its tokens.
+        D: likewise.
+        seen: what the run says of its end.
+    """
+
+    def repeat(part: Fit) -> Fit:
         runs = part.runs
         row = {
             "N": N,
@@ -138,4 +147,4 @@ def _refit(fit: Posterior, N: float, D: float, seen: Observed) -> Posterior:
             part, runs=replace(runs, columns=columns, rows=np.append(runs.rows, 0))
         )
 
-    return fit.of_components([refit(part) for part in fit.components])
+    return fit.of_components([repeat(part) for part in fit.components])
