@@ -1,6 +1,6 @@
 """Loss curves under schedules: six of nine predicted from three, and ends from prefixes.
 
-    uv run python benchmarks/schedules.py --data DIR [--json] [--only SIZE]
+    uv run python benchmarks/schedules.py --data DIR [--json] [--only SIZE] [--write]
 
 reads every table of DIR that has the columns of `lr_schedules.csv` (params_label,
 schedule, step, lr, loss).  Each size is trained on cosine_24000, constant_24000 and
@@ -13,15 +13,16 @@ Prefixes: 20, 50, 80 and 95 % of a curve that decays are seen beside the three t
 curves, and its end is predicted; likewise the ladder curves of `olmo_tasks.csv` without
 any other curve, which has no learning rate: its runs are taken to warm up over a hundredth
 of their steps and to follow a cosine to a tenth of the peak.  Tables are read and never
-written.
+written; a method that fails is a row that says why.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,10 @@ from scipy.optimize import least_squares
 
 from nstar.curves.fitting import LAWS, draw_losses, fit_curves
 from nstar.curves.progress import Scale, gather
-from nstar.curves.reading import Curve, read_curves
+from nstar.curves.reading import FEWEST, Curve, read_curves
 from nstar.curves.schedules import named
 from nstar.files import table_files
+from nstar.runs.problems import TableProblems
 from nstar.scores import scores
 
 OURS = ("params_label", "schedule", "step", "lr", "loss")
@@ -39,6 +41,12 @@ OLMO = ("run", "family", "step", "loss_c4_en")
 TRAIN = ("cosine_24000", "constant_24000", "wsdcon_9")
 PREFIXES = (0.2, 0.5, 0.8, 0.95)
 POINTS = 70  # of a curve at which it is predicted; between them in a straight line
+PARTS = ("schedules", "prefixes", "olmo")
+WARM = 0.01  # of the steps of a run whose learning rate is not in the table
+EARLIEST = (
+    0.05  # of its steps, from which its losses are read: a law has no first steps
+)
+RESULTS = Path(__file__).parent / "results" / "schedules.md"
 HUBER = 1e-3  # log loss from which least squares counts absolute errors (Luo et al.)
 
 
@@ -98,6 +106,7 @@ def of_law(law: str, train: Sequence[Curve], test: Sequence[Curve]) -> dict:
     return {
         **score(truth, [np.median(d, axis=0) for d in law_draws]),
         **scores(np.concatenate(measured, axis=1), np.concatenate(truth)),
+        "curves_scored": len(test),
         "ends": {n: of_ends[n] for n in ("coverage", "width", "interval_score")},
         "curves": {
             c.run: score([c.loss], [np.median(d, axis=0)])
@@ -150,30 +159,28 @@ def of_least_squares(law: str, train: Sequence[Curve], test: Sequence[Curve]) ->
     return score([c.loss for c in test], points)
 
 
-def of_prefixes(beside: Sequence[Curve], curves: Sequence[Curve]) -> Iterator[dict]:
-    """Score ends predicted from prefixes, each fraction over the curves."""
-    for share in PREFIXES:
-        inside, width, errors = [], [], []
-        for curve in curves:
-            part = curve.until(share)
-            if len(part.step) < 8:
-                continue
-            fit = fit_curves([*(c for c in beside if c.run != curve.run), part])
-            (drawn,) = draw_losses(
-                fit, [curve.schedule], [curve.step[[-1]]], [curve.run]
-            )
-            last = scores(drawn[1], curve.loss[[-1]])
-            inside.append(last["coverage"])
-            width.append(last["width"]["0.9"])
-            errors.append(float(np.median(drawn[0])) - curve.loss[-1])
-        yield {
-            "prefix": share,
-            "curves": len(inside),
-            "coverage": {n: float(np.mean([c[n] for c in inside])) for n in inside[0]},
-            "width": {"0.9": float(np.mean(width))},
-            "mae": float(np.mean(np.abs(errors))),
-            "bias": float(np.mean(errors)),
-        }
+def of_prefix(share: float, beside: Sequence[Curve], curves: Sequence[Curve]) -> dict:
+    """Score ends predicted from a share of each curve, over the curves."""
+    inside, width, errors, effective = [], [], [], []
+    for curve in curves:
+        part = curve.until(share)
+        if len(part.step) < FEWEST:
+            continue
+        fit = fit_curves([*(c for c in beside if c.run != curve.run), part])
+        (drawn,) = draw_losses(fit, [curve.schedule], [curve.step[[-1]]], [curve.run])
+        last = scores(drawn[1], curve.loss[[-1]])
+        inside.append(last["coverage"])
+        width.append(last["width"]["0.9"])
+        errors.append(float(np.median(drawn[0])) - curve.loss[-1])
+        effective.append(fit.effective)
+    return {
+        "curves_scored": len(inside),
+        "coverage": {n: float(np.mean([c[n] for c in inside])) for n in inside[0]},
+        "width": {"0.9": float(np.mean(width))},
+        "mae": float(np.mean(np.abs(errors))),
+        "bias": float(np.mean(errors)),
+        "effective_draws": min(effective),
+    }
 
 
 def olmo(file: Path) -> list[Curve]:
@@ -186,10 +193,15 @@ def olmo(file: Path) -> list[Curve]:
         at = (runs == run) & ladder
         step = table.columns["step"][at].astype(float)
         loss = table.columns["loss_c4_en"][at].astype(float)
-        schedule = named("cosine", step.max(), 1.0, 0.01 * step.max())
+        last = float(np.nanmax(step))
+        schedule = named("cosine", last, 1.0, WARM * last)
         columns = {"run": runs[at], "step": step, "loss": loss}
-        (curve,) = read_curves(columns, schedule=schedule).curves
-        later = curve.step >= 0.05 * curve.end  # a law of a schedule has no first steps
+        try:
+            (curve,) = read_curves(columns, schedule=schedule).curves
+        except TableProblems as problem:
+            print(f"{file.name}: {problem}", file=sys.stderr)
+            continue
+        later = curve.step >= EARLIEST * curve.end
         curves.append(
             replace(
                 curve,
@@ -201,64 +213,114 @@ def olmo(file: Path) -> list[Curve]:
     return curves
 
 
+def refuse(problem: TableProblems) -> dict:
+    """Stand in for what a table that cannot be read would have scored.
+
+    Raises:
+        TableProblems: always.
+    """
+    raise problem
+
+
+def jobs(
+    file: Path, parts: Sequence[str], only: str | None
+) -> Iterator[tuple[dict, Callable[[], dict]]]:
+    """Yield what is to be scored of a table with learning rates: what it is, and how."""
+    labels = np.unique(table_files.read(file).columns["params_label"].astype(str))
+    for label in labels if only is None else [only]:
+        about = {"table": file.stem, "size": str(label)}
+        where = [f"params_label={label}"]
+        try:
+            curves = read_curves(str(file), {"run": "schedule"}, where).curves
+        except TableProblems as problem:
+            yield about | {"method": "reading"}, partial(refuse, problem)
+            continue
+        train = [c for c in curves if c.run in TRAIN]
+        test = [c for c in curves if c.run not in TRAIN]
+        if "schedules" in parts:
+            for law in LAWS:
+                yield (
+                    about | {"method": f"nstar {law}"},
+                    partial(of_law, law, train, test),
+                )
+            for law in ("multi_power_published", "annealing_area"):
+                yield (
+                    about | {"method": f"least squares {law}"},
+                    partial(of_least_squares, law, train, test),
+                )
+        if "prefixes" in parts:
+            falling = [c for c in test if c.schedule.at(c.step)[-1] < c.schedule.peak]
+            for share in PREFIXES:
+                yield (
+                    about | {"method": "nstar prefix", "prefix": share},
+                    partial(of_prefix, share, train, falling),
+                )
+
+
+def table_of(rows: Sequence[dict]) -> Iterator[str]:
+    """Yield the rows as a table in Markdown."""
+    yield "| table | size | method | seen | curves | R2 | mean error | coverage of 50, 90 % | width | of ends |"
+    yield "|---|---|---|--:|--:|--:|--:|--:|--:|--:|"
+
+    def number(value: float | None, places: int) -> str:
+        return "–" if value is None else f"{value:.{places}f}"
+
+    for row in rows:
+        cover, ends = row.get("coverage", {}), row.get("ends", {})
+        cells = [
+            row["table"],
+            row["size"],
+            row["method"],
+            number(row.get("prefix"), 2),
+            str(row.get("curves_scored", row.get("failed", ""))),
+            number(row.get("r2_by_curve"), 5),
+            number(row.get("mae_by_curve", row.get("mae")), 4),
+            f"{number(cover.get('0.5'), 2)}, {number(cover.get('0.9'), 2)}",
+            number(row.get("width", {}).get("0.9"), 4),
+            number(ends.get("coverage", {}).get("0.9"), 2),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
 def main() -> None:
     """Score every table and print a table, or a document."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--only", help="one size, by its label")
-    parser.add_argument(
-        "--part", choices=("schedules", "prefixes", "olmo"), action="append"
-    )
+    parser.add_argument("--part", choices=PARTS, action="append")
+    parser.add_argument("--write", action="store_true", help="results/schedules.md")
     options = parser.parse_args()
-    parts = options.part or ["schedules", "prefixes", "olmo"]
+    parts = options.part or PARTS
     rows: list[dict] = []
 
-    def add(row: dict) -> None:
+    def add(about: dict, job: Callable[[], dict]) -> None:
+        try:
+            row = about | job()
+        except Exception as error:
+            row = about | {"failed": f"{type(error).__name__}: {error}"}
         rows.append(row)
         print(json.dumps(row), file=sys.stderr, flush=True)
 
     for file in tables(options.data, OURS):
-        labels = np.unique(table_files.read(file).columns["params_label"].astype(str))
-        for label in labels:
-            if options.only not in (None, label):
-                continue
-            curves = read_curves(
-                str(file), {"run": "schedule"}, [f"params_label={label}"]
-            ).curves
-            train = [c for c in curves if c.run in TRAIN]
-            test = [c for c in curves if c.run not in TRAIN]
-            about = {"table": file.stem, "size": str(label)}
-            if "schedules" in parts:
-                for law in LAWS:
-                    add(about | {"method": f"nstar {law}"} | of_law(law, train, test))
-                for law in ("multi_power_published", "annealing_area"):
-                    row = of_least_squares(law, train, test)
-                    add(about | {"method": f"least squares {law}"} | row)
-            if "prefixes" in parts:
-                falling = [
-                    c for c in test if c.schedule.at(c.step)[-1] < c.schedule.peak
-                ]
-                for row in of_prefixes(train, falling):
-                    add(about | {"method": "nstar prefix"} | row)
+        for about, job in jobs(file, parts, options.only):
+            add(about, job)
     if "olmo" in parts and options.only is None:
         for file in tables(options.data, OLMO):
-            for row in of_prefixes([], olmo(file)):
-                add(
-                    {"table": file.stem, "size": "ladder", "method": "nstar prefix"}
-                    | row
-                )
+            curves = olmo(file)
+            about = {"table": file.stem, "size": "ladder", "method": "nstar prefix"}
+            for share in PREFIXES:
+                add(about | {"prefix": share}, partial(of_prefix, share, [], curves))
     if not rows:
         sys.exit(f"{options.data}: no table has the columns {', '.join(OURS)}")
+    if options.write:
+        command = "uv run python benchmarks/schedules.py --data ../shared/data --write"
+        head = f"# Curves predicted from others, and ends from prefixes\n\n`{command}`: see its head for what is scored. R2 and mean errors are means over curves.\n"
+        RESULTS.write_text("\n".join([head, *table_of(rows), ""]))
     if options.json:
         print(json.dumps({"tables": rows}, indent=1))
-        return
-    for row in rows:
-        cover = row.get("coverage", {}).get("0.9", float("nan"))
-        print(
-            f"{row['table']:13} {row['size']:7} {row['method']:36} {row.get('prefix', 1):4} "
-            f"{row.get('r2_by_curve', float('nan')):8.5f} {row['mae']:7.4f} {cover:6.3f}"
-        )
+    else:
+        print("\n".join(table_of(rows)))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ P = {
     "log_reach": np.log(100.0),
     "log_beta": np.log(0.6),
     "gamma": 0.5,
+    "fall_power": 1.0,
     "log_forgetting": np.log(40.0),
 }
 
@@ -28,7 +29,7 @@ P = {
 def law_at(law, schedule, at, **changed):
     paths = gather([schedule], [np.asarray(at, float)], SCALE)
     parts = law.parts(P | changed, paths)
-    return np.asarray(parts.progress - parts.decay)[0]
+    return np.asarray(parts.progress - parts.decay)[0, : len(at)]
 
 
 def rates(schedule):

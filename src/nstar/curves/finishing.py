@@ -94,8 +94,6 @@ class Finish(Answer):
             detail = f"the schedule's peak is {digits(above, 3)} times the largest learning rate of the curves: a law of a schedule says nothing of other peaks"
             checks.append(Check("peak", Status.REVIEW, detail))
         if self.run is not None:
-            detail = "how often intervals of a run that goes on hold its end has not been measured yet; read them as a guide, and compare with a run that has ended"
-            checks.append(Check("record of such intervals", Status.REVIEW, detail))
             checks += _joins(self.fit.curves[self.fit.runs[self.run]], self.endings)
         return [*checks, *self.fit.checks(), *self.curves.checks()]
 

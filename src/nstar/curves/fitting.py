@@ -33,6 +33,8 @@ FEWEST = 25  # of a curve where there are many
 ALL_POINTS = 700
 JUMP = 0.02  # change of the learning rate, as a share, across which no mean is taken
 COUNTS = 512, 1536  # draws about the mode, and about the weighted draws' mean
+ROUNDS = 4  # of them at most, each about the last one's draws
+ENOUGH = 200  # effective draws, with which no more are made
 DRAWS = 500  # that answers are worked out for
 FEW = 100  # effective draws below which a fit is for review
 
@@ -103,7 +105,8 @@ def fit_curves(
         np.stack([pad(m[i], by) for m in means])
         for i, by in ((1, 0.0), (2, 1.0), (3, 0.0))
     )
-    seen = Seen(paths, log_loss, count, extra)
+    slope = np.stack([pad(_slope(m[0], m[1]), 0.0) for m in means])
+    seen = Seen(paths, log_loss, count, extra, slope)
     lowest = min(float(c.loss.min()) for c in curves)
     priors = LAWS[law].priors(lowest) | scatter.priors()
     names = tuple(priors)
@@ -173,14 +176,20 @@ def _sample(
         return np.nan_to_num(np.asarray(values), nan=np.inf)[None]
 
     (peak,) = modes.find(slopes, np.zeros((1, len(names))))
-    pair = modes.Mode(*(np.stack([part, part])[None] for part in peak.mode))
-    u, log_weight = importance.draw_weighted(energies, COUNTS, pair, [seed])
-    weight = np.exp(log_weight[0] - log_weight[0].max())
-    weight /= weight.sum()
+    about = modes.Mode(*(part[None] for part in peak.mode))
+    for _ in range(ROUNDS):
+        pair = modes.Mode(*(np.stack([part, part], axis=1) for part in about))
+        u, log_weight = importance.draw_weighted(energies, COUNTS, pair, [seed])
+        weight = np.exp(log_weight[0] - log_weight[0].max())
+        weight /= weight.sum()
+        effective = float(1 / np.sum(weight**2))
+        if effective > ENOUGH:
+            break
+        about = importance.proposal_from_weights(about, u, log_weight)
     places = (np.arange(DRAWS) + 0.5) / DRAWS
     picked = np.searchsorted(np.cumsum(weight), places).clip(max=len(weight) - 1)
     shuffled = np.random.default_rng(seed).permutation(picked)
-    return u[0, shuffled], float(1 / np.sum(weight**2))
+    return u[0, shuffled], effective
 
 
 def _energy(
@@ -235,6 +244,12 @@ def _continued(
         return scatter.continued(p, there, paths, of, before, seen, shock)
 
     return jax.lax.map(one, (draws, shocks))
+
+
+def _slope(step: np.ndarray, log_loss: np.ndarray) -> np.ndarray:
+    """How fast a loss falls by log step, (point,), of a parabola through the curve."""
+    bend, slope, _ = np.polyfit(np.log(step), log_loss, 2)
+    return np.abs(2 * bend * np.log(step) + slope)
 
 
 def _means(

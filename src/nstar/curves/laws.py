@@ -45,7 +45,7 @@ def powers(loss: float) -> dict[str, Bell]:
         "log_progress": Bell(float(log(0.1 * loss)), 0.7),
         "log_alpha": Bell(float(log(0.45)), 0.3),
         "log_warmup": Bell(-0.1, 0.3),  # worth of the warm-up, to its area
-        "log_decay": Bell(float(log(0.03 * loss)), 0.7),  # of all the learning rate
+        "log_decay": Bell(float(log(0.04 * loss)), 0.3),  # of all the learning rate
     }
 
 
@@ -74,9 +74,10 @@ def travel(p: Unknowns, paths: Paths) -> tuple[Array, Array, Array]:
     return jnp.exp(p["log_floor"]) + term, slope, area
 
 
-def decays(paths: Paths) -> tuple[Array, Array]:
-    """Falls of the learning rate after the warm-up, and the rate after each, (curve, place - 1)."""
-    fall = paths.rate[:, :-1] - paths.rate[:, 1:]
+def decays(paths: Paths, power: Array | float = 1.0) -> tuple[Array, Array]:
+    """Falls of a power of the learning rate after the warm-up, and the rate after each, (curve, place - 1)."""
+    height = jnp.maximum(paths.rate, LOWEST**2) ** power
+    fall = height[:, :-1] - height[:, 1:]
     after = jnp.arange(fall.shape[1]) >= paths.begin[:, None]
     return jnp.where(after, fall, 0.0), jnp.maximum(paths.rate[:, 1:], LOWEST)
 

@@ -18,16 +18,18 @@ class MultiPower:
 
     with S_k(t) the area since fall k (Luo et al. 2025, arXiv:2503.12811, eq. 1 to 4), the
     learning rate in units of the largest, the area in units of the longest run.  With
-    `paced`, S is the area under $\eta^\kappa$, $\kappa$ about a half: a run at half the
-    learning rate goes more than half as fast.  The published $\kappa = 1$ lets long cosines
-    end too low.
+    `paced`, S is the area under $\eta^\kappa$, and a fall is one of $\eta^\nu$: at half the
+    learning rate a run goes more than half as fast, and more than half of the loss that
+    decay takes off is still there.  The published $\kappa = \nu = 1$ lets long cosines end
+    too low; Llama-style curves have about a half and .85 (25M, 100M), and OLMo's ladder
+    (190M to 1B, arXiv:2412.04403), whose schedule is assumed, .75 for $\nu$.
     """
 
     paced: bool = True
 
     def priors(self, loss: float) -> dict[str, Bell]:
         """Exponents about those that the paper has for three sizes."""
-        pace = {"pace": Bell(0.42, 0.03)} if self.paced else {}
+        pace = {"pace": Bell(0.5, 0.1), "fall_power": Bell(0.85, 0.12)}
         return (
             powers(loss)
             | {
@@ -35,13 +37,13 @@ class MultiPower:
                 "log_beta": Bell(0.0, 0.4),
                 "gamma": Bell(0.5, 0.15),
             }
-            | pace
+            | (pace if self.paced else {})
         )
 
     def parts(self, p: Unknowns, paths: Paths) -> Parts:
         """The loss of curves, (curve, point)."""
         progress, slope, area = travel(p, paths)
-        fall, rate = decays(paths)
+        fall, rate = decays(paths, p.get("fall_power", 1.0))
         reach = jnp.exp(p["log_reach"]) * rate ** -p["gamma"]
         behind = lag(paths, area)
         done = 1 - (1 + reach[:, None, :] * behind) ** -jnp.exp(p["log_beta"])

@@ -11,6 +11,7 @@ JUMP = 0.02  # of the peak, from which both ends of a change of learning rate ar
 FINE = 500  # places among which they are chosen
 GRID = 100  # places of a schedule that are kept, besides points and jumps
 LOWEST = 1e-3  # learning rate as a share of the peak, at zero
+PADDED = 64, 20  # places and points come in multiples of these: few shapes to compile
 
 
 class Paths(NamedTuple):
@@ -23,7 +24,8 @@ class Paths(NamedTuple):
     begin: np.ndarray  # index of the place where the warm-up ends, (curve,)
     point: np.ndarray  # index of the place of each point, (curve, point)
     there: np.ndarray  # whether it is a point, rather than padding, (curve, point)
-    since: np.ndarray  # steps from the end of the warm-up, log scale, (curve, point)
+    log_step: np.ndarray  # (curve, point)
+    way: np.ndarray  # that the learning rate has gone up and down, (curve, point)
 
 
 class Scale(NamedTuple):
@@ -58,20 +60,28 @@ def gather(
 ) -> Paths:
     """Pad the traces of several curves to one shape."""
     traces = [trace(s, p, scale) for s, p in zip(schedules, points, strict=True)]
-    places, most = (max(len(t[i]) for t in traces) for i in (0, 3))
+    places, most = (
+        -(-max(len(t[i]) for t in traces) // by) * by
+        for i, by in zip((0, 3), PADDED, strict=True)
+    )
 
     def pad(values: np.ndarray, size: int) -> np.ndarray:
         return np.concatenate([values, np.full(size - len(values), values[-1])])
 
     step = np.stack([pad(t[0], places) for t in traces])
+    rate = np.stack([pad(t[1], places) for t in traces]) / scale.peak
+    begin = np.array([t[2] for t in traces])
     point = np.stack([pad(t[3], most) for t in traces])
+    way = np.cumsum(np.abs(np.diff(rate, axis=1, prepend=0.0)), axis=1)
+    way -= np.take_along_axis(way, begin[:, None], 1)
     return Paths(
         step / scale.steps,
-        np.stack([pad(t[1], places) for t in traces]) / scale.peak,
-        np.array([t[2] for t in traces]),
+        rate,
+        begin,
         point,
         np.arange(most) < np.array([[len(t[3])] for t in traces]),
         np.log(np.take_along_axis(step, point, 1) / scale.begin),
+        np.take_along_axis(way, point, 1),
     )
 
 

@@ -70,7 +70,7 @@ def draw_weighted(
         axis=1,
     )
     energy = energies(u)
-    proposal = _proposal_from_weights(
+    proposal = proposal_from_weights(
         first_mode, u, _log_weights(energy, log_density_about(u))
     )
     second_draws = _place(proposal, standard[:, count_about_modes:])
@@ -141,7 +141,7 @@ def _log_weights(energy: np.ndarray, log_q: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), -np.inf, values)
 
 
-def _proposal_from_weights(
+def proposal_from_weights(
     mode: modes.Mode, u: np.ndarray, log_weight: np.ndarray
 ) -> modes.Mode:
     """Mean and covariance from weighted draws, drawn toward the mode's where few count.
