@@ -1,0 +1,1 @@
+"""Mixtures of data: losses by domain as functions of the shares and the model's size."""
