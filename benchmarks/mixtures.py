@@ -115,9 +115,8 @@ def by_nstar(train: Mixtures, test: Mixtures) -> Predicted:
     for place in np.unique(at, axis=0):
         rows = np.all(at == place, axis=1)
         draws[:, rows] = fit.draw(test.shares[rows], place, DRAWS, measured=True)
-        points[rows] = np.stack(
-            [np.exp(s.mean(test.shares[rows], place)) for s in fit.surfaces], axis=1
-        )
+        for i, loss in enumerate(test.losses):
+            points[rows, i] = np.exp(fit.mean(loss, test.shares[rows], place))
     return Predicted(points, draws)
 
 

@@ -18,6 +18,11 @@ ROUNDS = 60  # of the search for them
 LAST_ROUNDS = 12  # with every row
 ODDEST = 2.5  # sds of the law beyond which noise grows no more
 OUTLYING = 4.0  # sds from where the other rows put it, at which a row weighs less
+FEW_ROWS = 200  # up to which hyperparameters are drawn, not put at their mode
+PROPOSALS = 200  # of hyperparameters, from a normal at the mode
+SURFACES = 16  # of them kept, as likely as they are
+STEP = 1e-3  # of differences of gradients
+WIDEST = 4.0  # prior sds within which hyperparameters are sought
 LEAST_SPREAD = 1e-4  # of log losses
 
 
@@ -35,7 +40,7 @@ class Surface:
     """The log loss of one domain over shares and sizes: exactly normal about a mode.
 
     Levels and scales by size, the law's unknowns and the discrepancy are all integrated
-    out; hyperparameters are at their mode.
+    out, given the hyperparameters.
     """
 
     law: MixtureLaw
@@ -141,14 +146,18 @@ class Surface:
         )
 
 
-def fit_surface(
+def fit_surfaces(
     shares: Float[np.ndarray, "row domain"],
     at: Float[np.ndarray, "row 2"],
     loss: Float[np.ndarray, " row"],
     own: int | None,
     law: str = USUAL,
-) -> Surface:
+) -> tuple[Surface, ...]:
     """Fit one domain's loss.
+
+    Returns:
+        equally likely surfaces: draws of the hyperparameters where the rows are few, and
+        one at their mode otherwise.
 
     Args:
         shares: of the domains, sum one.
@@ -192,15 +201,42 @@ def fit_surface(
     rows = replace(rows, extra=extra)
     if extra.any() or len(y) > MOST_ROWS:
         found = _search(rows, found, *prior_of, LAST_ROUNDS)
-    root = cholesky(kernels.covariance(rows, found), lower=True)
+    drawn = [found] if len(y) > FEW_ROWS else _draw(rows, found, *prior_of)
+    return tuple(_given(surface, rows, h) for h in drawn)
+
+
+def _given(surface: Surface, rows: Rows, h: Hyperparameters) -> Surface:
+    """Condition a surface on its rows."""
+    root = cholesky(kernels.covariance(rows, h), lower=True)
     first = solve_triangular(root, rows.residual, lower=True)
     return replace(
         surface,
-        hyperparameters=found,
+        hyperparameters=h,
         root=root,
         weights=solve_triangular(root.T, first),
-        outliers=extra > 0,
+        outliers=rows.extra > 0,
     )
+
+
+def _draw(
+    rows: Rows, mode: Hyperparameters, mean: np.ndarray, sd: np.ndarray
+) -> list[Hyperparameters]:
+    """Draw hyperparameters from a normal at the mode, by their weight."""
+    rng, v = np.random.default_rng(2), mode.vector()
+
+    def of(u: np.ndarray) -> tuple[float, np.ndarray]:
+        return kernels.negative_log_posterior(u, rows, mean, sd)
+
+    bend = np.stack([(of(v + s)[1] - of(v - s)[1]) / (2 * STEP) for s in STEP * np.eye(len(v))])
+    values, vectors = np.linalg.eigh((bend + bend.T) / 2)
+    width = vectors / np.sqrt(np.maximum(values, 1 / sd.max() ** 2))
+    z = rng.standard_normal((PROPOSALS, len(v)))
+    proposed = np.clip(v + z @ width.T, mean - WIDEST * sd, mean + WIDEST * sd)
+    log = np.array([-of(u)[0] for u in proposed]) + (z**2).sum(axis=1) / 2
+    weight = np.exp(log - log.max())
+    weight = np.minimum(weight, weight.mean() * np.sqrt(PROPOSALS))
+    kept = rng.choice(PROPOSALS, SURFACES, p=weight / weight.sum())
+    return [Hyperparameters.of(u) for u in proposed[kept]]
 
 
 def _law_alone(
@@ -297,7 +333,7 @@ def _search(
         args=(rows, mean, sd),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(m - 4 * s, m + 4 * s) for m, s in zip(mean, sd, strict=True)],
+        bounds=[*zip(mean - WIDEST * sd, mean + WIDEST * sd, strict=True)],
         options={"maxiter": rounds, "maxfun": rounds + rounds // 2},
     )
     return Hyperparameters.of(best.x)
@@ -353,7 +389,7 @@ class MixtureFit:
     """Surfaces of all losses of a table, and how their errors go together."""
 
     losses: tuple[str, ...]
-    surfaces: tuple[Surface, ...]
+    surfaces: tuple[tuple[Surface, ...], ...]  # by loss; those of one are equally likely
     middle: Float[np.ndarray, " 2"]  # log N and log D that places are counted from
     correlation: Float[np.ndarray, "loss loss"]  # of departures, from loss to loss
     law: str
@@ -364,9 +400,15 @@ class MixtureFit:
         at = np.log([N, D]) - self.middle
         return np.where(np.isfinite(at), at, 0.0)
 
-    def surface(self, loss: str) -> Surface:
-        """The surface of one loss."""
-        return self.surfaces[self.losses.index(loss)]
+    def mean(
+        self,
+        loss: str,
+        shares: Float[np.ndarray, "row domain"],
+        at: Float[np.ndarray, " 2"],
+    ) -> Float[np.ndarray, " row"]:
+        """Posterior mean of the log of one loss at one size."""
+        surfaces = self.surfaces[self.losses.index(loss)]
+        return np.mean([s.mean(shares, at) for s in surfaces], axis=0)
 
     def draw(
         self,
@@ -391,10 +433,8 @@ class MixtureFit:
         rng = np.random.default_rng([self.seed, 1])
         among = self.correlation[np.ix_(which, which)]
         root = cholesky(among, lower=True)
-        new = not any(
-            np.any(np.all(np.abs(s.sizes - at) < 1e-9, axis=1))
-            for s in (self.surfaces[i] for i in which)
-        )
+        seen = self.surfaces[which[0]][0].sizes
+        new = not np.any(np.all(np.abs(seen - at) < 1e-9, axis=1))
         levels = sizes.SHARED_LEVEL * np.ones_like(among) if new else among.copy()
         np.fill_diagonal(levels, 1.0)
         of_level = rng.standard_normal((draws, len(which))) @ cholesky(levels)
@@ -402,15 +442,18 @@ class MixtureFit:
         of_noise = rng.standard_normal((draws, len(shares), len(which))) @ root.T
         drawn = np.empty((draws, len(shares), len(which)))
         for column, index in enumerate(which):
-            joint = self.surfaces[index].joint(shares, at)
-            with_level = joint.covariance.mean(axis=1)  # of every mixture alike
-            by_level = with_level / np.sqrt(with_level.mean())
-            rest = joint.covariance - np.outer(by_level, by_level)
-            log = joint.mean + of_level[:, column, None] * by_level
-            log += of_rows[:, :, column] @ _symmetric_root(rest)
-            if measured:
-                log += joint.noise * of_noise[:, :, column]
-            drawn[:, :, column] = np.exp(log)
+            surfaces = self.surfaces[index]
+            turn = np.arange(draws) % len(surfaces)
+            for k, surface in enumerate(surfaces):
+                joint, now = surface.joint(shares, at), turn == k
+                with_level = joint.covariance.mean(axis=1)  # of every mixture alike
+                by_level = with_level / np.sqrt(max(with_level.mean(), 1e-300))
+                rest = joint.covariance - np.outer(by_level, by_level)
+                log = joint.mean + of_level[now, column, None] * by_level
+                log += of_rows[now, :, column] @ _symmetric_root(rest)
+                if measured:
+                    log += joint.noise * of_noise[now, :, column]
+                drawn[now, :, column] = np.exp(log)
         return drawn
 
 
@@ -453,11 +496,11 @@ def fit_losses(
     for column, name in enumerate(losses):
         there = np.isfinite(values[:, column])
         own = domains.index(name) if name in domains else None
-        surface = fit_surface(
+        fitted = fit_surfaces(
             shares[there], at[there], values[there, column], own, law
         )
-        surfaces.append(surface)
-        white[there, column] = np.clip(surface.whitened(), -4, 4)
+        surfaces.append(fitted)
+        white[there, column] = np.clip(fitted[0].whitened(), -4, 4)
     return MixtureFit(
         tuple(losses), tuple(surfaces), middle, _correlate(white), law, seed
     )

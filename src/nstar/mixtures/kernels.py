@@ -109,7 +109,7 @@ class Hyperparameters:
 def usual(spread: float, domains: int) -> tuple[np.ndarray, np.ndarray]:
     """Prior means and sds of hyperparameters, for log losses that spread so much."""
     mean, sd = LENGTH_PRIOR
-    first = [np.log(0.3 * spread), np.log(0.07 * spread), 0.0, 0.0, np.log(0.015), 0.0]
+    first = [np.log(0.3 * spread), np.log(0.07 * spread), 0.0, 0.0, np.log(0.015), 0.7]
     return (
         np.concatenate([first, np.full(domains, mean)]),
         np.concatenate([[1.0, 1.0, 0.5, 0.1, 1.2, 1.5], np.full(domains, sd)]),

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-LEVEL_SLOPE = (-0.09, 0.04)  # of log loss in log N: mean and sd before any table
+LEVEL_SLOPE = (-0.09, 0.05)  # of log loss in log N: mean and sd before any table
 LEVEL_BY_TOKENS = (-0.06, 0.04)  # of log loss in log D
 SCALE_SLOPE = (0.03, 0.03)  # of the log of the scale of log losses, in log N
 SCALE_BY_TOKENS = (0.0, 0.03)
-LENGTH = 4.0  # in logs of N or D, over which such a slope changes
+LENGTH = 2.5  # in logs of N or D, over which such a slope changes
 LEVEL_STEP = 0.01  # sd of a log loss that a step of size adds for no reason
 ANY_LEVEL = 1.0  # sd of the level about the mean of what was measured
 ANY_SCALE = 0.01  # sd of the scale at the middle of the sizes, where the law has it
