@@ -94,14 +94,16 @@ def holdouts(runs: Mixtures) -> Iterator[Holdout]:
             )
     if splits:
         yield Holdout("split", "all", everything[train], everything[~train])
-    last = runs.N == sizes[-1] if len(sizes) > 1 else np.ones(len(runs), bool)
+    last = sizes[-1] == runs.N if len(sizes) > 1 else np.ones(len(runs), bool)
     half = last & (np.argsort(np.argsort(rank)) % 2 == 1) & last
     size = label[sizes[-1]] if len(sizes) else "one"
     yield Holdout("half", size, everything[~half], everything[half])
     if len(runs) <= MOST_FOLDED:
         for fold in range(FOLDS):
             out = rank % FOLDS == fold
-            yield Holdout("mixtures", f"fold {fold + 1}", everything[~out], everything[out])
+            yield Holdout(
+                "mixtures", f"fold {fold + 1}", everything[~out], everything[out]
+            )
 
 
 def by_nstar(train: Mixtures, test: Mixtures) -> Predicted:
@@ -169,7 +171,12 @@ def by_exponential(train: Mixtures, test: Mixtures) -> Predicted:
             loss = q[0] + np.exp(np.clip(x.shares @ q[2:], -30, 30))
             return loss * np.exp(-q[1] * (np.log(x.N) - middle)) if several else loss
 
-        start = np.concatenate([[y.min() / 2, 0.1], np.full(runs.shares.shape[1], np.log(y.mean() - y.min() / 2))])
+        start = np.concatenate(
+            [
+                [y.min() / 2, 0.1],
+                np.full(runs.shares.shape[1], np.log(y.mean() - y.min() / 2)),
+            ]
+        )
         best = least_squares(lambda q: law(q, runs) - y, start, max_nfev=200).x
         return law(best, at)
 
@@ -184,7 +191,9 @@ METHODS = {
 }
 
 
-def rank(points: np.ndarray, truth: np.ndarray, size: np.ndarray) -> tuple[float, float]:
+def rank(
+    points: np.ndarray, truth: np.ndarray, size: np.ndarray
+) -> tuple[float, float]:
     """Spearman's correlation and the regret of the mixture predicted best, by size."""
     found = []
     for N in np.unique(size):
@@ -193,7 +202,11 @@ def rank(points: np.ndarray, truth: np.ndarray, size: np.ndarray) -> tuple[float
             found.append((float(spearmanr(p, y)[0]), float(y[np.argmin(p)] - y.min())))
         elif len(y) > 1:
             found.append((float("nan"), float(y[np.argmin(p)] - y.min())))
-    return tuple(float(np.nanmean(v)) for v in zip(*found, strict=True)) if found else (float("nan"),) * 2
+    return (
+        tuple(float(np.nanmean(v)) for v in zip(*found, strict=True))
+        if found
+        else (float("nan"),) * 2
+    )
 
 
 def r2(points: np.ndarray, truth: np.ndarray) -> float:
@@ -222,7 +235,9 @@ def score(predicted: Predicted, test: Mixtures) -> dict:
     truth, points = test.values[complete], predicted.points[complete]
     if predicted.draws is not None:
         points = predicted.draws[:, complete].mean(axis=0)
-    spearman_mean, regret_mean = rank(points.mean(axis=1), truth.mean(axis=1), size[complete])
+    spearman_mean, regret_mean = rank(
+        points.mean(axis=1), truth.mean(axis=1), size[complete]
+    )
     answer = {
         name: float(np.nanmean([row[name] for row in rows]))
         for name in ("r2", "spearman", "regret")
@@ -263,7 +278,9 @@ def joined(parts: list[tuple[Mixtures, Predicted]]) -> tuple[Mixtures, Predicted
     return together, Predicted(np.concatenate([p.points for p in predicted]), draws)
 
 
-def rows_of(table: str, runs: Mixtures, methods: list[str], only: str | None) -> Iterator[dict]:
+def rows_of(
+    table: str, runs: Mixtures, methods: list[str], only: str | None
+) -> Iterator[dict]:
     """Yield one row for each hold-out and method; a method that fails says why."""
     groups: dict[tuple[str, str], list[Holdout]] = {}
     for holdout in holdouts(runs):
@@ -277,35 +294,52 @@ def rows_of(table: str, runs: Mixtures, methods: list[str], only: str | None) ->
             start = time.process_time()
             try:
                 done = [
-                    (runs.take(p.test), METHODS[method](runs.take(p.train), runs.take(p.test)))
+                    (
+                        runs.take(p.test),
+                        METHODS[method](runs.take(p.train), runs.take(p.test)),
+                    )
                     for p in parts
                 ]
                 test, predicted = joined(done)
-                row = about | {"rows": len(test), "train": len(parts[0].train)} | score(predicted, test)
+                row = (
+                    about
+                    | {"rows": len(test), "train": len(parts[0].train)}
+                    | score(predicted, test)
+                )
             except ImportError as error:
                 row = about | {"failed": f"not installed: {error.name}"}
             except Exception as error:  # one bad method ends no benchmark
                 traceback.print_exc()
                 row = about | {"failed": f"{type(error).__name__}: {error}"}
             row["cpu_s"] = time.process_time() - start
-            print(f"{table} {name} {size} {method}: {row['cpu_s']:.1f} s", file=sys.stderr)
+            print(
+                f"{table} {name} {size} {method}: {row['cpu_s']:.1f} s", file=sys.stderr
+            )
             yield row
 
 
 def main() -> None:
     """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--only", help="one table, by its file's name without the ending")
+    parser.add_argument(
+        "--only", help="one table, by its file's name without the ending"
+    )
     parser.add_argument("--hold-out", help="one kind of hold-out")
     parser.add_argument("--methods", default=",".join(METHODS))
     options = parser.parse_args()
     rows = []
-    for file in sorted([*options.data.glob("mixtures*.csv"), *options.data.glob("mixtures*.parquet")]):
+    for file in sorted(
+        [*options.data.glob("mixtures*.csv"), *options.data.glob("mixtures*.parquet")]
+    ):
         if options.only in (None, file.stem):
             runs = read_mixtures(file)
-            rows += rows_of(file.stem, runs, options.methods.split(","), options.hold_out)
+            rows += rows_of(
+                file.stem, runs, options.methods.split(","), options.hold_out
+            )
     if not rows:
         sys.exit(f"{options.data}: no table mixtures*.csv")
     if options.json:

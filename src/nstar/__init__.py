@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nstar.ledger.entries import Ledger as Ledger
     from nstar.ledger.forecasting import forecast as forecast
     from nstar.ledger.verification import track_record as track_record
+    from nstar.mixtures.mixing import mix as mix
+    from nstar.mixtures.reading import read_mixtures as read_mixtures
     from nstar.multipliers.comparing import recipes as recipes
     from nstar.plans.actions import Limits as Limits
     from nstar.plans.planning import plan as plan
@@ -46,10 +48,12 @@ _ROOMS = {
     "forecast": ("ledger.forecasting", "forecast"),
     "Ledger": ("ledger.entries", "Ledger"),
     "load": ("fits.mixture", "load"),
+    "mix": ("mixtures.mixing", "mix"),
     "next_runs": ("design.piloting", "next_runs"),
     "pass_at_k": ("inference.repeated", "pass_at_k"),
     "plan": ("plans.planning", "plan"),
     "predict": ("predictions.prediction", "loss"),
+    "read_mixtures": ("mixtures.reading", "read_mixtures"),
     "read_runs": ("runs.reading", "read_runs"),
     "recipes": ("multipliers.comparing", "recipes"),
     "refit": ("batch.running", "refit"),

@@ -8,7 +8,9 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class Bilinear:
-    r"""$$ L_i(r) \propto f_i + \frac{1}{1 + \sum_j w_{ij} r_j} $$
+    r"""Loss lies between a floor and that of no useful data.
+
+    $$ L_i(r) \propto f_i + \frac{1}{1 + \sum_j w_{ij} r_j} $$
 
     Bounded at both ends: at (f + 1) where no share is worth anything, at f where worths
     are large.

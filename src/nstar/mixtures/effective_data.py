@@ -10,7 +10,9 @@ WORTH = -2.0  # log worth of another domain's data, beside a domain's own
 
 @dataclass(frozen=True)
 class EffectiveData:
-    r"""$$ \log L_i(r) = -\kappa \log\left(\epsilon + \textstyle\sum_j w_{ij} r_j\right) + \text{level} $$
+    r"""Loss is a power of the data that counts for a domain.
+
+    $$ \log L_i(r) = -\kappa \log\left(\epsilon + \textstyle\sum_j w_{ij} r_j\right) + \text{level} $$
 
     A power law in the data that counts for domain i, where domain j's tokens count
     $w_{ij}$ times; $\epsilon$ is what no data at all is worth.  A floor is left out: on

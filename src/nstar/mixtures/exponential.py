@@ -8,7 +8,9 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class Exponential:
-    r"""$$ L_i(r) = c_i + k_i \exp\left(\textstyle\sum_j t_{ij} r_j\right) $$
+    r"""Loss above a floor is the exponential of a line in the shares.
+
+    $$ L_i(r) = c_i + k_i \exp\left(\textstyle\sum_j t_{ij} r_j\right) $$
 
     Ye et al. (2024, arXiv:2403.16952).  The floor is read as $f = c / k$.
     """

@@ -23,6 +23,7 @@ PROPOSALS = 200  # of hyperparameters, from a normal at the mode
 SURFACES = 16  # of them kept, as likely as they are
 STEP = 1e-3  # of differences of gradients
 WIDEST = 4.0  # prior sds within which hyperparameters are sought
+SAME_SIZE = 1e-9  # logs of N or D within which sizes are one
 LEAST_SPREAD = 1e-4  # of log losses
 
 
@@ -57,7 +58,9 @@ class Surface:
     shares: Float[np.ndarray, "row domain"]
     at: Float[np.ndarray, "row 2"]
     hyperparameters: Hyperparameters
-    root: Float[np.ndarray, "row row"]  # Cholesky factor of the measurements' covariance
+    root: Float[
+        np.ndarray, "row row"
+    ]  # Cholesky factor of the measurements' covariance
     weights: Float[np.ndarray, " row"]  # inverse covariance times residual
     outliers: Float[np.ndarray, " row"]  # whether a row weighs less
 
@@ -97,8 +100,10 @@ class Surface:
         at: Float[np.ndarray, "row 2"],
         others: Float[np.ndarray, "column domain"],
         other_at: Float[np.ndarray, "column 2"],
+        *,
+        smooth: bool = False,
     ) -> Float[np.ndarray, "row column"]:
-        """Prior covariance of log losses, without noise."""
+        """Prior covariance of log losses, without noise; smooth without mixtures' own part."""
         h = self.hyperparameters
         a, b = np.exp(self.scale(at)), np.exp(self.scale(other_at))
         left, right = (self.slopes(s) * self.spread for s in (shares, others))
@@ -114,35 +119,52 @@ class Surface:
             * self.shape(others)
             * sizes.SCALE.covariance(at, other_at)
         )
+        total = sizes.LEVEL.covariance(at, other_at) + a[:, None] * b * moving
+        if smooth:
+            return total
         scatter = h.scatter(self.odd(shares), at[:, 0])
         other = h.scatter(self.odd(others), other_at[:, 0])
         i, j = np.nonzero(_same(shares, others))
-        total = sizes.LEVEL.covariance(at, other_at) + a[:, None] * b * moving
         total[i, j] += h.own * scatter[i] * other[j] * alike[i, j]
         return total
 
     def mean(
-        self, shares: Float[np.ndarray, "row domain"], at: Float[np.ndarray, " 2"]
+        self,
+        shares: Float[np.ndarray, "row domain"],
+        at: Float[np.ndarray, " 2"],
+        *,
+        smooth: bool = False,
     ) -> Float[np.ndarray, " row"]:
         """Posterior mean of log losses at one size."""
         there = np.broadcast_to(at, (len(shares), 2))
-        known = self.between(shares, there, self.shares, self.at)
+        known = self.between(shares, there, self.shares, self.at, smooth=smooth)
         return self.prior_mean(shares, there) + known @ self.weights
 
+    def left_out(self) -> Float[np.ndarray, "2 row"]:
+        """Log losses of the rows as measured, and as all other rows predict them."""
+        inverse = kernels.invert(self.root)
+        measured = self.prior_mean(self.shares, self.at)
+        measured += self.root @ (self.root.T @ self.weights)
+        return np.stack([measured, measured - self.weights / np.diag(inverse)])
+
     def joint(
-        self, shares: Float[np.ndarray, "row domain"], at: Float[np.ndarray, " 2"]
+        self,
+        shares: Float[np.ndarray, "row domain"],
+        at: Float[np.ndarray, "*row 2"],
+        *,
+        smooth: bool = False,
     ) -> Joint:
-        """Posterior of log losses at one size, all mixtures together."""
+        """Posterior of log losses, all mixtures together, at one size or each at its own."""
         there = np.broadcast_to(at, (len(shares), 2))
-        known = self.between(shares, there, self.shares, self.at)
+        known = self.between(shares, there, self.shares, self.at, smooth=smooth)
         left = solve_triangular(self.root, known.T, lower=True)
-        covariance = self.between(shares, there, shares, there) - left.T @ left
+        prior = self.between(shares, there, shares, there, smooth=smooth)
         h = self.hyperparameters
         scatter = h.scatter(self.odd(shares), there[:, 0])
         return Joint(
             self.prior_mean(shares, there) + known @ self.weights,
-            covariance,
-            np.sqrt(1 - h.own) * scatter,
+            prior - left.T @ left,
+            scatter if smooth else np.sqrt(1 - h.own) * scatter,
         )
 
 
@@ -227,7 +249,9 @@ def _draw(
     def of(u: np.ndarray) -> tuple[float, np.ndarray]:
         return kernels.negative_log_posterior(u, rows, mean, sd)
 
-    bend = np.stack([(of(v + s)[1] - of(v - s)[1]) / (2 * STEP) for s in STEP * np.eye(len(v))])
+    bend = np.stack(
+        [(of(v + s)[1] - of(v - s)[1]) / (2 * STEP) for s in STEP * np.eye(len(v))]
+    )
     values, vectors = np.linalg.eigh((bend + bend.T) / 2)
     width = vectors / np.sqrt(np.maximum(values, 1 / sd.max() ** 2))
     z = rng.standard_normal((PROPOSALS, len(v)))
@@ -255,7 +279,11 @@ def _law_alone(
     """
     n, near = len(prior), CLOSE * _spread(y, group)
     whiten = [
-        np.linalg.inv(cholesky(path.covariance(steps, steps) + 1e-9 * np.eye(len(steps)), lower=True))
+        np.linalg.inv(
+            cholesky(
+                path.covariance(steps, steps) + 1e-9 * np.eye(len(steps)), lower=True
+            )
+        )
         for path in (sizes.LEVEL, sizes.SCALE)
     ]
     means = [y.mean() + sizes.LEVEL.mean(steps), sizes.SCALE.mean(steps)]
@@ -389,7 +417,9 @@ class MixtureFit:
     """Surfaces of all losses of a table, and how their errors go together."""
 
     losses: tuple[str, ...]
-    surfaces: tuple[tuple[Surface, ...], ...]  # by loss; those of one are equally likely
+    surfaces: tuple[
+        tuple[Surface, ...], ...
+    ]  # by loss; those of one are equally likely
     middle: Float[np.ndarray, " 2"]  # log N and log D that places are counted from
     correlation: Float[np.ndarray, "loss loss"]  # of departures, from loss to loss
     law: str
@@ -405,28 +435,32 @@ class MixtureFit:
         loss: str,
         shares: Float[np.ndarray, "row domain"],
         at: Float[np.ndarray, " 2"],
+        *,
+        smooth: bool = False,
     ) -> Float[np.ndarray, " row"]:
         """Posterior mean of the log of one loss at one size."""
         surfaces = self.surfaces[self.losses.index(loss)]
-        return np.mean([s.mean(shares, at) for s in surfaces], axis=0)
+        return np.mean([s.mean(shares, at, smooth=smooth) for s in surfaces], axis=0)
 
     def draw(
         self,
         shares: Float[np.ndarray, "row domain"],
-        at: Float[np.ndarray, " 2"],
+        at: Float[np.ndarray, "*row 2"],
         draws: int,
         losses: Sequence[str] | None = None,
         *,
         measured: bool = False,
+        smooth: bool = False,
     ) -> Float[np.ndarray, "draw row loss"]:
-        """Draw losses of mixtures at a size, jointly over mixtures and losses.
+        """Draw losses of mixtures, jointly over mixtures and losses.
 
         Args:
             shares: of the mixtures.
-            at: as `place` gives it.
+            at: as `place` gives it, one size or each mixture's.
             draws: how many.
             losses: which; all unless given.
             measured: with the noise of one measurement each.
+            smooth: without the part that is a mixture's own, which says nothing of others.
         """
         names = list(losses or self.losses)
         which = [self.losses.index(name) for name in names]
@@ -434,7 +468,8 @@ class MixtureFit:
         among = self.correlation[np.ix_(which, which)]
         root = cholesky(among, lower=True)
         seen = self.surfaces[which[0]][0].sizes
-        new = not np.any(np.all(np.abs(seen - at) < 1e-9, axis=1))
+        off = np.abs(np.atleast_2d(at)[:, None] - seen).max(axis=-1)
+        new = bool(np.any(off.min(axis=1) > SAME_SIZE))
         levels = sizes.SHARED_LEVEL * np.ones_like(among) if new else among.copy()
         np.fill_diagonal(levels, 1.0)
         of_level = rng.standard_normal((draws, len(which))) @ cholesky(levels)
@@ -445,7 +480,7 @@ class MixtureFit:
             surfaces = self.surfaces[index]
             turn = np.arange(draws) % len(surfaces)
             for k, surface in enumerate(surfaces):
-                joint, now = surface.joint(shares, at), turn == k
+                joint, now = surface.joint(shares, at, smooth=smooth), turn == k
                 with_level = joint.covariance.mean(axis=1)  # of every mixture alike
                 by_level = with_level / np.sqrt(max(with_level.mean(), 1e-300))
                 rest = joint.covariance - np.outer(by_level, by_level)
@@ -496,9 +531,7 @@ def fit_losses(
     for column, name in enumerate(losses):
         there = np.isfinite(values[:, column])
         own = domains.index(name) if name in domains else None
-        fitted = fit_surfaces(
-            shares[there], at[there], values[there, column], own, law
-        )
+        fitted = fit_surfaces(shares[there], at[there], values[there, column], own, law)
         surfaces.append(fitted)
         white[there, column] = np.clip(fitted[0].whitened(), -4, 4)
     return MixtureFit(

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import cho_factor
-from scipy.linalg.lapack import dpotri
+from scipy.linalg import cho_factor, get_lapack_funcs
 from scipy.special import expit
 
 RESOLUTION = 0.003  # share below which mixtures are alike; tables are rounded to .001
 FIRST = 6  # hyperparameters before the lengths
 JITTER = 1e-9  # of the variance, so that equal rows can be factorised
-LENGTH_PRIOR = (0.7, 1.5)  # of log lengths, in sds of a domain's log share by root domains
+LENGTH_PRIOR = (
+    0.7,
+    1.5,
+)  # of log lengths, in sds of a domain's log share by root domains
 
 
 def place(shares: Float[np.ndarray, "row domain"]) -> Float[np.ndarray, "row domain"]:
@@ -124,13 +126,16 @@ def covariance(rows: Rows, h: Hyperparameters) -> Float[np.ndarray, "row row"]:
     K = rows.paths + alike * scales * (rows.law + np.exp(2 * h.amplitude) * k)
     scatter = h.scatter(rows.odd, rows.size)
     K[np.diag_indices_from(K)] += scatter**2 + rows.extra + JITTER
-    K[rows.alike] += h.own * scatter[rows.alike[0]] * scatter[rows.alike[1]] * alike[rows.alike]
+    K[rows.alike] += (
+        h.own * scatter[rows.alike[0]] * scatter[rows.alike[1]] * alike[rows.alike]
+    )
     return K
 
 
 def invert(root: Float[np.ndarray, "row row"]) -> Float[np.ndarray, "row row"]:
     """Invert a matrix from the lower triangle of its Cholesky factor."""
-    lower, _ = dpotri(root, lower=True)
+    (potri,) = get_lapack_funcs(("potri",), (root,))
+    lower, _ = potri(root, lower=True)
     inverse = np.tril(lower)
     inverse += np.tril(lower, -1).T
     return inverse

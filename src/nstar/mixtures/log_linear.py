@@ -8,7 +8,9 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class LogLinear:
-    r"""$$ \log L_i(r) = \text{level} + \textstyle\sum_j t_{ij} r_j $$
+    r"""Log loss is a line in the shares.
+
+    $$ \log L_i(r) = \text{level} + \textstyle\sum_j t_{ij} r_j $$
 
     The regression of Olmix (arXiv:2602.12237) without its floor; with normal noise the
     posterior is exact.

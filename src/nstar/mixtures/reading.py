@@ -210,7 +210,15 @@ def _check_positive(
     bad = np.flatnonzero((values <= 0) | np.isinf(values))
     if len(bad):
         problems.append(
-            _at(table, f"{ours} of runs", name, bad, values, "expected a number above zero", "correct the cells")
+            _at(
+                table,
+                f"{ours} of runs",
+                name,
+                bad,
+                values,
+                "expected a number above zero",
+                "correct the cells",
+            )
         )
 
 
@@ -258,10 +266,28 @@ def _check_losses(
         if wrong.any():
             bad = np.flatnonzero(wrong)
             remedy = "give the loss itself, in nats per token, not its logarithm"
-            problems.append(_at(table, "losses", name, bad, values[:, i], "losses must be above zero", remedy))
+            problems.append(
+                _at(
+                    table,
+                    "losses",
+                    name,
+                    bad,
+                    values[:, i],
+                    "losses must be above zero",
+                    remedy,
+                )
+            )
         elif (n := int(np.isfinite(values[:, i]).sum())) < FEWEST:
             detail = f"{n} losses; {FEWEST} are needed"
-            problems.append(Problem("few losses", Status.FAIL, detail, "give more runs, or leave the column out", name))
+            problems.append(
+                Problem(
+                    "few losses",
+                    Status.FAIL,
+                    detail,
+                    "give more runs, or leave the column out",
+                    name,
+                )
+            )
 
 
 def _check_shares(
@@ -276,20 +302,49 @@ def _check_shares(
     names, empty = list(columns.values()), ~np.isfinite(parts)
     for i in np.flatnonzero(empty.any(axis=0) & ~empty.all(axis=0)):
         bad = np.flatnonzero(empty[:, i])
-        problems.append(_at(table, "empty shares", names[i], bad, parts[:, i], "no share", "write 0 where a domain was left out"))
+        problems.append(
+            _at(
+                table,
+                "empty shares",
+                names[i],
+                bad,
+                parts[:, i],
+                "no share",
+                "write 0 where a domain was left out",
+            )
+        )
     for i in np.flatnonzero((parts < 0).any(axis=0)):
         bad = np.flatnonzero(parts[:, i] < 0)
-        problems.append(_at(table, "negative shares", names[i], bad, parts[:, i], "shares below zero", "correct the cells"))
+        problems.append(
+            _at(
+                table,
+                "negative shares",
+                names[i],
+                bad,
+                parts[:, i],
+                "shares below zero",
+                "correct the cells",
+            )
+        )
     if _stops(problems):
         return parts
     total = parts.sum(axis=1) / (PERCENT if percent else 1.0)
     if not percent and np.all(np.abs(total / PERCENT - 1) < NEAR_ONE):
         detail = f"shares sum to about {np.median(total):.4g} in every row: they are in percent"
-        problems.append(Problem("percent", Status.FAIL, detail, "read them with --percent, or divide them by 100"))
+        problems.append(
+            Problem(
+                "percent",
+                Status.FAIL,
+                detail,
+                "read them with --percent, or divide them by 100",
+            )
+        )
         return parts
     bad = np.flatnonzero(np.abs(total - 1) > NEAR_ONE)
     if len(bad):
-        detail = f"shares of a mixture must sum to one, over the columns {list_some(names)}"
+        detail = (
+            f"shares of a mixture must sum to one, over the columns {list_some(names)}"
+        )
         remedy = "correct them, leave the rows out with --where, or name their columns with --shares"
         problems.append(_at(table, "sum of shares", "", bad, total, detail, remedy))
         return parts
@@ -301,7 +356,18 @@ def _check_shares(
     never = [n for n, column in zip(names, parts.T, strict=True) if not column.any()]
     if never:
         note = f"no run has any of {list_some(never)}: nothing can be said of that data, and its share stays zero"
-        problems.append(Problem("domain never seen", Status.REVIEW, note, "make a run with some of it"))
+        problems.append(
+            Problem(
+                "domain never seen", Status.REVIEW, note, "make a run with some of it"
+            )
+        )
     if np.ptp(parts, axis=0).max() < EXACT:
-        problems.append(Problem("one mixture", Status.FAIL, "all runs have the same shares", "give runs on other mixtures"))
+        problems.append(
+            Problem(
+                "one mixture",
+                Status.FAIL,
+                "all runs have the same shares",
+                "give runs on other mixtures",
+            )
+        )
     return parts
