@@ -98,17 +98,12 @@ class SecondStep:
         )
         return accuracy, random.beta(a, b)
 
-    def scatter(
-        self,
-        psi: Float[np.ndarray, "draw unknown"],
-        accuracy: Float[np.ndarray, "draw new"],
-    ) -> Float[np.ndarray, "draw new"]:
-        """Sd of measured accuracies about the curve's."""
+    def at_best(
+        self, psi: Float[np.ndarray, "draw unknown"]
+    ) -> tuple[Float[np.ndarray, " draw"], Float[np.ndarray, " draw"]]:
+        """Accuracy of the curve at the best run, and its floor."""
         form = self._form(psi, np.zeros((len(psi), 1)))
-        way = (accuracy - form.floor) / (form.ceiling - form.floor)
-        way = np.clip(way, 1e-9, 1 - 1e-9)
-        eta = np.log(way / (1 - way))
-        return np.sqrt(self._variance(psi, form._replace(eta=eta)))
+        return _accuracy(form)[:, 0], form.floor[:, 0]
 
     @cached_property
     def _best(self) -> float:
