@@ -321,12 +321,15 @@ def mix(
         law: name of the mixture law.
         seed: of the draws.
 
+    Returns:
+        The mixture with its headline, checks, tables and figure.
+
     Raises:
         ValueError: a name is none of the table's, or limits leave no mixture.
 
-    Example:
-        >>> runs = read_mixtures("proxies.csv")
-        >>> mix(runs, "0.5*pile_cc+0.5*github", 1e9, limit=["github<=0.2"]).headline()
+    Examples:
+        >>> runs = nstar.read_mixtures("proxies.csv")  # doctest: +SKIP
+        >>> nstar.mix(runs, "0.5*pile_cc+0.5*github", 1e9)  # doctest: +SKIP
     """
     return Mix(
         choose(

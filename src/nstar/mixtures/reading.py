@@ -85,9 +85,15 @@ def read_mixtures(
         losses: what the columns of losses begin with, as in `loss_`.
         percent: shares are in percent.
 
+    Returns:
+        Shares, (run, domain), and losses, (run, loss), with sizes and tokens.
+
     Raises:
         TableProblems: naming each problem with its rows and what to do.
         ValueError: no readable table, or `columns` names one that it has not.
+
+    Examples:
+        >>> runs = nstar.read_mixtures("proxies.csv")  # doctest: +SKIP
     """
     opened = open_source(source, columns)
     table = keep_rows(opened.table, where, opened.columns)
