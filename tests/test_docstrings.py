@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import re
 
 import pytest
 
@@ -23,6 +24,13 @@ def test_sections_of_a_function(name):
     described = text.partition("Args:")[2].partition("Returns:")[0]
     for parameter in inspect.signature(function).parameters:
         assert f"{parameter}: " in described, parameter
+
+
+def test_every_name_at_the_top_is_on_the_page_of_the_api():
+    page = (pages.REPO / "docs" / "api.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^::: (\S+)$", page, re.MULTILINE))
+    at_the_top = (getattr(nstar, name) for name in nstar.__all__)
+    assert named == {f"{each.__module__}.{each.__name__}" for each in at_the_top}
 
 
 @pytest.fixture(scope="module")
