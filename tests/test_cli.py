@@ -375,6 +375,15 @@ def test_answers_state_probability_seed_and_conventions(nstar, fits, words, law)
     assert "checks PASS" in out
 
 
+def test_a_check_that_is_not_pass_names_the_command_that_explains_it(nstar, fits):
+    out = nstar("plan", fits["allocation"], "-C", "3.8e25")[1]
+    assert "checks PASS; nstar words extrapolation says what that asks" in out
+    code, meaning, _ = nstar("words", "isoFLOP profiles: extrapolation")
+    assert code == 0
+    assert "FAIL from twice the runs' own range" in meaning
+    assert "](" not in meaning
+
+
 def test_plan_is_read_at_a_glance(nstar, fits):
     out = nstar("plan", fits["allocation"], "-C", "3.8e25")[1]
     assert re.search(rf"3\.8e25 +{READ} +{READ}", out)

@@ -1,5 +1,6 @@
 """Printing of checks, tables and lines, or of one JSON document."""
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import typer
 
 from nstar.answers import Table
+from nstar.files.check_meanings import read_check_meanings
 from nstar.files.writing import json_text
 from nstar.verdicts import Check, Status, worst
 
@@ -31,7 +33,18 @@ def checks(results: Sequence[Check]) -> None:
                 _print(f"{name}: {escape(check.detail)}")
     passed = sum(check.status is Status.PASS for check in results)
     if results:
-        _print(f"[green]{passed} of {len(results)} checks PASS[/]")
+        _print(f"[green]{passed} of {len(results)} checks PASS[/]{_explained(results)}")
+
+
+def _explained(results: Sequence[Check]) -> str:
+    """Name the command that explains the first check that is not PASS."""
+    meanings = read_check_meanings()
+    for check in results:
+        name = check.name.rpartition(": ")[2]  # of a route, its own
+        if check.status is not Status.PASS and name in meanings:
+            command = shlex.join(["nstar", "words", name])
+            return f"; {escape(command)} says what that asks"
+    return ""
 
 
 def answer(
