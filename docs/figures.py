@@ -182,6 +182,7 @@ def line_and_optimum() -> None:
     figure, axes = blank()
     bars(axes, rows, [ACCENT, PALE])
     axes.set(yscale="log", ylabel="optimal tokens D*, 90 % interval")
+    axes.legend(frameon=False, loc="upper left")
     save(figure, "line_and_optimum.svg")
 
 

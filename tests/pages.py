@@ -14,6 +14,7 @@ import re
 import shlex
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
@@ -110,6 +111,11 @@ def run(page: Path, *, slow: bool, done: set[str] | None = None) -> list[str]:
     return printed
 
 
+def wrapped(line: str) -> str:
+    """Break a sentence that is too long for a page; a row of a table stays as it is."""
+    return line if "  " in line else textwrap.fill(line, 100)
+
+
 def write_outputs(page: Path, printed: list[str]) -> None:
     """Write below each block of a notebook what it has printed."""
     text = re.sub(r"\n```text\n.*?^```\n", "", page.read_text(), flags=re.M | re.DOTALL)
@@ -119,7 +125,7 @@ def write_outputs(page: Path, printed: list[str]) -> None:
         if block[2] not in RUN or block[3]:
             return block[0]
         lines = [line.rstrip() for line in next(outputs).splitlines()]
-        out = "\n".join(line for line in lines if line)
+        out = "\n".join(wrapped(line) for line in lines if line)
         return f"{block[0]}\n\n```text\n{out}\n```" if out else block[0]
 
     page.write_text(FENCE.sub(followed, text), encoding="utf-8")
