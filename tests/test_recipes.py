@@ -12,6 +12,7 @@ from scipy import stats
 import nstar
 from conftest import FALSE_ALARM, REPO
 from nstar.cli.options import Request
+from nstar.cli.recipes import remark_on_time
 from nstar.cli.reporting import compare_for_report
 from nstar.cli.source import read
 from nstar.laws.coupled import Coupled
@@ -202,9 +203,11 @@ def test_repeats_are_one_cell_that_remembers_their_scatter():
 def test_of_a_pure_power_the_multiplier_is_the_closed_form():
     """L = E + R (m C)^-gamma: log m is the log ratio of the reducible losses over gamma."""
     recipe, N, D, C = design(2, 10)
-    ladders = ladders_of(recipe, N, D, C, power_law(C * np.exp(0.4 * recipe)))
-    model = place(ladders, POWER)
+    noise = 5e-4 * np.random.default_rng(0).normal(size=len(C))
+    L = power_law(C * np.exp(0.4 * recipe)) * np.exp(noise)
+    model = place(ladders_of(recipe, N, D, C, L), POWER)
     draws = sampling.sample(model)
+    assert draws.certificate.passed
     curves = follow(model, draws, np.array([1e21]), np.random.default_rng(0))
     log_m = curves.log_compute(0, curves.at(1e21)[:, 1]) - np.log(1e21)
     shape = draws.shape
@@ -553,6 +556,18 @@ def test_the_command_answers_as_python_does(nstar, tmp_path):
     code, _, err = nstar("recipes", path, "--speed", "muon=fast")
     assert code == 2
     assert "expected a number or a distribution" in err
+
+
+def test_a_comparison_that_takes_long_is_said_to(capsys):
+    remark_on_time(nstar.read_runs(two(), by="recipe", accept=ACCEPTED), "recipe")
+    assert capsys.readouterr().err == ""
+    rng, recipe = np.random.default_rng(0), np.repeat([0, 1], 300)
+    N, D = np.exp(rng.uniform(17, 21, size=(2, 600)))
+    runs = frame(recipe, N, D, 6 * N * D, power_law(6 * N * D))
+    remark_on_time(nstar.read_runs(runs, by="recipe", accept=ACCEPTED), "recipe")
+    err = capsys.readouterr().err
+    assert err.startswith("600 runs of 600 sizes: about ")
+    assert "--where 'least L per recipe,C'" in err
 
 
 def test_a_choice_is_frozen_and_scored(nstar, tmp_path, monkeypatch):

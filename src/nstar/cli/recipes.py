@@ -9,11 +9,13 @@ from nstar.answers import Document
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.forecasting import FILE, Note, head_sentence, read_ledger, require_ready
-from nstar.cli.source import read_table
+from nstar.cli.source import read_table, remark
 
 if TYPE_CHECKING:
     from nstar.multipliers.comparing import Recipes
+    from nstar.runs.observations import Observations
 
+LONG = 90.0  # seconds, from which a comparison is said to take long
 EXAMPLE = "muon=0.93"
 
 
@@ -111,6 +113,7 @@ def recipes(
         named = o.pairs(runs, "RUNS", "adamw=a.csv")
         tables = {name: read_table(file, options) for name, file in named.items()}
         table, by = reading.join_tables(tables), reading.RECIPE
+    remark_on_time(table, by)
     answer = comparing.recipes(
         table, by, baseline, budgets, spend=spend, speed=speeds, seed=seed or 0
     )
@@ -131,6 +134,22 @@ def recipes(
         **frozen,
     }
     print_answer(answer, answer.checks(), output, about=about, after=after)
+
+
+def remark_on_time(table: "Observations", by: str) -> None:
+    """Say on stderr where a comparison takes long, and what would make it short."""
+    from nstar.multipliers.floors import FLOORS
+    from nstar.multipliers.joint import Priors, place
+    from nstar.multipliers.reading import find_ladders
+    from nstar.multipliers.sampling import expected_seconds
+
+    ladders, runs = find_ladders(table, by)
+    # floors begin where the first fit ends, and cost most of one
+    seconds = expected_seconds(place(ladders, Priors())) * (1 + 0.7 * len(FLOORS))
+    if seconds > LONG:
+        remark(
+            f"{len(runs)} runs of {int(ladders.cell.sum())} sizes: about {seconds / 60:.0f} minutes of one core; fewer sizes are quicker, such as the best run of each recipe and budget: --where 'least L per {by},C'"
+        )
 
 
 def _require_names(names: list[str], ledger: str | None, budgets: list[float]) -> str:
