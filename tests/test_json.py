@@ -972,6 +972,41 @@ def test_forecast_outcome_and_ledger(document, fits, tmp_path):
     assert listed["forecasts"][0]["outcome"] == scored["scored"][0]["outcome"]
 
 
+ABOUT_RECIPES = {
+    "data": str,
+    "data_sha256": str,
+    "runs": int,
+    "interval": str,
+    "flop_convention": str,
+    "params_counted": str,
+    "loss_unit": str,
+    "checks": CHECKS,
+}
+
+
+def test_recipes_and_their_choice(document, tmp_path):
+    rows = []
+    for name, gain in (("adamw", 0.0), ("muon", 0.3)):
+        for C in (1e18, 3e18, 1e19, 3e19):
+            N = (C / 120) ** 0.5
+            L = 1.7 + (C * 2.718**gain / 1e19) ** -0.15
+            rows.append(f"{name},{N},{20 * N},{L}")
+    table = tmp_path / "recipes.csv"
+    table.write_text("recipe,N,D,L\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    file = str(tmp_path / "forecasts.jsonl")
+    words = ["--speed", "muon=0.9", "--name", "switch", "--ledger", file]
+    answer = document("recipes", table, "-C", "1e21", *words)
+    frozen = {"ledger": str, "head": str, "frozen": [CHOICE]}
+    hold(ABOUT_RECIPES | RECIPES | frozen, answer)
+    losses = ["--loss", "adamw=2.2", "--loss", "muon=2.1"]
+    scored = document("outcome", file, "--name", "switch", *losses)
+    hold(OUTCOME, scored)
+    assert scored["record"]["chances"]["counted"] == 1
+    listed = document("ledger", file)
+    hold(LEDGER, listed)
+    assert listed["choices"] == scored["scored_choices"]
+
+
 def test_prior(document):
     answer = document(
         "prior", "llama3", "--law", "coupled", "--priors", "informed", "-C", "1e21"
