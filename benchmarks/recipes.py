@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -74,8 +74,12 @@ class Split(NamedTuple):
     new: np.ndarray  # cells that are held out, (recipe, cell)
 
 
-def splits(table: RecipeTable) -> Iterator[Split]:
+def splits(table: RecipeTable) -> list[Split]:
     """Hold out what the split says, or the top of compute."""
+    return list(_splits(table))
+
+
+def _splits(table: RecipeTable) -> Iterator[Split]:
     runs = table.runs
     names, recipe = np.unique(runs["recipe"].astype(str), return_inverse=True)
     log_C = np.log(runs["C"])
@@ -276,21 +280,21 @@ def right_in_training(split: Split) -> list[bool]:
 
 def score(pairs: list[dict], chance_right: float) -> dict[str, Any]:
     """Coverage and interval score of log m, scores of the chance, by source and in all."""
+    others = dict.fromkeys(n for p in pairs for n in p["others"])
     methods = {
         "joint": lambda p: p,
-        **{n: (lambda p, n=n: p["others"][n]) for n in pairs[0]["others"]},
+        **{n: (lambda p, n=n: p["others"].get(n)) for n in others},
         "ranking": lambda p: {
             "chance_b_better": chance_right if p["ranked_better"] else 1 - chance_right
         },
     }
     sources = ["all", *dict.fromkeys(p["source"] for p in pairs)]
-    return {
-        source: {
-            name: _scores([p for p in pairs if source in ("all", p["source"])], of)
-            for name, of in methods.items()
-        }
-        for source in sources
-    }
+    scores = {}
+    for source in sources:
+        here = [p for p in pairs if source in ("all", p["source"])]
+        each = {n: [p for p in here if of(p)] for n, of in methods.items()}
+        scores[source] = {n: _scores(each[n], methods[n]) for n in each if each[n]}
+    return scores
 
 
 def _scores(pairs: list[dict], of: Any) -> dict[str, Any]:
@@ -359,23 +363,37 @@ def _slope(
 def run(
     tables: list[RecipeTable], seed: int, priors: Priors, *, others: bool
 ) -> dict[str, Any]:
-    """Predict and score everything."""
-    pairs, right, started = [], [], time.process_time()
+    """Predict and score everything; what fails is reported, and ends nothing else."""
+    pairs, right, failed = [], [], []
+    started = time.process_time()
+
+    def attempt[**P, T](
+        table: str, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T | None:
+        """Do a part of it, or say why not."""
+        try:
+            return work(*args, **kwargs)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            failed.append({"table": table, "method": what, "reason": reason})
+            print(f"{table}, {what}: FAILED, {reason}", file=sys.stderr, flush=True)
+            return None
+
     for table in tables:
-        for split in splits(table):
-            y, draws = joint(split, priors, seed)
+        for split in attempt(table.name, "hold-out", splits, table) or ():
+            ours = attempt(table.name, "joint", joint, split, priors, seed)
+            if ours is None:
+                continue
+            y, draws = ours
             methods = {"joint": y}
             if others:
-                methods["alone"] = alone(split, seed)
-                methods["pooled"] = joint(split, POOLED, seed)[0]
-            count = range(len(split.train.names))
-            pocket = [
-                list(pocket_multipliers(split.train, draws, a).values()) for a in count
-            ]
-            pocket = [
-                [None if m is None else float(np.log(m)) for m in row] for row in pocket
-            ]
-            pairs += pairs_of(split, methods, pocket, ranking(split.train))
+                each = attempt(table.name, "alone", alone, split, seed)
+                methods |= {} if each is None else {"alone": each}
+                pooled = attempt(table.name, "pooled", joint, split, POOLED, seed)
+                methods |= {} if pooled is None else {"pooled": pooled[0]}
+            pairs += (
+                attempt(table.name, "scores", compared, split, methods, draws) or []
+            )
             right += right_in_training(split)
             print(
                 f"{table.name}, {split.decades} decades: k-hat {draws.certificate.k_hat:.2f}, {draws.certificate.ess:.0f} effective, {time.process_time() - started:.0f} s in all",
@@ -383,7 +401,16 @@ def run(
                 flush=True,
             )
     chance_right = float(np.clip(np.mean(right or [0.8]), 0.5, 0.99))
-    return {"pairs": pairs, "scores": score(pairs, chance_right)}
+    scores = score(pairs, chance_right) if pairs else {}
+    return {"pairs": pairs, "scores": scores, "failed": failed}
+
+
+def compared(split: Split, methods: dict[str, np.ndarray], draws: Draws) -> list[dict]:
+    """Every pair of a split, with what every method and both baselines say."""
+    count = range(len(split.train.names))
+    pocket = [list(pocket_multipliers(split.train, draws, a).values()) for a in count]
+    pocket = [[None if m is None else float(np.log(m)) for m in row] for row in pocket]
+    return list(pairs_of(split, methods, pocket, ranking(split.train)))
 
 
 def page(scores: dict[str, Any]) -> str:

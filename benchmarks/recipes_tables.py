@@ -11,6 +11,7 @@ import pandas as pd
 import nstar
 from nstar.multipliers.reading import ACCEPTED
 from nstar.runs.observations import Observations
+from nstar.runs.problems import ACCEPTABLE
 
 NEEDED = {"N", "D", "C", "L"}
 WINDOW = 4  # best runs of an isoFLOP budget that are taken
@@ -32,22 +33,35 @@ def of_folder(folder: Path) -> Iterator[RecipeTable]:
     """Tables with a column `recipe`, used as they are; else the shared ones, laid out."""
     paths = sorted(p for p in folder.iterdir() if p.suffix in {".csv", ".parquet"})
     for path in paths:
-        head = (
-            pd.read_csv(path, nrows=1)
-            if path.suffix == ".csv"
-            else pd.read_parquet(path)
-        )
-        if "recipe" in head.columns:
-            try:
-                runs = nstar.read_runs(path, by="recipe", accept=ACCEPTED)
-            except ValueError as error:
-                print(f"{path.name} is left out: {error}", file=sys.stderr)
-                continue
-            if set(runs.columns) >= NEEDED:
-                yield RecipeTable(path.stem, path.stem, runs)
+        runs = _of_recipes(path)
+        if runs is not None and set(runs.columns) >= NEEDED:
+            yield RecipeTable(path.stem, path.stem, runs)
     for name, layout in LAYOUTS.items():
         if (folder / name).is_file():
-            yield from layout(folder / name)
+            try:
+                yield from layout(folder / name)
+            except Exception as error:
+                print(f"{name} is left out: {error}", file=sys.stderr)
+
+
+def _of_recipes(path: Path) -> Observations | None:
+    """Read a table with a column `recipe`, as it is where its owner would have to look."""
+    try:
+        csv = path.suffix == ".csv"
+        head = pd.read_csv(path, nrows=1) if csv else pd.read_parquet(path)
+        if "recipe" not in head.columns:
+            return None
+        try:
+            return nstar.read_runs(path, by="recipe", accept=ACCEPTED)
+        except ValueError as error:
+            print(f"{path.name} is taken as it is: {error}", file=sys.stderr)
+            every = (*ACCEPTED, *ACCEPTABLE)
+            return nstar.read_runs(
+                path, by="recipe", accept=every, drop_diverged=True, ladder=False
+            )
+    except Exception as error:
+        print(f"{path.name} is left out: {error}", file=sys.stderr)
+        return None
 
 
 def porian(path: Path) -> Iterator[RecipeTable]:

@@ -715,6 +715,27 @@ def test_the_benchmark_measures_what_is_held_out(monkeypatch, tmp_path):
     assert document["scores"]["known"]["joint"]["count"] == len(pairs)
 
 
+def test_a_part_of_the_benchmark_that_fails_is_reported(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(REPO / "benchmarks")
+    import recipes as bench
+    import recipes_tables
+
+    good = two(runs=6)
+    bad = good | {"tokenizer": np.where(good["recipe"] == "muon", "new", "old")}
+    write(bad, tmp_path / "bad.csv")
+    write(good, tmp_path / "good.csv")
+    monkeypatch.setattr(bench, "alone", lambda split, seed: 1 / 0)
+    tables = list(recipes_tables.of_folder(tmp_path))
+    document = bench.run(tables, 0, Priors(), others=True)
+    json.dumps(document, allow_nan=False)
+    failed = {(f["table"], f["method"]): f["reason"] for f in document["failed"]}
+    assert set(failed) == {("bad", "hold-out"), ("good", "alone")}
+    assert "not comparable" in failed["bad", "hold-out"]
+    assert failed["good", "alone"].startswith("ZeroDivisionError")
+    assert set(document["scores"]["good"]) == {"joint", "pooled", "ranking"}
+    assert bench.run(tables[:1], 0, Priors(), others=True)["scores"] == {}
+
+
 def test_the_benchmark_takes_a_split_as_it_is(monkeypatch):
     monkeypatch.syspath_prepend(REPO / "benchmarks")
     import recipes as bench
