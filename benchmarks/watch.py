@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import curve_fit
+from scipy.special import ndtr
 
 from nstar.curves.fitting import fit_curves
 from nstar.curves.reading import read_curves
@@ -51,7 +52,8 @@ SOON = 0.6  # of the way, before which a step is to be caught
 FOLDS = 6
 FAILURES = (ValueError, TypeError, RuntimeError, np.linalg.LinAlgError)
 SHARES = (0.2, 0.5, 0.8)  # of the way, at which ends are forecast
-LEVELS = {"0.5": 0.674, "0.8": 1.2816, "0.9": 1.6449, "0.95": 1.96}
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+BAND = 1.96  # sds
 
 # a run's noise in OLMo 2's ladder: sd of a measurement and of what wanders, the memory of
 # that, how both grow with the excess over the end, and what runs differ by, of the excess
@@ -196,26 +198,35 @@ def outside(course: Course, end: End, paths: np.ndarray) -> np.ndarray:
     mean = np.exp(course.weight) @ course.mean
     variance = np.exp(course.weight) @ course.covariance.diagonal(axis1=1, axis2=2)
     z = (paths - end.mean - mean) / np.sqrt(variance + end.sd**2)
-    over = np.abs(z) > LEVELS["0.95"]
+    over = np.abs(z) > BAND
     return np.where(over.any(1), course.way[over.argmax(1)], np.inf)
 
 
 def miss(ends: Ends, truth: np.ndarray) -> np.ndarray:
-    """Errors of forecasts of the end, in sds, beside their sds, (run, 2)."""
-    mean = np.sum(ends.weight * ends.mean, 1)
-    square = np.sum(ends.weight * (ends.sd**2 + (ends.mean - mean[:, None]) ** 2), 1)
-    sd = np.sqrt(square + WHITE**2)
-    return np.column_stack([(truth - mean) / sd, sd])
+    """Probability below each end, as measured, and width of its 90 % interval, (run, 2)."""
+    sd = np.hypot(ends.sd, WHITE)
+
+    def below(log_loss: np.ndarray) -> np.ndarray:
+        return np.sum(ends.weight * ndtr((log_loss[:, None] - ends.mean) / sd), 1)
+
+    def quantile(prob: float) -> np.ndarray:
+        low, high = truth - 1, truth + 1
+        for _ in range(30):
+            middle = (low + high) / 2
+            under = below(middle) < prob
+            low, high = np.where(under, middle, low), np.where(under, high, middle)
+        return low
+
+    return np.column_stack([below(truth), quantile(0.95) - quantile(0.05)])
 
 
-def coverage(z: np.ndarray) -> dict:
+def coverage(of_ends: np.ndarray) -> dict:
     """How often intervals of the end hold it, and how wide they are."""
+    off = 2 * np.abs(of_ends[:, 0] - 0.5)
     return {
-        "runs": len(z),
-        "coverage": {
-            n: float(np.mean(np.abs(z[:, 0]) <= at)) for n, at in LEVELS.items()
-        },
-        "width": {"0.9": float(np.mean(2 * LEVELS["0.9"] * z[:, 1]))},
+        "runs": len(of_ends),
+        "coverage": {f"{level:g}": float(np.mean(off <= level)) for level in LEVELS},
+        "width": {"0.9": float(np.mean(of_ends[:, 1]))},
     }
 
 

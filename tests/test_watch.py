@@ -9,7 +9,7 @@ from scipy.stats import binom, multivariate_normal, norm
 import nstar as package
 from nstar.curves.reading import Curve
 from nstar.curves.schedules import named
-from nstar.curves.watch_alarm import DEPARTS, STEP, End, follow
+from nstar.curves.watch_alarm import DEPARTS, STEP, End, end_of, follow
 from nstar.curves.watch_reading import track
 from nstar.curves.watch_schedules import expect_by_prior
 from nstar.curves.watch_shapes import (
@@ -20,7 +20,7 @@ from nstar.curves.watch_shapes import (
     expect,
     learn_shapes,
 )
-from nstar.curves.watch_update import Observed, observe, refit, update
+from nstar.curves.watch_update import NODES, Observed, observe, refit, update
 from nstar.ledger.entries import Ledger
 from nstar.predictions.prediction import law_loss
 from nstar.samplers.nuts import Settings
@@ -428,6 +428,23 @@ def test_a_run_alone_is_watched_by_its_schedule(nstar, files):
     assert {c["name"]: c["status"] for c in answer["checks"]}["course"] == "REVIEW"
 
 
+def test_a_charts_export_is_read_and_its_other_runs_taken_for_ended(files, fit, ladder):
+    random, steps = np.random.default_rng(2), np.arange(1.0, POINTS + 1) * 400
+    way = steps / steps[-1]
+    losses = {"hero": path(*HERO, way), "old": path(8e8, 1.6e10, way)}
+    columns = {
+        f"{run} - loss": loss * np.exp(4e-4 * random.standard_normal(POINTS))
+        for run, loss in losses.items()
+    }
+    columns["hero - loss"][48:] = np.nan
+    answer = package.watch(
+        fit, {"step": steps, **columns}, run="hero", N=HERO[0], D=HERO[1], steps=32_000
+    )
+    assert answer.alarm is None
+    status = {c.name: c.status for c in answer.checks()}
+    assert status["other curves"] == status["course"] == "REVIEW"
+
+
 def test_a_step_is_no_spike():
     random = np.random.default_rng(0)
     step = np.arange(1.0, 201.0)
@@ -449,25 +466,31 @@ def test_python_says_the_same(files, fit):
     assert len(frame) == len(answer.course.way)
 
 
-def test_weights_and_a_new_fit_agree_on_what_a_run_adds(fit):
-    """An observation that the draws reach; the new fit reads it as a run with a known error."""
-    law = law_loss(fit, *(np.array([v]) for v in HERO))[:, 0]
-    seen = Observed(
-        float(np.log(np.quantile(law, 0.8))), 0.5 * float(np.std(np.log(law)))
-    )
-    weighed = update(fit, *HERO, seen, None, seed=0)
-    assert "weighed" in weighed.how.detail
-    again = law_loss(refit(fit, *HERO, seen), *(np.array([v]) for v in HERO))[:, 0]
-    assert np.mean(weighed.law_loss) == pytest.approx(
-        np.mean(again), abs=0.15 * np.std(again)
-    )
-    assert np.std(weighed.law_loss) == pytest.approx(np.std(again), rel=0.15)
-    assert np.std(again) < 0.8 * np.std(law)
-
-
-def test_an_observation_beyond_every_draw_asks_for_a_new_fit(fit):
+def given_end(fit, quantile, sd):
+    """An observation at a quantile of the law's draws, and the forecast of the end after it."""
     law = np.log(law_loss(fit, *(np.array([v]) for v in HERO))[:, 0])
-    seen = Observed(float(law.mean() + 8 * law.std()), 0.1 * float(law.std()))
-    updated = update(fit, *HERO, seen, None, seed=0)
+    seen = Observed(float(np.quantile(law, quantile)), sd * float(law.std()))
+    before = end_of(package.predict(fit, *HERO)["measured"].to_numpy()[:, 0])
+    known = before.sd**-2 + seen.sd**-2
+    mean = (before.mean / before.sd**2 + seen.log_loss / seen.sd**2) / known
+    return law, seen, End(mean, known**-0.5)
+
+
+def test_weights_and_new_fits_agree_on_what_a_run_adds(fit):
+    law, seen, after = given_end(fit, 0.8, 0.5)
+    weighed = update(fit, *HERO, seen, after, None, seed=0)
+    assert "weighed" in weighed.how.detail
+    fits = [refit(fit, *HERO, after.mean + z * after.sd) for z in NODES]
+    again = np.log([law_loss(f, *(np.array([v]) for v in HERO))[:, 0] for f in fits])
+    log = np.log(weighed.law_loss)
+    assert log.mean() == pytest.approx(again.mean(), abs=0.2 * again.std())
+    assert log.std() == pytest.approx(again.std(), rel=0.2)
+    assert again.std() < 0.7 * law.std()
+
+
+def test_an_observation_beyond_every_draw_asks_for_new_fits(fit):
+    law, seen, _ = given_end(fit, 0.5, 0.1)
+    far = seen._replace(log_loss=float(law.mean() + 8 * law.std()))
+    updated = update(fit, *HERO, far, End(*far), None, seed=0)
     assert "fitted again" in updated.how.detail
     assert np.log(np.median(updated.law_loss)) > law.mean() + law.std()

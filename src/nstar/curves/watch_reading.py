@@ -8,7 +8,7 @@ import numpy as np
 
 from nstar.curves.reading import ONE, Curve, read_curves
 from nstar.curves.schedules import STEPS, Schedule
-from nstar.curves.watch_shapes import BEGIN, Track
+from nstar.curves.watch_shapes import BEGIN, UNKNOWN, Track
 from nstar.files.tables import Table
 from nstar.runs.columns import chart_series, name_columns, read_numbers, texts
 from nstar.runs.filters import keep_rows
@@ -66,7 +66,7 @@ def track(curve: Curve, end: float, N: float | None, D: float | None) -> Track:
     """Lay a curve along the share of its run that is done, without its spikes."""
     log = np.log(curve.loss)
     valid = ~_apart(log)
-    size = (float(np.log(N)), float(np.log(D))) if N and D else (0.0, 0.0)
+    size = (float(np.log(N)), float(np.log(D))) if N and D else UNKNOWN
     return Track(
         curve.run, curve.step[valid] / end, log[valid], np.ones(valid.sum()), size
     )

@@ -55,6 +55,9 @@ MEAN, SD = np.array(list(PRIORS.values())).T
 PARTS = tuple(PRIORS)
 
 
+UNKNOWN = (0.0, 0.0)  # log N and log D of a run whose size is not known
+
+
 class Track(NamedTuple):
     """A curve along the share of its run that is done."""
 
@@ -62,7 +65,7 @@ class Track(NamedTuple):
     way: np.ndarray  # rising to one at the run's end, (point,)
     log_loss: np.ndarray  # (point,)
     count: np.ndarray  # measurements that a point is the mean of, (point,)
-    size: tuple[float, float]  # log N and log D; zeros where they are not known
+    size: tuple[float, float]  # log N and log D, or `UNKNOWN`
 
 
 class Course(NamedTuple):

@@ -15,10 +15,14 @@ from nstar.fits.refitting import repeat_fit
 from nstar.plans.planning import plan
 from nstar.predictions.prediction import law_loss, responses
 from nstar.verdicts import Check, Status
-from nstar.wording import digits
 
 NOISES = 8  # of a run's noise, for each draw of the law
 QUANTITIES = ("N", "D", "loss")
+NODES = (
+    -(1.5**0.5),
+    0.0,
+    1.5**0.5,
+)  # sds; of equal weight they have a normal's variance
 WIDE = 20.0  # times the forecast's sd, from which an observation says nothing
 
 
@@ -51,6 +55,7 @@ def update(
     N: float,
     D: float,
     seen: Observed | None,
+    after: End,
     budget: float | None,
     seed: int,
 ) -> Updated:
@@ -61,12 +66,13 @@ def update(
         N: parameters of the run; D: its tokens.
         D: likewise.
         seen: what the run says of its end; None where that is nothing.
+        after: the forecast of its log loss there, given the run so far.
         budget: FLOP of which N*, D* and the loss are asked, if any.
         seed: of noise and of resampling.
     """
     planned = None if budget is None else plan(fit, budget, seed=seed)
     before = {} if planned is None else _answers(planned.draws)
-    losses = law_loss(fit, np.array([N]), np.array([D]))[:, 0]
+    losses = _law_loss(fit, N, D)
     if seen is None:
         detail = "the run says less of its end than the ladder did: the ladder is left as it was"
         return Updated(losses, {n: (v, v) for n, v in before.items()}, _how(detail))
@@ -81,14 +87,18 @@ def update(
         return Updated(
             losses[at], {n: (v, v[at]) for n, v in before.items()}, _how(detail)
         )
-    again = refit(fit, N, D, seen)
-    after = {} if budget is None else _answers(plan(again, budget, seed=seed).draws)
-    detail = f"the ladder was fitted again with the run's forecast of its own end as one run, known to {digits(100 * seen.sd, 2)}% of its loss, since weights on its draws would not do ({certificate.reason})"
+    again = [refit(fit, N, D, after.mean + z * after.sd) for z in NODES]
+    plans = [_answers(plan(f, budget, seed=seed).draws) for f in again if budget]
+    detail = f"the ladder was fitted again with the run at {len(NODES)} losses that its forecast of its own end holds likely, since weights on the ladder's draws would not do ({certificate.reason})"
     return Updated(
-        law_loss(again, np.array([N]), np.array([D]))[:, 0],
-        {n: (v, after[n]) for n, v in before.items()},
+        np.concatenate([_law_loss(f, N, D) for f in again]),
+        {n: (v, np.concatenate([p[n] for p in plans])) for n, v in before.items()},
         _how(detail),
     )
+
+
+def _law_loss(fit: Posterior, N: float, D: float) -> np.ndarray:
+    return law_loss(fit, np.array([N]), np.array([D]))[:, 0]
 
 
 def _how(detail: str) -> Check:
@@ -112,39 +122,34 @@ def _log_weights(
     return logsumexp(logs, axis=0)
 
 
-def refit(fit: Posterior, N: float, D: float, seen: Observed) -> Posterior:
-    """Fit once more with a run beside the ladder, its extra error as a known one.
+def refit(fit: Posterior, N: float, D: float, log_loss: float) -> Posterior:
+    """Fit once more with a run beside the ladder, as if it had ended.
 
+    Given the loss at its end its course says nothing more of the ladder, so that the
+    mean of such fits over the forecast of the end is the ladder given the run so far.
     Other inputs of the law are taken at the ladder's medians.
 
     Args:
         fit: of a loss.
         N: parameters of the run; D: its tokens.
         D: likewise.
-        seen: what the run says of its end.
+        log_loss: at its end.
     """
 
     def repeat(part: Fit) -> Fit:
         runs = part.runs
-        row = {
-            "N": N,
-            "D": D,
-            "C": float(runs.cost.flop(N, D)),
-            "L": float(np.exp(seen.log_loss)),
-        }
+        C = float(runs.cost.flop(N, D))
+        row = {"N": N, "D": D, "C": C, "L": float(np.exp(log_loss))}
         columns = {
-            name: np.append(
-                values,
-                row.get(
-                    name, np.median(values) if values.dtype.kind == "f" else values[-1]
-                ),
-            )
+            name: np.append(values, row.get(name, _middle(values)))
             for name, values in runs.columns.items()
         }
-        known = runs["se"] if "se" in runs else np.zeros(len(runs))
-        columns["se"] = np.append(known, seen.sd)
-        return repeat_fit(
-            part, runs=replace(runs, columns=columns, rows=np.append(runs.rows, 0))
-        )
+        rows = np.append(runs.rows, 0)
+        return repeat_fit(part, runs=replace(runs, columns=columns, rows=rows))
 
     return fit.of_components([repeat(part) for part in fit.components])
+
+
+def _middle(values: np.ndarray) -> float | str:
+    """The median of numbers; the last of names."""
+    return float(np.median(values)) if values.dtype.kind in "fiu" else str(values[-1])

@@ -12,7 +12,14 @@ from nstar.curves.schedules import Schedule
 from nstar.curves.watch_alarm import End, Ends, Followed, end_of, follow
 from nstar.curves.watch_reading import SAME, Beside, alike, read_beside
 from nstar.curves.watch_schedules import expect_by_law, expect_by_prior
-from nstar.curves.watch_shapes import BEGIN, Course, average, expect, learn_shapes
+from nstar.curves.watch_shapes import (
+    BEGIN,
+    UNKNOWN,
+    Course,
+    average,
+    expect,
+    learn_shapes,
+)
 from nstar.curves.watch_update import Updated, observe, update
 from nstar.fits.mixture import Posterior
 from nstar.intervals import interval
@@ -344,7 +351,7 @@ def watch(
     after = end_of(np.exp(ends.draw(DRAWS, seed)))
     left = bool(np.any(followed.log_e >= -np.log(alpha)))
     seen = None if left else observe(before, after)
-    updated = update(fit, beside.N, beside.D, seen, budget, seed)
+    updated = update(fit, beside.N, beside.D, seen, after, budget, seed)
     return Watch(
         fit,
         beside,
@@ -379,12 +386,15 @@ def course_of(
     tracks = [
         t
         for t, s in zip(beside.tracks, same, strict=True)
-        if s and (t.way >= BEGIN).sum() > 2
+        if s and np.sum(t.way >= BEGIN) > 2
     ]
     if tracks:
-        shapes = learn_shapes(tracks, near=beside.live.size)
+        size = beside.live.size
+        if any(t.size == UNKNOWN for t in tracks):  # then none is compared by its size
+            tracks, size = [t._replace(size=UNKNOWN) for t in tracks], UNKNOWN
+        shapes = learn_shapes(tracks, near=size)
         words = f"{len(tracks)} curves of the ladder under the same schedule"
-        return expect(shapes, beside.live.size, way, counts), words
+        return expect(shapes, size, way, counts), words
     schedule = beside.schedule
     if schedule is None or schedule.end < beside.steps * 0.999:
         msg = f"steps without a schedule: nothing says how run {beside.live.run!r} goes on to {beside.axis} {beside.steps:g}; state it, as in --schedule cosine --steps {beside.steps:g}, or add curves of the ladder that have ended to the table"
