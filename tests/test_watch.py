@@ -20,7 +20,7 @@ from nstar.curves.watch_shapes import (
     expect,
     learn_shapes,
 )
-from nstar.curves.watch_update import NODES, Observed, observe, refit, update
+from nstar.curves.watch_update import NODES, Observed, observe, pool, refit, update
 from nstar.ledger.entries import Ledger
 from nstar.predictions.prediction import law_loss
 from nstar.samplers.nuts import Settings
@@ -481,7 +481,8 @@ def test_weights_and_new_fits_agree_on_what_a_run_adds(fit):
     weighed = update(fit, *HERO, seen, after, None, seed=0)
     assert "weighed" in weighed.how.detail
     fits = [refit(fit, *HERO, after.mean + z * after.sd) for z in NODES]
-    again = np.log([law_loss(f, *(np.array([v]) for v in HERO))[:, 0] for f in fits])
+    hero = tuple(np.array([v]) for v in HERO)
+    again = np.log(pool([law_loss(f, *hero)[:, 0] for f in fits]))
     log = np.log(weighed.law_loss)
     assert log.mean() == pytest.approx(again.mean(), abs=0.2 * again.std())
     assert log.std() == pytest.approx(again.std(), rel=0.2)

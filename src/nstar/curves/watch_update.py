@@ -1,5 +1,6 @@
 """A ladder's posterior given the forecast that an unfinished run makes of its own end."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -91,10 +92,16 @@ def update(
     plans = [_answers(plan(f, budget, seed=seed).draws) for f in again if budget]
     detail = f"the ladder was fitted again with the run at {len(NODES)} losses that its forecast of its own end holds likely, since weights on the ladder's draws would not do ({certificate.reason})"
     return Updated(
-        np.concatenate([_law_loss(f, N, D) for f in again]),
-        {n: (v, np.concatenate([p[n] for p in plans])) for n, v in before.items()},
+        pool([_law_loss(f, N, D) for f in again]),
+        {n: (v, pool([p[n] for p in plans])) for n, v in before.items()},
         _how(detail),
     )
+
+
+def pool(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """As many draws of each part, which may have more, evenly spaced: (draw,)."""
+    count = min(map(len, parts))
+    return np.concatenate([p[np.arange(count) * len(p) // count] for p in parts])
 
 
 def _law_loss(fit: Posterior, N: float, D: float) -> np.ndarray:
