@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nstar.batch.running import refit as refit
+    from nstar.curves.finishing import finish as finish
+    from nstar.curves.reading import read_curves as read_curves
     from nstar.curves.watching import watch as watch
     from nstar.design.piloting import next_runs as next_runs
     from nstar.downstream.fits import fit_task as fit_task
@@ -41,6 +43,7 @@ _ROOMS = {
     "average": ("validation.averaging", "average"),
     "check_fit": ("validation.checks", "check_fit"),
     "compare": ("validation.comparison", "compare"),
+    "finish": ("curves.finishing", "finish"),
     "fit": ("fits.fitting", "fit"),
     "fit_batch": ("fits.batches", "fit_batch"),
     "fit_counts": ("inference.repeated", "fit_counts"),
@@ -53,6 +56,7 @@ _ROOMS = {
     "pass_at_k": ("inference.repeated", "pass_at_k"),
     "plan": ("plans.planning", "plan"),
     "predict": ("predictions.prediction", "loss"),
+    "read_curves": ("curves.reading", "read_curves"),
     "read_mixtures": ("mixtures.reading", "read_mixtures"),
     "read_runs": ("runs.reading", "read_runs"),
     "recipes": ("multipliers.comparing", "recipes"),

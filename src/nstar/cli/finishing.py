@@ -133,11 +133,15 @@ def finish(
         for text in schedule or ()
     }
     from nstar.curves.finishing import finish as answer_of
-    from nstar.curves.fitting import fit_curves
 
-    fit = fit_curves(read.curves, law, seed=seed or 0)
     answer = answer_of(
-        fit, read, requested, going, decay_now=numbers["--decay-now"], final=final_lr
+        read,
+        requested,
+        going,
+        law=law,
+        decay_now=numbers["--decay-now"],
+        final=final_lr,
+        seed=seed or 0,
     )
     about = {
         "data": read.source,

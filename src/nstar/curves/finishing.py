@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from nstar.answers import Answer, Document, Table
-from nstar.curves.fitting import CurveFit, draw_losses
+from nstar.curves.fitting import CurveFit, draw_losses, fit_curves
 from nstar.curves.reading import Curve, Curves
-from nstar.curves.schedules import Schedule
+from nstar.curves.schedules import FINAL, Schedule
 from nstar.intervals import interval
 from nstar.verdicts import Check, Status
 from nstar.wording import count, digits, numbers, percent
@@ -141,69 +141,76 @@ class Finish(Answer):
 
 
 def finish(
-    fit: CurveFit,
     curves: Curves,
     schedules: Mapping[str, Schedule],
     run: str | None = None,
     *,
+    law: str = "multi_power",
     decay_now: float | None = None,
-    final: float = 0.1,
+    final: float = FINAL,
+    seed: int = 0,
 ) -> Finish:
     """Say where a run ends under schedules, and what a decay begun now would give.
 
     Args:
-        fit: of the curves.
-        curves: as read.
+        curves: of one model, data and batch, as `read_curves` has them.
         schedules: whole, from the first step, by name.
         run: that goes on: what it has done is taken as recorded, and the schedule holds
             from its last step; a new run unless given.
+        law: multi_power, multi_power_published or annealing_area.
         decay_now: steps of a straight decay that begins at the run's last step.
         final: learning rate after that, as a share of the peak.
+        seed: the same seed gives the same draws.
+
+    Returns:
+        For each schedule, draws of the loss at its end and along the way (nats per token,
+        as the curves have them), and its regret to the one that ends lowest on average.
 
     Raises:
-        ValueError: there is no such run, no schedule, or one that ends before the run's
-            last step.
+        ValueError: there is no such run or law, no schedule, or one that ends before the
+            run's last step.
 
     Example:
-        >>> curves = read_curves("wandb.csv")
-        >>> fit = fit_curves(curves.curves)
-        >>> finish(fit, curves, {"cosine": named("cosine", 72_000, 3e-4)}).headline()
+        >>> from nstar.curves.schedules import named
+        >>> curves = nstar.read_curves("wandb.csv")
+        >>> nstar.finish(curves, {"cosine": named("cosine", 72_000, 3e-4)}).headline()
     """
-    named = dict(schedules)
-    after = 0.0
+    requested, after = dict(schedules), 0.0
     if run is not None:
         curve = curves.curve(run)
-        after = max(curve.end, 0.0)
+        after = curve.end
         done = curve.schedule.until(after)
-        for name, schedule in named.items():
+        for name, schedule in requested.items():
             if schedule.end <= after:
                 msg = f"schedule {name} ends at {schedule.end:g}, and run {run!r} is at {after:g} already; give --steps of the whole run"
                 raise ValueError(msg)
-        named = {name: done.then(schedule) for name, schedule in named.items()}
+        requested = {name: done.then(s) for name, s in requested.items()}
         if decay_now is not None:
             if not decay_now > 0:
                 msg = (
                     f"--decay-now {decay_now:g}: expected a number of steps above zero"
                 )
                 raise ValueError(msg)
-            named[NOW] = done.decayed(decay_now, final)
+            requested[NOW] = done.decayed(decay_now, final)
     elif decay_now is not None:
         msg = f"--decay-now needs the run that is to decay: --run NAME, one of {[c.run for c in curves.curves]}"
         raise ValueError(msg)
-    if not named:
+    if not requested:
         msg = (
             "say a schedule, as in --schedule cosine --steps 72000, or --decay-now 2000"
         )
         raise ValueError(msg)
+    fit = fit_curves(curves.curves, law, seed=seed)
     begin = max(after, fit.scale.begin)
     steps = [
-        np.linspace(begin, schedule.end, ALONG + 1)[1:] for schedule in named.values()
+        np.linspace(begin, schedule.end, ALONG + 1)[1:]
+        for schedule in requested.values()
     ]
-    drawn = draw_losses(fit, [*named.values()], steps, [run] * len(named))
+    drawn = draw_losses(fit, [*requested.values()], steps, [run] * len(requested))
     endings = tuple(
         Ending(name, schedule, step, *losses)
         for (name, schedule), step, losses in zip(
-            named.items(), steps, drawn, strict=True
+            requested.items(), steps, drawn, strict=True
         )
     )
     return Finish(fit, curves, run, endings)
