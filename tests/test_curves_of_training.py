@@ -1,7 +1,11 @@
 """Curves of training: laws of a schedule are the papers', ends follow, bad curves are refused."""
 
+import json
+
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from nstar.curves.annealing_area import AnnealingArea
 from nstar.curves.multi_power import MultiPower
@@ -210,6 +214,34 @@ def test_a_charts_export_is_read_by_its_runs():
         chart[f"{run} - train/loss"] = columns["loss"]
         chart[f"{run} - lr"] = columns["lr"]
     assert [c.run for c in read_curves(chart).curves] == ["a", "b"]
+
+
+def nested():
+    """Rows of two runs as trackers nest them."""
+    columns = table()
+    rows = zip(columns["step"], columns["loss"], columns["lr"], strict=True)
+    return [
+        {"run": {"name": name}, "_step": s, "train": {"loss": y}, "optim": {"lr": lr}}
+        for s, y, lr in rows
+        for name in "ab"
+    ]
+
+
+def test_json_lines_are_read_by_the_ends_of_their_paths(tmp_path):
+    path = tmp_path / "curves.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in nested()))
+    read = read_curves(path)
+    assert [c.run for c in read.curves] == ["a", "b"]
+    assert read.axis == "_step"
+    np.testing.assert_allclose(read.curves[1].loss, table()["loss"])
+
+
+def test_parquet_with_nested_columns_is_read(tmp_path):
+    path = tmp_path / "curves.parquet"
+    parquet.write_table(pa.Table.from_pylist(nested()), path)
+    read = read_curves(path)
+    assert [c.run for c in read.curves] == ["a", "b"]
+    np.testing.assert_allclose(read.curves[0].schedule.lr, PEAK)
 
 
 def test_curves_of_two_sizes_are_refused():

@@ -1,5 +1,6 @@
 """Read curves of training: steps, learning rates and losses of runs, as trackers export them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ RESUMED = 5  # times that a run may go back to an earlier step
 SPIKE = 8.0  # median departures from neighbours beyond which a loss is a spike
 QUIET = 1e-3  # log loss that is no spike whatever the neighbours are
 NEIGHBOURS = 4  # on each side
+RATES = ("lr", "learning_rate", "lr-group0", "lr_0")
+RUNS = ("run", "run_name", "run_id", "name")
 ONE = "the run"  # its name, where the table has none
 
 
@@ -132,7 +135,11 @@ def read_curves(
     series = chart_series(table)
     naming = name_columns(table, opened.columns)
     table = keep_rows(table, where, naming.columns)
-    axis = step or _axis(table, naming.columns)
+    named = dict(naming.columns)
+    for ours, endings in (("lr", RATES), ("run", RUNS)):
+        if ours not in named and (theirs := _ending(table, endings)):
+            named[ours] = theirs
+    axis = step or _ending(table, STEPS) or named.get("D", "")
     problems = [
         p
         for p in naming.problems
@@ -151,7 +158,7 @@ def read_curves(
     if series:
         parts = _of_chart(table, axis, series, problems)
     else:
-        parts = _of_rows(table, axis, naming.columns, problems)
+        parts = _of_rows(table, axis, named, problems)
     if any(
         p.status is Status.FAIL for p in problems
     ):  # not yet split as they should be
@@ -164,10 +171,10 @@ def read_curves(
     )
 
 
-def _axis(table: Table, named: Mapping[str, str]) -> str:
-    """Find the column that curves go along: steps before tokens."""
-    lower = {name.lower().rsplit("/", 1)[-1]: name for name in reversed(table.columns)}
-    return next((lower[n] for n in STEPS if n in lower), named.get("D", ""))
+def _ending(table: Table, names: Sequence[str]) -> str | None:
+    """Find the first column whose path, train/lr or optim.lr, ends in one of the names."""
+    lower = {re.split(r"[/.]", n.lower())[-1]: n for n in reversed(table.columns)}
+    return next((lower[n] for n in names if n in lower), None)
 
 
 def _numbers(
@@ -217,9 +224,7 @@ def _of_chart(
 ) -> list[_Rows]:
     """Read the columns of a chart's export, `run - loss` and perhaps `run - lr`."""
     losses = [metric for metric in series if "loss" in metric.lower()]
-    rates = [
-        m for m in series if m.lower().rsplit("/", 1)[-1] in ("lr", "learning_rate")
-    ]
+    rates = [m for m in series if re.split(r"[/.]", m.lower())[-1] in RATES]
     if len(losses) != 1:
         detail = f"a chart's export with {len(losses)} metrics of loss: {list_some(losses or [*series])}"
         remedy = "export one chart of one loss"
