@@ -10,6 +10,7 @@ Hold-outs, by what is predicted (`held_out`):
     unseen    the same from rows whose `split` is train only, so that its mixtures are new
     split     rows whose `split` is not train, from the others, at every size
     half      half the mixtures of the largest size, from all that is left
+    rest      each size from all others (tables of up to 300 rows)
     mixtures  mixtures left out at every size, in five folds (tables of up to 300 rows)
 
 Each is predicted by nstar, by linear regression and LightGBM (RegMix's settings: 1,000
@@ -30,7 +31,8 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,12 +100,15 @@ def holdouts(runs: Mixtures) -> Iterator[Holdout]:
     half = last & (np.argsort(np.argsort(rank)) % 2 == 1) & last
     size = label[sizes[-1]] if len(sizes) else "one"
     yield Holdout("half", size, everything[~half], everything[half])
-    if len(runs) <= MOST_FOLDED:
-        for fold in range(FOLDS):
-            out = rank % FOLDS == fold
-            yield Holdout(
-                "mixtures", f"fold {fold + 1}", everything[~out], everything[out]
-            )
+    if len(runs) > MOST_FOLDED:
+        return
+    if len(sizes) > 1:
+        for N in sizes:
+            there = runs.N == N
+            yield Holdout("rest", label[N], everything[~there], everything[there])
+    for fold in range(FOLDS):
+        out = rank % FOLDS == fold
+        yield Holdout("mixtures", f"fold {fold + 1}", everything[~out], everything[out])
 
 
 def by_nstar(train: Mixtures, test: Mixtures) -> Predicted:
@@ -191,22 +196,23 @@ METHODS = {
 }
 
 
+def average(values: Iterable[float]) -> float:
+    """Mean of those that are numbers; NaN where none is."""
+    finite = [v for v in values if np.isfinite(v)]
+    return float(np.mean(finite)) if finite else float("nan")
+
+
 def rank(
     points: np.ndarray, truth: np.ndarray, size: np.ndarray
 ) -> tuple[float, float]:
     """Spearman's correlation and the regret of the mixture predicted best, by size."""
-    found = []
+    correlations, regrets = [], []
     for N in np.unique(size):
         p, y = points[size == N], truth[size == N]
         if len(y) >= FEWEST and np.ptp(p) > 0:
-            found.append((float(spearmanr(p, y)[0]), float(y[np.argmin(p)] - y.min())))
-        elif len(y) > 1:
-            found.append((float("nan"), float(y[np.argmin(p)] - y.min())))
-    return (
-        tuple(float(np.nanmean(v)) for v in zip(*found, strict=True))
-        if found
-        else (float("nan"),) * 2
-    )
+            correlations.append(float(spearmanr(p, y)[0]))
+        regrets.append(float(y[np.argmin(p)] - y.min()))
+    return average(correlations), average(regrets)
 
 
 def r2(points: np.ndarray, truth: np.ndarray) -> float:
@@ -239,7 +245,7 @@ def score(predicted: Predicted, test: Mixtures) -> dict:
         points.mean(axis=1), truth.mean(axis=1), size[complete]
     )
     answer = {
-        name: float(np.nanmean([row[name] for row in rows]))
+        name: average(row[name] for row in rows)
         for name in ("r2", "spearman", "regret")
     }
     answer |= {
@@ -266,12 +272,11 @@ def score(predicted: Predicted, test: Mixtures) -> dict:
 def joined(parts: list[tuple[Mixtures, Predicted]]) -> tuple[Mixtures, Predicted]:
     """Put folds of one table together."""
     runs, predicted = zip(*parts, strict=True)
-    first = runs[0]
-    together = Mixtures(
-        first.source, first.sha256, first.domains, first.losses,
-        *(np.concatenate([getattr(r, name) for r in runs]) for name in ("shares", "N", "D", "values", "rows", "split")),
-        first.problems,
-    )  # fmt: skip
+    columns = ("shares", "N", "D", "values", "rows", "split")
+    stacked = {
+        name: np.concatenate([getattr(r, name) for r in runs]) for name in columns
+    }
+    together = replace(runs[0], **stacked)
     draws = None
     if predicted[0].draws is not None:
         draws = np.concatenate([p.draws for p in predicted], axis=1)
@@ -343,10 +348,17 @@ def main() -> None:
     if not rows:
         sys.exit(f"{options.data}: no table mixtures*.csv")
     if options.json:
-        print(json.dumps({"tables": rows}, indent=1))
+        print(json.dumps({"tables": [plain(row) for row in rows]}, indent=1))
         return
     for row in rows:
         print(text(row))
+
+
+def plain(value):
+    """Write what is no number as null, as JSON has it."""
+    if isinstance(value, dict):
+        return {name: plain(v) for name, v in value.items()}
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def text(row: dict) -> str:
