@@ -14,6 +14,8 @@ the distance to the power 3/2: intervals widen as they should.
 import numpy as np
 from jaxtyping import Float
 
+ROUNDED = 1e-9  # of a variance, that arithmetic leaves
+
 
 def wander(
     x: Float[np.ndarray, "*stack a"], other: Float[np.ndarray, "*stack b"]
@@ -30,10 +32,15 @@ def log_normal_density(
     covariance: Float[np.ndarray, "*stack runs runs"],
 ) -> Float[np.ndarray, " *stack"]:
     """Log density of residuals, up to a constant."""
-    lower = np.linalg.cholesky(covariance)
-    log_det = 2 * np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
-    solved = np.linalg.solve(covariance, residual[..., None])[..., 0]
-    return -0.5 * (log_det + np.sum(residual * solved, axis=-1))
+    sd = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    correlation = covariance / (sd[..., :, None] * sd[..., None, :])
+    correlation = correlation + ROUNDED * np.eye(sd.shape[-1])
+    lower = np.linalg.cholesky(correlation)
+    log_det = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
+    standard = residual / sd
+    solved = np.linalg.solve(correlation, standard[..., None])[..., 0]
+    square = np.sum(standard * solved, axis=-1)
+    return -0.5 * square - log_det - np.log(sd).sum(axis=-1)
 
 
 def draw_misfit(

@@ -21,6 +21,7 @@ NEAR = (
     0.5  # of log q beyond the best run: farther ones say nothing of its neighbourhood
 )
 FEWEST = 8  # best runs that are read whatever their distance
+LEAST_SPREAD = 1e-3  # of log q
 NOT_KNOWN_SD = 0.1  # of the floor of a task whose chance level is not known
 WEAKEST = 1 / 3  # of the runs, whose accuracies such a floor is about
 SHRINKAGE = 10  # runs' worth of no noise in common
@@ -139,7 +140,8 @@ def _second(task: Task, q: np.ndarray, curve: np.ndarray | None) -> SecondStep:
     curve = log_q if curve is None else curve
     at = np.flatnonzero(np.isfinite(task.accuracy) & np.isfinite(log_q + curve))
     at = at[np.argsort(curve[at], kind="stable")]
-    near = int(np.sum(curve[at] < curve[at[0]] + NEAR))
+    spread = max(float(curve[at].std()), LEAST_SPREAD)
+    near = int(np.sum(curve[at] < curve[at[0]] + NEAR * spread))
     weakest = task.accuracy[at][-max(int(WEAKEST * len(at)), 1) :]
     at = at[: max(near, FEWEST)]
     chance = task.known.chance
@@ -147,6 +149,7 @@ def _second(task: Task, q: np.ndarray, curve: np.ndarray | None) -> SecondStep:
         log_q[at],
         curve[at],
         task.accuracy[at],
+        spread,
         float(weakest.mean()) if chance is None else chance,
         NOT_KNOWN_SD if chance is None else task.known.floor_sd,
         task.known.questions,

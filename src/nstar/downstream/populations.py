@@ -29,17 +29,20 @@ LOTS = (
     300,
     500,
     500,
+    500,
     900,
 )  # draws of a task, each lot about the weighted ones before
+WIDENED = 1.15  # than the weighted draws, whose tails the proposal is to cover
 OLD = 2  # draws' worth of the old width for each unknown
-FREEDOM = 5.0  # degrees of freedom of the proposal
+FREEDOM = 6.0  # degrees of freedom of the proposal
 SWEEPS = (150, 250, 1000)  # of Gibbs, of each round
 BURNT = 0.2  # share of the sweeps that are left out
 WIDER = 1.3  # than the population: what the next round's draws are drawn under
 SPREAD_SD = 0.5  # of the log of a population's spread
 SPREADS = np.exp(np.linspace(-2.0, 2.0, 41))  # of the stated spread, that are tried
 STEP = 0.05  # between points whose difference is a slope, in prior sds
-FARTHEST = 5.0  # prior sds at which the mode is looked for
+FARTHEST = 6.0  # prior sds beyond which no density is worked out
+IMPOSSIBLE = -1e10  # its log there
 
 
 class Unknown(NamedTuple):
@@ -98,8 +101,10 @@ def _draw_task(
     size = len(mean)
 
     def log_density(z: np.ndarray) -> np.ndarray:
-        value = log_likelihood(mean + sd * z) - 0.5 * np.square(z).sum(axis=-1)
-        return np.nan_to_num(value, nan=-1e10, neginf=-1e10)
+        inside = np.clip(z, -FARTHEST, FARTHEST)
+        value = log_likelihood(mean + sd * inside) - 0.5 * np.square(z).sum(axis=-1)
+        value = np.where(np.all(z == inside, axis=-1), value, -np.inf)
+        return np.nan_to_num(value, nan=IMPOSSIBLE, neginf=IMPOSSIBLE)
 
     at = _mode(log_density, size)
     proposals, drawn, densities = [(at, _width(log_density, at))], [], []
@@ -141,7 +146,8 @@ def _moved(
     about = shocks - centre
     covariance = effective * (about.T * weights) @ about + old * np.eye(len(at))
     further = root @ centre * effective / (effective + old)
-    return at + further, root @ np.linalg.cholesky(covariance / (effective + old))
+    root = WIDENED * root @ np.linalg.cholesky(covariance / (effective + old))
+    return at + further, root
 
 
 def _mode(log_density: LogLikelihood, size: int) -> np.ndarray:

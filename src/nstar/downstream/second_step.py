@@ -1,10 +1,12 @@
 r"""Step two: accuracy as a sigmoid of bits per byte, or of a loss, from chance to a ceiling.
 
 $$ a(q) = c + (u - c)\,\mathrm{expit}(\eta), \qquad
-   \eta = \eta_b - k\,\frac{(q/q_b)^\lambda - 1}{\lambda} + d(\log q) $$
+   \eta = \eta_b - k\,\frac{e^{\lambda x} - 1}{\lambda} + d(x), \qquad
+   x = \log(q/q_b) / w $$
 
-with q_b that of the best run, where eta_b and the slope k are.  d is the misfit between
-the two steps: the slope wanders along log q (`nstar.downstream.conditioning`), so it is
+with q_b that of the best run, where eta_b and the slope k are, and w the spread of log q
+over the ladder, so that slopes of tasks may be compared.  d is the misfit between
+the two steps: the slope wanders along x (`nstar.downstream.conditioning`), so it is
 carried beyond the runs.  A measured accuracy scatters by its number of questions, by what
 moves eta from run to run, and by what moves an accuracy at chance.
 """
@@ -24,15 +26,15 @@ UNKNOWNS = {
     "floor": Unknown(0.0, 1.0),
     "ceiling": Unknown(2.5, 0.7, 0.7),  # logit of its way from the floor to one
     "best": Unknown(-1.0, 2.0),  # eta of the best run
-    "slope": Unknown(np.log(5.0), 0.8, 0.5),
-    "power": Unknown(0.0, 0.7, 0.3),
+    "slope": Unknown(0.0, 0.8, 0.5),
+    "power": Unknown(0.0, 0.15, 0.07),
     "run_scatter": Unknown(np.log(0.05), 1.0, 0.7),  # of eta
     "floor_scatter": Unknown(np.log(0.004), 1.0, 0.8),  # of the accuracy
     "bend": Unknown(np.log(0.4), 0.8, 0.7),
     "follows": Unknown(0.0, 1.0, 1.0),  # logit
 }
 KNOWN_FLOOR = 0.03  # sd of the floor about a chance level that is known
-RANGE = 0.3  # of log q over which the slope wanders by its share `bend`
+RANGE = 1.4  # spreads of log q over which the slope wanders by its share `bend`
 
 
 class _Form(NamedTuple):
@@ -52,6 +54,7 @@ class SecondStep:
         np.ndarray, " runs"
     ]  # log q of the first step, without the run's noise
     accuracy: Float[np.ndarray, " runs"]  # between 0 and 1
+    spread: float  # sd of log q over the ladder, what x is counted in
     chance: float  # about which the floor lies
     floor_sd: float
     questions: float | None = None  # None: their part is not told from the runs' own
@@ -114,7 +117,7 @@ class SecondStep:
     ) -> np.ndarray:
         """What the accuracy follows, less that of the best run."""
         follows = expit(psi[:, 8])[:, None]
-        return curve + follows * (log_q - curve) - self._best
+        return (curve + follows * (log_q - curve) - self._best) / self.spread
 
     def _pace(self, psi: np.ndarray) -> np.ndarray:
         return np.exp(psi[:, 7] + psi[:, 3])[:, None, None] ** 2 / RANGE
