@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from nstar.downstream import first_step, populations, second_step
+from nstar.downstream import first_step, populations, second_step, through_loss
 from nstar.downstream.first_step import FirstStep
 from nstar.downstream.populations import Pooled
 from nstar.downstream.second_step import SecondStep
 from nstar.downstream.task_ladders import ALL, Task, TaskLadder, read_task_ladder
+from nstar.downstream.through_loss import ThroughLoss
 
 NEAR = (
     0.5  # of log q beyond the best run: farther ones say nothing of its neighbourhood
@@ -24,6 +25,7 @@ FEWEST = 8  # best runs that are read whatever their distance
 LEAST_SPREAD = 1e-3  # of log q
 NOT_KNOWN_SD = 0.1  # of the floor of a task whose chance level is not known
 WEAKEST = 1 / 3  # of the runs, whose accuracies such a floor is about
+SHARE_THROUGH = 0.5  # of the draws of likelihoods that go by way of the loss
 SHRINKAGE = 10  # runs' worth of no noise in common
 
 
@@ -44,6 +46,8 @@ class JointTasks:
     follows: tuple[int, ...]  # which of these each task does
     second: tuple[SecondStep, ...]
     steps: tuple[Pooled, Pooled]
+    through: tuple[ThroughLoss, ...]  # of the likelihoods, where there is a loss, too
+    powers: Pooled | None  # their unknowns
     shared_noise: float  # correlation of the quantities' noise in one run
     seed: int
 
@@ -59,6 +63,16 @@ class JointTasks:
         for i, step in enumerate(self.first):
             own = np.sqrt(1 - self.shared_noise) * random.standard_normal(shape)
             curves.append(step.draw(one[:, i], N, D, common + own, random))
+        if self.powers is not None:
+            through = int(SHARE_THROUGH * len(one))
+            shocks = random.standard_normal((through, len(N)))
+            for i, route in enumerate(self.through):
+                psi = self.powers.draws[:through, i]
+                by_loss = route.draw(
+                    psi, *(v[:through] for v in curves[-1]), shocks, random
+                )
+                for part, other in zip(curves[i], by_loss, strict=True):
+                    part[:through] = other
         parts = [
             (curves[of][0], *step.draw(two[:, i], *curves[of], random))
             for i, (of, step) in enumerate(zip(self.follows, self.second, strict=True))
@@ -97,7 +111,8 @@ def fit_ladder(ladder: TaskLadder, seed: int = 0) -> JointTasks:
     N, D = ladder.runs["N"], ladder.runs["D"]
     own = [i for i, task in enumerate(ladder.tasks) if task.nll is not None]
     quantities = [ladder.tasks[i].nll for i in own]
-    if len(own) < len(ladder.tasks):
+    losses = "L" in ladder.runs and bool(np.all(ladder.runs["L"] > 0))
+    if losses or len(own) < len(ladder.tasks):
         quantities.append(ladder.runs["L"])
     follows = tuple(
         own.index(i) if i in own else len(own) for i in range(len(ladder.tasks))
@@ -125,8 +140,17 @@ def fit_ladder(ladder: TaskLadder, seed: int = 0) -> JointTasks:
     )
     likelihoods = [step.log_likelihood for step in second]
     two = populations.sample(likelihoods, list(second_step.UNKNOWNS.values()), seed + 1)
+    through = tuple(
+        ThroughLoss(ladder.runs["L"][at], step.q)
+        for step, at in zip(first[: len(own)], present, strict=False)
+        if losses
+    )
+    likelihoods = [route.log_likelihood for route in through]
+    unknowns = list(through_loss.UNKNOWNS.values())
+    powers = populations.sample(likelihoods, unknowns, seed + 2) if through else None
+    shared = _shared(first, present, one)
     return JointTasks(
-        ladder, first, follows, second, (one, two), _shared(first, present, one), seed
+        ladder, first, follows, second, (one, two), through, powers, shared, seed
     )
 
 
