@@ -170,10 +170,11 @@ def finish(
         ValueError: there is no such run or law, no schedule, or one that ends before the
             run's last step.
 
-    Example:
+    Examples:
         >>> from nstar.curves.schedules import named
-        >>> curves = nstar.read_curves("wandb.csv")
-        >>> nstar.finish(curves, {"cosine": named("cosine", 72_000, 3e-4)}).headline()
+        >>> cosine = named("cosine", 72_000, 3e-4)
+        >>> curves = nstar.read_curves("wandb.csv")  # doctest: +SKIP
+        >>> nstar.finish(curves, {"cosine": cosine}).headline()  # doctest: +SKIP
     """
     requested, after = dict(schedules), 0.0
     if run is not None:

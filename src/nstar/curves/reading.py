@@ -124,9 +124,15 @@ def read_curves(
         where: filters of rows, as in `params_label=100M`.
         schedule: of every run, where the table has no learning rate.
 
+    Returns:
+        The curves by run: steps, learning rates and losses of each, (point,).
+
     Raises:
         TableProblems: naming each problem with its rows and what to do.
         ValueError: no readable table.
+
+    Examples:
+        >>> curves = nstar.read_curves("wandb.csv")  # doctest: +SKIP
     """
     chosen = dict(columns or {})
     step = chosen.pop("step", None)
