@@ -2,9 +2,11 @@
 
 import json
 
+import jsonschema
 import numpy as np
 import pytest
 
+from conftest import REPO
 from nstar import load
 
 INTERVAL = {"median": float, "lower": float, "upper": float}
@@ -876,12 +878,16 @@ def fits(isoflop_fit, allocation_fit, surface_fit, tmp_path_factory):
 
 @pytest.fixture
 def document(nstar):
-    """Run a command with --json and read its one document, strictly."""
+    """Run a command with --json, read its one document strictly, and by its schema."""
 
     def run(*words):
         code, out, _ = nstar(*words, "--json")
         assert not code
-        return json.loads(out, parse_constant=pytest.fail)
+        answer = json.loads(out, parse_constant=pytest.fail)
+        schema = REPO / "docs" / "schemas" / f"{words[0]}.json"
+        if schema.is_file():
+            jsonschema.validate(answer, json.loads(schema.read_text(encoding="utf-8")))
+        return answer
 
     return run
 
