@@ -1,7 +1,6 @@
 """Learning rate and batch: the optimum of a simulated sweep, what settings cost, and bad input."""
 
 import json
-from dataclasses import replace
 
 import jax
 import numpy as np
@@ -11,7 +10,7 @@ from scipy import stats
 import nstar
 from conftest import BRIEF, FALSE_ALARM
 from nstar.cli.options import Request
-from nstar.cli.source import read
+from nstar.cli.source import _remark_on_bend, read
 from nstar.cli.tuning import without_diverged
 from nstar.fits.fitting import fit
 from nstar.laws import LAWS
@@ -238,5 +237,19 @@ def test_diverged_runs_of_a_sweep_are_left_out_of_its_losses(tmp_path, capsys):
     assert lost.rows.tolist() == [5, 42]
     assert len(read(request)) == len(table["L"]) - 2
     assert "2 runs diverged (rows 5, 42)" in capsys.readouterr().err
-    without_diverged(replace(asked, discrepancy=None))
-    assert "bends over" not in capsys.readouterr().err  # 108 runs are few
+
+
+@pytest.mark.parametrize(
+    ("law", "discrepancy", "runs", "slow"),
+    [
+        ("tuning", None, 2438, True),
+        ("tuning", "none", 2438, False),
+        ("tuning", "waves", 108, False),
+        ("coupled", None, 2438, False),
+    ],
+)
+def test_a_bend_over_a_large_sweep_is_said_to_take_long(
+    law, discrepancy, runs, slow, capsys
+):
+    _remark_on_bend(law, discrepancy, runs)
+    assert ("tens of minutes" in capsys.readouterr().err) == slow

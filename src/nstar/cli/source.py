@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from nstar.runs.observations import Observations
 
 
+SLOW = 300  # runs of a sweep, from which a surface that bends takes tens of minutes
+
+
 class Fitted(NamedTuple):
     """A fit, or an average of several, and the reason for its law."""
 
@@ -132,6 +135,7 @@ def get_fit(request: o.Request, *, surface: bool = False) -> Fitted:
 
     law, runs, reason = choose(table, request.law, surface=surface)
     remark(f"law {law}: {reason}")
+    _remark_on_bend(law, request.discrepancy, len(runs))
     if request.cache:
         use_cache()
     names, settings = o.laws(law), (request.noise, request.prior_set, request.seed or 0)
@@ -149,6 +153,19 @@ def get_fit(request: o.Request, *, surface: bool = False) -> Fitted:
         runs, law, *settings, discrepancy=request.discrepancy, pool=request.pool
     )
     return Fitted(fitted, reason)
+
+
+def _remark_on_bend(law: str, discrepancy: str | None, runs: int) -> None:
+    """Say where a sweep has more runs than a surface that bends is fitted to in minutes."""
+    if discrepancy == "none" or runs <= SLOW:
+        return
+    from nstar.laws.parsing import parse_law
+    from nstar.types import Tunable
+
+    if any(isinstance(parse_law(part), Tunable) for part in o.laws(law)):
+        remark(
+            f"a surface that bends over {runs} runs of a sweep takes tens of minutes (2,400 have taken more than 25): --discrepancy none takes its form as exact, and minutes"
+        )
 
 
 def _load(request: o.Request) -> Fitted:

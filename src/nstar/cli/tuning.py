@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 LAW = "tuning"
 DIVERGED = "diverged runs"  # which are left out of the losses, and say what diverges
-SLOW = 300  # runs over which a surface that bends is not fitted in a few minutes
 
 
 @o.command("nstar tune sweep.csv --at 7B,140B", without=("law", "pool", "group"))
@@ -75,10 +74,6 @@ def without_diverged(request: o.Request) -> tuple[o.Request, "Observations | Non
 
     accept = [*(request.accept or []), DIVERGED]
     table = read(replace(request, drop_diverged=False, accept=accept))
-    if request.discrepancy != "none" and len(table) > SLOW:
-        remark(
-            f"a surface that bends over {len(table)} runs takes tens of minutes (2,400 have taken more than 25): --discrepancy none takes its form as exact, and minutes"
-        )
     if not all(name in table for name in ("N", "D", "L", "lr")):
         return request, None  # which the fit refuses, with its remedy
     at = find_diverged(table)
