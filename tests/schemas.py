@@ -26,8 +26,6 @@ SOMETIMES = {  # of a fit that is pooled, or an average of laws
     "weights": {...: float},
     "prior_scales": [shapes.ANY],  # of `sensitivity` at a budget
 }
-RECIPES = shapes.ABOUT_RECIPES | shapes.RECIPES
-FROZEN = {"ledger": str, "head": str, "frozen": [shapes.CHOICE]}
 COMMANDS: dict[
     str, list[Shape]
 ] = {  # several where the answer depends on what is asked
@@ -45,7 +43,7 @@ COMMANDS: dict[
     "plan": [shapes.PLAN],
     "predict": [shapes.PREDICT],
     "prior": [shapes.PRIOR],
-    "recipes": [RECIPES, RECIPES | FROZEN],
+    "recipes": [shapes.RECIPES_ALONE, shapes.RECIPES_FROZEN],
     "report": [shapes.REPORT],
     "risk": [test_risk_command.RISK],
     "sensitivity": [shapes.SENSITIVITY],

@@ -356,6 +356,17 @@ RECIPES = {
     "pocket": {...: (float, None)},
     "curves": {"C": [float], "multiplier": {...: [BOUNDED]}},
 }
+RECIPES_ALONE = RECIPES | {
+    "data": str,
+    "data_sha256": str,
+    "runs": int,
+    "interval": str,
+    "flop_convention": str,
+    "params_counted": str,
+    "loss_unit": str,
+    "checks": CHECKS,
+}
+RECIPES_FROZEN = RECIPES_ALONE | {"ledger": str, "head": str, "frozen": [CHOICE]}
 LEDGER = BOOK | {"prob": float, "interval": str, "checks": CHECKS}
 FROZEN = HEAD | {"ledger": str, "head": str, "frozen": [FORECAST], "checks": CHECKS}
 OUTCOME = {
@@ -978,18 +989,6 @@ def test_forecast_outcome_and_ledger(document, fits, tmp_path):
     assert listed["forecasts"][0]["outcome"] == scored["scored"][0]["outcome"]
 
 
-ABOUT_RECIPES = {
-    "data": str,
-    "data_sha256": str,
-    "runs": int,
-    "interval": str,
-    "flop_convention": str,
-    "params_counted": str,
-    "loss_unit": str,
-    "checks": CHECKS,
-}
-
-
 def test_recipes_and_their_choice(document, tmp_path):
     rows = []
     for name, gain in (("adamw", 0.0), ("muon", 0.3)):
@@ -1002,8 +1001,7 @@ def test_recipes_and_their_choice(document, tmp_path):
     file = str(tmp_path / "forecasts.jsonl")
     words = ["--speed", "muon=0.9", "--name", "switch", "--ledger", file]
     answer = document("recipes", table, "-C", "1e21", *words)
-    frozen = {"ledger": str, "head": str, "frozen": [CHOICE]}
-    hold(ABOUT_RECIPES | RECIPES | frozen, answer)
+    hold(RECIPES_FROZEN, answer)
     losses = ["--loss", "adamw=2.2", "--loss", "muon=2.1"]
     scored = document("outcome", file, "--name", "switch", *losses)
     hold(OUTCOME, scored)
