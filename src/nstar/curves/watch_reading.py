@@ -273,10 +273,12 @@ def _of_run(problems: list[Problem], run: str) -> list[Check]:
 def _set_aside(curve: Curve, done: Track, steps: float) -> list[Check]:
     """Say which points of a run are left out for lying apart from their neighbours."""
     apart = curve.step[~np.isin(curve.step / steps, done.way)]
+    apart = apart[apart >= BEGIN * steps]
     if not len(apart):
         return []
     listed = list_some([f"{step:g}" for step in apart])
-    detail = f"{len(apart)} points lie apart from those before and after them, and are set aside: {listed}"
+    subject = "1 point lies" if len(apart) == 1 else f"{len(apart)} points lie"
+    detail = f"{subject} apart from those before and after, set aside: {listed}"
     return [Check("spikes", Status.PASS, detail)]
 
 

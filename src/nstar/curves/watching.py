@@ -92,6 +92,8 @@ class Watch(Answer):
         reach = _reach(prob)
         n, alarm = len(self.seen), self.alarm
         departure = self.followed.departure
+        onset = int(departure.onset[0])  # a bin may have it in its middle, and alarm
+        onset = onset if alarm is None else min(onset, alarm)
         now = float(np.exp(self.seen[-1]))
         places = [
             {
@@ -138,8 +140,8 @@ class Watch(Answer):
                 "sds": float((self.seen[-1] - mean[n - 1]) / sd[n - 1]),
             },
             "departure": {
-                "chance": float(departure.chance[0]),
-                "from_step": places[int(departure.onset[0])]["step"],
+                "chance": min(float(departure.chance[0]), 1.0),
+                "from_step": places[onset]["step"],
                 "loss": now - float(now * np.exp(-departure.size[0])),
                 "forecast_sds": float(departure.size[0] / self.before.sd),
             },
