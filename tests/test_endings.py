@@ -112,6 +112,18 @@ def test_a_run_that_goes_on_is_compared_with_a_decay_now(file, nstar):
     assert "decay now" in out
 
 
+def test_schedules_are_compared_with_those_of_as_many_steps(file, nstar):
+    _, out, _ = nstar(
+        *("finish", file, "--run", "constant", "--schedule", "constant"),
+        *("--schedule", "wsd:0.2", "--steps", 8000, "--decay-now", 800, "--json"),
+    )
+    constant, decayed, now = json.loads(out)["schedules"]
+    assert constant["regret"] > 0
+    assert decayed["regret"] == 0
+    assert now["regret"] is None
+    assert now["steps"] == 4800
+
+
 def test_python_says_what_the_command_says(file, nstar):
     curves = read_curves(file)
     schedule = named("wsd:0.3", 8000, PEAK, 300.0)

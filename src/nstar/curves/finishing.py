@@ -44,7 +44,7 @@ class Finish(Answer):
 
     def as_json(self, prob: float = 0.9) -> Document:
         """Plain data."""
-        best = min(float(np.mean(e.loss[:, -1])) for e in self.endings)
+        regrets = self.regrets()
         return {
             "run": self.run,
             "law": self.fit.name,
@@ -55,7 +55,7 @@ class Finish(Answer):
                     "steps": float(e.step[-1]),
                     "loss": interval(e.loss[:, -1], prob).as_json(),
                     "measured": interval(e.measured[:, -1], prob).as_json(),
-                    "regret": float(np.mean(e.loss[:, -1])) - best,
+                    "regret": regret,
                     "along": [
                         {
                             "step": float(step),
@@ -65,9 +65,20 @@ class Finish(Answer):
                         for i, step in enumerate(e.step)
                     ],
                 }
-                for e in self.endings
+                for e, regret in zip(self.endings, regrets, strict=True)
             ],
         }
+
+    def regrets(self) -> list[float | None]:
+        """Expected loss above the best schedule's of as many steps; none where none has as many."""
+        means = [float(np.mean(e.loss[:, -1])) for e in self.endings]
+        ends = [float(e.step[-1]) for e in self.endings]
+        return [
+            mean - min(m for m, e in zip(means, ends, strict=True) if e == end)
+            if ends.count(end) > 1
+            else None
+            for mean, end in zip(means, ends, strict=True)
+        ]
 
     def checks(self) -> list[Check]:
         """Check how far the run lies beyond the curves, and whether they show any decay."""
@@ -100,15 +111,18 @@ class Finish(Answer):
     def headline(self, prob: float = 0.9) -> str:
         """The end under the first schedule, and which schedule ends lowest."""
         rows = self.as_json(prob)["schedules"]
-        first, best = rows[0], min(rows, key=lambda row: row["regret"])
+        first, compared = rows[0], [row for row in rows if row["regret"] is not None]
         subject = f"run {self.run}" if self.run else "a new run"
         sentence = (
             f"Under {first['schedule']}, {subject} ends at {count(first['steps'])} with a loss of "
             f"{numbers(first['measured'], 4)} (median [{percent(prob)} credible interval])"
         )
-        if len(rows) > 1:
+        if compared:
+            best = min(compared, key=lambda row: row["regret"])
+            others = max(row["regret"] for row in compared)
             sentence += (
-                f"; of {len(rows)} schedules {best['schedule']} ends lowest on average"
+                f"; of {len(compared)} schedules of {count(best['steps'])} {best['schedule']} ends lowest "
+                f"on average, by up to {digits(others, 2)}"
             )
         return f"{sentence}."
 
@@ -124,7 +138,7 @@ class Finish(Answer):
                     count(row["steps"]),
                     numbers(row["loss"], 4),
                     numbers(row["measured"], 4),
-                    digits(row["regret"], 2),
+                    "–" if row["regret"] is None else digits(row["regret"], 2),
                 ]
                 for row in document["schedules"]
             ],
