@@ -244,7 +244,14 @@ def test_parquet_with_nested_columns_is_read(tmp_path):
     np.testing.assert_allclose(read.curves[0].schedule.lr, PEAK)
 
 
-def test_curves_of_two_sizes_are_refused():
-    text = problems(table(params=[1e8] * 20 + [2e8] * 20))
-    assert "2 sizes" in text
-    assert "--where params=1" in text
+def test_a_name_that_two_sizes_share_is_of_two_runs():
+    columns = {k: np.tile(v, 2) for k, v in table().items()}
+    read = read_curves(columns | {"params": [1e8] * 40 + [2e8] * 40})
+    assert [c.run for c in read.curves] == ["a, 100M", "a, 200M"]
+    assert [c.size for c in read.curves] == [1e8, 2e8]
+
+
+def test_rows_without_a_size_are_refused():
+    text = problems(table(params=[1e8] * 39 + [np.nan]))
+    assert "row 40" in text
+    assert "rows without a size" in text

@@ -152,6 +152,28 @@ def test_intervals_of_a_run_that_goes_on_shrink(table):
     assert widths[0] > 3 * widths[1]
 
 
+def test_a_schedule_of_one_size_says_what_it_does_at_another(table):
+    """Curves of a larger model lie lower by a constant; only one is given."""
+    columns, _ = table
+    rows = {k: np.array(v) for k, v in columns.items()}
+    larger = {k: v[rows["run"] == "constant"] for k, v in rows.items()}
+    larger["loss"] = larger["loss"] - 0.3
+    both = {k: np.concatenate([rows[k], larger[k]]) for k in rows}
+    both["params"] = np.repeat([25e6, 100e6], [len(rows["run"]), len(larger["run"])])
+    curves = read_curves(both)
+    cosine = {"cosine": named("cosine", 4000, PEAK, WARM)}
+    end = rows["loss"][rows["run"] == "cosine"][-1] - 0.3
+    seen = finish(curves, cosine, size=100e6).as_json()["schedules"][0]["measured"]
+    assert seen["lower"] < end < seen["upper"]
+    assert seen["upper"] - seen["lower"] < 0.1
+    unseen = finish(curves, cosine, size=200e6)
+    (row,) = unseen.as_json()["schedules"]
+    assert row["loss"]["median"] < seen["median"]
+    assert "REVIEW" in {c.status.name for c in unseen.checks() if c.name == "size"}
+    with pytest.raises(ValueError, match="--params"):
+        finish(curves, cosine)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("law", ["multi_power", "annealing_area"])
 def test_intervals_of_ends_cover(law):

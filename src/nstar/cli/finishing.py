@@ -76,6 +76,14 @@ def finish(
             help="Learning rate at the end, as a share of the peak.",
         ),
     ] = 0.1,
+    params: Annotated[
+        str | None,
+        typer.Option(
+            "--params",
+            metavar="N",
+            help="Parameters of a new run, where the curves are of several sizes: 400M.",
+        ),
+    ] = None,
     recorded: Annotated[
         str | None,
         typer.Option(
@@ -98,7 +106,7 @@ def finish(
 ) -> None:
     """Say where a run will end under a schedule.
 
-    The curves share a model, its data and its batch, and differ by their schedules.
+    The curves share a recipe and its data, and differ by their schedules or sizes.
     """
     o.require_positive("--peak", [peak] if peak is not None else [], "3e-4")
     numbers = {
@@ -107,6 +115,7 @@ def finish(
             ("--steps", steps),
             ("--decay-now", decay_now),
             ("--warmup", warmup),
+            ("--params", params),
         )
     }
     if not (schedule or decay_now):
@@ -139,6 +148,7 @@ def finish(
         requested,
         going,
         law=law,
+        size=numbers["--params"],
         decay_now=numbers["--decay-now"],
         final=final_lr,
         seed=seed or 0,

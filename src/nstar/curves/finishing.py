@@ -41,6 +41,9 @@ class Finish(Answer):
     curves: Curves
     run: str | None  # that goes on; None for a new one
     endings: tuple[Ending, ...]
+    size: float | None = (
+        None  # parameters of a new run, where curves are of several sizes
+    )
 
     def as_json(self, prob: float = 0.9) -> Document:
         """Plain data."""
@@ -104,6 +107,9 @@ class Finish(Answer):
         if above > 1 + APART:
             detail = f"the schedule's peak is {digits(above, 3)} times the largest learning rate of the curves: a law of a schedule says nothing of other peaks"
             checks.append(Check("peak", Status.REVIEW, detail))
+        if self.fit.sizes and self.size and self.fit.sizes.beyond(self.size) > 0:
+            detail = f"no curve is of {count(self.size)} parameters: how the loss falls with size is a power learned from {len(self.fit.sizes.peaks)} sizes, and off by a hundredth or more where batch and warm-up change with it; give one curve of this size"
+            checks.append(Check("size", Status.REVIEW, detail))
         if self.run is not None:
             checks += _joins(self.fit.curves[self.fit.runs[self.run]], self.endings)
         return [*checks, *self.fit.checks(), *self.curves.checks()]
@@ -160,6 +166,7 @@ def finish(
     run: str | None = None,
     *,
     law: str = "multi_power",
+    size: float | None = None,
     decay_now: float | None = None,
     final: float = FINAL,
     seed: int = 0,
@@ -167,11 +174,12 @@ def finish(
     """Say where a run ends under schedules, and what a decay begun now would give.
 
     Args:
-        curves: of one model, data and batch, as `read_curves` has them.
+        curves: of one recipe and data, as `read_curves` has them.
         schedules: whole, from the first step, by name.
         run: that goes on: what it has done is taken as recorded, and the schedule holds
             from its last step; a new run unless given.
         law: multi_power, multi_power_published or annealing_area.
+        size: parameters of a new run, where the curves are of several sizes.
         decay_now: steps of a straight decay that begins at the run's last step.
         final: learning rate after that, as a share of the peak.
         seed: the same seed gives the same draws.
@@ -221,14 +229,20 @@ def finish(
         np.linspace(begin, schedule.end, ALONG + 1)[1:]
         for schedule in requested.values()
     ]
-    drawn = draw_losses(fit, [*requested.values()], steps, [run] * len(requested))
+    drawn = draw_losses(
+        fit,
+        [*requested.values()],
+        steps,
+        [run] * len(requested),
+        sizes=[size] * len(requested),
+    )
     endings = tuple(
         Ending(name, schedule, step, *losses)
         for (name, schedule), step, losses in zip(
             requested.items(), steps, drawn, strict=True
         )
     )
-    return Finish(fit, curves, run, endings)
+    return Finish(fit, curves, run, endings, size)
 
 
 def _joins(curve: Curve, endings: tuple[Ending, ...]) -> list[Check]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from nstar.curves.progress import Paths, Scale, gather
 from nstar.curves.reading import Curve
 from nstar.curves.scatter import Seen
 from nstar.curves.schedules import Schedule
+from nstar.curves.sizes import Sized
 from nstar.samplers import importance, modes
 from nstar.types import Array
 from nstar.verdicts import Check, Status
@@ -32,11 +34,32 @@ POINTS = 60  # of a curve that are fitted, each the mean of its neighbours
 FEWEST = 25  # of a curve where there are many
 ALL_POINTS = 700
 JUMP = 0.02  # change of the learning rate, as a share, across which no mean is taken
+SIZE_OFF = (
+    0.02  # log loss by which a size not seen is off, by its distance in a factor of e
+)
 COUNTS = 512, 1536  # draws about the mode, and about the weighted draws' mean
 ROUNDS = 4  # of them at most, each about the last one's draws
 ENOUGH = 200  # effective draws, with which no more are made
 DRAWS = 500  # that answers are worked out for
 FEW = 100  # effective draws below which a fit is for review
+
+
+class Sizes(NamedTuple):
+    """Sizes of curves in parameters: the lowest curve's, and the largest rate of each."""
+
+    lowest: float
+    peaks: Mapping[float, float]
+
+    def beyond(self, size: float) -> float:
+        """How far a size is from the nearest of the curves, in its logarithm."""
+        return min(abs(float(np.log(size / other))) for other in self.peaks)
+
+    def place(
+        self, schedule: Schedule, size: float, peak: float
+    ) -> tuple[Schedule, float]:
+        """A schedule as if its size's peak were that of all, and the log of its size."""
+        own = self.peaks.get(size, schedule.peak)
+        return schedule.times(peak / own), float(np.log(size / self.lowest))
 
 
 @dataclass(frozen=True)
@@ -47,6 +70,7 @@ class CurveFit:
     name: str
     curves: tuple[Curve, ...]
     scale: Scale
+    sizes: Sizes | None  # of curves of several
     seen: Seen
     draws: dict[str, Float[np.ndarray, " draw"]]
     effective: float  # draws, of those weighed
@@ -61,10 +85,17 @@ class CurveFit:
         return [Check("draws", Status.REVIEW if few else Status.PASS, detail)]
 
     def law_at(
-        self, schedules: Sequence[Schedule], points: Sequence[np.ndarray]
+        self,
+        schedules: Sequence[Schedule],
+        points: Sequence[np.ndarray],
+        sizes: Sequence[float | None],
     ) -> Paths:
-        """Trace schedules in the units of this fit."""
-        return gather(schedules, points, self.scale)
+        """Trace schedules in the units of this fit.
+
+        Raises:
+            ValueError: the curves are of several sizes, and one that is not said is asked for.
+        """
+        return _paths(schedules, points, sizes, self.scale, self.sizes)
 
     @cached_property
     def runs(self) -> dict[str, int]:
@@ -75,7 +106,7 @@ class CurveFit:
 def fit_curves(
     curves: Sequence[Curve], law: str = "multi_power", *, seed: int = 0
 ) -> CurveFit:
-    """Fit a law to curves that share a model, data and batch, and differ by schedule.
+    """Fit a law to curves that share a recipe and data, and differ by schedule or size.
 
     Args:
         curves: as `read_curves` has them.
@@ -93,9 +124,18 @@ def fit_curves(
         max(c.schedule.peak for c in curves),
         float(np.median([c.begin for c in curves])),
     )
+    lowest = min(curves, key=lambda c: float(c.loss.min()))
+    sizes, rule = None, LAWS[law]
+    if lowest.size is not None and len({c.size for c in curves}) > 1:
+        peaks: dict[float, float] = {}
+        for c in curves:
+            if c.size is not None:
+                peaks[c.size] = max(peaks.get(c.size, 0.0), c.schedule.peak)
+        sizes, rule = Sizes(lowest.size, peaks), Sized(rule)
     most = max(FEWEST, min(POINTS, ALL_POINTS // len(curves)))
     means = [_means(curve, most, scale) for curve in curves]
-    paths = gather([c.schedule for c in curves], [m[0] for m in means], scale)
+    schedules, points = [c.schedule for c in curves], [m[0] for m in means]
+    paths = _paths(schedules, points, [c.size for c in curves], scale, sizes)
     size = paths.there.shape[1]
 
     def pad(values: np.ndarray, by: float) -> np.ndarray:
@@ -107,14 +147,36 @@ def fit_curves(
     )
     slope = np.stack([pad(_slope(m[0], m[1]), 0.0) for m in means])
     seen = Seen(paths, log_loss, count, extra, slope)
-    lowest = min(float(c.loss.min()) for c in curves)
-    priors = LAWS[law].priors(lowest) | scatter.priors()
+    priors = rule.priors(float(lowest.loss.min())) | scatter.priors()
     names = tuple(priors)
     mean, sd = np.array(list(priors.values())).T
     with jax.enable_x64(True), threadpool_limits(1, user_api="blas"):
-        u, effective = _sample(LAWS[law], names, (mean, sd), seen, seed)
+        u, effective = _sample(rule, names, (mean, sd), seen, seed)
     draws = {name: mean[i] + sd[i] * u[:, i] for i, name in enumerate(names)}
-    return CurveFit(LAWS[law], law, tuple(curves), scale, seen, draws, effective, seed)
+    return CurveFit(
+        rule, law, tuple(curves), scale, sizes, seen, draws, effective, seed
+    )
+
+
+def _paths(
+    schedules: Sequence[Schedule],
+    points: Sequence[np.ndarray],
+    sizes: Sequence[float | None],
+    scale: Scale,
+    several: Sizes | None,
+) -> Paths:
+    if several is None:
+        return gather(schedules, points, scale)
+    stated = [size for size in sizes if size is not None]
+    if len(stated) < len(sizes):
+        msg = "the curves are of several sizes: say the new run's parameters, as in --params 400M"
+        raise ValueError(msg)
+    placed = [
+        several.place(schedule, size, scale.peak)
+        for schedule, size in zip(schedules, stated, strict=True)
+    ]
+    logs = np.array([log_size for _, log_size in placed])
+    return gather([schedule for schedule, _ in placed], points, scale, logs)
 
 
 def draw_losses(
@@ -123,6 +185,7 @@ def draw_losses(
     points: Sequence[np.ndarray],
     of: Sequence[str | None],
     *,
+    sizes: Sequence[float | None] | None = None,
     seed: int = 0,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Draw losses at steps of runs: as the run would have it, and as measured there.
@@ -132,12 +195,16 @@ def draw_losses(
         schedules: of each run, whole.
         points: steps of each, rising, (step,).
         of: the run of the fit that each continues; None for a new one.
+        sizes: parameters of each new run, where the curves are of several sizes.
         seed: of the draws.
 
     Returns:
         For each run the loss without and with a measurement's noise, (draw, step).
     """
-    paths = fit.law_at(schedules, points)
+    known = [None if run is None else fit.curves[fit.runs[run]].size for run in of]
+    asked = known if sizes is None else sizes
+    every = [k or n for k, n in zip(known, asked, strict=True)]
+    paths = fit.law_at(schedules, points, every)
     index = np.array([-1 if run is None else fit.runs[run] for run in of])
     random = np.random.default_rng([fit.seed, seed])
     draws = len(next(iter(fit.draws.values())))
@@ -146,6 +213,10 @@ def draw_losses(
         logs = np.asarray(
             _continued(fit.law, fit.draws, paths, index, fit.seen, shocks)
         )
+    if fit.sizes is not None:  # all runs of a draw are off together
+        beyond = [fit.sizes.beyond(n) for n in every if n is not None]
+        off = SIZE_OFF * random.standard_normal(draws)
+        logs = logs + off[:, None, None] * np.array(beyond)[:, None]
     white = np.exp(fit.draws["log_white"])[:, None, None]
     noisy = logs + white * random.standard_normal(logs.shape)
     counts = [len(p) for p in points]

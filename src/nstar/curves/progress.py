@@ -23,6 +23,7 @@ class Paths(NamedTuple):
     rate: np.ndarray  # learning rate as a share of `Scale.peak`, (curve, place)
     begin: np.ndarray  # index of the place where the warm-up ends, (curve,)
     point: np.ndarray  # index of the place of each point, (curve, point)
+    log_size: np.ndarray  # parameters, over those of the lowest curve, (curve,)
     there: np.ndarray  # whether it is a point, rather than padding, (curve, point)
     log_step: np.ndarray  # (curve, point)
     way: np.ndarray  # that the learning rate has gone up and down, (curve, point)
@@ -56,9 +57,12 @@ def trace(schedule: Schedule, points: np.ndarray, scale: Scale) -> tuple:
 
 
 def gather(
-    schedules: Sequence[Schedule], points: Sequence[np.ndarray], scale: Scale
+    schedules: Sequence[Schedule],
+    points: Sequence[np.ndarray],
+    scale: Scale,
+    log_size: np.ndarray | None = None,
 ) -> Paths:
-    """Pad the traces of several curves to one shape."""
+    """Pad the traces of several curves to one shape; they are of one size unless it is said."""
     traces = [trace(s, p, scale) for s, p in zip(schedules, points, strict=True)]
     places, most = (
         -(-max(len(t[i]) for t in traces) // by) * by
@@ -79,6 +83,7 @@ def gather(
         rate,
         begin,
         point,
+        np.zeros(len(traces)) if log_size is None else log_size,
         np.arange(most) < np.array([[len(t[3])] for t in traces]),
         np.log(np.take_along_axis(step, point, 1) / scale.begin),
         np.take_along_axis(way, point, 1),

@@ -14,6 +14,7 @@ from nstar.runs.filters import keep_rows
 from nstar.runs.problems import Problem, TableProblems, list_some, sort_problems
 from nstar.runs.sources import open_source
 from nstar.verdicts import Check, Status
+from nstar.wording import count
 
 FEWEST = 8  # losses after the warm-up, of a curve
 RESUMED = 5  # times that a run may go back to an earlier step
@@ -34,6 +35,7 @@ class Curve:
     loss: np.ndarray  # (point,)
     schedule: Schedule  # as recorded
     extra: np.ndarray  # sd of log loss beyond the usual, of spikes, (point,)
+    size: float | None = None  # parameters, where the table has them
 
     @property
     def begin(self) -> float:
@@ -59,6 +61,7 @@ class Curve:
             self.loss[keep],
             self.schedule.until(float(self.step[keep][-1])),
             self.extra[keep],
+            self.size,
         )
 
 
@@ -98,10 +101,16 @@ class _Rows:
     step: np.ndarray
     lr: np.ndarray
     loss: np.ndarray
+    size: float | None = None
 
     def take(self, keep: np.ndarray) -> "_Rows":
         return _Rows(
-            self.run, self.rows[keep], self.step[keep], self.lr[keep], self.loss[keep]
+            self.run,
+            self.rows[keep],
+            self.step[keep],
+            self.lr[keep],
+            self.loss[keep],
+            self.size,
         )
 
 
@@ -205,20 +214,32 @@ def _of_rows(
     loss = _numbers(table, "L", named["L"], problems)
     lr = _numbers(table, "lr", named["lr"], problems) if "lr" in named else empty
     run = texts(table, named["run"]) if "run" in named else np.full(len(table), ONE)
-    if "N" in named:
-        sizes = np.unique(_numbers(table, "N", named["N"], problems))
-        if len(sizes) > 1:
-            detail = (
-                f"{len(sizes)} sizes: {list_some([f'{size:.3g}' for size in sizes])}"
-            )
-            remedy = f"a law of a schedule is of one model: keep one with --where {named['N']}={sizes[0]:.10g}"
-            problems.append(
-                Problem("several sizes", Status.FAIL, detail, remedy, named["N"])
-            )
+    if "N" not in named:
+        return [
+            _Rows(name, *(values[at] for values in (table.rows, step, lr, loss)))
+            for name in dict.fromkeys(run.tolist())
+            if (at := run == name).any()
+        ]
+    size = _numbers(table, "N", named["N"], problems)
+    if (empty_size := np.isnan(size)).any():
+        listed = tuple(int(r) for r in table.rows[empty_size])
+        detail, remedy = (
+            "rows without a size",
+            "fill the column, or filter with --where",
+        )
+        problems.append(
+            Problem("sizes", Status.FAIL, detail, remedy, named["N"], rows=listed)
+        )
+    pairs = dict.fromkeys(zip(run.tolist(), size.tolist(), strict=True))
+    several = len(pairs) > len(np.unique(run))
     return [
-        _Rows(name, *(values[at] for values in (table.rows, step, lr, loss)))
-        for name in dict.fromkeys(run.tolist())
-        if (at := run == name).any()
+        _Rows(
+            f"{name}, {count(n)}" if several else name,
+            *(values[at] for values in (table.rows, step, lr, loss)),
+            float(n),
+        )
+        for name, n in pairs
+        if (at := (run == name) & (size == n)).any()
     ]
 
 
@@ -264,7 +285,9 @@ def _read(
     part = _losses(part, axis, schedule, problems)
     if any(p.status is Status.FAIL for p in problems[before:]):
         return None
-    return Curve(part.run, part.step, part.loss, schedule, _spikes(part, problems))
+    return Curve(
+        part.run, part.step, part.loss, schedule, _spikes(part, problems), part.size
+    )
 
 
 def _in_order(part: _Rows, axis: str, problems: list[Problem]) -> _Rows:

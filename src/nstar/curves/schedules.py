@@ -47,6 +47,10 @@ class Schedule:
         """Learning rate at steps, (step,); that of the last knot after it."""
         return np.interp(step, self.step, self.lr)
 
+    def times(self, factor: float) -> "Schedule":
+        """This schedule with learning rates that many times as large."""
+        return Schedule(self.step, factor * self.lr)
+
     def until(self, step: float) -> "Schedule":
         """The part up to a step."""
         before = self.step < step
