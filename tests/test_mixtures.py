@@ -251,6 +251,8 @@ def test_the_chosen_mixture_is_the_best_there_is():
     chosen = truth([share["code"]["share"], share["web"]["share"]])
     assert chosen - truth([0.5, 0.5]) < 0.005
     assert 0 <= document["regret"] < 0.02
+    noise = 0.003 * chosen / np.sqrt(2)  # of the mean of two losses
+    assert noise / 2 < document["run_noise"] < 2 * noise
     assert 0 < document["next_runs"][0]["variance_left"] < 1
     assert sum(document["next_runs"][0]["shares"].values()) == pytest.approx(1)
     assert "today" not in document["mixtures"]

@@ -140,10 +140,15 @@ def choose(
     of_target = goal.of(losses)
     k = len(compared)
     change = of_target[:, k:] - of_target[:, :1]
-    noisy = goal.of(
-        fit.draw(beside[:1], at, DRAWS, goal.losses, smooth=True, measured=True)
+    # the same draws with noise and without it
+    clean, noisy = (
+        goal.of(
+            fit.draw(
+                beside[:1], at, DRAWS, goal.losses, smooth=True, measured=measured_too
+            )
+        )
+        for measured_too in (False, True)
     )
-    scatter = noisy.var() - of_target[:, 0].var()
     proxy = _proxy(runs)
     return Choice(
         runs,
@@ -163,7 +168,7 @@ def choose(
         {name: of_target[:, i] for i, name in enumerate(compared)},
         change[:, :domains],
         change[:, domains:],
-        float(np.sqrt(max(scatter, 0.0))),
+        float(np.std(noisy - clean)),
         propose(fit, goal, pool, at, fit.place(*proxy), bounds, next_runs),
         proxy[0],
     )

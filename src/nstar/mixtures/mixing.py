@@ -245,6 +245,8 @@ class Mix(Answer):
         if little:
             yield f"Leaving out or doubling {listed(little, 20)} moves the loss by less than one run's scatter, {digits(c.scatter, 2)}."
         names = list(document["mixtures"])
+        of_target = [f"target: {c.target.text}"]
+        of_target += [numbers(document["mixtures"][n]["target"], 4) for n in names]
         yield Table(
             f"Losses; median [{percent(prob)} credible interval]",
             ["loss", *names],
@@ -258,12 +260,7 @@ class Mix(Answer):
                 ]
                 for loss in c.target.losses
             ]
-            + [
-                [
-                    f"target: {c.target.text}",
-                    *(numbers(document["mixtures"][n]["target"], 4) for n in names),
-                ]
-            ],
+            + [of_target] * (c.target.losses != (c.target.text,)),
         )
         if now:
             yield f"{percent(round(document['distance_from_today'], 3))} of the data differs from today's mixture."

@@ -13,6 +13,7 @@ CANDIDATES = 60  # mixtures that could be run
 DRAWS = 400
 BROAD = 12.0  # concentration of the Dirichlet around the chosen mixture, and
 NARROW = 60.0
+LEAST_NOISE = 1e-4  # of a candidate's variance, so that rounding is no news
 LEAST_GAIN = 0.01  # of the variance, below which another run is not named
 
 
@@ -60,16 +61,20 @@ def propose(
         [np.tile(at, (len(pool), 1)), np.tile(proxy, (len(candidates), 1))]
     )
     drawn = target.of(fit.draw(shares, places, DRAWS, target.losses, smooth=True))
-    noisy = target.of(
-        fit.draw(candidates, proxy, DRAWS, target.losses, smooth=True, measured=True)
-    ).var(axis=0) - target.of(
-        fit.draw(candidates, proxy, DRAWS, target.losses, smooth=True)
-    ).var(axis=0)
+    # the same draws with noise and without it
+    clean, noisy = (
+        target.of(
+            fit.draw(
+                candidates, proxy, DRAWS, target.losses, smooth=True, measured=measured
+            )
+        )
+        for measured in (False, True)
+    )
     off = drawn[:, : len(pool)] - drawn[:, :1]
     chance = np.bincount(off.argmin(axis=1), minlength=len(pool)) / DRAWS
     seen = drawn[:, len(pool) :]
     off, seen = off - off.mean(axis=0), seen - seen.mean(axis=0)
-    noise = np.maximum(noisy, 1e-4 * seen.var(axis=0) + 1e-12)
+    noise = np.maximum((noisy - clean).var(axis=0), LEAST_NOISE * seen.var(axis=0))
     start = chance @ off.var(axis=0)
     left, chosen = 1.0, []
     for _ in range(runs):
