@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nstar.curves.watching import watch as watch
     from nstar.design.piloting import next_runs as next_runs
     from nstar.downstream.fits import fit_task as fit_task
+    from nstar.downstream.joint_tasks import fit_tasks as fit_tasks
+    from nstar.downstream.task_scores import score_tasks as score_tasks
     from nstar.fits.batches import fit_batch as fit_batch
     from nstar.fits.fitting import Fit as Fit
     from nstar.fits.fitting import fit as fit
@@ -48,6 +50,7 @@ _ROOMS = {
     "fit_batch": ("fits.batches", "fit_batch"),
     "fit_counts": ("inference.repeated", "fit_counts"),
     "fit_task": ("downstream.fits", "fit_task"),
+    "fit_tasks": ("downstream.joint_tasks", "fit_tasks"),
     "forecast": ("ledger.forecasting", "forecast"),
     "Ledger": ("ledger.entries", "Ledger"),
     "load": ("fits.mixture", "load"),
@@ -61,6 +64,7 @@ _ROOMS = {
     "read_runs": ("runs.reading", "read_runs"),
     "recipes": ("multipliers.comparing", "recipes"),
     "refit": ("batch.running", "refit"),
+    "score_tasks": ("downstream.task_scores", "score_tasks"),
     "simulate": ("predictions.simulation", "simulate"),
     "track_record": ("ledger.verification", "track_record"),
     "watch": ("curves.watching", "watch"),

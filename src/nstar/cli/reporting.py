@@ -24,6 +24,7 @@ from nstar.cli.risking import (
     Target,
 )
 from nstar.cli.source import get_fit, read, read_table, remark, use_cache
+from nstar.cli.tasking import fit_all
 from nstar.progress import progress
 
 if TYPE_CHECKING:
@@ -57,6 +58,14 @@ def report(
         typer.Option(
             metavar="ID",
             help="Published fits to show beside; the usual one unless given. Repeatable.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="NAME,...",
+            help="A section on tasks of RUNS: all, or names as in columns acc_NAME.",
         ),
     ] = None,
     candidates: Candidates = None,
@@ -206,6 +215,8 @@ def report(
     if recipes:
         request, compared = compare_for_report(request, budget, recipes, baseline)
         question = question._replace(recipes=compared)
+    if task is not None:
+        question = question._replace(tasks=fit_all(request, task.split(",")))
     from nstar.report.page import page
     from nstar.runs.law_data import TooFew
 

@@ -1,17 +1,22 @@
 """The command that says what a run will score at a task: task."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.predicting import point
-from nstar.cli.source import get_fit, remark, use_cache
+from nstar.cli.source import get_fit, read_table, remark, use_cache
+
+if TYPE_CHECKING:
+    from nstar.downstream.joint_tasks import JointTasks
 
 
 @o.command(
-    "nstar task ladder.nc --task evals.csv --accuracy hellaswag --chance-level 0.25 --budget 1e23 --target-accuracy 0.8",
+    "nstar task ladder.csv --tasks all --at 7e9,4e12 --target-accuracy 0.8",
     without=(
         "bytes_per_param",
         "max_epochs",
@@ -23,16 +28,24 @@ from nstar.cli.source import get_fit, remark, use_cache
 )
 def task(
     request: o.Request,
+    limit_options: o.LimitOptions,
+    output: o.Output,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            "--tasks",
+            metavar="NAME,...",
+            help="Tasks of RUNS in one posterior: all, or names as in columns acc_NAME, with bpb_NAME or nll_NAME beside where there are.",
+        ),
+    ] = None,
     accuracy: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--accuracy",
             metavar="COLUMN",
-            help="Column of the task's accuracies, between 0 and 1.",
+            help="One task alone: column of its accuracies, between 0 and 1.",
         ),
-    ],
-    limit_options: o.LimitOptions,
-    output: o.Output,
+    ] = None,
     table: Annotated[
         str | None,
         typer.Option(
@@ -106,10 +119,12 @@ def task(
         ),
     ] = None,
 ) -> None:
-    """Say the accuracy at a task that a budget will reach.
+    """Say the accuracy at tasks that a budget will reach.
 
-    From compute to loss by RUNS, from loss to accuracy by runs that were evaluated, in
-    one step or, with --nll, in two.
+    With --tasks all of a ladder's tasks in one posterior, from size and tokens to each
+    task's likelihood and on to its accuracy, with what can be told of each. With
+    --accuracy one task: from compute to loss by RUNS, from loss to accuracy by runs that
+    were evaluated, in one step or, with --nll, in two.
     """
     o.require_positive("--budget", budget or [], "3.8e25")
     o.require_positive("--up-to", [up_to] if up_to is not None else [], "1e26")
@@ -119,6 +134,35 @@ def task(
         msg = "expected a --budget, or a run with --at N,D"
         raise ValueError(msg)
     limits = limit_options.limits()
+    if tasks is not None:
+        _refuse_of_one_task(
+            {
+                "--accuracy": accuracy,
+                "--task": table,
+                "--nll": nll,
+                "--up-to": up_to,
+                **{
+                    f"--{name.replace('_', '-')}": value
+                    for name, value in vars(limit_options).items()
+                },
+            }
+        )
+        _score_all(
+            request,
+            output,
+            tasks.split(","),
+            loss,
+            _number(questions),
+            chance_level,
+            budget or (),
+            points,
+            target,
+            [*(request.where or ()), *(task_where or ())],
+        )
+        return
+    if accuracy is None:
+        msg = "say which tasks: --tasks all, or one with --accuracy COLUMN"
+        raise ValueError(msg)
     if table is None and request.saved:
         msg = f"{request.runs} is a saved fit: name the table of runs that were evaluated with --task"
         raise ValueError(msg)
@@ -168,6 +212,100 @@ def task(
     task_checks = [c._replace(name=f"task: {c.name}") for c in check_fit(scores.task)]
     checks = [*scores.checks(), *task_checks, *check_fit(fitted.fit)]
     print_answer(scores, checks, output, fitted, request.group)
+
+
+def _score_all(
+    request: o.Request,
+    output: o.Output,
+    names: list[str],
+    loss: str | None,
+    questions: float | None,
+    chance_level: float | None,
+    budgets: Sequence[float],
+    points: Sequence[tuple[float, float]],
+    target: float | None,
+    where: list[str],
+) -> None:
+    """Fit all tasks of a table together, and print what runs not made will score."""
+    fitted = fit_all(
+        request,
+        names,
+        loss,
+        where,
+        chance_level=chance_level,
+        questions=questions,
+    )
+    from nstar.downstream.task_scores import score_tasks
+
+    N, D = zip(*points, strict=True) if points else ((), ())
+    answer = score_tasks(fitted, budgets, N=N, D=D, target=target)
+    runs = fitted.ladder.runs
+    about = {
+        "data": runs.source,
+        "data_sha256": runs.sha256,
+        "runs": len(runs),
+        "seed": request.seed or 0,
+        "prob": output.prob,
+        "interval": "equal-tailed",
+        "flop_convention": str(runs.cost),
+        "params_counted": runs.params_counted,
+    }
+    print_answer(answer, answer.checks(), output, about=about)
+
+
+def fit_all(
+    request: o.Request,
+    names: list[str],
+    loss: str | None = None,
+    where: list[str] | None = None,
+    *,
+    chance_level: float | None = None,
+    questions: float | None = None,
+) -> "JointTasks":
+    """Read the tasks of a table with all its options, and fit them together.
+
+    Raises:
+        ValueError: the runs are a saved fit, or the table is not as it should be.
+    """
+    if request.saved:
+        msg = f"{request.runs} is a saved fit: tasks are read from a table of runs"
+        raise ValueError(msg)
+    from nstar.downstream.joint_tasks import fit_ladder
+    from nstar.downstream.task_ladders import gather_tasks, name_loss
+
+    named = name_loss(request.runs, o.columns(request.columns, "N=params"), loss)
+    columns = ",".join(f"{ours}={theirs}" for ours, theirs in named.items())
+    rows = request.where if where is None else where
+    options = replace(request, columns=columns or None, where=rows)
+    runs = read_table(request.runs, options, ladder=False)
+    ladder = gather_tasks(runs, names, chance_level=chance_level, questions=questions)
+    remark(f"{len(ladder.tasks)} tasks in one posterior, {len(ladder.runs)} runs")
+    return fit_ladder(ladder, request.seed or 0)
+
+
+def _refuse_of_one_task(given: dict[str, object]) -> None:
+    """Refuse options that are of one task alone.
+
+    Raises:
+        ValueError: naming those that were given.
+    """
+    stated = [name for name, value in given.items() if value is not None]
+    if stated:
+        msg = f"{', '.join(stated)}: of one task alone, which --accuracy names; leave out --tasks or these"
+        raise ValueError(msg)
+
+
+def _number(text: str | None) -> float | None:
+    """Read a number of questions of tasks that are not known by name.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    count = _questions(text)
+    if isinstance(count, str):
+        msg = f"--questions {count}: expected a number of questions beside --tasks, such as 1000"
+        raise ValueError(msg)
+    return count
 
 
 def _require_fractions(

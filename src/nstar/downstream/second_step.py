@@ -8,7 +8,9 @@ with q_b that of the best run, where eta_b and the slope k are, and w the spread
 over the ladder, so that slopes of tasks may be compared.  d is the misfit between
 the two steps: the slope wanders along x (`nstar.downstream.conditioning`), so it is
 carried beyond the runs.  A measured accuracy scatters by its number of questions, by what
-moves eta from run to run, and by what moves an accuracy at chance.
+moves eta from run to run, and by what moves an accuracy at chance.  The same questions are
+put to every run, and what they have in common is in the curve: only a share of the
+binomial variance, which is learned, is new with each run.
 """
 
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ UNKNOWNS = {
     "floor_scatter": Unknown(np.log(0.004), 1.0, 0.8),  # of the accuracy
     "bend": Unknown(np.log(0.4), 0.8, 0.7),
     "follows": Unknown(0.0, 1.0, 1.0),  # logit
+    "own_questions": Unknown(-0.5, 1.0, 0.7),  # logit of the binomial variance's share
 }
 KNOWN_FLOOR = 0.03  # sd of the floor about a chance level that is known
 RANGE = 1.4  # spreads of log q over which the slope wanders by its share `bend`
@@ -147,7 +150,8 @@ class SecondStep:
         variance = np.square(_slope(form) * scatter) + np.square(floor_scatter)
         if self.questions is not None:
             p = (_accuracy(form) * self.questions + 1) / (self.questions + 2)
-            variance = variance + p * (1 - p) / self.questions
+            share = expit(psi[:, 9])[:, None]
+            variance = variance + share * p * (1 - p) / self.questions
         return variance
 
 

@@ -92,8 +92,35 @@ def read_task_ladder(
         ValueError: no such task, and which is nearest; or TableProblems, that names
             every value that is no accuracy, with row, column and remedy.
     """
-    named = dict(columns or {}) | ({"L": loss} if loss else {})
-    runs = _ends(source, named, where)
+    named = name_loss(source, columns or {}, loss)
+    runs = read_runs(source, named, where, ladder=False)
+    return gather_tasks(runs, tasks, chance_level=chance_level, questions=questions)
+
+
+def name_loss(
+    source: Any, columns: Mapping[str, str], loss: str | None = None
+) -> dict[str, str]:
+    """Name the column of the loss: as stated, else the first of several."""
+    if loss is not None or "L" in columns:
+        return dict(columns) | ({"L": loss} if loss is not None else {})
+    headers = open_source(source, columns).table.columns
+    losses = [h for h in headers if h.lower().startswith("loss")]
+    return dict(columns) | ({"L": losses[0]} if len(losses) > 1 else {})
+
+
+def gather_tasks(
+    runs: Observations,
+    tasks: Sequence[str] = (ALL,),
+    *,
+    chance_level: float | None = None,
+    questions: float | None = None,
+) -> TaskLadder:
+    """Find the tasks of runs that have been read; arguments as of `read_task_ladder`.
+
+    Raises:
+        ValueError: as `read_task_ladder`.
+    """
+    runs = _ends(runs)
     accuracies, likelihoods = (_columns(runs, kind) for kind in (ACCURACY, NLL))
     if not accuracies:
         msg = f"{runs.source}: no column is an accuracy; name them as in acc_hellaswag"
@@ -137,13 +164,8 @@ def read_task_ladder(
     return TaskLadder(runs, tuple(parts), checks)
 
 
-def _ends(source: Any, columns: dict[str, str], where: Sequence[str]) -> Observations:
-    """Read the runs, the last row of each."""
-    if "L" not in columns:
-        headers = open_source(source, columns).table.columns
-        losses = [h for h in headers if h.lower().startswith("loss")]
-        columns = columns | ({"L": losses[0]} if len(losses) > 1 else {})
-    runs = read_runs(source, columns, where, ladder=False)
+def _ends(runs: Observations) -> Observations:
+    """The last row of each run."""
     marked = runs[ENDS] == 1 if ENDS in runs else np.zeros(len(runs), bool)
     if "run" not in runs:
         return runs.take(marked) if marked.any() else runs

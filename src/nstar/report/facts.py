@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from nstar.answers import Document
 from nstar.cores import side_by_side
 from nstar.design.piloting import single_runs
+from nstar.downstream.joint_tasks import JointTasks
+from nstar.downstream.task_scores import TaskScores, score_tasks
 from nstar.fits.mixture import Average
 from nstar.fits.refit_cache import RefitCache, of_fit
 from nstar.ledger.entries import Ledger
@@ -62,6 +64,7 @@ class Question(NamedTuple):
     ledger: Ledger | None = None  # of the project's forecasts
     signature: Signature = Signature()
     recipes: Recipes | None = None  # compared, of which the page's is the one to choose
+    tasks: JointTasks | None = None  # whose accuracies the page is to foretell
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Facts:
     served: Served | None = None
     record: Record | None = None  # of the project's forecasts
     recipes: Recipes | None = None  # compared, where the table has several
+    tasks: TaskScores | None = None  # of the recommended run
     _: KW_ONLY
     public: PublicRecord  # what is known of the budget, and published of these runs
 
@@ -175,6 +179,9 @@ def gather(
             for c in recipes.checks()
             if c not in recipes.runs.notes
         ]
+    tasks = None
+    if question.tasks is not None:
+        tasks = score_tasks(question.tasks, N=[decision.N], D=[decision.D])
     public = public_record(
         {route.title: route.plan for route in routes.fitted},
         posterior,
@@ -219,6 +226,9 @@ def gather(
         "next_runs": next_runs or [],
         "provenance": records.provenance(routes, command),
     }
+    if tasks is not None:
+        checked = {"checks": [check.as_json() for check in tasks.checks()]}
+        document["tasks"] = tasks.as_json(prob) | checked
     document["sheet"] = sheet(document, decision, question.bill, question.signature)
     return Facts(
         sentence,
@@ -234,6 +244,7 @@ def gather(
         serve_answer,
         record,
         recipes,
+        tasks,
         public=public,
     )
 

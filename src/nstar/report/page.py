@@ -26,11 +26,7 @@ def page(routes: Routes, facts: Facts) -> str:
     document = facts.document
     budget = float(routes.primary.plan.budgets[-1])
     template = environment().get_template("page.html.j2")
-    sections = {
-        place: title
-        for place, title in SECTIONS.items()
-        if place != "recipes" or facts.recipes
-    }
+    sections = _sections(facts)
     values = {
         "name": shown(document["data"]),
         "facts": document,
@@ -71,6 +67,14 @@ def page(routes: Routes, facts: Facts) -> str:
     return mark_first_uses(template.render(words=words, **values), used)
 
 
+def _sections(facts: Facts) -> dict[str, str]:
+    """Places and titles of the sections that the page has."""
+    optional = {"recipes": facts.recipes, "tasks": facts.tasks}
+    return {
+        place: title for place, title in SECTIONS.items() if optional.get(place, True)
+    }
+
+
 def _answers(facts: Facts) -> dict[str, list[Table | str]]:
     """Tables and sentences of the answers, as the commands print them."""
     prob, document = facts.document["prob"], facts.document
@@ -79,6 +83,7 @@ def _answers(facts: Facts) -> dict[str, list[Table | str]]:
         "serving": _shown(facts.served, prob),
         "public": _shown(facts.public, prob),
         "recipes": [_visible(part) for part in _shown(facts.recipes, prob)],
+        "tasks": _shown(facts.tasks, prob),
     }
     risk = document["risk"][0] if document["risk"] else None
     return parts | {

@@ -9,10 +9,16 @@ SECTIONS = {
     "money": "Money and time",
     "published": "Beside what is publicly known",
     "next": "What to run first",
+    "tasks": "What it will score at tasks",
     "words": "What the words mean",
     "provenance": "Where this comes from",
 }
 INTRODUCTIONS = {
+    "tasks": (
+        "Accuracies of the recommended run, from a posterior of all tasks together: from size and tokens to each task's "
+        "likelihood of the right answers, or the loss, and from there to the accuracy; both may depart from their form "
+        "beyond the runs. As measured, with the noise of a run and of the questions."
+    ),
     "held_out": (
         "The routes fitted to the smaller of these very runs, and what they said of the larger ones: of measured losses "
         "(errors are of the log loss: 0.01 is one percent), and of the tokens to train with at each budget held out "
