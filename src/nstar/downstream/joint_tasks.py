@@ -1,7 +1,10 @@
 """All tasks of a ladder in one posterior of two steps, and what runs not made will score.
 
 Step one goes from N and D to each task's bits per byte, or to the loss for tasks without
-them; step two from there to the accuracy. Tasks lie about a population in both.
+them; step two from there to the accuracy. Tasks lie about a population in both. Where a
+ladder has both, every second draw goes from N and D to the loss and from there to the
+task's bits per byte: neither way is right everywhere, and where they disagree intervals
+are wide.
 """
 
 from collections.abc import Sequence
@@ -25,7 +28,6 @@ FEWEST = 8  # best runs that are read whatever their distance
 LEAST_SPREAD = 1e-3  # of log q
 NOT_KNOWN_SD = 0.1  # of the floor of a task whose chance level is not known
 WEAKEST = 1 / 3  # of the runs, whose accuracies such a floor is about
-SHARE_THROUGH = 0.5  # of the draws of likelihoods that go by way of the loss
 SHRINKAGE = 10  # runs' worth of no noise in common
 
 
@@ -37,6 +39,13 @@ class Predicted(NamedTuple):
     measured: np.ndarray  # with noise of runs and questions
 
 
+class Chain(NamedTuple):
+    """Second steps of all tasks, from one way to what they follow."""
+
+    second: tuple[SecondStep, ...]
+    pooled: Pooled
+
+
 @dataclass(frozen=True)
 class JointTasks:
     """The posterior of both steps of every task."""
@@ -44,10 +53,11 @@ class JointTasks:
     ladder: TaskLadder
     first: tuple[FirstStep, ...]  # each quantity that accuracies follow
     follows: tuple[int, ...]  # which of these each task does
-    second: tuple[SecondStep, ...]
-    steps: tuple[Pooled, Pooled]
-    through: tuple[ThroughLoss, ...]  # of the likelihoods, where there is a loss, too
+    one: Pooled  # unknowns of the first step
+    direct: Chain
+    routes: tuple[ThroughLoss, ...]  # of the likelihoods, where there is a loss, too
     powers: Pooled | None  # their unknowns
+    through: Chain | None  # by way of the loss
     shared_noise: float  # correlation of the quantities' noise in one run
     seed: int
 
@@ -56,27 +66,38 @@ class JointTasks:
     ) -> Predicted:
         """Draw the scores of runs of these sizes and tokens."""
         random = np.random.default_rng([self.seed, seed])
-        one, two = (step.draws for step in self.steps)
-        shape = len(one), len(N)
+        psi = self.one.draws
+        shape = len(psi), len(N)
         common = np.sqrt(self.shared_noise) * random.standard_normal(shape)
         curves = []
         for i, step in enumerate(self.first):
             own = np.sqrt(1 - self.shared_noise) * random.standard_normal(shape)
-            curves.append(step.draw(one[:, i], N, D, common + own, random))
-        if self.powers is not None:
-            through = int(SHARE_THROUGH * len(one))
-            shocks = random.standard_normal((through, len(N)))
-            for i, route in enumerate(self.through):
-                psi = self.powers.draws[:through, i]
-                by_loss = route.draw(
-                    psi, *(v[:through] for v in curves[-1]), shocks, random
-                )
-                for part, other in zip(curves[i], by_loss, strict=True):
-                    part[:through] = other
-        parts = [
-            (curves[of][0], *step.draw(two[:, i], *curves[of], random))
-            for i, (of, step) in enumerate(zip(self.follows, self.second, strict=True))
+            curves.append(step.draw(psi[:, i], N, D, common + own, random))
+        if self.powers is None or self.through is None:
+            return self._score(self.direct, curves, slice(None), random)
+        ways = [self._score(self.direct, curves, slice(0, None, 2), random)]
+        shocks = random.standard_normal(shape)
+        by_loss = [
+            route.draw(self.powers.draws[:, i], *curves[-1], shocks, random)
+            for i, route in enumerate(self.routes)
         ]
+        by_loss.append(curves[-1])
+        ways.append(self._score(self.through, by_loss, slice(1, None, 2), random))
+        return Predicted(*(np.concatenate(part) for part in zip(*ways, strict=True)))
+
+    def _score(
+        self,
+        chain: Chain,
+        curves: list[tuple[np.ndarray, np.ndarray]],
+        rows: slice,
+        random: np.random.Generator,
+    ) -> Predicted:
+        """Draw accuracies from draws of what they follow, of some rows."""
+        parts = []
+        for i, (of, step) in enumerate(zip(self.follows, chain.second, strict=True)):
+            log_q = [part[rows] for part in curves[of]]
+            psi = chain.pooled.draws[rows, i]
+            parts.append((log_q[0], *step.draw(psi, *log_q, random)))
         return Predicted(*(np.stack(part, axis=1) for part in zip(*parts, strict=True)))
 
     def predict_at(
@@ -84,9 +105,9 @@ class JointTasks:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draw a task's accuracies where what they follow is measured, (draw, run)."""
         random = np.random.default_rng([self.seed, seed, task])
-        psi = self.steps[1].draws[:, task]
+        psi = self.direct.pooled.draws[:, task]
         log_q = np.broadcast_to(np.log(q), (len(psi), len(q)))
-        return self.second[task].draw(psi, log_q, log_q, random)
+        return self.direct.second[task].draw(psi, log_q, log_q, random)
 
 
 def fit_tasks(
@@ -130,6 +151,33 @@ def fit_ladder(ladder: TaskLadder, seed: int = 0) -> JointTasks:
         curve = np.full(len(N), np.nan)
         curve[at] = step.curve(one.draws[:, i])
         curves.append(curve)
+    direct = _chain(ladder, follows, curves, seed + 1)
+    routes = tuple(
+        ThroughLoss(ladder.runs["L"][at], step.q)
+        for step, at in zip(first[: len(own)], present, strict=False)
+        if losses
+    )
+    shared = _shared(first, present, one)
+    if not routes:
+        return JointTasks(
+            ladder, first, follows, one, direct, (), None, None, shared, seed
+        )
+    likelihoods = [route.log_likelihood for route in routes]
+    unknowns = list(through_loss.UNKNOWNS.values())
+    powers = populations.sample(likelihoods, unknowns, seed + 2)
+    for i, (route, at) in enumerate(zip(routes, present, strict=False)):
+        curves[i] = np.full(len(N), np.nan)
+        curves[i][at] = route.curve(powers.draws[:, i])
+    through = _chain(ladder, follows, curves, seed + 3)
+    return JointTasks(
+        ladder, first, follows, one, direct, routes, powers, through, shared, seed
+    )
+
+
+def _chain(
+    ladder: TaskLadder, follows: Sequence[int], curves: Sequence[np.ndarray], seed: int
+) -> Chain:
+    """Fit the second steps of all tasks along curves of what they follow."""
     second = tuple(
         _second(
             task,
@@ -139,19 +187,8 @@ def fit_ladder(ladder: TaskLadder, seed: int = 0) -> JointTasks:
         for task, of in zip(ladder.tasks, follows, strict=True)
     )
     likelihoods = [step.log_likelihood for step in second]
-    two = populations.sample(likelihoods, list(second_step.UNKNOWNS.values()), seed + 1)
-    through = tuple(
-        ThroughLoss(ladder.runs["L"][at], step.q)
-        for step, at in zip(first[: len(own)], present, strict=False)
-        if losses
-    )
-    likelihoods = [route.log_likelihood for route in through]
-    unknowns = list(through_loss.UNKNOWNS.values())
-    powers = populations.sample(likelihoods, unknowns, seed + 2) if through else None
-    shared = _shared(first, present, one)
-    return JointTasks(
-        ladder, first, follows, second, (one, two), through, powers, shared, seed
-    )
+    unknowns = list(second_step.UNKNOWNS.values())
+    return Chain(second, populations.sample(likelihoods, unknowns, seed))
 
 
 def _second(task: Task, q: np.ndarray, curve: np.ndarray | None) -> SecondStep:

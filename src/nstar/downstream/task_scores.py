@@ -73,8 +73,8 @@ class TaskScores(Answer):
         """How far each task's best run has risen from the floor to one, the median."""
         parts = []
         for psi, step in zip(
-            np.moveaxis(self.fitted.steps[1].draws, 1, 0),
-            self.fitted.second,
+            np.moveaxis(self.fitted.direct.pooled.draws, 1, 0),
+            self.fitted.direct.second,
             strict=True,
         ):
             accuracy, floor = step.at_best(psi)
@@ -163,7 +163,7 @@ class TaskScores(Answer):
             f"{task.name} ({certificate.reason})"
             for task, certificate in zip(
                 self.fitted.ladder.tasks,
-                self.fitted.steps[1].certificates,
+                self.fitted.direct.pooled.certificates,
                 strict=True,
             )
             if not certificate.passed

@@ -39,6 +39,15 @@ class ThroughLoss:
         """Log density of the runs, up to a constant."""
         return log_normal_density(self._residual(psi), self._covariance(psi))
 
+    def curve(
+        self, psi: Float[np.ndarray, "draw unknown"]
+    ) -> Float[np.ndarray, " runs"]:
+        """Log q of these runs without their noise, its mean over draws."""
+        off = np.linalg.solve(self._covariance(psi), self._residual(psi)[..., None])
+        misfit = (self._pace(psi) * self._misfit) @ off
+        form = np.log(self.q) - self._residual(psi)
+        return np.mean(form + misfit[..., 0], axis=0)
+
     def draw(
         self,
         psi: Float[np.ndarray, "draw unknown"],
