@@ -22,6 +22,11 @@ from nstar.downstream.second_step import SecondStep
 from nstar.downstream.task_ladders import read_task_ladder
 from nstar.downstream.task_scores import score_tasks
 from nstar.downstream.through_loss import ThroughLoss
+from nstar.fits.fitting import Fit
+from nstar.plans.planning import plan
+from nstar.plans.routes import Route, Routes
+from nstar.report.facts import Question, gather
+from nstar.report.page import page
 from nstar.runs.problems import TableProblems
 from nstar.verdicts import Status
 
@@ -334,6 +339,26 @@ def test_the_command(tmp_path: Path) -> None:
         )
         assert refused.exit_code
         assert words in str(refused.exception)
+
+
+def test_the_report_has_a_section_where_tasks_are_asked_for(
+    fitted: JointTasks, allocation_fit: Fit
+) -> None:
+    """Its verdicts stand there; page one, the sheet, is as without it."""
+    route = Route("allocation", allocation_fit, plan(allocation_fit, [1e22]))
+    routes = Routes(allocation_fit.runs, (route,), {})
+    pages = []
+    for tasks in (None, fitted):
+        question = Question(quick=True, tasks=tasks)
+        facts = gather(routes, None, 0.9, "nstar report", question)
+        pages.append(page(routes, facts))
+    assert 'id="tasks"' not in pages[0]
+    section = pages[1].split('<section id="tasks">')[1].split("</section>")[0]
+    for verdict in facts.document["tasks"]["verdicts"]:
+        assert verdict["verdict"] in section
+    assert "risen from chance" in section
+    sheets = [text.split('<section id="trust">')[0] for text in pages]
+    assert sheets[0].split("<body>")[1] == sheets[1].split("<body>")[1]
 
 
 def test_the_benchmark_survives_a_method_that_fails(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ UNKNOWNS = {
     "floor_scatter": Unknown(np.log(0.004), 1.0, 0.8),  # of the accuracy
     "bend": Unknown(np.log(0.4), 0.8, 0.7),
     "follows": Unknown(0.0, 1.0, 1.0),  # logit
-    "own_questions": Unknown(-0.5, 1.0, 0.7),  # logit of the binomial variance's share
+    "own_questions": Unknown(0.0, 1.0, 0.7),  # logit of the binomial variance's share
 }
 KNOWN_FLOOR = 0.03  # sd of the floor about a chance level that is known
 RANGE = 1.4  # spreads of log q over which the slope wanders by its share `bend`
