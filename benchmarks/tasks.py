@@ -207,15 +207,17 @@ def one_task(split: Split) -> np.ndarray:
 
 def two_steps(split: Split) -> np.ndarray:
     """L = E + A / N^alpha + B / D^beta, then a sigmoid of it, by least squares."""
+    train, new = split.train.runs, split.test.runs
+    surfaces: dict[bytes, np.ndarray] = {}  # tasks of one loss share it
 
     def predict(task: Task, test: Task) -> tuple[np.ndarray, np.ndarray]:
-        train, new = split.train.runs, split.test.runs
         q = train["L"] if task.nll is None else task.nll
         if split.measured:
             return _sigmoid(q, task.accuracy, new["L"])
-        return _sigmoid(
-            q, task.accuracy, _surface(train["N"], train["D"], q, new["N"], new["D"])
-        )
+        key = q.tobytes()
+        if key not in surfaces:
+            surfaces[key] = _surface(train["N"], train["D"], q, new["N"], new["D"])
+        return _sigmoid(q, task.accuracy, surfaces[key])
 
     return _each(split, predict)
 
@@ -265,12 +267,9 @@ def _surface(
 
     def curve(p: np.ndarray, N: np.ndarray, D: np.ndarray) -> np.ndarray:
         a, alpha, b, beta, e = p
-        parts = [
-            a - np.exp(alpha) * (np.log(N) - n0),
-            b - np.exp(beta) * (np.log(D) - d0),
-            e + 0 * N,
-        ]
-        return special.logsumexp(parts, axis=0)
+        size = a - np.exp(alpha) * (np.log(N) - n0)
+        data = b - np.exp(beta) * (np.log(D) - d0)
+        return np.logaddexp(np.logaddexp(size, data), e)
 
     def residual(p: np.ndarray) -> np.ndarray:
         return curve(p, N[at], D[at]) - np.log(q[at])
