@@ -20,6 +20,8 @@ SURE = 0.9  # how often the better of two recipes is to score higher
 MOST = 100.0  # times the compute, beyond which a task decides nothing
 RISEN = 0.1  # of the way from chance to one that the best run should have risen
 NARROW = 0.05  # half an interval: the ladder can tell
+K_HAT = 0.8  # of a task's weights, above which its draws are for review
+FEW = 100  # effective draws below which they are
 NAMED = 5  # tasks that a check names
 
 
@@ -159,14 +161,11 @@ class TaskScores(Answer):
         return Check("risen from chance", Status.REVIEW, detail)
 
     def _check_draws(self) -> Check:
+        pooled = self.fitted.direct.pooled.certificates
         failed = [
-            f"{task.name} ({certificate.reason})"
-            for task, certificate in zip(
-                self.fitted.ladder.tasks,
-                self.fitted.direct.pooled.certificates,
-                strict=True,
-            )
-            if not certificate.passed
+            f"{name} (k-hat {c.k_hat:.2f}, {c.ess:.0f} effective draws)"
+            for name, c in zip(self.fitted.ladder.names, pooled, strict=True)
+            if not (c.k_hat < K_HAT and c.ess >= FEW)
         ]
         if not failed:
             return Check("draws", Status.PASS, "every task's weights may be trusted")
