@@ -119,10 +119,17 @@ def fit_tasks(
         runs: whatever `read_runs` reads, one row a run or a checkpoint.
         tasks: names, or "all".
         seed: the same seed gives the same draws.
-        **options: of `read_task_ladder`.
+        options: of `nstar.downstream.task_ladders.read_task_ladder`: columns, filters.
+
+    Returns:
+        The posterior of all tasks, which `nstar.score_tasks` reads.
 
     Raises:
         ValueError: the table is not as it should be; the message says where.
+
+    Examples:
+        >>> fitted = nstar.fit_tasks("ladder.csv", ["hellaswag"])  # doctest: +SKIP
+        >>> nstar.score_tasks(fitted, [1e22]).headline()  # doctest: +SKIP
     """
     return fit_ladder(read_task_ladder(runs, tasks, **options), seed)
 

@@ -192,9 +192,16 @@ def score_tasks(
         target: accuracy whose chance of being reached is asked.
         seed: of all scatter.
 
+    Returns:
+        Draws of each task's accuracy at each run, with verdicts, tables and checks.
+
     Raises:
         ValueError: there is neither a budget nor a run, one is not positive, or the
             target does not lie between 0 and 1.
+
+    Examples:
+        >>> fitted = nstar.fit_tasks("ladder.csv")  # doctest: +SKIP
+        >>> nstar.score_tasks(fitted, N=[7e9], D=[4e12]).headline()  # doctest: +SKIP
     """
     runs = fitted.ladder.runs
     C, sizes, tokens = (np.atleast_1d(np.asarray(v, float)) for v in (budgets, N, D))
