@@ -10,6 +10,9 @@ import pytest
 
 import pages
 from conftest import REPO
+from nstar.cli import app
+from nstar.laws import ENTRIES
+from nstar.noises import UNKNOWNS
 
 # Pages of subjects whose commands have tests of their own, with tables too large to be here.
 ELSEWHERE = {
@@ -81,3 +84,16 @@ def test_a_request_to_a_network_would_be_seen():
     ):
         assert FOREIGN.search(text)
     assert not FOREIGN.search('<a href="https://arxiv.org/abs/2203.15556">')
+
+
+def test_every_law_noise_and_command_is_on_the_pages_that_choose():
+    """Which law, which noise; and by what question a command is asked."""
+    texts = {
+        name: (REPO / "docs" / name).read_text(encoding="utf-8")
+        for name in ("which_law.md", "inference.md", "howto/index.md")
+    }
+    chosen = texts["which_law.md"] + texts["inference.md"]
+    assert [name for name in (*ENTRIES, *UNKNOWNS) if f"`{name}`" not in chosen] == []
+    asked = texts["howto/index.md"]
+    commands = [c.name or c.callback.__name__ for c in app.registered_commands]
+    assert [name for name in commands if f"`{name}`" not in asked] == []
