@@ -11,7 +11,8 @@ checked at every place.  Beside: the usual z-test of each place against the fore
 
 Real: every run of a ladder of `olmo_tasks.csv` (any table of its columns), watched with the
 runs of other designs, in folds; its end is forecast from those by least squares of
-Chinchilla's form.  Curves of `lr_schedules.csv` under a schedule, watched with a law fitted
+Chinchilla's form; likewise each alone, with a cosine to a tenth taken for its schedule.
+Curves of `lr_schedules.csv` under a schedule, watched with a law fitted
 to the three training curves; their ends are forecast by that law.
 """
 
@@ -28,9 +29,10 @@ from scipy.special import ndtr
 
 from nstar.curves.fitting import fit_curves
 from nstar.curves.reading import read_curves
+from nstar.curves.schedules import named
 from nstar.curves.watch_alarm import End, Ends, Followed, follow
 from nstar.curves.watch_reading import track
-from nstar.curves.watch_schedules import expect_by_law
+from nstar.curves.watch_schedules import expect_by_law, expect_by_prior
 from nstar.curves.watch_shapes import (
     BEGIN,
     Course,
@@ -50,6 +52,7 @@ LEAVES = 0.3  # of the way, where a run leaves its law
 STEP = 3.0  # sds of the forecast
 SOON = 0.6  # of the way, before which a step is to be caught
 FOLDS = 6
+WARM = 0.01  # of a run: a warm-up that its table does not have
 FAILURES = (ValueError, TypeError, RuntimeError, np.linalg.LinAlgError)
 SHARES = (0.2, 0.5, 0.8)  # of the way, at which ends are forecast
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -273,7 +276,8 @@ def ladder(file: Path) -> list[Track]:
 class Tally:
     """What the test said of each run of a table, and how far off forecasts of ends were."""
 
-    def __init__(self, file: Path, size: str) -> None:
+    def __init__(self, file: Path, size: str, method: str = "nstar watch") -> None:
+        self.method = method
         self.about = {"table": file.stem, "size": size}
         self.start = time.process_time()
         self.at: dict[str, float] = {}
@@ -304,7 +308,7 @@ class Tally:
         """Alarms, then ends by the share seen."""
         about = self.about | {"runs": len(self.at), "alpha": ALPHA}
         yield about | {
-            "method": "nstar watch",
+            "method": self.method,
             **(alarms(np.array([*self.at.values()])) if self.at else {}),
             "alarmed": {run: at for run, at in self.at.items() if np.isfinite(at)},
             "failed": self.failed,
@@ -313,12 +317,14 @@ class Tally:
         for share, parts in self.errors.items():
             if parts:
                 errors = coverage(np.concatenate(parts))
-                yield about | {"method": "end", "prefix": share, **errors}
+                method = f"{self.method}: end"
+                yield about | {"method": method, "prefix": share, **errors}
 
 
 def of_ladder(file: Path) -> Iterator[dict]:
     """Watch each run of a ladder beside runs of other designs."""
     tally, tracks = Tally(file, "ladder"), ladder(file)
+    alone = Tally(file, "ladder", "nstar watch of a run alone")
     designs = sorted({t.size for t in tracks})
     for fold in range(min(FOLDS, len(designs))):
         out = designs[fold::FOLDS]
@@ -329,9 +335,17 @@ def of_ladder(file: Path) -> Iterator[dict]:
             course = expect(shapes, live.size, live.way, live.count)
             return course, forecast(rest, live.size)
 
+        def by_prior(live: Track, rest=rest) -> tuple[Course, End]:
+            end = forecast(rest, live.size)
+            cosine = named("cosine", 1.0, 1.0, WARM)
+            loss = float(np.exp(end.mean))
+            return expect_by_prior(cosine, 1.0, loss, live.way, live.count), end
+
         for t in (t for t in tracks if t.size in out):
             tally.watch(t, expected)
+            alone.watch(t, by_prior)
     yield from tally.rows()
+    yield from alone.rows()
 
 
 def of_schedules(file: Path) -> Iterator[dict]:
