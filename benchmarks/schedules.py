@@ -9,6 +9,9 @@ with a learned pace, by the published multi-power and annealing-area laws in the
 model, and by least squares of both (Huber's loss, as published).  `mae` and `r2` are of all
 points; `mae_by_curve` and `r2_by_curve` are means over curves, as papers have them.
 
+Sizes: each size but the smallest, of which one constant curve is given beside all curves of
+smaller sizes; the ends of its others are predicted.
+
 Prefixes: 20, 50, 80 and 95 % of a curve that decays are seen beside the three training
 curves, and its end is predicted; likewise the ladder curves of `olmo_tasks.csv` without
 any other curve, which has no learning rate: its runs are taken to warm up over a hundredth
@@ -41,7 +44,8 @@ OLMO = ("run", "family", "step", "loss_c4_en")
 TRAIN = ("cosine_24000", "constant_24000", "wsdcon_9")
 PREFIXES = (0.2, 0.5, 0.8, 0.95)
 POINTS = 70  # of a curve at which it is predicted; between them in a straight line
-PARTS = ("schedules", "prefixes", "olmo")
+PARTS = ("schedules", "prefixes", "sizes", "olmo")
+GIVEN = "constant_24000"  # of a size whose schedules are learned from smaller ones
 WARM = 0.01  # of the steps of a run whose learning rate is not in the table
 EARLIEST = (
     0.05  # of its steps, from which its losses are read: a law has no first steps
@@ -183,6 +187,31 @@ def of_prefix(share: float, beside: Sequence[Curve], curves: Sequence[Curve]) ->
     }
 
 
+def of_sizes(size: float, curves: Sequence[Curve]) -> dict:
+    """Score ends of a size of which one constant curve is given, beside all of smaller sizes."""
+    given = next(c for c in curves if c.size == size and c.run.startswith(GIVEN))
+    smaller = [c for c in curves if c.size is not None and c.size < size]
+    test = [c for c in curves if c.size == size and c is not given]
+    fit = fit_curves([*smaller, given])
+    drawn = draw_losses(
+        fit,
+        [c.schedule for c in test],
+        [c.step[[-1]] for c in test],
+        [None] * len(test),
+        sizes=[size] * len(test),
+    )
+    ends = np.stack([measured[:, -1] for _, measured in drawn], axis=1)
+    truth = np.array([c.loss[-1] for c in test])
+    errors = np.median(ends, axis=0) - truth
+    return {
+        "curves_scored": len(test),
+        **{n: v for n, v in scores(ends, truth).items() if n in ("coverage", "width")},
+        "mae": float(np.mean(np.abs(errors))),
+        "bias": float(np.mean(errors)),
+        "effective_draws": fit.effective,
+    }
+
+
 def olmo(file: Path) -> list[Curve]:
     """Read the ladder curves of a table without learning rates, with the assumed schedule."""
     table = table_files.read(file)
@@ -257,6 +286,23 @@ def jobs(
                 )
 
 
+def jobs_of_sizes(file: Path) -> Iterator[tuple[dict, Callable[[], dict]]]:
+    """Yield each size that has smaller ones beside it."""
+    if "params" not in table_files.read(file).columns:
+        return
+    try:
+        curves = read_curves(str(file), {"run": "schedule", "N": "params"}).curves
+    except TableProblems as problem:
+        yield (
+            {"table": file.stem, "size": "several", "method": "reading"},
+            partial(refuse, problem),
+        )
+        return
+    for size in sorted({c.size for c in curves if c.size is not None})[1:]:
+        about = {"table": file.stem, "size": f"{size:.3g}", "method": "nstar sizes"}
+        yield about, partial(of_sizes, size, curves)
+
+
 def table_of(rows: Sequence[dict]) -> Iterator[str]:
     """Yield the rows as a table in Markdown."""
     yield "| table | size | method | seen | curves | R2 | mean error | coverage of 50, 90 % | width | of ends |"
@@ -305,6 +351,9 @@ def main() -> None:
     for file in tables(options.data, OURS):
         for about, job in jobs(file, parts, options.only):
             add(about, job)
+        if "sizes" in parts and options.only is None:
+            for about, job in jobs_of_sizes(file):
+                add(about, job)
     if "olmo" in parts and options.only is None:
         for file in tables(options.data, OLMO):
             curves = olmo(file)
