@@ -341,7 +341,11 @@ def main() -> None:
         [*options.data.glob("mixtures*.csv"), *options.data.glob("mixtures*.parquet")]
     ):
         if options.only in (None, file.stem):
-            runs = read_mixtures(file)
+            try:
+                runs = read_mixtures(file)
+            except ValueError as error:
+                rows.append({"table": file.stem, "failed": str(error)})
+                continue
             rows += rows_of(
                 file.stem, runs, options.methods.split(","), options.hold_out
             )
@@ -363,6 +367,8 @@ def plain(value):
 
 def text(row: dict) -> str:
     """Write one row for people."""
+    if "held_out" not in row:
+        return f"{row['table']}: {row['failed']}"
     start = f"{row['table']:20} {row['held_out']:9} {row['size']:6} {row['method']:12}"
     if "failed" in row:
         return f"{start} {row['failed']}"
