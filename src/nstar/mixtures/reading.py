@@ -164,7 +164,7 @@ def _columns(
         Problem(
             f"no {what}",
             Status.FAIL,
-            f"no columns of {what}: none of {list_some([*table.columns])} {begin}",
+            f"no columns of {what}: {'no two' if what == 'shares' else 'none'} of {list_some([*table.columns])} {begin}",
             f"give them one beginning and name it with --{what}, as in --{what} {usual[0]}",
         )
     )
