@@ -177,7 +177,7 @@ def test_draws_have_the_moments_of_the_posterior():
         runs.domains, runs.shares, runs.N, runs.D, runs.losses, runs.values
     )
     (surface,) = fit.surfaces[1]
-    new, at = mixtures(3, seed=2), fit.place(1e8)
+    new, at = mixtures(3, seed=2), fit.place(1e7)
     drawn = np.log(fit.draw(new, at, 4000, ["web"], measured=True))[:, :, 0]
     joint = surface.joint(new, at)
     V = joint.covariance + np.diag(joint.noise**2)
