@@ -16,8 +16,8 @@ PEAK, WARM = 3e-4, 200.0
 TRAIN = {"constant": 4000.0, "cosine": 4000.0}
 NEW = "wsd:0.3", 8000.0
 REPLICATES = 64
-# With 64 intervals of 90 %, chance .002 of 50 or fewer inside; intervals 1.5 times too
-# narrow have 73 % inside and are seen with chance .8.
+# Of 64 intervals of 90 %, 50 or fewer are inside with chance .004; intervals 1.5 times too
+# narrow have 73 % inside and are seen with chance .87.
 FEWEST_INSIDE = 51
 TRUTH = {
     "log_floor": np.log(2.7),
