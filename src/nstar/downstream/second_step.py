@@ -32,11 +32,11 @@ UNKNOWNS = {
     "power": Unknown(0.0, 0.15, 0.07),
     "run_scatter": Unknown(np.log(0.05), 1.0, 0.7),  # of eta
     "floor_scatter": Unknown(np.log(0.004), 1.0, 0.8),  # of the accuracy
-    "bend": Unknown(np.log(0.4), 0.8, 0.7),
+    "bend": Unknown(np.log(0.5), 0.8, 0.7),
     "follows": Unknown(0.0, 1.0, 1.0),  # logit
     "own_questions": Unknown(0.0, 1.0, 0.7),  # logit of the binomial variance's share
 }
-KNOWN_FLOOR = 0.03  # sd of the floor about a chance level that is known
+ROUNDED = 1e-4  # of an accuracy, that a table's digits leave
 RANGE = 1.4  # spreads of log q over which the slope wanders by its share `bend`
 
 
@@ -148,10 +148,12 @@ class SecondStep:
         """Of a measured accuracy about the curve's."""
         scatter, floor_scatter = np.exp(psi.T[5:7, :, None])
         variance = np.square(_slope(form) * scatter) + np.square(floor_scatter)
+        variance = variance + ROUNDED**2
         if self.questions is not None:
             p = (_accuracy(form) * self.questions + 1) / (self.questions + 2)
             share = expit(psi[:, 9])[:, None]
             variance = variance + share * p * (1 - p) / self.questions
+            variance = variance + 1 / (12 * self.questions**2)  # whole questions
         return variance
 
 
