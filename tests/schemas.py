@@ -8,9 +8,17 @@ from pathlib import Path
 from types import EllipsisType
 
 import test_downstream
+import test_endings
 import test_json as shapes
+import test_mismatched_inputs
+import test_mixtures
 import test_passk
+import test_pictures
 import test_risk_command
+import test_spending
+import test_tasks
+import test_tuning
+import test_watch
 
 type Shape = (
     type | dict[str | EllipsisType, Shape] | list[Shape] | tuple[Shape, None] | None
@@ -34,9 +42,12 @@ COMMANDS: dict[
     "compare": [shapes.COMPARE],
     "cost": [test_risk_command.COST],
     "data": [{"datasets": [shapes.SET]}, shapes.SET | {"verified": (str, None)}],
+    "finish": [test_endings.FINISH],
     "fit": [shapes.SUMMARY],
     "forecast": [shapes.FROZEN],
     "ledger": [shapes.LEDGER],
+    "lifetime": [test_mismatched_inputs.LIFETIME],
+    "mix": [test_mixtures.MIX],
     "next": [shapes.NEXT],
     "outcome": [shapes.OUTCOME],
     "passk": [test_passk.PASSK],
@@ -49,9 +60,13 @@ COMMANDS: dict[
     "sensitivity": [shapes.SENSITIVITY],
     "serve": [test_risk_command.SERVE],
     "simulate": [shapes.SIMULATE],
+    "spend": [test_spending.SPEND],
     "summary": [shapes.SUMMARY],
     "target": [test_risk_command.TARGET],
-    "task": [test_downstream.TASK],
+    "task": [test_downstream.TASK, test_tasks.TASKS],
+    "tune": [test_tuning.TUNE],
+    "visual": [test_pictures.VISUAL],
+    "watch": [test_watch.WATCH],
 }
 
 

@@ -11,6 +11,7 @@ from nstar.curves.finishing import finish
 from nstar.curves.fitting import LAWS, draw_losses, fit_curves
 from nstar.curves.reading import Curve, read_curves
 from nstar.curves.schedules import named
+from test_json import CHECKS, INTERVAL, hold
 
 PEAK, WARM = 3e-4, 200.0
 TRAIN = {"constant": 4000.0, "cosine": 4000.0}
@@ -19,6 +20,28 @@ REPLICATES = 64
 # Of 64 intervals of 90 %, 50 or fewer are inside with chance .004; intervals 1.5 times too
 # narrow have 73 % inside and are seen with chance .87.
 FEWEST_INSIDE = 51
+FINISH = {
+    "data": str,
+    "data_sha256": str,
+    "curves": int,
+    "seed": int,
+    "prob": float,
+    "interval": str,
+    "run": (str, None),
+    "law": str,
+    "axis": str,
+    "schedules": [
+        {
+            "schedule": str,
+            "steps": float,
+            "loss": INTERVAL,
+            "measured": INTERVAL,
+            "regret": (float, None),
+            "along": [{"step": float, "lr": float, "loss": INTERVAL}],
+        }
+    ],
+    "checks": CHECKS,
+}
 TRUTH = {
     "log_floor": np.log(2.7),
     "log_progress": np.log(0.3),
@@ -117,7 +140,9 @@ def test_schedules_are_compared_with_those_of_as_many_steps(file, nstar):
         *("finish", file, "--run", "constant", "--schedule", "constant"),
         *("--schedule", "wsd:0.2", "--steps", 8000, "--decay-now", 800, "--json"),
     )
-    constant, decayed, now = json.loads(out)["schedules"]
+    document = json.loads(out)
+    hold(FINISH, document)
+    constant, decayed, now = document["schedules"]
     assert constant["regret"] > 0
     assert decayed["regret"] == 0
     assert now["regret"] is None

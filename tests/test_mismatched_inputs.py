@@ -19,10 +19,30 @@ from nstar.predictions.distances import check_prediction
 from nstar.report import counts_facts, curve_facts, facts
 from nstar.validation import backtest, prior_dependence, spending, summary
 from nstar.verdicts import Status
+from test_json import CHECKS, HEAD, INTERVAL, hold
 
 # imported while every check is itself, which tests here replace for a while
 JUDGES = forecasting, counts_facts, curve_facts, facts, backtest, summary
 
+LIFETIME = HEAD | {
+    "counts": {"data": str, "data_sha256": str, "rows": int},
+    "budget": float,
+    "problems": float,
+    "tokens": float,
+    "choices": [
+        {
+            "samples": int,
+            "N": float,
+            "D": float,
+            "training": float,
+            "expected": float,
+            "loss": INTERVAL,
+            "pass_at_k": INTERVAL,
+            "best": float,
+        }
+    ],
+    "checks": CHECKS,
+}
 FAIL, REVIEW, REFUSED = "FAIL", "REVIEW", "nstar:"
 CURVE = {
     "floor": 0.25,
@@ -493,6 +513,13 @@ COUNTED = {
 def test_counts_belong_to_what_is_asked(ask, unsampled, case):
     words, *wanted = case
     answered(ask(words), *wanted)
+
+
+@pytest.mark.usefixtures("ask", "unsampled")
+def test_the_document_of_a_lifetime(nstar, saved):
+    asked = "--counts by_loss.csv -C 1e22 --problems 1e6 --tokens 500 --json"
+    _, out, _ = nstar("lifetime", saved["LADDER"], *asked.split())
+    hold(LIFETIME, json.loads(out))
 
 
 TASK = "task LADDER --task tasks.csv --accuracy accuracy"

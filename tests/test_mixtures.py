@@ -19,7 +19,50 @@ from nstar.mixtures.reading import read_mixtures
 from nstar.mixtures.searching import distances
 from nstar.mixtures.targets import parse_target
 from nstar.runs.problems import TableProblems
+from test_json import CHECKS, INTERVAL, hold
 
+SHARES = {...: float}
+MIX = {
+    "data": str,
+    "data_sha256": str,
+    "runs": int,
+    "seed": int,
+    "prob": float,
+    "interval": str,
+    "target": str,
+    "weights": SHARES,
+    "worst": bool,
+    "N": (float, None),
+    "D": (float, None),
+    "law": str,
+    "regret": float,
+    "regret_interval": INTERVAL,
+    "run_noise": float,
+    "distance": float,
+    "within": float,
+    "domains": [
+        {
+            "domain": str,
+            "share": float,
+            "credible": INTERVAL,
+            "today": (float, None),
+            "without": INTERVAL,
+            "double": INTERVAL,
+            "matters": bool,
+            "least": float,
+            "most": float,
+            "repeats": (float, None),
+        }
+    ],
+    "mixtures": {
+        ...: {"shares": SHARES, "target": INTERVAL, "losses": {...: INTERVAL}}
+    },
+    "gains": {...: INTERVAL},
+    "distance_from_today": (float, None),
+    "next_runs": [{"N": (float, None), "shares": SHARES, "variance_left": float}],
+    "points": [{"loss": str, "measured": float, "predicted": float}],
+    "checks": CHECKS,
+}
 DOMAINS = ("code", "web", "books")
 FORMS = {  # loss up to a factor, written anew
     "effective_data": lambda u, r: (np.exp(u[1]) + np.exp(u[2:]) @ r) ** -np.exp(u[0]),
@@ -410,6 +453,7 @@ def test_the_command_prints_its_answer_and_draws_it(tmp_path):
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
+    hold(MIX, document)
     assert document["N"] == 1e9
     assert document["runs"] == 32
     assert document["domains"][1]["most"] == pytest.approx(0.4)

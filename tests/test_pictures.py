@@ -11,7 +11,25 @@ from nstar.plans.pictures import choose_pictures
 from nstar.published import models
 from nstar.published.measured_families import predict_by_family
 from nstar.runs import datasets
+from test_json import CHECKS, HEAD, INTERVAL, hold
 
+PUBLISHED = {"ours": INTERVAL, "published": float, "credible_level": float}
+VISUAL = HEAD | {
+    "budgets": [
+        {
+            "budget": float,
+            "N": INTERVAL,
+            "T": INTERVAL,
+            "error": INTERVAL,
+            "regret": float,
+            "one_token": float,
+            "every_token": float,
+        }
+    ],
+    "exponents": {"alpha": PUBLISHED, "beta": PUBLISHED},
+    "size_over_tokens": INTERVAL,
+    "checks": CHECKS,
+}
 TRUTH = {
     "error": 0.54,
     "error_floor_share": 0.2,
@@ -124,6 +142,7 @@ def test_the_command_prints_the_choice_and_the_published_exponents(tmp_path, nst
     code, out, _ = nstar(*words, "--budget", "1e12", "--json")
     document = json.loads(out)
     assert code == 0
+    hold(VISUAL, document)
     (choice,) = document["budgets"]
     assert choice["T"]["lower"] < 50 * 0.02 / 0.07 < choice["T"]["upper"]
     assert document["exponents"]["alpha"]["published"] == 0.077

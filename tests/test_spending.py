@@ -8,6 +8,44 @@ import pytest
 from nstar.inference import contenders
 from nstar.runs.reading import read_runs
 from nstar.validation.spending import ways
+from test_json import CHECKS, INTERVAL, hold
+
+WAY = {
+    "model": str,
+    "strategy": str,
+    "amount": float,
+    "unit": str,
+    "flop": float,
+    "accuracy": INTERVAL,
+}
+CHOSEN = WAY | {"best": float}
+SPEND = {
+    "models": [
+        {
+            "name": str,
+            "N": float,
+            "tokens": float,
+            "data": str,
+            "data_sha256": str,
+            "rows": int,
+            "law": str,
+        }
+    ],
+    "prompt": float,
+    "rival": float,
+    "new": (int, None),
+    "seed": int,
+    "prob": float,
+    "interval": str,
+    "budget": (float, None),
+    "target_accuracy": (float, None),
+    "chance": float,
+    "within": [CHOSEN],
+    "cheapest": [{"strategy": str, "way": (WAY, None)}],
+    "against": [{"strategy": str, "one": WAY, "other": WAY, "probability": float}],
+    "frontier": [CHOSEN],
+    "checks": CHECKS,
+}
 
 
 @pytest.fixture
@@ -49,6 +87,7 @@ def test_the_answer_is_that_of_the_draws(nstar, tables):
     )
     told = json.loads(out)
     assert code == 0
+    hold(SPEND, told)
     assert "model large: 40 rows" in err
     assert [(m["name"], m["N"], m["tokens"]) for m in told["models"]] == [
         ("1B", 1e9, 100),

@@ -29,11 +29,50 @@ from nstar.report.facts import Question, gather
 from nstar.report.page import page
 from nstar.runs.problems import TableProblems
 from nstar.verdicts import Status
+from test_json import CHECKS, INTERVAL, hold
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import tasks as benchmark
 
 FALSE_ALARM = 1e-4
+TASKS = {
+    "data": str,
+    "data_sha256": str,
+    "runs": int,
+    "seed": int,
+    "prob": float,
+    "interval": str,
+    "flop_convention": str,
+    "params_counted": str,
+    "target_accuracy": (float, None),
+    "tasks": [
+        {
+            "task": str,
+            "chance_level": float,
+            "questions": (float, None),
+            "follows": str,
+            "runs": int,
+            "risen": float,
+        }
+    ],
+    "predictions": [
+        {
+            "task": str,
+            "N": float,
+            "D": float,
+            "C": float,
+            "accuracy": INTERVAL,
+            "measured": INTERVAL,
+            "probability": (float, None),
+            "noise": float,
+            "gain_of_twice_the_compute": float,
+            "compute_told": (float, None),
+        }
+    ],
+    "shared_noise": float,
+    "verdicts": [{"task": str, "verdict": str}],
+    "checks": CHECKS,
+}
 
 
 def ladder(seed: int = 0) -> dict[str, np.ndarray]:
@@ -328,6 +367,7 @@ def test_the_command(tmp_path: Path) -> None:
     )
     document = json.loads(run.stdout)
     assert run.exit_code == 0, run.output
+    hold(TASKS, document)
     assert [p["task"] for p in document["predictions"]] == ["hellaswag"]
     assert document["verdicts"][0]["verdict"]
     for options, words in (

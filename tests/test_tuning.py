@@ -17,7 +17,31 @@ from nstar.laws import LAWS
 from nstar.noises.mistuned import Mistuned
 from nstar.plans.divergence import LOG_ODDS, RISE, learn
 from nstar.plans.tuning import tune
+from test_json import CHECKS, HEAD, INTERVAL, hold
 
+SETTING = {"lr": float, "batch": float, "regret": float, "diverges": float}
+TUNED = {
+    "N": float,
+    "D": float,
+    "lr": INTERVAL,
+    "batch": INTERVAL,
+    "loss": INTERVAL,
+    "regret": float,
+    "diverges": float,
+    "settings": [SETTING],
+}
+TUNE = HEAD | {
+    "runs": [TUNED],  # that are to be made, in place of how many there are
+    "exponents": {...: INTERVAL},
+    "tuning_cost": {"mean": float, "median": float, "largest": float, "row": int},
+    "divergence": {
+        "diverged": int,
+        "stable": int,
+        "log_odds": INTERVAL,
+        "rise": INTERVAL,
+    },
+    "checks": CHECKS,
+}
 LR, BATCH = 2.0, 3e-5  # lr* = 2 N^-0.4 D^0.05, batch* = 3e-5 D^0.7
 
 
@@ -153,7 +177,9 @@ def test_the_command_reads_runs_as_people_write_them(fitted, tmp_path, nstar):
     file = tmp_path / "sweep.nc"
     fitted.save(file)
     _, out, _ = nstar("tune", file, "--at", "2B@40B", "--setting", "3e-4,256", "--json")
-    (run,) = json.loads(out)["runs"]
+    answer = json.loads(out)
+    hold(TUNE, answer)
+    (run,) = answer["runs"]
     assert (run["N"], run["D"]) == (2e9, 4e10)
     assert run["settings"][0]["lr"] == 3e-4
     code, _, err = nstar("tune", file, "--at", "2B")

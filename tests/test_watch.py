@@ -24,7 +24,46 @@ from nstar.curves.watch_update import NODES, Observed, observe, pool, refit, upd
 from nstar.ledger.entries import Ledger
 from nstar.predictions.prediction import law_loss
 from nstar.samplers.nuts import Settings
+from test_json import CHECKS, HEAD, INTERVAL, hold
 
+BOTH = {"before": INTERVAL, "after": INTERVAL}
+WATCH = HEAD | {
+    "run": str,
+    "N": float,
+    "D": float,
+    "axis": str,
+    "steps": float,
+    "step": float,
+    "way": float,
+    "course_from": str,
+    "alpha": float,
+    "threshold": float,
+    "log_e": float,
+    "log_e_largest": float,
+    "on_forecast": bool,
+    "alarm": ({"step": float, "way": float}, None),
+    "standing": {"loss": float, "forecast": INTERVAL, "sds": float},
+    "departure": {
+        "chance": float,
+        "from_step": float,
+        "loss": float,
+        "forecast_sds": float,
+    },
+    "end": BOTH,
+    "law_loss_after": INTERVAL,
+    "budget": (float, None),
+    "answers": ({...: BOTH}, None),
+    "places": [
+        {
+            "step": float,
+            "way": float,
+            "loss": (float, None),
+            "forecast": INTERVAL,
+            "log_e": (float, None),
+        }
+    ],
+    "checks": CHECKS,
+}
 FALSE_ALARM = 1e-5
 ALPHA = 0.05
 BRIEF = Settings(chains=2, warmup=200, draws=1000)
@@ -253,6 +292,7 @@ def test_a_run_on_its_forecast(nstar, files, tmp_path):
         str(tmp_path / "run.svg"),
     )
     answer = json.loads(out)
+    hold(WATCH, answer)
     statuses = {c["name"]: c["status"] for c in answer["checks"]}
     assert statuses["on its forecast"] == statuses["course"] == "PASS", err
     assert answer["on_forecast"]
@@ -287,6 +327,7 @@ def test_a_run_that_left_its_forecast(nstar, files):
     assert "above where it would be" in " ".join(out.split())
     code, out, _ = nstar(*words, "--json")
     answer = json.loads(out)
+    hold(WATCH, answer)
     steps = HERO[1] / 1e6
     assert not answer["on_forecast"]
     assert 0.4 * steps < answer["alarm"]["step"] < 0.5 * steps
