@@ -395,6 +395,7 @@ def test_the_report_has_a_section_where_tasks_are_asked_for(
         pages.append(page(routes, facts))
     assert 'id="tasks"' not in pages[0]
     section = pages[1].split('<section id="tasks">')[1].split("</section>")[0]
+    section = re.sub("<[^>]*>", "", section)  # words that are defined are marked
     for verdict in facts.document["tasks"]["verdicts"]:
         assert verdict["verdict"] in section
     assert "risen from chance" in section
