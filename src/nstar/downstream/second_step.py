@@ -28,7 +28,7 @@ UNKNOWNS = {
     "floor": Unknown(0.0, 1.0),
     "ceiling": Unknown(2.5, 0.7, 0.7),  # logit of its way from the floor to one
     "best": Unknown(-1.0, 2.0),  # eta of the best run
-    "slope": Unknown(0.0, 0.8, 0.5),
+    "slope": Unknown(0.0, 0.6, 0.3),
     "power": Unknown(0.0, 0.15, 0.07),
     "run_scatter": Unknown(np.log(0.05), 1.0, 0.7),  # of eta
     "floor_scatter": Unknown(np.log(0.004), 1.0, 0.8),  # of the accuracy
