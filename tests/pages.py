@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 import nstar
+import page_tables
 from nstar import cli
 from nstar.cache import use_cache
 
@@ -84,9 +85,12 @@ def call(words: list[str]) -> int:
 def run(page: Path, *, slow: bool, done: set[str] | None = None) -> list[str]:
     """Run a page's blocks in the current folder; what each that ran has printed.
 
+    Tables of the page's own subject are written there first.
     A command may exit with 1, a check that failed; with 2 it was not understood.  One
     that is in `done`, and writes no file, is not run again; others are added to it.
     """
+    if page.name in page_tables.TABLES:
+        page_tables.TABLES[page.name](Path())
     shared: dict[str, object] = {"__name__": "__main__"}
     printed = []
     for mark, language, title, text in blocks(page):

@@ -14,21 +14,10 @@ from nstar.cli import app
 from nstar.laws import ENTRIES
 from nstar.noises import UNKNOWNS
 
-# Pages of subjects whose commands have tests of their own, with tables too large to be here.
-ELSEWHERE = {
-    "recipes.md",
-    "schedules.md",
-    "tuning.md",
-    "watch.md",
-    "mixtures.md",
-    "tasks.md",
-    "families.md",
-}
 RUN = [
     page
     for page in pages.pages()
-    if page.name not in ELSEWHERE
-    and any(b.language in {"python", "sh"} and not b.mark for b in pages.blocks(page))
+    if any(b.language in {"python", "sh"} and not b.mark for b in pages.blocks(page))
 ]
 DONE: set[str] = set()  # commands on the same files that another page has run
 FOREIGN = re.compile(
