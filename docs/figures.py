@@ -4,9 +4,12 @@ uv run python docs/figures.py              all of them: two minutes
 uv run python docs/figures.py regret       those whose names contain a word
 """
 
+import csv
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from nstar.report.drawing import STYLE
 HERE = Path(__file__).parent
 SCORES = HERE.parent / "benchmarks" / "results" / "extrapolation.json"
 LEVELS = ("0.5", "0.8", "0.9", "0.95")
+LATE = 4000  # steps before this are not drawn
 BUDGETS = (1e22, 1e23, 1e24, 3.8e25)
 INK, PALE, ACCENT = "#222222", "#9aa7b5", "#2f6fa7"
 
@@ -272,6 +276,78 @@ def pass_at_k() -> None:
     save(figure, "pass_at_k.svg")
 
 
+def multiplier() -> None:
+    """How much more compute the baseline of docs/recipes.md needs, by budget."""
+    text = (HERE / "recipes.md").read_text(encoding="utf-8")
+    rows = list(
+        csv.DictReader(
+            text.split("```\nrecipe,")[1].split("```")[0].splitlines(),
+            ["recipe", "N", "D", "C", "L"],
+        )
+    )[1:]
+    table = {n: np.array([row[n] for row in rows]) for n in rows[0]}
+    numbers = {n: table[n].astype(float) for n in ("N", "D", "C", "L")}
+    compared = nstar.recipes(table | numbers, baseline="dense", budget=1e21)
+    curves = compared.as_json()["curves"]
+    low, middle, high = (
+        [bound[end] or np.nan for bound in curves["multiplier"]["sbase8"]]
+        for end in ("lower", "median", "upper")
+    )
+    figure, axes = blank()
+    axes.fill_between(
+        curves["C"], low, high, color=PALE, alpha=0.5, lw=0, label="90 % interval"
+    )
+    axes.plot(curves["C"], middle, color=ACCENT, label="median")
+    axes.axvline(numbers["C"].max(), color=INK, lw=1, ls=":", label="the largest runs")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="budget of sbase8, FLOP",
+        ylabel="times as much for dense",
+    )
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.legend(frameon=False, loc="upper left")
+    save(figure, "multiplier.svg")
+
+
+def curve_predicted() -> None:
+    """Two schedules that were not fitted: predicted from three others, and what came."""
+    folder = os.environ.get("NSTAR_DATA_DIR", str(HERE.parents[1] / "shared" / "data"))
+    file = Path(folder) / "lr_schedules.csv"
+    read = nstar.read_curves(file, {"run": "schedule"}, ["params_label=100M"])
+    fitted_runs = ("cosine_24000", "constant_24000", "wsdcon_9")
+    known = replace(read, curves=tuple(map(read.curve, fitted_runs)))
+    unseen = {"wsd_20000_24000": ACCENT, "cosine_72000": INK}
+    answer = nstar.finish(known, {name: read.curve(name).schedule for name in unseen})
+    figure, axes = blank()
+    for ending, colour in zip(answer.endings, unseen.values(), strict=True):
+        low, middle, high = np.quantile(ending.measured, [0.05, 0.5, 0.95], axis=0)
+        came, late = read.curve(ending.name), ending.step > LATE
+        axes.fill_between(
+            ending.step[late], low[late], high[late], color=PALE, alpha=0.5, lw=0
+        )
+        axes.plot(
+            ending.step[late],
+            middle[late],
+            color=colour,
+            lw=1,
+            label=f"{ending.name}, predicted",
+        )
+        shown = (came.step > LATE) & (np.arange(len(came.step)) % 12 == 0)
+        axes.plot(
+            came.step[shown],
+            came.loss[shown],
+            "o",
+            color=colour,
+            ms=3,
+            label="what came",
+        )
+    axes.set(xlabel="step", ylabel="loss, 90 % interval")
+    axes.legend(frameon=False)
+    save(figure, "curve_predicted.svg")
+
+
 FIGURES: tuple[Callable[[], None], ...] = (
     interval_of_the_optimum,
     interval_of_the_loss,
@@ -282,6 +358,8 @@ FIGURES: tuple[Callable[[], None], ...] = (
     priors,
     next_runs,
     pass_at_k,
+    multiplier,
+    curve_predicted,
 )
 
 if __name__ == "__main__":
