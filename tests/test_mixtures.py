@@ -415,6 +415,8 @@ def test_a_domain_never_seen_is_named_and_stays_out():
         ({"limit": ["code<=0.1", "web<=0.1", "books<=0.1"]}, "largest to 0.3"),
         ({"available": {"code": 1e9}}, "say the tokens trained on"),
         ({"max_repeats": {"cde": 4.0}}, r"did you mean \['code"),
+        ({"max_repeats": {"code": 4.0}}, "as in --available code=2B"),
+        ({"max_repeats": {"": 4.0}}, "--max-repeats 4: of which tokens"),
         ({"today": {"code": 0.4, "web": 0.4}}, "these sum to 0.8"),
         ({"today": {"code": 40, "web": 60}}, "divide them by 100"),
         ({"law": "exponentail"}, r"did you mean \['exponential"),

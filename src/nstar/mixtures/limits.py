@@ -88,9 +88,13 @@ def bounds(
         there[i] = tokens
         times = repeats.get(name, repeats.get("", REPEATS))
         high[i] = min(high[i], tokens * times / D)
-    for name in repeats:
+    for name, times in repeats.items():
         if name:
             require_name(name, runs.domains, "--max-repeats: domain")
+        if not (name in available if name else available):
+            stated = f"{name}={times:g}" if name else f"{times:g}"
+            msg = f"--max-repeats {stated}: of which tokens? say how many there are, as in --available {name or runs.domains[0]}=2B"
+            raise ValueError(msg)
     crossed = [runs.domains[i] for i in np.flatnonzero(low > high + ENOUGH)]
     if crossed:
         i = runs.domains.index(crossed[0])
