@@ -110,8 +110,8 @@ def test_regret_is_what_the_median_choice_gives_away():
     [
         ([], {}, "FLOP of an answer above zero"),
         ([-1e12], {}, "FLOP of an answer above zero"),
-        ([1e12], {"text": -1.0}, "text of zero or more"),
-        ([1e12], {"most": 0.5}, "one or more visual tokens"),
+        ([1e12], {"text": -1.0}, "tokens of text, zero or more, got -1"),
+        ([1e12], {"most": 0.5}, "whole picture, one or more, got 0.5"),
     ],
 )
 def test_what_is_no_budget_is_refused(budgets, options, message):

@@ -42,6 +42,12 @@ def visual(
         msg = "say what an answer may cost, as in --budget 1e12"
         raise ValueError(msg)
     o.require_positive("--budget", budget, "1e12")
+    if request.law not in (None, LAW):
+        msg = f"--law {request.law}: visual tokens are read by the law {LAW} alone; leave it out"
+        raise ValueError(msg)
+    from nstar.plans.pictures import require_tokens
+
+    require_tokens(text, most)
     chosen = request if request.saved else replace(request, law=LAW)
     fitted = get_fit(chosen)
     from nstar.fits.groups import in_group

@@ -126,6 +126,20 @@ class Pictures(Answer):
         yield f"{beside}. A factor of size is worth {numbers(worth)} times as much as one of visual tokens, published {ratio:.1f}."
 
 
+def require_tokens(text: float, most: float) -> None:
+    """Refuse tokens that no answer has.
+
+    Raises:
+        ValueError: less than no text, or less than one visual token of a whole picture.
+    """
+    if not (np.isfinite(text) and text >= 0):
+        msg = f"text: expected tokens of text, zero or more, got {text:g}"
+        raise ValueError(msg)
+    if not (np.isfinite(most) and most >= 1):
+        msg = f"most: expected visual tokens of a whole picture, one or more, got {most:g}"
+        raise ValueError(msg)
+
+
 def choose_pictures(
     fit: Fit, budgets: Sequence[float], text: float = 50.0, most: float = MOST
 ) -> Pictures:
@@ -160,9 +174,7 @@ def choose_pictures(
     if not (F.size and np.all(np.isfinite(F)) and np.all(F > 0)):
         msg = f"budgets: expected FLOP of an answer above zero, got {list(budgets)}"
         raise ValueError(msg)
-    if not (np.isfinite(text) and text >= 0 and np.isfinite(most) and most >= 1):
-        msg = f"tokens: expected text of zero or more and at most one or more visual tokens, got {text} and {most}"
-        raise ValueError(msg)
+    require_tokens(text, most)
     alpha, beta = (np.asarray(fit.draws[name])[:, None] for name in ("alpha", "beta"))
     with np.errstate(divide="ignore", invalid="ignore"):
         inner = np.where(alpha > beta, text * beta / (alpha - beta), most)
