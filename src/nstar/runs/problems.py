@@ -159,7 +159,9 @@ class TableProblems(ValueError):
         options = shlex.join(self.repair.as_words())
         stops = [p for p in self.problems if p.status is Status.FAIL]
         listed = " ".join(f"[{p.name}] {p.sentence()}." for p in stops)
-        remedy = f" All repaired by: {options}" if options else ""
+        complete = repair is not None or all(p.repair for p in stops)
+        repaired = "All repaired by" if complete else "In part repaired by"
+        remedy = f" {repaired}: {options}" if options else ""
         super().__init__(f"{source}: {listed}{remedy}")
 
 
