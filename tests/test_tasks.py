@@ -260,7 +260,7 @@ def test_a_ladder_speaks_of_the_task_that_rises(fitted: JointTasks) -> None:
     told = answer.compute_told()[:, 0]
     assert told[0] < told[1]  # a task at chance tells recipes apart worse
     assert re.match(
-        r"(this ladder can tell|of) .* (within \d+ points?|say little more than \d+ to \d+ %)",
+        r"(this ladder can tell|of) .* (within \d+ points?|say little more than \d+ to \d+ %).* \(90% credible intervals\)\.$",
         answer.headline(),
     )
 
@@ -374,6 +374,8 @@ def test_the_command(tmp_path: Path) -> None:
         (["--tasks", "all", "--nll", "bpb_hellaswag"], "--nll: of one task alone"),
         ([], "say which tasks: --tasks all"),
         (["--tasks", "all", "--max-params", "7B"], "--max-params: of one task alone"),
+        (["--tasks", "all", "--chance", "0.5"], "--chance: of one task alone"),
+        (["--tasks", "all", "--law", "chinchilla"], "--law: of one task alone"),
     ):
         refused = CliRunner().invoke(
             app, ["task", str(file), "--at", "3e9,3e11", *options]

@@ -14,6 +14,9 @@ from nstar.cli.source import get_fit, read_table, remark, use_cache
 if TYPE_CHECKING:
     from nstar.downstream.joint_tasks import JointTasks
 
+CHANCE = 0.9  # of the least budget that reaches an accuracy
+OF_A_SURFACE = ("law", "noise", "discrepancy", "prior", "priors", "pool", "group")
+
 
 @o.command(
     "nstar task ladder.csv --tasks all --at 7e9,4e12 --target-accuracy 0.8",
@@ -103,9 +106,11 @@ def task(
         ),
     ] = None,
     chance: Annotated[
-        float,
-        o.chance("Probability with which the least budget reaches it."),
-    ] = 0.9,
+        float | None,
+        o.chance(
+            "Probability with which the least budget reaches it; 0.9 unless given."
+        ),
+    ] = None,
     up_to: Annotated[
         float | None,
         o.up_to("Look no farther; four decades beyond the runs unless given."),
@@ -140,11 +145,13 @@ def task(
                 "--accuracy": accuracy,
                 "--task": table,
                 "--nll": nll,
+                "--chance": chance,
                 "--up-to": up_to,
                 **{
                     f"--{name.replace('_', '-')}": value
                     for name, value in vars(limit_options).items()
                 },
+                **{f"--{name}": getattr(request, name) for name in OF_A_SURFACE},
             }
         )
         _score_all(
@@ -203,7 +210,7 @@ def task(
         N=N,
         D=D,
         target=target,
-        chance=chance,
+        chance=CHANCE if chance is None else chance,
         up_to=up_to,
         limits=limits,
         group=request.group,
@@ -309,7 +316,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _require_fractions(
-    target: float | None, chance: float, chance_level: float | None
+    target: float | None, chance: float | None, chance_level: float | None
 ) -> None:
     """Refuse percent, and what is no probability, before anything is sampled.
 

@@ -131,7 +131,7 @@ class TaskScores(Answer):
 
     def headline(self, prob: float = 0.9) -> str:
         """What the ladder can tell at the first run, and what it cannot."""
-        return task_words.headline(self.as_json(prob), NARROW)
+        return task_words.headline(self.as_json(prob), NARROW, prob)
 
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
         """Accuracies of every task, its verdict, and which tasks could decide."""

@@ -9,7 +9,7 @@ from nstar.wording import count, digits, percent, share
 FEW = 3  # tasks that a sentence names
 
 
-def headline(document: Document, narrow: float) -> str:
+def headline(document: Document, narrow: float, prob: float) -> str:
     """What can be told at the first run, and of what little can be."""
     first = _of_first_run(document)
     ordered = sorted(first, key=_half)
@@ -26,7 +26,7 @@ def headline(document: Document, narrow: float) -> str:
         parts.append(
             f"of {record['task']} it can say little more than {_range(record)}"
         )
-    return "; ".join(parts) + "."
+    return f"{'; '.join(parts)} ({percent(prob)} credible intervals)."
 
 
 def verdicts(document: Document, narrow: float, risen: float) -> list[Document]:
@@ -86,7 +86,7 @@ def tables(document: Document, prob: float) -> Iterator[Table | str]:
     first = _of_first_run(document)
     sentence = {v["task"]: v["verdict"] for v in document["verdicts"]}
     yield Table(
-        f"What this ladder can say of each task at {_run(first[0])}",
+        f"What this ladder can say of each task at {_run(first[0])}; {percent(prob)} credible intervals",
         ["task", "chance", "questions", "verdict"],
         [
             [
