@@ -429,6 +429,8 @@ def test_losses_that_are_no_numbers_are_set_aside(nstar, files, tmp_path):
         ),
         (["--run", "hero", "--at", "1.6B,32B", "--alpha", "0"], "alpha 0"),
         (["--run", "hero", "--at", "1.6B,32B", "--name", "x"], "go together"),
+        (["--run", "hero", "--at", "1.6B,32B", "--note", "x"], "add --ledger and"),
+        (["--run", "hero", "--at", "1.6B,32B", "--peak", "1e-3"], "no --schedule"),
         (["--run", "hero", "--at", "1.6B,3200B"], "from 15% of its way"),
         (
             ["--run", "hero", "--at", "1.6B,32B", "--where", "run=hero"],

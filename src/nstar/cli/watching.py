@@ -1,5 +1,6 @@
 """The command on a live run beside its ladder: watch."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,19 +65,21 @@ def watch(
         typer.Option("--warmup", metavar="STEPS", help="Of warm-up of --schedule."),
     ] = None,
     peak: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--peak", metavar="LR", help="Largest learning rate of --schedule."
+            "--peak",
+            metavar="LR",
+            help="Largest learning rate of --schedule; 1 unless given.",
         ),
-    ] = 1.0,
+    ] = None,
     final_lr: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--final-lr",
             metavar="SHARE",
-            help="Learning rate at the end, as a share of the peak.",
+            help="Learning rate at the end of --schedule, as a share of the peak; 0.1 unless given.",
         ),
-    ] = 0.1,
+    ] = None,
     alpha: Annotated[
         float,
         typer.Option(
@@ -124,25 +127,38 @@ def watch(
 
     RUNS is a saved fit, or a table that is fitted; --columns and --where are of CURVES.
     """
+    from nstar.curves.schedules import FINAL
     from nstar.plans.actions import parse_amount
 
     request = o.Request(ladder, law=law, seed=seed)
     require_prob(output.prob)
-    o.require_positive("--peak", [peak], "3e-4")
+    o.require_positive("--peak", [peak] if peak is not None else [], "3e-4")
     o.require_positive("--budget", [budget] if budget is not None else [], "3.8e25")
     kind = o.figure_kind(figure)
     if (ledger is None) != (name is None):
         msg = "--ledger and --name go together: the file, and the forecast's name in it, as in --ledger forecasts.jsonl --name hero-half-way"
         raise ValueError(msg)
+    if note and ledger is None:
+        msg = f"--note {note!r}: goes with a forecast in a ledger; add --ledger and --name"
+        raise ValueError(msg)
     if ledger is not None and name is not None:
         require_ready(ledger, [name])
+    _require_named(
+        schedule, {"--warmup": warmup, "--peak": peak, "--final-lr": final_lr}
+    )
     names = o.columns(columns, "run=name,step=iter,L=val_loss")
     N, D = point(at) if at else (None, None)
     total = None if steps is None else parse_amount(steps, "--steps")
     warm = 0.0 if warmup is None else parse_amount(warmup, "--warmup")
     stated = None
     if schedule is not None:
-        stated = _schedule(schedule, total, peak, warm, final_lr)
+        stated = _schedule(
+            schedule,
+            total,
+            1.0 if peak is None else peak,
+            warm,
+            FINAL if final_lr is None else final_lr,
+        )
     fitted = get_fit(request, surface=True)
     from nstar.curves.watching import watch as answer_of
     from nstar.validation.checks import check_fit
@@ -175,6 +191,19 @@ def watch(
         book.save(ledger)
         remark(f"{name} is frozen in {ledger}, hash {book.head}")
     print_answer(answer, [*checks, *answer.checks()], output, fitted)
+
+
+def _require_named(schedule: str | None, of_it: Mapping[str, object]) -> None:
+    """Refuse what a schedule by name alone has, where there is none.
+
+    Raises:
+        ValueError: naming the options.
+    """
+    stated = [option for option, value in of_it.items() if value is not None]
+    if stated and (schedule is None or Path(schedule).is_file()):
+        why = "no --schedule" if schedule is None else f"{schedule} has its own"
+        msg = f"{', '.join(stated)}: {why}; they are of a schedule by name, as in --schedule cosine"
+        raise ValueError(msg)
 
 
 def _schedule(
