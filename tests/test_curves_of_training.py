@@ -146,6 +146,8 @@ def test_steps_without_a_schedule_are_refused_with_what_to_do():
     schedule = named("cosine", 4000, 1.0)
     (curve,) = read_curves(columns, schedule=schedule).curves
     assert curve.schedule is schedule
+    (note,) = read_curves(table(), schedule=schedule).problems
+    assert "taken in their place" in note.detail
 
 
 def test_a_curve_that_goes_backwards_is_read_or_refused_by_row():

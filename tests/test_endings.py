@@ -165,6 +165,26 @@ def test_a_schedule_that_ends_before_its_run_is_refused(file):
         finish(curves, {"short": named("cosine", 3000, PEAK, WARM)}, "constant")
 
 
+def test_a_sentence_counts_schedules_of_one_length_alone(file):
+    schedules = {
+        f"{shape} {steps:g}": named(shape, steps, PEAK, WARM)
+        for shape in ("wsd:0.3", "constant")
+        for steps in (6000.0, 8000.0)
+    }
+    sentence = finish(read_curves(file), schedules).headline()
+    assert "; of 2 schedules of 6000 wsd:0.3 6000 ends lowest" in sentence
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [("constant", "is of a new run, and run 'constant'"), (None, "no size that is")],
+)
+def test_a_size_of_which_the_curves_say_nothing_is_refused(file, run, message):
+    schedule = {"constant": named("constant", 8000, PEAK, WARM)}
+    with pytest.raises(ValueError, match=message):
+        finish(read_curves(file), schedule, run, size=4e8)
+
+
 def test_intervals_of_a_run_that_goes_on_shrink(table):
     columns, _ = table
     (curve,) = read_curves(columns, where=["run=cosine"]).curves

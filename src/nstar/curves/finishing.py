@@ -17,6 +17,7 @@ from nstar.wording import count, digits, numbers, percent
 ALONG = 8  # steps along the way at which the loss is printed
 FAR = 4.0  # times the longest curve from which a run is far beyond them
 APART = 0.02  # share by which a schedule may differ from the rate at a run's last step
+SAME_SIZE = 0.01  # share by which parameters of one size may differ
 NOW = "decay now"
 
 
@@ -125,9 +126,10 @@ class Finish(Answer):
         )
         if compared:
             best = min(compared, key=lambda row: row["regret"])
-            others = max(row["regret"] for row in compared)
+            alike = [row for row in compared if row["steps"] == best["steps"]]
+            others = max(row["regret"] for row in alike)
             sentence += (
-                f"; of {len(compared)} schedules of {count(best['steps'])} {best['schedule']} ends lowest "
+                f"; of {len(alike)} schedules of {count(best['steps'])} {best['schedule']} ends lowest "
                 f"on average, by up to {digits(others, 2)}"
             )
         return f"{sentence}."
@@ -190,7 +192,7 @@ def finish(
 
     Raises:
         ValueError: there is no such run or law, no schedule, or one that ends before the
-            run's last step.
+            run's last step; or a size is stated of which the curves say nothing.
 
     Examples:
         >>> from nstar.curves.schedules import named
@@ -223,6 +225,7 @@ def finish(
             "say a schedule, as in --schedule cosine --steps 72000, or --decay-now 2000"
         )
         raise ValueError(msg)
+    _require_new_size(curves, run, size)
     fit = fit_curves(curves.curves, law, seed=seed)
     begin = max(after, fit.scale.begin)
     steps = [
@@ -243,6 +246,27 @@ def finish(
         )
     )
     return Finish(fit, curves, run, endings, size)
+
+
+def _require_new_size(curves: Curves, run: str | None, size: float | None) -> None:
+    """Refuse a size that no answer would follow.
+
+    Raises:
+        ValueError: the run has its own, or the curves are of one other size.
+    """
+    if size is None:
+        return
+    if run is not None:
+        msg = f"--params {count(size)} is of a new run, and run {run!r} goes on: leave out one of them"
+        raise ValueError(msg)
+    known = {c.size for c in curves.curves}
+    if len(known) > 1:
+        return
+    (only,) = known
+    if only is None or abs(size / only - 1) > SAME_SIZE:
+        of = "no size that is known" if only is None else f"{count(only)} parameters"
+        msg = f"--params {count(size)}: the curves are of {of}, and do not say how the loss goes with size; give curves of several sizes, with a column of parameters"
+        raise ValueError(msg)
 
 
 def _joins(curve: Curve, endings: tuple[Ending, ...]) -> list[Check]:

@@ -131,7 +131,7 @@ def read_curves(
         source: a file, the name of a data set, a dict of arrays or a frame.
         columns: our names (run, step, lr, L) to the table's, where they differ.
         where: filters of rows, as in `params_label=100M`.
-        schedule: of every run, where the table has no learning rate.
+        schedule: of every run, where the table has no learning rate; in their place where it has.
 
     Returns:
         The curves by run: steps, learning rates and losses of each, (point,).
@@ -178,6 +178,10 @@ def read_curves(
         p.status is Status.FAIL for p in problems
     ):  # not yet split as they should be
         raise TableProblems(table.source, problems)
+    if schedule is not None and any(np.isfinite(part.lr).any() for part in parts):
+        detail = "the table has learning rates, and the stated schedule is taken in their place"
+        remedy = "leave --recorded out, if they are the runs' own"
+        problems.append(Problem("learning rates", Status.REVIEW, detail, remedy))
     curves = [c for part in parts if (c := _read(part, axis, schedule, problems))]
     if any(p.status is Status.FAIL for p in problems) or not curves:
         raise TableProblems(table.source, problems)
@@ -345,7 +349,7 @@ def _recorded(part: _Rows, problems: list[Problem]) -> Schedule | None:
     lr, rows = part.lr[known], part.rows[known]
     if not len(lr):
         detail = f"steps without a schedule: run {part.run!r} has no learning rate"
-        remedy = "name its column with --columns lr=NAME, or state the runs' schedule with --recorded cosine:72000 (and --peak, --warmup)"
+        remedy = "name its column with --columns lr=NAME, or state the runs' schedule with --recorded cosine --steps 72000 (and --peak, --warmup)"
         problems.append(Problem("no schedule", Status.FAIL, detail, remedy))
         return None
     if lr.min() < 0 or lr.max() == 0:
