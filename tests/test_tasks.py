@@ -306,6 +306,7 @@ def test_the_same_seed_gives_the_same_draws(fitted: JointTasks) -> None:
         ("ARC-C", 0.25, 1172),
         ("winogrande_val", 0.5, 1267),
         ("winograd", 0.5, 273),
+        ("acc_mmlu_pro", 0.11, 12032),
         ("our_exam", None, None),
     ],
 )
@@ -374,6 +375,8 @@ def test_the_command(tmp_path: Path) -> None:
         (["--tasks", "all", "--nll", "bpb_hellaswag"], "--nll: of one task alone"),
         ([], "say which tasks: --tasks all"),
         (["--tasks", "all", "--max-params", "7B"], "--max-params: of one task alone"),
+        (["--tasks", "hellaswag", "--questions", "9"], "known by the name of every"),
+        (["--tasks", "hellaswag", "--chance-level", "0"], "hellaswag 0.25"),
         (["--tasks", "all", "--chance", "0.5"], "--chance: of one task alone"),
         (["--tasks", "all", "--law", "chinchilla"], "--law: of one task alone"),
     ):

@@ -26,6 +26,7 @@ KNOWN = {
     "winograd": KnownTask(0.5, 273),
     "copa": KnownTask(0.5, 100),
     "mmlu": KnownTask(0.25, 14042),
+    "mmlu_pro": KnownTask(0.11, 12032),  # ten choices, of some questions fewer
     "sciq": KnownTask(0.25, 1000),
     "triviaqa": KnownTask(0.0, 17944, 0.0),
     "gsm8k": KnownTask(0.0, 1319, 0.0),

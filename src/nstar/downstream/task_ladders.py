@@ -11,7 +11,7 @@ from jaxtyping import Float
 from nstar.downstream.known_tasks import KnownTask, known_task
 from nstar.runs.columns import suggest
 from nstar.runs.observations import Observations
-from nstar.runs.problems import Problem, TableProblems
+from nstar.runs.problems import Problem, TableProblems, list_some
 from nstar.runs.reading import read_runs
 from nstar.runs.sources import open_source
 from nstar.verdicts import Check, Status
@@ -158,6 +158,8 @@ def gather_tasks(
         parts.append(Task(name, accuracy, nll, _fill(known, chance_level, questions)))
     if problems:
         raise TableProblems(runs.source, problems)
+    _require_of_use(parts, "chance", "chance level", chance_level)
+    _require_of_use(parts, "questions", "number of questions", questions)
     listed = ", ".join(map(repr, notes))
     detail = f"columns {listed} have accuracies above 1 and are read as percent"
     checks = (Check("accuracies in percent", Status.REVIEW, detail),) if notes else ()
@@ -225,6 +227,21 @@ def _refuse(
     cells = tuple(f"{value:g}" for value in runs[header][wrong])
     name = "impossible values"
     return [Problem(name, Status.FAIL, detail, remedy, header, "", rows, cells)]
+
+
+def _require_of_use(
+    tasks: Sequence[Task], field: str, what: str, stated: float | None
+) -> None:
+    """Refuse what is stated of no task, since the names of all say it.
+
+    Raises:
+        ValueError: naming the tasks and what is known of them.
+    """
+    known = {task.name: getattr(known_task(task.name), field) for task in tasks}
+    if stated is not None and None not in known.values():
+        listed = list_some([f"{name} {value:g}" for name, value in known.items()])
+        msg = f"{what} {stated:g}: known by the name of every task ({listed}); leave it out, or take one task alone with --accuracy"
+        raise ValueError(msg)
 
 
 def _fill(
