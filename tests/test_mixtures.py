@@ -1,6 +1,7 @@
 """Mixtures of data: laws are what papers say, posteriors are exact, choices are the best."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -402,6 +403,24 @@ def test_a_domain_never_seen_is_named_and_stays_out():
     assert answer.as_json()["domains"][3]["share"] == 0
     with pytest.raises(ValueError, match=r"at least 0\.1, at most 0 "):
         nstar.mix(runs, "code", limit=["law>=0.1"])
+
+
+def test_a_sentence_says_which_side_and_when_it_is_the_measured_mixture():
+    runs = read_mixtures(table(n=24, sizes=("10M",)))
+    settled = nstar.mix(runs, within=0, next_runs=0)
+    chosen = settled.choice.pool[0]
+    mixtures = settled.choice.mixtures | {"best measured": chosen}
+    same = replace(settled.choice, mixtures=mixtures)
+    assert (
+        replace(settled, choice=same)
+        .headline()
+        .endswith("it is the best mixture that was run.")
+    )
+    today = dict(zip(runs.domains, chosen, strict=True))
+    worse = nstar.mix(runs, limit=["code<=0.1"], today=today, next_runs=0)
+    assert re.search(
+        r"; 0\.\d+ \[.*\] higher than today's mixture\.$", worse.headline()
+    )
 
 
 @pytest.mark.parametrize(

@@ -205,9 +205,13 @@ class Mix(Answer):
             f"(median [{percent(prob)} credible interval]), expected regret {digits(float(c.regret.mean()), 2)}"
         )
         other = TODAY if TODAY in c.targets else MEASURED
-        gain = interval(c.targets[other] - c.targets[CHOSEN], prob)
         than = "today's mixture" if other == TODAY else "the best mixture that was run"
-        return f"{sentence}; {numbers(gain, 2)} lower than {than}."
+        if np.array_equal(c.mixtures[other], c.mixtures[CHOSEN]):
+            return f"{sentence}; it is {than}."
+        gain = c.targets[other] - c.targets[CHOSEN]
+        side = "lower" if np.median(gain) >= 0 else "higher"
+        by = gain if side == "lower" else -gain
+        return f"{sentence}; {numbers(interval(by, prob), 2)} {side} than {than}."
 
     def tables(self, prob: float = 0.9) -> Iterator[Table | str]:
         """Shares, losses of the mixtures compared, and runs to make next."""
