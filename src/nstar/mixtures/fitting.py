@@ -218,12 +218,12 @@ def fit_surfaces(
     )
     rows = _rows(surface, y)
     prior_of = kernels.usual(_spread(y, group), domains)
-    found = _search(rows.take(_subset(shares)), start, *prior_of, ROUNDS)
-    extra = _outlying(kernels.covariance(rows, found), rows.residual)
+    mode = _search(rows.take(_subset(shares)), start, *prior_of, ROUNDS)
+    extra = _outlying(kernels.covariance(rows, mode), rows.residual)
     rows = replace(rows, extra=extra)
     if extra.any() or len(y) > MOST_ROWS:
-        found = _search(rows, found, *prior_of, LAST_ROUNDS)
-    drawn = [found] if len(y) > FEW_ROWS else _draw(rows, found, *prior_of)
+        mode = _search(rows, mode, *prior_of, LAST_ROUNDS)
+    drawn = [mode] if len(y) > FEW_ROWS else _draw(rows, mode, *prior_of)
     return tuple(_given(surface, rows, h) for h in drawn)
 
 
@@ -259,8 +259,8 @@ def _draw(
     log = np.array([-of(u)[0] for u in proposed]) + (z**2).sum(axis=1) / 2
     weight = np.exp(log - log.max())
     weight = np.minimum(weight, weight.mean() * np.sqrt(PROPOSALS))
-    kept = rng.choice(PROPOSALS, SURFACES, p=weight / weight.sum())
-    return [Hyperparameters.of(u) for u in proposed[kept]]
+    picked = rng.choice(PROPOSALS, SURFACES, p=weight / weight.sum())
+    return [Hyperparameters.of(u) for u in proposed[picked]]
 
 
 def _law_alone(
@@ -316,10 +316,10 @@ def _law_alone(
                 (scale * (h - h.mean()))[:, None] * member,
             ]
         )
-        held = np.zeros((n + 2 * k, n + 2 * k))
-        held[:n, :n] = np.diag(1 / spread)
-        held[n : n + k, n : n + k], held[n + k :, n + k :] = whiten
-        return np.vstack([seen / near, held])
+        of_priors = np.zeros((n + 2 * k, n + 2 * k))
+        of_priors[:n, :n] = np.diag(1 / spread)
+        of_priors[n : n + k, n : n + k], of_priors[n + k :, n + k :] = whiten
+        return np.vstack([seen / near, of_priors])
 
     start = np.concatenate([prior, *means])
     best = least_squares(residuals, start, jac=jacobian, x_scale="jac", max_nfev=100).x

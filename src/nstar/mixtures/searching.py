@@ -79,16 +79,20 @@ def search(
         third = pool[rng.integers(len(pool), size=PROPOSED)]
         other = np.where(rng.random((PROPOSED, 1)) < 0.5, second, third)
         share = rng.random((PROPOSED, 1)) * width
-        made = (1 - share) * first + share * other
-        shift = width * rng.standard_normal(made.shape)
-        made = (made + 2e-4 * (rng.random(made.shape) < 0.1)) * np.exp(shift)
-        made[rng.random(made.shape) < 0.05] = 0.0
-        made = np.maximum(made, 1e-12)
-        made = bounds.project(made / made.sum(axis=1, keepdims=True))
-        made = made[distances(made, measured).min(axis=1) <= within + TOLERANCE]
-        if len(made):
-            pool = np.concatenate([pool, made])
-            value = np.concatenate([value, expected(fit, target, made, at)])
+        proposed = (1 - share) * first + share * other
+        shift = width * rng.standard_normal(proposed.shape)
+        proposed = (proposed + 2e-4 * (rng.random(proposed.shape) < 0.1)) * np.exp(
+            shift
+        )
+        proposed[rng.random(proposed.shape) < 0.05] = 0.0
+        proposed = np.maximum(proposed, 1e-12)
+        proposed = bounds.project(proposed / proposed.sum(axis=1, keepdims=True))
+        proposed = proposed[
+            distances(proposed, measured).min(axis=1) <= within + TOLERANCE
+        ]
+        if len(proposed):
+            pool = np.concatenate([pool, proposed])
+            value = np.concatenate([value, expected(fit, target, proposed, at)])
             keep = np.argsort(value)[: 4 * POOL]
             pool, value = pool[keep], value[keep]
         width *= 0.85
