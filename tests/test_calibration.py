@@ -19,7 +19,7 @@ FEWER = {  # a replicate of these costs .4 CPU-seconds and more
     "precision": 104,
     "accuracy": 104,
     "accuracy_by_nll": 104,
-    "tuning": 104,
+    "tuning": 64,
     "beta_binomial": 64,
     "repeated_sampling": 64,
     "isoflop": 32,
