@@ -332,6 +332,8 @@ def judge(split: Split, method: str, draws: np.ndarray) -> Iterator[Document]:
         y, drawn = task.accuracy[present], draws[:, i][:, present]
         middle, (low, high) = np.median(drawn, axis=0), quantiles(drawn, 0.9)
         scored, positive = scores(drawn, y), y > 0
+        runs = split.test.runs
+        largest = int(np.argmax((runs["N"] * runs["D"])[present]))
         chance = np.mean(drawn[..., None] >= TENTHS, axis=0)
         relative = np.abs(middle - y)[positive] / y[positive]
         yield {
@@ -349,7 +351,7 @@ def judge(split: Split, method: str, draws: np.ndarray) -> Iterator[Document]:
             "largest": dict(
                 zip(
                     ("accuracy", "median", "lower", "upper"),
-                    (float(v[-1]) for v in (y, middle, low, high)),
+                    (float(v[largest]) for v in (y, middle, low, high)),
                     strict=True,
                 )
             ),
