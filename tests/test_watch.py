@@ -446,6 +446,14 @@ def test_what_cannot_be_watched_is_refused(nstar, files, words, message):
     assert message in err
 
 
+def test_a_size_that_is_not_the_tables_is_said(nstar, files):
+    on = str(files / "on.csv")
+    words = ["watch", str(files / "ladder.nc"), on, "--run", "hero", "--json"]
+    _, out, _ = nstar(*words, "--at", "3.2B,32B")
+    checks = {c["name"]: c["detail"] for c in json.loads(out)["checks"]}
+    assert "1.6B parameters by the table, 3.2B as stated" in checks["size of the run"]
+
+
 def test_a_run_alone_is_watched_by_its_schedule(nstar, files):
     words = [
         "watch",

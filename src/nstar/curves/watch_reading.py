@@ -19,6 +19,7 @@ from nstar.verdicts import Check, Status
 from nstar.wording import count, digits, percent
 
 SAME = 0.01  # N and D within this are those of one run, as in a ledger
+RAMPS = 0.05  # share by which tokens may differ, as where batches grow
 OVER = 1e-3  # share by which the last step may lie beyond the run's end
 METRIC = 0.03  # log loss by which a ladder's run and its curve may differ
 ALIKE = 0.05  # of the peak, by which schedules of one kind may differ
@@ -169,6 +170,7 @@ def read_beside(
         read.rates,
         tuple(ended),
         (
+            *_contradicted(live, N, D, steps),
             *_of_run(read.problems, live.curve.run),
             *notes,
             *_set_aside(live.curve, done, steps),
@@ -306,6 +308,23 @@ def _lengths(
         msg = "the tokens of the whole run are not known: say --at N,D, or give the table a column of tokens"
         raise ValueError(msg)
     return float(steps), float(D)
+
+
+def _contradicted(live: Sized, N: float, D: float, steps: float) -> list[Check]:
+    """Say where a stated size or length is not what the table has."""
+    in_table = {
+        "parameters": (live.N, N, SAME),
+        "tokens": (live.D and live.D * steps / live.curve.end, D, RAMPS),
+    }
+    parts = [
+        f"{count(of_table)} {what} by the table, {count(stated)} as stated"
+        for what, (of_table, stated, near) in in_table.items()
+        if of_table and abs(stated / of_table - 1) > near
+    ]
+    if not parts:
+        return []
+    detail = f"run {live.curve.run!r} has {' and '.join(parts)}: the forecast is of what is stated; correct --at or --steps, or the column"
+    return [Check("size of the run", Status.REVIEW, detail)]
 
 
 def _require_new(runs: Observations, run: str, N: float, D: float) -> None:
