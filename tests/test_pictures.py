@@ -138,7 +138,7 @@ def test_the_command_prints_the_choice_and_the_published_exponents(tmp_path, nst
         "params,visual_tokens,error\n"
         + "\n".join(f"{n:.0f},{t:.0f},{e:.5f}" for n, t, e in lines)
     )
-    words = ("visual", path, "--columns", "N=params,T=visual_tokens,metric=error")
+    words = ("visual", path, "--columns", "metric=error")
     code, out, _ = nstar(*words, "--budget", "1e12", "--json")
     document = json.loads(out)
     assert code == 0

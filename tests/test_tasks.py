@@ -66,7 +66,7 @@ TASKS = {
             "probability": (float, None),
             "noise": float,
             "gain_of_twice_the_compute": float,
-            "compute_told": (float, None),
+            "resolved_multiplier": (float, None),
         }
     ],
     "shared_noise": float,
@@ -257,8 +257,8 @@ def test_a_ladder_speaks_of_the_task_that_rises(fitted: JointTasks) -> None:
     assert record["task"] == "hellaswag"
     assert record["measured"]["lower"] < truth < record["measured"]["upper"]
     assert 0 < record["measured"]["upper"] - record["measured"]["lower"] < 0.2
-    told = answer.compute_told()[:, 0]
-    assert told[0] < told[1]  # a task at chance tells recipes apart worse
+    resolved = answer.resolved_multiplier()[:, 0]
+    assert resolved[0] < resolved[1]  # a task at chance tells recipes apart worse
     assert re.match(
         r"(this ladder can tell|of) .* (within \d+ points?|say little more than \d+ to \d+ %).* \(90% credible intervals\)\.$",
         answer.headline(),
@@ -307,6 +307,8 @@ def test_the_same_seed_gives_the_same_draws(fitted: JointTasks) -> None:
         ("winogrande_val", 0.5, 1267),
         ("winograd", 0.5, 273),
         ("acc_mmlu_pro", 0.11, 12032),
+        ("mmlu_stem", None, None),
+        ("acc_arc_easy_25shot_norm", 0.25, 2376),
         ("our_exam", None, None),
     ],
 )

@@ -14,10 +14,12 @@ from nstar.curves.watch_reading import track
 from nstar.curves.watch_schedules import expect_by_prior
 from nstar.curves.watch_shapes import (
     BEGIN,
+    PLACES,
     Course,
     Track,
     average,
     expect,
+    full_bins,
     learn_shapes,
 )
 from nstar.curves.watch_update import NODES, Observed, observe, pool, refit, update
@@ -253,6 +255,25 @@ def test_points_of_a_run_do_not_move_as_it_goes_on():
     n = len(shorter.way) - 1  # the last bin goes on filling
     np.testing.assert_array_equal(longer.log_loss[:n], shorter.log_loss[:n])
     np.testing.assert_array_equal(longer.way[:n], shorter.way[:n])
+
+
+def test_a_bin_counts_once_it_is_full():
+    """However far a run is, its bins are the first of the whole run's: none grows later."""
+    way = np.linspace(0.01, 1.0, 500)
+    loss = np.random.default_rng(5).normal(size=way.size)
+
+    def binned(points):
+        live = Track("a", way[:points], loss[:points], np.ones(points), (0.0, 0.0))
+        return average(full_bins(live, PLACES), PLACES)
+
+    complete, most = binned(500), 0
+    for points in range(120, 500, 7):
+        part = binned(points)
+        n = len(part.way)
+        np.testing.assert_array_equal(part.log_loss, complete.log_loss[:n])
+        assert n >= most  # a run that goes on takes no bin back
+        most = n
+    assert most >= len(complete.way) - 1
 
 
 def test_without_curves_the_prior_of_a_schedules_law_has_the_course():

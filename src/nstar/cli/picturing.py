@@ -12,7 +12,9 @@ from nstar.cli.source import get_fit
 LAW = "visual_tokens"
 
 
-@o.command("nstar visual llava.csv --group reasoning --pool task --budget 1e12")
+@o.command(
+    "nstar visual llava.csv --columns metric=error --pool task --group ocr --budget 1e12"
+)
 def visual(
     request: o.Request,
     output: o.Output,

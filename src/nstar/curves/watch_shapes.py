@@ -26,6 +26,9 @@ BEGIN = 0.15  # of a run, before which its shape is its warm-up's
 PLACES = 24  # of a ladder's curve, each the mean of its neighbours
 LADDER = 32  # curves that are read: those nearest in size and length
 DRAWS = 16  # of the parts' sizes
+SPACINGS = (
+    8  # between the last points, of which the median says when the next one comes
+)
 PAD = 64  # measurements are padded to multiples, so that few programs serve all tables
 FREE = (
     0.1  # sd of the log loss of a ladder curve's end, which is learned from its curve
@@ -103,6 +106,27 @@ def average(track: Track, most: int) -> Track:
         return np.bincount(bins, values * count, most)[there] / total[there]
 
     return Track(run, np.exp(mean(np.log(way))), mean(log_loss), total[there], size)
+
+
+def full_bins(track: Track, most: int) -> Track:
+    """Leave out the last bin of a run that goes on, unless its next point is beyond it.
+
+    A bin that still grows changes with every check; the test is of bins that do not.
+    """
+    way = track.way
+    if len(way) < 2 or way[-1] >= 1 or way[-1] < BEGIN:
+        return track
+    spacing = np.median(np.diff(way[-SPACINGS:]))
+    to_come = np.minimum(way[-1:] + spacing, 1.0)
+    bins = (warp(np.maximum(way, BEGIN)) * most).astype(int)
+    if warp(to_come)[0] * most >= bins[-1] + 1:
+        return track
+    keep = (way < BEGIN) | (bins < bins[-1])
+    if not np.any(way[keep] >= BEGIN):
+        return track
+    return track._replace(
+        way=way[keep], log_loss=track.log_loss[keep], count=track.count[keep]
+    )
 
 
 class _Seen(NamedTuple):

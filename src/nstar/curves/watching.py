@@ -18,6 +18,7 @@ from nstar.curves.watch_shapes import (
     Course,
     average,
     expect,
+    full_bins,
     learn_shapes,
 )
 from nstar.curves.watch_update import Updated, observe, update
@@ -341,7 +342,7 @@ def watch(
     )
     draws = predict(fit, beside.N, beside.D, seed=seed)["measured"].to_numpy()[:, 0]
     before = end_of(draws)
-    binned = average(beside.live, PLACES)
+    binned = average(full_bins(beside.live, PLACES), PLACES)
     ahead = np.linspace(binned.way[-1], 1.0, AHEAD + 1)[1:]
     ahead = ahead[ahead > binned.way[-1]]
     way = np.append(binned.way, ahead)

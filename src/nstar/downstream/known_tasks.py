@@ -54,12 +54,21 @@ ALIASES = {
 NOT_KNOWN = KnownTask(None, None)
 
 
+AROUND = re.compile(  # words of a column that say how a task was evaluated
+    r"acc|accuracy|val|valid|validation|test|dev|norm|raw|rc|mc|cf|em|openai|heavy|\d+ ?shot|\d+"
+)
+
+
 def known_task(name: str) -> KnownTask:
-    """What is known of a task by the name of its column, whatever stands around it."""
-    plain = _plain(name)
+    """What is known of a task by the name of its column.
+
+    Words that say how it was evaluated may stand around the name; with any other word it
+    is another task, as a part of MMLU is.
+    """
+    words = re.findall("[a-z0-9]+", name.lower())
+    task = "".join(word for word in words if not AROUND.fullmatch(word))
     names = {_plain(known): known for known in KNOWN} | ALIASES
-    inside = [n for n in names if n in plain]
-    return KNOWN[names[max(inside, key=len)]] if inside else NOT_KNOWN
+    return KNOWN[names[task]] if task in names else NOT_KNOWN
 
 
 def _plain(name: str) -> str:

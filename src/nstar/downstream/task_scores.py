@@ -59,7 +59,7 @@ class TaskScores(Answer):
         twice = self.predicted.accuracy[..., len(self.N) :]
         return np.median(twice - self.accuracy, axis=0)
 
-    def compute_told(self) -> Float[np.ndarray, "task run"]:
+    def resolved_multiplier(self) -> Float[np.ndarray, "task run"]:
         """Times the compute that a recipe must be worth to score higher nine times in ten.
 
         One run of each recipe: the difference of two measured accuracies has the root of
@@ -85,13 +85,13 @@ class TaskScores(Answer):
 
     def as_json(self, prob: float = 0.9) -> Document:
         """Every number of the answer as plain data."""
-        names, told = self.fitted.ladder.names, self.compute_told()
+        names, resolved = self.fitted.ladder.names, self.resolved_multiplier()
         records = []
         for i, name in enumerate(names):
             for j in range(len(self.N)):
                 measured = self.measured[:, i, j]
                 reached = measured >= (self.target or 0)
-                finite = np.isfinite(told[i, j])
+                finite = np.isfinite(resolved[i, j])
                 records.append(
                     {
                         "task": name,
@@ -107,7 +107,9 @@ class TaskScores(Answer):
                         else float(reached.mean()),
                         "noise": float(self.noise[i, j]),
                         "gain_of_twice_the_compute": float(self.gain[i, j]),
-                        "compute_told": float(told[i, j]) if finite else None,
+                        "resolved_multiplier": float(resolved[i, j])
+                        if finite
+                        else None,
                     }
                 )
         tasks = [

@@ -13,15 +13,15 @@ def headline(document: Document, narrow: float, prob: float) -> str:
     """What can be told at the first run, and of what little can be."""
     first = _of_first_run(document)
     ordered = sorted(first, key=_half)
-    told = [r for r in ordered if _half(r) <= narrow]
+    narrow_enough = [r for r in ordered if _half(r) <= narrow]
     parts = []
-    if told:
-        listed = _listed([r["task"] for r in told])
-        points = math.ceil(100 * _half(told[:FEW][-1]))
+    if narrow_enough:
+        listed = _listed([r["task"] for r in narrow_enough])
+        points = math.ceil(100 * _half(narrow_enough[:FEW][-1]))
         parts.append(
             f"this ladder can tell {listed} at {_run(first[0])} within {_points(points)}"
         )
-    if len(told) < len(first):
+    if len(narrow_enough) < len(first):
         record = ordered[-1]
         parts.append(
             f"of {record['task']} it can say little more than {_range(record)}"
@@ -52,7 +52,7 @@ def _verdict(record: Document, narrow: float, *, at_chance: bool) -> str:
 
 
 def _decides(record: Document) -> str:
-    times = record["compute_told"]
+    times = record["resolved_multiplier"]
     if times is None:
         return "decides between no two recipes"
     return f"decides between recipes that differ by {digits(times, 2)} times the compute or more"
@@ -100,7 +100,7 @@ def tables(document: Document, prob: float) -> Iterator[Table | str]:
             for t in document["tasks"]
         ],
     )
-    ordered = sorted(first, key=lambda r: r["compute_told"] or math.inf)
+    ordered = sorted(first, key=lambda r: r["resolved_multiplier"] or math.inf)
     yield Table(
         "Which tasks could decide between two recipes there, by one run of each: signal against noise",
         [
@@ -117,8 +117,8 @@ def tables(document: Document, prob: float) -> Iterator[Table | str]:
                 f"{100 * r['noise']:.1f} points",
                 digits(r["gain_of_twice_the_compute"] / r["noise"], 2),
                 "no difference"
-                if r["compute_told"] is None
-                else f"{digits(r['compute_told'], 2)} times the compute",
+                if r["resolved_multiplier"] is None
+                else f"{digits(r['resolved_multiplier'], 2)} times the compute",
             ]
             for r in ordered
         ],

@@ -73,6 +73,7 @@ ALIASES = {
     "activation_bits": ("a_bits", "bits_activations"),
     "sparsity": (),
     "P": ("parallel_streams",),
+    "T": ("visual_tokens",),
     "lr": ("learning_rate", "peak_lr", "max_lr"),
     "batch": ("batch_size", "bs", "bsz", "global_batch_size"),
     "run": ("run_id", "run_name"),
