@@ -162,6 +162,8 @@ CARRIES = {  # laws that must take each set, of those with N, D, C or L
     "passk_monkeys_10k": (),
     "token_budget": (),
     "dit_fid": ("chinchilla",),
+    "latent_diffusion": ("fid",),
+    "llava_tokens": ("visual_tokens",),
     "llama3_optima_bootstrap": ("allocation",),
 }
 REVIEWS = {  # what a careful reader would say of them, and no more
