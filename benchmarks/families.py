@@ -357,7 +357,7 @@ def write(folder: Path) -> None:
             if x is None or not name.startswith(prefixes[family.table]):
                 continue
             drawn = respond(family.fit, x)["measured"].to_numpy()[:, 0]
-            made = interval(drawn, 0.9)
+            bounds = interval(drawn, 0.9)
             largest = {n: float(family.fit.runs[n].max()) for n in x}
             lines += [
                 "",
@@ -368,7 +368,7 @@ def write(folder: Path) -> None:
                 f"quantity = {json.dumps(family.quantity)}",
                 f"runs = {len(family.fit.runs)}",
                 "prob = 0.9",
-                *(f"{key} = {value:.4g}" for key, value in made.as_json().items()),
+                *(f"{key} = {value:.4g}" for key, value in bounds.as_json().items()),
                 f"at = {{ {', '.join(f'{n} = {v:.4g}' for n, v in x.items())} }}",
                 f"largest = {{ {', '.join(f'{n} = {v:.4g}' for n, v in largest.items())} }}",
                 f"note = {json.dumps(family.note)}",

@@ -381,10 +381,10 @@ def run(
 
     for table in tables:
         for split in attempt(table.name, "hold-out", splits, table) or ():
-            ours = attempt(table.name, "joint", joint, split, priors, seed)
-            if ours is None:
+            joint_fit = attempt(table.name, "joint", joint, split, priors, seed)
+            if joint_fit is None:
                 continue
-            y, draws = ours
+            y, draws = joint_fit
             methods = {"joint": y}
             if others:
                 each = attempt(table.name, "alone", alone, split, seed)

@@ -55,8 +55,8 @@ def pages() -> list[Path]:
 
 def blocks(page: Path) -> list[Block]:
     """Read the fenced blocks of a page, in order."""
-    found = FENCE.findall(page.read_text(encoding="utf-8"))
-    return [Block(*block) for block in found]
+    fences = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [Block(*block) for block in fences]
 
 
 def commands(text: str) -> Iterator[list[str]]:

@@ -81,10 +81,12 @@ def describe(shape: Shape) -> Schema:
     if isinstance(shape, dict):
         if ... in shape:
             return {"type": "object", "additionalProperties": describe(shape[...])}
-        whole = shape | SOMETIMES if shapes.HEAD.keys() <= shape.keys() else shape
+        complete = shape | SOMETIMES if shapes.HEAD.keys() <= shape.keys() else shape
         return {
             "type": "object",
-            "properties": {str(name): describe(each) for name, each in whole.items()},
+            "properties": {
+                str(name): describe(each) for name, each in complete.items()
+            },
             "required": list(shape),
             "additionalProperties": False,
         }
@@ -93,12 +95,12 @@ def describe(shape: Shape) -> Schema:
 
 def schemas() -> dict[str, Schema]:
     """Return the schema of each command's answer, by the command."""
-    made = {}
+    answers = {}
     for command, each in COMMANDS.items():
         of = describe(each[0]) if len(each) == 1 else {"anyOf": [*map(describe, each)]}
         title = f"the answer of nstar {command} --json"
-        made[command] = {"$schema": DIALECT, "title": title} | of
-    return made
+        answers[command] = {"$schema": DIALECT, "title": title} | of
+    return answers
 
 
 def text(schema: Schema) -> str:

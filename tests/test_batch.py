@@ -639,8 +639,8 @@ def test_recipes_of_many_tables_are_compared(tmp_path, nstar):
     (folder / "b.csv").write_text(recipe_table(1))
     (folder / "none.csv").write_text(recipe_table(2, ("sgd", "muon", "lion")))
     (tmp_path / "m.toml").write_text(RECIPES)
-    made = refit(tmp_path)[0]
-    rows = made.table.to_pylist()
+    batch = refit(tmp_path)[0]
+    rows = batch.table.to_pylist()
     ladders = [f"{t}: {r} beside adamw" for t in "ab" for r in ("lion", "muon")]
     assert [row["ladder"] for row in rows] == [*ladders, "none"]
     assert [row["passed"] for row in rows] == [True] * 4 + [False]

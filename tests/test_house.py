@@ -143,7 +143,7 @@ def test_troubleshooting_has_a_paragraph_for_each_check():
     page = (REPO / "data" / "troubleshooting.md").read_text(encoding="utf-8")
     headings = re.findall(r"^### (.+)$", page, re.MULTILINE)
     assert sorted(named - set(headings)) == []
-    whole = "\n".join(texts.values())
-    assert not [name for name in headings if name not in whole]
+    every_text = "\n".join(texts.values())
+    assert not [name for name in headings if name not in every_text]
     assert len(headings) == len(set(headings))
     assert all(meanings[name] for name in headings)

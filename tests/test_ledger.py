@@ -544,13 +544,13 @@ def test_what_is_refused_of_a_choice_says_why(enter, said):
         enter(Ledger().freeze(made()).freeze(choice()))
 
 
-def chances(rng, said, true, count=60):
+def chances(rng, stated, true, count=60):
     """Choices of a stated chance that come with a true one."""
     ledger = Ledger()
     for i in range(count):
         came = BETTER if rng.random() < true else WORSE
         name = f"choice {i}"
-        ledger = ledger.freeze(choice(name, said)).score(name, came, when=LATER)
+        ledger = ledger.freeze(choice(name, stated)).score(name, came, when=LATER)
     return track_record(ledger)
 
 

@@ -517,8 +517,8 @@ def test_counts_belong_to_what_is_asked(ask, unsampled, case):
 
 @pytest.mark.usefixtures("ask", "unsampled")
 def test_the_document_of_a_lifetime(nstar, saved):
-    asked = "--counts by_loss.csv -C 1e22 --problems 1e6 --tokens 500 --json"
-    _, out, _ = nstar("lifetime", saved["LADDER"], *asked.split())
+    options = "--counts by_loss.csv -C 1e22 --problems 1e6 --tokens 500 --json"
+    _, out, _ = nstar("lifetime", saved["LADDER"], *options.split())
     hold(LIFETIME, json.loads(out))
 
 

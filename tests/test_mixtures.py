@@ -138,11 +138,11 @@ def test_the_gradient_of_the_marginal_likelihood_is_its_own(monkeypatch):
         log = stats.multivariate_normal(cov=K).logpdf(rows.residual)
         return -log + np.sum(((u - mean) / sd) ** 2) / 2
 
-    half, (found, gradient) = (
+    half, (minus_log, gradient) = (
         len(rows.residual) / 2 * np.log(2 * np.pi),
         kernels.negative_log_posterior(v, rows, mean, sd),
     )
-    assert found == pytest.approx(value(v) - half, rel=1e-9)
+    assert minus_log == pytest.approx(value(v) - half, rel=1e-9)
     steps = 1e-5 * np.eye(len(v))
     by_steps = [(value(v + s) - value(v - s)) / 2e-5 for s in steps]
     np.testing.assert_allclose(gradient, by_steps, rtol=1e-4, atol=1e-4)

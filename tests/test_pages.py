@@ -83,6 +83,6 @@ def test_every_law_noise_and_command_is_on_the_pages_that_choose():
     }
     chosen = texts["which_law.md"] + texts["inference.md"]
     assert [name for name in (*ENTRIES, *UNKNOWNS) if f"`{name}`" not in chosen] == []
-    asked = texts["howto/index.md"]
+    index = texts["howto/index.md"]
     commands = [c.name or c.callback.__name__ for c in app.registered_commands]
-    assert [name for name in commands if f"`{name}`" not in asked] == []
+    assert [name for name in commands if f"`{name}`" not in index] == []

@@ -473,7 +473,7 @@ def _simulate(
     step: SecondStep, psi: np.ndarray, log_q: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
     """Accuracies at log q by the formula, with a misfit and scatter from psi."""
-    floor, ceiling, best, slope, power, scatter, floor_scatter, bend, _, own = psi
+    floor, ceiling, best, slope, power, scatter, floor_scatter, bend, _, follows = psi
     x = (log_q - log_q[4]) / step.spread
     misfit = random.multivariate_normal(
         np.zeros(len(x)), np.exp(bend + slope) ** 2 / 1.4 * wander(x, x)
@@ -484,5 +484,5 @@ def _simulate(
         eta + np.exp(scatter) * random.standard_normal(len(x))
     )
     mean = np.clip(mean + np.exp(floor_scatter) * random.standard_normal(len(x)), 0, 1)
-    sd = np.sqrt(expit(own) * mean * (1 - mean) / 2000)
+    sd = np.sqrt(expit(follows) * mean * (1 - mean) / 2000)
     return np.clip(mean + sd * random.standard_normal(len(x)), 0, 1)

@@ -227,8 +227,8 @@ def test_runs_that_diverged_come_true_as_often_as_they_say():
     chances, came = np.array(chances), np.array(came)
     off, sd = np.sum(came - chances), np.sqrt(np.sum(chances * (1 - chances)))
     assert abs(off) < stats.norm.isf(FALSE_ALARM / 2) * sd
-    told = chances > np.median(chances)
-    assert came[told].mean() > 2 * came[~told].mean()
+    above = chances > np.median(chances)
+    assert came[above].mean() > 2 * came[~above].mean()
 
 
 def test_a_rate_far_above_the_best_diverges(fitted):
@@ -258,8 +258,8 @@ def test_diverged_runs_of_a_sweep_are_left_out_of_its_losses(tmp_path, capsys):
     rows = np.stack([table[n] for n in ("N", "D", "lr", "batch", "L")], axis=1)
     file = tmp_path / "sweep.csv"
     np.savetxt(file, rows, delimiter=",", header="N,data_size,lr,bsz,loss", comments="")
-    asked = Request(str(file), law="tuning", discrepancy="none")
-    request, lost = without_diverged(asked)
+    request = Request(str(file), law="tuning", discrepancy="none")
+    request, lost = without_diverged(request)
     assert lost.rows.tolist() == [5, 42]
     assert len(read(request)) == len(table["L"]) - 2
     assert "2 runs diverged (rows 5, 42)" in capsys.readouterr().err

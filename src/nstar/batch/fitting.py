@@ -172,8 +172,8 @@ def _fit(chunk: Chunk, request: Request) -> Posteriors:
     assert runs is not None  # noqa: S101  the caller asked
     if chunk.compared:
         names = [sample.label for sample in samples]
-        asked = request.budgets, request.draws, choice.seed, request.prob
-        return Posteriors(*comparisons.compare(runs, chunk.compared, names, *asked))
+        options = request.budgets, request.draws, choice.seed, request.prob
+        return Posteriors(*comparisons.compare(runs, chunk.compared, names, *options))
     if samples[0].resample == POOLED:
         return _fit_pooled(chunk, runs, request)
     ends = [float(f(runs["C"])) for f in (np.min, np.max)] if "C" in runs else []

@@ -58,8 +58,8 @@ class Sizes(NamedTuple):
         self, schedule: Schedule, size: float, peak: float
     ) -> tuple[Schedule, float]:
         """A schedule as if its size's peak were that of all, and the log of its size."""
-        own = self.peaks.get(size, schedule.peak)
-        return schedule.times(peak / own), float(np.log(size / self.lowest))
+        of_its_size = self.peaks.get(size, schedule.peak)
+        return schedule.times(peak / of_its_size), float(np.log(size / self.lowest))
 
 
 @dataclass(frozen=True)
@@ -202,8 +202,8 @@ def draw_losses(
         For each run the loss without and with a measurement's noise, (draw, step).
     """
     known = [None if run is None else fit.curves[fit.runs[run]].size for run in of]
-    asked = known if sizes is None else sizes
-    every = [k or n for k, n in zip(known, asked, strict=True)]
+    stated = known if sizes is None else sizes
+    every = [k or n for k, n in zip(known, stated, strict=True)]
     paths = fit.law_at(schedules, points, every)
     index = np.array([-1 if run is None else fit.runs[run] for run in of])
     random = np.random.default_rng([fit.seed, seed])

@@ -407,8 +407,8 @@ def alike(beside: Beside) -> list[bool]:
     def shares(schedule: Schedule, end: float) -> np.ndarray:
         return schedule.at(way * end) / schedule.peak
 
-    ours = shares(beside.schedule, beside.steps)
+    live = shares(beside.schedule, beside.steps)
     return [
-        bool(np.abs(shares(s.curve.schedule, s.curve.end) - ours).max() <= ALIKE)
+        bool(np.abs(shares(s.curve.schedule, s.curve.end) - live).max() <= ALIKE)
         for s in beside.ended
     ]

@@ -71,8 +71,8 @@ class JointTasks:
         common = np.sqrt(self.shared_noise) * random.standard_normal(shape)
         curves = []
         for i, step in enumerate(self.first):
-            own = np.sqrt(1 - self.shared_noise) * random.standard_normal(shape)
-            curves.append(step.draw(psi[:, i], N, D, common + own, random))
+            single = np.sqrt(1 - self.shared_noise) * random.standard_normal(shape)
+            curves.append(step.draw(psi[:, i], N, D, common + single, random))
         if self.powers is None or self.through is None:
             return self._score(self.direct, curves, slice(None), random)
         ways = [self._score(self.direct, curves, slice(0, None, 2), random)]
@@ -137,13 +137,14 @@ def fit_tasks(
 def fit_ladder(ladder: TaskLadder, seed: int = 0) -> JointTasks:
     """Fit all tasks of a ladder that has been read."""
     N, D = ladder.runs["N"], ladder.runs["D"]
-    own = [i for i, task in enumerate(ladder.tasks) if task.nll is not None]
-    quantities = [ladder.tasks[i].nll for i in own]
+    with_nll = [i for i, task in enumerate(ladder.tasks) if task.nll is not None]
+    quantities = [ladder.tasks[i].nll for i in with_nll]
     losses = "L" in ladder.runs and bool(np.all(ladder.runs["L"] > 0))
-    if losses or len(own) < len(ladder.tasks):
+    if losses or len(with_nll) < len(ladder.tasks):
         quantities.append(ladder.runs["L"])
     follows = tuple(
-        own.index(i) if i in own else len(own) for i in range(len(ladder.tasks))
+        with_nll.index(i) if i in with_nll else len(with_nll)
+        for i in range(len(ladder.tasks))
     )
     present = [np.isfinite(q) & np.isfinite(N * D) for q in quantities if q is not None]
     first = tuple(
@@ -161,7 +162,7 @@ def fit_ladder(ladder: TaskLadder, seed: int = 0) -> JointTasks:
     direct = _chain(ladder, follows, curves, seed + 1)
     routes = tuple(
         ThroughLoss(ladder.runs["L"][at], step.q)
-        for step, at in zip(first[: len(own)], present, strict=False)
+        for step, at in zip(first[: len(with_nll)], present, strict=False)
         if losses
     )
     shared = _shared(first, present, one)

@@ -530,8 +530,10 @@ def fit_losses(
     surfaces, white = [], np.full(values.shape, np.nan)
     for column, name in enumerate(losses):
         there = np.isfinite(values[:, column])
-        own = domains.index(name) if name in domains else None
-        fitted = fit_surfaces(shares[there], at[there], values[there, column], own, law)
+        same = domains.index(name) if name in domains else None
+        fitted = fit_surfaces(
+            shares[there], at[there], values[there, column], same, law
+        )
         surfaces.append(fitted)
         white[there, column] = np.clip(fitted[0].whitened(), -4, 4)
     return MixtureFit(
