@@ -50,7 +50,7 @@ COMMANDS = {
     "outcome": "outcome {out}/ledger.jsonl --name hero --loss 0.8",
     "ledger": "ledger {out}/ledger.jsonl",
     "passk": f"passk {COUNTS} --where model=Pythia_160M --k 1000,10000",
-    "simulate": "simulate --law chinchilla --design {data}/chinchilla_epoch.csv --draws 2 --seed 3",
+    "simulate": "simulate {data}/chinchilla_epoch.csv --law chinchilla --draws 2 --seed 3",
     "report": "report llama3 --budget 3.8e25 --quick --out {out}/page.html",
     "published": "published llama3 --budget 3.8e25",
     "models": "models llama3-405b --against llama3",
