@@ -161,10 +161,10 @@ def test_a_set_of_priors_that_is_renamed_is_told_by_its_new_name(folder):
 
 def test_answers_of_budgets_and_runs_keep_their_labels(folder, monkeypatch):
     def answered(chunk, document):
-        found = at_once(chunk, document)
-        values = found.draws["alpha1"][..., None]
-        own = {n: values for n in (*OF_BUDGET, "loss")}
-        return found._replace(draws=found.draws | own)
+        posteriors = at_once(chunk, document)
+        values = posteriors.draws["alpha1"][..., None]
+        answers = {n: values for n in (*OF_BUDGET, "loss")}
+        return posteriors._replace(draws=posteriors.draws | answers)
 
     monkeypatch.setattr(fitting, "_fit", answered)
     refit(folder)
@@ -501,10 +501,12 @@ def test_runs_of_no_budget_are_not_drawn_as_one(folder):
 
 def test_the_command_says_what_to_look_at_first(folder, nstar, monkeypatch):
     def divergent(chunk, document):
-        found = at_once(chunk, document)
-        said = [c._replace(method="nuts", divergences=2) for c in found.certificates]
-        return found._replace(
-            certificates=said if chunk.ladder == "t1" else found.certificates
+        posteriors = at_once(chunk, document)
+        diverged = [
+            c._replace(method="nuts", divergences=2) for c in posteriors.certificates
+        ]
+        return posteriors._replace(
+            certificates=diverged if chunk.ladder == "t1" else posteriors.certificates
         )
 
     monkeypatch.setattr(fitting, "_fit", divergent)

@@ -235,3 +235,18 @@ def test_intervals_of_ends_cover(law):
         low, high = np.quantile(measured[:, -1], [0.05, 0.95])
         inside.append(low <= losses[2][i, -1] <= high)
     assert np.sum(inside) >= FEWEST_INSIDE
+
+
+def test_options_of_a_named_schedule_are_refused_where_none_is_named(
+    nstar, file, tmp_path
+):
+    """They would be ignored: a file has its own rates, and a decay begins at the run's."""
+    rates = tmp_path / "schedule.csv"
+    rates.write_text("step,lr\n0,3e-4\n8000,3e-5\n")
+    for words, why in (
+        (("--schedule", rates, "--warmup", 100), "schedule.csv has its own"),
+        (("--decay-now", 800, "--peak", "3e-4"), "no --schedule"),
+    ):
+        code, out, err = nstar("finish", file, *words)
+        assert (code, out) == (2, "")
+        assert why in err

@@ -112,14 +112,14 @@ def test_a_bent_law_has_amplitudes_and_noise_of_its_own(llama3):
 def test_own_priors_lie_on_top_of_a_set(optima):
     law, noise = LAWS["allocation"](), Normal()
     with_one = sets.informed(without=["marin"]) | {"alpha1": "Normal(0.5, 0.01)"}
-    found = resolve(with_one, law, noise, optima)
-    assert describe(found.priors["alpha1"]) == "Normal(0.5, 0.01)"
-    assert json.loads(found.attrs["prior_own"]) == ["alpha1"]
-    assert json.loads(found.attrs["prior_left_out"]) == ["llama3", "marin"]
+    resolved = resolve(with_one, law, noise, optima)
+    assert describe(resolved.priors["alpha1"]) == "Normal(0.5, 0.01)"
+    assert json.loads(resolved.attrs["prior_own"]) == ["alpha1"]
+    assert json.loads(resolved.attrs["prior_left_out"]) == ["llama3", "marin"]
     record, out = learned(), ["llama3", "marin"]
     text = record.groups["tokens_per_parameter"]["any"].without(out).summary()
-    assert describe(found.priors["tokens_per_parameter"]) == text
-    assert "left out as asked: marin" in found.notes[0].detail
+    assert describe(resolved.priors["tokens_per_parameter"]) == text
+    assert "left out as asked: marin" in resolved.notes[0].detail
     assert as_set({"alpha1": "Normal(0.5, 0.01)"}).name == "weak"
 
 

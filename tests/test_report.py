@@ -752,7 +752,7 @@ def printed(chromium, text, folder, paper):
 @pytest.mark.parametrize("paper", ["A4", "letter"])
 def test_the_sheet_of_a_recipe_is_one_page(made_of_recipes, tmp_path, paper):
     chromium = shutil.which("chromium")
-    if chromium is None:
+    if chromium is None:  # which no project can install; its words are held without
         pytest.skip("no Chromium here")
     text = made_of_recipes[1]
     start, end = text.index('<nav id="contents">'), text.index("</body>")

@@ -1,15 +1,15 @@
 """The command on curves of training: finish."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nstar.cli import options as o
 from nstar.cli.answering import print_answer
+from nstar.cli.scheduling import make_schedule, require_named
 
 if TYPE_CHECKING:
-    from nstar.curves.schedules import Schedule
+    pass
 
 
 @o.command("nstar finish curves.csv --schedule cosine --steps 72000 --run big")
@@ -123,11 +123,13 @@ def finish(
             "say a schedule, as in --schedule cosine --steps 72000, or --decay-now 2000"
         )
         raise ValueError(msg)
+    by_name = [*(schedule or ()), *([recorded] if recorded else [])]
+    require_named(by_name, {"--warmup": warmup, "--peak": peak})
     from nstar.curves.reading import read_curves
 
     total, warm = numbers["--steps"], numbers["--warmup"]
     known = (
-        _schedule("--recorded", recorded, total, peak or 1.0, warm or 0.0, final_lr)
+        make_schedule("--recorded", recorded, total, peak or 1.0, warm or 0.0, final_lr)
         if recorded
         else None
     )
@@ -138,7 +140,7 @@ def finish(
     highest = peak or max(c.schedule.peak for c in like)
     rise = warm if warm is not None else min(c.schedule.warm for c in like)
     requested = {
-        text: _schedule("--schedule", text, total, highest, rise, final_lr)
+        text: make_schedule("--schedule", text, total, highest, rise, final_lr)
         for text in schedule or ()
     }
     from nstar.curves.finishing import finish as answer_of
@@ -169,26 +171,3 @@ def _steps(option: str, text: str | None) -> float | None:
     from nstar.plans.actions import parse_amount
 
     return None if text is None else parse_amount(text, option)
-
-
-def _schedule(
-    option: str,
-    text: str,
-    steps: float | None,
-    peak: float,
-    warmup: float,
-    final: float,
-) -> "Schedule":
-    """Read a schedule from a file, or make it by name.
-
-    Raises:
-        ValueError: it is neither, or its steps are not said.
-    """
-    from nstar.curves.schedules import named, read_schedule
-
-    if Path(text).is_file():
-        return read_schedule(Path(text))
-    if steps is None:
-        msg = f"{option} {text}: say the steps of the whole run, as in --steps 72000"
-        raise ValueError(msg)
-    return named(text, steps, peak, warmup, final)

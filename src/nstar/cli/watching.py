@@ -1,7 +1,5 @@
 """The command on a live run beside its ladder: watch."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,10 +8,11 @@ from nstar.cli import options as o
 from nstar.cli.answering import print_answer
 from nstar.cli.forecasting import read_ledger, require_prob, require_ready
 from nstar.cli.predicting import point
+from nstar.cli.scheduling import make_schedule, require_named
 from nstar.cli.source import get_fit, remark
 
 if TYPE_CHECKING:
-    from nstar.curves.schedules import Schedule
+    pass
 
 
 @o.command(
@@ -143,8 +142,9 @@ def watch(
         raise ValueError(msg)
     if ledger is not None and name is not None:
         require_ready(ledger, [name])
-    _require_named(
-        schedule, {"--warmup": warmup, "--peak": peak, "--final-lr": final_lr}
+    require_named(
+        [schedule] if schedule else [],
+        {"--warmup": warmup, "--peak": peak, "--final-lr": final_lr},
     )
     names = o.columns(columns, "run=name,step=iter,L=val_loss")
     N, D = point(at) if at else (None, None)
@@ -152,7 +152,8 @@ def watch(
     warm = 0.0 if warmup is None else parse_amount(warmup, "--warmup")
     stated = None
     if schedule is not None:
-        stated = _schedule(
+        stated = make_schedule(
+            "--schedule",
             schedule,
             total,
             1.0 if peak is None else peak,
@@ -191,34 +192,3 @@ def watch(
         book.save(ledger)
         remark(f"{name} is frozen in {ledger}, hash {book.head}")
     print_answer(answer, [*checks, *answer.checks()], output, fitted)
-
-
-def _require_named(schedule: str | None, of_it: Mapping[str, object]) -> None:
-    """Refuse what a schedule by name alone has, where there is none.
-
-    Raises:
-        ValueError: naming the options.
-    """
-    stated = [option for option, value in of_it.items() if value is not None]
-    if stated and (schedule is None or Path(schedule).is_file()):
-        why = "no --schedule" if schedule is None else f"{schedule} has its own"
-        msg = f"{', '.join(stated)}: {why}; they are of a schedule by name, as in --schedule cosine"
-        raise ValueError(msg)
-
-
-def _schedule(
-    text: str, steps: float | None, peak: float, warmup: float, final: float
-) -> "Schedule":
-    """Read a schedule from a file, or make it by name.
-
-    Raises:
-        ValueError: it is neither, or its steps are not known.
-    """
-    from nstar.curves.schedules import named, read_schedule
-
-    if Path(text).is_file():
-        return read_schedule(Path(text))
-    if steps is None:
-        msg = f"--schedule {text}: say the steps of the whole run, as in --steps 72000"
-        raise ValueError(msg)
-    return named(text, steps, peak, warmup, final)
