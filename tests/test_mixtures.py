@@ -481,3 +481,22 @@ def test_the_command_prints_its_answer_and_draws_it(tmp_path):
     assert set(document["mixtures"]) == {"chosen", "best measured", "today"}
     assert len(document["next_runs"]) <= 1
     assert (tmp_path / "mix.svg").read_text().startswith("<?xml")
+
+
+def test_uneven_weights_of_hyperparameters_are_said(monkeypatch):
+    """Of few rows they are drawn by weights, whose worth a check holds against the draws."""
+    runs = read_mixtures(table())
+    answer = nstar.mix(runs, next_runs=0)
+    worth = [surfaces[0].effective for surfaces in answer.choice.fit.surfaces]
+    assert all(1 <= w <= fitting.PROPOSALS for w in worth)
+    named = {c.name for c in answer.checks()}
+    assert ("draws" in named) == (min(worth) < fitting.SURFACES)
+    narrow = np.linalg.eigh
+
+    def too_narrow(matrix):
+        values, vectors = narrow(matrix)
+        return 400 * values, vectors
+
+    monkeypatch.setattr(np.linalg, "eigh", too_narrow)
+    poor = {c.name: c.status for c in nstar.mix(runs, next_runs=0).checks()}
+    assert poor.get("draws") == "REVIEW"

@@ -63,6 +63,7 @@ class Surface:
     ]  # Cholesky factor of the measurements' covariance
     weights: Float[np.ndarray, " row"]  # inverse covariance times residual
     outliers: Float[np.ndarray, " row"]  # whether a row weighs less
+    effective: float = np.inf  # draws that the weights of hyperparameters are worth
 
     def whitened(self) -> Float[np.ndarray, " row"]:
         """Residuals that are independent and standard normal, if the model is right."""
@@ -223,7 +224,10 @@ def fit_surfaces(
     rows = replace(rows, extra=extra)
     if extra.any() or len(y) > MOST_ROWS:
         mode = _search(rows, mode, *prior_of, LAST_ROUNDS)
-    drawn = [mode] if len(y) > FEW_ROWS else _draw(rows, mode, *prior_of)
+    if len(y) > FEW_ROWS:
+        return (_given(surface, rows, mode),)
+    drawn, effective = _draw(rows, mode, *prior_of)
+    surface = replace(surface, effective=effective)
     return tuple(_given(surface, rows, h) for h in drawn)
 
 
@@ -242,8 +246,12 @@ def _given(surface: Surface, rows: Rows, h: Hyperparameters) -> Surface:
 
 def _draw(
     rows: Rows, mode: Hyperparameters, mean: np.ndarray, sd: np.ndarray
-) -> list[Hyperparameters]:
-    """Draw hyperparameters from a normal at the mode, by their weight."""
+) -> tuple[list[Hyperparameters], float]:
+    """Draw hyperparameters from a normal at the mode, by their weight.
+
+    Returns:
+        the draws, and how many proposals their weights are worth.
+    """
     rng, v = np.random.default_rng(2), mode.vector()
 
     def of(u: np.ndarray) -> tuple[float, np.ndarray]:
@@ -258,9 +266,10 @@ def _draw(
     proposed = np.clip(v + z @ width.T, mean - WIDEST * sd, mean + WIDEST * sd)
     log = np.array([-of(u)[0] for u in proposed]) + (z**2).sum(axis=1) / 2
     weight = np.exp(log - log.max())
+    effective = float(weight.sum() ** 2 / np.sum(weight**2))
     weight = np.minimum(weight, weight.mean() * np.sqrt(PROPOSALS))
     picked = rng.choice(PROPOSALS, SURFACES, p=weight / weight.sum())
-    return [Hyperparameters.of(u) for u in proposed[picked]]
+    return [Hyperparameters.of(u) for u in proposed[picked]], effective
 
 
 def _law_alone(

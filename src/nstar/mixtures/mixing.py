@@ -10,6 +10,7 @@ from nstar.answers import Answer, Document, Table
 from nstar.intervals import interval
 from nstar.mixtures import limits
 from nstar.mixtures.choosing import CHOSEN, MEASURED, TODAY, Choice, choose
+from nstar.mixtures.fitting import SURFACES
 from nstar.mixtures.laws import USUAL
 from nstar.mixtures.reading import Mixtures
 from nstar.verdicts import Check, Status
@@ -128,6 +129,10 @@ class Mix(Answer):
         """Check how far the choice lies from the runs, and what of it is the prior's."""
         c = self.choice
         checks = [self._near(), *self._sizes()]
+        least = min(s[0].effective for s in c.fit.surfaces)
+        if least < SURFACES:
+            detail = f"the weights of the hyperparameters of a loss are worth {least:.0f} draws, where {SURFACES} are taken: its intervals are rough; give more runs, or see what another --law says"
+            checks.append(Check("draws", Status.REVIEW, detail))
         outliers = max(int(s[0].outliers.sum()) for s in c.fit.surfaces)
         if outliers:
             detail = f"up to {outliers} rows of a loss lie far from where all others put them, and weigh less"
